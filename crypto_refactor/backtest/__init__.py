@@ -1,0 +1,1 @@
+"""Trading a window that has passed, honestly."""

@@ -1,0 +1,256 @@
+"""The façade: a ticker and a window in, an honest result out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from crypto_refactor.backtest.engine import Simulation, simulate
+from crypto_refactor.backtest.metrics import Metrics, measure
+from crypto_refactor.backtest.walkforward import WalkForward, spread, walk_forward
+from crypto_refactor.errors import DataError, UsageError
+from crypto_refactor.execution.decisions import Plan
+from crypto_refactor.execution.rules import RuleOptions, Rules
+from crypto_refactor.execution.venues import ALPACA_FEE, alpaca_rules
+from crypto_refactor.market.bars import Bars, carry_holes
+from crypto_refactor.market.hours import to_iso
+from crypto_refactor.market.quality import QualityReport, quality_report, require_complete
+from crypto_refactor.market.source import Source
+from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.model.library import TrainingWatch, Unwatched, model_name, model_path
+from crypto_refactor.model.selection import hours_needed
+from crypto_refactor.model.settings import ModelSettings
+from crypto_refactor.signals.conditions import SignalRules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BacktestResult:
+    """What a backtest found.
+
+    Attributes
+    ----------
+    ticker : Ticker
+        What was traded.
+    end : int
+        End of the window.
+    window : Bars
+        n + 1 carried bars: the one that makes the first decision, then the n of the window.
+    quality : QualityReport
+        Of the bars used, history included.
+    settings, signal_rules, rules : object
+        What decided.
+    walk : WalkForward
+        Models and signals.
+    run, hold : Simulation
+        This run, and buying at the first open.
+    at_alpaca : Simulation or None
+        The same command with ``--venue alpaca --fee 0.0025``; None where Alpaca does not trade the ticker.
+    metrics, hold_metrics, alpaca_metrics : Metrics or None
+        Of each.
+    pinned : str or None
+        Name of the frozen model that decided everything.
+    """
+
+    ticker: Ticker
+    end: int
+    window: Bars
+    quality: QualityReport
+    settings: ModelSettings
+    signal_rules: SignalRules
+    rules: Rules
+    walk: WalkForward
+    run: Simulation
+    hold: Simulation
+    at_alpaca: Simulation | None
+    metrics: Metrics
+    hold_metrics: Metrics
+    alpaca_metrics: Metrics | None
+    pinned: str | None
+
+    @property
+    def hours(self) -> int:
+        """Length of the window."""
+        return self.end - int(self.window.closed[0])
+
+
+class Backtester:
+    """Trades the walk-forward signals of one ticker over a window that has passed.
+
+    Parameters
+    ----------
+    ticker : Ticker or str
+        For example BTC/USD.
+    source : Source, optional
+        Where bars come from; by default what the environment says (``CRYPTO_SOURCE``).
+    settings : ModelSettings
+        Which models decide.
+    signal_rules : SignalRules
+        What a forecast needs to become a signal.
+    options : RuleOptions
+        Execution rules.
+    model : str, optional
+        Pins a frozen model by its name.
+    model_dir : Path, optional
+        By default the tool's model folder.
+    watch : TrainingWatch, optional
+        Told about training.
+    """
+
+    def __init__(
+        self,
+        ticker: Ticker | str,
+        *,
+        source: Source | None = None,
+        settings: ModelSettings | None = None,
+        signal_rules: SignalRules | None = None,
+        options: RuleOptions | None = None,
+        model: str | None = None,
+        model_dir: Path | None = None,
+        watch: TrainingWatch | None = None,
+    ) -> None:
+        from crypto_refactor.config import settings as environment
+        from crypto_refactor.market.registry import open_source
+
+        self.ticker = Ticker.parse(ticker) if isinstance(ticker, str) else ticker
+        self._options = options or RuleOptions()
+        self._rules = self._options.resolve(self.ticker)
+        self._source = source or open_source(environment().source)
+        self._settings = settings or ModelSettings()
+        self._signal_rules = signal_rules or SignalRules()
+        self._model = None if model is None else model_name(model)
+        self._model_dir = model_dir or environment().model_dir
+        self._watch = watch or Unwatched()
+
+    def run(
+        self,
+        hours: int = 720,
+        *,
+        end: int | None = None,
+        initial_balance: float = 100_000.0,
+        allow_gaps: bool = False,
+    ) -> BacktestResult:
+        """Backtest the `hours` hours up to `end` (by default now).
+
+        Raises
+        ------
+        UsageError, DataError, ModelError
+            If the request, the bars or a model is not as it must be.
+        """
+        _check_request(hours, initial_balance)
+        end = self._source.now(self.ticker) if end is None else end
+        bars, window, quality = self._history(hours, end, allow_gaps=allow_gaps)
+        walk = walk_forward(
+            bars,
+            end - hours,
+            int(window.closed[-1]),
+            self._settings,
+            self._signal_rules,
+            folder=self._model_dir,
+            pinned=self._pinned(bars),
+            watch=self._watch,
+        )
+        run = _trade(window, walk, self._rules, initial_balance)
+        hold = _hold(window, self._rules, initial_balance)
+        alpaca = self._alpaca_rules()
+        at_alpaca = None if alpaca is None else _trade(window, walk, alpaca, initial_balance)
+        return BacktestResult(
+            ticker=self.ticker,
+            end=end,
+            window=window,
+            quality=quality,
+            settings=self._settings,
+            signal_rules=self._signal_rules,
+            rules=self._rules,
+            walk=walk,
+            run=run,
+            hold=hold,
+            at_alpaca=at_alpaca,
+            metrics=_measure(run, hours),
+            hold_metrics=_measure(hold, hours),
+            alpaca_metrics=None if at_alpaca is None else _measure(at_alpaca, hours),
+            pinned=self._model,
+        )
+
+    def _history(self, hours: int, end: int, *, allow_gaps: bool) -> tuple[Bars, Bars, QualityReport]:
+        needed = hours_needed(hours, self._settings)
+        bars = self._source.bars(self.ticker, end - needed, end)
+        found = end - int(bars.opened[0]) if len(bars) else 0
+        if found < needed:
+            raise self._too_few(hours, needed, found, end)
+        carried = carry_holes(bars)
+        quality = quality_report(carried, end - needed, end)
+        require_complete(quality, allow_gaps=allow_gaps)
+        window = carried.between(end - hours - 1, end)
+        if not len(window) or int(window.closed[0]) != end - hours:
+            raise DataError(
+                f"The first bar of the window, which closes at {to_iso(end - hours)}, lies in a long hole.",
+                expected="a bar to make the first decision on.",
+                remedy="choose another --hours or --end.",
+            )
+        return bars, window, quality
+
+    def _too_few(self, hours: int, needed: int, found: int, end: int) -> DataError:
+        overhead = needed - hours
+        largest = found - overhead
+        best = f"use --hours {largest} at most" if largest >= 1 else "use a shorter --train-hours"
+        return DataError(
+            f"{needed} hours of {self.ticker} up to {to_iso(end)} are needed, {found} were found.",
+            expected=f"{hours} of the window and {overhead} before it ({self._settings.train_hours} to train, "
+            f"{self._settings.refit_every} between refits, {self._settings.lookback} lookback, 500 warm-up).",
+            remedy=f"{best}, or choose a later --end or another source.",
+        )
+
+    def _pinned(self, bars: Bars) -> Path | None:
+        if self._model is None:
+            return None
+        return model_path(self._model_dir, self.ticker, self._model, simulated=bars.simulated)
+
+    def _alpaca_rules(self) -> Rules | None:
+        if alpaca_rules(self.ticker) is None:
+            return None
+        return replace(self._options, venue="alpaca", fee=ALPACA_FEE).resolve(self.ticker)
+
+
+def _check_request(hours: int, initial_balance: float) -> None:
+    if hours < 1:
+        raise UsageError(f"--hours is {hours}.", expected="1 or more.", remedy="correct --hours.")
+    if not 0 < initial_balance < float("inf"):
+        raise UsageError(
+            f"--initial-balance is {initial_balance}.",
+            expected="an amount above 0.",
+            remedy="correct --initial-balance.",
+        )
+
+
+def plan_for(walk: WalkForward, window: Bars, rules: Rules) -> Plan:
+    """Return what is known at each close of `window`."""
+    laid = spread(walk.signals, window)
+    return Plan(
+        signal=laid["signal"],
+        forecast_side=laid["forecast_side"],
+        worthwhile=laid["supported"] & (laid["expected_move"] > rules.round_trip_cost),
+        decidable=laid["decidable"],
+    )
+
+
+def _trade(window: Bars, walk: WalkForward, rules: Rules, initial_balance: float) -> Simulation:
+    return simulate(window, plan_for(walk, window, rules), rules, initial_balance=initial_balance)
+
+
+def _hold(window: Bars, rules: Rules, initial_balance: float) -> Simulation:
+    """Buy at the first open with everything, pay the fee, and hold."""
+    always = np.ones(len(window), dtype=np.bool_)
+    plan = Plan(
+        signal=always.astype(np.int8),
+        forecast_side=always.astype(np.int8),
+        worthwhile=always,
+        decidable=always,
+    )
+    plain = Rules(fee=rules.fee, slippage_bps=rules.slippage_bps)
+    return simulate(window, plan, plain, initial_balance=initial_balance)
+
+
+def _measure(run: Simulation, hours: int) -> Metrics:
+    return measure(run.equity, run.sides[1:] != 0, run.trades, run.fills, hours=hours)

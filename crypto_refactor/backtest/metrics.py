@@ -1,0 +1,215 @@
+"""Performance of an hourly equity curve and its trades.
+
+Crypto never closes, so a year is 8,760 bars.  Undefined figures are None, never infinite or 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from crypto_refactor.execution.account import Fill, Trade
+from crypto_refactor.execution.rules import HOURS_PER_YEAR
+from crypto_refactor.market.bars import FloatArray
+
+MIN_HOURS_FOR_A_YEARLY_RATE = 90 * 24
+"""Below this, CAGR and Calmar would only magnify a short window, and are withheld."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics:
+    """Figures of one run; fractions are 0-1, money is in the quote currency.
+
+    Attributes
+    ----------
+    initial_balance, final_balance, total_return : float
+        `total_return` is a fraction of the initial balance.
+    cagr, calmar : float or None
+        Withheld below 90 days.
+    volatility, sharpe, sharpe_se, sortino : float or None
+        Annualised from hourly returns (x sqrt(8760), ddof 1; Sortino's downside over all bars).
+    max_drawdown : float
+        At hourly closes, from -1 to 0, the initial balance included.
+    max_drawdown_hours : int
+        From the peak before it to the recovery, or to the end.
+    trades : int
+        Closed positions; what is still open or dust counts in none of the trade figures.
+    win_rate, profit_factor, expectancy, avg_holding_hours : float or None
+        Net of fees; expectancy is money per trade.
+    exposure : float
+        Share of bars with a position at their close.
+    turnover : float
+        Traded notional over the mean equity.
+    fees_paid : float
+        Fees and borrow.
+    """
+
+    initial_balance: float
+    final_balance: float
+    total_return: float
+    cagr: float | None
+    volatility: float | None
+    sharpe: float | None
+    sharpe_se: float | None
+    sortino: float | None
+    max_drawdown: float
+    max_drawdown_hours: int
+    calmar: float | None
+    trades: int
+    win_rate: float | None
+    profit_factor: float | None
+    expectancy: float | None
+    avg_holding_hours: float | None
+    exposure: float
+    turnover: float
+    fees_paid: float
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the figures under their documented names."""
+        return asdict(self)
+
+
+def hourly_returns(equity: FloatArray) -> FloatArray:
+    """Return simple returns between the points of `equity`, shape (n,); 0 once nothing is left."""
+    before = equity[:-1]
+    return np.divide(np.diff(equity), before, out=np.zeros(len(before)), where=before > 0)
+
+
+def sharpe_ratio(returns: FloatArray) -> tuple[float | None, float | None]:
+    """Return the annualised Sharpe ratio (risk-free rate 0) and its standard error.
+
+    The error allows for skewness and fat tails: Mertens (2002), as in Bailey and Lopez de Prado, "The
+    Sharpe ratio efficient frontier", Journal of Risk 15 (2012), eq. 4.  Both are None where returns do
+    not vary.
+    """
+    count = len(returns)
+    deviation = float(returns.std(ddof=1)) if count > 1 else 0.0
+    if not _varies(returns):
+        return None, None
+    hourly = float(returns.mean()) / deviation
+    standard = (returns - returns.mean()) / returns.std()
+    skewness, kurtosis = float((standard**3).mean()), float((standard**4).mean())
+    variance = (1 - skewness * hourly + (kurtosis - 1) / 4 * hourly**2) / (count - 1)
+    year = math.sqrt(HOURS_PER_YEAR)
+    return hourly * year, math.sqrt(max(variance, 0.0)) * year
+
+
+def _varies(returns: FloatArray) -> bool:
+    return len(returns) > 1 and bool((returns != returns[0]).any()) and float(returns.std()) > 0
+
+
+def sortino_ratio(returns: FloatArray) -> float | None:
+    """Return the annualised Sortino ratio (target 0), None where no return is negative."""
+    downside = float(np.sqrt(np.mean(np.minimum(returns, 0) ** 2))) if len(returns) else 0.0
+    return float(returns.mean()) / downside * math.sqrt(HOURS_PER_YEAR) if downside > 0 else None
+
+
+def drawdown(equity: FloatArray) -> tuple[float, int]:
+    """Return the deepest fall below an earlier peak (a fraction, at most 0) and how many hours it lasted.
+
+    It lasts from its peak to the first close at that height again, or to the end.
+    """
+    peak = np.maximum.accumulate(equity)
+    depth = equity / peak - 1
+    trough = int(np.argmin(depth))
+    if depth[trough] == 0:
+        return 0.0, 0
+    start = int(np.flatnonzero(equity[: trough + 1] == peak[trough])[-1])
+    recovered = np.flatnonzero(equity[trough:] >= peak[trough])
+    end = trough + int(recovered[0]) if len(recovered) else len(equity) - 1
+    return float(depth[trough]), end - start
+
+
+def measure(
+    equity: FloatArray,
+    exposed: FloatArray,
+    trades: Sequence[Trade],
+    fills: Sequence[Fill],
+    *,
+    hours: int,
+) -> Metrics:
+    """Measure one run.
+
+    Parameters
+    ----------
+    equity : ndarray, shape (n + 1,)
+        Point zero is the initial balance.
+    exposed : ndarray of bool, shape (n,)
+        Whether a position was held at each close.
+    trades, fills : sequence
+        Of the run; marked rows included.
+    hours : int
+        Length of the window, holes included.
+    """
+    returns = hourly_returns(equity)
+    sharpe, sharpe_se = sharpe_ratio(returns)
+    deepest, length = drawdown(equity)
+    figures = trade_figures(trades)
+    growth = float(equity[-1] / equity[0])
+    cagr = growth ** (HOURS_PER_YEAR / hours) - 1 if hours >= MIN_HOURS_FOR_A_YEARLY_RATE else None
+    return Metrics(
+        initial_balance=float(equity[0]),
+        final_balance=float(equity[-1]),
+        total_return=growth - 1,
+        cagr=cagr,
+        volatility=float(returns.std(ddof=1)) * math.sqrt(HOURS_PER_YEAR) if len(returns) > 1 else None,
+        sharpe=sharpe,
+        sharpe_se=sharpe_se,
+        sortino=sortino_ratio(returns),
+        max_drawdown=deepest,
+        max_drawdown_hours=length,
+        calmar=cagr / -deepest if cagr is not None and deepest < 0 else None,
+        trades=figures.trades,
+        win_rate=figures.win_rate,
+        profit_factor=figures.profit_factor,
+        expectancy=figures.expectancy,
+        avg_holding_hours=figures.avg_holding_hours,
+        exposure=float(exposed.mean()),
+        turnover=sum(fill.notional for fill in fills) / float(equity.mean()),
+        fees_paid=sum(trade.fees for trade in trades),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeFigures:
+    """Figures of closed trades, net of fees; see `Metrics`."""
+
+    trades: int
+    win_rate: float | None
+    profit_factor: float | None
+    expectancy: float | None
+    avg_holding_hours: float | None
+
+
+def trade_figures(trades: Sequence[Trade]) -> TradeFigures:
+    """Measure the closed ones of `trades`."""
+    closed = [trade for trade in trades if trade.closed]
+    pnl = [trade.net_pnl for trade in closed]
+    lost = -sum(value for value in pnl if value < 0)
+    count = len(closed)
+    return TradeFigures(
+        trades=count,
+        win_rate=sum(value > 0 for value in pnl) / count if count else None,
+        profit_factor=sum(value for value in pnl if value > 0) / lost if lost > 0 else None,
+        expectancy=sum(pnl) / count if count else None,
+        avg_holding_hours=sum(trade.bars_held for trade in closed) / count if count else None,
+    )
+
+
+def by_side(trades: Sequence[Trade]) -> dict[str, dict[str, float | None]]:
+    """Return the trade figures, net profit and fees of longs and shorts apart.
+
+    Net profit and fees include what is still held at the end, as the totals do.
+    """
+    result = {}
+    for name, direction in (("long", 1), ("short", -1)):
+        rows = [trade for trade in trades if trade.direction == direction]
+        result[name] = {
+            **asdict(trade_figures(rows)),
+            "net_pnl": sum((trade.net_pnl for trade in rows), 0.0),
+            "fees_paid": sum((trade.fees for trade in rows), 0.0),
+        }
+    return result

@@ -1,0 +1,111 @@
+"""`models/app_backtester.py`, `crypto-refactor backtest`: trade a window that has passed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from crypto_refactor.cli import options
+from crypto_refactor.cli.edge import print_json
+from crypto_refactor.cli.execution_options import execution_options, rule_options
+from crypto_refactor.cli.output import check_writable, write_text
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from crypto_refactor.market.ticker import Ticker
+
+
+@click.command("backtest")
+@options.ticker
+@click.option("--hours", type=int, default=720, show_default=True, help="Hours to trade.")
+@click.option(
+    "--initial-balance",
+    type=float,
+    default=100_000.0,
+    show_default=True,
+    help="Starting capital, quote currency.",
+)
+@options.lookback
+@click.option(
+    "--train-hours", type=int, default=2160, show_default=True, help="Hours each model learns from."
+)
+@click.option("--refit-every", type=int, default=720, show_default=True, help="Hours between two models.")
+@click.option(
+    "--model", metavar="NAME", help="Let this model of app_lstm decide everything; never retrained."
+)
+@execution_options
+@options.min_confirmations
+@options.threshold_scale
+@options.network
+@options.seed
+@options.allow_gaps
+@click.option("--trades", type=click.Path(path_type=Path), metavar="FILE.csv", help="Write every trade.")
+@click.option(
+    "--signals", type=click.Path(path_type=Path), metavar="FILE.csv", help="Write every bar's signal."
+)
+@options.bars
+def command(
+    ticker: Ticker,
+    hours: int,
+    initial_balance: float,
+    lookback: int,
+    train_hours: int,
+    refit_every: int,
+    model: str | None,
+    min_confirmations: int,
+    threshold_scale: float | None,
+    network: str,
+    seed: int | None,
+    allow_gaps: bool,
+    trades: Path | None,
+    signals: Path | None,
+    source: str | None,
+    data_dir: Path | None,
+    end: int | None,
+    tz: ZoneInfo,
+    as_json: bool,
+    **execution: object,
+) -> None:
+    """Backtest the signals: every stretch is decided by a model that has seen none of it.
+
+    Decisions are made at each close and filled at the next open, with fees.  The result stands beside
+    what an Alpaca account would have got and beside buying and holding.
+    """
+    from crypto_refactor.backtest.backtester import Backtester
+    from crypto_refactor.cli.progress import TrainingBars
+    from crypto_refactor.model.settings import ModelSettings
+    from crypto_refactor.report.backtest_json import backtest_json, signals_csv, trades_csv
+    from crypto_refactor.signals.conditions import SignalRules
+
+    for path in (trades, signals):
+        check_writable(path)
+    backtester = Backtester(
+        ticker,
+        source=options.opened_source(source, data_dir),
+        settings=ModelSettings(
+            lookback=lookback,
+            network=network,
+            seed=seed or 0,
+            train_hours=train_hours,
+            refit_every=refit_every,
+        ),
+        signal_rules=SignalRules(min_confirmations=min_confirmations, threshold_scale=threshold_scale),
+        options=rule_options(execution),
+        model=model,
+        watch=TrainingBars(),
+    )
+    result = backtester.run(hours, end=end, initial_balance=initial_balance, allow_gaps=allow_gaps)
+    if trades is not None:
+        write_text(trades, trades_csv(result))
+    if signals is not None:
+        write_text(signals, signals_csv(result))
+    if as_json:
+        print_json(backtest_json(result))
+        return
+    from crypto_refactor.cli.output import console
+    from crypto_refactor.report.backtest_text import print_backtest
+
+    print_backtest(result, tz, console())

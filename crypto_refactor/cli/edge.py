@@ -1,0 +1,119 @@
+"""The edge between a command and the shell: errors become text or JSON, and an exit code, once."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from crypto_refactor.errors import (
+    EXIT_FAULT,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_TERMINATED,
+    CryptoRefactorError,
+    UsageError,
+)
+
+_USAGE = UsageError.exit_code
+
+
+class _Terminated(BaseException):
+    """SIGTERM, raised where the program stands, so that locks and temporary files are cleaned up."""
+
+
+def run_command(
+    command: click.Command, args: Sequence[str] | None = None, *, name: str | None = None
+) -> NoReturn:
+    """Run `command` and leave the process with the documented exit code.
+
+    Parameters
+    ----------
+    command : click.Command
+        Prints its results on stdout.
+    args : sequence of str, optional
+        By default the process's own.
+    name : str, optional
+        How the program calls itself in ``--help``.
+    """
+    args = list(sys.argv[1:] if args is None else args)
+    signal.signal(signal.SIGTERM, _terminate)
+    logging.basicConfig(
+        level=logging.WARNING,
+        format="%(levelname)s %(name)s %(message)s",
+        stream=sys.stderr,
+    )
+    if "--debug" in args:
+        logging.getLogger("crypto_refactor").setLevel(logging.DEBUG)
+    sys.exit(_run(command, args, name))
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise _Terminated
+
+
+def _run(command: click.Command, args: list[str], name: str | None) -> int:
+    debug, as_json = "--debug" in args, "--json" in args
+    try:
+        code = command.main(args, prog_name=name, standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return _USAGE
+    except click.ClickException as error:
+        return _report(_from_click(error), as_json=as_json, debug=debug)
+    except CryptoRefactorError as error:
+        return _report(error, as_json=as_json, debug=debug)
+    except BrokenPipeError:
+        # Whoever reads stdout has had enough (`… | head`); Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted.", err=True)
+        return EXIT_INTERRUPTED
+    except _Terminated:
+        click.echo("Terminated.", err=True)
+        return EXIT_TERMINATED
+    except Exception as error:  # noqa: BLE001 - the edge: whatever else happens is a fault of the tool
+        fault = CryptoRefactorError(
+            f"A fault of the tool: {type(error).__name__}: {error}",
+            expected="this not to happen.",
+            remedy="run the command again with --debug and report what it prints.",
+        )
+        return _report(fault, as_json=as_json, debug=debug)
+    return code if isinstance(code, int) else EXIT_OK
+
+
+def _from_click(error: click.ClickException) -> CryptoRefactorError:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "the command"
+    return UsageError(
+        error.format_message(),
+        expected="the options and values that --help lists.",
+        remedy=f"run `{path} --help`.",
+    )
+
+
+def _report(error: CryptoRefactorError, *, as_json: bool, debug: bool) -> int:
+    if debug:
+        import traceback
+
+        traceback.print_exc(file=sys.stderr)
+    if as_json:
+        problem = {"code": error.exit_code, "message": error.what, "remedy": error.remedy}
+        click.echo(json.dumps({"error": problem}))
+    else:
+        click.echo(f"Error: {error.what}\n  Expected: {error.expected}\n  Remedy: {error.remedy}", err=True)
+    return error.exit_code or EXIT_FAULT
+
+
+def print_json(document: object) -> None:
+    """Print one JSON document; NaN in it is a fault, not output."""
+    click.echo(json.dumps(document, allow_nan=False, indent=2))

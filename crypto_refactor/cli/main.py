@@ -1,0 +1,49 @@
+"""`crypto-refactor`: every job under one name.  Subcommands are imported when they are called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from crypto_refactor import __version__
+from crypto_refactor.cli.edge import run_command
+
+_COMMANDS = {
+    "backtest": ("backtest", "Backtest the signals (models/app_backtester.py)."),
+    "check-history": ("checks", "Check historical bars (test_historical_data.py)."),
+    "check-mountain-time": ("checks", "Check Mountain-Time conversion (test_mountain_time.py)."),
+    "data": ("data", "Try the data client (models/data/app.py)."),
+    "download": ("download", "Write bars to CSV files."),
+    "models": ("models", "List models, or prune their cache."),
+    "signal": ("signal", "Give a trading signal (models/app_lstm.py)."),
+}
+
+
+class _Lazy(click.Group):
+    """A group whose help needs no command's module."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = import_module(f"crypto_refactor.cli.{_COMMANDS[cmd_name][0]}")
+        found = module.COMMANDS[cmd_name] if hasattr(module, "COMMANDS") else module.command
+        return found if isinstance(found, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _COMMANDS[name][1]) for name in self.list_commands(ctx)])
+
+
+@click.group(cls=_Lazy, no_args_is_help=True)
+@click.version_option(__version__, prog_name="crypto-refactor")
+def cli() -> None:
+    """Hourly crypto research: bars, 14 indicators, an LSTM signal, an honest backtest."""
+
+
+def run() -> None:
+    """Run the command line."""
+    run_command(cli, name="crypto-refactor")

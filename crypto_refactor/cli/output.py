@@ -1,0 +1,66 @@
+"""Where results go: the terminal, and files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crypto_refactor.errors import DataError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_PIPED_WIDTH = 120
+
+
+def console() -> Console:
+    """Return a console on stdout, wide enough for the tables where it is not a terminal."""
+    from rich.console import Console
+
+    return Console(width=None if Console().is_terminal else _PIPED_WIDTH)
+
+
+def check_writable(path: Path | None) -> None:
+    """Refuse an output file that cannot be written, before any work is done for it.
+
+    Raises
+    ------
+    DataError
+        If its folder is missing or not writable, or it is a folder itself.
+    """
+    if path is not None and (path.is_dir() or not os.access(path.parent, os.W_OK)):
+        raise _unwritable(
+            path, "it is a folder" if path.is_dir() else "its folder is missing or not writable"
+        )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file: all of it, or nothing.
+
+    Raises
+    ------
+    DataError
+        If it cannot be written.
+    """
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error.strerror or str(error)) from error
+
+
+def _unwritable(path: Path, why: str) -> DataError:
+    return DataError(
+        f"{path} cannot be written: {why}.",
+        expected="a file in a writable folder with free space.",
+        remedy="choose another path.",
+    )

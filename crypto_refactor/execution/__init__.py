@@ -1,0 +1,1 @@
+"""Signal and position in, orders and accounting out: shared by backtest, demo and live."""

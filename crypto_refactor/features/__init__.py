@@ -1,0 +1,1 @@
+"""The 14 indicators: bars in, features out."""

@@ -1,0 +1,160 @@
+"""Bars -> FeatureFrame: every indicator of every bar, in values for people and in inputs for the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from crypto_refactor.errors import DataError
+from crypto_refactor.features.catalogue import CATALOGUE, WARMUP, IndicatorSpec
+from crypto_refactor.features.price import bollinger_bands, volatility_mean
+from crypto_refactor.market.bars import Bars, BoolArray, FloatArray, HourArray, segment_starts
+from crypto_refactor.market.hours import to_iso
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FeatureExtras:
+    """What people and rules see beside the indicators; float64 of shape (n,), NaN where not ready.
+
+    Attributes
+    ----------
+    bollinger_upper, bollinger_lower : ndarray
+        The bands, price units.
+    bollinger_width : ndarray
+        (upper - lower) / middle, a fraction.
+    volatility_mean : ndarray
+        20-bar mean of the realised volatility, per bar.
+    """
+
+    bollinger_upper: FloatArray
+    bollinger_lower: FloatArray
+    bollinger_width: FloatArray
+    volatility_mean: FloatArray
+
+    def __post_init__(self) -> None:
+        for column in fields(self):
+            getattr(self, column.name).flags.writeable = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FeatureFrame:
+    """The features of a series of bars; arrays are read-only.
+
+    Attributes
+    ----------
+    bars : Bars
+        The bars, synthetic ones included.
+    names : tuple of str
+        The k indicators, in column order.
+    values : ndarray of float64, shape (n, k)
+        For people and rules.  NaN where not ready, finite elsewhere.
+    inputs : ndarray of float64, shape (n, k)
+        For the model, free of the units of price and volume.  NaN where not ready, finite elsewhere.
+    ready : ndarray of bool, shape (n,)
+        Whether at least `WARMUP` bars of the same unbroken series come before this one.
+    position : ndarray of int64, shape (n,)
+        How many bars of the same unbroken series come before this one.
+    extras : FeatureExtras
+        Bollinger's bands and the mean volatility.
+    """
+
+    bars: Bars
+    names: tuple[str, ...]
+    values: FloatArray
+    inputs: FloatArray
+    ready: BoolArray
+    position: HourArray
+    extras: FeatureExtras
+
+    def __post_init__(self) -> None:
+        for array in (self.values, self.inputs, self.ready, self.position):
+            array.flags.writeable = False
+
+    def __len__(self) -> int:
+        return len(self.bars)
+
+    def column(self, name: str) -> FloatArray:
+        """Return the values of the indicator `name`, shape (n,).
+
+        Raises
+        ------
+        KeyError
+            If the frame has no such indicator.
+        """
+        if name not in self.names:
+            raise KeyError(f"{name!r} is none of " + ", ".join(self.names))
+        return self.values[:, self.names.index(name)]
+
+
+def compute_features(bars: Bars, *, catalogue: tuple[IndicatorSpec, ...] = CATALOGUE) -> FeatureFrame:
+    """Compute every indicator of `catalogue` on every bar, each unbroken stretch of hours for itself.
+
+    Parameters
+    ----------
+    bars : Bars
+        Bars whose holes are carried (see `carry_holes`); a hole that is left splits the series.
+    catalogue : tuple of IndicatorSpec
+        The indicators, in column order.
+
+    Returns
+    -------
+    FeatureFrame
+        As long as `bars`.  The first `WARMUP` bars of every stretch are cut, never filled.
+
+    Raises
+    ------
+    DataError
+        If prices or volumes are so extreme that a feature leaves the range of numbers.
+    """
+    starts = segment_starts(bars)
+    stops = np.append(starts, len(bars))[1:]
+    values, inputs = (np.full((len(bars), len(catalogue)), np.nan) for _ in range(2))
+    extras = {column.name: np.full(len(bars), np.nan) for column in fields(FeatureExtras)}
+    for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+        if stop - start <= WARMUP:
+            continue
+        ready = slice(start + WARMUP, stop)
+        segment = bars if len(starts) == 1 else bars.rows(start, stop)
+        # What overflows is not finite, and is refused below with the bar that caused it.
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            for column, spec in enumerate(catalogue):
+                value = spec.value(segment)
+                values[ready, column] = value[WARMUP:]
+                inputs[ready, column] = spec.model_input(segment, value)[WARMUP:]
+            for name, extra in _extras(segment).items():
+                extras[name][ready] = extra[WARMUP:]
+    position = np.arange(len(bars)) - np.repeat(starts, stops - starts)
+    frame = FeatureFrame(
+        bars=bars,
+        names=tuple(spec.name for spec in catalogue),
+        values=values,
+        inputs=inputs,
+        ready=position >= WARMUP,
+        position=position,
+        extras=FeatureExtras(**extras),
+    )
+    _require_finite(frame)
+    return frame
+
+
+def _extras(segment: Bars) -> dict[str, FloatArray]:
+    upper, lower, width = bollinger_bands(segment.close, 20, 2.0)
+    return {
+        "bollinger_upper": upper,
+        "bollinger_lower": lower,
+        "bollinger_width": width,
+        "volatility_mean": volatility_mean(segment.close, 24, 20),
+    }
+
+
+def _require_finite(frame: FeatureFrame) -> None:
+    broken = frame.ready[:, None] & ~(np.isfinite(frame.values) & np.isfinite(frame.inputs))
+    if not broken.any():
+        return
+    row, column = (int(index) for index in np.argwhere(broken)[0])
+    raise DataError(
+        f"{frame.names[column]} of {frame.bars.ticker} has no finite value at {frame.bars.row_text(row)}.",
+        expected="prices and volumes of a size that can be calculated with.",
+        remedy=f"check the bars from {frame.bars.source} up to {to_iso(int(frame.bars.closed[row]))}.",
+    )

@@ -1,0 +1,108 @@
+"""Moving windows and averages that see only the past.
+
+Windowed sums are added lag by lag, in the same order for every row: a row depends on its own window and
+on nothing else.  An online algorithm that adds the newest value and takes away the oldest would carry
+rounding residue out of the past, and a flat window would have a tiny standard deviation instead of none.
+
+Every function returns an array as long as its input; rows before the first full window are NaN.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from crypto_refactor.market.bars import FloatArray
+
+FLAT = 1e-9
+"""A price move below this fraction of the price is no move.
+
+It is far below any tick and far above the rounding of prices, so that neither the unit of the quote nor
+moves hundreds of bars ago, still echoing in an exponential average, decide anything in a flat market.
+"""
+NO_VOLUME = 1e-100
+"""A traded amount up to this is none: dividing by less would leave the range of normal numbers."""
+
+
+def _lags(values: FloatArray, window: int) -> list[FloatArray]:
+    """Return the views ``x[t - window + 1], …, x[t]`` for every full window, oldest first."""
+    count = max(len(values) - window + 1, 0)
+    return [values[lag : lag + count] for lag in range(window)]
+
+
+def _align(rows: FloatArray, size: int) -> FloatArray:
+    aligned = np.full(size, np.nan)
+    if len(rows):
+        aligned[size - len(rows) :] = rows
+    return aligned
+
+
+def rolling_dot(values: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return ``Σ weights[i] · x[t - w + 1 + i]`` over the last ``w = len(weights)`` values, shape (n,)."""
+    lags = _lags(values, len(weights))
+    total = np.zeros(len(lags[0]))
+    for weight, lag in zip(weights, lags, strict=True):
+        total += weight * lag
+    return _align(total, len(values))
+
+
+def rolling_sum(values: FloatArray, window: int) -> FloatArray:
+    """Return the sum of the last `window` values, shape (n,)."""
+    return rolling_dot(values, np.ones(window))
+
+
+def rolling_mean(values: FloatArray, window: int) -> FloatArray:
+    """Return the mean of the last `window` values, shape (n,)."""
+    return rolling_sum(values, window) / window
+
+
+def rolling_range(values: FloatArray, window: int) -> tuple[FloatArray, FloatArray]:
+    """Return the lowest and the highest of the last `window` values, each of shape (n,)."""
+    first, *others = _lags(values, window)
+    low, high = first.copy(), first.copy()
+    for lag in others:
+        np.minimum(low, lag, out=low)
+        np.maximum(high, lag, out=high)
+    return _align(low, len(values)), _align(high, len(values))
+
+
+def rolling_moments(values: FloatArray, window: int, *, ddof: int) -> tuple[FloatArray, FloatArray]:
+    """Return mean - last value and the standard deviation of the last `window` values, each of shape (n,).
+
+    Both are taken of the distances to the window's last value, so that a flat window has exactly 0 and 0,
+    and prices of any size lose no digits.
+    """
+    lags = _lags(values, window)
+    total, squares = np.zeros(len(lags[0])), np.zeros(len(lags[0]))
+    for lag in lags[:-1]:
+        distance = lag - lags[-1]
+        total += distance
+        squares += distance * distance
+    variance = (squares - total * total / window) / (window - ddof)
+    return _align(total / window, len(values)), _align(np.sqrt(variance), len(values))
+
+
+def wilder_mean(values: FloatArray, window: int) -> FloatArray:
+    """Return ``m[t] = m[t-1] + (x[t] - m[t-1]) / window`` from ``m[0] = x[0]``, shape (n,)."""
+    mean = pd.Series(values).ewm(alpha=1 / window, adjust=False).mean()
+    return np.asarray(mean, dtype=np.float64)
+
+
+def change(values: FloatArray) -> FloatArray:
+    """Return ``x[t] - x[t-1]``, 0 in the first row, shape (n,)."""
+    return np.diff(values, prepend=values[:1])
+
+
+def ratio(
+    numerator: FloatArray, denominator: FloatArray, *, otherwise: float, above: FloatArray | float = 0.0
+) -> FloatArray:
+    """Return numerator / denominator, and `otherwise` where the denominator is not above `above`, shape (n,).
+
+    A denominator that is no number gives none, so that what overflowed is never mistaken for 0/0.
+    """
+    result = np.full(len(numerator), otherwise)
+    np.divide(numerator, denominator, out=result, where=~(denominator <= above))
+    return result

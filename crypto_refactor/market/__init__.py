@@ -1,0 +1,1 @@
+"""Bars of one ticker from one source: types, quality, sources, the bar store."""

@@ -1,0 +1,170 @@
+"""Market data for people and scripts: one façade over every source."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from crypto_refactor.errors import DataError, UsageError
+from crypto_refactor.market.bars import COLUMNS
+from crypto_refactor.market.hours import parse_instant, to_datetime, to_iso, zone
+from crypto_refactor.market.ticker import Ticker
+
+if TYPE_CHECKING:
+    from crypto_refactor.market.bars import Bars
+    from crypto_refactor.market.source import Source
+
+MOUNTAIN = "America/Denver"
+_ROWS_SHOWN = 5
+
+
+class CryptoMarketDataClient:
+    """Bars and prices of one source.
+
+    Parameters
+    ----------
+    source : Source, optional
+        Where bars come from; by default the source of the settings.
+
+    Raises
+    ------
+    UsageError
+        If the settings name no usable source.
+    """
+
+    def __init__(self, source: Source | None = None) -> None:
+        self.source = _source_of_settings() if source is None else source
+
+    def get_historical_bars(self, ticker: str | Ticker, hours: int, end: int | None = None) -> Bars:
+        """Return the closed bars of the last `hours` hours.
+
+        Parameters
+        ----------
+        ticker : str or Ticker
+            For example ``BTC/USD``.
+        hours : int
+            How many hours to look back, at least 1.
+        end : int, optional
+            The hour at which the last bar closes, hours since 1970; by default the source's now.
+
+        Returns
+        -------
+        Bars
+            At least one real bar; fewer than `hours` where the source has holes.
+
+        Raises
+        ------
+        UsageError
+            If `ticker` is malformed or `hours` is below 1.
+        UnavailableError
+            If the source does not offer the ticker.
+        DataError
+            If the source has no bar in that range, cannot be reached, or what it holds are no bars.
+        """
+        pair = _pair(ticker)
+        if hours < 1:
+            raise UsageError(
+                f"{hours} hours of {pair} were asked for.",
+                expected="a whole number of hours, at least 1.",
+                remedy="correct --hours.",
+            )
+        until = self.source.now(pair) if end is None else end
+        start = until - hours
+        bars = self.source.bars(pair, start, until)
+        if not len(bars):
+            raise DataError(
+                f"{self.source.name} has no bars of {pair} between {to_iso(start)} and {to_iso(until)}.",
+                expected="at least one bar.",
+                remedy="choose another range, ticker or source.",
+            )
+        return bars
+
+    def get_latest_price(self, ticker: str | Ticker) -> float:
+        """Return the most recent price in the quote currency, with the errors of `get_historical_bars`."""
+        return self.source.latest_price(_pair(ticker)).price
+
+    @staticmethod
+    def format_historical_summary(bars: Bars) -> str:
+        """Return a few lines that tell a reader what `bars` hold; times are UTC."""
+        mark = " (SIMULATED)" if bars.simulated else ""
+        title = f"{bars.ticker}: {len(bars)} hourly bars from {bars.source}{mark}"
+        if not len(bars):
+            return title
+        return "\n".join([title, *_totals(bars), "", *_last_rows(bars)])
+
+    @staticmethod
+    def to_mountain_time(stamp: datetime | str | int) -> datetime:
+        """Return an instant as Mountain Time (America/Denver), summer time included.
+
+        Parameters
+        ----------
+        stamp : datetime, str or int
+            An aware datetime, an ISO-8601 text (UTC where it names no offset), or whole hours since 1970.
+
+        Returns
+        -------
+        datetime
+            The same instant, aware.
+
+        Raises
+        ------
+        UsageError
+            If `stamp` is a datetime without a zone, or is no instant.
+        """
+        return _instant(stamp).astimezone(zone(MOUNTAIN))
+
+
+def _source_of_settings() -> Source:
+    from crypto_refactor.config import settings
+    from crypto_refactor.market.registry import open_source
+
+    return open_source(settings().source)
+
+
+def _pair(ticker: str | Ticker) -> Ticker:
+    return ticker if isinstance(ticker, Ticker) else Ticker.parse(ticker)
+
+
+def _instant(stamp: datetime | str | int) -> datetime:
+    try:
+        if not isinstance(stamp, datetime):
+            return parse_instant(stamp) if isinstance(stamp, str) else to_datetime(stamp)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(
+            f"{stamp!r} is no instant: {error}.",
+            expected="an aware datetime, an ISO-8601 text or whole hours since 1970.",
+            remedy="correct the time stamp.",
+        ) from error
+    if stamp.utcoffset() is None:
+        # Guessing the machine's zone, or UTC, would be right on some machines only.
+        raise UsageError(
+            f"{stamp.isoformat()} is a datetime without a time zone.",
+            expected="an aware datetime.",
+            remedy="give it one, for example stamp.replace(tzinfo=datetime.UTC).",
+        )
+    return stamp
+
+
+def _totals(bars: Bars) -> list[str]:
+    first, last = bars.open[0], bars.close[-1]
+    absent = int(bars.closed[-1] - bars.opened[0]) - len(bars) + int(bars.synthetic.sum())
+    quote = bars.ticker.quote
+    return [
+        f"  from      {to_iso(int(bars.opened[0]))}",
+        f"  to        {to_iso(int(bars.closed[-1]))}",
+        f"  open      {first:,.8g} {quote}",
+        f"  close     {last:,.8g} {quote} ({last / first - 1:+.2%})",
+        f"  high      {bars.high.max():,.8g} {quote}",
+        f"  low       {bars.low.min():,.8g} {quote}",
+        f"  volume    {bars.volume.sum():,.8g} {bars.ticker.base}",
+        f"  in holes  {absent} h",
+    ]
+
+
+def _last_rows(bars: Bars) -> list[str]:
+    shown = bars.rows(max(0, len(bars) - _ROWS_SHOWN), len(bars))
+    rows = [
+        f"  {to_iso(hour)}" + "".join(f" {getattr(shown, name)[row]:>14,.8g}" for name in COLUMNS)
+        for row, hour in enumerate(shown.opened.tolist())
+    ]
+    return [f"  {'opened':20}" + "".join(f" {name:>14}" for name in COLUMNS), *rows]

@@ -1,0 +1,56 @@
+"""What every source of bars answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from crypto_refactor.market.bars import Bars
+from crypto_refactor.market.ticker import Ticker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatestPrice:
+    """The most recent price a source knows.
+
+    Attributes
+    ----------
+    price : float
+        In the quote currency.
+    at : str
+        ISO-8601 UTC instant the price belongs to.
+    """
+
+    price: float
+    at: str
+
+
+class Source(Protocol):
+    """Where bars come from: `alpaca`, `files` or `sample`."""
+
+    @property
+    def name(self) -> str:
+        """``alpaca``, ``files`` or ``sample``."""
+        ...
+
+    def bars(self, ticker: Ticker, start: int, end: int) -> Bars:
+        """Return the real bars that opened at `start` or later and had closed by `end`.
+
+        Fewer than asked for, or none, is an answer; holes stay holes.
+
+        Raises
+        ------
+        UnavailableError
+            If the source does not offer `ticker`.
+        DataError
+            If the source cannot be reached or read, or what it holds are no bars.
+        """
+        ...
+
+    def latest_price(self, ticker: Ticker) -> LatestPrice:
+        """Return the most recent price, with the errors of `bars`."""
+        ...
+
+    def now(self, ticker: Ticker) -> int:
+        """Return the hour up to which bars can have closed, with the errors of `bars`."""
+        ...

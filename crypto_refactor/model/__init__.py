@@ -1,0 +1,1 @@
+"""Windows, networks, training, evidence, artifacts, serving, and which model decides a bar."""

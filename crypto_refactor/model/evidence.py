@@ -1,0 +1,166 @@
+"""What a model knows, measured on rows neither its fit nor its stopping saw."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from crypto_refactor.market.bars import FloatArray
+
+N_QUANTILES = 101
+COVERAGE = 0.9
+RIDGE_ALPHA_PER_ROW = 10.0
+THRESHOLD_PERCENTILE = 80.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """How forecasts compared with outcomes on the calibration slice.
+
+    With a = ATR / close, f the forecast and y the outcome (log returns), e = (y - f) / a.
+
+    Attributes
+    ----------
+    n : int
+        Rows with a > 0.
+    slope, slope_se : float
+        b = sum((f/a)(y/a)) / sum((f/a)^2), and White's (1980) heteroscedasticity-consistent error.
+    shrink : float
+        clip(b - 1.96 SE, 0, 1): the part of a forecast that is supported.  0 means no evidence.
+    rmse_ratio, rank_correlation : float or None
+        RMSE over that of the zero forecast (below 1 is better), Spearman's correlation with outcomes.
+    ridge_rmse_ratio, ridge_rank_correlation : float or None
+        The same for a ridge regression on the last row of each window.
+    error_quantiles : tuple of 101 floats
+        Quantiles 0, 0.01 … 1 of |e|.
+    interval_error : float
+        The ceil(0.9 (n + 1))-th smallest |e|: half the width of the 90 % interval, in ATR.
+    """
+
+    n: int
+    slope: float
+    slope_se: float
+    shrink: float
+    rmse_ratio: float | None
+    rank_correlation: float | None
+    ridge_rmse_ratio: float | None
+    ridge_rank_correlation: float | None
+    error_quantiles: tuple[float, ...]
+    interval_error: float
+
+    def confidence(self, forecast: FloatArray, relative_atr: FloatArray) -> FloatArray:
+        """Return 0.5 + shrink x F(|f|/a) / 2; exactly 0.5 where f = 0 or a = 0.
+
+        F is the empirical distribution of |e|, interpolated between its quantiles.
+        """
+        size = np.divide(np.abs(forecast), relative_atr, out=np.zeros_like(forecast), where=relative_atr > 0)
+        levels = np.linspace(0, 1, N_QUANTILES)
+        rank = np.interp(size, self.error_quantiles, levels)
+        return np.where(size > 0, 0.5 + self.shrink * rank / 2, 0.5)
+
+
+def measure(
+    forecast: FloatArray, outcome: FloatArray, relative_atr: FloatArray, ridge_forecast: FloatArray
+) -> Evidence:
+    """Measure a model's evidence.
+
+    Parameters
+    ----------
+    forecast, outcome, ridge_forecast : ndarray, shape (n,)
+        Log returns from close to close.
+    relative_atr : ndarray, shape (n,)
+        ATR / close; rows where it is 0 are left out.
+    """
+    usable = relative_atr > 0
+    f, y, ridge, a = (column[usable] for column in (forecast, outcome, ridge_forecast, relative_atr))
+    slope, error = slope_through_origin(f / a, y / a)
+    errors = np.sort(np.abs(y - f) / a)
+    if not len(errors):
+        errors = np.zeros(1)
+    nth = min(math.ceil(COVERAGE * (len(f) + 1)), len(errors))
+    return Evidence(
+        n=len(f),
+        slope=slope,
+        slope_se=error,
+        shrink=float(np.clip(slope - 1.96 * error, 0, 1)),
+        rmse_ratio=_rmse_ratio(f, y),
+        rank_correlation=rank_correlation(f, y),
+        ridge_rmse_ratio=_rmse_ratio(ridge, y),
+        ridge_rank_correlation=rank_correlation(ridge, y),
+        error_quantiles=tuple(np.quantile(errors, np.linspace(0, 1, N_QUANTILES)).tolist()),
+        interval_error=float(errors[max(nth, 1) - 1]),
+    )
+
+
+def slope_through_origin(x: FloatArray, y: FloatArray) -> tuple[float, float]:
+    """Return the least-squares slope of y = b x and its heteroscedasticity-consistent standard error.
+
+    White, "A heteroskedasticity-consistent covariance matrix estimator", Econometrica 48 (1980).  Both
+    are 0 where x is 0 everywhere.
+    """
+    energy = float(x @ x)
+    if energy == 0:
+        return 0.0, 0.0
+    slope = float(x @ y) / energy
+    residual = y - slope * x
+    return slope, math.sqrt(float((x * residual) @ (x * residual))) / energy
+
+
+def _rmse_ratio(forecast: FloatArray, outcome: FloatArray) -> float | None:
+    zero = float(np.mean(outcome**2)) if len(outcome) else 0.0
+    return math.sqrt(float(np.mean((outcome - forecast) ** 2)) / zero) if zero > 0 else None
+
+
+def rank_correlation(x: FloatArray, y: FloatArray) -> float | None:
+    """Return Spearman's rank correlation (ties share their mean rank), None where either is constant."""
+    import pandas as pd
+
+    if len(x) < 2 or (x == x[0]).all() or (y == y[0]).all():
+        return None
+    return float(np.corrcoef(pd.Series(x).rank(), pd.Series(y).rank())[0, 1])
+
+
+def ridge_forecast(fit_inputs: FloatArray, fit_target: FloatArray, inputs: FloatArray) -> FloatArray:
+    """Forecast with a ridge regression, the baseline that is hard to beat on hourly bars.
+
+    Parameters
+    ----------
+    fit_inputs, inputs : ndarray, shape (m, 14) and (n, 14)
+        Scaled and clipped model inputs of the last bar of each window.
+    fit_target : ndarray, shape (m,)
+        Scaled labels.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        In units of `fit_target`; the penalty is 10 per row, the intercept is free.
+    """
+    middle, level = fit_inputs.mean(axis=0), float(fit_target.mean())
+    centred = fit_inputs - middle
+    penalty = RIDGE_ALPHA_PER_ROW * len(centred) * np.eye(centred.shape[1])
+    weights = np.linalg.solve(centred.T @ centred + penalty, centred.T @ (fit_target - level))
+    return np.asarray((inputs - middle) @ weights + level)
+
+
+def threshold_scale(forecast: FloatArray, close: FloatArray, unit: FloatArray) -> float:
+    """Return the 80th percentile of |predicted - close| / unit; 1 where no row has a unit above 0.
+
+    Parameters
+    ----------
+    forecast : ndarray, shape (n,)
+        Log returns.
+    close, unit : ndarray, shape (n,)
+        Quote currency; `unit` is 0.5 ATR + 0.3 volatility x close.
+    """
+    usable = unit > 0
+    if not usable.any():
+        return 1.0
+    move = np.abs(close * np.expm1(forecast))[usable]
+    return float(np.percentile(move / unit[usable], THRESHOLD_PERCENTILE))
+
+
+def threshold_unit(atr: FloatArray, volatility: FloatArray, close: FloatArray) -> FloatArray:
+    """Return 0.5 ATR + 0.3 volatility x close, quote currency, shape (n,)."""
+    return 0.5 * atr + 0.3 * volatility * close

@@ -1,0 +1,140 @@
+"""Several fits side by side, each in a process with the thread count that belongs to the recipe."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crypto_refactor.model.settings import ModelSettings
+from crypto_refactor.model.windows import TrainingSet
+
+if TYPE_CHECKING:
+    from crypto_refactor.model.training import TrainedModel
+
+_POLL_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """One finished epoch of one fit.
+
+    Attributes
+    ----------
+    job : int
+        Which of the fits.
+    epoch : int
+        From 1; 0 when the fit begins.
+    stop_loss : float
+        Data loss on the stop slice.
+    """
+
+    job: int
+    epoch: int
+    stop_loss: float
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def fit_all(
+    jobs: Sequence[TrainingSet],
+    settings: ModelSettings,
+    on_progress: OnProgress,
+    *,
+    workers: int | None = None,
+) -> Iterator[tuple[int, TrainedModel]]:
+    """Fit one network for each training set and yield (its position, the result) as they finish.
+
+    Parameters
+    ----------
+    jobs : sequence of TrainingSet
+        What to learn from.
+    settings : ModelSettings
+        Shared by all.
+    on_progress : callable
+        Called in this process after each epoch of each fit.
+    workers : int, optional
+        Processes; by default one per core, and none where there is a single fit.
+
+    Raises
+    ------
+    ModelError
+        If a fit fails.  Those that have been yielded are whole.
+    """
+    from crypto_refactor.model.network import needs_fresh_process
+
+    workers = min(len(jobs), workers or os.cpu_count() or 1)
+    if workers == 1 and not needs_fresh_process():
+        for position, data in enumerate(jobs):
+            yield _fit_one(position, data, settings, on_progress)
+        return
+    from joblib import Parallel, delayed
+
+    with _relayed(on_progress) as report:
+        parallel = Parallel(n_jobs=max(workers, 2), backend="loky", return_as="generator_unordered")
+        yield from parallel(
+            delayed(_fit_one)(position, data, settings, report) for position, data in enumerate(jobs)
+        )
+
+
+def _fit_one(
+    position: int, data: TrainingSet, settings: ModelSettings, on_progress: OnProgress
+) -> tuple[int, TrainedModel]:
+    from crypto_refactor.model.training import train
+
+    on_progress(Progress(job=position, epoch=0, stop_loss=float("nan")))
+
+    def report(epoch: int, loss: float) -> None:
+        on_progress(Progress(job=position, epoch=epoch, stop_loss=loss))
+
+    return position, train(data, settings, report)
+
+
+@dataclass(frozen=True, slots=True)
+class _Append:
+    """Reports progress by appending to a file: survives any backend and any signal."""
+
+    folder: str
+
+    def __call__(self, progress: Progress) -> None:
+        # A worker on another machine has no such folder; its progress shows when it is done.
+        if Path(self.folder).is_dir():
+            with (Path(self.folder) / str(progress.job)).open("a", encoding="ascii") as file:
+                file.write(f"{progress.epoch} {progress.stop_loss!r}\n")
+
+
+@contextmanager
+def _relayed(on_progress: OnProgress) -> Iterator[_Append]:
+    """Give workers something to report to, and call `on_progress` here with what they say."""
+    done = threading.Event()
+    with tempfile.TemporaryDirectory(prefix="crypto-refactor-") as folder:
+
+        def relay() -> None:
+            seen: dict[str, int] = {}
+            while not done.wait(_POLL_SECONDS):
+                _relay_new_lines(Path(folder), seen, on_progress)
+            _relay_new_lines(Path(folder), seen, on_progress)
+
+        thread = threading.Thread(target=relay, daemon=True)
+        thread.start()
+        try:
+            yield _Append(folder)
+        finally:
+            done.set()
+            thread.join()
+
+
+def _relay_new_lines(folder: Path, seen: dict[str, int], on_progress: OnProgress) -> None:
+    for file in sorted(folder.iterdir()):
+        # Only whole lines: the last piece is empty, or still being written.
+        lines = file.read_text(encoding="ascii").split("\n")[:-1]
+        for line in lines[seen.get(file.name, 0) :]:
+            epoch, loss = line.split()
+            on_progress(Progress(job=int(file.name), epoch=int(epoch), stop_loss=float(loss)))
+        seen[file.name] = len(lines)

@@ -1,0 +1,80 @@
+"""Serving: forecasts from an ONNX graph, without TensorFlow in the process."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from crypto_refactor.errors import ModelError
+from crypto_refactor.features.frame import FeatureFrame
+from crypto_refactor.market.bars import FloatArray
+from crypto_refactor.model.windows import Float32Array, RowArray, gather
+
+BATCH_ROWS = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecaster:
+    """A loaded network and the scale of its output.
+
+    Attributes
+    ----------
+    session : onnxruntime.InferenceSession
+        Takes (batch, lookback, 14) float32, returns (batch, 1).
+    lookback : int
+        Bars per window.
+    volatility_floor : float
+        Smallest volatility an output is multiplied with, per bar.
+    """
+
+    session: Any
+    lookback: int
+    volatility_floor: float
+
+    def raw(self, windows: Float32Array) -> FloatArray:
+        """Return the network's output, shape (m,), in units of volatility."""
+        name = self.session.get_inputs()[0].name
+        parts = [
+            self.session.run(None, {name: windows[start : start + BATCH_ROWS]})[0][:, 0]
+            for start in range(0, len(windows), BATCH_ROWS)
+        ]
+        return np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)
+
+    def forecast(self, windows: Float32Array, volatility: FloatArray) -> FloatArray:
+        """Return the expected log return to the next close, shape (m,)."""
+        return self.raw(windows) * np.maximum(volatility, self.volatility_floor)
+
+    def forecast_rows(self, frame: FeatureFrame, rows: RowArray) -> FloatArray:
+        """Return the forecasts made at the closes of `rows`, shape (m,), log returns."""
+        volatility = frame.column("realised_volatility")[rows]
+        return self.forecast(gather(frame.inputs.astype(np.float32), rows, self.lookback), volatility)
+
+
+def load(onnx: bytes, *, lookback: int, volatility_floor: float, name: str) -> Forecaster:
+    """Load a network from the bytes of its ONNX file.
+
+    Raises
+    ------
+    ModelError
+        If onnxruntime cannot read it.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    # Forecasts are the same bits whatever the number of threads; more than two do not help LSTMs.
+    options.intra_op_num_threads = min(2, os.cpu_count() or 1)
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        # onnxruntime raises a dozen private types that share nothing but Exception.
+        raise ModelError(
+            f"The network {name} cannot be loaded: {error}",
+            expected="an ONNX graph written by this tool.",
+            remedy="remove the model with `crypto-refactor models --prune`, or train it again with --retrain.",
+        ) from error
+    return Forecaster(session=session, lookback=lookback, volatility_floor=volatility_floor)

@@ -1,0 +1,151 @@
+"""Windows of features and what they are to predict.
+
+The window of bar t holds the features of bars ``t - lookback + 1 … t``, all known when t closes; its
+label is what happens from the close of t to the close of t + 1::
+
+    features   | t-2 | t-1 |  t  |        window of t (lookback 3)
+    label                        | t+1 |  log(close[t+1] / close[t])
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from crypto_refactor.features.catalogue import WARMUP
+from crypto_refactor.features.frame import FeatureFrame
+from crypto_refactor.market.bars import Bars, BoolArray, FloatArray
+
+Float32Array = npt.NDArray[np.float32]
+RowArray = npt.NDArray[np.int64]
+
+MAX_SYNTHETIC_IN_WINDOW = 6
+
+
+def decidable(frame: FeatureFrame, lookback: int) -> BoolArray:
+    """Return which bars can be decided on, shape (n,).
+
+    A bar can if it is real, its whole window lies past the warm-up of one unbroken stretch, and at most
+    six bars of the window are synthetic.
+    """
+    synthetic = frame.bars.synthetic
+    before = np.concatenate([[0], np.cumsum(synthetic)])
+    end = np.arange(1, len(synthetic) + 1)
+    in_window = before[end] - before[np.maximum(end - lookback, 0)]
+    complete = frame.position >= WARMUP + lookback - 1
+    return np.asarray(~synthetic & complete & (in_window <= MAX_SYNTHETIC_IN_WINDOW))
+
+
+def labelled(frame: FeatureFrame, lookback: int) -> RowArray:
+    """Return the positions of bars whose window is complete and whose label is known and real."""
+    bars = frame.bars
+    has_label = np.zeros(len(bars), dtype=np.bool_)
+    has_label[:-1] = (np.diff(bars.opened) == 1) & ~bars.synthetic[1:]
+    return np.flatnonzero(decidable(frame, lookback) & has_label)
+
+
+def gather(inputs: Float32Array, rows: RowArray, lookback: int) -> Float32Array:
+    """Return the windows of `inputs`, shape (n, 14), that end at `rows`: shape (m, lookback, 14)."""
+    windows = np.lib.stride_tricks.sliding_window_view(inputs, lookback, axis=0)
+    return np.ascontiguousarray(windows[rows - lookback + 1].transpose(0, 2, 1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Split:
+    """Three slices of the labelled rows, in time order, one row of embargo between them.
+
+    A label shares a close with the next row's window; the embargo keeps it out of the next slice.
+    """
+
+    fit: slice
+    stop: slice
+    calibrate: slice
+
+
+def split(count: int) -> Split:
+    """Divide `count` labelled rows 70 : 15 : 15."""
+    usable = count - 2
+    fit, stop = int(0.7 * usable), int(0.15 * usable)
+    return Split(
+        fit=slice(0, fit), stop=slice(fit + 1, fit + 1 + stop), calibrate=slice(fit + stop + 2, count)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrainingSet:
+    """Everything a fit sees, in time order.
+
+    Attributes
+    ----------
+    inputs : ndarray of float32, shape (k, 14)
+        Raw model inputs of every bar from the first window to the last row; scaling belongs to the
+        network.
+    rows : ndarray of int64, shape (m,)
+        Where in `inputs` the window of each labelled row ends.
+    lookback : int
+        Bars per window.
+    returns : ndarray of float64, shape (m,)
+        log(close[t+1] / close[t]).
+    volatility : ndarray of float64, shape (m,)
+        Realised volatility at t, per bar.
+    close, atr : ndarray of float64, shape (m,)
+        At t, quote currency.
+    trained_from, trained_through : int
+        Open of the first and close of the last bar used for anything but warming up indicators.
+    last_bars : str
+        Fingerprint of the last 24 bars up to `trained_through`.
+    """
+
+    inputs: Float32Array
+    rows: RowArray
+    lookback: int
+    returns: FloatArray
+    volatility: FloatArray
+    close: FloatArray
+    atr: FloatArray
+    trained_from: int
+    trained_through: int
+    last_bars: str
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def windows(self, part: slice = slice(None)) -> Float32Array:
+        """Return the windows of some rows, shape (m, lookback, 14)."""
+        return gather(self.inputs, self.rows[part], self.lookback)
+
+    def bars_seen(self, part: slice) -> Float32Array:
+        """Return the inputs of every bar in the windows of some rows, each bar once, shape (k, 14)."""
+        seen = np.unique(self.rows[part][:, None] - np.arange(self.lookback))
+        return self.inputs[seen]
+
+
+CHECKED_BARS = 24
+"""How many of the last training bars are compared when a model is met again."""
+
+
+def last_bars(bars: Bars, through: int) -> str:
+    """Return the fingerprint of the last 24 hours of real bars up to `through`."""
+    span = bars.between(through - CHECKED_BARS, through)
+    return span.only_real().fingerprint()
+
+
+def training_set(frame: FeatureFrame, rows: RowArray, lookback: int) -> TrainingSet:
+    """Collect the labelled `rows` of `frame`."""
+    bars = frame.bars
+    first = int(rows[0]) - lookback + 1
+    through = int(bars.closed[rows[-1] + 1])
+    return TrainingSet(
+        inputs=frame.inputs[first : rows[-1] + 1].astype(np.float32),
+        rows=rows - first,
+        lookback=lookback,
+        returns=np.log(bars.close[rows + 1] / bars.close[rows]),
+        volatility=frame.column("realised_volatility")[rows],
+        close=bars.close[rows],
+        atr=frame.column("atr")[rows],
+        trained_from=int(bars.opened[first]),
+        trained_through=through,
+        last_bars=last_bars(bars, through),
+    )

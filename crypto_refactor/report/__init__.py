@@ -1,0 +1,1 @@
+"""Results in, text, JSON and CSV out."""

@@ -1,0 +1,273 @@
+"""A backtest for people: what came of it, beside Alpaca and buy-and-hold, and what held it back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from zoneinfo import ZoneInfo
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from crypto_refactor.backtest.backtester import BacktestResult
+from crypto_refactor.backtest.metrics import MIN_HOURS_FOR_A_YEARLY_RATE, Metrics, by_side
+from crypto_refactor.backtest.statistics import (
+    condition_figures,
+    entry_sizes,
+    feature_correlations,
+    signal_counts,
+    what_held_back,
+)
+from crypto_refactor.execution.decisions import Enter
+from crypto_refactor.execution.rules import Rules
+from crypto_refactor.execution.venues import ALPACA_RULES_AS_OF
+from crypto_refactor.market.hours import to_iso, to_local_text
+from crypto_refactor.report.format import UNDEFINED, money, number, percent, source_name
+from crypto_refactor.signals.conditions import DESCRIPTIONS
+from crypto_refactor.signals.signal import DIRECTIONS
+
+FEW_TRADES = 30
+
+_ROWS: tuple[tuple[str, Callable[[Metrics], str]], ...] = (
+    ("Final balance", lambda m: money(m.final_balance)),
+    ("Total return", lambda m: percent(m.total_return, signed=True)),
+    ("CAGR", lambda m: percent(m.cagr, signed=True)),
+    ("Volatility a year", lambda m: percent(m.volatility)),
+    ("Sharpe ± standard error", lambda m: f"{number(m.sharpe)} ± {number(m.sharpe_se)}"),
+    ("Sortino", lambda m: number(m.sortino)),
+    ("Max drawdown", lambda m: percent(m.max_drawdown)),
+    ("  its length", lambda m: f"{m.max_drawdown_hours} h"),
+    ("Calmar", lambda m: number(m.calmar)),
+    ("Trades closed", lambda m: str(m.trades)),
+    ("Win rate", lambda m: percent(m.win_rate, 1)),
+    ("Profit factor", lambda m: number(m.profit_factor)),
+    ("Expectancy a trade", lambda m: money(m.expectancy)),
+    (
+        "Average holding",
+        lambda m: UNDEFINED if m.avg_holding_hours is None else f"{m.avg_holding_hours:.1f} h",
+    ),
+    ("Exposure", lambda m: percent(m.exposure, 1)),
+    ("Turnover", lambda m: f"{m.turnover:.1f} x"),
+    ("Fees paid", lambda m: money(m.fees_paid)),
+)
+
+
+def print_backtest(result: BacktestResult, tz: ZoneInfo, console: Console) -> None:
+    """Print the human view, times in `tz`."""
+    console.print(
+        Group(
+            *_headline(result, tz),
+            _metrics_table(result),
+            *_notes(result),
+            "",
+            _models_table(result, tz),
+            *_signals(result),
+            "",
+            _conditions_table(result),
+            "",
+            _correlation_table(result),
+            "",
+            *_ending(result, tz),
+        ),
+        highlight=False,
+    )
+
+
+def _headline(result: BacktestResult, tz: ZoneInfo) -> list[RenderableType]:
+    bars, mark = result.window, "   SIMULATED" if result.window.simulated else ""
+    first, last = to_local_text(int(bars.opened[1]), tz), to_local_text(int(bars.closed[-1]), tz)
+    return [
+        Text(f"Backtest {result.ticker}{mark}", style="bold"),
+        f"{first} to {last}: {len(bars) - 1:,} hourly bars from {source_name(bars.source)}",
+        rules_text(result.rules),
+        "",
+    ]
+
+
+def rules_text(rules: Rules) -> str:
+    """Return the execution rules in one line."""
+    parts = [
+        f"fee {percent(rules.fee)} a fill, round trip {percent(rules.round_trip_cost)}",
+        f"exit {rules.exit}",
+        "long only"
+        if rules.long_only
+        else "long and short (shorts are hypothetical: no spot venue offers them)",
+    ]
+    optional = (
+        (rules.slippage_bps > 0, f"slippage {rules.slippage_bps:g} bps"),
+        (rules.position_size < 1, f"position size {percent(rules.position_size, 0)}"),
+        (rules.strict, "strict entries"),
+        (rules.borrow > 0, f"borrow {percent(rules.borrow)} a year"),
+        (rules.venue is not None, "at Alpaca, fee taken in what is received"),
+    )
+    parts += [text for given, text in optional if given]
+    protections = (
+        ("stop-loss", rules.stop_loss),
+        ("take-profit", rules.take_profit),
+        ("entries halt at drawdown", rules.max_drawdown),
+    )
+    parts += [f"{name} {percent(value, 1)}" for name, value in protections if value is not None]
+    if rules.max_notional is not None:
+        parts.append(f"at most {money(rules.max_notional)} an entry")
+    return "Rules: " + "; ".join(parts) + "."
+
+
+def _metrics_table(result: BacktestResult) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("")
+    for name in ("This run", "At Alpaca", "Buy and hold"):
+        table.add_column(name, justify="right", no_wrap=True)
+    columns = (result.metrics, result.alpaca_metrics, result.hold_metrics)
+    for label, show in _ROWS:
+        table.add_row(label, *(UNDEFINED if column is None else show(column) for column in columns))
+    return table
+
+
+def _notes(result: BacktestResult) -> list[RenderableType]:
+    notes: list[RenderableType] = []
+    if result.alpaca_metrics is None:
+        notes.append(f"At Alpaca: it does not trade {result.ticker} (as of {ALPACA_RULES_AS_OF}).")
+    else:
+        notes.append(
+            "At Alpaca: long only, fee 0.25 % in what is received, entries halt 25 % below the peak."
+        )
+    if result.hours < MIN_HOURS_FOR_A_YEARLY_RATE:
+        notes.append("CAGR and Calmar are withheld below 90 days: they would only magnify a short window.")
+    if result.metrics.trades < FEW_TRADES:
+        notes.append(
+            f"{result.metrics.trades} closed trades are too few to tell skill from luck (30 is the least one should ask for)."
+        )
+    if result.run.halted_at is not None:
+        notes.append(f"Entries were halted by the drawdown at {to_iso(result.run.halted_at)}.")
+    sizes = entry_sizes(result.run.fills, result.window)
+    if sizes.above_limit:
+        notes.append(
+            f"{sizes.above_limit} of {sizes.entries} entries were larger than 5 % of what was traded in their bar: "
+            "the real market would have moved against them."
+        )
+    if result.quality.synthetic or result.quality.missing:
+        notes.append(
+            f"{result.quality.synthetic} hours without a bar were carried and {result.quality.missing} left open; "
+            "nothing is decided or filled on them."
+        )
+    return ["", *notes]
+
+
+def _models_table(result: BacktestResult, tz: ZoneInfo) -> Table:
+    trained = result.walk.trained
+    title = "all at hand: nothing was trained" if not trained else f"{trained} trained now"
+    count = len({stretch.model.path for stretch in result.walk.stretches})
+    table = Table(
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+        title=f"Models: {count}, {title}" if result.pinned is None else f"Model pinned: {result.pinned}",
+        title_justify="left",
+        title_style="bold",
+    )
+    for name in ("decided from", "through", "model learnt through", "slope ± SE", "RMSE / zero", "weights"):
+        table.add_column(name, no_wrap=True)
+    for stretch in result.walk.stretches:
+        card = stretch.model.card
+        table.add_row(
+            to_local_text(stretch.period.first, tz),
+            to_local_text(stretch.period.last, tz),
+            to_local_text(card.trained_through, tz),
+            f"{number(card.evidence.slope)} ± {number(card.evidence.slope_se)}",
+            number(card.evidence.rmse_ratio, 4),
+            card.fingerprint,
+        )
+    return table
+
+
+def _signals(result: BacktestResult) -> list[RenderableType]:
+    made = result.walk.signals
+    counts = signal_counts(made)
+    entries = [fill for fill in result.run.fills if fill.reason == "entry"]
+    lines: list[RenderableType] = [
+        "",
+        Text("Signals", style="bold"),
+        f"{counts['long']} long, {counts['flat']} flat, {counts['short']} short at {len(made)} closes. "
+        + what_held_back(made, result.signal_rules),
+    ]
+    if result.rules.strict or not entries:
+        worthwhile = int((made.supported & (made.expected_move > result.rules.round_trip_cost)).sum())
+        lines.append(f"The expected move exceeded the round trip on {worthwhile} closes.")
+    if entries:
+        at = dict(
+            zip(
+                made.made_at.tolist(),
+                (made.expected_move > result.rules.round_trip_cost).tolist(),
+                strict=True,
+            )
+        )
+        paid = sum(at.get(fill.at, False) for fill in entries)
+        lines.append(f"{paid} of {len(entries)} entries expected more than their round trip costs.")
+    for name, figures in by_side(result.run.trades).items():
+        if figures["trades"]:
+            lines.append(
+                f"{name.capitalize()}: {figures['trades']} trades, win rate {percent(figures['win_rate'], 1)}, "
+                f"net {money(figures['net_pnl'])}, fees {money(figures['fees_paid'])}."
+            )
+    return lines
+
+
+def _conditions_table(result: BacktestResult) -> Table:
+    table = Table(
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+        title="Conditions",
+        title_justify="left",
+        title_style="bold",
+    )
+    table.add_column("")
+    table.add_column("asks (long)")
+    for name in ("long holds", "short holds", "vetoes"):
+        table.add_column(name, justify="right")
+    for name, figures in condition_figures(result.walk.signals, result.signal_rules).items():
+        table.add_row(
+            name,
+            DESCRIPTIONS[name][0],
+            percent(figures.long_pass_rate, 1),
+            percent(figures.short_pass_rate, 1),
+            UNDEFINED if name == "forecast" else str(figures.vetoes),
+        )
+    return table
+
+
+def _correlation_table(result: BacktestResult) -> Table:
+    table = Table(
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+        title="Correlation of each feature with the next return",
+        title_justify="left",
+        title_style="bold",
+    )
+    table.add_column("")
+    for name in ("in training", "out of sample", "noise"):
+        table.add_column(name, justify="right")
+    for name, figures in feature_correlations(result.walk.stretches, result.settings).items():
+        found = figures.out_of_sample
+        beyond = found is not None and figures.noise is not None and abs(found) > figures.noise
+        table.add_row(
+            name,
+            number(figures.train, 3),
+            number(found, 3) + (" *" if beyond else "  "),
+            f"± {number(figures.noise, 3)}",
+        )
+    return table
+
+
+def _ending(result: BacktestResult, tz: ZoneInfo) -> list[RenderableType]:
+    at = to_local_text(int(result.window.closed[-1]), tz)
+    decisions = [
+        f"enter {DIRECTIONS[decision.side]}" if isinstance(decision, Enter) else f"exit ({decision.reason})"
+        for decision in result.run.pending
+    ]
+    pending = " then ".join(decisions) if decisions else "nothing to do"
+    return [
+        f"Decided at {at}, to be filled at the next open: {pending}.",
+        f"Repeat with --end {to_iso(result.end)}.",
+    ]

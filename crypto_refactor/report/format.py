@@ -1,0 +1,39 @@
+"""Numbers and times as people read them."""
+
+from __future__ import annotations
+
+import math
+
+from crypto_refactor.market.bars import SAMPLE
+
+UNDEFINED = "–"
+
+
+def price(value: float) -> str:
+    """Return a price with at least five significant digits: ``63,120.45``, ``0.38512``."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    decimals = max(2, 4 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{min(decimals, 12)}f}"
+
+
+def money(value: float | None) -> str:
+    """Return an amount of the quote currency, two decimals."""
+    return UNDEFINED if value is None else f"{value:,.2f}"
+
+
+def percent(value: float | None, decimals: int = 2, *, signed: bool = False) -> str:
+    """Return a fraction as per cent: 0.0123 is ``1.23 %``."""
+    if value is None:
+        return UNDEFINED
+    return f"{value * 100:{'+' if signed else ''},.{decimals}f} %"
+
+
+def number(value: float | None, decimals: int = 2) -> str:
+    """Return a plain number."""
+    return UNDEFINED if value is None else f"{value:,.{decimals}f}"
+
+
+def source_name(source: str) -> str:
+    """Return the source, simulated bars marked as such."""
+    return f"{source} (SIMULATED bars, not a market)" if source == SAMPLE else source

@@ -1,0 +1,1 @@
+"""Forecasts and features in, a signal with its reasons out."""

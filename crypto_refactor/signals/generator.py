@@ -1,0 +1,201 @@
+"""The façade: a ticker in, a signal out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from crypto_refactor.errors import DataError, UsageError
+from crypto_refactor.features.catalogue import WARMUP
+from crypto_refactor.features.frame import FeatureFrame, compute_features
+from crypto_refactor.market.bars import Bars, carry_holes
+from crypto_refactor.market.hours import to_iso
+from crypto_refactor.market.quality import quality_report, require_complete
+from crypto_refactor.market.source import Source
+from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.model.cards import Wish
+from crypto_refactor.model.library import (
+    DEFAULT_MODEL_NAME,
+    TrainingWatch,
+    Unwatched,
+    model_name,
+    model_path,
+    smart_model,
+)
+from crypto_refactor.model.settings import MIN_LABELLED_ROWS, ModelSettings
+from crypto_refactor.model.windows import RowArray, TrainingSet, labelled, training_set
+from crypto_refactor.signals.conditions import SignalRules
+from crypto_refactor.signals.path import decidable_rows, signals
+from crypto_refactor.signals.signal import Signal, last_signal
+
+DEFAULT_ROUND_TRIP_COST = 0.002
+_MAX_LOADS = 3
+
+
+class SignalGenerator:
+    """Keeps one trained LSTM per ticker and turns the last closed bar into a signal.
+
+    Parameters
+    ----------
+    ticker : Ticker or str
+        For example BTC/USD.
+    lookback : int
+        Bars per window.
+    source : Source, optional
+        Where bars come from; by default what the environment says (``CRYPTO_SOURCE``).
+    model : str
+        Name of the model file, ``<base>_<quote>_<model>.keras``.
+    model_dir : Path, optional
+        By default the tool's model folder.
+    network : str
+        ``documented`` or ``small``.
+    seed : int, optional
+        Where given, a model of another seed is trained anew; otherwise 0 is used for training.
+    rules : SignalRules
+        What a forecast needs to become a signal.
+    round_trip_cost : float
+        What entering and leaving costs, as a fraction of the price.
+    watch : TrainingWatch, optional
+        Told about training.
+    """
+
+    def __init__(
+        self,
+        ticker: Ticker | str,
+        lookback: int = 60,
+        *,
+        source: Source | None = None,
+        model: str = DEFAULT_MODEL_NAME,
+        model_dir: Path | None = None,
+        network: str = "documented",
+        seed: int | None = None,
+        rules: SignalRules | None = None,
+        round_trip_cost: float = DEFAULT_ROUND_TRIP_COST,
+        watch: TrainingWatch | None = None,
+    ) -> None:
+        from crypto_refactor.config import settings
+        from crypto_refactor.market.registry import open_source
+
+        self.ticker = Ticker.parse(ticker) if isinstance(ticker, str) else ticker
+        self.settings = ModelSettings(lookback=lookback, network=network, seed=seed or 0)
+        self._seed_given = seed is not None
+        self._source = source or open_source(settings().source)
+        self._model_name = model_name(model)
+        self._model_dir = model_dir or settings().model_dir
+        self._rules = rules or SignalRules()
+        self._cost = round_trip_cost
+        self._watch = watch or Unwatched()
+
+    def generate_signals(
+        self,
+        hours: int = 240,
+        retrain_threshold: int = 24,
+        *,
+        end: int | None = None,
+        retrain: bool = False,
+        allow_gaps: bool = False,
+    ) -> Signal:
+        """Return the signal of the last bar that has closed.
+
+        Parameters
+        ----------
+        hours : int
+            Labelled rows to train on, at least 120.
+        retrain_threshold : int
+            Greatest age of a model in hours; 0 trains anew whenever a bar has closed.
+        end : int, optional
+            Hour to look from; by default now.
+        retrain : bool
+            Train in any case.
+        allow_gaps : bool
+            Accept more than 5 % missing bars.
+
+        Raises
+        ------
+        UsageError, DataError, ModelError
+            If the request, the bars or the model folder are not as they must be.
+        """
+        _check_request(hours, retrain_threshold)
+        end = self._source.now(self.ticker) if end is None else end
+        bars, frame, rows = self._history(hours, end)
+        require_complete(quality_report(frame.bars, int(frame.bars.opened[0]), end), allow_gaps=allow_gaps)
+        now = int(bars.closed[-1])
+        decided = decidable_rows(frame, self.settings.lookback, now, now)
+        if not len(decided):
+            raise DataError(
+                f"The bar that closed at {to_iso(now)} cannot be decided on: too many of the "
+                f"{self.settings.lookback} bars of its window are missing.",
+                expected="at most 6 missing bars in the window, and 500 bars before it without a long hole.",
+                remedy="choose another --end, or wait until the hole has left the window.",
+            )
+
+        def collect() -> TrainingSet:
+            return training_set(frame, rows, self.settings.lookback)
+
+        answer = smart_model(
+            model_path(self._model_dir, self.ticker, self._model_name, simulated=bars.simulated),
+            bars,
+            Wish(
+                settings=self.settings,
+                seed_given=self._seed_given,
+                rows=hours,
+                retrain_threshold=retrain_threshold,
+                retrain=retrain,
+            ),
+            collect,
+            self._watch,
+        )
+        made = signals(answer.model, frame, decided, self._rules)
+        return last_signal(
+            frame,
+            made,
+            answer,
+            end=end,
+            required=self._rules.min_confirmations,
+            round_trip_cost=self._cost,
+        )
+
+    def _history(self, hours: int, end: int) -> tuple[Bars, FeatureFrame, RowArray]:
+        """Return bars, features and the last `hours` labelled rows up to `end`."""
+        lookback = self.settings.lookback
+        needed = hours + 1 + lookback + WARMUP
+        span = needed
+        for _ in range(_MAX_LOADS):
+            bars = self._source.bars(self.ticker, end - span, end)
+            if not len(bars):
+                break
+            frame = compute_features(carry_holes(bars))
+            rows = labelled(frame, lookback)
+            if len(rows) >= hours:
+                return bars, frame, rows[-hours:]
+            if int(bars.opened[0]) > end - span + needed:
+                break
+            # Holes cost rows: each takes the labels it touches and the windows it spoils with it.
+            span += 2 * (hours - len(rows)) + needed
+        raise self._too_few(hours, needed, bars, end)
+
+    def _too_few(self, hours: int, needed: int, bars: Bars, end: int) -> DataError:
+        found = len(bars)
+        usable = 0
+        if found:
+            usable = len(labelled(compute_features(carry_holes(bars)), self.settings.lookback))
+        largest = f"use --hours {usable} at most" if usable >= MIN_LABELLED_ROWS else "choose a later --end"
+        return DataError(
+            f"{hours} hours of {self.ticker} cannot be learnt from: {found} bars up to {to_iso(end)} were found.",
+            expected=f"{needed} bars ({hours} rows, their outcome, {self.settings.lookback} lookback, {WARMUP} warm-up).",
+            remedy=f"{largest}, or another source.",
+        )
+
+
+def _check_request(hours: int, retrain_threshold: int) -> None:
+    if hours < MIN_LABELLED_ROWS:
+        raise UsageError(
+            f"--hours is {hours}.",
+            expected=f"at least {MIN_LABELLED_ROWS}: fewer rows cannot be fitted, stopped and measured.",
+            remedy=f"use --hours {MIN_LABELLED_ROWS} or more.",
+        )
+    if retrain_threshold < 0:
+        raise UsageError(
+            f"--retrain-threshold is {retrain_threshold}.",
+            expected="0 or more hours.",
+            remedy="correct --retrain-threshold.",
+        )

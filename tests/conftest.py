@@ -1,0 +1,47 @@
+"""Fixtures every test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crypto_refactor.market.bars import Bars
+from crypto_refactor.market.ticker import Ticker
+
+ROOT = Path(__file__).resolve().parent.parent
+BTC = Ticker("BTC", "USD")
+REAL_BARS = Path(os.environ.get("CRYPTO_REAL_BARS", ROOT.parent / "shared" / "data" / "hourly"))
+
+
+@pytest.fixture
+def real_bars_dir():
+    """Real hourly bars (Binance spot, USDT, 2024), which are not part of the repository."""
+    if not (REAL_BARS / "btc_usd_1h.csv").is_file():
+        pytest.skip(f"no real bars at {REAL_BARS} (set CRYPTO_REAL_BARS)")
+    return REAL_BARS
+
+
+@pytest.fixture
+def random_bars():
+    """Return a maker of random but valid bars: `random_bars(n, seed=0, first=400_000)`."""
+
+    def make(count, *, seed=0, first=400_000, ticker=BTC, source="files", sigma=0.005):
+        rng = np.random.default_rng(seed)
+        close = 100 * np.exp(np.cumsum(rng.normal(0, sigma, count)))
+        open_ = np.concatenate([[100.0], close[:-1]])[:count] * np.exp(rng.normal(0, sigma / 5, count))
+        wick = np.abs(rng.normal(0, sigma / 2, (2, count)))
+        return Bars(
+            ticker=ticker,
+            source=source,
+            opened=first + np.arange(count),
+            open=open_,
+            high=np.maximum(open_, close) * (1 + wick[0]),
+            low=np.minimum(open_, close) / (1 + wick[1]),
+            close=close,
+            volume=rng.lognormal(3, 1, count),
+        )
+
+    return make

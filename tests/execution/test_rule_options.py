@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from crypto_refactor.errors import UsageError
+from crypto_refactor.execution.rules import ExitRule, RuleOptions, Rules
+from crypto_refactor.execution.venues import alpaca_rules
+from crypto_refactor.market.ticker import Ticker
+
+BTC = Ticker("BTC", "USD")
+
+OUT_OF_RANGE = {
+    "fee": ("--fee", (-0.001, 1.0, 5)),
+    "slippage_bps": ("--slippage", (-1, 10_000)),
+    "position_size": ("--position-size", (0.0, -0.5, 1.01)),
+    "borrow": ("--borrow", (-0.01,)),
+    "stop_loss": ("--stop-loss", (0.0, -0.05, 1.01)),
+    "take_profit": ("--take-profit", (0.0, -0.05)),
+    "max_drawdown": ("--max-drawdown", (0.0, -0.25, 1.01)),
+    "max_notional": ("--max-notional", (0.0, -100.0)),
+}
+
+
+def test_without_a_venue_the_defaults_are_the_documented_ones():
+    rules = RuleOptions().resolve(BTC)
+    assert rules == Rules(
+        fee=0.001,
+        slippage_bps=0.0,
+        position_size=1.0,
+        exit=ExitRule.NEUTRAL,
+        long_only=False,
+        strict=False,
+        borrow=0.0,
+        stop_loss=None,
+        take_profit=None,
+        max_drawdown=None,
+        max_notional=None,
+        venue=None,
+    )
+
+
+def test_alpaca_brings_its_fee_its_drawdown_its_increments_and_no_shorts():
+    rules = RuleOptions(venue="alpaca").resolve(BTC)
+    assert (rules.fee, rules.max_drawdown, rules.long_only) == (0.0025, 0.25, True)
+    assert rules.venue == alpaca_rules(BTC)
+
+
+def test_what_was_given_wins_over_the_venue():
+    rules = RuleOptions(venue="alpaca", fee=0.0, max_drawdown=0.5).resolve(BTC)
+    assert (rules.fee, rules.max_drawdown) == (0.0, 0.5)
+
+
+def test_a_fee_of_zero_is_given_not_missing():
+    assert RuleOptions(fee=0.0).resolve(BTC).fee == 0.0
+
+
+def test_every_option_reaches_the_rules():
+    given = {
+        "fee": 0.002,
+        "slippage_bps": 3.0,
+        "position_size": 0.5,
+        "exit": ExitRule.FADE,
+        "long_only": True,
+        "strict": True,
+        "borrow": 0.1,
+        "stop_loss": 0.05,
+        "take_profit": 2.0,
+        "max_drawdown": 0.3,
+        "max_notional": 1000.0,
+    }
+    assert RuleOptions(**given).resolve(BTC) == Rules(**given)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (name, value)
+        for name, (_, values) in OUT_OF_RANGE.items()
+        for value in (*values, math.nan, math.inf, -math.inf)
+    ],
+)
+@pytest.mark.parametrize("venue", ["none", "alpaca"])
+def test_a_value_out_of_range_is_refused_by_the_name_of_its_option(name, value, venue):
+    option = OUT_OF_RANGE[name][0]
+    with pytest.raises(UsageError) as caught:
+        RuleOptions(venue=venue, **{name: value}).resolve(BTC)
+    assert caught.value.what == f"{option} is {value!r}."
+    assert option in caught.value.remedy
+    assert caught.value.expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("fee", 0.0),
+        ("fee", 0.999),
+        ("position_size", 1.0),
+        ("stop_loss", 1.0),
+        ("take_profit", 5.0),
+        ("max_drawdown", 1.0),
+        ("slippage_bps", 9_999.0),
+    ],
+)
+def test_a_value_at_the_edge_of_its_range_is_accepted(name, value):
+    assert getattr(RuleOptions(**{name: value}).resolve(BTC), name) == value
+
+
+def test_a_ticker_the_venue_does_not_trade_is_refused():
+    with pytest.raises(UsageError, match="ALGO/USD"):
+        RuleOptions(venue="alpaca").resolve(Ticker("ALGO", "USD"))
+
+
+def test_without_a_venue_every_ticker_has_rules():
+    assert RuleOptions().resolve(Ticker("ALGO", "USD")).venue is None
+
+
+def test_slippage_and_the_round_trip_are_fractions():
+    rules = Rules(fee=0.001, slippage_bps=5)
+    assert rules.slippage == pytest.approx(0.0005)
+    assert rules.round_trip_cost == pytest.approx(0.003)

@@ -1,0 +1,98 @@
+"""The indicators against `ta`, and against TA-Lib where its definitions coincide.
+
+Past the warm-up the seeds no longer matter (both libraries seed with plain means).  Real bars are compared
+in whole ticks: where a high and a low move equally far, `ta` and TA-Lib decide the direction by the rounding
+of decimal fractions.
+
+TA-Lib differs on purpose in one place: its on-balance volume leaves the volume of an equal close out, `ta`
+adds it, and so do we.  It has no rolling VWAP.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import ta
+from support.feature_contracts import read_real_bars
+
+from crypto_refactor.features.catalogue import INDICATORS
+from crypto_refactor.features.frame import compute_features
+
+
+@pytest.fixture(params=["random", "btc_usd", "avax_usd"])
+def frame(request, random_bars):
+    if request.param == "random":
+        return compute_features(random_bars(3000, seed=11))
+    folder = request.getfixturevalue("real_bars_dir")
+    return compute_features(read_real_bars(folder, request.param, count=3000, ticks=True))
+
+
+def assert_equal_past_the_warm_up(frame, ours, theirs, name):
+    """Equal to 1e-9, relative to the value or, near a zero crossing, to the column's usual size."""
+    ours, theirs = ours[frame.ready], np.asarray(theirs, dtype=float)[frame.ready]
+    np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9 * np.abs(theirs).mean(), err_msg=name)
+
+
+def by_ta(bars):
+    high, low, close, volume = (pd.Series(getattr(bars, name)) for name in ("high", "low", "close", "volume"))
+    obv = ta.volume.on_balance_volume(close, volume)
+    return {
+        "rsi": ta.momentum.rsi(close, 14),
+        "stoch_rsi": 100 * ta.momentum.stochrsi(close, 14),
+        "macd_histogram": ta.trend.macd_diff(close),
+        "bollinger": ta.volatility.bollinger_pband(close),
+        "atr": ta.volatility.average_true_range(high, low, close, 14),
+        "adx": ta.trend.adx(high, low, close, 14),
+        "ema_20": ta.trend.ema_indicator(close, 20),
+        "ema_50": ta.trend.ema_indicator(close, 50),
+        "obv": obv - obv.rolling(20).mean(),
+        "vwap": ta.volume.volume_weighted_average_price(high, low, close, volume, 24),
+        "volume_delta": volume.diff(),
+        "volume_ratio": volume / ta.utils._sma(volume, 10),
+        "log_return": ta.others.daily_log_return(close) / 100,
+        "realised_volatility": np.log(close).diff().rolling(24).std(),
+    }
+
+
+def test_every_indicator_equals_ta_past_the_warm_up(frame):
+    expected = by_ta(frame.bars)
+    assert set(expected) == set(INDICATORS)
+    for name, column in expected.items():
+        assert_equal_past_the_warm_up(frame, frame.column(name), column, name)
+
+
+def test_the_bands_equal_ta_past_the_warm_up(frame):
+    bands = ta.volatility.BollingerBands(pd.Series(frame.bars.close))
+    extras = frame.extras
+    assert_equal_past_the_warm_up(frame, extras.bollinger_upper, bands.bollinger_hband(), "upper")
+    assert_equal_past_the_warm_up(frame, extras.bollinger_lower, bands.bollinger_lband(), "lower")
+    assert_equal_past_the_warm_up(frame, 100 * extras.bollinger_width, bands.bollinger_wband(), "width")
+
+
+@pytest.mark.oracle
+def test_every_indicator_ta_lib_has_equals_it_past_the_warm_up(frame):
+    talib = pytest.importorskip("talib")
+    bars = frame.bars
+    upper, _, lower = talib.BBANDS(bars.close, timeperiod=20, nbdevup=2, nbdevdn=2)
+    stochastic, _ = talib.STOCHRSI(bars.close, timeperiod=14, fastk_period=14, fastd_period=1)
+    expected = {
+        "rsi": talib.RSI(bars.close, 14),
+        "stoch_rsi": stochastic,
+        "macd_histogram": talib.MACD(bars.close, 12, 26, 9)[2],
+        "bollinger": (bars.close - lower) / (upper - lower),
+        "atr": talib.ATR(bars.high, bars.low, bars.close, 14),
+        "adx": talib.ADX(bars.high, bars.low, bars.close, 14),
+        "ema_20": talib.EMA(bars.close, 20),
+        "ema_50": talib.EMA(bars.close, 50),
+    }
+    for name, column in expected.items():
+        assert_equal_past_the_warm_up(frame, frame.column(name), column, name)
+
+
+@pytest.mark.oracle
+def test_obv_equals_ta_lib_where_no_close_repeats(random_bars):
+    talib = pytest.importorskip("talib")
+    frame = compute_features(random_bars(3000, seed=12))
+    obv = talib.OBV(frame.bars.close, frame.bars.volume)
+    assert_equal_past_the_warm_up(frame, frame.column("obv"), obv - talib.SMA(obv, 20), "obv")
