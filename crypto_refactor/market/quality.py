@@ -183,7 +183,7 @@ def _largest_move(bars: Bars) -> tuple[float, str] | tuple[None, None]:
     return float(moves[largest]), to_iso(int(bars.opened[later[largest]]))
 
 
-def require_complete(report: QualityReport, allow_gaps: bool) -> None:  # noqa: FBT001 - an option passed on
+def require_complete(report: QualityReport, allow_gaps: bool) -> None:
     """Refuse a range with too many hours inside holes.
 
     Raises
@@ -206,7 +206,7 @@ def describe(report: QualityReport) -> list[str]:
     """Return the report as readable lines."""
     origin = f"{report.ticker} from {report.source}" + (" SIMULATED" if report.simulated else "")
     lines = [
-        f"{origin}: {report.bars} real bars in {report.expected} hours, {report.start} to {report.end}",
+        f"{origin}: {report.bars} bars in {report.expected} hours, {report.start} to {report.end}",
     ]
     if report.first and report.last:
         lines.append(f"first bar {report.first}, last bar {report.last} (times of opening)")

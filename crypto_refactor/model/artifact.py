@@ -177,7 +177,7 @@ def write(path: Path, card: Card, *, keras: bytes, onnx: bytes) -> Model:
             temporary.extend(_temporary(path.parent, content) for content in contents)
             files[-1].unlink(missing_ok=True)
             for written, file in zip(temporary, files, strict=True):
-                os.replace(written, file)
+                Path(written).replace(file)
         finally:
             for written in temporary:
                 Path(written).unlink(missing_ok=True)

@@ -77,8 +77,9 @@ def _conditions(signal: Signal) -> list[str]:
     side = -1 if signal.forecast_side < 0 else 1
     lines = [f"Conditions for {'short' if side < 0 else 'long'} (the forecast's side)"]
     values = condition_values(signal, side)
-    for name in CONDITIONS:
-        lines.append(f"  {'yes' if signal.conditions[name] else ' no'}  {name:<12} {values[name]}")
+    lines += [
+        f"  {'yes' if signal.conditions[name] else ' no'}  {name:<12} {values[name]}" for name in CONDITIONS
+    ]
     return lines
 
 

@@ -1,0 +1,44 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test check bench clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+demo: $(VENV)/.tool  ## install, then a signal and a short backtest on simulated bars
+	@$(BIN)/python -m crypto_refactor.cli.demo
+
+test: $(VENV)/.dev  ## the fast tests
+	$(BIN)/python -m pytest -q -n 2 -m "not slow"
+
+check: $(VENV)/.dev  ## what CI runs: lint, format, types, architecture, every test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python tests/planted_bugs.py
+
+bench: $(VENV)/.dev  ## how long the jobs take, side by side
+	$(BIN)/python benchmarks/serving.py
+
+clean:  ## remove the environment; models and bars stay
+	rm -rf $(VENV)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.tool: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing crypto-refactor and what it needs (TensorFlow among it, about 2 GB) into $(VENV)."
+	@echo "This takes one to five minutes, once; nothing outside this folder is touched."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing crypto-refactor, its tools and the libraries its tests compare with (about 3 GB) into $(VENV)."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@

@@ -1,0 +1,20 @@
+"""Check Mountain-Time conversion: ``python3 test_mountain_time.py``; pytest collects it too."""
+
+import sys
+from pathlib import Path
+
+# Runs before the package is installed, and from any folder.
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from crypto_refactor.cli.checks import mountain_time
+from crypto_refactor.cli.edge import run_command
+
+
+def test_mountain_time() -> None:
+    from crypto_refactor.market.checks import mountain_time_checks
+
+    assert [check for check in mountain_time_checks() if not check.holds] == []
+
+
+if __name__ == "__main__":
+    run_command(mountain_time, name="test_mountain_time.py")

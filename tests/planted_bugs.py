@@ -1,0 +1,213 @@
+"""Do the tests of the engine bite?  Plant bugs one at a time and see which test finds each.
+
+Run ``python tests/planted_bugs.py``.  Every bug is a textual replacement in a temporary copy of the package,
+which is imported instead of the real one; the text to be replaced must occur exactly once, so a bug cannot
+silently stop being planted when the code moves.  The fast tests of execution and backtest run against each
+copy until the first failure.  Exit code 1 if any bug survives.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = "crypto_refactor"
+ACCOUNT, DECISIONS, VENUES = (f"execution/{name}.py" for name in ("account", "decisions", "venues"))
+ENGINE, METRICS = (f"backtest/{name}.py" for name in ("engine", "metrics"))
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """What is wrong, and the replacements (file, text, wrong text) that make it so."""
+
+    name: str
+    edits: tuple[tuple[str, str, str], ...]
+
+
+def bug(name, *edits):
+    return Bug(name, edits)
+
+
+EXIT_FEE = "    fee = rules.fee * sold * price\n    cash"
+BUGS = (
+    # costs
+    bug("exit fee dropped", (ACCOUNT, "side * sold * price - fee", "side * sold * price")),
+    bug(
+        "exit fee on the entry price", (ACCOUNT, EXIT_FEE, EXIT_FEE.replace("price", "account.average_price"))
+    ),
+    bug(
+        "fee on the profit",
+        (ACCOUNT, EXIT_FEE, EXIT_FEE.replace("sold * price", "sold * abs(price - account.average_price)")),
+    ),
+    bug("sizing without the fee", (ACCOUNT, "money / (price * (1 + rules.fee))", "money / price")),
+    bug("entry slippage in our favour", (ACCOUNT, "price *= 1 + side *", "price *= 1 - side *")),
+    bug("exit slippage in our favour", (ACCOUNT, "price *= 1 - side *", "price *= 1 + side *")),
+    bug(
+        "borrow charged to longs",
+        (ACCOUNT, "if account.side >= 0 or", "if account.side == 0 or"),
+        (ENGINE, "if run.account.side < 0 and i:", "if run.account.side and i:"),
+    ),
+    bug("borrow paid to the short", (ACCOUNT, "cash=account.cash - cost", "cash=account.cash + cost")),
+    bug("notional cap ignored", (ACCOUNT, "min(money, rules.max_notional)", "money")),
+    # accounting
+    bug("entry fee missing from the trade", (ACCOUNT, "account.open_fees * share + fee", "fee")),
+    bug("dust lost", (ACCOUNT, "0.0 if sold == held else held - sold", "0.0")),
+    bug(
+        "dust repriced at the new entry",
+        (ACCOUNT, "cost / abs(quantity) if account.quantity else price", "price"),
+    ),
+    bug("dust takes no entry fee along", (ACCOUNT, "account.open_fees * (1 - share) if left", "0.0 if left")),
+    bug(
+        "venue fee not taken in coins",
+        (ACCOUNT, "quantity * (1 - rules.fee), quantity", "quantity, quantity"),
+    ),
+    bug(
+        "venue minimum ignored",
+        (VENUES, "quantity > 0 and quantity >= self.min_quantity and", "quantity > 0 or"),
+    ),
+    bug("quantity rounded half up", (VENUES, "rounding=ROUND_DOWN", 'rounding="ROUND_HALF_UP"')),
+    bug("no ruin at a close", (ENGINE, "if self.account.equity(close) <= 0:", "if close < 0:")),
+    bug(
+        "no ruin at a fill",
+        (ACCOUNT, "if side < 0 and account.cash - sold", "if side > 1 and account.cash - sold"),
+    ),
+    bug("ruined account not marked", (ACCOUNT, "ruined=True", "ruined=False")),
+    bug("waiting exit outlives ruin", (ENGINE, "if self.account.side:\n", "if True:\n")),
+    bug("drawdown blind to bar 0", (ACCOUNT, "peak_equity=balance", "peak_equity=0.0")),
+    # time
+    bug(
+        "fills at the signal's own open",
+        (ENGINE, "fill_pending(i, opens[i],", "fill_pending(i, opens[i - 1],"),
+    ),
+    bug(
+        "fills at the signal's own close",
+        (ENGINE, "fill_pending(i, opens[i],", "fill_pending(i, closes[i - 1],"),
+    ),
+    bug(
+        "decides on the next bar's signal",
+        (ENGINE, "targets[side][i]", "targets[side][min(i + 1, len(closes) - 1)]"),
+    ),
+    bug(
+        "entry kept over a synthetic bar",
+        (
+            ENGINE,
+            "for decision in self.pending if isinstance(decision, Exit))",
+            "for decision in self.pending)",
+        ),
+    ),
+    bug(
+        "exit lost over a synthetic bar",
+        (ENGINE, "for decision in self.pending if isinstance(decision, Exit))", "for decision in ())"),
+    ),
+    bug("entry kept over a split", (ENGINE, "hours[i] - hours[i - 1] == 1", "i > 0")),
+    bug(
+        "position kept without data",
+        (ENGINE, "run.pending = close_without_data(account)", "run.pending = ()"),
+    ),
+    bug("drawdown not watched without data", (ENGINE, "if watches else", "if watches and decidable[i] else")),
+    # decisions
+    bug("flip not reopened", (ENGINE, "elif adjacent:", "elif adjacent and len(self.pending) == 1:")),
+    bug(
+        "stop seen at the low",
+        (ENGINE, "run.lower < close < run.upper", "run.lower < bars.low[i] < run.upper"),
+        (ENGINE, "account, close, signal=signals[i]", "account, float(bars.low[i]), signal=signals[i]"),
+    ),
+    bug(
+        "stop fills at the signal's close",
+        (
+            ENGINE,
+            "leave(self.account, price,",
+            'leave(self.account, self.bars.close[i - 1] if "stop" in decision.reason else price,',
+        ),
+    ),
+    bug("re-entry after a stop", (DECISIONS, "side if stop else account.stopped_side", "0")),
+    bug("stop never reset", (DECISIONS, "if target != stopped_side:", "if target is None:")),
+    bug(
+        "stop and opposite signal do not flip",
+        (DECISIONS, "    if target != stopped_side:", "    if target != stopped_side and not stop:"),
+        (DECISIONS, "or target == stopped_side or", "or target == stopped_side or stop or"),
+    ),
+    bug(
+        "short stopped below its entry",
+        (DECISIONS, "1 - account.side * rules.stop_loss", "1 - rules.stop_loss"),
+    ),
+    bug(
+        "halt blocks exits",
+        (DECISIONS, "if side and (stop or", "if side and not account.halted and (stop or"),
+    ),
+    bug("halt blocks nothing", (DECISIONS, "blocked = account.halted or", "blocked =")),
+    bug("strict ignored", (DECISIONS, "(rules.strict and not worthwhile)", "False")),
+    bug("fade closes at an equal forecast", (DECISIONS, "(forecast < 0)", "(forecast <= 0)")),
+    # figures
+    bug("first point missing from the drawdown", (METRICS, "= drawdown(equity)", "= drawdown(equity[1:])")),
+    bug(
+        "open trades counted",
+        (METRICS, "trade for trade in trades if trade.closed", "trade for trade in trades"),
+    ),
+    bug("wins counted before fees", (METRICS, "[trade.net_pnl for", "[trade.gross_pnl for")),
+    bug("a year of 252 periods", (METRICS, "year = math.sqrt(HOURS_PER_YEAR)", "year = math.sqrt(252)")),
+)
+
+
+def plant(planted, folder):
+    """Copy the package into `folder` with `planted` in it."""
+    shutil.copytree(ROOT / PACKAGE, folder / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
+    for file, text, wrong in planted.edits:
+        path = folder / PACKAGE / file
+        source = path.read_text(encoding="utf-8")
+        found = source.count(text)
+        if found != 1:
+            raise SystemExit(f"{planted.name}: {text!r} occurs {found} times in {file}, not once")
+        path.write_text(source.replace(text, wrong), encoding="utf-8")
+
+
+def run_tests(folder):
+    """Run the fast tests on the package in `folder`; return (exit code, the first failed test or the output)."""
+    tests = [str(ROOT / "tests" / name) for name in ("execution", "backtest")]
+    options = ["-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "-m", "not slow and not oracle"]
+    options += ["--hypothesis-seed=0", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT)]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, *tests],
+        cwd=folder,  # `-m` puts it first on the path, before an installed package
+        env=os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+    return done.returncode, failed[0].split(" - ")[0] if failed else done.stdout[-2000:] + done.stderr[-2000:]
+
+
+def caught_by(planted):
+    """Return the test that finds `planted`, or None."""
+    with tempfile.TemporaryDirectory() as name:
+        plant(planted, Path(name))
+        code, text = run_tests(Path(name))
+    if code == 0:
+        return None
+    if code != 1 or not text.startswith("FAILED "):
+        raise SystemExit(f"{planted.name}: the tests did not run (exit code {code})\n{text}")
+    return text.removeprefix("FAILED ").rpartition("/")[2]
+
+
+def main():
+    if caught_by(Bug("nothing planted", ())) is not None:
+        raise SystemExit("the tests fail without any bug planted")
+    survivors = []
+    for planted in BUGS:
+        test = caught_by(planted)
+        print(f"{planted.name:<40} {test or 'SURVIVES'}", flush=True)
+        if test is None:
+            survivors.append(planted.name)
+    print(f"{len(BUGS) - len(survivors)} of {len(BUGS)} caught")
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
