@@ -16,7 +16,7 @@ from crypto_refactor.execution.rules import RuleOptions, Rules
 from crypto_refactor.execution.venues import ALPACA_FEE, alpaca_rules
 from crypto_refactor.market.bars import Bars, carry_holes
 from crypto_refactor.market.hours import to_iso
-from crypto_refactor.market.quality import QualityReport, quality_report, require_complete
+from crypto_refactor.market.quality import QualityReport, quality_report, require_complete, require_recent
 from crypto_refactor.market.source import Source
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.library import TrainingWatch, Unwatched, model_name, model_path
@@ -179,6 +179,7 @@ class Backtester:
         found = end - int(bars.opened[0]) if len(bars) else 0
         if found < needed:
             raise self._too_few(hours, needed, found, end)
+        require_recent(bars, end)
         carried = carry_holes(bars)
         quality = quality_report(carried, end - needed, end)
         require_complete(quality, allow_gaps=allow_gaps)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 MAX_ABSENT_SHARE: Final = 0.05
 """Largest share of a requested range that may be carried or missing without `allow_gaps`."""
 
+STALE_HOURS: Final = 3
+"""How long before the end of a range its last bar may have closed."""
+
 _MISSING, _SYNTHETIC, _REAL = 0, 1, 2
 
 
@@ -200,6 +203,23 @@ def require_complete(report: QualityReport, allow_gaps: bool) -> None:
         expected=f"at most {MAX_ABSENT_SHARE:.0%} of the hours from {report.start} to {report.end}.",
         remedy="choose another range or source, or accept them with --allow-gaps.",
     )
+
+
+def require_recent(bars: Bars, end: int) -> None:
+    """Insist that the last of `bars` closed at most `STALE_HOURS` before `end`.
+
+    Raises
+    ------
+    DataError
+        If it closed earlier; the message names it.
+    """
+    last = int(bars.closed[-1])
+    if end - last > STALE_HOURS:
+        raise DataError(
+            f"The last {bars.ticker} bar from {bars.source} closed at {to_iso(last)}, {end - last} h before the end.",
+            expected=f"a bar that closed at most {STALE_HOURS} h before {to_iso(end)}.",
+            remedy=f"use --end {to_iso(last)} or earlier, leave --end out, or choose another source.",
+        )
 
 
 def describe(report: QualityReport) -> list[str]:

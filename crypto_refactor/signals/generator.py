@@ -9,7 +9,7 @@ from crypto_refactor.features.catalogue import WARMUP
 from crypto_refactor.features.frame import FeatureFrame, compute_features
 from crypto_refactor.market.bars import Bars, carry_holes
 from crypto_refactor.market.hours import to_iso
-from crypto_refactor.market.quality import quality_report, require_complete
+from crypto_refactor.market.quality import quality_report, require_complete, require_recent
 from crypto_refactor.market.source import Source
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.cards import Wish
@@ -117,6 +117,7 @@ class SignalGenerator:
         _check_request(hours, retrain_threshold)
         end = self._source.now(self.ticker) if end is None else end
         bars, frame, rows = self._history(hours, end)
+        require_recent(bars, end)
         require_complete(quality_report(frame.bars, int(frame.bars.opened[0]), end), allow_gaps=allow_gaps)
         now = int(bars.closed[-1])
         decided = decidable_rows(frame, self.settings.lookback, now, now)
