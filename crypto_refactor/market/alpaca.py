@@ -257,8 +257,8 @@ class AlpacaSource:
 
         key, secret = self._keys or (None, None)
         sdk = CryptoHistoricalDataClient(key, secret, raw_data=True, url_override=self._address)
-        # Its own retries wait 9 s whatever the bound, and it sets no time-out: the session does both.
-        sdk._retry = 0  # noqa: SLF001
+        # It sets no time-out and repeats some failures after 3 s, whatever the bound.  This session sets
+        # time-outs, and raises every failure before the SDK sees a status it would repeat.
         sdk._session = session  # noqa: SLF001
         return sdk
 

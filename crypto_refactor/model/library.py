@@ -140,6 +140,7 @@ def smart_model(
         answer = _reusable(path, bars, wish)
         if isinstance(answer, Answer):
             return answer
+        _set_aside_damaged(path)
         decision, reason = answer
         data = collect()
         ((_, model),) = _fit_and_write({path: data}, bars, wish.settings, watch).items()
@@ -150,7 +151,6 @@ def _reusable(path: Path, bars: Bars, wish: Wish) -> Answer | tuple[str, str]:
     try:
         model = artifact.read(path)
     except DamagedModelError as error:
-        artifact.set_aside(path)
         return "trained", f"{error.what} It was set aside as .damaged"
     if model is None:
         return "trained", f"there was no model {path.name} yet"
@@ -234,6 +234,8 @@ def cached_models(
             # One order everywhere: two processes that want the same models never wait for each other.
             for key in missing:
                 held.enter_context(_held(artifact.lock(paths[key]), watch))
+            for key in missing:
+                _set_aside_damaged(paths[key])
             found |= {key: _whole(paths[key]) for key in missing}
             jobs = {paths[key]: wanted[key] for key in wanted if found[key] is None}
             fitted = _fit_and_write(jobs, bars, settings, watch) if jobs else {}
@@ -255,8 +257,13 @@ def _whole(path: Path) -> Model | None:
     try:
         return artifact.read(path)
     except DamagedModelError:
-        artifact.set_aside(path)
         return None
+
+
+def _set_aside_damaged(path: Path) -> None:
+    """Set a damaged model aside; only under its lock, because a model being written looks damaged too."""
+    if _whole(path) is None:
+        artifact.set_aside(path)
 
 
 def _touch(path: Path) -> None:

@@ -178,6 +178,16 @@ def test_bars_before_the_listing_are_asked_for_once(source, server, tape):
     assert asked(server, 1) == [hours(HOUR - 3, HOUR - 1)]
 
 
+def test_a_hole_before_bars_already_stored_is_asked_for_once(source, server, tape):
+    tape()
+    rows = server.rows["BTC/USD"]
+    server.rows["BTC/USD"] = [row for row in rows if not to_iso(HOUR - 110) <= row["t"] < to_iso(HOUR - 100)]
+    source.bars(BTC, HOUR - 100, HOUR)
+    source.bars(BTC, HOUR - 150, HOUR)
+    assert len(source.bars(BTC, HOUR - 150, HOUR)) == 140
+    assert asked(server, 3) == [hours(HOUR - 3, HOUR - 1)]
+
+
 # The clock
 
 
@@ -541,6 +551,11 @@ FAULTS = {
     "never answers": (silence(), 3, "no answer in time"),
     "trickles": (trickle(), 1, "did not complete"),
     "400": (status(400, '{"message": "invalid start", "code": 40010001}'), 1, "invalid start"),
+    "400 in UTF-8 that does not say so": (
+        status(400, '{"message": "ungültig"}', content_type="text/plain"),
+        1,
+        "'ungültig'",
+    ),
     "401": (status(401, HTML), 1, "401"),
     "403 without a code": (status(403, '{"message": "forbidden."}'), 1, "forbidden"),
     "404 that is a list": (status(404, "[]"), 1, "404"),
