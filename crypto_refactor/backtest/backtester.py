@@ -14,7 +14,7 @@ from crypto_refactor.errors import DataError, UsageError
 from crypto_refactor.execution.decisions import Plan
 from crypto_refactor.execution.rules import RuleOptions, Rules
 from crypto_refactor.execution.venues import ALPACA_FEE, alpaca_rules
-from crypto_refactor.market.bars import Bars, carry_holes
+from crypto_refactor.market.bars import MAX_CARRIED_HOURS, Bars, carry_holes
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.quality import QualityReport, quality_report, require_complete, require_recent
 from crypto_refactor.market.source import Source
@@ -175,7 +175,8 @@ class Backtester:
 
     def _history(self, hours: int, end: int, *, allow_gaps: bool) -> tuple[Bars, Bars, QualityReport]:
         needed = hours_needed(hours, self._settings)
-        bars = self._source.bars(self.ticker, end - needed, end)
+        # A hole may lie across the first hour that is needed; a bar before it shows that it is one.
+        bars = self._source.bars(self.ticker, end - needed - MAX_CARRIED_HOURS, end)
         found = end - int(bars.opened[0]) if len(bars) else 0
         if found < needed:
             raise self._too_few(hours, needed, found, end)

@@ -9,6 +9,7 @@ import numpy as np
 
 from crypto_refactor.backtest.walkforward import Stretch
 from crypto_refactor.execution.account import Fill
+from crypto_refactor.execution.rules import Rules
 from crypto_refactor.features.catalogue import INDICATORS
 from crypto_refactor.market.bars import Bars, FloatArray
 from crypto_refactor.model.selection import training_rows
@@ -77,6 +78,20 @@ def what_held_back(made: SignalFrame, rules: SignalRules) -> str:
     )
 
 
+def why_no_entry(made: SignalFrame, rules: Rules) -> str | None:
+    """Return one sentence on why signals were there and no position was opened; None without signals."""
+    signals = int((made.signal != 0).sum())
+    if not signals:
+        return None
+    usable = made.signal == 1 if rules.long_only else made.signal != 0
+    if not usable.any():
+        return f"All {signals} signals were short, and shorts are not opened here."
+    worthwhile = made.supported & (made.expected_move > rules.round_trip_cost)
+    if rules.strict and not (usable & worthwhile).any():
+        return f"--strict let none of the {int(usable.sum())} signals in: no expected move exceeded its round trip."
+    return "No entry was filled: the signals came on the last bar, before a hole, or below the minimum order."
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correlation:
     """Correlation of one feature with the next return.
@@ -127,7 +142,8 @@ def _pairs_trained_on(stretches: Sequence[Stretch], settings: ModelSettings) -> 
     seen: dict[int, tuple[FloatArray, float]] = {}
     for stretch in stretches:
         data = training_rows(stretch.period, settings)
-        hours = data.trained_from + data.rows
+        bars = stretch.period.frame.bars
+        hours = bars.opened[np.searchsorted(bars.opened, data.trained_from) + data.rows]
         for hour, row, value in zip(hours.tolist(), data.rows.tolist(), data.returns.tolist(), strict=True):
             seen[hour] = (data.inputs[row], value)
     inputs = np.array([pair[0] for pair in seen.values()], dtype=np.float64)
@@ -141,13 +157,15 @@ def _pearson(x: FloatArray, y: FloatArray) -> float | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EntrySizes:
-    """How large entries were beside what was traded in their bar.
+class EntryFigures:
+    """What entries promised, and how large they were beside what was traded in their bar.
 
     Attributes
     ----------
     entries : int
         How many.
+    beyond_cost : int
+        Entries whose expected move exceeded the cost of the round trip.
     largest_share : float or None
         Largest entry notional over the bar's traded value; None where nothing was traded in it.
     above_limit : int
@@ -155,20 +173,23 @@ class EntrySizes:
     """
 
     entries: int
+    beyond_cost: int
     largest_share: float | None
     above_limit: int
 
 
-def entry_sizes(fills: Sequence[Fill], bars: Bars) -> EntrySizes:
-    """Compare entries with the value traded in the bar they were filled in."""
+def entry_figures(fills: Sequence[Fill], bars: Bars, made: SignalFrame, rules: Rules) -> EntryFigures:
+    """Compare entries with their cost and with the value traded in the bar they were filled in."""
     entries = [fill for fill in fills if fill.reason == "entry"]
     rows = np.searchsorted(bars.opened, [fill.at for fill in entries])
     traded = bars.volume[rows] * bars.close[rows]
     notional = np.array([fill.notional for fill in entries])
     shares = np.divide(notional, traded, out=np.full(len(entries), np.inf), where=traded > 0)
     finite = shares[np.isfinite(shares)]
-    return EntrySizes(
+    decided = np.searchsorted(made.made_at, [fill.at for fill in entries])
+    return EntryFigures(
         entries=len(entries),
+        beyond_cost=int((made.expected_move[decided] > rules.round_trip_cost).sum()),
         largest_share=float(finite.max()) if len(finite) else None,
         above_limit=int((shares > LARGE_ENTRY_SHARE).sum()),
     )

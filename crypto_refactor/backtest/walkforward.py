@@ -114,8 +114,11 @@ def _models(
         return [pinned_model(pinned, bars, settings, parts[0].first)] * len(parts), 0
     data = [training_rows(period, settings) for period in parts]
     keys = [model_key(bars, rows, settings) for rows in data]
-    cached = cached_models(folder, dict(zip(keys, data, strict=True)), bars, settings, watch)
-    return cached.models, cached.trained
+    # Inside a hole two cut-offs may have the same rows behind them, and so share one model.
+    wanted = dict(zip(keys, data, strict=True))
+    cached = cached_models(folder, wanted, bars, settings, watch)
+    by_key = dict(zip(wanted, cached.models, strict=True))
+    return [by_key[key] for key in keys], cached.trained
 
 
 def spread(made: SignalFrame, window: Bars) -> dict[str, npt.NDArray[Any]]:

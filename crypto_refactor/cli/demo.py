@@ -18,13 +18,17 @@ _BACKTEST = "--ticker BTC/USD --hours 240 --source sample --network small"
 @click.pass_context
 def command(context: click.Context) -> None:
     """Show a signal and a short backtest of the bundled simulation, with the small network."""
-    click.echo("Everything below is SIMULATED: no market, no keys, no network. It takes under a minute the first time.\n")
+    click.echo(
+        "Everything below is SIMULATED: no market, no keys, no network. It takes under a minute the first time.\n"
+    )
     click.secho(f"$ python3 models/app_lstm.py {_SIGNAL}", bold=True)
     signal.main(shlex.split(_SIGNAL), standalone_mode=False)
     click.echo()
     click.secho(f"$ python3 models/app_backtester.py {_BACKTEST}", bold=True)
     backtest.main(shlex.split(_BACKTEST), standalone_mode=False)
-    click.echo("\nNext, a signal on Alpaca's bars with the full network, no keys needed (trains for about half a minute):")
+    click.echo(
+        "\nNext, a signal on Alpaca's bars with the full network, no keys needed (trains for about half a minute):"
+    )
     click.secho("  .venv/bin/python models/app_lstm.py --ticker BTC/USD --hours 240", bold=True)
 
 

@@ -23,6 +23,7 @@ from crypto_refactor.model.forecaster import Forecaster, load
 
 SCHEMA = 1
 SUFFIXES = (".keras", ".onnx", ".json")
+CHECKSUM = "checksum"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +65,9 @@ class Card:
         return self.weights
 
     def to_json(self) -> str:
-        """Return the card as it is written."""
-        return json.dumps(asdict(self), indent=2, sort_keys=True, allow_nan=False) + "\n"
+        """Return the card as it is written, with a checksum of all it says."""
+        values = asdict(self)
+        return _dumps({**values, CHECKSUM: _sha256(_dumps(values).encode())})
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -74,10 +76,12 @@ class Card:
         Raises
         ------
         ValueError
-            If `text` is not a card of this schema.
+            If `text` is not a card of this schema, or was changed after it was written.
         """
         try:
             values: dict[str, Any] = json.loads(text)
+            if values.pop(CHECKSUM, None) != _sha256(_dumps(values).encode()):
+                raise ValueError("the card is not as it was written")
             if values.get("schema") != SCHEMA or set(values) != {f.name for f in fields(cls)}:
                 raise ValueError("another schema")
             evidence = values["evidence"]
@@ -123,9 +127,9 @@ def read(path: Path) -> Model | None:
         If a file is missing, unreadable or not what the card vouches for.
     """
     keras_file, onnx_file, card_file = files_of(path)
-    if not card_file.exists() and not keras_file.exists():
-        return None
     try:
+        if not card_file.exists() and not keras_file.exists():
+            return None
         card = Card.from_json(card_file.read_text(encoding="utf-8"))
         onnx = onnx_file.read_bytes()
         found = {".keras": _sha256(keras_file.read_bytes()), ".onnx": _sha256(onnx)}
@@ -147,6 +151,10 @@ def _damaged(path: Path, why: str) -> DamagedModelError:
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def _dumps(values: dict[str, Any]) -> str:
+    return json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
 def set_aside(path: Path) -> None:
@@ -197,7 +205,7 @@ def _temporary(folder: Path, content: bytes) -> str:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-    except OSError:
+    except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
     return name

@@ -356,7 +356,7 @@ def pinned_model(path: Path, bars: Bars, settings: ModelSettings, first_decision
             raise ModelError(
                 f"The model {path.name} has the {name} {had}.",
                 expected=f"{name} {wanted}.",
-                remedy=f"correct --model or --{name}, or train a model for it.",
+                remedy="choose another --model, or train this one again with models/app_lstm.py.",
             )
     if first_decision < card.trained_through:
         raise ModelError(

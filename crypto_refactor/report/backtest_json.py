@@ -10,7 +10,7 @@ from crypto_refactor.backtest.backtester import BacktestResult
 from crypto_refactor.backtest.metrics import by_side
 from crypto_refactor.backtest.statistics import (
     condition_figures,
-    entry_sizes,
+    entry_figures,
     feature_correlations,
     signal_counts,
 )
@@ -63,7 +63,7 @@ def backtest_json(result: BacktestResult) -> dict[str, object]:
         "signals": signal_counts(made),
         "conditions": {n: asdict(f) for n, f in condition_figures(made, result.signal_rules).items()},
         "feature_correlation": {name: asdict(figure) for name, figure in correlations.items()},
-        "entries": asdict(entry_sizes(result.run.fills, bars)),
+        "entries": asdict(entry_figures(result.run.fills, bars, made, result.rules)),
         "pending": pending_json(result),
         "halted_at": None if result.run.halted_at is None else to_iso(result.run.halted_at),
         "data": {

@@ -12,11 +12,13 @@ from rich.text import Text
 from crypto_refactor.backtest.backtester import BacktestResult
 from crypto_refactor.backtest.metrics import MIN_HOURS_FOR_A_YEARLY_RATE, Metrics, by_side
 from crypto_refactor.backtest.statistics import (
+    EntryFigures,
     condition_figures,
-    entry_sizes,
+    entry_figures,
     feature_correlations,
     signal_counts,
     what_held_back,
+    why_no_entry,
 )
 from crypto_refactor.execution.decisions import Enter
 from crypto_refactor.execution.rules import Rules
@@ -139,10 +141,10 @@ def _notes(result: BacktestResult) -> list[RenderableType]:
         )
     if result.run.halted_at is not None:
         notes.append(f"Entries were halted by the drawdown at {to_iso(result.run.halted_at)}.")
-    sizes = entry_sizes(result.run.fills, result.window)
-    if sizes.above_limit:
+    entries = _entries(result)
+    if entries.above_limit:
         notes.append(
-            f"{sizes.above_limit} of {sizes.entries} entries were larger than 5 % of what was traded in their bar: "
+            f"{entries.above_limit} of {entries.entries} entries were larger than 5 % of what was traded in their bar: "
             "the real market would have moved against them."
         )
     if result.quality.synthetic or result.quality.missing:
@@ -151,6 +153,10 @@ def _notes(result: BacktestResult) -> list[RenderableType]:
             "nothing is decided or filled on them."
         )
     return ["", *notes]
+
+
+def _entries(result: BacktestResult) -> EntryFigures:
+    return entry_figures(result.run.fills, result.window, result.walk.signals, result.rules)
 
 
 def _models_table(result: BacktestResult, tz: ZoneInfo) -> Table:
@@ -183,26 +189,19 @@ def _models_table(result: BacktestResult, tz: ZoneInfo) -> Table:
 def _signals(result: BacktestResult) -> list[RenderableType]:
     made = result.walk.signals
     counts = signal_counts(made)
-    entries = [fill for fill in result.run.fills if fill.reason == "entry"]
+    entries = _entries(result)
     lines: list[RenderableType] = [
         "",
         Text("Signals", style="bold"),
         f"{counts['long']} long, {counts['flat']} flat, {counts['short']} short at {len(made)} closes. "
         + what_held_back(made, result.signal_rules),
     ]
-    if result.rules.strict or not entries:
-        worthwhile = int((made.supported & (made.expected_move > result.rules.round_trip_cost)).sum())
-        lines.append(f"The expected move exceeded the round trip on {worthwhile} closes.")
-    if entries:
-        at = dict(
-            zip(
-                made.made_at.tolist(),
-                (made.expected_move > result.rules.round_trip_cost).tolist(),
-                strict=True,
-            )
+    if entries.entries:
+        lines.append(
+            f"{entries.beyond_cost} of {entries.entries} entries expected more than their round trip costs."
         )
-        paid = sum(at.get(fill.at, False) for fill in entries)
-        lines.append(f"{paid} of {len(entries)} entries expected more than their round trip costs.")
+    elif (why := why_no_entry(made, result.rules)) is not None:
+        lines.append(why)
     for name, figures in by_side(result.run.trades).items():
         if figures["trades"]:
             lines.append(

@@ -59,6 +59,8 @@ def _confidence(signal: Signal) -> str:
         return f"{signal.confidence:.2f}: {percent(known['shrink'], 0)} of the forecast is supported ({measured})"
     if signal.forecast_side == 0:
         return "0.50: the forecast is exactly the close"
+    if known["shrink"]:
+        return f"0.50: the forecast is smaller than any error it has made ({measured})"
     return f"0.50, a coin's: the model has shown no evidence that it can tell the direction ({measured})"
 
 

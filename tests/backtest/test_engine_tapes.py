@@ -709,11 +709,12 @@ def test_borrow_is_charged_to_a_short_on_every_bar_it_is_held_at_the_close():
 def test_borrow_is_not_charged_to_a_long():
     play(
         """
-        100 100 +1 |                            | 1250
-        100 100 +1 | buy 10 @ 100 fee 250 entry | 1000
-        100 100 +1 |                            | 1000
+        100 100 +1 |                           | 1250
+        100 100 +1 | buy 5 @ 100 fee 125 entry | 1125
+        100 100 +1 |                           | 1125
         """,
         borrow=87.6,
+        position_size=0.5,
     )
 
 

@@ -43,8 +43,9 @@ def closed_form(
     direction, entry, leave = _spells(np.asarray(target), len(closes))
     entry_price = opens[entry] * (1 + direction * slippage)
     owner = np.full(len(closes), -1)
-    for_each = np.repeat(np.arange(len(entry)), leave - entry)
-    owner[np.repeat(entry, leave - entry) + _offsets(leave - entry)] = for_each
+    owner[np.repeat(entry, leave - entry) + _offsets(leave - entry)] = np.repeat(
+        np.arange(len(entry)), leave - entry
+    )
 
     hit = np.zeros(len(closes), dtype=bool)
     moved = (
