@@ -75,6 +75,8 @@ class Rules:
     venue: VenueRules | None = None
 
     def __post_init__(self) -> None:
+        if self.venue is not None and not self.long_only:
+            raise ValueError("a venue that takes its fee in what is received offers no shorts")
         _require("--fee", self.fee, 0 <= self.fee < 1, "a fraction from 0 to below 1, for example 0.001")
         _require(
             "--slippage",

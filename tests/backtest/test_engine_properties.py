@@ -106,7 +106,7 @@ def test_borrow_and_fees_are_never_negative_and_only_shorts_pay_borrow(case):
     result = case.run()
     assert all(fill.fee >= -1e-9 * largest(result) for fill in result.fills)
     borrowed = sum(trade.fees for trade in result.trades) - sum(fill.fee for fill in result.fills)
-    if case.rules.borrow == 0 or (result.sides >= 0).all():
+    if case.rules.borrow == 0 or all(trade.direction == 1 for trade in result.trades):
         assert borrowed == close_to(0.0, scale=largest(result))
     else:
         assert borrowed >= -1e-9 * largest(result)
