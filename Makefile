@@ -30,7 +30,7 @@ clean:  ## remove the environment; models and bars stay
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 ..."; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.tool: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing crypto-refactor and what it needs (TensorFlow among it, about 2 GB) into $(VENV)."

@@ -17,7 +17,7 @@ from crypto_refactor.execution.venues import ALPACA_FEE, alpaca_rules
 from crypto_refactor.market.bars import MAX_CARRIED_HOURS, Bars, carry_holes
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.quality import QualityReport, quality_report, require_complete, require_recent
-from crypto_refactor.market.source import Source
+from crypto_refactor.market.source import Source, require_reached
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.library import TrainingWatch, Unwatched, model_name, model_path
 from crypto_refactor.model.selection import hours_needed
@@ -179,6 +179,7 @@ class Backtester:
         bars = self._source.bars(self.ticker, end - needed - MAX_CARRIED_HOURS, end)
         found = end - int(bars.opened[0]) if len(bars) else 0
         if found < needed:
+            require_reached(self._source, self.ticker, end)
             raise self._too_few(hours, needed, found, end)
         require_recent(bars, end)
         carried = carry_holes(bars)

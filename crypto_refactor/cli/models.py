@@ -123,7 +123,7 @@ def _print(folder: Path, rows: list[dict[str, Any]]) -> None:
         "RMSE / zero",
         "MB",
     ):
-        table.add_column(name, no_wrap=True)
+        table.add_column(name, overflow="fold")
     for row in rows:
         size = f"{row['bytes'] / 10**6:.1f}"
         if row["damaged"]:

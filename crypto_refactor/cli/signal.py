@@ -70,7 +70,7 @@ def command(
         ticker,
         lookback,
         source=options.opened_source(source, data_dir),
-        model=model or DEFAULT_MODEL_NAME,
+        model=DEFAULT_MODEL_NAME if model is None else model,
         network=network,
         seed=seed,
         rules=SignalRules(min_confirmations=min_confirmations, threshold_scale=threshold_scale),

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from crypto_refactor.errors import DataError
 from crypto_refactor.market.bars import Bars
+from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
 
 
@@ -23,6 +25,23 @@ class LatestPrice:
 
     price: float
     at: str
+
+
+def require_reached(source: Source, ticker: Ticker, end: int) -> None:
+    """Insist that the source's bars reach `end`.
+
+    Raises
+    ------
+    DataError
+        If `end` lies after the source's now.
+    """
+    now = source.now(ticker)
+    if end > now:
+        raise DataError(
+            f"The {ticker} bars from {source.name} end at {to_iso(now)}, before {to_iso(end)}.",
+            expected="an --end that they reach.",
+            remedy=f"use --end {to_iso(now)} or earlier, or leave --end out.",
+        )
 
 
 class Source(Protocol):

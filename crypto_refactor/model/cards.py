@@ -44,7 +44,7 @@ def make_card(
         seed=settings.seed,
         trained_from=data.trained_from,
         trained_through=data.trained_through,
-        created_at=(created_at or datetime.now(UTC)).isoformat(timespec="seconds"),
+        created_at=(created_at or datetime.now(UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         versions=library_versions(),
         volatility_floor=trained.volatility_floor,
         threshold_scale=trained.threshold_scale,

@@ -153,6 +153,17 @@ def _fit(
 
 
 def _export(model: Any) -> tuple[bytes, bytes]:
+    try:
+        return _export_through_files(model)
+    except OSError as error:
+        raise ModelError(
+            f"The fitted network cannot be written to the temporary folder: {error.strerror or error}.",
+            expected="free space there.",
+            remedy="free space, or set TMPDIR to another folder.",
+        ) from error
+
+
+def _export_through_files(model: Any) -> tuple[bytes, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         keras_file, onnx_file = Path(folder) / "model.keras", Path(folder) / "model.onnx"
         model.save(keras_file, include_optimizer=False)

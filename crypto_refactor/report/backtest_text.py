@@ -20,11 +20,12 @@ from crypto_refactor.backtest.statistics import (
     what_held_back,
     why_no_entry,
 )
+from crypto_refactor.execution.account import Trade
 from crypto_refactor.execution.decisions import Enter
 from crypto_refactor.execution.rules import Rules
 from crypto_refactor.execution.venues import ALPACA_RULES_AS_OF
 from crypto_refactor.market.hours import to_iso, to_local_text
-from crypto_refactor.report.format import UNDEFINED, money, number, percent, source_name
+from crypto_refactor.report.format import UNDEFINED, money, number, percent, price, source_name
 from crypto_refactor.signals.conditions import DESCRIPTIONS
 from crypto_refactor.signals.signal import DIRECTIONS
 
@@ -35,7 +36,10 @@ _ROWS: tuple[tuple[str, Callable[[Metrics], str]], ...] = (
     ("Total return", lambda m: percent(m.total_return, signed=True)),
     ("CAGR", lambda m: percent(m.cagr, signed=True)),
     ("Volatility a year", lambda m: percent(m.volatility)),
-    ("Sharpe ± standard error", lambda m: f"{number(m.sharpe)} ± {number(m.sharpe_se)}"),
+    (
+        "Sharpe ± standard error",
+        lambda m: UNDEFINED if m.sharpe is None else f"{number(m.sharpe)} ± {number(m.sharpe_se)}",
+    ),
     ("Sortino", lambda m: number(m.sortino)),
     ("Max drawdown", lambda m: percent(m.max_drawdown)),
     ("  its length", lambda m: f"{m.max_drawdown_hours} h"),
@@ -63,7 +67,7 @@ def print_backtest(result: BacktestResult, tz: ZoneInfo, console: Console) -> No
             *_notes(result),
             "",
             _models_table(result, tz),
-            *_signals(result),
+            *_signals(result, tz),
             "",
             _conditions_table(result),
             "",
@@ -137,7 +141,7 @@ def _notes(result: BacktestResult) -> list[RenderableType]:
         notes.append("CAGR and Calmar are withheld below 90 days: they would only magnify a short window.")
     if result.metrics.trades < FEW_TRADES:
         notes.append(
-            f"{result.metrics.trades} closed trades are too few to tell skill from luck (30 is the least one should ask for)."
+            f"Trades closed: {result.metrics.trades}, too few to tell skill from luck (30 is the least one should ask for)."
         )
     if result.run.halted_at is not None:
         notes.append(f"Entries were halted by the drawdown at {to_iso(result.run.halted_at)}.")
@@ -161,18 +165,18 @@ def _entries(result: BacktestResult) -> EntryFigures:
 
 def _models_table(result: BacktestResult, tz: ZoneInfo) -> Table:
     trained = result.walk.trained
-    title = "all at hand: nothing was trained" if not trained else f"{trained} trained now"
+    title = "nothing was trained" if not trained else f"{trained} trained for this run"
     count = len({stretch.model.path for stretch in result.walk.stretches})
     table = Table(
         box=None,
         pad_edge=False,
         padding=(0, 2, 0, 0),
-        title=f"Models: {count}, {title}" if result.pinned is None else f"Model pinned: {result.pinned}",
+        title=f"Models: {count} ({title})" if result.pinned is None else f"Model pinned: {result.pinned}",
         title_justify="left",
         title_style="bold",
     )
     for name in ("decided from", "through", "model learnt through", "slope ± SE", "RMSE / zero", "weights"):
-        table.add_column(name, no_wrap=True)
+        table.add_column(name, overflow="fold")
     for stretch in result.walk.stretches:
         card = stretch.model.card
         table.add_row(
@@ -186,7 +190,7 @@ def _models_table(result: BacktestResult, tz: ZoneInfo) -> Table:
     return table
 
 
-def _signals(result: BacktestResult) -> list[RenderableType]:
+def _signals(result: BacktestResult, tz: ZoneInfo) -> list[RenderableType]:
     made = result.walk.signals
     counts = signal_counts(made)
     entries = _entries(result)
@@ -203,12 +207,21 @@ def _signals(result: BacktestResult) -> list[RenderableType]:
     elif (why := why_no_entry(made, result.rules)) is not None:
         lines.append(why)
     for name, figures in by_side(result.run.trades).items():
-        if figures["trades"]:
+        if figures["trades"] or figures["net_pnl"]:
             lines.append(
-                f"{name.capitalize()}: {figures['trades']} trades, win rate {percent(figures['win_rate'], 1)}, "
+                f"{name.capitalize()}: {figures['trades']} closed, win rate {percent(figures['win_rate'], 1)}, "
                 f"net {money(figures['net_pnl'])}, fees {money(figures['fees_paid'])}."
             )
-    return lines
+    return lines + [_still_held(result, trade, tz) for trade in result.run.trades if not trade.closed]
+
+
+def _still_held(result: BacktestResult, trade: Trade, tz: ZoneInfo) -> str:
+    """Say what the win rate leaves out and the final balance holds."""
+    return (
+        f"Still held at the end: {DIRECTIONS[trade.direction]} {trade.quantity:,.6g} {result.ticker.base} since "
+        f"{to_local_text(trade.entered, tz)}, from {price(trade.entry_price)} to {price(trade.exit_price)}, "
+        f"net {money(trade.net_pnl)} so far (in the final balance, not in the win rate)."
+    )
 
 
 def _conditions_table(result: BacktestResult) -> Table:

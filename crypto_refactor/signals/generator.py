@@ -10,7 +10,7 @@ from crypto_refactor.features.frame import FeatureFrame, compute_features
 from crypto_refactor.market.bars import Bars, carry_holes
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.quality import quality_report, require_complete, require_recent
-from crypto_refactor.market.source import Source
+from crypto_refactor.market.source import Source, require_reached
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.cards import Wish
 from crypto_refactor.model.library import (
@@ -172,6 +172,7 @@ class SignalGenerator:
                 break
             # Holes cost rows: each takes the labels it touches and the windows it spoils with it.
             span += 2 * (hours - len(rows)) + needed
+        require_reached(self._source, self.ticker, end)
         raise self._too_few(hours, needed, bars, end)
 
     def _too_few(self, hours: int, needed: int, bars: Bars, end: int) -> DataError:
