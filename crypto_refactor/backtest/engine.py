@@ -10,20 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crypto_refactor.execution.account import (
-    Account,
-    Fill,
-    Trade,
-    charge_borrow,
-    enter,
-    leave,
-    mark_open,
-    ruin_if_spent,
-)
+from crypto_refactor.execution.account import Account, Fill, Trade, mark_open
 from crypto_refactor.execution.decisions import (
     Decision,
-    Enter,
-    Exit,
     Plan,
     SideArray,
     close_without_data,
@@ -33,6 +22,7 @@ from crypto_refactor.execution.decisions import (
     watch_drawdown,
 )
 from crypto_refactor.execution.rules import Rules
+from crypto_refactor.execution.steps import Outcome, at_close, at_open, waiting
 from crypto_refactor.market.bars import Bars, FloatArray
 
 
@@ -140,33 +130,21 @@ class _Run:
         self._marks: list[tuple[int, float, float, int]] = [(0, initial_balance, 0.0, 0)]
 
     def fill_pending(self, i: int, price: float, hours: list[int], *, real: bool) -> None:
+        """Execute what was decided before, at the open of bar `i`."""
         if not real:
-            # An entry belongs to the very next open; an exit waits for the next real one.
-            self.pending = tuple(decision for decision in self.pending if isinstance(decision, Exit))
+            self.pending = waiting(self.pending)
             return
         adjacent = hours[i] - hours[i - 1] == 1
-        for decision in self.pending:
-            if isinstance(decision, Exit):
-                # A short whose exit waits for a real open may have been ruined by its borrow meanwhile.
-                if self.account.side:
-                    outcome = leave(self.account, price, hours[i], decision.reason, self.rules)
-                    self._record(i, *outcome)
-            elif adjacent:
-                self._enter(i, decision, price, hours[i])
+        self._record(
+            i, at_open(self.account, self.pending, price, hours[i], adjacent=adjacent, rules=self.rules)
+        )
         self.pending = ()
 
-    def _enter(self, i: int, decision: Enter, price: float, at: int) -> None:
-        # The exit half of a flip may have been refused by the venue, or have ended in ruin.
-        if self.account.side == 0 and not self.account.ruined:
-            account, fill = enter(self.account, decision.side, decision.fraction, price, at, self.rules)
-            self._record(i, account, fill, None)
-
     def keep_short(self, i: int, close: float, at: int) -> None:
-        """Charge a short its borrow, and end it where it has used up the equity."""
-        if self.rules.borrow:
-            self._record(i, charge_borrow(self.account, close, self.rules), None, None)
-        if self.account.equity(close) <= 0:
-            self._record(i, *ruin_if_spent(self.account, close, at, self.rules))
+        """Let a short live through the close of bar `i`, or not."""
+        # Most closes change nothing, and asking first is what keeps the loop fast.
+        if self.rules.borrow or self.account.equity(close) <= 0:
+            self._record(i, at_close(self.account, close, at, self.rules))
 
     def watch(self, close: float, at: int) -> Account:
         """Follow the drawdown and remember when it halted entries."""
@@ -176,14 +154,12 @@ class _Run:
         self.account = account
         return account
 
-    def _record(self, i: int, account: Account, fill: Fill | None, trade: Trade | None) -> None:
-        self.account = account
+    def _record(self, i: int, outcome: Outcome) -> None:
+        self.account = account = outcome.account
         self.lower, self.upper = protected_range(account, self.rules)
         self._marks.append((i, account.cash, account.quantity, account.side))
-        if fill is not None:
-            self.fills.append(fill)
-        if trade is not None:
-            self.trades.append(trade)
+        self.fills += outcome.fills
+        self.trades += outcome.trades
 
     def result(self, target: SideArray) -> Simulation:
         bars, count = self.bars, len(self.bars)
