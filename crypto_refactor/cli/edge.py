@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -19,10 +20,12 @@ from crypto_refactor.errors import (
     EXIT_OK,
     EXIT_TERMINATED,
     CryptoRefactorError,
+    DataError,
     UsageError,
 )
 
 _USAGE = UsageError.exit_code
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
 class _Terminated(BaseException):
@@ -63,7 +66,8 @@ def _run(command: click.Command, args: list[str], name: str | None) -> int:
     debug, as_json = "--debug" in args, "--json" in args
     try:
         code = command.main(args, prog_name=name, standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # None where it was closed (`>&-`)
+            sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return _USAGE
@@ -71,9 +75,9 @@ def _run(command: click.Command, args: list[str], name: str | None) -> int:
         return _report(_from_click(error), as_json=as_json, debug=debug)
     except CryptoRefactorError as error:
         return _report(error, as_json=as_json, debug=debug)
-    except BrokenPipeError:
-        # Whoever reads stdout has had enough (`… | head`); Python would complain again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, SystemExit):
+        # Whoever reads stdout has had enough (`… | head`); click turns that into SystemExit(1).
+        _leave_stdout()
         return EXIT_OK
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted.", err=True)
@@ -82,6 +86,9 @@ def _run(command: click.Command, args: list[str], name: str | None) -> int:
         click.echo("Terminated.", err=True)
         return EXIT_TERMINATED
     except Exception as error:  # noqa: BLE001 - the edge: whatever else happens is a fault of the tool
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            _leave_stdout()
+            return _report(_no_room(error), as_json=False, debug=debug)
         fault = CryptoRefactorError(
             f"A fault of the tool: {type(error).__name__}: {error}",
             expected="this not to happen.",
@@ -89,6 +96,19 @@ def _run(command: click.Command, args: list[str], name: str | None) -> int:
         )
         return _report(fault, as_json=as_json, debug=debug)
     return code if isinstance(code, int) else EXIT_OK
+
+
+def _leave_stdout() -> None:
+    """Send what is still buffered nowhere: Python would fail on it again, and complain, at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _no_room(error: OSError) -> DataError:
+    return DataError(
+        f"The results cannot be written: {error.strerror}.",
+        expected="a device with free space behind stdout.",
+        remedy="free space, or send the output elsewhere.",
+    )
 
 
 def _from_click(error: click.ClickException) -> CryptoRefactorError:
@@ -108,7 +128,10 @@ def _report(error: CryptoRefactorError, *, as_json: bool, debug: bool) -> int:
         traceback.print_exc(file=sys.stderr)
     if as_json:
         problem = {"code": error.exit_code, "message": error.what, "remedy": error.remedy}
-        click.echo(json.dumps({"error": problem}))
+        try:
+            click.echo(json.dumps({"error": problem}))
+        except OSError:  # nobody reads it, or its device is full: the exit code still tells
+            _leave_stdout()
     else:
         click.echo(f"Error: {error.what}\n  Expected: {error.expected}\n  Remedy: {error.remedy}", err=True)
     return error.exit_code or EXIT_FAULT

@@ -118,12 +118,12 @@ def _print(folder: Path, rows: list[dict[str, Any]]) -> None:
         "source",
         "network",
         "lookback",
-        "trained through",
+        "trained through (UTC)",
         "evidence",
         "RMSE / zero",
         "MB",
     ):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, no_wrap=name in {"name", "ticker", "source", "network"}, overflow="fold")
     for row in rows:
         size = f"{row['bytes'] / 10**6:.1f}"
         if row["damaged"]:
@@ -131,12 +131,12 @@ def _print(folder: Path, rows: list[dict[str, Any]]) -> None:
             continue
         source = "SIMULATED" if row["simulated"] else row["source"]
         table.add_row(
-            ("cache " if row["cached"] else "") + row["name"][:18],
+            f"cache {row['name'][:8]}" if row["cached"] else row["name"],
             row["ticker"],
             source,
             row["network"],
             str(row["lookback"]),
-            row["trained_through"],
+            row["trained_through"][:16].replace("T", " "),
             number(row["shrink"]),
             number(row["rmse_ratio"], 4),
             size,

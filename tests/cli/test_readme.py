@@ -1,0 +1,239 @@
+"""Every command and every option of the README, as a reader would try them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import pytest
+from support.tool import ROOT, Home
+
+from crypto_refactor import errors
+from crypto_refactor.cli.backtest import command as backtest
+from crypto_refactor.cli.checks import history, mountain_time
+from crypto_refactor.cli.data import command as data
+from crypto_refactor.cli.download import command as download
+from crypto_refactor.cli.models import command as models
+from crypto_refactor.cli.signal import command as signal
+from crypto_refactor.config import Settings
+from crypto_refactor.execution.rules import DEFAULT_FEE
+from crypto_refactor.execution.venues import ALPACA_FEE, ALPACA_MAX_DRAWDOWN
+from crypto_refactor.model.library import DEFAULT_MODEL_NAME
+from crypto_refactor.model.settings import ModelSettings
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = {
+    "signal": signal,
+    "backtest": backtest,
+    "data": data,
+    "download": download,
+    "models": models,
+    "check-history": history,
+    "check-mountain-time": mountain_time,
+}
+SCRIPTS = {
+    "models/app_lstm.py": ("app_lstm", signal),
+    "models/app_backtester.py": ("app_backtester", backtest),
+    "models/data/app.py": ("data", data),
+    "test_historical_data.py": ("check_history", history),
+    "test_mountain_time.py": ("check_mountain_time", mountain_time),
+}
+LONG = ("--hours 1440", "--hours 2160")
+# An option that is None for the parser means this; the parser's own help and the README show it.
+WHERE_NONE = {
+    "--fee": f"{DEFAULT_FEE}; at Alpaca {ALPACA_FEE}",
+    "--max-drawdown": f"off; at Alpaca {ALPACA_MAX_DRAWDOWN}",
+    "--seed": str(ModelSettings().seed),
+    "--source": Settings.model_fields["source"].default,
+    "--threshold-scale": "the model's",
+    "--max-notional": "none",
+    "--stop-loss": "off",
+    "--take-profit": "off",
+    "--end": "now",
+}
+
+
+def options(command):
+    return {parameter.opts[0]: parameter for parameter in command.params}
+
+
+def documented_commands():
+    """Return the command lines of the README's bash blocks, without comments."""
+    blocks = re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
+    stripped = [line.partition("#")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in stripped if line]
+
+
+def tried(line):
+    """Return a documented line as it is tried here: on simulated bars, with the small network."""
+    first, second, *rest = shlex.split(line)
+    name, command = SCRIPTS[second] if first == "python3" else (f"crypto-refactor {second}", COMMANDS[second])
+    extra = [word for word in ("--source sample", "--network small") if word.split()[0] in options(command)]
+    return " ".join([name, *rest, *extra])
+
+
+def runnable():
+    for line in documented_commands():
+        if not line.startswith(("make", "crypto-refactor download")):
+            slow = "app_backtester" in line or "--lookback 168" in line
+            yield pytest.param(tried(line), id=line, marks=[pytest.mark.slow] if slow else [])
+
+
+@pytest.fixture(scope="module")
+def reader(shared_folder):
+    """One home for all documented commands: what one has trained, the next may use."""
+    return Home(shared_folder / "reader")
+
+
+def test_the_documented_commands_are_found():
+    lines = documented_commands()
+    assert len(lines) >= 12
+    assert {line.split()[0] for line in lines} == {"make", "python3", "crypto-refactor"}
+    assert all((ROOT / line.split()[1]).is_file() for line in lines if line.startswith("python3"))
+
+
+@pytest.mark.parametrize("line", list(runnable()))
+def test_a_documented_command_works(reader, line):
+    done = reader.run(line)
+    first = done.stdout.splitlines()[0]
+    ticker = re.search(r"--ticker (\S+)", line)
+    assert (ticker[1] if ticker else "") in first
+    assert "SIMULATED" in done.stdout or "--source" not in line
+    assert "nan" not in done.stdout.lower().replace("financ", "").split()
+    asked = re.search(r"--hours (\d+)", line)
+    if asked and "app_lstm" in line:
+        assert f"{asked[1]} rows through" in done.stdout
+    if asked and "app_backtester" in line:
+        assert f"{int(asked[1]):,} hourly bars" in done.stdout
+        balance = re.search(r"--initial-balance (\d+)", line)
+        fee = "0.15 %" if "--fee 0.0015" in line else "0.10 %"
+        assert f"fee {fee} a fill" in done.stdout
+        again = reader.json(line)
+        assert again["metrics"]["initial_balance"] == float(balance[1] if balance else 100_000)
+        assert again["window"]["bars"] == int(asked[1])
+
+
+def test_make_targets_exist():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    named = {line.split()[1] for line in documented_commands() if line.startswith("make")}
+    named |= set(re.findall(r"`make (\w+)`", README))
+    assert {"demo", "test"} <= named
+    assert [name for name in named if not re.search(rf"^{name}:", makefile, flags=re.MULTILINE)] == []
+
+
+def consoles():
+    for block in re.findall(r"```console\n\$ (.*?)```", README, flags=re.DOTALL):
+        line, *shown = block.splitlines()
+        yield pytest.param(tried(line), shown, id=line, marks=pytest.mark.slow)
+
+
+def label(line):
+    """Return what names a line: everything before its first figure or wide gap, the verdicts left out."""
+    text = re.sub(r"^\s*(yes|no)\s+", "", line.strip())
+    return re.split(r"\s{2,}| -?\d", re.sub(r"^[▲▼■] \w+ +", "", text))[0]
+
+
+@pytest.mark.parametrize(("line", "shown"), list(consoles()))
+def test_what_the_readme_shows_is_what_comes(reader, line, shown):
+    # Figures depend on the machine and on versions; the lines and their order do not.
+    line = line.removesuffix(" --source sample --network small")
+    out = iter([label(text) for text in reader.run(line).stdout.splitlines()])
+    expected = [label(text) for text in shown if text.strip() not in {"", "…"}]
+    assert len(expected) > 5
+    assert [text for text in expected if text not in out] == []
+
+
+@pytest.mark.slow
+def test_the_demo_is_marked_and_ends_on_one_command_to_try(reader):
+    shown = reader.run("demo").stdout
+    assert shown.splitlines()[0].startswith("Everything below is SIMULATED")
+    assert shown.count("SIMULATED") >= 5
+    suggested = shown.rstrip().splitlines()[-1].split()
+    assert (ROOT / suggested[1]).is_file()
+    command = SCRIPTS[suggested[1]][1]
+    assert command.make_context("tool", list(suggested[2:])).params["hours"] == 240
+
+
+def option_rows():
+    """Yield (option, commands, default) for every option of the README's table."""
+    table = README.split("## Options", 1)[1].split("\n\n", 2)[1]
+    for row in table.splitlines()[2:]:
+        names, commands, default = [cell.strip() for cell in row.strip("|").split("|")][:3]
+        listed = re.findall(r"`(--[a-z-]+)`", names)
+        shown = default.split(", ") if len(listed) > 1 and ", " in default else [default] * len(listed)
+        for name, value in zip(listed, shown, strict=True):
+            yield name, commands.split(", "), value
+
+
+def of_commands(commands):
+    return COMMANDS if commands == ["all"] else {name: COMMANDS[name] for name in commands}
+
+
+def test_every_option_of_every_command_is_in_the_table_of_options():
+    listed = {(name, command) for name, commands, _ in option_rows() for command in of_commands(commands)}
+    there = {(option, name) for name, command in COMMANDS.items() for option in options(command)}
+    assert sorted(there - listed) == []
+
+
+def test_every_option_of_the_table_is_taken_by_the_commands_it_names():
+    for name, commands, _ in option_rows():
+        missing = [
+            command for command, parser in of_commands(commands).items() if name not in options(parser)
+        ]
+        # "all": every command for which it means anything.
+        allowed = set(COMMANDS) - {"signal", "backtest", "data"} if commands == ["all"] else set()
+        assert set(missing) <= allowed, name
+
+
+def default_for(shown, command):
+    """Return what the table shows for one command: ``240; backtest 720`` is 720 for the backtest."""
+    first, *special = shown.split("; ")
+    own = [text.removeprefix(f"{command} ") for text in special if text.startswith(f"{command} ")]
+    venue = [text for text in special if text.startswith("at ")]
+    return own[0] if own else "; ".join([first, *venue])
+
+
+def real_default(option, parameter, command):
+    value = parameter.default
+    if option == "--model":
+        return DEFAULT_MODEL_NAME if command == "signal" else "none"
+    if option in WHERE_NONE and not isinstance(value, int | float | str):
+        return WHERE_NONE[option]
+    if getattr(parameter, "is_flag", False):
+        return "on" if value is True else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def test_every_default_in_the_table_is_the_real_one():
+    wrong = []
+    for name, commands, shown in option_rows():
+        for command, parser in of_commands(commands).items():
+            parameter = options(parser).get(name)
+            if (
+                parameter is None
+                or shown == "–"
+                or name == "--data-dir"
+                or (command, name) == ("download", "--ticker")
+            ):
+                continue
+            real, said = real_default(name, parameter, command), default_for(shown, command)
+            numbers = all(re.fullmatch(r"[\d.]+", text) for text in (real, said))
+            if (float(real) != float(said)) if numbers else real != said:
+                wrong.append((command, name, said, real))
+    assert wrong == []
+
+
+def test_the_exit_codes_of_the_readme_are_those_of_the_tool():
+    said = re.search(r"Exit codes: (.*?)\. An error says", README, flags=re.DOTALL)[1]
+    codes = {int(code) for code in re.findall(r"\b(\d+) [a-z]", said)}
+    constants = {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
+    raised = {kind.exit_code for kind in errors.CryptoRefactorError.__subclasses__()}
+    assert codes <= constants | raised
+    assert codes >= {0, 2, 3, 4, 70, 130, 143}
+
+
+def test_the_environment_variables_of_the_readme_are_read():
+    said = set(re.findall(r"`((?:CRYPTO|ALPACA)_[A-Z_]+)`", README))
+    fields = Settings.model_fields.items()
+    real = {field.validation_alias or f"CRYPTO_{name.upper()}" for name, field in fields}
+    assert said == real

@@ -1,0 +1,104 @@
+"""What the commands import, and where they can be run from."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from support.tool import PATIENCE, ROOT, SCRIPTS, words
+
+HEAVY_FOR_HELP = (
+    "pandas",
+    "numpy",
+    "pydantic",
+    "tensorflow",
+    "keras",
+    "alpaca",
+    "rich",
+    "onnxruntime",
+    "requests",
+)
+HEAVY_FOR_SERVING = ("tensorflow", "keras", "scipy.stats", "plotly", "sklearn", "alpaca", "matplotlib")
+SUBCOMMANDS = ("signal", "backtest", "data", "check-history", "check-mountain-time", "models", "download")
+HELP = (
+    *(f"{script} --help" for script in SCRIPTS),
+    "crypto-refactor --help",
+    "crypto-refactor --version",
+    *(f"crypto-refactor {name} --help" for name in SUBCOMMANDS),
+    "demo --help",
+)
+PROBE = """
+import atexit, json, runpy, sys
+atexit.register(lambda: print(json.dumps([name for name in {watched!r} if name in sys.modules]), file=sys.stderr))
+sys.argv = sys.argv[1:]
+if sys.argv[0] == "-c":
+    exec(sys.argv.pop(1))
+else:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def imported(home, line, watched):
+    """Return what `line` printed, and which of the modules `watched` it had imported when it ended."""
+    _, *rest = words(line)
+    command = [sys.executable, "-c", PROBE.format(watched=watched), *rest]
+    done = subprocess.run(command, timeout=PATIENCE, check=False, **home.options())
+    assert done.returncode == 0, done.stderr
+    return done.stdout, json.loads(done.stderr.splitlines()[-1])
+
+
+def test_the_probe_sees_what_is_imported(home):
+    assert imported(home, "data --source sample", ("numpy", "tensorflow"))[1] == ["numpy"]
+
+
+@pytest.mark.parametrize("line", HELP)
+def test_help_works_and_imports_nothing_heavy(home, line):
+    out, heavy = imported(home, line, HEAVY_FOR_HELP)
+    assert ("version 0." if "--version" in line else "--help") in out
+    assert heavy == []
+    assert home.tree() == {"work": None}
+
+
+def test_the_group_names_every_subcommand(home):
+    listed = home.run("crypto-refactor --help").stdout
+    assert [name for name in SUBCOMMANDS if f"\n  {name} " not in listed] == []
+
+
+@pytest.mark.parametrize("line", ["signal_line", "backtest_line"])
+@pytest.mark.parametrize("form", ["", " --json"])
+def test_a_warm_answer_imports_nothing_that_trains_or_draws(warm, line, form):
+    out, heavy = imported(warm.home, getattr(warm, line) + form, HEAVY_FOR_SERVING)
+    assert "SIMULATED" in out or json.loads(out)["simulated"]
+    assert heavy == []
+
+
+def test_the_subcommands_are_the_same_jobs_as_the_scripts(warm):
+    for script, name in (("app_lstm", "signal"), ("app_backtester", "backtest")):
+        line = warm.signal_line if name == "signal" else warm.backtest_line
+        by_script = warm.home.run(line).stdout
+        assert warm.home.run(line.replace(script, f"crypto-refactor {name}")).stdout == by_script
+
+
+def test_python_m_works_from_the_checkout(home):
+    options = home.options() | {"cwd": ROOT}
+    command = [sys.executable, "-m", "crypto_refactor", "check-mountain-time"]
+    done = subprocess.run(command, timeout=PATIENCE, check=False, **options)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("line", ["signal_line", "backtest_line"])
+def test_scripts_run_from_any_folder_and_write_nothing_there(warm, line):
+    assert list(warm.home.work.iterdir()) == []
+    warm.home.run(getattr(warm, line))
+    assert list(warm.home.work.iterdir()) == []
+    options = warm.home.options() | {"cwd": "/"}
+    done = subprocess.run(words(getattr(warm, line)), timeout=PATIENCE, check=False, **options)
+    assert done.returncode == 0
+
+
+def test_without_arguments_the_group_shows_its_help_and_ends_with_2(home):
+    done = home.run("crypto-refactor", code=2)
+    assert done.stdout == ""
+    assert "Commands:" in done.stderr
