@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -45,6 +45,13 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="CRYPTO_", env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
     )
+
+    @field_validator("model_dir", "state_dir")
+    @classmethod
+    def _anchored(cls, folder: Path) -> Path:
+        """Read a relative folder from the anchor, so that it is the same wherever a command is started."""
+        folder = folder.expanduser()
+        return folder if folder.is_absolute() else _anchor(str(folder))
 
     source: str = "alpaca"
     data_dir: Path | None = None

@@ -6,7 +6,8 @@
     ├── UsageError                2  correct the command line
     ├── DataError                 3  bars, the bar store, output files
     │   └── UnavailableError      3  the source does not offer this ticker
-    └── ModelError                4  a model or the folder it lives in
+    ├── ModelError                4  a model or the folder it lives in
+    └── BrokerError               5  the broker, the account, the ledger, the state folder
 
 A message has three parts: what happened, what was expected, what to do.  It is printed once, at the
 edge (`crypto_refactor.cli.command`), which also turns it into the process's exit code.
@@ -73,3 +74,9 @@ class ModelError(CryptoRefactorError):
     """A model, or the folder models live in, is not as it must be."""
 
     exit_code = 4
+
+
+class BrokerError(CryptoRefactorError):
+    """The broker, the account, the ledger or the state folder is not as it must be."""
+
+    exit_code = 5

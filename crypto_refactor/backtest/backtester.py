@@ -197,12 +197,14 @@ class Backtester:
     def _too_few(self, hours: int, needed: int, found: int, end: int) -> DataError:
         overhead = needed - hours
         largest = found - overhead
-        best = f"use --hours {largest} at most" if largest >= 1 else "use a shorter --train-hours"
+        best = "choose a later --end"
+        if found:
+            best = f"use --hours {largest} at most" if largest >= 1 else "use a shorter --train-hours"
         return DataError(
             f"{needed} hours of {self.ticker} up to {to_iso(end)} are needed, {found} were found.",
             expected=f"{hours} of the window and {overhead} before it ({self._settings.train_hours} to train, "
             f"{self._settings.refit_every} between refits, {self._settings.lookback} lookback, 500 warm-up).",
-            remedy=f"{best}, or choose a later --end or another source.",
+            remedy=f"{best}, or choose another window or source.",
         )
 
     def _pinned(self, bars: Bars) -> Path | None:

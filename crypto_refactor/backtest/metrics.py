@@ -168,8 +168,8 @@ def measure(
         expectancy=figures.expectancy,
         avg_holding_hours=figures.avg_holding_hours,
         exposure=float(exposed.mean()),
-        turnover=sum(fill.notional for fill in fills) / float(equity.mean()),
-        fees_paid=sum(trade.fees for trade in trades),
+        turnover=sum((fill.notional for fill in fills), 0.0) / float(equity.mean()),
+        fees_paid=sum((trade.fees for trade in trades), 0.0),
     )
 
 

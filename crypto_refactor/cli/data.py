@@ -85,9 +85,8 @@ def _print(bars: Bars, report: QualityReport, latest: LatestPrice, tz: ZoneInfo)
     from crypto_refactor.report.format import number, price, source_name
 
     mountain, screen = zone(MOUNTAIN), console()
-    mark = "   SIMULATED" if bars.simulated else ""
     screen.print(
-        f"[bold]{bars.ticker}[/bold]{mark}: {len(bars):,} hourly bars from {source_name(bars.source)}",
+        f"[bold]{bars.ticker}[/bold]: {len(bars):,} hourly bars from {source_name(bars.source)}",
         highlight=False,
     )
     screen.print(f"Latest price {price(latest.price)} at {latest.at}\n", highlight=False)

@@ -119,7 +119,7 @@ def _print(folder: Path, rows: list[dict[str, Any]]) -> None:
         "network",
         "lookback",
         "trained through (UTC)",
-        "evidence",
+        "supported",
         "RMSE / zero",
         "MB",
     ):

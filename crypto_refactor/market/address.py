@@ -49,9 +49,11 @@ def checked_address(address: str, *, setting: str) -> str:
 
 
 def checked_keys(
-    address: str, api_key: SecretStr | None, secret_key: SecretStr | None
+    address: str, api_key: SecretStr | None, secret_key: SecretStr | None, *, instead: str
 ) -> tuple[str, str] | None:
     """Return the pair of keys that may be sent to `address`, or None where there are none.
+
+    `instead` ends the remedy for keys that cannot be used: what else than setting them helps.
 
     Raises
     ------
@@ -67,7 +69,7 @@ def checked_keys(
         raise UsageError(
             "Alpaca's keys cannot be used: one is missing or holds characters no key has.",
             expected="ALPACA_API_KEY and ALPACA_SECRET_KEY, both as Alpaca shows them.",
-            remedy="set both again, or unset both: bars need no keys.",
+            remedy=f"set both again, or {instead}.",
         )
     parts = urlsplit(address)
     own = parts.scheme == "https" and f".{parts.hostname}".endswith(f".{_OWN_DOMAIN}")

@@ -11,10 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from crypto_refactor.errors import DataError, UnavailableError
 from crypto_refactor.market.address import checked_address, checked_keys
-from crypto_refactor.market.answers import ALPACA, GONE_HOURS, check_recent, read_bars, read_price, unreadable
+from crypto_refactor.market.answers import (
+    ALPACA,
+    GONE_HOURS,
+    BarsReporter,
+    check_recent,
+    read_bars,
+    read_price,
+    unreadable,
+)
 from crypto_refactor.market.hours import floor_hour, to_datetime
+from crypto_refactor.market.reporting import shown
 from crypto_refactor.market.store import BarStore
-from crypto_refactor.market.transport import BoundedSession, Limits, shown, within
+from crypto_refactor.market.transport import BoundedSession, Limits, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -97,7 +106,7 @@ class AlpacaSource:
     ) -> None:
         address = checked_address(url or ADDRESS, setting="CRYPTO_ALPACA_DATA_URL")
         self._address = address
-        self._keys = checked_keys(address, api_key, secret_key)
+        self._keys = checked_keys(address, api_key, secret_key, instead="unset both: bars need no keys")
         self._store = BarStore(store, source=ALPACA, address="" if address == ADDRESS else address)
         self._limits = limits
         self._clock = clock
@@ -228,7 +237,7 @@ class AlpacaSource:
         session = BoundedSession(
             limits=self._limits,
             seconds=seconds,
-            subject=subject,
+            reporter=BarsReporter(subject=subject, attempts=self._limits.attempts),
             secrets=self._keys or (),
             clock=self._clock,
             sleep=self._sleep,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from crypto_refactor.market.source import LatestPrice
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from crypto_refactor.market.reporting import Refusal
     from crypto_refactor.market.ticker import Ticker
 
 ALPACA = "alpaca"
@@ -24,6 +27,52 @@ GONE_HOURS = 72
 """A ticker without a bar for this long before the asked end counts as not offered."""
 _LETTERS = {"open": "o", "high": "h", "low": "l", "close": "c", "volume": "v"}
 _NOT_READ = (TypeError, KeyError, ValueError, AttributeError, OverflowError)
+_UNKNOWN = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BarsReporter:
+    """Words what goes wrong while bars or prices are asked for.
+
+    Attributes
+    ----------
+    subject : str
+        What is asked for.
+    attempts : int
+        How often, at most.
+    """
+
+    subject: str
+    attempts: int
+
+    def unreachable(self, reason: str) -> DataError:
+        """Return the error for no answer."""
+        return DataError(
+            f"Alpaca could not be asked for {self.subject}: {reason}.",
+            expected=f"an answer within {self.attempts} attempts.",
+            remedy="check the network, then run the command again; bars already stored were kept.",
+        )
+
+    def refused(self, refusal: Refusal) -> DataError:
+        """Return the error for an answer that is not 2xx."""
+        status, text = refusal.status, refusal.text
+        what = f"Alpaca answered the request for {self.subject} with {status}: {text!r}."
+        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            expected = "200: keys Alpaca accepts, or none."
+            remedy = "correct ALPACA_API_KEY and ALPACA_SECRET_KEY, or unset both: bars need no keys."
+        elif status == HTTPStatus.TOO_MANY_REQUESTS:
+            expected = "fewer requests than Alpaca's limit per minute."
+            remedy = "wait a minute, then run the command again; keys raise the limit."
+        elif status in _UNKNOWN and "symbol" in text.lower():
+            return UnavailableError(
+                what,
+                expected="a ticker Alpaca offers.",
+                remedy="leave that ticker out, or use another source.",
+            )
+        else:
+            expected = "200."
+            remedy = "try again in a few minutes; bars already stored were kept."
+        return DataError(what, expected=expected, remedy=remedy)
 
 
 def read_bars(ticker: Ticker, rows: Any, start: int, end: int, *, shown: Callable[[str], str]) -> Bars:

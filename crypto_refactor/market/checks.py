@@ -11,7 +11,7 @@ from crypto_refactor.errors import UsageError
 from crypto_refactor.market.bars import Bars, carry_holes
 from crypto_refactor.market.client import MOUNTAIN, CryptoMarketDataClient
 from crypto_refactor.market.hours import parse_hour, to_datetime, to_iso, to_local_text, zone
-from crypto_refactor.market.quality import MAX_ABSENT_SHARE, quality_report
+from crypto_refactor.market.quality import MAX_ABSENT_SHARE, STALE_HOURS, quality_report
 from crypto_refactor.market.source import Source
 from crypto_refactor.market.ticker import Ticker
 
@@ -36,14 +36,15 @@ def history_checks(source: Source, ticker: Ticker, hours: int, end: int) -> list
     client = CryptoMarketDataClient(source)
     bars = client.get_historical_bars(ticker, hours, end)
     report = quality_report(carry_holes(bars), end - hours, end)
-    absent = report.synthetic + report.missing + report.late_hours
+    absent = report.synthetic + report.missing + report.late_hours + report.stale_hours
     age = end - int(bars.closed[-1])
     summary = client.format_historical_summary(bars)
     return [
         Check(
             what="enough bars",
             holds=absent <= MAX_ABSENT_SHARE * hours,
-            found=f"{len(bars)} of {hours} hours have a bar, {absent} are missing, in {len(report.holes)} holes",
+            found=f"{len(bars)} of {hours} hours have a bar: {report.late_hours} are missing at the beginning, "
+            f"{report.stale_hours} at the end, {report.synthetic + report.missing} in {len(report.holes)} holes",
         ),
         Check(
             what="whole hours in UTC, each once, in order",
@@ -52,8 +53,8 @@ def history_checks(source: Source, ticker: Ticker, hours: int, end: int) -> list
         ),
         Check(what="prices and volumes are possible", holds=_possible(bars), found=_range(bars)),
         Check(
-            what="only closed bars",
-            holds=age >= 0,
+            what="closed bars, up to the end",
+            holds=0 <= age <= STALE_HOURS,
             found=f"the last bar had closed {age} h before {to_iso(end)}",
         ),
         Check(

@@ -153,7 +153,7 @@ def _totals(bars: Bars) -> list[str]:
         f"  from      {to_iso(int(bars.opened[0]))}",
         f"  to        {to_iso(int(bars.closed[-1]))}",
         f"  open      {first:,.8g} {quote}",
-        f"  close     {last:,.8g} {quote} ({last / first - 1:+.2%})",
+        f"  close     {last:,.8g} {quote} ({(last / first - 1) * 100:+.2f} %)",
         f"  high      {bars.high.max():,.8g} {quote}",
         f"  low       {bars.low.min():,.8g} {quote}",
         f"  volume    {bars.volume.sum():,.8g} {bars.ticker.base}",

@@ -199,8 +199,8 @@ def require_complete(report: QualityReport, allow_gaps: bool) -> None:
         return
     raise DataError(
         f"{report.absent} of {report.expected} hours of {report.ticker} from {report.source} lie in holes "
-        f"({report.absent_share:.1%}); the largest begins at {hole.start} and lasts {hole.hours} h.",
-        expected=f"at most {MAX_ABSENT_SHARE:.0%} of the hours from {report.start} to {report.end}.",
+        f"({report.absent_share * 100:.1f} %); the largest begins at {hole.start} and lasts {hole.hours} h.",
+        expected=f"at most {MAX_ABSENT_SHARE * 100:.0f} % of the hours from {report.start} to {report.end}.",
         remedy="choose another range or source, or accept them with --allow-gaps.",
     )
 
@@ -235,7 +235,7 @@ def describe(report: QualityReport) -> list[str]:
     if report.stale_hours:
         lines.append(f"the last {report.stale_hours} h of the range have no bars")
     lines.append(
-        f"{report.synthetic} h carried, {report.missing} h missing ({report.absent_share:.1%} of the range)"
+        f"{report.synthetic} h carried, {report.missing} h missing ({report.absent_share * 100:.1f} % of the range)"
     )
     lines += [
         f"hole from {hole.start}, {hole.hours} h, {'carried' if hole.carried else 'splits the series'}"
@@ -243,5 +243,7 @@ def describe(report: QualityReport) -> list[str]:
     ]
     lines.append(f"{report.zero_volume} bars without volume")
     if report.largest_move is not None:
-        lines.append(f"largest hourly move {report.largest_move:+.2%} in the bar of {report.largest_move_at}")
+        lines.append(
+            f"largest hourly move {report.largest_move * 100:+.2f} % in the bar of {report.largest_move_at}"
+        )
     return lines

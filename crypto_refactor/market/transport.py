@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import queue
@@ -17,20 +18,21 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import requests
 
-from crypto_refactor.errors import DataError, UnavailableError
 from crypto_refactor.market.address import is_loopback
+from crypto_refactor.market.reporting import beginning, read_refusal, reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from crypto_refactor.errors import CryptoRefactorError
+    from crypto_refactor.market.reporting import Reporter
 
 _log = logging.getLogger(__name__)
 _random = random.SystemRandom()
 _T = TypeVar("_T")
 
 _RETRIED = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
-_UNKNOWN = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY})
 _SERVER_FAULT = 500
-_READ, _SHOWN = 4096, 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +62,34 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Failure:
-    error: DataError
+    error: CryptoRefactorError
     asked_wait: float = 0.0
+
+
+class _Departure:
+    """The body of a request that changes something: it leaves in time, or not at all.
+
+    The caller stops waiting at the deadline, but the thread that sends may still hang, say, in a look-up of
+    the host's name.  Were the body sent afterwards, an order would arrive that its sender has given up.
+    """
+
+    def __init__(self, content: bytes, *, leaves_by: float) -> None:
+        self._content = content
+        self._leaves_by = leaves_by
+
+    def __len__(self) -> int:
+        return len(self._content)
+
+    def __iter__(self) -> Iterator[bytes]:
+        if time.monotonic() > self._leaves_by:
+            raise requests.Timeout("the request did not leave in time")
+        yield self._content
 
 
 class BoundedSession(requests.Session):
     """A session for one call (all its pages): bounded in time, retrying what can be retried.
+
+    Only GET is ever retried.  Anything else is sent once: no answer does not mean that nothing was done.
 
     Parameters
     ----------
@@ -73,8 +97,8 @@ class BoundedSession(requests.Session):
         The bounds.
     seconds : float
         The deadline of the whole call, from now.
-    subject : str
-        What is asked for, for messages.
+    reporter : Reporter
+        Words what went wrong.
     secrets : tuple of str
         Texts that never appear in a message.
     clock : callable
@@ -97,7 +121,7 @@ class BoundedSession(requests.Session):
         *,
         limits: Limits,
         seconds: float,
-        subject: str,
+        reporter: Reporter,
         secrets: tuple[str, ...],
         clock: Callable[[], datetime],
         sleep: Callable[[float], None],
@@ -105,7 +129,8 @@ class BoundedSession(requests.Session):
         super().__init__()
         self._limits = limits
         self._ends = time.monotonic() + seconds
-        self._subject = subject
+        self._leaves_by = self._ends - seconds / 2
+        self._reporter = reporter
         self._secrets = secrets
         self._clock = clock
         self._sleep = sleep
@@ -115,17 +140,19 @@ class BoundedSession(requests.Session):
         self.last_text = ""
 
     def request(self, method: str | bytes, url: Any, *args: Any, **options: Any) -> requests.Response:
-        """Send one request, with retries.
+        """Send one request; retry it if it is a GET.
 
         Raises
         ------
-        UnavailableError
-            If the server does not know the symbol.
-        DataError
-            If there is no usable answer within the bounds.
+        CryptoRefactorError
+            The reporter's, if there is no usable answer within the bounds.
         """
         self.trust_env = not is_loopback(str(url))  # a proxy must not see what is meant for this machine
         self._refuse_repeated_page(options.get("params") or {})
+        attempts = self._limits.attempts if method == "GET" else 1
+        if options.get("json") is not None:
+            options["data"] = _Departure(json.dumps(options.pop("json")).encode(), leaves_by=self._leaves_by)
+            options["headers"] = {**(options.get("headers") or {}), "Content-Type": "application/json"}
         for attempt in count(1):
             outcome = self._attempt(method, url, *args, **options)
             if isinstance(outcome, requests.Response):
@@ -133,14 +160,11 @@ class BoundedSession(requests.Session):
             doubled = self._limits.first_wait * 2.0 ** (attempt - 1)
             backed_off = min(doubled, self._limits.longest_wait) * _random.uniform(0.5, 1)
             wait = max(backed_off, outcome.asked_wait)
-            if attempt >= self._limits.attempts or wait > self._remaining():
+            if attempt >= attempts or wait > self._remaining():
                 raise outcome.error
             _log.info("%s Attempt %d follows in %.1f s.", outcome.error.what, attempt + 1, wait)
             self._sleep(wait)
         raise AssertionError  # pragma: no cover - the loop above has no end
-
-    def _shown(self, text: str) -> str:
-        return shown(text, self._secrets)
 
     def _remaining(self) -> float:
         return self._ends - time.monotonic()
@@ -153,7 +177,7 @@ class BoundedSession(requests.Session):
             answer = super().request(*args, **options)
         except requests.RequestException as error:
             # Returned rather than raised from here: the chain would carry the request and its keys.
-            failure = _Failure(error=self._unreachable(self._shown(_reason(error))))
+            failure = _Failure(error=self._reporter.unreachable(reason(error, self._secrets)))
             if not isinstance(error, _RETRIED):
                 return replace(failure, asked_wait=math.inf)
             return failure
@@ -162,55 +186,17 @@ class BoundedSession(requests.Session):
         if date is not None:
             self.skew_seconds = _skew(sent, self._clock(), date)
         if answer.status_code >= HTTPStatus.MULTIPLE_CHOICES:
-            return _Failure(error=self._refused(answer), asked_wait=_asked_wait(answer, date))
+            refusal = read_refusal(answer, self._secrets)
+            return _Failure(error=self._reporter.refused(refusal), asked_wait=_asked_wait(answer, date))
         self.answered_at = self.answered_at or date
-        self.last_text = self._shown(answer.text[:_READ])
+        self.last_text = beginning(answer, self._secrets)
         return answer
 
     def _refuse_repeated_page(self, params: dict[str, Any]) -> None:
         page = params.get("page_token")
         if page in self._pages:
-            raise DataError(
-                f"Alpaca answered the request for {self._subject} with the same page twice.",
-                expected="a new page each time, and an end.",
-                remedy="try again later; nothing was stored.",
-            )
+            raise self._reporter.unreachable("it answered with the same page twice")
         self._pages.add(page)
-
-    def _unreachable(self, reason: str) -> DataError:
-        return DataError(
-            f"Alpaca could not be asked for {self._subject}: {reason}.",
-            expected=f"an answer within {self._limits.attempts} attempts.",
-            remedy="check the network, then run the command again; bars already stored were kept.",
-        )
-
-    def _refused(self, answer: requests.Response) -> DataError:
-        status, text = answer.status_code, self._shown(_message(answer))
-        what = f"Alpaca answered the request for {self._subject} with {status}: {text!r}."
-        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-            expected = "200: keys Alpaca accepts, or none."
-            remedy = "correct ALPACA_API_KEY and ALPACA_SECRET_KEY, or unset both: bars need no keys."
-        elif status == HTTPStatus.TOO_MANY_REQUESTS:
-            expected = "fewer requests than Alpaca's limit per minute."
-            remedy = "wait a minute, then run the command again; keys raise the limit."
-        elif status in _UNKNOWN and "symbol" in text.lower():
-            return UnavailableError(
-                what,
-                expected="a ticker Alpaca offers.",
-                remedy="leave that ticker out, or use another source.",
-            )
-        else:
-            expected = "200."
-            remedy = "try again in a few minutes; bars already stored were kept."
-        return DataError(what, expected=expected, remedy=remedy)
-
-
-def shown(text: str, secrets: tuple[str, ...]) -> str:
-    """Return the beginning of `text` on one line, without the secrets: fit for a message."""
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    text = " ".join(text.split())
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def within(seconds: float, work: Callable[[], _T]) -> _T:
@@ -240,23 +226,6 @@ def within(seconds: float, work: Callable[[], _T]) -> _T:
     if error is not None:
         raise error
     return cast("_T", value)
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, requests.ConnectTimeout):
-        return "no connection in time"
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    while error.__context__ is not None:
-        error = error.__context__
-    return str(error) or type(error).__name__
-
-
-def _message(answer: requests.Response) -> str:
-    try:
-        return str(answer.json()["message"])
-    except (ValueError, TypeError, KeyError):
-        return answer.text[:_READ]
 
 
 def _date(text: str | None) -> datetime | None:

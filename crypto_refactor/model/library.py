@@ -26,7 +26,7 @@ from crypto_refactor.model.windows import TrainingSet
 
 DEFAULT_MODEL_NAME = "lstm_v2"
 CACHE_BYTES = 2 * 10**9
-_NAME = re.compile(r"[A-Za-z0-9._-]+")
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 
 
 class TrainingWatch(Protocol):
@@ -79,7 +79,7 @@ def model_name(text: str) -> str:
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"--model is {text!r}.",
-            expected="a name of letters, digits, '-', '_' and '.', not a path.",
+            expected="a name of at most 100 letters, digits, '-', '_' and '.', not a path.",
             remedy="give the name alone: models lie in the model folder (CRYPTO_MODEL_DIR).",
         )
     return name

@@ -56,12 +56,12 @@ def _confidence(signal: Signal) -> str:
         f"slope {number(known['slope'])} ± {number(known['slope_se'])} on {known['n']} hours it had not seen"
     )
     if signal.confidence > 0.5:
-        return f"{signal.confidence:.2f}: {percent(known['shrink'], 0)} of the forecast is supported ({measured})"
+        return f"{signal.confidence:.2f}: {percent(known['shrink'], 0)} of the forecast is supported\n{_more(measured)}"
     if signal.forecast_side == 0:
         return "0.50: the forecast is exactly the close"
     if known["shrink"]:
         return f"0.50: the forecast is smaller than any error it has made ({measured})"
-    return f"0.50, a coin's: the model has shown no evidence that it can tell the direction ({measured})"
+    return f"0.50, no better than a coin toss: the model has shown no evidence\n{_more(measured)}"
 
 
 def _decision(signal: Signal) -> str:
@@ -106,27 +106,33 @@ def condition_values(signal: Signal, side: int) -> Mapping[str, str]:
 
 
 def _facts(signal: Signal, tz: ZoneInfo) -> list[str]:
-    model, data, shown = signal.model, signal.data, signal.indicators
+    model, data, shown, bands = signal.model, signal.data, signal.indicators, signal.bands
     known = model.evidence
     return [
-        (
-            f"Also          RSI {number(shown['rsi'], 1)}, StochRSI {number(shown['stoch_rsi'], 1)}, "
-            f"ATR {price(shown['atr'])}, Bollinger {price(signal.bands['bollinger_lower'])} to "
-            f"{price(signal.bands['bollinger_upper'])} (width {percent(signal.bands['bollinger_width'])}, %B {number(shown['bollinger'])})"
+        f"Also          RSI {number(shown['rsi'], 1)}, StochRSI {number(shown['stoch_rsi'], 1)}, ATR {price(shown['atr'])}",
+        _more(
+            f"Bollinger {price(bands['bollinger_lower'])} to {price(bands['bollinger_upper'])}, "
+            f"width {percent(bands['bollinger_width'])}, %B {number(shown['bollinger'])}"
         ),
         f"Model         {model.decision}: {model.reason}",
-        (
-            f"              {model.path.name}, {model.network} network, lookback {model.lookback_period}, "
-            f"{model.rows} rows through {to_local_text(model.trained_through, tz)}, weights {model.fingerprint}"
+        _more(
+            f"{model.path.name}, {model.network} network, lookback {model.lookback_period}, weights {model.fingerprint}"
         ),
-        (
-            f"Out of sample RMSE {number(known['rmse_ratio'], 4)} of the zero forecast's (ridge "
-            f"{number(known['ridge_rmse_ratio'], 4)}), rank correlation {number(known['rank_correlation'], 3)} "
+        _more(f"{model.rows} rows through {to_local_text(model.trained_through, tz)}"),
+        _more(
+            f"out of sample: RMSE {number(known['rmse_ratio'], 4)} of the zero forecast's "
+            f"(ridge {number(known['ridge_rmse_ratio'], 4)}),"
+        ),
+        _more(
+            f"rank correlation {number(known['rank_correlation'], 3)} "
             f"(ridge {number(known['ridge_rank_correlation'], 3)})"
         ),
-        (
-            f"Data          {source_name(signal.source)}: {data.bars:,} hourly bars from {to_local_text(data.first, tz)}, "
-            f"{data.synthetic} synthetic, {data.zero_volume} without a trade"
-        ),
+        f"Data          {source_name(signal.source)}, {data.bars:,} hourly bars from {to_local_text(data.first, tz)},",
+        _more(f"{data.synthetic} synthetic, {data.zero_volume} without a trade"),
         f"Repeat with   --end {to_iso(signal.end)}",
     ]
+
+
+def _more(text: str) -> str:
+    """Continue the line above."""
+    return " " * 14 + text

@@ -158,7 +158,7 @@ class SignalGenerator:
     def _history(self, hours: int, end: int) -> tuple[Bars, FeatureFrame, RowArray]:
         """Return bars, features and the last `hours` labelled rows up to `end`."""
         lookback = self.settings.lookback
-        needed = hours + 1 + lookback + WARMUP
+        needed = WARMUP + lookback - 1 + hours + 1
         span = needed
         for _ in range(_MAX_LOADS):
             bars = self._source.bars(self.ticker, end - span, end)
@@ -183,7 +183,8 @@ class SignalGenerator:
         largest = f"use --hours {usable} at most" if usable >= MIN_LABELLED_ROWS else "choose a later --end"
         return DataError(
             f"{hours} hours of {self.ticker} cannot be learnt from: {found} bars up to {to_iso(end)} were found.",
-            expected=f"{needed} bars ({hours} rows, their outcome, {self.settings.lookback} lookback, {WARMUP} warm-up).",
+            expected=f"{needed} bars ({WARMUP} to warm up, {self.settings.lookback - 1} before the first row, "
+            f"{hours} rows, the outcome of the last).",
             remedy=f"{largest}, or another source.",
         )
 

@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+from support.cases import holds_for
+
+from crypto_refactor.model.evidence import (
+    measure,
+    rank_correlation,
+    ridge_forecast,
+    slope_through_origin,
+    threshold_scale,
+    threshold_unit,
+)
+
+A = 0.01
+FINITE = st.floats(-1, 1, allow_subnormal=False)
+
+
+def made(n=400, *, skill=1.0, noise=1.0, seed=0):
+    """Return forecasts, outcomes and relative ATR; `skill` is the true slope."""
+    rng = np.random.default_rng(seed)
+    a = A * rng.uniform(0.5, 2, n)
+    f = a * rng.normal(0, 0.3, n)
+    return f, skill * f + a * rng.normal(0, noise, n), a
+
+
+def evidence(n=400, **options):
+    f, y, a = made(n, **options)
+    return measure(f, y, a, np.zeros(n))
+
+
+def test_slope_and_its_error_by_hand():
+    # b = (1*2 + 2*3) / (1 + 4) = 1.6; residuals 0.4 and -0.2; SE = sqrt(0.4^2 + 0.4^2) / 5
+    slope, error = slope_through_origin(np.array([1.0, 2.0]), np.array([2.0, 3.0]))
+    assert slope == pytest.approx(1.6)
+    assert error == pytest.approx(math.sqrt(0.32) / 5)
+
+
+def test_the_error_is_whites_sandwich():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=300)
+    y = 0.4 * x + rng.normal(size=300) * (0.1 + np.abs(x))
+    X = x[:, None]
+    bread = np.linalg.inv(X.T @ X)
+    residual = y - X @ (bread @ X.T @ y)
+    sandwich = bread @ (X.T @ np.diag(residual**2) @ X) @ bread
+    assert slope_through_origin(x, y)[1] == pytest.approx(math.sqrt(sandwich[0, 0]), rel=1e-12)
+
+
+def test_forecasts_that_are_all_zero_have_no_slope():
+    assert slope_through_origin(np.zeros(3), np.ones(3)) == (0, 0)
+
+
+def test_slope_and_errors_are_in_units_of_atr():
+    f, y, a = made(50)
+    found = measure(f, y, a, f)
+    assert (found.slope, found.slope_se) == slope_through_origin(f / a, y / a)
+    np.testing.assert_allclose(found.error_quantiles[0], np.min(np.abs(y - f) / a))
+    np.testing.assert_allclose(found.error_quantiles[-1], np.max(np.abs(y - f) / a))
+    np.testing.assert_allclose(found.error_quantiles[50], np.median(np.abs(y - f) / a))
+
+
+@pytest.mark.parametrize(
+    ("skill", "noise", "low", "high"),
+    [
+        (1.0, 1e-6, 0.99, 1.0),  # all of the forecast is supported
+        (0.5, 1e-6, 0.49, 0.5),
+        (3.0, 1e-6, 1.0, 1.0),  # never more than all of it
+        (-1.0, 1e-6, 0.0, 0.0),  # a forecast that is wrong supports nothing
+        (0.0, 1.0, 0.0, 0.0),
+    ],
+)
+def test_shrink_is_the_part_that_is_surely_supported(skill, noise, low, high):
+    found = evidence(skill=skill, noise=noise)
+    assert low <= found.shrink <= high
+    assert found.shrink == np.clip(found.slope - 1.96 * found.slope_se, 0, 1)
+
+
+def test_rows_without_a_range_are_left_out():
+    f, y, a = made(60)
+    holed = a.copy()
+    holed[::3] = 0
+    kept = holed > 0
+    found = measure(f, y, holed, f)
+    assert found == measure(f[kept], y[kept], a[kept], f[kept])
+    assert found.n == 40
+
+
+def test_no_usable_row_is_no_evidence():
+    found = measure(np.full(5, 0.1), np.ones(5), np.zeros(5), np.ones(5))
+    assert (found.n, found.shrink, found.rmse_ratio, found.rank_correlation) == (0, 0, None, None)
+    assert found.interval_error == 0
+    assert found.confidence(np.array([0.1]), np.array([0.01])).tolist() == [0.5]
+
+
+class TestConfidence:
+    def test_it_is_half_where_nothing_is_forecast_or_nothing_moves(self):
+        found = evidence(noise=0.1)
+        assert found.shrink > 0
+        stated = found.confidence(np.array([0.0, -0.0, 0.01, 0.01]), np.array([A, A, 0.0, A]))
+        assert stated[:3].tolist() == [0.5, 0.5, 0.5]
+        assert stated[3] > 0.5
+
+    def test_without_evidence_it_is_exactly_half_whatever_is_forecast(self):
+        found = evidence(skill=0)
+        assert found.shrink == 0
+        forecasts = np.linspace(-1, 1, 101)
+        assert (found.confidence(forecasts, np.full(101, A)) == 0.5).all()
+
+    def test_it_is_half_plus_half_the_supported_share_of_smaller_errors(self):
+        found = evidence(skill=0.6, noise=0.2, n=2001)
+        f, y, a = made(skill=0.6, noise=0.2, n=2001)
+        errors = np.abs(y - f) / a
+        for forecast in (0.001, 0.002, -0.004):
+            share = np.mean(errors <= abs(forecast) / A)
+            stated = found.confidence(np.array([forecast]), np.array([A]))[0]
+            # 101 quantiles stand for the distribution, so it is known to one hundredth.
+            assert stated == pytest.approx(0.5 + found.shrink * share / 2, abs=0.006 * found.shrink)
+
+    def test_beyond_the_largest_error_all_of_the_evidence_counts(self):
+        found = evidence(noise=0.05)
+        assert found.confidence(np.array([1e6]), np.array([A]))[0] == 0.5 + found.shrink / 2
+
+    @holds_for(st.lists(FINITE, min_size=2, max_size=30), st.floats(1e-6, 0.1))
+    def test_a_larger_forecast_is_never_less_sure_and_its_sign_does_not_matter(self, forecasts, relative_atr):
+        found = evidence(n=80, noise=0.3)
+        sizes = np.sort(np.abs(forecasts))
+        a = np.full(len(sizes), relative_atr)
+        stated = found.confidence(sizes, a)
+        assert (np.diff(stated) >= 0).all()
+        assert ((stated >= 0.5) & (stated <= 1)).all()
+        np.testing.assert_array_equal(stated, found.confidence(-sizes, a))
+
+
+@pytest.mark.parametrize(
+    ("n", "nth"), [(1, 1), (8, 8), (9, 9), (10, 10), (18, 18), (19, 18), (29, 27), (99, 90), (100, 91)]
+)
+def test_half_the_interval_is_the_ninety_percent_smallest_error(n, nth):
+    # ceil(0.9 (n + 1)), and the largest there is where n is too small for it.
+    errors = np.arange(1, n + 1, dtype=float)
+    shuffled = np.random.default_rng(0).permutation(errors)
+    found = measure(np.zeros(n), shuffled * A, np.full(n, A), np.zeros(n))
+    assert found.interval_error == pytest.approx(nth)
+
+
+def test_the_interval_covers_what_it_says():
+    covered = []
+    for seed in range(200):
+        f, y, a = made(120, skill=0.3, seed=seed)
+        known = measure(f[:60], y[:60], a[:60], f[:60]).interval_error
+        covered.append((np.abs(y[60:] - f[60:]) / a[60:] <= known).mean())
+    assert np.mean(covered) == pytest.approx(0.9, abs=0.015)
+
+
+class TestAgainstTheZeroForecast:
+    def test_rmse_ratio_by_hand(self):
+        # errors 1 and 0 against outcomes 2 and 1: sqrt((1 + 0) / (4 + 1))
+        y, f, a = np.array([2.0, 1.0]), np.array([1.0, 1.0]), np.ones(2)
+        found = measure(f, y, a, np.zeros(2))
+        assert found.rmse_ratio == pytest.approx(math.sqrt(1 / 5))
+        assert found.ridge_rmse_ratio == 1
+
+    def test_it_is_undefined_where_nothing_moved(self):
+        found = measure(np.array([0.1, 0.2]), np.zeros(2), np.ones(2), np.array([0.1, 0.2]))
+        assert found.rmse_ratio is None
+        assert found.rank_correlation is None
+
+    @holds_for(st.lists(st.tuples(st.integers(-5, 5), st.integers(-5, 5)), min_size=3, max_size=40))
+    def test_rank_correlation_is_spearmans_ties_included(self, pairs):
+        from scipy.stats import spearmanr
+
+        x, y = np.array(pairs, dtype=float).T
+        found = rank_correlation(x, y)
+        if len(set(x)) == 1 or len(set(y)) == 1:
+            assert found is None
+        else:
+            assert found == pytest.approx(spearmanr(x, y).statistic, abs=1e-12)
+
+
+class TestRidge:
+    def test_it_solves_the_penalised_normal_equations(self):
+        rng = np.random.default_rng(0)
+        x, y, new = rng.normal(size=(90, 14)), rng.normal(size=90) + 3, rng.normal(size=(7, 14))
+        # Augmented least squares: an unpenalised column of ones, and sqrt(10 n) rows for the penalty.
+        design = np.vstack(
+            [
+                np.hstack([np.ones((90, 1)), x]),
+                np.hstack([np.zeros((14, 1)), math.sqrt(10 * 90) * np.eye(14)]),
+            ]
+        )
+        solved = np.linalg.lstsq(design, np.concatenate([y, np.zeros(14)]), rcond=None)[0]
+        np.testing.assert_allclose(ridge_forecast(x, y, new), solved[0] + new @ solved[1:], rtol=1e-10)
+
+    def test_constant_features_leave_the_mean(self):
+        x = np.ones((20, 14))
+        assert ridge_forecast(x, np.arange(20.0), x[:3]).tolist() == [9.5] * 3
+
+
+class TestThreshold:
+    def test_its_unit_by_hand(self):
+        unit = threshold_unit(np.array([2.0, 0.0]), np.array([0.01, 0.0]), np.array([100.0, 50.0]))
+        np.testing.assert_allclose(unit, [0.5 * 2 + 0.3 * 0.01 * 100, 0])
+
+    def test_its_scale_is_the_80th_percentile_of_predicted_moves(self):
+        close, unit = np.full(11, 100.0), np.full(11, 2.0)
+        moves = np.arange(0, 11.0)
+        scale = threshold_scale(np.log1p(moves / 100), close, unit)
+        assert scale == pytest.approx(8 / 2)
+
+    def test_the_sign_of_a_move_does_not_matter(self):
+        close, unit = np.full(5, 100.0), np.ones(5)
+        assert threshold_scale(np.log(np.full(5, 0.97)), close, unit) == pytest.approx(3)
+
+    def test_rows_without_a_unit_are_left_out(self):
+        forecast = np.log1p(np.array([0.01, 0.5, 0.03]))
+        close, unit = np.full(3, 100.0), np.array([1.0, 0.0, 1.0])
+        kept = [0, 2]
+        assert threshold_scale(forecast, close, unit) == threshold_scale(
+            forecast[kept], close[kept], unit[kept]
+        )
+
+    def test_it_is_one_where_no_row_has_a_unit(self):
+        assert threshold_scale(np.array([0.1, 0.2]), np.ones(2), np.zeros(2)) == 1
