@@ -19,9 +19,10 @@ from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.quality import QualityReport, quality_report, require_complete, require_recent
 from crypto_refactor.market.source import Source, require_reached
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.model.library import TrainingWatch, Unwatched, model_name, model_path
+from crypto_refactor.model.library import model_name, model_path
 from crypto_refactor.model.selection import hours_needed
 from crypto_refactor.model.settings import ModelSettings
+from crypto_refactor.model.watch import TrainingWatch, Unwatched
 from crypto_refactor.signals.conditions import SignalRules
 
 

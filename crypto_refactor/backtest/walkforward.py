@@ -12,9 +12,11 @@ import numpy.typing as npt
 
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.model.artifact import Model
-from crypto_refactor.model.library import TrainingWatch, cached_models, pinned_model
+from crypto_refactor.model.cache import cached_models
+from crypto_refactor.model.library import pinned_model
 from crypto_refactor.model.selection import Period, model_key, periods, training_rows
 from crypto_refactor.model.settings import ModelSettings
+from crypto_refactor.model.watch import TrainingWatch
 from crypto_refactor.signals.conditions import SignalFrame, SignalRules, concatenate
 from crypto_refactor.signals.path import decidable_rows, signals
 

@@ -37,7 +37,7 @@ def command(prune: bool, keep_gb: float, as_json: bool) -> None:
     Removing any of them costs nothing but the time to train it again.
     """
     from crypto_refactor.config import settings
-    from crypto_refactor.model.library import prune_cache
+    from crypto_refactor.model.cache import prune_cache
 
     folder = settings().model_dir
     removed = []

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crypto_refactor.errors import ModelError
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.windows import TrainingSet
 
@@ -75,12 +76,20 @@ def fit_all(
             yield _fit_one(position, data, settings, on_progress)
         return
     from joblib import Parallel, delayed
+    from joblib.externals.loky.process_executor import BrokenProcessPool
 
     with _relayed(on_progress) as report:
         parallel = Parallel(n_jobs=max(workers, 2), backend="loky", return_as="generator_unordered")
-        yield from parallel(
-            delayed(_fit_one)(position, data, settings, report) for position, data in enumerate(jobs)
-        )
+        try:
+            yield from parallel(
+                delayed(_fit_one)(position, data, settings, report) for position, data in enumerate(jobs)
+            )
+        except BrokenProcessPool as error:
+            raise ModelError(
+                f"A process that trained a model has died: {error}",
+                expected="every fit to end by itself; a fit needs about 1 GB of memory.",
+                remedy="free memory and run the command again: models that were finished are kept.",
+            ) from error
 
 
 def _fit_one(

@@ -15,13 +15,12 @@ from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.cards import Wish
 from crypto_refactor.model.library import (
     DEFAULT_MODEL_NAME,
-    TrainingWatch,
-    Unwatched,
     model_name,
     model_path,
     smart_model,
 )
 from crypto_refactor.model.settings import MIN_LABELLED_ROWS, ModelSettings
+from crypto_refactor.model.watch import TrainingWatch, Unwatched
 from crypto_refactor.model.windows import RowArray, TrainingSet, labelled, training_set
 from crypto_refactor.signals.conditions import SignalRules
 from crypto_refactor.signals.path import decidable_rows, signals

@@ -27,7 +27,7 @@ RULES = SignalRules(min_confirmations=4)
 @pytest.fixture
 def fits(monkeypatch):
     planted = PlantedFits()
-    monkeypatch.setattr("crypto_refactor.model.library.fit_all", planted)
+    monkeypatch.setattr("crypto_refactor.model.shelf.fit_all", planted)
     return planted
 
 

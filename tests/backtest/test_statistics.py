@@ -21,8 +21,8 @@ from crypto_refactor.execution.rules import Rules
 from crypto_refactor.features.catalogue import INDICATORS
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.model.library import Unwatched
 from crypto_refactor.model.selection import cutoff_for, training_rows
+from crypto_refactor.model.watch import Unwatched
 from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame, SignalRules
 
 FIRST = 400_000
@@ -173,7 +173,7 @@ class TestEntries:
 
 class TestFeatureCorrelations:
     def stretches(self, tmp_path, monkeypatch, bars, hours=100, settings=SETTINGS):
-        monkeypatch.setattr("crypto_refactor.model.library.fit_all", PlantedFits())
+        monkeypatch.setattr("crypto_refactor.model.shelf.fit_all", PlantedFits())
         last = int(bars.closed[-1])
         walk = walk_forward(
             bars, last - hours + 1, last, settings, SIX, folder=tmp_path, pinned=None, watch=Unwatched()

@@ -12,9 +12,9 @@ from support.planted import GAIN, PlantedFits, planted_card, sample_bars, withou
 from crypto_refactor.backtest.walkforward import spread, walk_forward
 from crypto_refactor.errors import DataError, ModelError
 from crypto_refactor.market.bars import carry_holes
-from crypto_refactor.model import artifact, library
-from crypto_refactor.model.library import Unwatched
+from crypto_refactor.model import artifact
 from crypto_refactor.model.selection import cutoff_for, periods, series_start, training_rows
+from crypto_refactor.model.watch import Unwatched
 from crypto_refactor.signals.conditions import SignalFrame, SignalRules
 
 RULES = SignalRules(min_confirmations=4)
@@ -25,7 +25,7 @@ LONGEST_HISTORY = 240 + 48 + 12 + 500
 @pytest.fixture
 def fits(monkeypatch):
     planted = PlantedFits()
-    monkeypatch.setattr("crypto_refactor.model.library.fit_all", planted)
+    monkeypatch.setattr("crypto_refactor.model.shelf.fit_all", planted)
     return planted
 
 
@@ -97,7 +97,7 @@ def test_a_decision_is_the_same_to_the_last_bit_whatever_else_is_asked(
     bars = without(bars, *((start + at, start + at + length) for at, length in holes))
     least = bars.between(start, hour)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(library, "fit_all", PlantedFits())
+        patch.setattr(shelf, "fit_all", PlantedFits())
         made = []
         for held, first, last in ((least, hour, hour), (bars, hour - earlier, hour + later)):
             found = walk_forward(

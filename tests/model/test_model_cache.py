@@ -9,8 +9,9 @@ from support.planted import planted_model, sample_bars
 
 from crypto_refactor.errors import ModelError
 from crypto_refactor.model import artifact
-from crypto_refactor.model.library import Unwatched, cache_entries, cache_path, cached_models, prune_cache
+from crypto_refactor.model.cache import cache_entries, cache_path, cached_models, prune_cache
 from crypto_refactor.model.selection import model_key, periods, training_rows
+from crypto_refactor.model.watch import Unwatched
 
 UNWATCHED = Unwatched()
 
@@ -82,7 +83,7 @@ def test_what_was_trained_before_a_fit_failed_is_kept(ask, wanted, monkeypatch, 
         raise ModelError("Training diverged.", expected="finite losses.", remedy="another --seed.")
 
     with monkeypatch.context() as failing:
-        failing.setattr("crypto_refactor.model.library.fit_all", second_fails)
+        failing.setattr("crypto_refactor.model.shelf.fit_all", second_fails)
         with pytest.raises(ModelError, match="diverged"):
             ask(wanted)
     assert ask(wanted).trained == 2
@@ -137,7 +138,7 @@ class TestPruning:
         assert self.left(tmp_path) == [keys[1]]
 
     def test_what_another_process_is_training_stays(self, keys, tmp_path):
-        with artifact.lock(cache_path(tmp_path, keys[1])):
+        with artifact.lock(cache_path(tmp_path, keys[1]).parent):
             prune_cache(tmp_path, 0, keep=set())
         assert self.left(tmp_path) == [keys[1]]
 
@@ -146,7 +147,7 @@ class TestPruning:
         assert self.left(tmp_path) == [keys[2], keys[0], keys[1]]
 
     def test_training_makes_room_but_never_at_its_own_cost(self, keys, ask, wanted, tmp_path, monkeypatch):
-        monkeypatch.setattr("crypto_refactor.model.library.CACHE_BYTES", 1)
+        monkeypatch.setattr("crypto_refactor.model.cache.CACHE_BYTES", 1)
         data = wanted[keys[0]]
         settings = replace(SETTINGS, seed=3)
         new = {model_key(sample_bars(1200), data, settings): data}

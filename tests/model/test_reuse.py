@@ -19,7 +19,8 @@ from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model import artifact
 from crypto_refactor.model.cards import Wish, why_train
-from crypto_refactor.model.library import Unwatched, model_name, model_path, pinned_model, smart_model
+from crypto_refactor.model.library import model_name, model_path, pinned_model, smart_model
+from crypto_refactor.model.watch import Unwatched
 from crypto_refactor.model.windows import labelled, training_set
 
 BTC, ETH = Ticker("BTC", "USD"), Ticker("ETH", "USD")
@@ -184,7 +185,7 @@ class TestSmartModel:
         answer = self.ask(path)
         assert answer.decision == "trained"
         assert "is damaged" in answer.reason
-        assert answer.reason.endswith("set aside as .damaged")
+        assert answer.reason.startswith("the one at hand was set aside as .damaged")
         assert artifact.read(path).card.weights == whole.card.weights
         assert path.with_suffix(suffix + ".damaged").read_bytes() == b"half"
 
@@ -200,7 +201,7 @@ class TestSmartModel:
             raise ModelError("Training diverged.", expected="finite losses.", remedy="another --seed.")
             yield
 
-        monkeypatch.setattr("crypto_refactor.model.library.fit_all", fails)
+        monkeypatch.setattr("crypto_refactor.model.shelf.fit_all", fails)
         watch = Notes()
         with pytest.raises(ModelError, match="diverged"):
             self.ask(path, bars_up_to(NOW + 30), watch=watch)
@@ -212,7 +213,7 @@ class TestSmartModel:
             raise ModelError("Training diverged.", expected="finite losses.", remedy="another --seed.")
             yield
 
-        monkeypatch.setattr("crypto_refactor.model.library.fit_all", fails)
+        monkeypatch.setattr("crypto_refactor.model.shelf.fit_all", fails)
         with pytest.raises(ModelError):
             self.ask(path)
         assert [file.name for file in path.parent.iterdir()] == [".btc_usd_lstm_v2.lock"]
@@ -235,6 +236,8 @@ import sys
 from pathlib import Path
 from support.planted import planted_model
 import crypto_refactor.model.library as library
+import crypto_refactor.model.shelf as shelf
+from crypto_refactor.model.watch import Unwatched
 import test_reuse as asked
 
 def fit_all(jobs, settings, on_progress, *, workers=None):
@@ -242,11 +245,11 @@ def fit_all(jobs, settings, on_progress, *, workers=None):
     sys.stdin.readline()  # until the other process has been seen waiting
     yield 0, planted_model(jobs[0], settings)
 
-class Watch(library.Unwatched):
+class Watch(Unwatched):
     def note(self, text):
         print("waiting" if "waiting" in text else text, flush=True)
 
-library.fit_all = fit_all
+shelf.fit_all = fit_all
 bars = asked.bars_up_to(asked.NOW)
 answer = library.smart_model(Path(sys.argv[1]), bars, asked.WISH, lambda: asked.rows_of(bars), Watch())
 print(answer.decision, answer.model.card.fingerprint, flush=True)

@@ -27,5 +27,5 @@ def lab(shared_dir, request):
 def fits(monkeypatch):
     """Put planted networks in the place of training, and count them."""
     planted = PlantedFits()
-    monkeypatch.setattr("crypto_refactor.model.library.fit_all", planted)
+    monkeypatch.setattr("crypto_refactor.model.shelf.fit_all", planted)
     return planted

@@ -1,0 +1,79 @@
+"""What the named models and the cache share: one trainer at a time, and files that are whole or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from crypto_refactor.market.bars import Bars
+from crypto_refactor.model import artifact
+from crypto_refactor.model.artifact import DamagedModelError, Model
+from crypto_refactor.model.cards import make_card
+from crypto_refactor.model.fitting import fit_all
+from crypto_refactor.model.settings import RECIPE, ModelSettings
+from crypto_refactor.model.watch import TrainingWatch
+from crypto_refactor.model.windows import TrainingSet
+
+
+def fit_and_write(
+    jobs: Mapping[Path, TrainingSet], bars: Bars, settings: ModelSettings, watch: TrainingWatch
+) -> dict[Path, Model]:
+    """Fit one model for each path and write each as it is done; locks are the caller's business."""
+    paths = list(jobs)
+    models = {}
+    watch.begin(len(paths), RECIPE.max_epochs)
+    try:
+        for position, trained in fit_all([jobs[path] for path in paths], settings, watch.progress):
+            path = paths[position]
+            card = make_card(trained, jobs[path], bars, settings)
+            models[path] = artifact.write(path, card, keras=trained.keras, onnx=trained.onnx)
+            watch.finished(position)
+    finally:
+        watch.end()
+    return models
+
+
+@contextmanager
+def held(lock: FileLock, watch: TrainingWatch) -> Iterator[None]:
+    """Hold `lock`, telling `watch` where another process has it."""
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        watch.note("Another process is training this model; waiting for it.")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def whole(path: Path) -> Model | None:
+    """Read the model at `path`; None where there is none or it is damaged."""
+    try:
+        return artifact.read(path)
+    except DamagedModelError:
+        return None
+
+
+def set_aside_damaged(path: Path) -> None:
+    """Set a damaged model aside; only under its lock, because a model being written looks damaged too."""
+    if whole(path) is None:
+        artifact.set_aside(path)
+
+
+def settled(path: Path) -> Model | None:
+    """Read the model at `path`; where it looks damaged, wait for whoever may be writing it and look again.
+
+    Raises
+    ------
+    DamagedModelError
+        If it is damaged although nobody is writing it.
+    """
+    try:
+        return artifact.read(path)
+    except DamagedModelError:
+        with artifact.lock(path):
+            return artifact.read(path)
