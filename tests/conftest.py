@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.lab import open_lab
+from support.planted import PlantedFits
 
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.ticker import Ticker
@@ -45,3 +47,24 @@ def random_bars():
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def shared_dir(tmp_path_factory, request):
+    """A folder that the workers of pytest-xdist share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if hasattr(request.config, "workerinput") else own
+
+
+@pytest.fixture(scope="session")
+def lab(shared_dir):
+    """Small networks trained in a process of their own."""
+    return open_lab(shared_dir, REAL_BARS)
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """Put planted networks in the place of training, and count them."""
+    planted = PlantedFits()
+    monkeypatch.setattr("crypto_refactor.model.shelf.fit_all", planted)
+    return planted

@@ -12,7 +12,7 @@ from support.planted import GAIN, PlantedFits, planted_card, sample_bars, withou
 from crypto_refactor.backtest.walkforward import spread, walk_forward
 from crypto_refactor.errors import DataError, ModelError
 from crypto_refactor.market.bars import carry_holes
-from crypto_refactor.model import artifact
+from crypto_refactor.model import artifact, shelf
 from crypto_refactor.model.selection import cutoff_for, periods, series_start, training_rows
 from crypto_refactor.model.watch import Unwatched
 from crypto_refactor.signals.conditions import SignalFrame, SignalRules

@@ -263,7 +263,7 @@ def test_training_says_one_line_on_stderr_and_the_result_goes_to_stdout(home):
 
 
 def test_what_lies_in_the_model_folder_does_not_change_a_backtest(warm, warm_copy):
-    (cached,) = (warm_copy.models / "cache").iterdir()
+    (cached,) = (warm_copy.models / "cache").glob("*/")
     for file in cached.iterdir():
         if file.suffix in {".keras", ".onnx", ".json"}:
             foreign = warm_copy.models / "cache" / "0123456789abcdef01234567" / file.name
@@ -337,7 +337,7 @@ def test_models_are_listed_and_the_cache_can_be_emptied(warm_copy):
     pruned = warm_copy.json("crypto-refactor models --prune --keep-gb 0")
     assert pruned["removed"] == [row["name"] for row in listed if row["cached"]]
     assert [row["name"] for row in pruned["models"]] == ["btc_usd_lstm_v2"]
-    assert list((warm_copy.models / "cache").iterdir()) == []
+    assert list((warm_copy.models / "cache").glob("*/")) == []
 
 
 def test_the_data_command_shows_bars_latest_price_and_quality(home):

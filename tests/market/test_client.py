@@ -95,7 +95,7 @@ def test_a_summary_tells_what_the_bars_hold():
         "2024-05-01T00:00:00Z",
         "2024-05-01T05:00:00Z",
         "open      100 USD",
-        "close     125 USD (+25.00%)",
+        "close     125 USD (+25.00 %)",
         "high      130 USD",
         "low       95 USD",
         "volume    4 BTC",

@@ -113,7 +113,7 @@ def test_five_per_cent_pass_and_more_is_refused_unless_allowed():
     above = quality_report(carried(without(101, (10, 2), (40, 4))), FIRST, FIRST + 100)
     with pytest.raises(DataError) as caught:
         require_complete(above, allow_gaps=False)
-    for part in ("6 of 100 hours", "6.0%", to_iso(FIRST + 40), "4 h", "--allow-gaps"):
+    for part in ("6 of 100 hours", "6.0 %", to_iso(FIRST + 40), "4 h", "--allow-gaps"):
         assert part in str(caught.value)
     require_complete(above, allow_gaps=True)
 

@@ -37,7 +37,8 @@ from urllib.parse import parse_qs, urlsplit
 if __name__ == "__main__":  # started as a script, it still finds its neighbour under the name tests use
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from support.alpaca_exchange import Exchange, late, partly, race, rejected, stuck
+from support.alpaca_exchange import Exchange
+from support.alpaca_orders import late, partly, race, rejected, stuck
 
 KEY, SECRET = "PKPLAINLYAKEY0000001", "sPlainlyASecretOfFortyCharacters00000002"
 ORDERS = "POST /v2/orders"

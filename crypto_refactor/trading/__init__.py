@@ -1,0 +1,1 @@
+"""Acting on signals: brokers, the ledger, the trader and its loops."""

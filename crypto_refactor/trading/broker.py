@@ -1,0 +1,193 @@
+"""What every broker answers, whoever it is.
+
+Quantities are in the base currency, money in the quote currency.  A broker never guesses: what it could
+not find out is an error, never "flat" and never "no such order".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from crypto_refactor.errors import BrokerError
+from crypto_refactor.execution.venues import VenueRules
+from crypto_refactor.market.ticker import Ticker
+
+MAX_CLIENT_ORDER_ID = 48
+
+
+class OrderRefusedError(BrokerError):
+    """The broker has said no to this order: nothing was, or will be, executed."""
+
+
+class UnknownOutcomeError(BrokerError):
+    """The order may or may not have been accepted; only a look-up by its id can tell."""
+
+
+class UnreachableError(BrokerError):
+    """The broker could not be asked, or its answer could not be read; nothing is known."""
+
+
+class OrderState(StrEnum):
+    """Where an order stands.  All but `OPEN` are final."""
+
+    OPEN = "open"
+    FILLED = "filled"
+    PARTLY_FILLED = "partly_filled"
+    """Ended with a part executed; the rest is decided afresh."""
+    UNFILLED = "unfilled"
+    """Ended (cancelled, expired, rejected) with nothing executed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRequest:
+    """A market order, immediate or cancel.
+
+    Attributes
+    ----------
+    client_order_id : str
+        At most 48 characters; a broker accepts each only once.
+    ticker : Ticker
+        What to trade.
+    side : int
+        1 buy, -1 sell.
+    notional : float or None
+        Money to spend; buys only.
+    quantity : float or None
+        Amount to sell; sales only.
+    """
+
+    client_order_id: str
+    ticker: Ticker
+    side: int
+    notional: float | None = None
+    quantity: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.client_order_id) <= MAX_CLIENT_ORDER_ID:
+            raise ValueError(f"{self.client_order_id!r} does not have 1 to {MAX_CLIENT_ORDER_ID} characters")
+        amount = self.notional if self.side == 1 else self.quantity
+        other = self.quantity if self.side == 1 else self.notional
+        if self.side not in {1, -1} or other is not None or amount is None or not 0 < amount < float("inf"):
+            raise ValueError("a buy names a notional above 0, a sale a quantity above 0, and nothing else")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderReport:
+    """What a broker says of one order.
+
+    Attributes
+    ----------
+    client_order_id, broker_order_id : str
+        Ours and theirs.
+    ticker : Ticker
+        What was traded.
+    side : int
+        1 buy, -1 sell.
+    state : OrderState
+        Where it stands.
+    filled_quantity : float
+        Executed so far, before any fee taken in the base currency.
+    average_price : float or None
+        Of what was executed; None where nothing was.
+    at : str
+        ISO-8601 UTC of the last change.
+    detail : str
+        The broker's own word for the state.
+    """
+
+    client_order_id: str
+    broker_order_id: str
+    ticker: Ticker
+    side: int
+    state: OrderState
+    filled_quantity: float
+    average_price: float | None
+    at: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerAccount:
+    """The account's own figures.
+
+    Attributes
+    ----------
+    account_id : str
+        The broker's name for it.
+    buying_power : float
+        Money crypto can be bought with.
+    equity : float
+        Of the whole account, what this tool does not trade included.
+    blocked : str or None
+        Why no order would be accepted; None where orders are.
+    """
+
+    account_id: str
+    buying_power: float
+    equity: float
+    blocked: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """What the account holds of one ticker.
+
+    Attributes
+    ----------
+    quantity : float
+        Held in all; 0 where the broker says that nothing is held.
+    available : float
+        Part of it that can be sold now.
+    average_price : float or None
+        The broker's average entry price.
+    """
+
+    ticker: Ticker
+    quantity: float
+    available: float
+    average_price: float | None
+
+
+class Broker(Protocol):
+    """A place where orders go.
+
+    Every method raises `UnreachableError` where the answer could not be had in bounded time.
+    """
+
+    def account(self) -> BrokerAccount:
+        """Return the account's figures."""
+        ...
+
+    def venue_rules(self, ticker: Ticker) -> VenueRules:
+        """Return the order rules of `ticker`; `BrokerError` where it is not tradable."""
+        ...
+
+    def position(self, ticker: Ticker) -> Position:
+        """Return what is held of `ticker`."""
+        ...
+
+    def open_orders(self) -> tuple[OrderReport, ...]:
+        """Return every order that is still open."""
+        ...
+
+    def order(self, client_order_id: str) -> OrderReport | None:
+        """Return the order with this id; None only where the broker says that there is none."""
+        ...
+
+    def submit(self, request: OrderRequest) -> OrderReport:
+        """Send an order, once.
+
+        Raises
+        ------
+        OrderRefusedError
+            If the broker refused it.
+        UnknownOutcomeError
+            If it may have been accepted.
+        """
+        ...
+
+    def cancel(self, report: OrderReport) -> None:
+        """Ask for an open order to be cancelled; it may fill first."""
+        ...
