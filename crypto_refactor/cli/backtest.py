@@ -64,6 +64,7 @@ def command(
     signals: Path | None,
     source: str | None,
     data_dir: Path | None,
+    state_dir: Path | None,
     end: int | None,
     tz: ZoneInfo,
     as_json: bool,
@@ -84,7 +85,7 @@ def command(
         check_writable(path)
     backtester = Backtester(
         ticker,
-        source=options.opened_source(source, data_dir),
+        source=options.opened_source(source, data_dir, state_dir),
         settings=ModelSettings(
             lookback=lookback,
             network=network,

@@ -26,16 +26,23 @@ if TYPE_CHECKING:
 )
 @options.source
 @options.data_dir
+@options.state_dir
 @options.end
 @options.as_json
 @options.debug
 def history(
-    ticker: Ticker, hours: int, source: str | None, data_dir: Path | None, end: int | None, as_json: bool
+    ticker: Ticker,
+    hours: int,
+    source: str | None,
+    data_dir: Path | None,
+    state_dir: Path | None,
+    end: int | None,
+    as_json: bool,
 ) -> int:
     """Check that historical bars are complete, in order, closed and repeatable."""
     from crypto_refactor.market.checks import history_checks
 
-    opened = options.opened_source(source, data_dir)
+    opened = options.opened_source(source, data_dir, state_dir)
     until = opened.now(ticker) if end is None else end
     return _show(
         f"Historical bars of {ticker} from {opened.name}",

@@ -33,6 +33,7 @@ def command(
     hours: int,
     source: str | None,
     data_dir: Path | None,
+    state_dir: Path | None,
     end: int | None,
     tz: ZoneInfo,
     as_json: bool,
@@ -42,7 +43,7 @@ def command(
     from crypto_refactor.market.client import CryptoMarketDataClient
     from crypto_refactor.market.quality import quality_report
 
-    opened = options.opened_source(source, data_dir)
+    opened = options.opened_source(source, data_dir, state_dir)
     end = opened.now(ticker) if end is None else end
     bars = CryptoMarketDataClient(opened).get_historical_bars(ticker, hours, end)
     report = quality_report(carry_holes(bars), end - hours, end)

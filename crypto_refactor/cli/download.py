@@ -35,11 +35,18 @@ if TYPE_CHECKING:
     help="Folder to write <base>_<quote>_1h.csv files to.",
 )
 @options.source
+@options.state_dir
 @options.end
 @options.as_json
 @options.debug
 def command(
-    names: tuple[str, ...], hours: int, data_dir: Path, source: str | None, end: int | None, as_json: bool
+    names: tuple[str, ...],
+    hours: int,
+    data_dir: Path,
+    source: str | None,
+    state_dir: Path | None,
+    end: int | None,
+    as_json: bool,
 ) -> None:
     """Download hourly bars into CSV files, for `--source files`."""
     from crypto_refactor.config import settings, tickers_file
@@ -54,7 +61,9 @@ def command(
         )
     path = tickers_file()
     tickers = tuple(supported_ticker(text, path) for text in names) or read_tickers(path)
-    rows = _download(options.opened_source(name, None), tickers, hours, end, data_dir, asked=bool(names))
+    rows = _download(
+        options.opened_source(name, None, state_dir), tickers, hours, end, data_dir, asked=bool(names)
+    )
     if as_json:
         print_json({"schema": 1, "source": name, "tickers": rows})
         return

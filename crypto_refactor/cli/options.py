@@ -64,6 +64,11 @@ data_dir = click.option(
     type=click.Path(path_type=Path),
     help="Folder of <base>_<quote>_1h.csv files, for --source files.  [default: CRYPTO_DATA_DIR]",
 )
+state_dir = click.option(
+    "--state-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the bar store.  [default: state/ of the checkout, or CRYPTO_STATE_DIR]",
+)
 end = click.option(
     "--end", callback=_hour, metavar="STAMP", help="Look from this full hour (UTC).  [default: now]"
 )
@@ -112,13 +117,13 @@ def combined(*options: Callable[[Command], Command]) -> Callable[[Command], Comm
     return decorate
 
 
-bars = combined(source, data_dir, end, tz, as_json, debug)
+bars = combined(source, data_dir, state_dir, end, tz, as_json, debug)
 """What every command takes that reads bars."""
 
 
-def opened_source(name: str | None, folder: Path | None) -> Source:
+def opened_source(name: str | None, folder: Path | None, state: Path | None) -> Source:
     """Open the source asked for, or the environment's."""
     from crypto_refactor.config import settings
     from crypto_refactor.market.registry import open_source
 
-    return open_source(name or settings().source, data_dir=folder)
+    return open_source(name or settings().source, data_dir=folder, state_dir=state)

@@ -51,6 +51,7 @@ def command(
     allow_gaps: bool,
     source: str | None,
     data_dir: Path | None,
+    state_dir: Path | None,
     end: int | None,
     tz: ZoneInfo,
     as_json: bool,
@@ -69,7 +70,7 @@ def command(
     generator = SignalGenerator(
         ticker,
         lookback,
-        source=options.opened_source(source, data_dir),
+        source=options.opened_source(source, data_dir, state_dir),
         model=DEFAULT_MODEL_NAME if model is None else model,
         network=network,
         seed=seed,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 SOURCES: Final = ("alpaca", "files", "sample")
 
 
-def open_source(name: str, *, data_dir: Path | None = None) -> Source:
+def open_source(name: str, *, data_dir: Path | None = None, state_dir: Path | None = None) -> Source:
     """Open one source, importing only what that source needs.
 
     Parameters
@@ -23,6 +23,8 @@ def open_source(name: str, *, data_dir: Path | None = None) -> Source:
         ``alpaca``, ``files`` or ``sample``.
     data_dir : Path, optional
         Folder of the source ``files``; by default the one of the settings.
+    state_dir : Path, optional
+        Folder of the bar store of the source ``alpaca``; by default the one of the settings.
 
     Returns
     -------
@@ -35,7 +37,7 @@ def open_source(name: str, *, data_dir: Path | None = None) -> Source:
         If there is no such source, or ``files`` has no folder.
     """
     if name == "alpaca":
-        return _alpaca()
+        return _alpaca(state_dir)
     if name == "files":
         return _files(data_dir)
     if name == "sample":
@@ -65,13 +67,13 @@ def _files(data_dir: Path | None) -> Source:
     return FilesSource(data_dir)
 
 
-def _alpaca() -> Source:
+def _alpaca(state_dir: Path | None) -> Source:
     from crypto_refactor.config import settings
     from crypto_refactor.market.alpaca import AlpacaSource
 
     chosen = settings()
     return AlpacaSource(
-        chosen.state_dir / "bars.sqlite",
+        (state_dir or chosen.state_dir) / "bars.sqlite",
         url=chosen.alpaca_data_url,
         api_key=chosen.alpaca_api_key,
         secret_key=chosen.alpaca_secret_key,

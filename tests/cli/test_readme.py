@@ -41,6 +41,7 @@ SCRIPTS = {
 LONG = ("--hours 1440", "--hours 2160")
 # An option that is None for the parser means this; the parser's own help and the README show it.
 WHERE_NONE = {
+    "--state-dir": "state/",
     "--fee": f"{DEFAULT_FEE}; at Alpaca {ALPACA_FEE}",
     "--max-drawdown": f"off; at Alpaca {ALPACA_MAX_DRAWDOWN}",
     "--seed": str(ModelSettings().seed),
