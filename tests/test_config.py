@@ -18,7 +18,10 @@ def test_folders_are_anchored_at_the_checkout(monkeypatch):
     for name in ("CRYPTO_MODEL_DIR", "CRYPTO_STATE_DIR"):
         monkeypatch.delenv(name, raising=False)
     chosen = Settings()
-    assert (chosen.model_dir, chosen.state_dir) == (checkout_root() / "models/data", checkout_root() / "state")
+    assert (chosen.model_dir, chosen.state_dir) == (
+        checkout_root() / "models/data",
+        checkout_root() / "state",
+    )
 
 
 def test_keys_do_not_show_in_the_settings(monkeypatch):

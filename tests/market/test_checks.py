@@ -7,7 +7,9 @@ from crypto_refactor.market.checks import history_checks, mountain_time_checks
 
 
 def failed(bars, hours, end):
-    return [check.what for check in history_checks(HeldBars(bars), bars.ticker, hours, end) if not check.holds]
+    return [
+        check.what for check in history_checks(HeldBars(bars), bars.ticker, hours, end) if not check.holds
+    ]
 
 
 @pytest.fixture
