@@ -359,7 +359,7 @@ def test_every_write_is_durable_and_readers_never_block(path, store, bars):
     connection = sqlite3.connect(path)
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
-    with store._transaction("BEGIN") as own:
+    with store._file.transaction("BEGIN") as own:
         assert own.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
 
 
