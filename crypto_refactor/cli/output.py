@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crypto_refactor.errors import DataError
+from crypto_refactor.whole import put
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,15 +45,7 @@ def write_text(path: Path, text: str) -> None:
         If it cannot be written.
     """
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+        put(path, text.encode())
     except OSError as error:
         raise _unwritable(path, error.strerror or str(error)) from error
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +12,7 @@ from crypto_refactor.market.bars import COLUMNS
 from crypto_refactor.market.csv_bars import FILES, HEADER_LINE, read_csv, unreadable
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.source import LatestPrice
+from crypto_refactor.whole import put
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,26 +135,11 @@ def write_csv(bars: Bars, path: Path) -> None:
     values = [map(repr, getattr(bars, name)[real].tolist()) for name in COLUMNS]
     rows = map(",".join, zip(stamps, *values, strict=True))
     try:
-        _replace(path, "\n".join([HEADER_LINE, *rows]) + "\n")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        put(path, ("\n".join([HEADER_LINE, *rows]) + "\n").encode())
     except OSError as error:
         raise DataError(
             f"{path} cannot be written: {error.strerror or error}.",
             expected="a folder that can be written to, with space left.",
             remedy="correct the folder or its permissions; the earlier file, if any, is unchanged.",
         ) from error
-
-
-def _replace(path: Path, text: str) -> None:
-    """Put `text` at `path` so that a reader, or a crash, sees the old file or the new one whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with draft.open("x", encoding="utf-8", newline="\n") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        draft.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
-        raise

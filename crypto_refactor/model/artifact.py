@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -20,6 +18,7 @@ from filelock import FileLock
 from crypto_refactor.errors import ModelError
 from crypto_refactor.model.evidence import Evidence
 from crypto_refactor.model.forecaster import Forecaster, load
+from crypto_refactor.whole import draft
 
 SCHEMA = 1
 SUFFIXES = (".keras", ".onnx", ".json")
@@ -180,15 +179,15 @@ def write(path: Path, card: Card, *, keras: bytes, onnx: bytes) -> Model:
     files = files_of(path)
     with model_folder_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary: list[str] = []
+        drafts: list[Path] = []
         try:
-            temporary.extend(_temporary(path.parent, content) for content in contents)
+            drafts.extend(draft(path.parent, content) for content in contents)
             files[-1].unlink(missing_ok=True)
-            for written, file in zip(temporary, files, strict=True):
-                Path(written).replace(file)
+            for written, file in zip(drafts, files, strict=True):
+                written.replace(file)
         finally:
-            for written in temporary:
-                Path(written).unlink(missing_ok=True)
+            for written in drafts:
+                written.unlink(missing_ok=True)
     return Model(card=card, path=path, onnx=onnx)
 
 
@@ -196,19 +195,6 @@ def _with_hashes(card: Card, keras: bytes, onnx: bytes) -> Card:
     from dataclasses import replace
 
     return replace(card, sha256={".keras": _sha256(keras), ".onnx": _sha256(onnx)})
-
-
-def _temporary(folder: Path, content: bytes) -> str:
-    handle, name = tempfile.mkstemp(dir=folder, prefix=".writing-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return name
 
 
 @contextmanager

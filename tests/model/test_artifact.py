@@ -187,7 +187,7 @@ def full_disk(monkeypatch, at):
         if len(flushed) == at:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(artifact.os, "fsync", fsync)
+    monkeypatch.setattr(os, "fsync", fsync)
 
 
 @pytest.mark.parametrize("at", [1, 2, 3])
@@ -207,7 +207,7 @@ def test_an_interrupted_write_leaves_no_temporary_file(made, path, monkeypatch):
     def interrupted(_handle):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(artifact.os, "fsync", interrupted)
+    monkeypatch.setattr(os, "fsync", interrupted)
     with pytest.raises(KeyboardInterrupt):
         artifact.write(path, made[0], **made[1])
     assert contents(path.parent) == {}

@@ -5,6 +5,7 @@ import json
 import zipfile
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import pytest
 from support.lab import (
@@ -252,3 +253,15 @@ def test_a_trained_model_survives_the_way_between_processes(lab):
 
     assert pickle.loads(pickle.dumps(lab.trained)) == lab.trained
     assert isinstance(lab.trained, TrainedModel)
+
+
+def test_the_saved_network_holds_no_optimizer_state(lab, tmp_path):
+    path = tmp_path / "model.keras"
+    path.write_bytes(lab.trained.keras)
+    with (
+        zipfile.ZipFile(path) as archive,
+        archive.open("model.weights.h5") as file,
+        h5py.File(file) as weights,
+    ):
+        assert "layers" in weights
+        assert "optimizer" not in weights
