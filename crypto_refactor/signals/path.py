@@ -9,6 +9,7 @@ import numpy as np
 
 from crypto_refactor.features.frame import FeatureFrame
 from crypto_refactor.model.artifact import Model
+from crypto_refactor.model.forecaster import Forecaster
 from crypto_refactor.model.windows import RowArray, decidable
 from crypto_refactor.signals.conditions import SignalFrame, SignalRules, evaluate
 
@@ -19,9 +20,16 @@ def decidable_rows(frame: FeatureFrame, lookback: int, first: int, last: int) ->
     return np.flatnonzero(decidable(frame, lookback) & (closed >= first) & (closed <= last))
 
 
-def signals(model: Model, frame: FeatureFrame, rows: RowArray, rules: SignalRules) -> SignalFrame:
-    """Return the signals `model` gives at the closes of `rows`."""
-    forecast = model.forecaster().forecast_rows(frame, rows)
+def signals(
+    model: Model,
+    frame: FeatureFrame,
+    rows: RowArray,
+    rules: SignalRules,
+    *,
+    forecaster: Forecaster | None = None,
+) -> SignalFrame:
+    """Return the signals `model` gives at the closes of `rows`; its `forecaster` where it is loaded already."""
+    forecast = (forecaster or model.forecaster()).forecast_rows(frame, rows)
     card = model.card
     return evaluate(
         frame,

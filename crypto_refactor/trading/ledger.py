@@ -135,11 +135,7 @@ class Ledger:
             found = self._holding(connection, account, ticker)
             if found is not None:
                 return found
-            connection.execute(
-                "INSERT INTO holdings VALUES (?, ?, ?, ?, ?)",
-                (account, str(ticker), holding.account.cash, holding.walked_to, _to_text(holding)),
-            )
-            _mark(connection, account, ticker, holding.walked_to, holding.account.cash)
+            Writer(connection, account, ticker).open(holding)
         return holding
 
     def holding(self, account: str, ticker: Ticker) -> Holding | None:
@@ -220,6 +216,20 @@ class Writer:
         self._connection = connection
         self._account = account
         self._ticker = ticker
+
+    def open(self, holding: Holding) -> None:
+        """Open the sub-account with the cash of `holding`; one that is open already is refused."""
+        self._connection.execute(
+            "INSERT INTO holdings VALUES (?, ?, ?, ?, ?)",
+            (
+                self._account,
+                str(self._ticker),
+                holding.account.cash,
+                holding.walked_to,
+                _to_text(holding),
+            ),
+        )
+        _mark(self._connection, self._account, self._ticker, holding.walked_to, holding.account.cash)
 
     def hold(self, holding: Holding) -> None:
         """Replace the sub-account's state."""
