@@ -48,6 +48,8 @@ class BacktestResult:
         This run, and buying at the first open.
     at_alpaca : Simulation or None
         The same command with ``--venue alpaca --fee 0.0025``; None where Alpaca does not trade the ticker.
+    alpaca_rules : Rules or None
+        What `at_alpaca` went by.
     metrics, hold_metrics, alpaca_metrics : Metrics or None
         Of each.
     pinned : str or None
@@ -65,10 +67,16 @@ class BacktestResult:
     run: Simulation
     hold: Simulation
     at_alpaca: Simulation | None
+    alpaca_rules: Rules | None
     metrics: Metrics
     hold_metrics: Metrics
     alpaca_metrics: Metrics | None
     pinned: str | None
+
+    @property
+    def undecidable(self) -> int:
+        """Real closes of the window that their own bars did not allow to decide on."""
+        return int((~self.window.synthetic).sum()) - len(self.walk.signals)
 
     @property
     def hours(self) -> int:
@@ -168,6 +176,7 @@ class Backtester:
             run=run,
             hold=hold,
             at_alpaca=at_alpaca,
+            alpaca_rules=alpaca,
             metrics=_measure(run, hours),
             hold_metrics=_measure(hold, hours),
             alpaca_metrics=None if at_alpaca is None else _measure(at_alpaca, hours),

@@ -109,10 +109,18 @@ class Correlation:
     noise: float | None
 
 
-def feature_correlations(stretches: Sequence[Stretch], settings: ModelSettings) -> dict[str, Correlation]:
-    """Correlate each feature with the next return, on training bars and out of sample."""
+def feature_correlations(
+    stretches: Sequence[Stretch], settings: ModelSettings, *, pinned: bool = False
+) -> dict[str, Correlation]:
+    """Correlate each feature with the next return, on training bars and out of sample.
+
+    A pinned model's training bars lie outside the run: its `train` is None.
+    """
     inputs, returns = _pairs_out_of_sample(stretches, settings)
-    train_inputs, train_returns = _pairs_trained_on(stretches, settings)
+    if pinned:
+        train_inputs, train_returns = np.zeros((0, len(INDICATORS))), np.zeros(0)
+    else:
+        train_inputs, train_returns = _pairs_trained_on(stretches, settings)
     noise = NOISE_SIGMAS / float(np.sqrt(len(returns))) if len(returns) else None
     return {
         name: Correlation(

@@ -11,6 +11,7 @@ from crypto_refactor.cli import options
 from crypto_refactor.cli.edge import print_json
 from crypto_refactor.cli.execution_options import execution_options, rule_options
 from crypto_refactor.cli.output import check_writable, write_text
+from crypto_refactor.errors import UsageError
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -81,6 +82,12 @@ def command(
     from crypto_refactor.report.backtest_json import backtest_json, signals_csv, trades_csv
     from crypto_refactor.signals.conditions import SignalRules
 
+    if trades is not None and signals is not None and trades.resolve() == signals.resolve():
+        raise UsageError(
+            f"--trades and --signals both name {trades}.",
+            expected="two files.",
+            remedy="choose another name for one of them.",
+        )
     for path in (trades, signals):
         check_writable(path)
     backtester = Backtester(
@@ -99,12 +106,13 @@ def command(
         watch=TrainingBars(),
     )
     result = backtester.run(hours, end=end, initial_balance=initial_balance, allow_gaps=allow_gaps)
+    document = backtest_json(result)
     if trades is not None:
         write_text(trades, trades_csv(result))
     if signals is not None:
         write_text(signals, signals_csv(result))
     if as_json:
-        print_json(backtest_json(result))
+        print_json(document)
         return
     from crypto_refactor.cli.output import console
     from crypto_refactor.report.backtest_text import print_backtest

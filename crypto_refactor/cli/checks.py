@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 @click.command("check-history")
 @options.ticker
 @click.option(
-    "--hours", type=click.IntRange(min=1), default=240, show_default=True, help="Hours of bars to check."
+    "--hours",
+    type=click.IntRange(1, 1_000_000),
+    default=240,
+    show_default=True,
+    help="Hours of bars to check.",
 )
 @options.source
 @options.data_dir

@@ -25,7 +25,11 @@ _SHOWN = 12
 @click.command("data")
 @options.ticker
 @click.option(
-    "--hours", type=click.IntRange(min=1), default=240, show_default=True, help="Hours of bars to look at."
+    "--hours",
+    type=click.IntRange(1, 1_000_000),
+    default=240,
+    show_default=True,
+    help="Hours of bars to look at.",
 )
 @options.bars
 def command(

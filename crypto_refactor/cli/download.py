@@ -26,7 +26,11 @@ if TYPE_CHECKING:
     help="Trading pair; repeat for several.  [default: all of tickers.txt]",
 )
 @click.option(
-    "--hours", type=click.IntRange(min=1), default=4320, show_default=True, help="Hours of bars, up to --end."
+    "--hours",
+    type=click.IntRange(1, 1_000_000),
+    default=4320,
+    show_default=True,
+    help="Hours of bars, up to --end.",
 )
 @click.option(
     "--data-dir",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ _GB = 10**9
 )
 @click.option(
     "--keep-gb",
-    type=click.FloatRange(min=0),
+    type=click.FloatRange(0, 1_000_000),
     default=2.0,
     show_default=True,
     help="With --prune: how much of the cache stays.",
@@ -39,6 +40,8 @@ def command(prune: bool, keep_gb: float, as_json: bool) -> None:
     from crypto_refactor.config import settings
     from crypto_refactor.model.cache import prune_cache
 
+    if math.isnan(keep_gb):  # it passes every range
+        raise click.BadParameter("NaN is no amount.", param_hint="--keep-gb")
     folder = settings().model_dir
     removed = []
     if prune:

@@ -22,16 +22,23 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def _hour(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
     if value is None:
         return None
-    from crypto_refactor.market.hours import parse_hour
-
     try:
-        return parse_hour(value)
+        return _hour_since_1970(value)
     except ValueError as error:
         raise UsageError(
             f"--end is {value!r}: {error}.",
             expected="a full hour, ISO-8601, UTC unless it says otherwise: 2024-06-01T00:00Z.",
             remedy="correct --end, or leave it out for now.",
         ) from error
+
+
+def _hour_since_1970(text: str) -> int:
+    from crypto_refactor.market.hours import parse_hour
+
+    hour = parse_hour(text)
+    if hour < 0:
+        raise ValueError(f"{text!r} lies before 1970")
+    return hour
 
 
 def _zone(context: click.Context, parameter: click.Parameter, value: str) -> ZoneInfo:

@@ -64,7 +64,7 @@ def history_checks(source: Source, ticker: Ticker, hours: int, end: int) -> list
         ),
         Check(
             what="the summary names ticker, bars and last close",
-            holds=str(ticker) in summary and f"{len(bars):,}" in summary,
+            holds=all(part in summary for part in (str(ticker), f"{len(bars):,}", f"{bars.close[-1]:,.8g}")),
             found=summary.splitlines()[0],
         ),
     ]

@@ -87,7 +87,7 @@ class CryptoMarketDataClient:
     def format_historical_summary(bars: Bars) -> str:
         """Return a few lines that tell a reader what `bars` hold; times are UTC."""
         mark = " (SIMULATED)" if bars.simulated else ""
-        title = f"{bars.ticker}: {len(bars)} hourly bars from {bars.source}{mark}"
+        title = f"{bars.ticker}: {len(bars):,} hourly bars from {bars.source}{mark}"
         if not len(bars):
             return title
         return "\n".join([title, *_totals(bars), "", *_last_rows(bars)])

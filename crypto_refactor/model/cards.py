@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -73,6 +74,9 @@ class Wish:
         Greatest age in hours.
     retrain : bool
         Train in any case.
+    older_bars : callable, optional
+        Returns the real bars between two hours, for a model whose last training bars lie before those
+        at hand; without it they are not compared.
     """
 
     settings: ModelSettings
@@ -80,6 +84,7 @@ class Wish:
     rows: int
     retrain_threshold: int
     retrain: bool
+    older_bars: Callable[[int, int], Bars] | None = None
 
 
 def why_train(card: Card, bars: Bars, wish: Wish) -> tuple[str, str] | None:
@@ -106,8 +111,11 @@ def why_train(card: Card, bars: Bars, wish: Wish) -> tuple[str, str] | None:
         return "trained", "the model at hand has " + ", ".join(differing)
     now = int(bars.closed[-1])
     through = card.trained_through
-    known = through - CHECKED_BARS >= int(bars.opened[0])
-    if known and through <= now and last_bars(bars, through) != card.last_bars:
+    at_hand = bars
+    if through - CHECKED_BARS < int(bars.opened[0]) and wish.older_bars is not None:
+        at_hand = wish.older_bars(through - CHECKED_BARS, through)
+    known = len(at_hand) > 0 and through - CHECKED_BARS >= int(at_hand.opened[0])
+    if known and through <= now and last_bars(at_hand, through) != card.last_bars:
         return "trained", "the last 24 bars it was trained on read differently now"
     if card.rows < wish.rows:
         return "trained", f"it was trained on {card.rows} rows, {wish.rows} are asked for"

@@ -84,6 +84,12 @@ def fit_all(
             yield from parallel(
                 delayed(_fit_one)(position, data, settings, report) for position, data in enumerate(jobs)
             )
+        except OSError as error:
+            raise ModelError(
+                f"The fits cannot run side by side: {error.strerror or error}.",
+                expected="free space and write permission in the temporary folder.",
+                remedy="free space there, or set TMPDIR to another folder.",
+            ) from error
         except BrokenProcessPool as error:
             raise ModelError(
                 f"A process that trained a model has died: {error}",

@@ -13,9 +13,12 @@ from crypto_refactor.backtest.statistics import (
     entry_figures,
     feature_correlations,
     signal_counts,
+    why_no_entry,
 )
 from crypto_refactor.execution.decisions import Enter
+from crypto_refactor.execution.venues import ALPACA_RULES_AS_OF
 from crypto_refactor.market.hours import to_iso
+from crypto_refactor.report.format import percent
 from crypto_refactor.signals.conditions import CONDITIONS
 from crypto_refactor.signals.signal import DIRECTIONS
 
@@ -41,7 +44,7 @@ def backtest_json(result: BacktestResult) -> dict[str, object]:
     """Return the documented JSON."""
     bars, made = result.window, result.walk.signals
     stretches = result.walk.stretches
-    correlations = feature_correlations(stretches, result.settings)
+    correlations = feature_correlations(stretches, result.settings, pinned=result.pinned is not None)
     return {
         "schema": SCHEMA,
         "ticker": str(result.ticker),
@@ -58,6 +61,7 @@ def backtest_json(result: BacktestResult) -> dict[str, object]:
         "models": models_json(result),
         "metrics": result.metrics.to_dict(),
         "at_alpaca": None if result.alpaca_metrics is None else result.alpaca_metrics.to_dict(),
+        "at_alpaca_note": alpaca_note(result),
         "buy_and_hold": result.hold_metrics.to_dict(),
         "by_side": by_side(result.run.trades),
         "signals": signal_counts(made),
@@ -71,11 +75,24 @@ def backtest_json(result: BacktestResult) -> dict[str, object]:
             "synthetic": result.quality.synthetic,
             "missing": result.quality.missing,
             "zero_volume": result.quality.zero_volume,
+            "undecidable": result.undecidable,
         },
         "significance": None,
         "audit": None,
         "verdict": None,
     }
+
+
+def alpaca_note(result: BacktestResult) -> str:
+    """Return what the column at Alpaca went by, or why there is none, in one or two sentences."""
+    rules, run = result.alpaca_rules, result.at_alpaca
+    if rules is None or run is None:
+        return f"Alpaca does not trade {result.ticker} (as of {ALPACA_RULES_AS_OF})."
+    text = f"long only, fee {percent(rules.fee)} in what is received, entries halt {percent(rules.max_drawdown, 1)} below the peak"
+    text += "." if run.halted_at is None else f"; they were halted at {to_iso(run.halted_at)}."
+    if not any(fill.reason == "entry" for fill in run.fills):
+        text += f" {why_no_entry(result.walk.signals, rules) or 'There was no signal.'}"
+    return text
 
 
 def settings_json(result: BacktestResult) -> dict[str, object]:
@@ -84,6 +101,7 @@ def settings_json(result: BacktestResult) -> dict[str, object]:
     venue = result.rules.venue
     return {
         **asdict(result.settings),
+        **_pinned_settings(result),
         **asdict(result.signal_rules),
         **rules,
         "venue": "none" if venue is None else venue.name,
@@ -92,6 +110,14 @@ def settings_json(result: BacktestResult) -> dict[str, object]:
         "hours": result.hours,
         "model": result.pinned,
     }
+
+
+def _pinned_settings(result: BacktestResult) -> dict[str, object]:
+    """Return what a pinned model says of itself in place of the walk-forward settings."""
+    if result.pinned is None:
+        return {}
+    card = result.walk.stretches[0].model.card
+    return {"network": card.network, "seed": card.seed, "train_hours": None, "refit_every": None}
 
 
 def models_json(result: BacktestResult) -> list[dict[str, object]]:
@@ -172,11 +198,18 @@ def signals_csv(result: BacktestResult) -> str:
         result.walk.deciders,
         strict=True,
     )
-    rows = [
-        [to_iso(at), close, predicted, threshold, confidence, *held, count, signal, targets[at], model]
+    rows: dict[int, list[object]] = {
+        at: [to_iso(at), close, predicted, threshold, confidence, *held, count, signal, targets[at], model]
         for at, close, predicted, threshold, confidence, held, count, signal, model in columns
-    ]
-    return _csv(header, rows, simulated=window.simulated)
+    }
+    # A real bar that could not be decided on has a row too: its close, its target 0 and empty cells.
+    blank: list[object] = [""] * (len(header) - 4)
+    for at, close, synthetic in zip(
+        window.closed.tolist(), window.close.tolist(), window.synthetic.tolist(), strict=True
+    ):
+        if not synthetic and at not in rows:
+            rows[at] = [to_iso(at), close, *blank, targets[at], ""]
+    return _csv(header, [rows[at] for at in sorted(rows)], simulated=window.simulated)
 
 
 def _csv(header: tuple[str, ...], rows: list[list[object]], *, simulated: bool) -> str:

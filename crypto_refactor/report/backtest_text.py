@@ -23,8 +23,8 @@ from crypto_refactor.backtest.statistics import (
 from crypto_refactor.execution.account import Trade
 from crypto_refactor.execution.decisions import Enter
 from crypto_refactor.execution.rules import Rules
-from crypto_refactor.execution.venues import ALPACA_RULES_AS_OF
 from crypto_refactor.market.hours import to_iso, to_local_text
+from crypto_refactor.report.backtest_json import alpaca_note
 from crypto_refactor.report.format import UNDEFINED, money, number, percent, price, source_name
 from crypto_refactor.signals.conditions import DESCRIPTIONS
 from crypto_refactor.signals.signal import DIRECTIONS
@@ -86,8 +86,20 @@ def _headline(result: BacktestResult, tz: ZoneInfo) -> list[RenderableType]:
         Text(f"Backtest {result.ticker}{mark}", style="bold"),
         f"{first} to {last}: {len(bars) - 1:,} hourly bars from {source_name(bars.source)}",
         rules_text(result.rules),
+        _models_text(result),
         "",
     ]
+
+
+def _models_text(result: BacktestResult) -> str:
+    settings, card = result.settings, result.walk.stretches[0].model.card
+    spans = f"{settings.train_hours:,} h to learn, refitted every {settings.refit_every:,} h"
+    if result.pinned is not None:
+        spans = f"pinned, {card.rows:,} rows"
+    return (
+        f"Models: {card.network} network, lookback {card.lookback}, seed {card.seed}, {spans}; "
+        f"{result.signal_rules.min_confirmations} of 9 confirmations."
+    )
 
 
 def rules_text(rules: Rules) -> str:
@@ -131,12 +143,7 @@ def _metrics_table(result: BacktestResult) -> Table:
 
 def _notes(result: BacktestResult) -> list[RenderableType]:
     notes: list[RenderableType] = []
-    if result.alpaca_metrics is None:
-        notes.append(f"At Alpaca: it does not trade {result.ticker} (as of {ALPACA_RULES_AS_OF}).")
-    else:
-        notes.append(
-            "At Alpaca: long only, fee 0.25 % in what is received, entries halt 25 % below the peak."
-        )
+    notes.append(f"At Alpaca: {alpaca_note(result)}")
     if result.hours < MIN_HOURS_FOR_A_YEARLY_RATE:
         notes.append("CAGR and Calmar are withheld below 90 days: they would only magnify a short window.")
     if result.metrics.trades < FEW_TRADES:
@@ -150,6 +157,11 @@ def _notes(result: BacktestResult) -> list[RenderableType]:
         notes.append(
             f"{entries.above_limit} of {entries.entries} entries were larger than 5 % of what was traded in their bar: "
             "the real market would have moved against them."
+        )
+    if result.undecidable:
+        notes.append(
+            f"{result.undecidable} closes could not be decided on, because too many bars of their window are missing; "
+            "a position open there is left."
         )
     if result.quality.synthetic or result.quality.missing:
         notes.append(
@@ -260,7 +272,9 @@ def _correlation_table(result: BacktestResult) -> Table:
     table.add_column("")
     for name in ("in training", "out of sample", "noise"):
         table.add_column(name, justify="right")
-    for name, figures in feature_correlations(result.walk.stretches, result.settings).items():
+    for name, figures in feature_correlations(
+        result.walk.stretches, result.settings, pinned=result.pinned is not None
+    ).items():
         found = figures.out_of_sample
         beyond = found is not None and figures.noise is not None and abs(found) > figures.noise
         table.add_row(

@@ -140,6 +140,7 @@ class SignalGenerator:
                 rows=hours,
                 retrain_threshold=retrain_threshold,
                 retrain=retrain,
+                older_bars=lambda since, until: self._source.bars(self.ticker, since, until),
             ),
             collect,
             self._watch,

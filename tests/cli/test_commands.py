@@ -193,7 +193,7 @@ def test_the_backtest_document_has_the_documented_keys(warm):
         "audit",
         "verdict",
     ]
-    assert set(result) == {*documented, "entries", "pending", "halted_at", "data"}
+    assert set(result) == {*documented, "entries", "pending", "halted_at", "data", "at_alpaca_note"}
     assert list(result["window"]) == ["first", "last", "bars"]
     for column in ("metrics", "at_alpaca", "buy_and_hold"):
         assert list(result[column]) == METRICS

@@ -107,6 +107,16 @@ def test_a_revised_bar_among_the_last_24_trains(card):
         assert (why_train(card, remade(bars, volume=volume), WISH) is not None) == trains
 
 
+def test_its_last_bars_are_looked_up_where_they_lie_before_those_at_hand(card):
+    bars = bars_up_to(NOW + 300)
+    late = bars.rows(NOW + 100, NOW + 300)
+    patient = replace(WISH, retrain_threshold=5000)
+    assert why_train(card, late, replace(patient, older_bars=bars.between)) is None
+    changed = remade(bars, volume=bars.volume * 3)
+    said = why_train(card, late, replace(patient, older_bars=changed.between))
+    assert "read differently" in said[1]
+
+
 def test_a_model_that_knows_the_future_of_the_bars_is_not_used(card):
     decision, said = why_train(card, bars_up_to(NOW - 1), WISH)
     assert decision == "trained"
