@@ -12,6 +12,7 @@ import numpy as np
 from crypto_refactor.errors import DataError, UnavailableError
 from crypto_refactor.market.bars import COLUMNS, Bars
 from crypto_refactor.market.hours import floor_hour, parse_instant, to_datetime, to_iso
+from crypto_refactor.market.quality import STALE_HOURS
 from crypto_refactor.market.source import LatestPrice
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from crypto_refactor.market.ticker import Ticker
 
 ALPACA = "alpaca"
-STALE_HOURS = 3
-"""A last bar that closed longer before the asked end than this is an error."""
 GONE_HOURS = 72
 """A ticker without a bar for this long before the asked end counts as not offered."""
 _LETTERS = {"open": "o", "high": "h", "low": "l", "close": "c", "volume": "v"}
