@@ -8,19 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from crypto_refactor.backtest.engine import Simulation, simulate
+from crypto_refactor.backtest.history import bars_with_history, window_of
 from crypto_refactor.backtest.metrics import Metrics, measure
 from crypto_refactor.backtest.walkforward import WalkForward, spread, walk_forward
-from crypto_refactor.errors import DataError, UsageError
+from crypto_refactor.errors import UsageError
 from crypto_refactor.execution.decisions import Plan
 from crypto_refactor.execution.rules import RuleOptions, Rules
 from crypto_refactor.execution.venues import ALPACA_FEE, alpaca_rules
-from crypto_refactor.market.bars import MAX_CARRIED_HOURS, Bars, carry_holes
-from crypto_refactor.market.hours import to_iso
-from crypto_refactor.market.quality import QualityReport, quality_report, require_complete, require_recent
-from crypto_refactor.market.source import Source, require_reached
+from crypto_refactor.market.bars import Bars
+from crypto_refactor.market.quality import QualityReport
+from crypto_refactor.market.source import Source
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.library import model_name, model_path
-from crypto_refactor.model.selection import hours_needed
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.watch import TrainingWatch, Unwatched
 from crypto_refactor.signals.conditions import SignalRules
@@ -149,7 +148,10 @@ class Backtester:
         """
         _check_request(hours, initial_balance)
         end = self._source.now(self.ticker) if end is None else end
-        bars, window, quality = self._history(hours, end, allow_gaps=allow_gaps)
+        bars, quality = bars_with_history(
+            self._source, self.ticker, hours, end, self._settings, allow_gaps=allow_gaps
+        )
+        window = window_of(bars, hours, end)
         walk = walk_forward(
             bars,
             end - hours,
@@ -181,40 +183,6 @@ class Backtester:
             hold_metrics=_measure(hold, hours),
             alpaca_metrics=None if at_alpaca is None else _measure(at_alpaca, hours),
             pinned=self._model,
-        )
-
-    def _history(self, hours: int, end: int, *, allow_gaps: bool) -> tuple[Bars, Bars, QualityReport]:
-        needed = hours_needed(hours, self._settings)
-        # A hole may lie across the first hour that is needed; a bar before it shows that it is one.
-        bars = self._source.bars(self.ticker, end - needed - MAX_CARRIED_HOURS, end)
-        found = end - int(bars.opened[0]) if len(bars) else 0
-        if found < needed:
-            require_reached(self._source, self.ticker, end)
-            raise self._too_few(hours, needed, found, end)
-        require_recent(bars, end)
-        carried = carry_holes(bars)
-        quality = quality_report(carried, end - needed, end)
-        require_complete(quality, allow_gaps=allow_gaps)
-        window = carried.between(end - hours - 1, end)
-        if not len(window) or int(window.closed[0]) != end - hours:
-            raise DataError(
-                f"The first bar of the window, which closes at {to_iso(end - hours)}, lies in a long hole.",
-                expected="a bar to make the first decision on.",
-                remedy="choose another --hours or --end.",
-            )
-        return bars, window, quality
-
-    def _too_few(self, hours: int, needed: int, found: int, end: int) -> DataError:
-        overhead = needed - hours
-        largest = found - overhead
-        best = "choose a later --end"
-        if found:
-            best = f"use --hours {largest} at most" if largest >= 1 else "use a shorter --train-hours"
-        return DataError(
-            f"{needed} hours of {self.ticker} up to {to_iso(end)} are needed, {found} were found.",
-            expected=f"{hours} of the window and {overhead} before it ({self._settings.train_hours} to train, "
-            f"{self._settings.refit_every} between refits, {self._settings.lookback} lookback, 500 warm-up).",
-            remedy=f"{best}, or choose another window or source.",
         )
 
     def _pinned(self, bars: Bars) -> Path | None:

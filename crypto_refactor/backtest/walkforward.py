@@ -16,6 +16,7 @@ from crypto_refactor.model.cache import cached_models
 from crypto_refactor.model.library import pinned_model
 from crypto_refactor.model.selection import Period, model_key, periods, training_rows
 from crypto_refactor.model.settings import ModelSettings
+from crypto_refactor.model.shelf import Lesson
 from crypto_refactor.model.watch import TrainingWatch
 from crypto_refactor.signals.conditions import SignalFrame, SignalRules, concatenate
 from crypto_refactor.signals.path import decidable_rows, signals
@@ -117,8 +118,8 @@ def _models(
     data = [training_rows(period, settings) for period in parts]
     keys = [model_key(bars, rows, settings) for rows in data]
     # Inside a hole two cut-offs may have the same rows behind them, and so share one model.
-    wanted = dict(zip(keys, data, strict=True))
-    cached = cached_models(folder, wanted, bars, settings, watch)
+    wanted = {key: Lesson(data=rows, bars=bars) for key, rows in zip(keys, data, strict=True)}
+    cached = cached_models(folder, wanted, settings, watch)
     by_key = dict(zip(wanted, cached.models, strict=True))
     return [by_key[key] for key in keys], cached.trained
 

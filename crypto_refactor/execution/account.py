@@ -152,21 +152,24 @@ def enter(
     ):
         return account, None
     fee = rules.fee * ordered * price
+    entered = _entered(account, side, received=received, paid=paid, price=price, fee=fee, at=at)
+    return entered, Fill(at=at, side=side, quantity=ordered, price=price, fee=fee, reason="entry")
+
+
+def _entered(
+    account: Account, side: int, *, received: float, paid: float, price: float, fee: float, at: int
+) -> Account:
     quantity = account.quantity + side * received
     cost = abs(account.quantity) * account.average_price + received * price
-    # Without dust the price itself: dividing the cost by the quantity may miss it by a rounding error.
-    average_price = cost / abs(quantity) if account.quantity else price
-    return (
-        replace(
-            account,
-            cash=account.cash - paid,
-            side=side,
-            quantity=quantity,
-            average_price=average_price,
-            open_fees=account.open_fees + fee,
-            entered=at,
-        ),
-        Fill(at=at, side=side, quantity=ordered, price=price, fee=fee, reason="entry"),
+    return replace(
+        account,
+        cash=account.cash - paid,
+        side=side,
+        quantity=quantity,
+        # Without dust the price itself: dividing the cost by the quantity may miss it by a rounding error.
+        average_price=cost / abs(quantity) if account.quantity else price,
+        open_fees=account.open_fees + fee,
+        entered=at,
     )
 
 
@@ -244,6 +247,49 @@ def _closed(
         open_fees=account.open_fees * (1 - share) if left else 0.0,
     )
     return closed, Fill(at=at, side=-account.side, quantity=sold, price=price, fee=fee, reason=reason), trade
+
+
+def bought(account: Account, quantity: float, price: float, at: int, rules: Rules) -> tuple[Account, Fill]:
+    """Book a purchase that a venue has executed, its fee taken in what is received.
+
+    Parameters
+    ----------
+    account : Account
+        Flat, dust aside.
+    quantity : float
+        Executed, before the fee.
+    price : float
+        Paid on average.
+    at : int
+        Hour of the execution.
+    rules : Rules
+        State the fee.
+    """
+    fee = rules.fee * quantity * price
+    entered = _entered(
+        account, 1, received=quantity * (1 - rules.fee), paid=quantity * price, price=price, fee=fee, at=at
+    )
+    return entered, Fill(at=at, side=1, quantity=quantity, price=price, fee=fee, reason="entry")
+
+
+def sold(
+    account: Account, quantity: float, price: float, at: int, reason: str, rules: Rules
+) -> tuple[Account, Fill, Trade]:
+    """Book a sale that a venue has executed, of all that is held or of a part.
+
+    What is left stays a position where it could be sold, and is dust where it could not.
+    Parameters are those of `bought`; `reason` is that of the exit.
+    """
+    quantity = min(quantity, account.quantity)
+    fee = rules.fee * quantity * price
+    cash = account.cash + quantity * price - fee
+    closed, fill, trade = _closed(
+        account, cash=cash, sold=quantity, price=price, fee=fee, at=at, reason=reason
+    )
+    venue = rules.venue
+    if account.side and venue is not None and venue.accepts(venue.round_down(closed.quantity), price):
+        closed = replace(closed, side=account.side)
+    return closed, fill, trade
 
 
 def charge_borrow(account: Account, price: float, rules: Rules) -> Account:

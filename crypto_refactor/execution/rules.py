@@ -134,8 +134,10 @@ class RuleOptions:
     max_drawdown: float | None = None
     max_notional: float | None = None
 
-    def resolve(self, ticker: Ticker) -> Rules:
+    def resolve(self, ticker: Ticker, *, stated: VenueRules | None = None) -> Rules:
         """Return the rules for `ticker`, with the venue's own defaults where nothing was given.
+
+        `stated` are the order rules as the venue itself states them; by default the dated table's.
 
         Raises
         ------
@@ -160,5 +162,5 @@ class RuleOptions:
             take_profit=self.take_profit,
             max_drawdown=drawdown,
             max_notional=self.max_notional,
-            venue=require_alpaca_rules(ticker) if at_alpaca else None,
+            venue=(stated or require_alpaca_rules(ticker)) if at_alpaca else None,
         )

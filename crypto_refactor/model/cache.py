@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from crypto_refactor.market.bars import Bars
+from crypto_refactor.errors import ModelError
 from crypto_refactor.model import artifact
 from crypto_refactor.model.artifact import Model
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.shelf import fit_and_write, held, set_aside_damaged, whole
+from crypto_refactor.model.shelf import Lesson, fit_and_write, held, set_aside_damaged, whole
 from crypto_refactor.model.watch import TrainingWatch
-from crypto_refactor.model.windows import TrainingSet
 
 CACHE_BYTES = 2 * 10**9
+_LEDGERS = "ledgers"
+"""File in an entry that lists the ledgers whose decisions it made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +30,17 @@ class CachedModels:
     trained: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provided:
+    """One model that is at hand now, or the error in its place, and whether it was trained for this."""
+
+    key: str
+    model: Model | ModelError
+    trained: bool
+
+
 def cached_models(
-    folder: Path,
-    wanted: Mapping[str, TrainingSet],
-    bars: Bars,
-    settings: ModelSettings,
-    watch: TrainingWatch,
+    folder: Path, wanted: Mapping[str, Lesson], settings: ModelSettings, watch: TrainingWatch
 ) -> CachedModels:
     """Return one model for each key of `wanted`, training side by side those the cache lacks.
 
@@ -42,41 +48,93 @@ def cached_models(
     ----------
     folder : Path
         The model folder; the cache lies in ``cache/<key>/`` below it.
-    wanted : mapping of str to TrainingSet
+    wanted : mapping of str to Lesson
         Keys from `selection.model_key`.
-    bars : Bars
-        Where the training sets came from.
     settings : ModelSettings
         Shared by all.
     watch : TrainingWatch
         Told about progress.
+
+    Raises
+    ------
+    ModelError
+        If a model cannot be trained; the others are kept.
     """
-    paths = {key: cache_path(folder, key) for key in wanted}
-    found = {key: whole(path) for key, path in paths.items()}
-    missing = sorted(key for key, model in found.items() if model is None)
-    trained = 0
-    if missing:
-        with ExitStack() as locks:
-            # One order everywhere: two processes that want the same models never wait for each other.
-            for key in missing:
-                locks.enter_context(held(_lock(folder, key), watch))
-            for key in missing:
-                set_aside_damaged(paths[key])
-            found |= {key: whole(paths[key]) for key in missing}
-            jobs = {paths[key]: wanted[key] for key in wanted if found[key] is None}
-            fitted = fit_and_write(jobs, bars, settings, watch) if jobs else {}
-            found |= {key: fitted[paths[key]] for key in wanted if paths[key] in fitted}
-            trained = len(jobs)
-        prune_cache(folder, CACHE_BYTES, keep=set(wanted))
-    models = tuple(model for model in (found[key] for key in wanted) if model is not None)
-    for model in models:
+    found = {each.key: each for each in provide(folder, wanted, settings, watch)}
+    models = []
+    for key in wanted:
+        model = found[key].model
+        if isinstance(model, ModelError):
+            raise model
+        models.append(model)
+    return CachedModels(models=tuple(models), trained=sum(each.trained for each in found.values()))
+
+
+def provide(
+    folder: Path,
+    wanted: Mapping[str, Lesson],
+    settings: ModelSettings,
+    watch: TrainingWatch,
+    *,
+    workers: int | None = None,
+) -> Iterator[Provided]:
+    """Yield the model of each key of `wanted` as soon as it is at hand: first those that are, then the rest.
+
+    Parameters are those of `cached_models`; `workers` bounds how many fits run side by side, by default one
+    per core.
+    """
+    missing = []
+    for key in wanted:
+        model = at_hand(folder, key)
+        if model is None:
+            missing.append(key)
+        else:
+            yield Provided(key=key, model=model, trained=False)
+    if not missing:
+        return
+    with ExitStack() as locks:
+        # One order everywhere: two processes that want the same models never wait for each other.
+        for key in sorted(missing):
+            locks.enter_context(held(_lock(folder, key), watch))
+        jobs: dict[Path, str] = {}
+        for key in missing:
+            set_aside_damaged(cache_path(folder, key))
+            model = at_hand(folder, key)
+            if model is None:
+                jobs[cache_path(folder, key)] = key
+            else:
+                yield Provided(key=key, model=model, trained=False)
+        lessons = {path: wanted[key] for path, key in jobs.items()}
+        if lessons:
+            for path, fitted in fit_and_write(lessons, settings, watch, workers=workers):
+                yield Provided(key=jobs[path], model=fitted, trained=True)
+    prune_cache(folder, CACHE_BYTES, keep=set(wanted))
+
+
+def at_hand(folder: Path, key: str) -> Model | None:
+    """Return the cached model `key` and mark it as just used; None where there is none that is whole."""
+    model = whole(cache_path(folder, key))
+    if model is not None:
         _touch(model.path)
-    return CachedModels(models=models, trained=trained)
+    return model
 
 
 def cache_path(folder: Path, key: str) -> Path:
     """Return where the ``.keras`` file of a cached model lies."""
     return folder / "cache" / key / "model.keras"
+
+
+def keep_for_ledger(folder: Path, key: str, ledger: Path) -> None:
+    """Note that `ledger` names the cached model `key`: it is not pruned while that file exists."""
+    path = cache_path(folder, key).parent / _LEDGERS
+    if str(ledger) not in _named_by(path.parent):
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{ledger}\n")
+
+
+def _named_by(entry: Path) -> list[str]:
+    path = entry / _LEDGERS
+    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
 
 
 def _lock(folder: Path, key: str) -> FileLock:
@@ -100,6 +158,11 @@ class CacheEntry:
     size: int
     used_at: float
 
+    @property
+    def named(self) -> bool:
+        """Whether a ledger that still exists names this model."""
+        return any(Path(ledger).is_file() for ledger in _named_by(self.folder))
+
 
 def cache_entries(folder: Path) -> list[CacheEntry]:
     """Return the cache's entries, least recently used first."""
@@ -118,7 +181,7 @@ def cache_entries(folder: Path) -> list[CacheEntry]:
 def prune_cache(folder: Path, max_bytes: int, *, keep: set[str]) -> list[CacheEntry]:
     """Remove the least recently used entries until the cache fits `max_bytes`; those in `keep` stay.
 
-    An entry that another process is training is left alone.
+    An entry that another process is training is left alone, and so is one that a ledger names.
     """
     entries = cache_entries(folder)
     total = sum(entry.size for entry in entries)
@@ -126,7 +189,7 @@ def prune_cache(folder: Path, max_bytes: int, *, keep: set[str]) -> list[CacheEn
     for entry in entries:
         if total <= max_bytes:
             break
-        if entry.key in keep or not _remove(entry):
+        if entry.key in keep or entry.named or not _remove(entry):
             continue
         total -= entry.size
         removed.append(entry)

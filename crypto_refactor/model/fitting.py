@@ -49,8 +49,10 @@ def fit_all(
     on_progress: OnProgress,
     *,
     workers: int | None = None,
-) -> Iterator[tuple[int, TrainedModel]]:
+) -> Iterator[tuple[int, TrainedModel | ModelError]]:
     """Fit one network for each training set and yield (its position, the result) as they finish.
+
+    One fit that fails does not end the others: its error takes the place of its result.
 
     Parameters
     ----------
@@ -66,7 +68,7 @@ def fit_all(
     Raises
     ------
     ModelError
-        If a fit fails.  Those that have been yielded are whole.
+        If no fit can run any more.  Those that have been yielded are whole.
     """
     from crypto_refactor.model.network import needs_fresh_process
 
@@ -100,7 +102,7 @@ def fit_all(
 
 def _fit_one(
     position: int, data: TrainingSet, settings: ModelSettings, on_progress: OnProgress
-) -> tuple[int, TrainedModel]:
+) -> tuple[int, TrainedModel | ModelError]:
     from crypto_refactor.model.training import train
 
     on_progress(Progress(job=position, epoch=0, stop_loss=float("nan")))
@@ -108,7 +110,10 @@ def _fit_one(
     def report(epoch: int, loss: float) -> None:
         on_progress(Progress(job=position, epoch=epoch, stop_loss=loss))
 
-    return position, train(data, settings, report)
+    try:
+        return position, train(data, settings, report)
+    except ModelError as error:
+        return position, error
 
 
 @dataclass(frozen=True, slots=True)

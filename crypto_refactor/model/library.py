@@ -16,7 +16,7 @@ from crypto_refactor.model import artifact
 from crypto_refactor.model.artifact import DamagedModelError, Model
 from crypto_refactor.model.cards import Wish, why_train
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.shelf import fit_and_write, held, set_aside_damaged, settled
+from crypto_refactor.model.shelf import Lesson, fit_and_write, held, set_aside_damaged, settled
 from crypto_refactor.model.watch import TrainingWatch
 from crypto_refactor.model.windows import TrainingSet
 
@@ -100,7 +100,10 @@ def smart_model(
         set_aside_damaged(path)
         decision, reason = answer
         data = collect()
-        ((_, model),) = fit_and_write({path: data}, bars, wish.settings, watch).items()
+        lesson = Lesson(data=data, bars=bars)
+        ((_, model),) = fit_and_write({path: lesson}, wish.settings, watch)
+    if isinstance(model, ModelError):
+        raise model
     return Answer(model=model, decision=decision, reason=reason)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from crypto_refactor.errors import ModelError
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.model import artifact
 from crypto_refactor.model.artifact import DamagedModelError, Model
@@ -18,22 +20,39 @@ from crypto_refactor.model.watch import TrainingWatch
 from crypto_refactor.model.windows import TrainingSet
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Lesson:
+    """What a model is to learn, and the bars it was taken from."""
+
+    data: TrainingSet
+    bars: Bars
+
+
 def fit_and_write(
-    jobs: Mapping[Path, TrainingSet], bars: Bars, settings: ModelSettings, watch: TrainingWatch
-) -> dict[Path, Model]:
-    """Fit one model for each path and write each as it is done; locks are the caller's business."""
+    jobs: Mapping[Path, Lesson],
+    settings: ModelSettings,
+    watch: TrainingWatch,
+    *,
+    workers: int | None = None,
+) -> Iterator[tuple[Path, Model | ModelError]]:
+    """Fit one model for each path, write each as it is done, and yield it, or why its fit failed.
+
+    Locks are the caller's business.
+    """
     paths = list(jobs)
-    models = {}
     watch.begin(len(paths), RECIPE.max_epochs)
     try:
-        for position, trained in fit_all([jobs[path] for path in paths], settings, watch.progress):
+        lessons = [jobs[path].data for path in paths]
+        for position, trained in fit_all(lessons, settings, watch.progress, workers=workers):
             path = paths[position]
-            card = make_card(trained, jobs[path], bars, settings)
-            models[path] = artifact.write(path, card, keras=trained.keras, onnx=trained.onnx)
             watch.finished(position)
+            if isinstance(trained, ModelError):
+                yield path, trained
+                continue
+            card = make_card(trained, jobs[path].data, jobs[path].bars, settings)
+            yield path, artifact.write(path, card, keras=trained.keras, onnx=trained.onnx)
     finally:
         watch.end()
-    return models
 
 
 @contextmanager

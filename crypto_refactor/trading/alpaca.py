@@ -29,6 +29,7 @@ from crypto_refactor.trading.alpaca_errors import (
     QueryReporter,
     TooLateError,
 )
+from crypto_refactor.trading.broker import NotTradedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -232,7 +233,7 @@ class AlpacaBroker:
         # Alpaca keeps retired assets in its list, some under the symbol of a living one.
         found = [asset for asset in self._asset_list() if asset.ticker == ticker]
         if not found:
-            raise BrokerError(
+            raise NotTradedError(
                 f"Alpaca's asset list does not name {ticker}.",
                 expected="a crypto pair that Alpaca offers.",
                 remedy="leave this ticker out.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crypto_refactor.errors import UsageError
+from crypto_refactor.errors import BrokerError, UsageError
 from crypto_refactor.market.address import checked_address, checked_keys, is_loopback
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 PAPER_ADDRESS = "https://paper-api.alpaca.markets"
 LIVE_ADDRESS = "https://api.alpaca.markets"
 URL_SETTING = "CRYPTO_ALPACA_TRADING_URL"
-_WITHOUT_KEYS = "trade in the demo account, which needs none"
+_WITHOUT_KEYS = "add --demo: the demo account needs none"
 
 
 def checked_access(
@@ -23,14 +23,16 @@ def checked_access(
 
     Raises
     ------
+    BrokerError
+        If there are no keys.
     UsageError
-        If a key is missing or cannot be one, or if `url` is given for a live account or names anything
+        If only one is given or one cannot be a key, or if `url` is given for a live account or names anything
         but this machine or Alpaca's paper address.
     """
     address = _checked_trading_address(url, paper=paper)
     keys = checked_keys(address, api_key, secret_key, instead=_WITHOUT_KEYS)
     if keys is None:
-        raise UsageError(
+        raise BrokerError(
             "Alpaca's account cannot be used without keys.",
             expected="ALPACA_API_KEY and ALPACA_SECRET_KEY.",
             remedy=f"set both as Alpaca shows them, or {_WITHOUT_KEYS}.",

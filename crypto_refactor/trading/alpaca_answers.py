@@ -17,6 +17,7 @@ from crypto_refactor.market.hours import parse_instant
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.broker import (
     BrokerAccount,
+    NotTradedError,
     OrderRefusedError,
     OrderReport,
     OrderState,
@@ -166,11 +167,13 @@ def to_rules(asset: Asset) -> VenueRules:
 
     Raises
     ------
+    NotTradedError
+        If it cannot be traded now.
     BrokerError
-        If it cannot be traded now, or Alpaca does not state its rules.
+        If Alpaca does not state its rules.
     """
     if not (asset.active and asset.tradable):
-        raise BrokerError(
+        raise NotTradedError(
             f"Alpaca does not trade {asset.ticker} now.",
             expected="a ticker that its asset list calls active and tradable.",
             remedy="leave this ticker out, or try again later.",

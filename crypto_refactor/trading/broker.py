@@ -29,6 +29,10 @@ class UnreachableError(BrokerError):
     """The broker could not be asked, or its answer could not be read; nothing is known."""
 
 
+class NotTradedError(BrokerError):
+    """The broker does not trade this ticker."""
+
+
 class OrderState(StrEnum):
     """Where an order stands.  All but `OPEN` are final."""
 
@@ -161,7 +165,7 @@ class Broker(Protocol):
         ...
 
     def venue_rules(self, ticker: Ticker) -> VenueRules:
-        """Return the order rules of `ticker`; `BrokerError` where it is not tradable."""
+        """Return the order rules of `ticker`; `NotTradedError` where it is not tradable."""
         ...
 
     def position(self, ticker: Ticker) -> Position:

@@ -9,65 +9,21 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from crypto_refactor.database import Database, Kind
-from crypto_refactor.errors import BrokerError
-from crypto_refactor.execution.account import Account, Fill, Trade
-from crypto_refactor.execution.decisions import Decision, Enter, Exit
+from crypto_refactor.database import Database
+from crypto_refactor.execution.account import Fill, Trade
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.trading.trader import Holding, Step
+from crypto_refactor.trading.orders import Order, Stage
+from crypto_refactor.trading.schema import KIND, STATE_TABLES, from_text
+from crypto_refactor.trading.trader import Holding
+from crypto_refactor.trading.writer import Writer
 
-SCHEMA = 1
 _KEY = "account = ? AND ticker = ?"
-_TABLES = (
-    """
-    CREATE TABLE accounts (
-        name TEXT PRIMARY KEY, opened_at TEXT NOT NULL, traded_at TEXT NOT NULL,
-        finished INTEGER NOT NULL DEFAULT 0
-    ) WITHOUT ROWID""",
-    """
-    CREATE TABLE holdings (
-        account TEXT NOT NULL, ticker TEXT NOT NULL, opened_with REAL NOT NULL, opened_at INTEGER NOT NULL,
-        state TEXT NOT NULL, PRIMARY KEY (account, ticker)
-    ) WITHOUT ROWID""",
-    """
-    CREATE TABLE decisions (
-        account TEXT NOT NULL, ticker TEXT NOT NULL, bar INTEGER NOT NULL,
-        target INTEGER NOT NULL, entry TEXT NOT NULL, PRIMARY KEY (account, ticker, bar)
-    ) WITHOUT ROWID""",
-    """
-    CREATE TABLE fills (
-        account TEXT NOT NULL, ticker TEXT NOT NULL, at INTEGER NOT NULL, side INTEGER NOT NULL,
-        quantity REAL NOT NULL, price REAL NOT NULL, fee REAL NOT NULL, reason TEXT NOT NULL
-    )""",
-    "CREATE INDEX fills_of ON fills (account, ticker)",
-    """
-    CREATE TABLE trades (
-        account TEXT NOT NULL, ticker TEXT NOT NULL, direction INTEGER NOT NULL,
-        entered INTEGER NOT NULL, entry_price REAL NOT NULL, exited INTEGER NOT NULL, exit_price REAL NOT NULL,
-        quantity REAL NOT NULL, fees REAL NOT NULL, exit_reason TEXT NOT NULL
-    )""",
-    "CREATE INDEX trades_of ON trades (account, ticker)",
-    """
-    CREATE TABLE equity (
-        account TEXT NOT NULL, ticker TEXT NOT NULL, bar INTEGER NOT NULL, equity REAL NOT NULL,
-        PRIMARY KEY (account, ticker, bar)
-    ) WITHOUT ROWID""",
-)
-_KIND = Kind(
-    name="ledger",
-    application_id=0x43524C47,
-    schema=SCHEMA,
-    tables=_TABLES,
-    error=BrokerError,
-    if_lost="everything this tool knows of its accounts and positions is lost with it, so look at the broker first",
-)
-_STATE_TABLES = ("holdings", "decisions", "fills", "trades", "equity")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +32,26 @@ class Opening:
 
     balance: float
     at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRow:
+    """An account of the ledger.
+
+    Attributes
+    ----------
+    name : str
+        For example demo/sample.
+    opened_at, traded_at : str
+        ISO-8601 UTC.
+    about : dict
+        What it was last traded with.
+    """
+
+    name: str
+    opened_at: str
+    traded_at: str
+    about: dict[str, Any]
 
 
 class Ledger:
@@ -94,24 +70,28 @@ class Ledger:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = Database(path, _KIND)
+        self.path = path
+        self._file = Database(path, KIND)
 
-    def open_account(self, name: str, now: str) -> None:
+    def open_account(self, name: str, now: str, about: dict[str, Any] | None = None) -> None:
         """Open the account `name` at the ISO-8601 instant `now`, or note that it is traded again."""
         with self._file.transaction("BEGIN IMMEDIATE") as connection:
             connection.execute(
-                "INSERT INTO accounts (name, opened_at, traded_at) VALUES (?, ?, ?)"
-                " ON CONFLICT (name) DO UPDATE SET traded_at = excluded.traded_at",
-                (name, now, now),
+                "INSERT INTO accounts (name, opened_at, traded_at, about) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (name) DO UPDATE SET traded_at = excluded.traded_at, about = excluded.about",
+                (name, now, now, json.dumps(about or {}, allow_nan=False)),
             )
 
-    def last_account(self) -> str | None:
-        """Return the name of the account that was traded last, None where none ever was."""
+    def accounts(self) -> tuple[AccountRow, ...]:
+        """Return every account, the one traded last first."""
         with self._file.transaction("BEGIN") as connection:
-            row = connection.execute(
-                "SELECT name FROM accounts ORDER BY traded_at DESC, name LIMIT 1"
-            ).fetchone()
-        return None if row is None else str(row[0])
+            rows = connection.execute(
+                "SELECT name, opened_at, traded_at, about FROM accounts ORDER BY traded_at DESC, name"
+            ).fetchall()
+        return tuple(
+            AccountRow(name=name, opened_at=opened, traded_at=traded, about=json.loads(about))
+            for name, opened, traded, about in rows
+        )
 
     def finish(self, name: str) -> None:
         """Mark a replay as played to its end."""
@@ -124,7 +104,7 @@ class Ledger:
             row = connection.execute("SELECT finished FROM accounts WHERE name = ?", (name,)).fetchone()
             if row is None or not row[0]:
                 return False
-            for table in _STATE_TABLES:
+            for table in STATE_TABLES:
                 connection.execute(f"DELETE FROM {table} WHERE account = ?", (name,))  # noqa: S608 - own names
             connection.execute("UPDATE accounts SET finished = 0 WHERE name = ?", (name,))
         return True
@@ -143,14 +123,18 @@ class Ledger:
         with self._file.transaction("BEGIN") as connection:
             return self._holding(connection, account, ticker)
 
+    def holdings(self, account: str) -> dict[Ticker, Holding]:
+        """Return every sub-account's state."""
+        with self._file.transaction("BEGIN") as connection:
+            rows = connection.execute(
+                "SELECT ticker, state FROM holdings WHERE account = ? ORDER BY ticker", (account,)
+            ).fetchall()
+        return {Ticker.parse(name): self._read(account, name, state) for name, state in rows}
+
     def opening(self, account: str, ticker: Ticker) -> Opening | None:
         """Return how the sub-account was opened."""
-        with self._file.transaction("BEGIN") as connection:
-            row = connection.execute(
-                f"SELECT opened_with, opened_at FROM holdings WHERE {_KEY}",  # noqa: S608
-                (account, str(ticker)),
-            ).fetchone()
-        return None if row is None else Opening(balance=row[0], at=row[1])
+        rows = self._rows("opened_with, opened_at", "holdings", account, ticker, "ticker")
+        return Opening(balance=rows[0][0], at=rows[0][1]) if rows else None
 
     def acted_on(self, account: str, ticker: Ticker, bar: int) -> bool:
         """Whether a decision was made at the bar that closed at `bar`."""
@@ -161,11 +145,23 @@ class Ledger:
             ).fetchone()
         return row is not None
 
+    def models(self, account: str, ticker: Ticker) -> dict[int, str]:
+        """Return the cached model that decides for each cut-off, by its key."""
+        return dict(self._rows("cutoff, key", "models", account, ticker, "cutoff"))
+
     @contextmanager
     def writing(self, account: str, ticker: Ticker) -> Iterator[Writer]:
         """Collect what one or more bars brought, and commit it as a whole."""
         with self._file.transaction("BEGIN IMMEDIATE") as connection:
             yield Writer(connection, account, ticker)
+
+    def orders(self, account: str, ticker: Ticker, *, unsettled: bool = False) -> tuple[Order, ...]:
+        """Return every order, or those whose end is not known, in the order they were written down."""
+        names = tuple(field.name for field in fields(Order))
+        rows = self._rows(", ".join(names), "orders", account, ticker, "rowid")
+        found = [dict(zip(names, row, strict=True)) for row in rows]
+        orders = tuple(Order(**{**row, "ticker": ticker, "stage": Stage(row["stage"])}) for row in found)
+        return tuple(order for order in orders if not unsettled or order.stage is Stage.UNSETTLED)
 
     def fills(self, account: str, ticker: Ticker) -> tuple[Fill, ...]:
         """Return every fill, in order."""
@@ -201,81 +197,10 @@ class Ledger:
             f"SELECT state FROM holdings WHERE {_KEY}",  # noqa: S608
             (account, str(ticker)),
         ).fetchone()
-        if row is None:
-            return None
+        return None if row is None else self._read(account, str(ticker), row[0])
+
+    def _read(self, account: str, ticker: str, state: str) -> Holding:
         try:
-            return _from_text(row[0])
+            return from_text(state)
         except (ValueError, TypeError, KeyError) as error:
             raise self._file.damaged(f"the state of {ticker} in {account} cannot be read") from error
-
-
-class Writer:
-    """One transaction on one sub-account; see `Ledger.writing`."""
-
-    def __init__(self, connection: sqlite3.Connection, account: str, ticker: Ticker) -> None:
-        self._connection = connection
-        self._account = account
-        self._ticker = ticker
-
-    def open(self, holding: Holding) -> None:
-        """Open the sub-account with the cash of `holding`; one that is open already is refused."""
-        self._connection.execute(
-            "INSERT INTO holdings VALUES (?, ?, ?, ?, ?)",
-            (
-                self._account,
-                str(self._ticker),
-                holding.account.cash,
-                holding.walked_to,
-                _to_text(holding),
-            ),
-        )
-        _mark(self._connection, self._account, self._ticker, holding.walked_to, holding.account.cash)
-
-    def hold(self, holding: Holding) -> None:
-        """Replace the sub-account's state."""
-        self._connection.execute(
-            f"UPDATE holdings SET state = ? WHERE {_KEY}",  # noqa: S608
-            (_to_text(holding), self._account, str(self._ticker)),
-        )
-
-    def walked(self, step: Step) -> None:
-        """Record what one bar brought, and the state after it."""
-        self._insert("fills", [asdict(fill) for fill in step.fills])
-        self._insert("trades", [asdict(trade) for trade in step.trades])
-        _mark(self._connection, self._account, self._ticker, step.holding.walked_to, step.equity)
-        self.hold(step.holding)
-
-    def decided(self, bar: int, target: int, entry: dict[str, Any]) -> None:
-        """Record a decision; a second one at the same bar is refused by the table itself."""
-        self._connection.execute(
-            "INSERT INTO decisions VALUES (?, ?, ?, ?, ?)",
-            (self._account, str(self._ticker), bar, target, json.dumps(entry, allow_nan=False)),
-        )
-
-    def _insert(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
-        for row in rows:
-            values = {"account": self._account, "ticker": str(self._ticker), **row}
-            names, marks = ", ".join(values), ", ".join("?" * len(values))
-            self._connection.execute(
-                f"INSERT INTO {table} ({names}) VALUES ({marks})",  # noqa: S608 - own names
-                tuple(values.values()),
-            )
-
-
-def _mark(connection: sqlite3.Connection, account: str, ticker: Ticker, bar: int, equity: float) -> None:
-    connection.execute("INSERT INTO equity VALUES (?, ?, ?, ?)", (account, str(ticker), bar, equity))
-
-
-def _to_text(holding: Holding) -> str:
-    # JSON writes floats so that they read back to the last bit.
-    pending = [asdict(decision) for decision in holding.pending]
-    state = {"account": asdict(holding.account), "pending": pending, "walked_to": holding.walked_to}
-    return json.dumps(state, allow_nan=False)
-
-
-def _from_text(text: str) -> Holding:
-    state = json.loads(text)
-    pending: list[Decision] = [
-        Exit(**decision) if "reason" in decision else Enter(**decision) for decision in state["pending"]
-    ]
-    return Holding(account=Account(**state["account"]), pending=tuple(pending), walked_to=state["walked_to"])

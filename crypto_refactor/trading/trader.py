@@ -87,6 +87,8 @@ class Step:
     ----------
     holding : Holding
         After the bar.
+    before : Account
+        At its close, before anything was decided.
     fills, trades : tuple
         Executed in it.
     equity : float
@@ -96,6 +98,7 @@ class Step:
     """
 
     holding: Holding
+    before: Account
     fills: tuple[Fill, ...]
     trades: tuple[Trade, ...]
     equity: float
@@ -131,11 +134,13 @@ def step(holding: Holding, bars: Bars, row: int, verdict: Verdict | None, rules:
         pending = waiting(pending)
     lived = at_close(account, close, closed, rules)
     account, target = lived.account, 0
+    before = account
     if real and verdict is not None:
-        account = watch_drawdown(account, close, rules)
-        account, pending, target = _decide(account, close, verdict, rules)
+        before = watch_drawdown(account, close, rules)
+        account, pending, target = _decide(before, close, verdict, rules)
     return Step(
         holding=Holding(account=account, pending=pending, walked_to=closed),
+        before=before,
         fills=fills + lived.fills,
         trades=trades + lived.trades,
         equity=account.equity(close),
@@ -176,3 +181,26 @@ def decide_first(holding: Holding, close: float, verdict: Verdict, rules: Rules)
     account = watch_drawdown(holding.account, close, rules)
     account, pending, target = _decide(account, close, verdict, rules)
     return replace(holding, account=account, pending=pending), target
+
+
+def walk(holding: Holding, bars: Bars, verdict: Verdict | None, rules: Rules) -> tuple[Step, ...]:
+    """Walk through every bar after the last one walked through, deciding only at the last of `bars`.
+
+    Parameters
+    ----------
+    holding : Holding
+        Before the first of these bars.
+    bars : Bars
+        Carried bars up to now.
+    verdict : Verdict or None
+        What the model says at the close of the last one.
+    rules : Rules
+        The execution rules.
+    """
+    steps: list[Step] = []
+    first = int(np.searchsorted(bars.closed, holding.walked_to, side="right"))
+    for row in range(first, len(bars)):
+        said = verdict if row == len(bars) - 1 else None
+        steps.append(step(holding, bars, row, said, rules))
+        holding = steps[-1].holding
+    return tuple(steps)

@@ -11,6 +11,7 @@ from crypto_refactor.errors import ModelError
 from crypto_refactor.model import artifact
 from crypto_refactor.model.cache import cache_entries, cache_path, cached_models, prune_cache
 from crypto_refactor.model.selection import model_key, periods, training_rows
+from crypto_refactor.model.shelf import Lesson
 from crypto_refactor.model.watch import Unwatched
 
 UNWATCHED = Unwatched()
@@ -26,10 +27,14 @@ def wanted():
     return {model_key(bars, rows, SETTINGS): rows for rows in data}
 
 
+def lessons(wanted):
+    return {key: Lesson(data=data, bars=sample_bars(1200)) for key, data in wanted.items()}
+
+
 @pytest.fixture
 def ask(tmp_path):
     def ask(wanted, settings=SETTINGS):
-        return cached_models(tmp_path, wanted, sample_bars(1200), settings, UNWATCHED)
+        return cached_models(tmp_path, lessons(wanted), settings, UNWATCHED)
 
     return ask
 
@@ -78,7 +83,7 @@ def test_a_damaged_model_is_set_aside_and_trained_again(ask, fits, wanted, tmp_p
 
 
 def test_what_was_trained_before_a_fit_failed_is_kept(ask, wanted, monkeypatch, fits):
-    def second_fails(jobs, settings, _on_progress):
+    def second_fails(jobs, settings, _on_progress, *, workers):
         yield 1, planted_model(jobs[1], settings)
         raise ModelError("Training diverged.", expected="finite losses.", remedy="another --seed.")
 
@@ -92,7 +97,7 @@ def test_what_was_trained_before_a_fit_failed_is_kept(ask, wanted, monkeypatch, 
 def test_a_model_folder_that_is_a_file_is_an_error(fits, wanted, tmp_path):
     (tmp_path / "models").write_text("")
     with pytest.raises(ModelError, match="cannot be written") as caught:
-        cached_models(tmp_path / "models", wanted, sample_bars(1200), SETTINGS, UNWATCHED)
+        cached_models(tmp_path / "models", lessons(wanted), SETTINGS, UNWATCHED)
     assert caught.value.exit_code == 4
 
 

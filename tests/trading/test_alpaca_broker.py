@@ -869,8 +869,9 @@ def test_paper_orders_and_keys_go_to_paper_or_this_machine_only(new_broker, url)
     "missing", [{"api_key": None}, {"secret_key": None}, {"api_key": None, "secret_key": None}]
 )
 def test_both_keys_are_needed(new_broker, missing):
-    with pytest.raises(UsageError, match="ALPACA_SECRET_KEY"):
+    with pytest.raises((UsageError, BrokerError), match="ALPACA_SECRET_KEY") as caught:
         new_broker(**missing)
+    assert caught.value.exit_code == (5 if len(missing) == 2 else 2)
 
 
 def echo(code):

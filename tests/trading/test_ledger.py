@@ -121,24 +121,24 @@ def test_a_finished_replay_starts_afresh_and_an_unfinished_one_stays(ledger):
 
 
 def test_the_account_traded_last_is_found(ledger):
-    assert ledger.last_account() is None
+    assert ledger.accounts() == ()
     ledger.open_account("demo/sample", "2024-05-01T00:00:00Z")
     ledger.open_account("demo/alpaca", "2024-05-01T01:00:00Z")
     ledger.open_account("demo/sample", "2024-05-01T02:00:00Z")
-    assert ledger.last_account() == "demo/sample"
+    assert [account.name for account in ledger.accounts()] == ["demo/sample", "demo/alpaca"]
 
 
 def test_a_damaged_or_newer_ledger_is_refused_with_the_remedy(tmp_path):
     path = tmp_path / "ledger.sqlite"
     path.write_bytes(b"not a database at all, but long enough to be looked at" * 50)
     with pytest.raises(BrokerError, match=r"ledger .* is damaged") as caught:
-        Ledger(path).last_account()
+        Ledger(path).accounts()
     assert caught.value.exit_code == 5
     assert "look at the broker first" in caught.value.remedy
     path.unlink()
-    Ledger(path).last_account()
+    Ledger(path).accounts()
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     with pytest.raises(BrokerError, match="version 99"):
-        Ledger(path).last_account()
+        Ledger(path).accounts()

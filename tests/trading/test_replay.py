@@ -10,9 +10,9 @@ from crypto_refactor.execution.rules import ExitRule, RuleOptions
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.watch import Unwatched
 from crypto_refactor.signals.conditions import SignalRules
-from crypto_refactor.trading.deciding import Decider
+from crypto_refactor.trading.deciding import Decider, FromCache
 from crypto_refactor.trading.ledger import Ledger
-from crypto_refactor.trading.replay import Window, replay
+from crypto_refactor.trading.past import PastTrader
 
 SETTINGS = ModelSettings(lookback=12, train_hours=480, refit_every=60, network="small")
 SIGNALS = SignalRules(min_confirmations=4)
@@ -47,18 +47,21 @@ def backtest(bars, options, folder):
     return tester.run(HOURS, initial_balance=BALANCE, allow_gaps=True)
 
 
-def replayed(bars, options, folder, ledger, *, stop_after=None):
+def replayed(bars, options, folder, ledger, *, decider=None, hours=HOURS, stop_after=None):
     end = int(bars.closed[-1])
-    decider = Decider(SETTINGS, SIGNALS, folder=folder, pinned=None, watch=Unwatched())
-    seen = []
-
-    def on_step(done, decided):
-        seen.append((done, decided))
-        if len(seen) == stop_after:
+    decider = decider or Decider(SETTINGS, SIGNALS, FromCache(SETTINGS, folder, Unwatched()))
+    rules = options.resolve(BTC)
+    trader = PastTrader(ledger, "replay/x", balance=BALANCE, decider=decider, rules=rules, confirmations=4)
+    real = set(bars.closed.tolist())
+    visited = 0
+    for hour in range(end - hours, end + 1):
+        walked = ledger.holding("replay/x", BTC)
+        if (hour in real or hour == end - hours) and (walked is None or walked.walked_to < hour):
+            trader.visit(bars, hour)
+            visited += 1
+        if visited == stop_after:
             raise KeyboardInterrupt
-
-    window = Window(start=end - HOURS, end=end, balance=BALANCE)
-    return replay(ledger, "replay/x", bars, window, decider, options.resolve(BTC), on_step)
+    return ledger.holding("replay/x", BTC)
 
 
 def check(ledger, result):
@@ -110,7 +113,6 @@ def test_no_step_is_shown_a_later_bar(bars, tmp_path, fits):
             return super().decide(known, hour)
 
     end = int(bars.closed[-1])
-    decider = Watching(SETTINGS, SIGNALS, folder=tmp_path, pinned=None, watch=Unwatched())
-    window = Window(start=end - 30, end=end, balance=BALANCE)
-    replay(ledger, "replay/x", bars, window, decider, RuleOptions().resolve(BTC), lambda *_: None)
+    decider = Watching(SETTINGS, SIGNALS, FromCache(SETTINGS, tmp_path, Unwatched()))
+    replayed(bars, RuleOptions(), tmp_path, ledger, decider=decider, hours=30)
     assert [last for last, _ in shown] == [hour for _, hour in shown] == list(range(end - 30, end + 1))

@@ -1,0 +1,173 @@
+"""One pass over bars that have passed: signals alone, or acted on in the demo account of files or sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from crypto_refactor.errors import CryptoRefactorError, ModelError
+from crypto_refactor.execution.account import Account
+from crypto_refactor.market.bars import Bars
+from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.trading.crew import Crew, crew_for, trained_ahead
+from crypto_refactor.trading.deciding import Decider
+from crypto_refactor.trading.entry import Entry, Row
+from crypto_refactor.trading.ledger import Ledger
+from crypto_refactor.trading.past import PastTrader
+from crypto_refactor.trading.reasons import reason
+from crypto_refactor.trading.setup import OnRow, Setup
+from crypto_refactor.trading.trader import verdict_of, wanted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Loaded:
+    """What a pass knows of one ticker before it decides."""
+
+    bars: Bars
+    hour: int
+    decider: Decider
+
+
+class Desk(Protocol):
+    """What is done with a decision."""
+
+    def hours(self, ticker: Ticker, now: int) -> int:
+        """Return how many hours before `now` must be looked at."""
+        ...
+
+    def decider(self) -> Decider:
+        """Return a decider for one ticker."""
+        ...
+
+    def act(self, loaded: Loaded, share: float) -> Entry:
+        """Decide, and do something with it."""
+        ...
+
+
+class SignalsOnly:
+    """Nothing is traded: the signal and the side that would be wanted from flat."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+
+    def hours(self, ticker: Ticker, now: int) -> int:  # noqa: ARG002 - as every desk is asked
+        """Return 1: only the last close is decided."""
+        return 1
+
+    def decider(self) -> Decider:
+        """Return a decider for one ticker."""
+        return self._setup.decider()
+
+    def act(self, loaded: Loaded, share: float) -> Entry:
+        """Decide at the last close, as seen from flat."""
+        bars = loaded.bars
+        decided = loaded.decider.decide(bars, loaded.hour)
+        rules = self._setup.rules(bars.ticker)
+        target = wanted(0, verdict_of(decided.made, rules), rules)
+        flat = Account.opened_with(share)
+        needed = self._setup.signal_rules.min_confirmations
+        why = reason(decided, target, flat, (), rules, needed)
+        return Entry(
+            ticker=bars.ticker,
+            simulated=bars.simulated,
+            account=None,
+            bar=loaded.hour,
+            decided=decided,
+            target=target,
+            holding=None,
+            price=float(bars.close[-1]),
+            acted=False,
+            reason=why,
+        )
+
+
+class PastDesk:
+    """The demo account of files or sample: orders wait for the next bar's open.
+
+    Parameters
+    ----------
+    setup : Setup
+        What is traded.
+    ledger : Ledger
+        Where the account lives.
+    account : str
+        Its name.
+    """
+
+    def __init__(self, setup: Setup, ledger: Ledger, account: str) -> None:
+        self._setup = setup
+        self._ledger = ledger
+        self._account = account
+
+    def hours(self, ticker: Ticker, now: int) -> int:
+        """Return the hours since the sub-account was last visited."""
+        holding = self._ledger.holding(self._account, ticker)
+        return 1 if holding is None else max(1, now - holding.walked_to)
+
+    def decider(self) -> Decider:
+        """Return a decider for one ticker."""
+        return self._setup.decider(ledger=self._ledger.path)
+
+    def act(self, loaded: Loaded, share: float) -> Entry:
+        """Fill what was pending, then decide."""
+        trader = PastTrader(
+            self._ledger,
+            self._account,
+            balance=share,
+            decider=loaded.decider,
+            rules=self._setup.rules(loaded.bars.ticker),
+            confirmations=self._setup.signal_rules.min_confirmations,
+        )
+        return trader.visit(loaded.bars, loaded.hour)
+
+
+def one_pass(setup: Setup, desk: Desk, end: int | None, on_row: OnRow) -> list[Row]:
+    """Decide the last close of every ticker once, and act at `desk`.
+
+    Parameters
+    ----------
+    setup : Setup
+        What is asked for.
+    desk : Desk
+        What is done with the decisions.
+    end : int or None
+        Now; by default the source's.
+    on_row : callable
+        Told about each ticker as it finishes.
+
+    Returns
+    -------
+    list of Row
+        One for each ticker, as they finished.
+    """
+    with crew_for(setup, on_row) as crew:
+
+        def load(ticker: Ticker) -> Loaded:
+            now = setup.source.now(ticker) if end is None else end
+            bars = setup.history(ticker, desk.hours(ticker, now), now)
+            setup.rules(ticker)  # what cannot be traded by these rules is said before anything is trained
+            hour = int(bars.closed[-1]) if end is None else end
+            return Loaded(bars=bars, hour=hour, decider=desk.decider())
+
+        if end is None:
+            setup.prefetch(setup.tickers)
+        loaded = crew.load(setup.tickers, load)
+        share = crew.share()
+        missing = {}
+        for ticker, found in loaded.items():
+            try:
+                missing[ticker] = found.decider.missing(found.bars, found.hour, found.hour)
+            except CryptoRefactorError as error:
+                crew.trouble(ticker, error)
+        for ticker, failed in trained_ahead(setup, missing):
+            _go_on(crew, desk, loaded[ticker], share, failed)
+        crew.finish()
+        return crew.rows
+
+
+def _go_on(crew: Crew, desk: Desk, loaded: Loaded, share: float, error: ModelError | None) -> None:
+    ticker = loaded.bars.ticker
+    if error is not None:
+        crew.trouble(ticker, error)
+        return
+    crew.start(ticker, lambda _: crew.show(desk.act(loaded, share)))

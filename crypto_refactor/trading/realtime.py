@@ -1,0 +1,307 @@
+"""Trading as time passes: one sub-account, the bar that has just closed, orders that fill at once.
+
+The demo account and the Alpaca account share everything here but how an order is carried out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol, cast
+
+from filelock import FileLock, Timeout
+
+from crypto_refactor.errors import BrokerError
+from crypto_refactor.execution.account import Account, Fill, Trade
+from crypto_refactor.execution.decisions import Decision, Exit
+from crypto_refactor.execution.rules import Rules
+from crypto_refactor.market.bars import Bars, carry_holes
+from crypto_refactor.market.hours import floor_hour, to_iso
+from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.trading.deciding import Decided
+from crypto_refactor.trading.entry import Entry
+from crypto_refactor.trading.ledger import Ledger
+from crypto_refactor.trading.orders import Order
+from crypto_refactor.trading.reasons import reason, record
+from crypto_refactor.trading.trader import Holding, Step, decide_first, opened, verdict_of, walk
+from crypto_refactor.trading.writer import Writer
+
+_LOCK_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What is to be carried out at one bar.
+
+    Attributes
+    ----------
+    ticker : Ticker
+        Of the sub-account.
+    hour : int
+        Close of the bar.
+    close : float
+        Its price.
+    holding : Holding
+        After the bar; what was decided is not in it.
+    decisions : tuple of Decision
+        What was decided.
+    rules : Rules
+        The execution rules.
+    write : callable
+        Writes the bar and the decision; called once, in the transaction that commits whatever must not be
+        forgotten before an order is carried out.
+    """
+
+    ticker: Ticker
+    hour: int
+    close: float
+    holding: Holding
+    decisions: tuple[Decision, ...]
+    rules: Rules
+    write: Callable[[Writer], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executed:
+    """What was carried out, and what a person should know of it."""
+
+    fills: tuple[Fill, ...] = ()
+    trades: tuple[Trade, ...] = ()
+    orders: tuple[Order, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __add__(self, later: Executed) -> Executed:
+        return Executed(
+            fills=self.fills + later.fills,
+            trades=self.trades + later.trades,
+            orders=self.orders + later.orders,
+            notes=self.notes + later.notes,
+        )
+
+
+class Executor(Protocol):
+    """Carries orders out.  Both methods are called while the sub-account is locked."""
+
+    def recover(self, ticker: Ticker, hour: int, price: float, rules: Rules, *, entries: bool) -> Executed:
+        """Settle what an earlier process left open, and make ledger and account agree.
+
+        Parameters
+        ----------
+        ticker : Ticker
+            Of the sub-account.
+        hour : int
+            Close of the latest bar.
+        price : float
+            Its close.
+        rules : Rules
+            The execution rules.
+        entries : bool
+            Whether an entry that never left may still leave.
+        """
+        ...
+
+    def execute(self, planned: Planned) -> Executed:
+        """Commit and carry out what was decided."""
+        ...
+
+
+@contextmanager
+def locked(state: Path, account: str, ticker: Ticker | None = None) -> Iterator[None]:
+    """Keep other processes from acting on a sub-account, or on a whole account, meanwhile.
+
+    Raises
+    ------
+    BrokerError
+        If another process does not let go of it, or the state folder cannot be written.
+    """
+    name = hashlib.sha256(f"{account} {ticker}".encode()).hexdigest()[:16]
+    lock = FileLock(state / "locks" / f"{name}.lock", timeout=_LOCK_SECONDS if ticker else 0)
+    try:
+        (state / "locks").mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise BrokerError(
+            f"Another process is acting on {ticker or 'the account'} in {account}.",
+            expected="one process at a time.",
+            remedy="wait until it has ended, or end it, then run the command again.",
+        ) from error
+    except OSError as error:
+        raise BrokerError(
+            f"The state folder {state} cannot be used: {error.strerror}.",
+            expected="a folder this user can write to.",
+            remedy="correct its permissions, or choose another with --state-dir.",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+class RealtimeTrader:
+    """Acts on a sub-account at the bar that closed last, at most once a bar.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        Where the sub-account lives.
+    account : str
+        Its account.
+    state : Path
+        The state folder, for locks.
+    balance : float
+        What it is opened with, where it is not open yet.
+    rules : Rules
+        The execution rules.
+    confirmations : int
+        How many of nine a signal needs; for the words only.
+    executor : Executor
+        Carries orders out.
+    clock : callable
+        Returns the aware local time.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        account: str,
+        *,
+        state: Path,
+        balance: float,
+        rules: Rules,
+        confirmations: int,
+        executor: Executor,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._ledger = ledger
+        self._account = account
+        self._state = state
+        self._balance = balance
+        self._rules = rules
+        self._confirmations = confirmations
+        self._executor = executor
+        self._clock = clock
+
+    def act(self, known: Bars, decide: Callable[[], Decided], *, blocked: str | None, late: bool) -> Entry:
+        """Carry out what is decided at the close of the last of `known`.
+
+        Parameters
+        ----------
+        known : Bars
+            Real bars; the last one closed at the latest full hour.
+        decide : callable
+            Returns what the model says at that close; called only where nobody has acted on it yet.
+        blocked : str or None
+            Why no position may be entered now.
+        late : bool
+            Whether more than ten minutes have passed since the close.
+
+        Raises
+        ------
+        DataError, ModelError
+            If it cannot be decided.
+        BrokerError
+            If the broker, the account or the ledger does not allow it.
+        """
+        ticker, hour = known.ticker, int(known.closed[-1])
+        price = float(known.close[-1])
+        self._require_latest(ticker, hour)
+        with locked(self._state, self._account, ticker):
+            done = self._executor.recover(ticker, hour, price, self._rules, entries=blocked is None)
+            if self._ledger.acted_on(self._account, ticker, hour):
+                settled = (
+                    "an order that was left open has been settled" if done.orders else "nothing was done"
+                )
+                return self._entry(known, done, reason=f"this bar was already acted on; {settled}")
+            decided = decide()
+            planned, target, why = self._plan(known, decided, blocked)
+            done += self._executor.execute(planned)
+            return self._entry(known, done, decided=decided, target=target, acted=True, late=late, reason=why)
+
+    def _require_latest(self, ticker: Ticker, hour: int) -> None:
+        if floor_hour(self._clock()) != hour:
+            raise BrokerError(
+                f"The last {ticker} bar closed at {to_iso(hour)}, and that is not the latest full hour.",
+                expected="the bar that has just closed; no order leaves on an older one.",
+                remedy="wait for the next bar.",
+            )
+
+    def _plan(self, known: Bars, decided: Decided, blocked: str | None) -> tuple[Planned, int, str]:
+        ticker, hour = known.ticker, int(known.closed[-1])
+        holding = self._ledger.holding(self._account, ticker)
+        fresh, steps = holding is None, cast("tuple[Step, ...]", ())
+        verdict = verdict_of(decided.made, self._rules)
+        if holding is None:
+            holding = opened(self._balance, hour)
+            before = holding.account
+            holding, target = decide_first(holding, float(known.close[-1]), verdict, self._rules)
+        else:
+            steps = walk(holding, carry_holes(known), verdict, self._rules)
+            before, target, holding = steps[-1].before, steps[-1].target, steps[-1].holding
+        decisions = holding.pending
+        why = reason(decided, target, before, decisions, self._rules, self._confirmations)
+        exits = tuple(decision for decision in decisions if isinstance(decision, Exit))
+        if blocked is not None and exits != decisions:
+            decisions, why = exits, f"{why}, not done: {blocked}"
+        at_rest = replace(holding, pending=())
+
+        def write(writer: Writer) -> None:
+            _write(writer, at_rest, steps, fresh=fresh)
+            writer.decided(hour, target, record(decided, why))
+            if decided.chosen.key is not None and not decided.chosen.late:
+                writer.names_model(decided.cutoff, decided.chosen.key)
+
+        planned = Planned(
+            ticker=ticker,
+            hour=hour,
+            close=float(known.close[-1]),
+            holding=at_rest,
+            decisions=decisions,
+            rules=self._rules,
+            write=write,
+        )
+        return planned, target, why
+
+    def _entry(
+        self,
+        known: Bars,
+        done: Executed,
+        *,
+        reason: str,
+        decided: Decided | None = None,
+        target: int | None = None,
+        acted: bool = False,
+        late: bool = False,
+    ) -> Entry:
+        return Entry(
+            ticker=known.ticker,
+            simulated=known.simulated,
+            account=self._account,
+            bar=int(known.closed[-1]),
+            decided=decided,
+            target=target,
+            orders=done.orders,
+            fills=done.fills,
+            trades=done.trades,
+            holding=self._held(known.ticker),
+            price=float(known.close[-1]),
+            acted=acted,
+            late=late,
+            reason=reason,
+            notes=done.notes,
+        )
+
+    def _held(self, ticker: Ticker) -> Account | None:
+        holding = self._ledger.holding(self._account, ticker)
+        return None if holding is None else holding.account
+
+
+def _write(writer: Writer, at_rest: Holding, steps: tuple[Step, ...], *, fresh: bool) -> None:
+    if fresh:
+        writer.open(at_rest)
+    for step in steps:
+        writer.walked(step)
+    writer.hold(at_rest)

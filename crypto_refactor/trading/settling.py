@@ -1,0 +1,194 @@
+"""One order at a broker, from the intent in the ledger to its end, whatever happens in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from crypto_refactor.errors import BrokerError
+from crypto_refactor.execution.account import Account, Fill, Trade, bought, sold
+from crypto_refactor.execution.rules import Rules
+from crypto_refactor.trading.broker import (
+    Broker,
+    OrderRefusedError,
+    OrderReport,
+    OrderState,
+    UnknownOutcomeError,
+    UnreachableError,
+)
+from crypto_refactor.trading.ledger import Ledger
+from crypto_refactor.trading.orders import Order, Stage
+from crypto_refactor.trading.realtime import Executed
+
+_ARRIVAL_SECONDS = 120
+"""How long after it was sent an order may still arrive that nobody has seen."""
+_LOOKS = (0.2, 0.5, 1.0, 2.0, 4.0)
+"""Seconds between looks at an order that is still open; immediate-or-cancel ends within the first."""
+_SENDINGS = 2
+CLOSED_BY_HAND = "close"
+"""Reason of an exit that the ``close`` command made."""
+
+
+class Settling:
+    """Brings orders to their end and books what was executed.
+
+    Parameters
+    ----------
+    broker : Broker
+        Where they go.
+    ledger : Ledger
+        Where they are written down.
+    account : str
+        Whose they are.
+    clock : callable
+        Returns the aware local time.
+    sleep : callable
+        Waits for so many seconds.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        ledger: Ledger,
+        account: str,
+        *,
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._broker = broker
+        self._ledger = ledger
+        self._account = account
+        self._clock = clock
+        self._sleep = sleep
+
+    def send(self, order: Order, rules: Rules) -> Executed:
+        """Send an order that is written down, and see it through.
+
+        Raises
+        ------
+        UnknownOutcomeError, UnreachableError
+            If nobody can say what became of it; it stays unsettled.
+        BrokerError
+            If it never left, or does not end; it stays unsettled.
+        """
+        unknown: UnknownOutcomeError | None = None
+        for _ in range(_SENDINGS):
+            order = self._stamped(order)
+            try:
+                report: OrderReport | None = self._broker.submit(order.request())
+            except OrderRefusedError as error:
+                return self._end(order, Stage.REFUSED, error.what)
+            except UnknownOutcomeError as error:
+                unknown = error
+                report = self._broker.order(order.client_order_id)
+            # Where the broker knows of no such order, sending it again under the same id cannot double it.
+            if report is not None:
+                return self._see_through(order, report, rules)
+        assert unknown is not None
+        raise unknown
+
+    def resolve(self, order: Order, rules: Rules, *, may_send: bool) -> Executed:
+        """Find out what became of an order that an earlier process left unsettled.
+
+        Parameters
+        ----------
+        order : Order
+            As the ledger has it.
+        rules : Rules
+            The execution rules.
+        may_send : bool
+            Whether it may be sent now, where it never arrived.
+
+        Raises
+        ------
+        BrokerError
+            As `send`, and if an order that nobody has seen may still arrive.
+        """
+        report = self._broker.order(order.client_order_id)
+        if report is not None:
+            return self._see_through(order, report, rules)
+        if may_send:
+            return self.send(order, rules)
+        age = (self._clock() - datetime.fromisoformat(order.sent_at)).total_seconds()
+        if age < _ARRIVAL_SECONDS:
+            raise BrokerError(
+                f"Order {order.client_order_id} was sent {max(age, 0):.0f} s ago and is not known to the broker yet.",
+                expected=f"{_ARRIVAL_SECONDS} s to pass before it is given up.",
+                remedy="run the command again in two minutes; nothing else is sent for this ticker before.",
+            )
+        return self._end(order, Stage.LAPSED, "never arrived, and its hour has passed")
+
+    def _stamped(self, order: Order) -> Order:
+        order = replace(order, sent_at=self._clock().astimezone(UTC).isoformat(timespec="seconds"))
+        with self._ledger.writing(self._account, order.ticker) as writer:
+            writer.order_now(order)
+        return order
+
+    def _see_through(self, order: Order, report: OrderReport, rules: Rules) -> Executed:
+        for wait in (*_LOOKS, 0.0):
+            if report.state is not OrderState.OPEN:
+                return self._book(order, report, rules)
+            if not wait:
+                self._broker.cancel(report)
+            self._sleep(wait)
+            report = self._again(order)
+        if report.state is not OrderState.OPEN:
+            return self._book(order, report, rules)
+        raise BrokerError(
+            f"Order {order.client_order_id} is still open at the broker ({report.detail}), although it is immediate "
+            "or cancel and was cancelled.",
+            expected="an order that ends.",
+            remedy="look at it at the broker; nothing else is sent for this ticker before it has ended.",
+        )
+
+    def _again(self, order: Order) -> OrderReport:
+        report = self._broker.order(order.client_order_id)
+        if report is None:
+            raise UnreachableError(
+                f"The broker no longer knows order {order.client_order_id}, which it has shown before.",
+                expected="one answer.",
+                remedy="run the command again; the order is looked up first.",
+            )
+        return report
+
+    def _book(self, order: Order, report: OrderReport, rules: Rules) -> Executed:
+        ended = replace(
+            order,
+            stage=Stage(report.state.value),
+            filled_quantity=report.filled_quantity,
+            average_price=report.average_price,
+            detail=report.detail,
+        )
+        holding = self._ledger.holding(self._account, order.ticker)
+        assert holding is not None, "an order is written down together with its sub-account"
+        account, fills, trades = booked(holding.account, ended, rules)
+        with self._ledger.writing(self._account, order.ticker) as writer:
+            writer.order_now(ended)
+            writer.filled(fills, trades)
+            writer.hold(replace(holding, account=account))
+        return Executed(fills=fills, trades=trades, orders=(ended,))
+
+    def _end(self, order: Order, stage: Stage, detail: str) -> Executed:
+        ended = replace(order, stage=stage, detail=detail)
+        with self._ledger.writing(self._account, order.ticker) as writer:
+            writer.order_now(ended)
+        return Executed(orders=(ended,), notes=(f"order {order.client_order_id} {stage}: {detail}",))
+
+
+def booked(
+    account: Account, order: Order, rules: Rules
+) -> tuple[Account, tuple[Fill, ...], tuple[Trade, ...]]:
+    """Return the sub-account after what was executed of `order`."""
+    if not order.filled_quantity or order.average_price is None:
+        return account, (), ()
+    if order.side > 0:
+        account, fill = bought(account, order.filled_quantity, order.average_price, order.bar, rules)
+        return account, (fill,), ()
+    account, fill, trade = sold(
+        account, order.filled_quantity, order.average_price, order.bar, order.reason, rules
+    )
+    if order.reason == CLOSED_BY_HAND:
+        # As after a stop: whoever closes by hand does not want to be back in an hour later.
+        account = replace(account, stopped_side=trade.direction)
+    return account, (fill,), (trade,)
