@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check soak bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -20,6 +20,9 @@ check: $(VENV)/.dev  ## what CI runs: lint, format, types, architecture, every t
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -n 2
 	$(BIN)/python tests/planted_bugs.py
+
+soak: $(VENV)/.dev  ## kill trading processes 200 times and look for lost or doubled orders
+	$(BIN)/python tests/soak.py
 
 bench: $(VENV)/.dev  ## how long the jobs take, side by side
 	$(BIN)/python benchmarks/serving.py

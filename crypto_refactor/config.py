@@ -8,6 +8,8 @@ from pathlib import Path
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from crypto_refactor.errors import UsageError
+
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -40,6 +42,12 @@ class Settings(BaseSettings):
         never at the working directory.
     alpaca_data_url : str or None
         Another address for Alpaca's data API (a test server on loopback).
+    alpaca_trading_url : str or None
+        Another address for Alpaca's trading API (a test server on loopback); never for a live account.
+    alpaca_api_key, alpaca_secret_key : SecretStr or None
+        ``ALPACA_API_KEY`` and ``ALPACA_SECRET_KEY``.
+    alpaca_paper : bool
+        ``ALPACA_PAPER``, true or false; real money moves only where it is false and ``--live`` is given.
     """
 
     model_config = SettingsConfigDict(
@@ -53,13 +61,28 @@ class Settings(BaseSettings):
         folder = folder.expanduser()
         return folder if folder.is_absolute() else _anchor(str(folder))
 
+    @field_validator("alpaca_paper", mode="before")
+    @classmethod
+    def _true_or_false(cls, value: object) -> bool:
+        """Read the one setting that stands between paper and real money, and guess at nothing."""
+        said = {"true": True, "1": True, "false": False, "0": False}.get(str(value).strip().lower())
+        if said is None:
+            raise UsageError(
+                f"ALPACA_PAPER is {value!r}.",
+                expected="true or 1, false or 0.",
+                remedy="correct ALPACA_PAPER, or unset it to trade on paper.",
+            )
+        return said
+
     source: str = "alpaca"
     data_dir: Path | None = None
     model_dir: Path = Field(default_factory=lambda: _anchor("models") / "data")
     state_dir: Path = Field(default_factory=lambda: _anchor("state"))
     alpaca_data_url: str | None = None
+    alpaca_trading_url: str | None = None
     alpaca_api_key: SecretStr | None = Field(default=None, validation_alias="ALPACA_API_KEY")
     alpaca_secret_key: SecretStr | None = Field(default=None, validation_alias="ALPACA_SECRET_KEY")
+    alpaca_paper: bool = Field(default=True, validation_alias="ALPACA_PAPER")
 
 
 @lru_cache(maxsize=1)

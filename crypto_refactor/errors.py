@@ -16,6 +16,8 @@ edge (`crypto_refactor.cli.command`), which also turns it into the process's exi
 from __future__ import annotations
 
 EXIT_OK = 0
+EXIT_TICKERS_DIFFER = 1
+EXIT_AUDIT_FAILED = 6
 EXIT_FAULT = 70
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143

@@ -9,8 +9,9 @@ import click
 
 from crypto_refactor.cli import options
 from crypto_refactor.cli.edge import print_json
-from crypto_refactor.cli.execution_options import execution_options, rule_options
+from crypto_refactor.cli.execution_options import rule_options
 from crypto_refactor.cli.output import check_writable, write_text
+from crypto_refactor.cli.strategy_options import model_settings, signal_rules, strategy_options
 from crypto_refactor.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,20 +30,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Starting capital, quote currency.",
 )
-@options.lookback
-@click.option(
-    "--train-hours", type=int, default=2160, show_default=True, help="Hours each model learns from."
-)
-@click.option("--refit-every", type=int, default=720, show_default=True, help="Hours between two models.")
-@click.option(
-    "--model", metavar="NAME", help="Let this model of app_lstm decide everything; never retrained."
-)
-@execution_options
-@options.min_confirmations
-@options.threshold_scale
-@options.network
-@options.seed
-@options.allow_gaps
+@strategy_options
 @click.option("--trades", type=click.Path(path_type=Path), metavar="FILE.csv", help="Write every trade.")
 @click.option(
     "--signals", type=click.Path(path_type=Path), metavar="FILE.csv", help="Write every bar's signal."
@@ -52,14 +40,7 @@ def command(
     ticker: Ticker,
     hours: int,
     initial_balance: float,
-    lookback: int,
-    train_hours: int,
-    refit_every: int,
     model: str | None,
-    min_confirmations: int,
-    threshold_scale: float | None,
-    network: str,
-    seed: int | None,
     allow_gaps: bool,
     trades: Path | None,
     signals: Path | None,
@@ -69,7 +50,7 @@ def command(
     end: int | None,
     tz: ZoneInfo,
     as_json: bool,
-    **execution: object,
+    **strategy: object,
 ) -> None:
     """Backtest the signals: every stretch is decided by a model that has seen none of it.
 
@@ -78,9 +59,7 @@ def command(
     """
     from crypto_refactor.backtest.backtester import Backtester
     from crypto_refactor.cli.progress import TrainingBars
-    from crypto_refactor.model.settings import ModelSettings
     from crypto_refactor.report.backtest_json import backtest_json, signals_csv, trades_csv
-    from crypto_refactor.signals.conditions import SignalRules
 
     if trades is not None and signals is not None and trades.resolve() == signals.resolve():
         raise UsageError(
@@ -93,15 +72,9 @@ def command(
     backtester = Backtester(
         ticker,
         source=options.opened_source(source, data_dir, state_dir),
-        settings=ModelSettings(
-            lookback=lookback,
-            network=network,
-            seed=seed or 0,
-            train_hours=train_hours,
-            refit_every=refit_every,
-        ),
-        signal_rules=SignalRules(min_confirmations=min_confirmations, threshold_scale=threshold_scale),
-        options=rule_options(execution),
+        settings=model_settings(strategy),
+        signal_rules=signal_rules(strategy),
+        options=rule_options(strategy),
         model=model,
         watch=TrainingBars(),
     )

@@ -13,10 +13,17 @@ _COMMANDS = {
     "backtest": ("backtest", "Backtest the signals (models/app_backtester.py)."),
     "check-history": ("checks", "Check historical bars (test_historical_data.py)."),
     "check-mountain-time": ("checks", "Check Mountain-Time conversion (test_mountain_time.py)."),
+    "close": ("accounts", "Sell what an account holds."),
     "data": ("data", "Try the data client (models/data/app.py)."),
     "download": ("download", "Write bars to CSV files."),
+    "halt": ("accounts", "Forbid entries, until resume."),
     "models": ("models", "List models, or prune their cache."),
+    "multi": ("trade", "Trade many tickers (run_multi_ticker.py)."),
+    "resume": ("accounts", "Allow entries again."),
     "signal": ("signal", "Give a trading signal (models/app_lstm.py)."),
+    "status": ("accounts", "Show an account as it stands."),
+    "trade": ("trade", "Trade one ticker (run_trading.py)."),
+    "trades": ("accounts", "List an account's trades."),
 }
 
 

@@ -71,12 +71,14 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
     """Return one row per card; a model whose card cannot be read is shown as damaged."""
     from crypto_refactor.market.hours import to_iso
     from crypto_refactor.model.artifact import Card, files_of
+    from crypto_refactor.model.cache import in_a_ledger
 
     rows = []
     for path in sorted(folder.rglob("*.keras")):
         row: dict[str, Any] = {
             "name": path.parent.name if path.parent.parent.name == "cache" else path.stem,
             "cached": path.parent.parent.name == "cache",
+            "in_ledger": in_a_ledger(path.parent),
             "bytes": sum(file.stat().st_size for file in files_of(path) if file.exists()),
         }
         try:
@@ -134,7 +136,7 @@ def _print(folder: Path, rows: list[dict[str, Any]]) -> None:
             continue
         source = "SIMULATED" if row["simulated"] else row["source"]
         table.add_row(
-            f"cache {row['name'][:8]}" if row["cached"] else row["name"],
+            _name(row),
             row["ticker"],
             source,
             row["network"],
@@ -145,3 +147,9 @@ def _print(folder: Path, rows: list[dict[str, Any]]) -> None:
             size,
         )
     screen.print(table)
+
+
+def _name(row: dict[str, Any]) -> str:
+    if not row["cached"]:
+        return str(row["name"])
+    return f"cache {row['name'][:8]}" + (", in a ledger" if row["in_ledger"] else "")

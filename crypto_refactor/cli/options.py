@@ -54,6 +54,13 @@ def _ticker(context: click.Context, parameter: click.Parameter, value: str) -> T
     return supported_ticker(value, tickers_file())
 
 
+def several_tickers(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[Ticker, ...]:
+    """Read a repeatable ``--ticker``; one that is named twice counts once."""
+    return tuple(dict.fromkeys(_ticker(context, parameter, value) for value in values))
+
+
 ticker = click.option(
     "--ticker",
     default="BTC/USD",
@@ -74,7 +81,7 @@ data_dir = click.option(
 state_dir = click.option(
     "--state-dir",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the bar store.  [default: state/ of the checkout, or CRYPTO_STATE_DIR]",
+    help="Folder of the bar store and the ledger.  [default: state/ of the checkout, or CRYPTO_STATE_DIR]",
 )
 end = click.option(
     "--end", callback=_hour, metavar="STAMP", help="Look from this full hour (UTC).  [default: now]"

@@ -132,6 +132,11 @@ def keep_for_ledger(folder: Path, key: str, ledger: Path) -> None:
             file.write(f"{ledger}\n")
 
 
+def in_a_ledger(entry: Path) -> bool:
+    """Whether a ledger that still exists names the model in the folder `entry`."""
+    return any(Path(ledger).is_file() for ledger in _named_by(entry))
+
+
 def _named_by(entry: Path) -> list[str]:
     path = entry / _LEDGERS
     return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
@@ -161,7 +166,7 @@ class CacheEntry:
     @property
     def named(self) -> bool:
         """Whether a ledger that still exists names this model."""
-        return any(Path(ledger).is_file() for ledger in _named_by(self.folder))
+        return in_a_ledger(self.folder)
 
 
 def cache_entries(folder: Path) -> list[CacheEntry]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,8 @@ def import_keras() -> Any:
     if "tensorflow" not in sys.modules:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         os.environ.update(_THREADS)
+        # It warns of every further network that a process fits.
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with _without_native_noise():
         import keras
 

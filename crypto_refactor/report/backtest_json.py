@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import asdict
 
 from crypto_refactor.backtest.backtester import BacktestResult
@@ -19,25 +17,10 @@ from crypto_refactor.execution.decisions import Enter
 from crypto_refactor.execution.venues import ALPACA_RULES_AS_OF
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.report.format import percent
+from crypto_refactor.report.trades import csv_text, trades_text
 from crypto_refactor.signals.conditions import CONDITIONS
-from crypto_refactor.signals.signal import DIRECTIONS
 
 SCHEMA = 1
-TRADE_COLUMNS = (
-    "ticker",
-    "direction",
-    "entry_at",
-    "entry_price",
-    "exit_at",
-    "exit_price",
-    "quantity",
-    "gross_pnl",
-    "fees",
-    "net_pnl",
-    "net_return",
-    "bars_held",
-    "exit_reason",
-)
 
 
 def backtest_json(result: BacktestResult) -> dict[str, object]:
@@ -149,25 +132,8 @@ def pending_json(result: BacktestResult) -> list[dict[str, object]]:
 
 def trades_csv(result: BacktestResult) -> str:
     """Return one row per trade; simulated ones carry a further column that says so."""
-    rows = [
-        [
-            str(result.ticker),
-            DIRECTIONS[trade.direction],
-            to_iso(trade.entered),
-            trade.entry_price,
-            to_iso(trade.exited),
-            trade.exit_price,
-            trade.quantity,
-            trade.gross_pnl,
-            trade.fees,
-            trade.net_pnl,
-            trade.net_return,
-            trade.bars_held,
-            trade.exit_reason,
-        ]
-        for trade in result.run.trades
-    ]
-    return _csv(TRADE_COLUMNS, rows, simulated=result.window.simulated)
+    rows = ((result.ticker, trade) for trade in result.run.trades)
+    return trades_text(rows, simulated=result.window.simulated)
 
 
 def signals_csv(result: BacktestResult) -> str:
@@ -209,12 +175,4 @@ def signals_csv(result: BacktestResult) -> str:
     ):
         if not synthetic and at not in rows:
             rows[at] = [to_iso(at), close, *blank, targets[at], ""]
-    return _csv(header, [rows[at] for at in sorted(rows)], simulated=window.simulated)
-
-
-def _csv(header: tuple[str, ...], rows: list[list[object]], *, simulated: bool) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*header, "simulated"] if simulated else header)
-    writer.writerows([*row, "SIMULATED"] if simulated else row for row in rows)
-    return text.getvalue()
+    return csv_text(header, [rows[at] for at in sorted(rows)], simulated=window.simulated)

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from decimal import ROUND_DOWN, Decimal
 
 from crypto_refactor.errors import BrokerError
-from crypto_refactor.execution.account import Account, enter, sold
+from crypto_refactor.execution.account import Account, enter
 from crypto_refactor.execution.decisions import Decision, Enter
 from crypto_refactor.execution.rules import Rules
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.broker import Broker, OrderReport, Position
 from crypto_refactor.trading.ledger import Ledger
-from crypto_refactor.trading.orders import PREFIX, Order, client_order_id
+from crypto_refactor.trading.orders import Order, client_order_id
 from crypto_refactor.trading.realtime import Executed, Planned
-from crypto_refactor.trading.settling import CLOSED_BY_HAND, Settling
+from crypto_refactor.trading.reconciling import reconciled, seen_position, strangers
+from crypto_refactor.trading.settling import BOUND_TO_BAR, CLOSED_BY_HAND, Settling
 
-_FEES_APART = 0.01
-"""Share of a position by which fees, which Alpaca takes in coins and books late, may move it."""
-_SECOND_LOOK_SECONDS = 2.0
 _SHORT_OF_MONEY = 0.01
+_CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +68,10 @@ def preflight(broker: Broker, ledger: Ledger, account: str, opening: Mapping[Tic
             expected="an active account.",
             remedy="look at the account at Alpaca; nothing was sent.",
         )
-    cash = {ticker: holding.account.cash for ticker, holding in ledger.holdings(account).items()}
+    cash = {
+        ticker: holding.account.cash - _spent_unseen(ledger, account, ticker)
+        for ticker, holding in ledger.holdings(account).items()
+    }
     needed = sum(({**opening, **cash}).values())
     blocked = None
     if state.buying_power < needed * (1 - _SHORT_OF_MONEY):
@@ -82,6 +84,11 @@ def preflight(broker: Broker, ledger: Ledger, account: str, opening: Mapping[Tic
         scale=min(1.0, state.buying_power / needed) if needed > 0 else 1.0,
         blocked=blocked,
     )
+
+
+def _spent_unseen(ledger: Ledger, account: str, ticker: Ticker) -> float:
+    """Return the money of buys whose end is not known: it may be gone at the broker, not yet in the ledger."""
+    return sum(order.notional or 0.0 for order in ledger.orders(account, ticker, unsettled=True))
 
 
 class BrokerExecutor:
@@ -131,27 +138,25 @@ class BrokerExecutor:
             If an order's end cannot be found out, the position cannot be asked for, or an order of this tool
             is open that this ledger does not know: nothing is traded then.
         """
-        done = Executed()
+        known = {order.client_order_id for order in self._ledger.orders(self._account, ticker)}
+        own = (report for report in self.state.open_orders if report.ticker == ticker)
+        done = Executed(notes=strangers(own, known))
         for order in self._ledger.orders(self._account, ticker, unsettled=True):
-            may_send = order.leg in {"enter", "exit"} and order.bar == hour and (entries or order.side < 0)
-            done += self._settling.resolve(order, rules, may_send=may_send)
-        notes = self._strangers(ticker)
+            done += self._settled(order, hour, rules, entries=entries)
         holding = self._ledger.holding(self._account, ticker)
         quantity = holding.account.quantity if holding is not None else 0.0
-        position = self._seen_twice(ticker, quantity)
+        position = seen_position(self._broker, ticker, quantity, self._sleep)
         self._positions[ticker] = position
-        if holding is not None and position.quantity < quantity:
-            account, reconciled = _reduced(holding.account, position.quantity, price, hour, rules)
+        if done.fills:
+            # Positions follow orders with a delay, so that what has just been filled may seem to be missing.
+            return done
+        account = holding.account if holding is not None else Account.opened_with(0.0)
+        account, found = reconciled(account, position, price, hour, rules)
+        if holding is not None and account != holding.account:
             with self._ledger.writing(self._account, ticker) as writer:
-                writer.filled(reconciled.fills, reconciled.trades)
+                writer.filled(found.fills, found.trades)
                 writer.hold(replace(holding, account=account))
-            return done + reconciled + Executed(notes=notes)
-        foreign = position.quantity - quantity
-        if foreign > quantity * _FEES_APART and foreign * price >= 1:
-            notes += (
-                f"the account holds {foreign:.9g} {ticker.base} that this ledger did not open: left alone",
-            )
-        return done + Executed(notes=notes)
+        return done + found
 
     def execute(self, planned: Planned) -> Executed:
         """Commit the decision with its intents, then send them."""
@@ -191,33 +196,18 @@ class BrokerExecutor:
             writer.intends(order)
         return done + self._settling.send(order, rules)
 
-    def _strangers(self, ticker: Ticker) -> tuple[str, ...]:
-        """Look at open orders that this ledger does not know."""
-        known = {order.client_order_id for order in self._ledger.orders(self._account, ticker)}
-        strange = [
-            report
-            for report in self.state.open_orders
-            if report.ticker == ticker and report.client_order_id not in known
-        ]
-        for report in strange:
-            if report.client_order_id.startswith(PREFIX):
-                raise BrokerError(
-                    f"Order {report.client_order_id} of this tool is open at the broker, but not in this ledger.",
-                    expected="one ledger for an account.",
-                    remedy="use the state folder that sent it, or cancel that order at the broker.",
-                )
-        return tuple(
-            f"order {report.broker_order_id} for {ticker} is open at the broker and not this tool's: left alone"
-            for report in strange
-        )
-
-    def _seen_twice(self, ticker: Ticker, quantity: float) -> Position:
-        """Ask for the position; one that is too small is believed only when it is seen twice."""
-        position = self._broker.position(ticker)
-        if position.quantity < quantity * (1 - _FEES_APART):
-            self._sleep(_SECOND_LOOK_SECONDS)
-            position = self._broker.position(ticker)
-        return position
+    def _settled(self, order: Order, hour: int, rules: Rules, *, entries: bool) -> Executed:
+        """Bring an order to its end that an earlier process, or an earlier attempt, left open."""
+        settled = self._settling.look_up(order, rules)
+        if settled is not None:
+            return settled
+        wanted = order.leg in BOUND_TO_BAR and order.bar == hour and (entries or order.side < 0)
+        # One that has been refused meanwhile is not sent a third time.
+        if wanted and not order.detail:
+            available = self._broker.position(order.ticker).available
+            if order.quantity is None or order.quantity <= available:
+                return self._settling.send(order, rules, again=True)
+        return self._settling.give_up(order)
 
     def _order(self, planned: Planned, decision: Decision) -> Order | str:
         account, rules = planned.holding.account, planned.rules
@@ -228,12 +218,12 @@ class BrokerExecutor:
         money = decision.fraction * account.cash * self.state.scale
         if rules.max_notional is not None:
             money = min(money, rules.max_notional)
+        money = float(Decimal(repr(money)).quantize(_CENT, rounding=ROUND_DOWN))
         share = money / account.cash if account.cash > 0 else 0.0
         _, sellable = enter(account, 1, share, planned.close, planned.hour, rules)
         if sellable is None:
             return f"{money:,.2f} is below what {planned.ticker} can be bought and sold again with: no order"
-        whole_cents = math.floor(money * 100) / 100
-        return self._intent(planned.ticker, planned.hour, "enter", 1, whole_cents, "entry")
+        return self._intent(planned.ticker, planned.hour, "enter", 1, money, "entry")
 
     def _sale(
         self,
@@ -264,18 +254,3 @@ class BrokerExecutor:
             reason=reason,
             sent_at=self._clock().astimezone(UTC).isoformat(timespec="seconds"),
         )
-
-
-def _reduced(
-    account: Account, held: float, price: float, hour: int, rules: Rules
-) -> tuple[Account, Executed]:
-    """Return the sub-account with no more than what is `held` at the broker."""
-    missing = account.quantity - held
-    if missing <= account.quantity * _FEES_APART or account.side == 0:
-        # Fees that were higher than reckoned; dust that is gone.
-        fees = account.open_fees + missing * account.average_price
-        return replace(account, quantity=held, open_fees=fees if held else 0.0), Executed()
-    free = replace(rules, fee=0.0)
-    left, fill, trade = sold(account, missing, price, hour, "external", free)
-    note = f"{missing:.9g} were sold or moved outside this tool: booked at the last close, reason external"
-    return left, Executed(fills=(fill,), trades=(trade,), notes=(note,))

@@ -26,6 +26,13 @@ def not_offered(error: CryptoRefactorError) -> bool:
     return isinstance(error, UnavailableError | NotTradedError)
 
 
+def row_of(ticker: Ticker, error: CryptoRefactorError, *, asked: bool) -> Row:
+    """Return what is said of a ticker that ended in an error; one that is not offered failed only if `asked` for."""
+    if not_offered(error) and not asked:
+        return Unavailable(ticker=ticker, why=error.what)
+    return Failure(ticker=ticker, error=error)
+
+
 class Crew:
     """Runs work for several tickers, as many at a time as the setup has workers.
 
@@ -55,11 +62,8 @@ class Crew:
             self._on_row(row)
 
     def failed(self, ticker: Ticker, error: CryptoRefactorError) -> None:
-        """Pass on that a ticker ended in an error; one that is not offered is none, unless it was asked for."""
-        if not_offered(error) and not self._setup.asked:
-            self.show(Unavailable(ticker=ticker, why=error.what))
-        else:
-            self.show(Failure(ticker=ticker, error=error))
+        """Pass on that a ticker ended in an error."""
+        self.show(row_of(ticker, error, asked=self._setup.asked))
 
     def trouble(self, ticker: Ticker, error: CryptoRefactorError) -> None:
         """Meet an error as one that `start` met."""
@@ -82,13 +86,20 @@ class Crew:
 
         tickers = tuple(tickers)
         for ticker in tickers:
-            self.start(ticker, one)
+            self._begin(ticker, one)
         self.finish()
         return {ticker: found[ticker] for ticker in tickers if ticker in found}
 
     def start(self, ticker: Ticker, work: Callable[[Ticker], None]) -> None:
-        """Run `work` for a ticker beside the others; an error of its own ends nothing else."""
+        """Run `work` for a ticker beside the others; an error of its own, or Ctrl-C, ends nothing else."""
 
+        def whole(ticker: Ticker) -> None:
+            with undisturbed():
+                work(ticker)
+
+        self._begin(ticker, whole)
+
+    def _begin(self, ticker: Ticker, work: Callable[[Ticker], None]) -> None:
         def guarded() -> None:
             try:
                 work(ticker)
@@ -96,8 +107,7 @@ class Crew:
                 self._on_error(ticker, error)
 
         if self._setup.workers == 1:
-            with undisturbed():
-                guarded()
+            guarded()
         else:
             self._pending.add(self._pool.submit(guarded))
 
@@ -126,7 +136,7 @@ def crew_for(setup: Setup, on_row: OnRow, on_error: OnError | None = None) -> It
 def trained_ahead(
     setup: Setup, missing: Mapping[Ticker, Mapping[str, Lesson]]
 ) -> Iterator[tuple[Ticker, ModelError | None]]:
-    """Train what each ticker lacks, side by side, and yield a ticker as soon as nothing is missing.
+    """Train what each ticker lacks, side by side, and yield a ticker as soon as that is decided.
 
     Parameters
     ----------
@@ -138,7 +148,7 @@ def trained_ahead(
     Yields
     ------
     tuple
-        The ticker, and the error of a fit that failed for it.
+        The ticker, and the error that keeps it from its models, None where nothing is missing any more.
     """
     waiting = {ticker: set(lessons) for ticker, lessons in missing.items()}
     wanted = {key: lesson for lessons in missing.values() for key, lesson in lessons.items()}
@@ -146,14 +156,16 @@ def trained_ahead(
         del waiting[ticker]
         yield ticker, None
     workers = min(setup.workers, len(wanted)) or None
-    for provided in provide(setup.model_dir, wanted, setup.settings, setup.watch, workers=workers):
-        for ticker, keys in list(waiting.items()):
-            if provided.key not in keys:
-                continue
-            keys.discard(provided.key)
-            if isinstance(provided.model, ModelError):
-                del waiting[ticker]
-                yield ticker, provided.model
-            elif not keys:
-                del waiting[ticker]
-                yield ticker, None
+    try:
+        for provided in provide(setup.model_dir, wanted, setup.settings, setup.watch, workers=workers):
+            failed = provided.model if isinstance(provided.model, ModelError) else None
+            for ticker, keys in list(waiting.items()):
+                if provided.key not in keys:
+                    continue
+                keys.discard(provided.key)
+                if failed is not None or not keys:
+                    del waiting[ticker]
+                    yield ticker, failed
+    except ModelError as error:  # no fit can run any more; what was at hand is used all the same
+        for ticker in waiting:
+            yield ticker, error

@@ -12,6 +12,7 @@ from crypto_refactor.market.source import Source
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.ledger import Ledger
 from crypto_refactor.trading.realtime import Executed, Planned
+from crypto_refactor.trading.reasons import unfilled_entry
 
 
 class DemoExecutor:
@@ -53,7 +54,11 @@ class DemoExecutor:
             planned.write(writer)
             writer.filled(outcome.fills, outcome.trades)
             writer.hold(replace(planned.holding, account=outcome.account))
-        return Executed(fills=outcome.fills, trades=outcome.trades)
+        return Executed(
+            fills=outcome.fills,
+            trades=outcome.trades,
+            notes=unfilled_entry(planned.decisions, outcome.fills),
+        )
 
 
 def fresh_price(source: Source, ticker: Ticker, hour: int, close: float) -> float:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from crypto_refactor.errors import CryptoRefactorError, ModelError
-from crypto_refactor.execution.account import Account
+from crypto_refactor.errors import CryptoRefactorError, DataError, ModelError, UnavailableError
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.crew import Crew, crew_for, trained_ahead
@@ -14,9 +14,10 @@ from crypto_refactor.trading.deciding import Decider
 from crypto_refactor.trading.entry import Entry, Row
 from crypto_refactor.trading.ledger import Ledger
 from crypto_refactor.trading.past import PastTrader
+from crypto_refactor.trading.realtime import locked
 from crypto_refactor.trading.reasons import reason
 from crypto_refactor.trading.setup import OnRow, Setup
-from crypto_refactor.trading.trader import verdict_of, wanted
+from crypto_refactor.trading.trader import decide_first, opened, verdict_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -26,6 +27,11 @@ class Loaded:
     bars: Bars
     hour: int
     decider: Decider
+
+    @property
+    def real(self) -> bool:
+        """Whether a bar closed at that hour."""
+        return int(self.bars.closed[-1]) == self.hour
 
 
 class Desk(Protocol):
@@ -37,6 +43,10 @@ class Desk(Protocol):
 
     def decider(self) -> Decider:
         """Return a decider for one ticker."""
+        ...
+
+    def decides(self, loaded: Loaded) -> bool:
+        """Whether there is anything to decide, and so a model is needed."""
         ...
 
     def act(self, loaded: Loaded, share: float) -> Entry:
@@ -58,15 +68,21 @@ class SignalsOnly:
         """Return a decider for one ticker."""
         return self._setup.decider()
 
+    def decides(self, loaded: Loaded) -> bool:
+        """Whether a bar closed at that hour."""
+        return loaded.real
+
     def act(self, loaded: Loaded, share: float) -> Entry:
         """Decide at the last close, as seen from flat."""
-        bars = loaded.bars
-        decided = loaded.decider.decide(bars, loaded.hour)
-        rules = self._setup.rules(bars.ticker)
-        target = wanted(0, verdict_of(decided.made, rules), rules)
-        flat = Account.opened_with(share)
-        needed = self._setup.signal_rules.min_confirmations
-        why = reason(decided, target, flat, (), rules, needed)
+        bars, rules = loaded.bars, self._setup.rules(loaded.bars.ticker)
+        decided = target = None
+        why = "no bar closed at this hour"
+        if loaded.real:
+            decided = loaded.decider.decide(bars, loaded.hour)
+            flat, verdict = opened(share, loaded.hour), verdict_of(decided.made, rules)
+            then, target = decide_first(flat, float(bars.close[-1]), verdict, rules)
+            needed = self._setup.signal_rules.min_confirmations
+            why = reason(decided, target, flat.account, then.pending, rules, needed)
         return Entry(
             ticker=bars.ticker,
             simulated=bars.simulated,
@@ -108,6 +124,11 @@ class PastDesk:
         """Return a decider for one ticker."""
         return self._setup.decider(ledger=self._ledger.path)
 
+    def decides(self, loaded: Loaded) -> bool:
+        """Whether a bar closed at that hour that the sub-account has not been led through."""
+        holding = self._ledger.holding(self._account, loaded.bars.ticker)
+        return loaded.real and (holding is None or holding.walked_to < loaded.hour)
+
     def act(self, loaded: Loaded, share: float) -> Entry:
         """Fill what was pending, then decide."""
         trader = PastTrader(
@@ -118,7 +139,8 @@ class PastDesk:
             rules=self._setup.rules(loaded.bars.ticker),
             confirmations=self._setup.signal_rules.min_confirmations,
         )
-        return trader.visit(loaded.bars, loaded.hour)
+        with locked(self._setup.state_dir, self._account, loaded.bars.ticker):
+            return trader.visit(loaded.bars, loaded.hour)
 
 
 def one_pass(setup: Setup, desk: Desk, end: int | None, on_row: OnRow) -> list[Row]:
@@ -140,29 +162,41 @@ def one_pass(setup: Setup, desk: Desk, end: int | None, on_row: OnRow) -> list[R
     list of Row
         One for each ticker, as they finished.
     """
+
+    def load(ticker: Ticker) -> Loaded:
+        now = setup.source.now(ticker) if end is None else end
+        bars = setup.history(ticker, desk.hours(ticker, now), now)
+        setup.rules(ticker)  # what cannot be traded by these rules is said before anything is trained
+        hour = int(bars.closed[-1]) if end is None else end
+        return Loaded(bars=bars, hour=hour, decider=desk.decider())
+
     with crew_for(setup, on_row) as crew:
-
-        def load(ticker: Ticker) -> Loaded:
-            now = setup.source.now(ticker) if end is None else end
-            bars = setup.history(ticker, desk.hours(ticker, now), now)
-            setup.rules(ticker)  # what cannot be traded by these rules is said before anything is trained
-            hour = int(bars.closed[-1]) if end is None else end
-            return Loaded(bars=bars, hour=hour, decider=desk.decider())
-
-        if end is None:
-            setup.prefetch(setup.tickers)
-        loaded = crew.load(setup.tickers, load)
+        loaded = crew.load(_reachable(setup, crew, end), load)
         share = crew.share()
         missing = {}
         for ticker, found in loaded.items():
             try:
-                missing[ticker] = found.decider.missing(found.bars, found.hour, found.hour)
+                wanted = desk.decides(found)
+                missing[ticker] = found.decider.missing(found.bars, found.hour, found.hour) if wanted else {}
             except CryptoRefactorError as error:
                 crew.trouble(ticker, error)
         for ticker, failed in trained_ahead(setup, missing):
             _go_on(crew, desk, loaded[ticker], share, failed)
         crew.finish()
         return crew.rows
+
+
+def _reachable(setup: Setup, crew: Crew, end: int | None) -> tuple[Ticker, ...]:
+    """Ask for all tickers at once; return those that are worth asking for alone."""
+    try:
+        if end is None:
+            with suppress(UnavailableError):  # one of them is meant, and finds out for itself
+                setup.prefetch(setup.tickers)
+    except DataError as error:
+        for ticker in setup.tickers:
+            crew.trouble(ticker, error)
+        return ()
+    return setup.tickers
 
 
 def _go_on(crew: Crew, desk: Desk, loaded: Loaded, share: float, error: ModelError | None) -> None:

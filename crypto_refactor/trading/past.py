@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crypto_refactor.errors import UsageError
+from crypto_refactor.execution.decisions import Decision
 from crypto_refactor.execution.rules import Rules
 from crypto_refactor.market.bars import Bars, carry_holes
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.trading.deciding import Decided, Decider
 from crypto_refactor.trading.entry import Entry
 from crypto_refactor.trading.ledger import Ledger
-from crypto_refactor.trading.reasons import described, reason, record
+from crypto_refactor.trading.reasons import described, reason, record, unfilled_entry
 from crypto_refactor.trading.trader import Holding, Step, Verdict, decide_first, opened, verdict_of, walk
 from crypto_refactor.trading.writer import Writer
 
@@ -101,7 +102,8 @@ class PastTrader:
             _write(writer, visit)
             if decided is not None:
                 writer.decided(hour, visit.target, record(decided, why))
-        return self._entry(known, hour, decided, visit, why)
+        pending = () if holding is None else holding.pending
+        return self._entry(known, hour, decided, visit, why, pending)
 
     def _walked(self, holding: Holding | None, carried: Bars, hour: int, verdict: Verdict | None) -> _Visit:
         if holding is None:
@@ -137,7 +139,16 @@ class PastTrader:
             reason="this bar was already acted on; nothing was done",
         )
 
-    def _entry(self, known: Bars, hour: int, decided: Decided | None, visit: _Visit, why: str) -> Entry:
+    def _entry(
+        self,
+        known: Bars,
+        hour: int,
+        decided: Decided | None,
+        visit: _Visit,
+        why: str,
+        pending: tuple[Decision, ...],
+    ) -> Entry:
+        fills = tuple(fill for step in visit.steps for fill in step.fills)
         return Entry(
             ticker=known.ticker,
             simulated=known.simulated,
@@ -145,13 +156,14 @@ class PastTrader:
             bar=hour,
             decided=decided,
             target=None if decided is None else visit.target,
-            fills=tuple(fill for step in visit.steps for fill in step.fills),
+            fills=fills,
             trades=tuple(trade for step in visit.steps for trade in step.trades),
             holding=visit.holding.account,
             pending=tuple(map(described, visit.holding.pending)),
             price=float(known.close[-1]),
             acted=decided is not None,
             reason=why,
+            notes=unfilled_entry(pending, fills) if visit.steps else (),
         )
 
 

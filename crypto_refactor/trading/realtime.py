@@ -208,8 +208,9 @@ class RealtimeTrader:
         """
         ticker, hour = known.ticker, int(known.closed[-1])
         price = float(known.close[-1])
-        self._require_latest(ticker, hour)
+        _require_real(f"{ticker} bars are", simulated=known.simulated)
         with locked(self._state, self._account, ticker):
+            self._require_latest(ticker, hour)
             done = self._executor.recover(ticker, hour, price, self._rules, entries=blocked is None)
             if self._ledger.acted_on(self._account, ticker, hour):
                 settled = (
@@ -217,6 +218,8 @@ class RealtimeTrader:
                 )
                 return self._entry(known, done, reason=f"this bar was already acted on; {settled}")
             decided = decide()
+            _require_real(f"{ticker} model is", simulated=decided.model.card.simulated)
+            self._require_latest(ticker, hour)  # deciding may have taken long
             planned, target, why = self._plan(known, decided, blocked)
             done += self._executor.execute(planned)
             return self._entry(known, done, decided=decided, target=target, acted=True, late=late, reason=why)
@@ -239,6 +242,7 @@ class RealtimeTrader:
             before = holding.account
             holding, target = decide_first(holding, float(known.close[-1]), verdict, self._rules)
         else:
+            _require_later(ticker, hour, holding)
             steps = walk(holding, carry_holes(known), verdict, self._rules)
             before, target, holding = steps[-1].before, steps[-1].target, steps[-1].holding
         decisions = holding.pending
@@ -297,6 +301,24 @@ class RealtimeTrader:
     def _held(self, ticker: Ticker) -> Account | None:
         holding = self._ledger.holding(self._account, ticker)
         return None if holding is None else holding.account
+
+
+def _require_real(what: str, *, simulated: bool) -> None:
+    if simulated:
+        raise BrokerError(
+            f"The {what} simulated.",
+            expected="real bars, and a model that has learnt from such: no order leaves on a simulation.",
+            remedy="trade the simulation in the demo account, with --source sample --demo.",
+        )
+
+
+def _require_later(ticker: Ticker, hour: int, holding: Holding) -> None:
+    if hour <= holding.walked_to:
+        raise BrokerError(
+            f"The {ticker} sub-account has been led to {to_iso(holding.walked_to)}, which is later than this bar.",
+            expected=f"a bar that closed after that, not at {to_iso(hour)}.",
+            remedy="check this machine's clock; nothing is traded before a later bar has closed.",
+        )
 
 
 def _write(writer: Writer, at_rest: Holding, steps: tuple[Step, ...], *, fresh: bool) -> None:

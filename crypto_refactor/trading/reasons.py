@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from crypto_refactor.execution.account import Account
+from crypto_refactor.execution.account import Account, Fill
 from crypto_refactor.execution.decisions import Decision, Enter
 from crypto_refactor.execution.rules import Rules
 from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame
@@ -70,6 +71,8 @@ def _consequence(
     if decisions:
         return " and ".join(described(decision) for decision in decisions)
     side = account.side
+    if target == 0 == side and made.signal[-1] < 0 and rules.long_only:
+        return "stay flat, because shorts are not opened"
     if target in {0, side}:
         return f"stay {SIDES[side]}"
     return f"stay {SIDES[side]}, {_why_not(made, target, account, rules)}"
@@ -116,3 +119,11 @@ def record(decided: Decided, why: str) -> dict[str, Any]:
             "conditions": dict(zip(CONDITIONS, made.held[-1].tolist(), strict=True)),
         }
     return entry
+
+
+def unfilled_entry(decisions: Sequence[Decision], fills: Sequence[Fill]) -> tuple[str, ...]:
+    """Say that an entry that was decided has not come about, where that is so."""
+    wanted = any(isinstance(decision, Enter) for decision in decisions)
+    if not wanted or any(fill.reason == "entry" for fill in fills):
+        return ()
+    return ("the entry was not filled: below the least order, or no bar followed at once",)

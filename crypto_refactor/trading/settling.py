@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from crypto_refactor.errors import BrokerError
 from crypto_refactor.execution.account import Account, Fill, Trade, bought, sold
 from crypto_refactor.execution.rules import Rules
+from crypto_refactor.market.hours import floor_hour
 from crypto_refactor.trading.broker import (
     Broker,
     OrderRefusedError,
@@ -25,7 +26,10 @@ _ARRIVAL_SECONDS = 120
 """How long after it was sent an order may still arrive that nobody has seen."""
 _LOOKS = (0.2, 0.5, 1.0, 2.0, 4.0)
 """Seconds between looks at an order that is still open; immediate-or-cancel ends within the first."""
+_LOOKS_AFTER_CANCEL = (0.0, 0.5, 2.0)
 _SENDINGS = 2
+BOUND_TO_BAR = frozenset({"enter", "exit"})
+"""Legs that leave in the hour after their bar or never."""
 CLOSED_BY_HAND = "close"
 """Reason of an exit that the ``close`` command made."""
 
@@ -62,23 +66,37 @@ class Settling:
         self._clock = clock
         self._sleep = sleep
 
-    def send(self, order: Order, rules: Rules) -> Executed:
+    def send(self, order: Order, rules: Rules, *, again: bool = False) -> Executed:
         """Send an order that is written down, and see it through.
+
+        Parameters
+        ----------
+        order : Order
+            As the ledger has it.
+        rules : Rules
+            The execution rules.
+        again : bool
+            Whether it may have been sent before.
 
         Raises
         ------
         UnknownOutcomeError, UnreachableError
             If nobody can say what became of it; it stays unsettled.
         BrokerError
-            If it never left, or does not end; it stays unsettled.
+            If it does not end; it stays unsettled.
         """
         unknown: UnknownOutcomeError | None = None
         for _ in range(_SENDINGS):
+            if order.leg in BOUND_TO_BAR and floor_hour(self._clock()) != order.bar:
+                return self.give_up(order)
             order = self._stamped(order)
+            report: OrderReport | None
             try:
-                report: OrderReport | None = self._broker.submit(order.request())
+                report = self._broker.submit(order.request())
             except OrderRefusedError as error:
-                return self._end(order, Stage.REFUSED, error.what)
+                if not (again or unknown):
+                    return self._end(order, Stage.REFUSED, error.what)
+                return self._refused_again(order, error, rules)
             except UnknownOutcomeError as error:
                 unknown = error
                 report = self._broker.order(order.client_order_id)
@@ -88,36 +106,48 @@ class Settling:
         assert unknown is not None
         raise unknown
 
-    def resolve(self, order: Order, rules: Rules, *, may_send: bool) -> Executed:
-        """Find out what became of an order that an earlier process left unsettled.
-
-        Parameters
-        ----------
-        order : Order
-            As the ledger has it.
-        rules : Rules
-            The execution rules.
-        may_send : bool
-            Whether it may be sent now, where it never arrived.
+    def look_up(self, order: Order, rules: Rules) -> Executed | None:
+        """Find out what became of an order that may have been sent; None where the broker has never seen it.
 
         Raises
         ------
         BrokerError
-            As `send`, and if an order that nobody has seen may still arrive.
+            If the broker cannot be asked, or the order does not end.
         """
         report = self._broker.order(order.client_order_id)
-        if report is not None:
-            return self._see_through(order, report, rules)
-        if may_send:
-            return self.send(order, rules)
+        return None if report is None else self._see_through(order, report, rules)
+
+    def give_up(self, order: Order) -> Executed:
+        """End an order that the broker has never seen, and that must not be sent any more.
+
+        Raises
+        ------
+        UnknownOutcomeError
+            If it may still arrive.
+        """
         age = (self._clock() - datetime.fromisoformat(order.sent_at)).total_seconds()
         if age < _ARRIVAL_SECONDS:
-            raise BrokerError(
+            raise UnknownOutcomeError(
                 f"Order {order.client_order_id} was sent {max(age, 0):.0f} s ago and is not known to the broker yet.",
                 expected=f"{_ARRIVAL_SECONDS} s to pass before it is given up.",
                 remedy="run the command again in two minutes; nothing else is sent for this ticker before.",
             )
-        return self._end(order, Stage.LAPSED, "never arrived, and its hour has passed")
+        if order.detail:
+            return self._end(order, Stage.REFUSED, order.detail)
+        return self._end(order, Stage.LAPSED, "it never arrived")
+
+    def _refused_again(self, order: Order, error: OrderRefusedError, rules: Rules) -> Executed:
+        """Settle an order that was refused when it was sent once more.
+
+        That says nothing of the sending before, which may be what the refusal is about: it has the money.
+        """
+        settled = self.look_up(order, rules)
+        if settled is not None:
+            return settled
+        order = replace(order, detail=error.what)
+        with self._ledger.writing(self._account, order.ticker) as writer:
+            writer.order_now(order)
+        return self.give_up(order)
 
     def _stamped(self, order: Order) -> Order:
         order = replace(order, sent_at=self._clock().astimezone(UTC).isoformat(timespec="seconds"))
@@ -126,21 +156,26 @@ class Settling:
         return order
 
     def _see_through(self, order: Order, report: OrderReport, rules: Rules) -> Executed:
-        for wait in (*_LOOKS, 0.0):
+        report = self._watched(order, report, _LOOKS)
+        if report.state is OrderState.OPEN:
+            self._broker.cancel(report)
+            report = self._watched(order, report, _LOOKS_AFTER_CANCEL)
+        if report.state is OrderState.OPEN:
+            raise BrokerError(
+                f"Order {order.client_order_id} is still open at the broker ({report.detail}), although it is "
+                "immediate or cancel and was cancelled.",
+                expected="an order that ends.",
+                remedy="look at it at the broker; nothing else is sent for this ticker before it has ended.",
+            )
+        return self._book(order, report, rules)
+
+    def _watched(self, order: Order, report: OrderReport, waits: Sequence[float]) -> OrderReport:
+        for wait in waits:
             if report.state is not OrderState.OPEN:
-                return self._book(order, report, rules)
-            if not wait:
-                self._broker.cancel(report)
+                break
             self._sleep(wait)
             report = self._again(order)
-        if report.state is not OrderState.OPEN:
-            return self._book(order, report, rules)
-        raise BrokerError(
-            f"Order {order.client_order_id} is still open at the broker ({report.detail}), although it is immediate "
-            "or cancel and was cancelled.",
-            expected="an order that ends.",
-            remedy="look at it at the broker; nothing else is sent for this ticker before it has ended.",
-        )
+        return report
 
     def _again(self, order: Order) -> OrderReport:
         report = self._broker.order(order.client_order_id)
@@ -180,15 +215,22 @@ def booked(
     account: Account, order: Order, rules: Rules
 ) -> tuple[Account, tuple[Fill, ...], tuple[Trade, ...]]:
     """Return the sub-account after what was executed of `order`."""
-    if not order.filled_quantity or order.average_price is None:
+    quantity, price = order.filled_quantity, order.average_price
+    if not quantity or price is None:
         return account, (), ()
     if order.side > 0:
-        account, fill = bought(account, order.filled_quantity, order.average_price, order.bar, rules)
+        account, fill = bought(account, quantity, price, order.bar, rules)
+        venue = rules.venue
+        if venue is not None and not venue.accepts(venue.round_down(account.quantity), price):
+            # So little was executed that it could not be sold: dust, which joins the next position.
+            account = replace(account, side=0)
         return account, (fill,), ()
-    account, fill, trade = sold(
-        account, order.filled_quantity, order.average_price, order.bar, order.reason, rules
-    )
+    account, fill, trade = sold(account, quantity, price, order.bar, order.reason, rules)
     if order.reason == CLOSED_BY_HAND:
-        # As after a stop: whoever closes by hand does not want to be back in an hour later.
-        account = replace(account, stopped_side=trade.direction)
+        account = kept_out(account, trade)
     return account, (fill,), (trade,)
+
+
+def kept_out(account: Account, trade: Trade) -> Account:
+    """Return `account` as after a stop: whoever sells by hand does not want to be back in an hour later."""
+    return replace(account, stopped_side=trade.direction)

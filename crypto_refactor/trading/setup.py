@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from crypto_refactor.backtest.history import bars_with_history
 from crypto_refactor.execution.rules import ExitRule, RuleOptions, Rules
+from crypto_refactor.execution.venues import VenueRules
 from crypto_refactor.market.alpaca import AlpacaSource
 from crypto_refactor.market.bars import MAX_CARRIED_HOURS, Bars
 from crypto_refactor.market.source import Source
@@ -127,7 +128,11 @@ class Setup:
         }
 
 
-def rules_of(about: Mapping[str, Any], ticker: Ticker) -> Rules:
-    """Return the execution rules an account was last traded with."""
+def rules_of(about: Mapping[str, Any], ticker: Ticker, *, stated: VenueRules | None = None) -> Rules:
+    """Return the execution rules an account was last traded with.
+
+    `stated` are the order rules of `ticker` as Alpaca itself states them, for an account there.
+    """
     values = dict(about["options"])
-    return RuleOptions(**{**values, "exit": ExitRule(values["exit"])}).resolve(ticker)
+    options = RuleOptions(**{**values, "exit": ExitRule(values["exit"])})
+    return (options if stated is None else replace(options, venue="alpaca")).resolve(ticker, stated=stated)

@@ -1,4 +1,8 @@
-"""Which model decides for an account that trades as time passes: the first one it used for a cut-off."""
+"""Which model decides for an account that trades as time passes: the first one it used for a cut-off.
+
+A model stands only for the settings it was trained with: whoever restarts with another network, lookback, seed
+or training span gets the model of these.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,13 @@ from pathlib import Path
 from typing import Protocol
 
 from crypto_refactor.errors import DataError, ModelError
+from crypto_refactor.features.catalogue import catalogue_hash
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import to_iso
+from crypto_refactor.model.artifact import Card, Model, model_folder_errors
 from crypto_refactor.model.cache import at_hand, cached_models, keep_for_ledger
 from crypto_refactor.model.selection import Period
-from crypto_refactor.model.settings import ModelSettings
+from crypto_refactor.model.settings import RECIPE, ModelSettings
 from crypto_refactor.model.shelf import Lesson
 from crypto_refactor.model.watch import TrainingWatch
 from crypto_refactor.trading.deciding import Chosen, lesson_for
@@ -70,8 +76,7 @@ class Standing:
 
     def missing(self, bars: Bars, period: Period) -> dict[str, Lesson]:
         """Return what must be trained, nothing where a model stands."""
-        named = self._ledger.models(self._account, bars.ticker).get(period.cutoff)
-        if named is not None and at_hand(self._folder, named):
+        if self._standing(bars, period) is not None:
             return {}
         key, lesson = lesson_for(bars, period, self._settings)
         return {} if at_hand(self._folder, key) else {key: lesson}
@@ -86,39 +91,57 @@ class Standing:
         DataError, ModelError
             If there is too little to learn from, or it cannot be trained.
         """
-        models = self._ledger.models(self._account, bars.ticker)
-        named = models.get(period.cutoff)
-        standing = None if named is None else at_hand(self._folder, named)
+        standing = self._standing(bars, period)
         if standing is not None:
-            return Chosen(model=standing, key=named, revised=self._reads_differently(bars, period, named))
+            return standing
         key, lesson = lesson_for(bars, period, self._settings)
         model = at_hand(self._folder, key)
         if model is None and self._trainer is not None:
             self._trainer.begin(key, lesson)
-            return self._earlier(models, period.cutoff, self._trainer.failure(key))
+            return self._earlier(bars, period.cutoff, self._trainer.failure(key))
         if model is None:
             (model,) = cached_models(self._folder, {key: lesson}, self._settings, self._watch).models
-        keep_for_ledger(self._folder, key, self._ledger.path)
-        return Chosen(model=model, key=key, revised=named is not None and named != key)
+        with model_folder_errors(self._folder):
+            keep_for_ledger(self._folder, key, self._ledger.path)
+        return Chosen(model=model, key=key)
 
-    def _reads_differently(self, bars: Bars, period: Period, named: str | None) -> bool:
+    def _standing(self, bars: Bars, period: Period) -> Chosen | None:
+        """Return the model that was used first for the cut-off, where it is whole and was asked for like this."""
+        named = self._ledger.models(self._account, bars.ticker).get(period.cutoff)
+        model = None if named is None else self._fitting(named)
+        if named is None or model is None:
+            return None
         try:
-            return lesson_for(bars, period, self._settings)[0] != named
+            key, lesson = lesson_for(bars, period, self._settings)
         except DataError:  # so much was withdrawn that nothing could be learnt from the rest
-            return True
+            return Chosen(model=model, key=named, revised=True)
+        if lesson.data.trained_from != model.card.trained_from:
+            return None
+        return Chosen(model=model, key=named, revised=key != named)
 
-    def _earlier(self, models: dict[int, str], cutoff: int, failure: str | None) -> Chosen:
-        before = max((other for other in models if other < cutoff), default=None)
-        model = None if before is None else at_hand(self._folder, models[before])
-        if model is None or before is None:
-            said = (
-                "is being trained"
-                if failure is None
-                else f"could not be trained ({failure}) and is tried again"
-            )
-            raise StillTrainingError(
-                f"The model of the cut-off {to_iso(cutoff)} {said}.",
-                expected="a model; no trade is made without one.",
-                remedy="wait: it is used as soon as it is there.",
-            )
-        return Chosen(model=model, key=models[before], late=True)
+    def _earlier(self, bars: Bars, cutoff: int, failure: str | None) -> Chosen:
+        """Return the model of the last cut-off before `cutoff` that has one."""
+        models = self._ledger.models(self._account, bars.ticker)
+        for before in sorted((other for other in models if other < cutoff), reverse=True):
+            model = self._fitting(models[before])
+            if model is not None:
+                return Chosen(model=model, key=models[before], late=True)
+        said = (
+            "is being trained" if failure is None else f"could not be trained ({failure}) and is tried again"
+        )
+        raise StillTrainingError(
+            f"The model of the cut-off {to_iso(cutoff)} {said}.",
+            expected="a model; no trade is made without one.",
+            remedy="wait: it is used as soon as it is there.",
+        )
+
+    def _fitting(self, key: str) -> Model | None:
+        """Return the cached model `key`, None where it is gone or was trained with other settings."""
+        model = at_hand(self._folder, key)
+        return None if model is None or not trained_as(model.card, self._settings) else model
+
+
+def trained_as(card: Card, settings: ModelSettings) -> bool:
+    """Whether a model was trained with these settings, its training span aside, on the inputs of this release."""
+    had = (card.lookback, card.network, card.seed, card.recipe, card.catalogue)
+    return had == (settings.lookback, settings.network, settings.seed, RECIPE.hash(), catalogue_hash())

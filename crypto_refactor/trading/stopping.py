@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 
@@ -20,11 +20,12 @@ def undisturbed() -> Iterator[None]:
     def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - as signal calls it
         caught.append(number)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        with ExitStack() as handlers:  # puts back every handler, even if a signal strikes meanwhile
+            for number in (signal.SIGINT, signal.SIGTERM):
+                handlers.callback(signal.signal, number, signal.getsignal(number))
+                signal.signal(number, note)
+            yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
         if caught:
             signal.raise_signal(caught[0])

@@ -9,12 +9,14 @@ import pytest
 from support.tool import ROOT, Home
 
 from crypto_refactor import errors
+from crypto_refactor.cli import accounts, trade
 from crypto_refactor.cli.backtest import command as backtest
 from crypto_refactor.cli.checks import history, mountain_time
 from crypto_refactor.cli.data import command as data
 from crypto_refactor.cli.download import command as download
 from crypto_refactor.cli.models import command as models
 from crypto_refactor.cli.signal import command as signal
+from crypto_refactor.cli.trade_request import DEFAULT_BALANCE, DEFAULT_REPLAY_HOURS
 from crypto_refactor.config import Settings
 from crypto_refactor.execution.rules import DEFAULT_FEE
 from crypto_refactor.execution.venues import ALPACA_FEE, ALPACA_MAX_DRAWDOWN
@@ -30,11 +32,15 @@ COMMANDS = {
     "models": models,
     "check-history": history,
     "check-mountain-time": mountain_time,
+    **trade.COMMANDS,
+    **accounts.COMMANDS,
 }
 SCRIPTS = {
     "models/app_lstm.py": ("app_lstm", signal),
     "models/app_backtester.py": ("app_backtester", backtest),
     "models/data/app.py": ("data", data),
+    "run_trading.py": ("run_trading", trade.trade),
+    "run_multi_ticker.py": ("run_multi_ticker", trade.multi),
     "test_historical_data.py": ("check_history", history),
     "test_mountain_time.py": ("check_mountain_time", mountain_time),
 }
@@ -51,7 +57,16 @@ WHERE_NONE = {
     "--stop-loss": "off",
     "--take-profit": "off",
     "--end": "now",
+    "--initial-balance": f"{DEFAULT_BALANCE:g}",
+    "--replay-hours": str(DEFAULT_REPLAY_HOURS),
+    "--replay-delay": "0",
+    "--account": "the one traded last",
 }
+OWN_TICKER = {"multi": "all", "close": "none"}
+
+
+OF_AN_ACCOUNT = tuple(f"crypto-refactor {name}" for name in accounts.COMMANDS)
+"""Tell about what other commands have traded: tried in test_account_commands.py."""
 
 
 def options(command):
@@ -69,14 +84,17 @@ def tried(line):
     """Return a documented line as it is tried here: on simulated bars, with the small network."""
     first, second, *rest = shlex.split(line)
     name, command = SCRIPTS[second] if first == "python3" else (f"crypto-refactor {second}", COMMANDS[second])
-    extra = [word for word in ("--source sample", "--network small") if word.split()[0] in options(command)]
+    wanted = ["--source sample", "--network small"]
+    if command in {trade.trade, trade.multi} and "--demo" not in line:
+        wanted.append("--demo")  # what trades at Alpaca needs keys, and is tried elsewhere
+    extra = [word for word in wanted if word.split()[0] in options(command)]
     return " ".join([name, *rest, *extra])
 
 
 def runnable():
     for line in documented_commands():
-        if not line.startswith(("make", "crypto-refactor download")):
-            slow = "app_backtester" in line or "--lookback 168" in line
+        if not line.startswith(("make", "crypto-refactor download", *OF_AN_ACCOUNT)):
+            slow = any(word in line for word in ("app_backtester", "--lookback 168", "multi_ticker"))
             yield pytest.param(tried(line), id=line, marks=[pytest.mark.slow] if slow else [])
 
 
@@ -182,7 +200,8 @@ def test_every_option_of_the_table_is_taken_by_the_commands_it_names():
             command for command, parser in of_commands(commands).items() if name not in options(parser)
         ]
         # "all": every command for which it means anything.
-        allowed = set(COMMANDS) - {"signal", "backtest", "data"} if commands == ["all"] else set()
+        everywhere = {"signal", "backtest", "data", "trade", "multi"}
+        allowed = set(COMMANDS) - everywhere if commands == ["all"] else set()
         assert set(missing) <= allowed, name
 
 
@@ -196,6 +215,8 @@ def default_for(shown, command):
 
 def real_default(option, parameter, command):
     value = parameter.default
+    if option == "--ticker" and command in OWN_TICKER:
+        return OWN_TICKER[command]
     if option == "--model":
         return DEFAULT_MODEL_NAME if command == "signal" else "none"
     if option in WHERE_NONE and not isinstance(value, int | float | str):
@@ -230,7 +251,7 @@ def test_the_exit_codes_of_the_readme_are_those_of_the_tool():
     constants = {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
     raised = {kind.exit_code for kind in errors.CryptoRefactorError.__subclasses__()}
     assert codes <= constants | raised
-    assert codes >= {0, 2, 3, 4, 70, 130, 143}
+    assert codes >= {0, 1, 2, 3, 4, 5, 6, 70, 130, 143}
 
 
 def test_the_environment_variables_of_the_readme_are_read():

@@ -21,7 +21,10 @@ HEAVY_FOR_HELP = (
     "requests",
 )
 HEAVY_FOR_SERVING = ("tensorflow", "keras", "scipy.stats", "plotly", "sklearn", "alpaca", "matplotlib")
-SUBCOMMANDS = ("signal", "backtest", "data", "check-history", "check-mountain-time", "models", "download")
+SUBCOMMANDS = (
+    *("signal", "backtest", "data", "check-history", "check-mountain-time", "models", "download"),
+    *("trade", "multi", "status", "close", "halt", "resume", "trades"),
+)
 HELP = (
     *(f"{script} --help" for script in SCRIPTS),
     "crypto-refactor --help",

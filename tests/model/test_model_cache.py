@@ -9,7 +9,7 @@ from support.planted import planted_model, sample_bars
 
 from crypto_refactor.errors import ModelError
 from crypto_refactor.model import artifact
-from crypto_refactor.model.cache import cache_entries, cache_path, cached_models, prune_cache
+from crypto_refactor.model.cache import cache_entries, cache_path, cached_models, keep_for_ledger, prune_cache
 from crypto_refactor.model.selection import model_key, periods, training_rows
 from crypto_refactor.model.shelf import Lesson
 from crypto_refactor.model.watch import Unwatched
@@ -165,3 +165,15 @@ class TestPruning:
 def test_an_empty_cache_has_no_entries(tmp_path):
     assert cache_entries(tmp_path) == []
     assert prune_cache(tmp_path, 0, keep=set()) == []
+
+    def test_what_a_ledger_names_stays_as_long_as_that_ledger_exists(self, keys, tmp_path):
+        ledger = tmp_path / "ledger.sqlite"
+        ledger.touch()
+        for _ in range(2):
+            keep_for_ledger(tmp_path, keys[1], ledger)
+        assert [entry.key for entry in cache_entries(tmp_path) if entry.named] == [keys[1]]
+        assert sorted(entry.key for entry in prune_cache(tmp_path, 0, keep=set())) == sorted(keys[0::2])
+        assert self.left(tmp_path) == [keys[1]]
+        ledger.unlink()
+        assert [entry.key for entry in prune_cache(tmp_path, 0, keep=set())] == [keys[1]]
+        assert self.left(tmp_path) == []

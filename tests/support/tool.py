@@ -17,6 +17,8 @@ SCRIPTS = {
     "app_lstm": ROOT / "models" / "app_lstm.py",
     "app_backtester": ROOT / "models" / "app_backtester.py",
     "data": ROOT / "models" / "data" / "app.py",
+    "run_trading": ROOT / "run_trading.py",
+    "run_multi_ticker": ROOT / "run_multi_ticker.py",
     "check_history": ROOT / "test_historical_data.py",
     "check_mountain_time": ROOT / "test_mountain_time.py",
 }

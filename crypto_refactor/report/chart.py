@@ -1,0 +1,79 @@
+"""A series as a chart of block characters: values in, lines out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+_EIGHTHS = " ▁▂▃▄▅▆▇█"
+_PER_CELL = len(_EIGHTHS) - 1
+
+
+def chart(
+    values: Sequence[float],
+    *,
+    label: Callable[[float], str],
+    first: str,
+    last: str,
+    width: int = 64,
+    height: int = 8,
+) -> list[str]:
+    """Draw `values` from left to right, the lowest of them just above the axis.
+
+    Parameters
+    ----------
+    values : sequence of float, length at least 1
+        Evenly spaced and finite.  More of them than columns are thinned out, fewer are drawn wider; the
+        first and the last one always keep their places.
+    label : callable
+        Says a value in words, for the axis.
+    first, last : str
+        What stands below the two ends.
+    width, height : int
+        Of the drawing, in characters; `height` at least 3.
+
+    Returns
+    -------
+    list of str
+        `height` lines, the axis and the two ends below it.
+    """
+    shown = _thinned(values, width)
+    low, high = _range(shown)
+    levels = [_level((value - low) / (high - low), height) for value in shown]
+    labels = {height - 1: label(high), height // 2: label(_midway(low, high)), 0: label(low)}
+    margin = max(map(len, labels.values()))
+    lines = [
+        f"{labels.get(row, ''):>{margin}} {'┤' if row in labels else '│'}{_row(levels, row)}".rstrip()
+        for row in reversed(range(height))
+    ]
+    lines.append(f"{'':{margin}} └{'─' * width}")
+    gap = max(width - len(first) - len(last), 1)
+    lines.append(f"{'':{margin}}  {first}{' ' * gap}{last}")
+    return lines
+
+
+def _thinned(values: Sequence[float], width: int) -> list[float]:
+    """Return one value a column."""
+    step = (len(values) - 1) / max(width - 1, 1)
+    return [values[round(column * step)] for column in range(width - 1)] + [values[-1]]
+
+
+def _range(values: Sequence[float]) -> tuple[float, float]:
+    """Return the ends of the axis; a series that does not vary lies halfway between them."""
+    low, high = min(values), max(values)
+    if low < high:
+        return low, high
+    around = max(abs(low) * 0.01, 1.0)
+    return low - around, high + around
+
+
+def _midway(low: float, high: float) -> float:
+    return low + (high - low) / 2
+
+
+def _level(share: float, height: int) -> int:
+    """Return how many eighths of a cell are filled; one at least, so that every column is seen."""
+    return 1 + round(share * (height * _PER_CELL - 1))
+
+
+def _row(levels: Sequence[int], row: int) -> str:
+    return "".join(_EIGHTHS[min(max(level - row * _PER_CELL, 0), _PER_CELL)] for level in levels)

@@ -1,0 +1,13 @@
+"""Trade many tickers: ``python3 run_multi_ticker.py --mode sequential``."""
+
+import sys
+from pathlib import Path
+
+# Runs before the package is installed, and from any folder.
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from crypto_refactor.cli.edge import run_command
+from crypto_refactor.cli.trade import multi
+
+if __name__ == "__main__":
+    run_command(multi, name="run_multi_ticker.py")
