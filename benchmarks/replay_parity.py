@@ -1,6 +1,6 @@
 """Replay real bars through the ledger and hold every row against the backtest of the same window.
 
-    python benchmarks/replay_parity.py --data-dir DIR [--tickers BTC ETH SOL] [--hours 720] [--multi]
+    python benchmarks/replay_parity.py --data-dir DIR [--tickers BTC/USD ETH/USD SOL/USD] [--hours 720] [--multi]
 
 Whole processes, as a user starts them.  For each ticker and each set of rules: `run_trading.py --demo --source
 files --replay-hours N --json`, `crypto-refactor trades --csv`, and `models/app_backtester.py --trades
@@ -131,8 +131,9 @@ def several(hours, data_dir):
         own = state / "own.csv"
         tool("trades", "--csv", own, state=state)
         own_trades = own.read_text()
-        share, fine = BALANCE / len(summary["tickers"]), True
-        for replayed in summary["tickers"]:
+        done = [row for row in summary["tickers"] if "equity" in row]
+        share, fine = BALANCE / len(done), True
+        for replayed in done:
             ticker = replayed["ticker"]
             result, trades, signals, _ = backtest(ticker, hours, share, [], data_dir, state)
             mine = [entry for entry in entries if entry["ticker"] == ticker]
@@ -152,7 +153,7 @@ def several(hours, data_dir):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", required=True)
-    parser.add_argument("--tickers", nargs="+", default=["BTC/USD", "ETH/USD", "SOL/USD"])
+    parser.add_argument("--tickers", nargs="*", default=["BTC/USD", "ETH/USD", "SOL/USD"])
     parser.add_argument("--hours", type=int, default=720)
     parser.add_argument("--multi", action="store_true")
     chosen = parser.parse_args()

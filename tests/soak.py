@@ -48,7 +48,7 @@ class Soak:
         reference = self.reference if self.runs else run
         found = differences(run, reference)
         print(
-            f"{name:<20} {run.kills.total():>3} kills  {len(run.orders)} orders  {len(found)} differences"
+            f"{name:<22} {run.kills.total():>3} kills  {len(run.orders)} orders  {len(found)} differences"
             f"  {time.monotonic() - began:5.1f} s",
             *found,
             sep="\n  ",

@@ -252,6 +252,8 @@ def _closed(
 def bought(account: Account, quantity: float, price: float, at: int, rules: Rules) -> tuple[Account, Fill]:
     """Book a purchase that a venue has executed, its fee taken in what is received.
 
+    What could not be sold again is dust, which joins the next position.
+
     Parameters
     ----------
     account : Account
@@ -269,6 +271,8 @@ def bought(account: Account, quantity: float, price: float, at: int, rules: Rule
     entered = _entered(
         account, 1, received=quantity * (1 - rules.fee), paid=quantity * price, price=price, fee=fee, at=at
     )
+    if not _sellable(entered, price, rules):
+        entered = replace(entered, side=0)
     return entered, Fill(at=at, side=1, quantity=quantity, price=price, fee=fee, reason="entry")
 
 
@@ -286,10 +290,14 @@ def sold(
     closed, fill, trade = _closed(
         account, cash=cash, sold=quantity, price=price, fee=fee, at=at, reason=reason
     )
-    venue = rules.venue
-    if account.side and venue is not None and venue.accepts(venue.round_down(closed.quantity), price):
+    if account.side and closed.quantity and _sellable(closed, price, rules):
         closed = replace(closed, side=account.side)
     return closed, fill, trade
+
+
+def _sellable(account: Account, price: float, rules: Rules) -> bool:
+    venue = rules.venue
+    return venue is None or venue.accepts(venue.round_down(account.quantity), price)
 
 
 def charge_borrow(account: Account, price: float, rules: Rules) -> Account:

@@ -20,8 +20,9 @@ from crypto_refactor.trading.broker import Broker
 from crypto_refactor.trading.brokered import BrokerExecutor, preflight
 from crypto_refactor.trading.demo import fresh_price
 from crypto_refactor.trading.ledger import AccountRow, Ledger
+from crypto_refactor.trading.locking import locked
 from crypto_refactor.trading.overview import DEMO, LIVE, PAPER, REPLAY, sub_account
-from crypto_refactor.trading.realtime import Executed, locked
+from crypto_refactor.trading.realtime import Executed
 from crypto_refactor.trading.settling import CLOSED_BY_HAND, kept_out
 from crypto_refactor.trading.setup import rules_of
 from crypto_refactor.trading.stopping import undisturbed

@@ -5,15 +5,11 @@ The demo account and the Alpaca account share everything here but how an order i
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, cast
-
-from filelock import FileLock, Timeout
 
 from crypto_refactor.errors import BrokerError
 from crypto_refactor.execution.account import Account, Fill, Trade
@@ -25,12 +21,11 @@ from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.deciding import Decided
 from crypto_refactor.trading.entry import Entry
 from crypto_refactor.trading.ledger import Ledger
+from crypto_refactor.trading.locking import locked
 from crypto_refactor.trading.orders import Order
 from crypto_refactor.trading.reasons import reason, record
 from crypto_refactor.trading.trader import Holding, Step, decide_first, opened, verdict_of, walk
 from crypto_refactor.trading.writer import Writer
-
-_LOCK_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,38 +102,6 @@ class Executor(Protocol):
     def execute(self, planned: Planned) -> Executed:
         """Commit and carry out what was decided."""
         ...
-
-
-@contextmanager
-def locked(state: Path, account: str, ticker: Ticker | None = None) -> Iterator[None]:
-    """Keep other processes from acting on a sub-account, or on a whole account, meanwhile.
-
-    Raises
-    ------
-    BrokerError
-        If another process does not let go of it, or the state folder cannot be written.
-    """
-    name = hashlib.sha256(f"{account} {ticker}".encode()).hexdigest()[:16]
-    lock = FileLock(state / "locks" / f"{name}.lock", timeout=_LOCK_SECONDS if ticker else 0)
-    try:
-        (state / "locks").mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout as error:
-        raise BrokerError(
-            f"Another process is acting on {ticker or 'the account'} in {account}.",
-            expected="one process at a time.",
-            remedy="wait until it has ended, or end it, then run the command again.",
-        ) from error
-    except OSError as error:
-        raise BrokerError(
-            f"The state folder {state} cannot be used: {error.strerror}.",
-            expected="a folder this user can write to.",
-            remedy="correct its permissions, or choose another with --state-dir.",
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 class RealtimeTrader:

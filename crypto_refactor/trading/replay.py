@@ -20,8 +20,8 @@ from crypto_refactor.trading.crew import Crew, crew_for, trained_ahead
 from crypto_refactor.trading.deciding import Decider
 from crypto_refactor.trading.entry import Entry, Row
 from crypto_refactor.trading.ledger import Ledger
+from crypto_refactor.trading.locking import locked
 from crypto_refactor.trading.past import PastTrader
-from crypto_refactor.trading.realtime import locked
 from crypto_refactor.trading.setup import OnRow, Setup
 from crypto_refactor.trading.stopping import undisturbed
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.ledger import Ledger
+from crypto_refactor.trading.locking import locked
 from crypto_refactor.trading.overview import sub_account
-from crypto_refactor.trading.realtime import locked
 
 
 def resume(ledger: Ledger, state: Path, account: str) -> dict[Ticker, float]:

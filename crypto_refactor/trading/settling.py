@@ -220,10 +220,6 @@ def booked(
         return account, (), ()
     if order.side > 0:
         account, fill = bought(account, quantity, price, order.bar, rules)
-        venue = rules.venue
-        if venue is not None and not venue.accepts(venue.round_down(account.quantity), price):
-            # So little was executed that it could not be sold: dust, which joins the next position.
-            account = replace(account, side=0)
         return account, (fill,), ()
     account, fill, trade = sold(account, quantity, price, order.bar, order.reason, rules)
     if order.reason == CLOSED_BY_HAND:

@@ -34,7 +34,8 @@ def test_a_purchase_costs_what_was_paid_and_brings_what_is_left_of_it(balance, p
     assert after.quantity == near(quantity * (1 - fee))
     assert after.open_fees == fill.fee == near(fee * quantity * price)
     assert after.equity(price) == near(balance - fill.fee)
-    assert (after.side, after.entered, after.average_price) == (1, AT, price)
+    sellable = FINE.accepts(FINE.round_down(after.quantity), price)
+    assert (after.side, after.entered, after.average_price) == (int(sellable), AT, price)
 
 
 @given(balance=amounts, price=prices, exit_price=prices, fee=fees, venue=st.sampled_from([FINE, COARSE]))

@@ -151,6 +151,8 @@ class TradingWorld:
     def sleep(self, trader, seconds):
         """Let a process sleep, and return what the time is then."""
         with self._changed:
+            if trader not in self._awake:  # it was killed after it had asked
+                return self.now
             until = self.now + timedelta(seconds=seconds)
             if seconds <= _SHORT_SECONDS and floor_hour(until) == self.hour:
                 self._show(until)

@@ -28,8 +28,8 @@ from crypto_refactor.trading.closing import (
     require_closable,
 )
 from crypto_refactor.trading.ledger import Ledger
+from crypto_refactor.trading.locking import locked
 from crypto_refactor.trading.orders import Order, Stage
-from crypto_refactor.trading.realtime import locked
 from crypto_refactor.trading.resuming import resume
 from crypto_refactor.trading.trader import Holding, Verdict, opened, step
 
