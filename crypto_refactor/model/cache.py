@@ -125,11 +125,18 @@ def cache_path(folder: Path, key: str) -> Path:
 
 
 def keep_for_ledger(folder: Path, key: str, ledger: Path) -> None:
-    """Note that `ledger` names the cached model `key`: it is not pruned while that file exists."""
+    """Note that `ledger` names the cached model `key`: it is not pruned while that file exists.
+
+    Raises
+    ------
+    ModelError
+        If the cache cannot be written.
+    """
     path = cache_path(folder, key).parent / _LEDGERS
-    if str(ledger) not in _named_by(path.parent):
-        with path.open("a", encoding="utf-8") as file:
-            file.write(f"{ledger}\n")
+    if str(ledger) in _named_by(path.parent):
+        return
+    with artifact.model_folder_errors(path), path.open("a", encoding="utf-8") as file:
+        file.write(f"{ledger}\n")
 
 
 def in_a_ledger(entry: Path) -> bool:

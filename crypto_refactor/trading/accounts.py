@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.files import FilesSource
 from crypto_refactor.market.source import Source
+from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.ledger import Ledger
 
 
@@ -40,3 +42,13 @@ def replay_account(bars: Iterable[Bars], about: dict[str, Any]) -> str:
     for each in bars:
         digest.update(each.fingerprint().encode())
     return f"replay/{digest.hexdigest()[:16]}"
+
+
+def share_note(ledger: Ledger, account: str, ticker: Ticker, share: float) -> tuple[str, ...]:
+    """Say that a sub-account is open with another balance than the `share` this run would open it with."""
+    opening = ledger.opening(account, ticker)
+    if opening is None or math.isclose(opening.balance, share, rel_tol=1e-9):
+        return ()
+    return (
+        f"its sub-account was opened with {opening.balance:,.2f} and keeps it; this run would give it {share:,.2f}",
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crypto_refactor.errors import BrokerError, CryptoRefactorError, DataError, UnavailableError
 from crypto_refactor.market.alpaca import AlpacaSource
@@ -12,6 +12,7 @@ from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import to_datetime, to_iso
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.selection import cutoff_for
+from crypto_refactor.trading.accounts import share_note
 from crypto_refactor.trading.crew import Crew, crew_for, not_offered, trained_ahead
 from crypto_refactor.trading.deciding import Decider
 from crypto_refactor.trading.desks import Account
@@ -84,6 +85,7 @@ class Attempts:
         self._on_note = on_note
         self._share: float | None = None
         self._deciders = {ticker: self._decider() for ticker in setup.tickers}
+        self._told: set[Ticker] = set()
         self.blocked: str | None = None
 
     def attempt(self, tickers: list[Ticker], hour: int, on_row: OnRow) -> Attempted:
@@ -167,9 +169,16 @@ class Attempts:
             executor=self._account.executor(),
             clock=self._setup.clock,
         )
+        notes = (
+            share_note(self._ledger, self._account.name, ticker, share) if ticker not in self._told else ()
+        )
+        self._told.add(ticker)
         late = (self._setup.clock() - to_datetime(hour)).total_seconds() > LATE_SECONDS
         blocked = halted(self._setup.state_dir) or self.blocked
-        return trader.act(bars, lambda: self._deciders[ticker].decide(bars, hour), blocked=blocked, late=late)
+        entry = trader.act(
+            bars, lambda: self._deciders[ticker].decide(bars, hour), blocked=blocked, late=late
+        )
+        return replace(entry, notes=entry.notes + notes)
 
     def _decider(self) -> Decider:
         return self._setup.decider(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from crypto_refactor.errors import CryptoRefactorError, DataError, ModelError, UnavailableError
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.trading.accounts import share_note
 from crypto_refactor.trading.crew import Crew, crew_for, trained_ahead
 from crypto_refactor.trading.deciding import Decider
 from crypto_refactor.trading.entry import Entry, Row
@@ -139,8 +140,11 @@ class PastDesk:
             rules=self._setup.rules(loaded.bars.ticker),
             confirmations=self._setup.signal_rules.min_confirmations,
         )
-        with locked(self._setup.state_dir, self._account, loaded.bars.ticker):
-            return trader.visit(loaded.bars, loaded.hour)
+        ticker = loaded.bars.ticker
+        with locked(self._setup.state_dir, self._account, ticker):
+            notes = share_note(self._ledger, self._account, ticker, share)
+            entry = trader.visit(loaded.bars, loaded.hour)
+        return replace(entry, notes=entry.notes + notes)
 
 
 def one_pass(setup: Setup, desk: Desk, end: int | None, on_row: OnRow) -> list[Row]:

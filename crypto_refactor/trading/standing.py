@@ -13,7 +13,7 @@ from crypto_refactor.errors import DataError, ModelError
 from crypto_refactor.features.catalogue import catalogue_hash
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import to_iso
-from crypto_refactor.model.artifact import Card, Model, model_folder_errors
+from crypto_refactor.model.artifact import Card, Model
 from crypto_refactor.model.cache import at_hand, cached_models, keep_for_ledger
 from crypto_refactor.model.selection import Period
 from crypto_refactor.model.settings import RECIPE, ModelSettings
@@ -101,8 +101,7 @@ class Standing:
             return self._earlier(bars, period.cutoff, self._trainer.failure(key))
         if model is None:
             (model,) = cached_models(self._folder, {key: lesson}, self._settings, self._watch).models
-        with model_folder_errors(self._folder):
-            keep_for_ledger(self._folder, key, self._ledger.path)
+        keep_for_ledger(self._folder, key, self._ledger.path)
         return Chosen(model=model, key=key)
 
     def _standing(self, bars: Bars, period: Period) -> Chosen | None:

@@ -111,6 +111,14 @@ class TestOnce:
         assert [step["fills"] for step in steps] == [entry["fills"] for entry in entries]
         assert [step["equity"] for step in steps] == [entry["equity"] for entry in entries]
 
+    def test_a_later_run_keeps_an_open_sub_account_and_says_so(self, desk):
+        desk.run(f"{BTC} --once --end 2024-12-30T00:00Z")
+        later = desk.json(f"{BTC} --once --end 2024-12-30T01:00Z --initial-balance 500")
+        assert later["equity"] > 90_000
+        (note,) = [note for note in later["notes"] if "opened with" in note]
+        assert "100,000.00" in note
+        assert "500.00" in note
+
     def test_an_earlier_bar_is_refused(self, desk):
         desk.run(f"{BTC} --once")
         done = desk.run(f"{BTC} --once --end 2024-12-31T00:00Z", code=2)
