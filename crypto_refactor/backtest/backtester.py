@@ -35,6 +35,8 @@ class BacktestResult:
         What was traded.
     end : int
         End of the window.
+    bars : Bars
+        Real bars up to the end of the window, history included.
     window : Bars
         n + 1 carried bars: the one that makes the first decision, then the n of the window.
     quality : QualityReport
@@ -57,6 +59,7 @@ class BacktestResult:
 
     ticker: Ticker
     end: int
+    bars: Bars
     window: Bars
     quality: QualityReport
     settings: ModelSettings
@@ -169,6 +172,7 @@ class Backtester:
         return BacktestResult(
             ticker=self.ticker,
             end=end,
+            bars=bars,
             window=window,
             quality=quality,
             settings=self._settings,
