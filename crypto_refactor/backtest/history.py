@@ -13,7 +13,14 @@ from crypto_refactor.model.settings import ModelSettings
 
 
 def bars_with_history(
-    source: Source, ticker: Ticker, hours: int, end: int, settings: ModelSettings, *, allow_gaps: bool
+    source: Source,
+    ticker: Ticker,
+    hours: int,
+    end: int,
+    settings: ModelSettings,
+    *,
+    allow_gaps: bool,
+    option: str | None = "--hours",
 ) -> tuple[Bars, QualityReport]:
     """Return the real bars up to `end` that decisions in the last `hours` hours need.
 
@@ -31,6 +38,8 @@ def bars_with_history(
         Say how much history the models need.
     allow_gaps : bool
         Accept more than 5 % missing bars.
+    option : str or None
+        What sets the length of the window; None where nothing does.
 
     Raises
     ------
@@ -43,7 +52,7 @@ def bars_with_history(
     found = end - int(bars.opened[0]) if len(bars) else 0
     if found < needed:
         require_reached(source, ticker, end)
-        raise _too_few(ticker, hours, needed, found, end, settings)
+        raise _too_few(ticker, hours, needed, found, end, settings, option)
     require_recent(bars, end)
     quality = quality_report(carry_holes(bars), end - needed, end)
     require_complete(quality, allow_gaps=allow_gaps)
@@ -69,13 +78,20 @@ def window_of(bars: Bars, hours: int, end: int) -> Bars:
 
 
 def _too_few(
-    ticker: Ticker, hours: int, needed: int, found: int, end: int, settings: ModelSettings
+    ticker: Ticker,
+    hours: int,
+    needed: int,
+    found: int,
+    end: int,
+    settings: ModelSettings,
+    option: str | None,
 ) -> DataError:
     overhead = needed - hours
     largest = found - overhead
     best = "choose a later --end"
     if found:
-        best = f"use --hours {largest} at most" if largest >= 1 else "use a shorter --train-hours"
+        shorter = largest >= 1 and option is not None
+        best = f"use {option} {largest} at most" if shorter else "use a shorter --train-hours"
     return DataError(
         f"{needed} hours of {ticker} up to {to_iso(end)} are needed, {found} were found.",
         expected=f"{hours} of the window and {overhead} before it ({settings.train_hours} to train, "

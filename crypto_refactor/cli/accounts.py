@@ -11,10 +11,11 @@ import click
 from crypto_refactor.cli.account_choice import account_options, chosen, opened, state_options, way_to_close
 from crypto_refactor.cli.edge import print_json
 from crypto_refactor.cli.output import check_writable, console, write_text
-from crypto_refactor.errors import EXIT_OK, EXIT_TICKERS_DIFFER, UsageError
+from crypto_refactor.errors import EXIT_OK, EXIT_TICKERS_DIFFER, BrokerError, UsageError
 
 if TYPE_CHECKING:
     from crypto_refactor.trading.closing import Closing
+    from crypto_refactor.trading.ledger import AccountRow, Ledger
 
 
 @click.command("status")
@@ -56,7 +57,7 @@ def close(tickers: tuple[str, ...], everything: bool, **values: Any) -> int:
     """
     from crypto_refactor.market.ticker import Ticker
     from crypto_refactor.trading.closing import closable, close_all, require_closable
-    from crypto_refactor.trading.overview import is_simulated
+    from crypto_refactor.trading.overview import REPLAY, is_simulated
 
     if everything == bool(tickers):
         raise UsageError(
@@ -66,16 +67,34 @@ def close(tickers: tuple[str, ...], everything: bool, **values: Any) -> int:
         )
     asked = None if everything else tuple(dict.fromkeys(map(Ticker.parse, tickers)))
     state, ledger, rows = opened(values)
-    row = chosen(values, rows)
+    named = any(values[name] for name in ("account", "demo", "live", "source", "data_dir"))
+    lasting = [each for each in rows if not each.name.startswith(REPLAY)]
+    row = chosen(values, lasting if lasting and not named else rows)
     if row is not None:
         require_closable(row.name)
     due = () if row is None else closable(ledger, row.name, asked)
+    if row is not None and not due and not named:
+        _require_nothing_elsewhere(row.name, ledger, rows)
     closings: list[Closing] = []
     if row is not None and due:
         closings = close_all(state, row.name, due, way_to_close(values, row, ledger))
     name, simulated = (None, False) if row is None else (row.name, is_simulated(row))
     _show_closings(name, closings, simulated=simulated, as_json=values["as_json"])
     return _exit_code(closings)
+
+
+def _require_nothing_elsewhere(account: str, ledger: Ledger, rows: Sequence[AccountRow]) -> None:
+    """Refuse to call it done where the account traded last holds nothing and another one does."""
+    from crypto_refactor.trading.closing import closable
+    from crypto_refactor.trading.overview import REPLAY
+
+    for row in rows:
+        if row.name != account and not row.name.startswith(REPLAY) and closable(ledger, row.name, None):
+            raise BrokerError(
+                f"There is nothing to close in {account}, the account traded last, but {row.name} holds something.",
+                expected="the account to be named.",
+                remedy=f"add --account {row.name}.",
+            )
 
 
 def _show_closings(account: str | None, closings: list[Closing], *, simulated: bool, as_json: bool) -> None:

@@ -80,7 +80,7 @@ data_dir = click.option(
 )
 state_dir = click.option(
     "--state-dir",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path, file_okay=False, resolve_path=True),
     help="Folder of the bar store and the ledger.  [default: state/ of the checkout, or CRYPTO_STATE_DIR]",
 )
 end = click.option(
@@ -140,4 +140,11 @@ def opened_source(name: str | None, folder: Path | None, state: Path | None) -> 
     from crypto_refactor.config import settings
     from crypto_refactor.market.registry import open_source
 
-    return open_source(name or settings().source, data_dir=folder, state_dir=state)
+    name = name or settings().source
+    if folder is not None and name in {"alpaca", "sample"}:
+        raise UsageError(
+            f"--data-dir was given with the source {name}.",
+            expected="--source files.",
+            remedy="add --source files, or leave out --data-dir.",
+        )
+    return open_source(name, data_dir=folder, state_dir=state)

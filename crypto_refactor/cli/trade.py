@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from crypto_refactor.cli import options
 from crypto_refactor.cli.options import combined
@@ -87,6 +88,13 @@ def multi(mode: str, max_workers: int, tickers: tuple[Ticker, ...], **values: ob
     if max_workers < 1:
         raise UsageError(
             f"--max-workers is {max_workers}.", expected="1 or more.", remedy="correct --max-workers."
+        )
+    given = click.get_current_context().get_parameter_source("max_workers")
+    if mode == "sequential" and given is ParameterSource.COMMANDLINE:
+        raise UsageError(
+            "--max-workers was given with --mode sequential.",
+            expected="--max-workers with a mode that works on several tickers at a time.",
+            remedy="use --mode parallel, or leave out --max-workers.",
         )
     acts = {"demo": Where.DEMO, "once": Where.ALPACA}.get(mode, Where.NOWHERE)
     request = read_request(

@@ -134,6 +134,9 @@ def _setup(
     strict = click.get_current_context().get_parameter_source("strict")
     if live and strict is ParameterSource.DEFAULT:
         rules = replace(rules, strict=True)
+    replace(rules, venue="none").resolve(
+        tickers[0]
+    )  # figures out of range are refused before anything is asked
     balance = DEFAULT_BALANCE if values["initial_balance"] is None else values["initial_balance"]
     if not 0 < balance < float("inf"):
         raise UsageError(
@@ -162,6 +165,13 @@ def _setup(
 
 def _check_account(request: Request, values: Mapping[str, Any]) -> None:
     source = request.setup.source.name
+    venue = click.get_current_context().get_parameter_source("venue")
+    if request.where is Where.ALPACA and venue is ParameterSource.COMMANDLINE and values["venue"] == "none":
+        raise UsageError(
+            "--venue none was given for an account at Alpaca.",
+            expected="Alpaca's own rules there.",
+            remedy="leave out --venue, or add --demo.",
+        )
     if request.live and request.where is not Where.ALPACA:
         raise UsageError(
             "--live was given for a run that does not trade at Alpaca.",

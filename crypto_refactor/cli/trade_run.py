@@ -111,7 +111,9 @@ def _run(request: Request, values: Mapping[str, Any], screen: Screen) -> Outcome
     ledger, name = ledger_of(setup.state_dir), demo_account(setup.source)
     screen.heading(name, setup.source.name, setup.tickers)
     ledger.open_account(name, setup.clock().isoformat(), setup.about())
-    return _of_one_pass(one_pass(setup, PastDesk(setup, ledger, name), request.end, screen.row))
+    with _positions_named(ledger, name, screen):
+        rows = one_pass(setup, PastDesk(setup, ledger, name), request.end, screen.row)
+    return _of_one_pass(rows)
 
 
 def _of_one_pass(rows: Sequence[Row], code: int = EXIT_OK) -> Outcome:
@@ -150,7 +152,9 @@ def _replay(request: Request, values: Mapping[str, Any], screen: Screen) -> Outc
             on_row=screen.row,
             on_start=started,
         )
-    except BaseException:
+    except Exception:
+        raise
+    except BaseException:  # Ctrl-C and SIGTERM
         if account:
             _name_positions(ledger, account, screen)
         raise
@@ -181,21 +185,31 @@ def _trade(request: Request, screen: Screen) -> Outcome:
     account = _account(request, ledger, screen)
     screen.heading(account.name, setup.source.name, setup.tickers)
     ledger.open_account(account.name, setup.clock().isoformat(), setup.about())
-    if request.passes is Passes.ONE:
-        loop = _loop(request, ledger, account, None, screen)
-        rows = loop.once()
-        if loop.blocked is not None:
-            screen.note(f"Nothing was entered: {loop.blocked}.")
-        return _of_one_pass(rows, EXIT_OK if loop.blocked is None else BrokerError.exit_code)
+    with _positions_named(ledger, account.name, screen):
+        if request.passes is Passes.ONE:
+            return _once(request, ledger, account, screen)
+        return _until_stopped(request, ledger, account, screen)
+
+
+def _once(request: Request, ledger: Ledger, account: Account, screen: Screen) -> Outcome:
+    loop = _loop(request, ledger, account, None, screen)
+    rows = loop.once()
+    return _of_one_pass(rows, EXIT_OK if loop.blocked is None else BrokerError.exit_code)
+
+
+def _until_stopped(request: Request, ledger: Ledger, account: Account, screen: Screen) -> Outcome:
     from crypto_refactor.trading.refits import Refits
 
-    refits = Refits(setup.model_dir, setup.settings, workers=min(os.cpu_count() or 1, len(setup.tickers)))
+    setup = request.setup
+    workers = min(os.cpu_count() or 1, len(setup.tickers), setup.workers)
+    refits = Refits(setup.model_dir, setup.settings, workers=workers)
+    loop = _loop(request, ledger, account, refits, screen)
     try:
-        _loop(request, ledger, account, refits, screen).run()
+        loop.run()
     finally:
         refits.stop()
-        _name_positions(ledger, account.name, screen)
-    raise _none_offered()  # the loop ends by itself only where no ticker is left
+    # The loop ends by itself only where no ticker is left.
+    return _of_one_pass(loop.dropped)
 
 
 def _loop(request: Request, ledger: Ledger, account: Account, refits: Refits | None, screen: Screen) -> Loop:
@@ -212,6 +226,7 @@ def _loop(request: Request, ledger: Ledger, account: Account, refits: Refits | N
         trainer=refits,
         on_row=screen.row,
         on_note=screen.note,
+        on_blocked=lambda why: screen.blocked(account.name, why),
     )
 
 
@@ -237,13 +252,25 @@ def _account(request: Request, ledger: Ledger, screen: Screen) -> Account:
     return BrokerAccount(setup, ledger, name, broker, screen.note)
 
 
+@contextmanager
+def _positions_named(ledger: Ledger, account: str, screen: Screen) -> Iterator[None]:
+    """Name every position left open where the run is stopped."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException:  # Ctrl-C and SIGTERM
+        _name_positions(ledger, account, screen)
+        raise
+
+
 def _name_positions(ledger: Ledger, account: str, screen: Screen) -> None:
-    held = {
-        ticker: holding.account
-        for ticker, holding in ledger.holdings(account).items()
-        if holding.account.side
-    }
-    screen.left_open(account, held)
+    try:
+        holdings = ledger.holdings(account)
+    except BrokerError as error:
+        screen.note(f"What is open cannot be named: {error.what}")
+        return
+    screen.left_open(account, {t: held.account for t, held in holdings.items() if held.account.side})
 
 
 def _exit_code(outcome: Outcome) -> int:

@@ -42,7 +42,6 @@ class Screen:
         self._as_json = as_json
         self._lines = lines
         self._notifier = notifier
-        self._halted: set[Ticker] = set()
 
     def heading(self, account: str | None, source: str, tickers: Sequence[Ticker]) -> None:
         """Say where it acts, and on whose bars."""
@@ -66,7 +65,7 @@ class Screen:
         if self._notifier is not None:
             from crypto_refactor.trading.notify import notices
 
-            for notice in notices(row, self._halted):
+            for notice in notices(row):
                 self._notifier.post(notice)
 
     def line(self, document: object) -> None:
@@ -76,6 +75,15 @@ class Screen:
     def note(self, text: str) -> None:
         """Say something to people only."""
         click.echo(text, err=True)
+
+    def blocked(self, account: str, why: str | None) -> None:
+        """Say that nothing may be entered from now on, or, with None, that entries are allowed again."""
+        text = "entries are allowed again" if why is None else f"nothing is entered: {why}"
+        self.note(f"{account}: {text}.")
+        if self._notifier is not None:
+            from crypto_refactor.trading.notify import of_account
+
+            self._notifier.post(of_account(account, text))
 
     def left_open(self, account: str, holdings: Mapping[Ticker, Account]) -> None:
         """Name every position left open."""

@@ -132,7 +132,7 @@ def keep_for_ledger(folder: Path, key: str, ledger: Path) -> None:
     ModelError
         If the cache cannot be written.
     """
-    path = cache_path(folder, key).parent / _LEDGERS
+    path, ledger = cache_path(folder, key).parent / _LEDGERS, ledger.resolve()
     if str(ledger) in _named_by(path.parent):
         return
     with artifact.model_folder_errors(path), path.open("a", encoding="utf-8") as file:

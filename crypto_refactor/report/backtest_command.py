@@ -28,7 +28,7 @@ def backtest_command(setup: Setup, hours: int, end: int | None, data_dir: Path |
     """
     words = ["python3", "models/app_backtester.py", "--ticker", str(setup.tickers[0]), "--hours", str(hours)]
     share = setup.initial_balance / len(setup.tickers)
-    words += ["--initial-balance", f"{share:.12g}"]
+    words += ["--initial-balance", f"{share!r}"]
     words += [word for name, value in _differing(setup) for word in _option(name, value)]
     words += ["--source", setup.source.name]
     if data_dir is not None:

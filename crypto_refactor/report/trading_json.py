@@ -62,9 +62,9 @@ def row_json(row: Row) -> dict[str, Any]:
     if isinstance(row, Failure):
         error = row.error
         problem = {"code": error.exit_code, "message": error.what, "remedy": error.remedy}
-        return {"ticker": str(row.ticker), "error": problem}
+        return {"schema": SCHEMA, "ticker": str(row.ticker), "error": problem}
     if isinstance(row, Unavailable):
-        return {"ticker": str(row.ticker), "unavailable": row.why}
+        return {"schema": SCHEMA, "ticker": str(row.ticker), "unavailable": row.why}
     return entry_json(row)
 
 

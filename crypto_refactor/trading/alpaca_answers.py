@@ -168,12 +168,14 @@ def to_rules(asset: Asset) -> VenueRules:
     Raises
     ------
     NotTradedError
-        If it cannot be traded now.
+        If it is retired.
     BrokerError
-        If Alpaca does not state its rules.
+        If it cannot be traded now, or Alpaca does not state its rules.
     """
     if not (asset.active and asset.tradable):
-        raise NotTradedError(
+        # A retired asset stays so; one that is only not tradable is back in a while.
+        kind = BrokerError if asset.active else NotTradedError
+        raise kind(
             f"Alpaca does not trade {asset.ticker} now.",
             expected="a ticker that its asset list calls active and tradable.",
             remedy="leave this ticker out, or try again later.",

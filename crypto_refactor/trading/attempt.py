@@ -16,7 +16,7 @@ from crypto_refactor.trading.accounts import share_note
 from crypto_refactor.trading.crew import Crew, crew_for, not_offered, trained_ahead
 from crypto_refactor.trading.deciding import Decider
 from crypto_refactor.trading.desks import Account
-from crypto_refactor.trading.entry import Row
+from crypto_refactor.trading.entry import Entry, Row
 from crypto_refactor.trading.halting import halted
 from crypto_refactor.trading.ledger import Ledger
 from crypto_refactor.trading.realtime import RealtimeTrader
@@ -29,6 +29,7 @@ MOST_SKEW_SECONDS = 120
 
 OnNote = Callable[[str], None]
 """Told sentences for people: waiting, asking again, heartbeat."""
+OnBlocked = Callable[[str | None], None]
 
 
 class BarLateError(DataError):
@@ -60,6 +61,8 @@ class Attempts:
         Trains beside this process; None to wait for models.
     on_note : callable
         Told what a person should know beside the rows.
+    on_blocked : callable
+        Told why nothing may be entered from now on, and None when entries are allowed again.
 
     Attributes
     ----------
@@ -76,7 +79,10 @@ class Attempts:
         *,
         trainer: Trainer | None,
         on_note: OnNote,
+        on_blocked: OnBlocked,
     ) -> None:
+        self._on_blocked = on_blocked
+        self._said_blocked: str | None = None
         self._setup = setup
         self._source = source
         self._ledger = ledger
@@ -101,7 +107,7 @@ class Attempts:
             share = self._settled_share(troubles)
             if loaded and self._begun(crew, loaded, share):
                 for ticker in self._ready(crew, loaded, hour):
-                    crew.start(ticker, lambda ticker: crew.show(self._act(loaded[ticker], share)))
+                    crew.start(ticker, lambda ticker: crew.show(self._act(loaded[ticker], share, crew.show)))
                 crew.finish()
             self._train_ahead(loaded, hour)
         return Attempted(rows=crew.rows, troubles=troubles)
@@ -126,11 +132,17 @@ class Attempts:
                 ticker: share for ticker in loaded if self._ledger.holding(self._account.name, ticker) is None
             }
             self.blocked = self._account.begin(opening)
+            self._say_blocked(halted(self._setup.state_dir) or self.blocked)
         except BrokerError as error:
             for ticker in loaded:
                 crew.trouble(ticker, error)
             return False
         return True
+
+    def _say_blocked(self, why: str | None) -> None:
+        if (why is None) != (self._said_blocked is None):
+            self._on_blocked(why)
+        self._said_blocked = why
 
     def _settled_share(self, troubles: dict[Ticker, CryptoRefactorError]) -> float:
         """Return what new sub-accounts are opened with, the same in every hour of this run."""
@@ -157,7 +169,7 @@ class Attempts:
             else:
                 crew.trouble(ticker, failed)
 
-    def _act(self, bars: Bars, share: float) -> Row:
+    def _act(self, bars: Bars, share: float, on_settled: Callable[[Entry], None]) -> Row:
         ticker, hour = bars.ticker, int(bars.closed[-1])
         trader = RealtimeTrader(
             self._ledger,
@@ -168,16 +180,17 @@ class Attempts:
             confirmations=self._setup.signal_rules.min_confirmations,
             executor=self._account.executor(),
             clock=self._setup.clock,
+            on_settled=on_settled,
         )
         notes = (
             share_note(self._ledger, self._account.name, ticker, share) if ticker not in self._told else ()
         )
-        self._told.add(ticker)
         late = (self._setup.clock() - to_datetime(hour)).total_seconds() > LATE_SECONDS
         blocked = halted(self._setup.state_dir) or self.blocked
         entry = trader.act(
             bars, lambda: self._deciders[ticker].decide(bars, hour), blocked=blocked, late=late
         )
+        self._told.add(ticker)
         return replace(entry, notes=entry.notes + notes)
 
     def _decider(self) -> Decider:

@@ -20,6 +20,8 @@ from crypto_refactor.trading.reconciling import reconciled, seen_position, stran
 from crypto_refactor.trading.settling import BOUND_TO_BAR, CLOSED_BY_HAND, Settling
 
 _SHORT_OF_MONEY = 0.01
+_FEES_BOOKED_WITHIN_HOURS = 48
+"""Alpaca books the coins it takes as a fee at the end of the day."""
 _CENT = Decimal("0.01")
 
 
@@ -77,7 +79,8 @@ def preflight(broker: Broker, ledger: Ledger, account: str, opening: Mapping[Tic
     if state.buying_power < needed * (1 - _SHORT_OF_MONEY):
         blocked = (
             f"the account's buying power of {state.buying_power:,.2f} is more than 1 % below the "
-            f"{needed:,.2f} that its sub-accounts hold in cash"
+            f"{needed:,.2f} that its sub-accounts hold in cash (use a smaller --initial-balance for new ones, or "
+            "leave out tickers that are not open yet)"
         )
     return Preflight(
         open_orders=broker.open_orders(),
@@ -151,7 +154,12 @@ class BrokerExecutor:
             # Positions follow orders with a delay, so that what has just been filled may seem to be missing.
             return done
         account = holding.account if holding is not None else Account.opened_with(0.0)
-        account, found = reconciled(account, position, price, hour, rules)
+        lately = sum(
+            fill.quantity
+            for fill in self._ledger.fills(self._account, ticker)
+            if fill.side > 0 and fill.at > hour - _FEES_BOOKED_WITHIN_HOURS
+        )
+        account, found = reconciled(account, position, price, hour, rules, bought_lately=lately)
         if holding is not None and account != holding.account:
             with self._ledger.writing(self._account, ticker) as writer:
                 writer.filled(found.fills, found.trades)

@@ -41,6 +41,8 @@ class Entry:
         Close of the bar.
     acted : bool
         Whether this pass made the decision of this bar for the account.
+    newly_halted : bool
+        Whether the drawdown has halted entries at this bar.
     late : bool
         Whether it was made more than ten minutes after the close.
     reason : str
@@ -63,6 +65,7 @@ class Entry:
     price: float
     acted: bool
     late: bool = False
+    newly_halted: bool = False
     reason: str
     notes: tuple[str, ...] = ()
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,10 @@ from crypto_refactor.trading.trader import Holding
 from crypto_refactor.trading.writer import Writer
 
 _KEY = "account = ? AND ticker = ?"
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +66,8 @@ class Ledger:
     ----------
     path : Path
         The file.
+    clock : callable
+        Returns the aware local time; says which account was traded last.
 
     Raises
     ------
@@ -69,16 +76,17 @@ class Ledger:
         read or written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Callable[[], datetime] = _utc_now) -> None:
         self.path = path
+        self._clock = clock
         self._file = Database(path, KIND)
 
     def open_account(self, name: str, now: str, about: dict[str, Any] | None = None) -> None:
-        """Open the account `name` at the ISO-8601 instant `now`, or note that it is traded again."""
+        """Open the account `name` at the ISO-8601 instant `now`, or note what it is traded with from now on."""
         with self._file.transaction("BEGIN IMMEDIATE") as connection:
             connection.execute(
                 "INSERT INTO accounts (name, opened_at, traded_at, about) VALUES (?, ?, ?, ?)"
-                " ON CONFLICT (name) DO UPDATE SET traded_at = excluded.traded_at, about = excluded.about",
+                " ON CONFLICT (name) DO UPDATE SET about = excluded.about",
                 (name, now, now, json.dumps(about or {}, allow_nan=False)),
             )
 
@@ -115,7 +123,7 @@ class Ledger:
             found = self._holding(connection, account, ticker)
             if found is not None:
                 return found
-            Writer(connection, account, ticker).open(holding)
+            Writer(connection, account, ticker, self._clock().isoformat()).open(holding)
         return holding
 
     def holding(self, account: str, ticker: Ticker) -> Holding | None:
@@ -153,7 +161,7 @@ class Ledger:
     def writing(self, account: str, ticker: Ticker) -> Iterator[Writer]:
         """Collect what one or more bars brought, and commit it as a whole."""
         with self._file.transaction("BEGIN IMMEDIATE") as connection:
-            yield Writer(connection, account, ticker)
+            yield Writer(connection, account, ticker, self._clock().isoformat())
 
     def orders(self, account: str, ticker: Ticker, *, unsettled: bool = False) -> tuple[Order, ...]:
         """Return every order, or those whose end is not known, in the order they were written down."""

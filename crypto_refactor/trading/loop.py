@@ -17,6 +17,7 @@ from crypto_refactor.trading.attempt import (
     MOST_SKEW_SECONDS,
     Attempts,
     BarLateError,
+    OnBlocked,
     OnNote,
     seconds_apart,
 )
@@ -58,6 +59,13 @@ class Loop:
         Told about each ticker of each hour.
     on_note : callable
         Told what happens in between.
+    on_blocked : callable
+        Told why nothing may be entered from now on, and None when entries are allowed again.
+
+    Attributes
+    ----------
+    dropped : list of Row
+        What was said of tickers that are not offered and looked at no more.
     """
 
     def __init__(
@@ -70,6 +78,7 @@ class Loop:
         trainer: Trainer | None,
         on_row: OnRow,
         on_note: OnNote,
+        on_blocked: OnBlocked = lambda _: None,
     ) -> None:
         self._setup = setup
         self._source = source
@@ -78,7 +87,10 @@ class Loop:
         self._on_row = on_row
         self._on_note = on_note
         self._tickers = setup.tickers
-        self._attempts = Attempts(setup, source, ledger, account, trainer=trainer, on_note=on_note)
+        self.dropped: list[Row] = []
+        self._attempts = Attempts(
+            setup, source, ledger, account, trainer=trainer, on_note=on_note, on_blocked=on_blocked
+        )
 
     @property
     def blocked(self) -> str | None:
@@ -133,11 +145,17 @@ class Loop:
         return rows
 
     def _given_up(self, ticker: Ticker, error: CryptoRefactorError) -> Row:
-        if not_offered(error):
-            self._tickers = tuple(other for other in self._tickers if other != ticker)
         row = row_of(ticker, error, asked=self._setup.asked)
+        if not_offered(error) and not self._holds(ticker):
+            self._tickers = tuple(other for other in self._tickers if other != ticker)
+            self.dropped.append(row)
         self._on_row(row)
         return row
+
+    def _holds(self, ticker: Ticker) -> bool:
+        """Whether somebody must go on looking after `ticker`."""
+        holding = self._ledger.holding(self._account.name, ticker)
+        return holding is not None and holding.account.side != 0
 
     def _is_final(self, error: CryptoRefactorError, hour: int, began: datetime, *, patient: bool) -> bool:
         """Whether asking again is of no use, or too late."""

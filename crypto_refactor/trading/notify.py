@@ -34,16 +34,13 @@ _TALKATIVE = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retr
 """Loggers that would name the whole URL."""
 
 
-def notices(row: Row, halted: set[Ticker] | None = None) -> list[dict[str, Any]]:
+def notices(row: Row) -> list[dict[str, Any]]:
     """Return what is worth telling of one row.
 
     Parameters
     ----------
     row : Row
         What a pass found and did for one ticker.
-    halted : set of Ticker, optional
-        Tickers whose drawdown halt has been told of; kept up to date here, so that each halt is told once.
-        Without it halts are not told.
 
     Returns
     -------
@@ -54,7 +51,19 @@ def notices(row: Row, halted: set[Ticker] | None = None) -> list[dict[str, Any]]
         return []
     if isinstance(row, Failure):
         return [_of_failure(row)]
-    return [*_fills(row), *_refusals(row), *_halts(row, halted)]
+    return [*_fills(row), *_refusals(row), *_halts(row)]
+
+
+def of_account(account: str, text: str) -> dict[str, Any]:
+    """Return the notice that entries of a whole account are forbidden, or allowed again."""
+    return {
+        "schema": SCHEMA,
+        "kind": "halt",
+        "ticker": None,
+        "account": account,
+        "bar": None,
+        "text": f"{account}: {text}",
+    }
 
 
 def _of_failure(row: Failure) -> dict[str, Any]:
@@ -86,13 +95,8 @@ def _refusals(row: Entry) -> Iterator[dict[str, Any]]:
             yield _of_entry("refused", row, order.detail, client_order_id=order.client_order_id)
 
 
-def _halts(row: Entry, halted: set[Ticker] | None) -> Iterator[dict[str, Any]]:
-    if halted is None or row.holding is None:
-        return
-    if not row.holding.halted:
-        halted.discard(row.ticker)
-    elif row.ticker not in halted:
-        halted.add(row.ticker)
+def _halts(row: Entry) -> Iterator[dict[str, Any]]:
+    if row.newly_halted and row.holding is not None:
         text = "entries are halted by the drawdown until `crypto-refactor resume`"
         yield _of_entry("halt", row, text, equity=row.equity, peak_equity=row.holding.peak_equity)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crypto_refactor.errors import UsageError
-from crypto_refactor.execution.decisions import Decision
 from crypto_refactor.execution.rules import Rules
 from crypto_refactor.market.bars import Bars, carry_holes
 from crypto_refactor.market.hours import to_iso
@@ -102,8 +101,7 @@ class PastTrader:
             _write(writer, visit)
             if decided is not None:
                 writer.decided(hour, visit.target, record(decided, why))
-        pending = () if holding is None else holding.pending
-        return self._entry(known, hour, decided, visit, why, pending)
+        return self._entry(known, hour, decided, visit, why, holding)
 
     def _walked(self, holding: Holding | None, carried: Bars, hour: int, verdict: Verdict | None) -> _Visit:
         if holding is None:
@@ -146,8 +144,9 @@ class PastTrader:
         decided: Decided | None,
         visit: _Visit,
         why: str,
-        pending: tuple[Decision, ...],
+        earlier: Holding | None,
     ) -> Entry:
+        pending, halted_before = ((), False) if earlier is None else (earlier.pending, earlier.account.halted)
         fills = tuple(fill for step in visit.steps for fill in step.fills)
         return Entry(
             ticker=known.ticker,
@@ -162,6 +161,7 @@ class PastTrader:
             pending=tuple(map(described, visit.holding.pending)),
             price=float(known.close[-1]),
             acted=decided is not None,
+            newly_halted=visit.holding.account.halted and not halted_before,
             reason=why,
             notes=unfilled_entry(pending, fills) if visit.steps else (),
         )

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol, cast
 
-from crypto_refactor.errors import BrokerError
+from crypto_refactor.errors import BrokerError, CryptoRefactorError
 from crypto_refactor.execution.account import Account, Fill, Trade
 from crypto_refactor.execution.decisions import Decision, Exit
 from crypto_refactor.execution.rules import Rules
@@ -125,6 +125,8 @@ class RealtimeTrader:
         Carries orders out.
     clock : callable
         Returns the aware local time.
+    on_settled : callable
+        Told what was settled of earlier orders where nothing more can be done in this attempt.
     """
 
     def __init__(
@@ -138,7 +140,9 @@ class RealtimeTrader:
         confirmations: int,
         executor: Executor,
         clock: Callable[[], datetime],
+        on_settled: Callable[[Entry], None] = lambda _: None,
     ) -> None:
+        self._on_settled = on_settled
         self._ledger = ledger
         self._account = account
         self._state = state
@@ -180,12 +184,43 @@ class RealtimeTrader:
                     "an order that was left open has been settled" if done.orders else "nothing was done"
                 )
                 return self._entry(known, done, reason=f"this bar was already acted on; {settled}")
-            decided = decide()
-            _require_real(f"{ticker} model is", simulated=decided.model.card.simulated)
-            self._require_latest(ticker, hour)  # deciding may have taken long
-            planned, target, why = self._plan(known, decided, blocked)
-            done += self._executor.execute(planned)
-            return self._entry(known, done, decided=decided, target=target, acted=True, late=late, reason=why)
+            try:
+                return self._decided(known, decide, done, blocked=blocked, late=late)
+            except CryptoRefactorError:
+                if done.orders:  # or nobody would ever be told
+                    self._on_settled(self._entry(known, done, reason="an order left open has been settled"))
+                raise
+
+    def _decided(
+        self,
+        known: Bars,
+        decide: Callable[[], Decided],
+        done: Executed,
+        *,
+        blocked: str | None,
+        late: bool,
+    ) -> Entry:
+        ticker, hour = known.ticker, int(known.closed[-1])
+        decided = decide()
+        _require_real(f"{ticker} model is", simulated=decided.model.card.simulated)
+        self._require_latest(ticker, hour)  # deciding may have taken long
+        before = self._held(ticker)
+        planned, target, why = self._plan(known, decided, blocked)
+        if before is None and blocked is not None:
+            # A sub-account is not opened with money that it may not use.
+            return self._entry(known, done, decided=decided, target=target, reason=why)
+        halts = planned.holding.account.halted and not (before is not None and before.halted)
+        done += self._executor.execute(planned)
+        return self._entry(
+            known,
+            done,
+            decided=decided,
+            target=target,
+            acted=True,
+            late=late,
+            newly_halted=halts,
+            reason=why,
+        )
 
     def _require_latest(self, ticker: Ticker, hour: int) -> None:
         if floor_hour(self._clock()) != hour:
@@ -211,7 +246,7 @@ class RealtimeTrader:
         decisions = holding.pending
         why = reason(decided, target, before, decisions, self._rules, self._confirmations)
         exits = tuple(decision for decision in decisions if isinstance(decision, Exit))
-        if blocked is not None and exits != decisions:
+        if blocked is not None and (fresh or exits != decisions):
             decisions, why = exits, f"{why}, not done: {blocked}"
         at_rest = replace(holding, pending=())
 
@@ -242,6 +277,7 @@ class RealtimeTrader:
         target: int | None = None,
         acted: bool = False,
         late: bool = False,
+        newly_halted: bool = False,
     ) -> Entry:
         return Entry(
             ticker=known.ticker,
@@ -257,6 +293,7 @@ class RealtimeTrader:
             price=float(known.close[-1]),
             acted=acted,
             late=late,
+            newly_halted=newly_halted,
             reason=reason,
             notes=done.notes,
         )

@@ -84,7 +84,7 @@ def _why_not(made: SignalFrame, target: int, account: Account, rules: Rules) -> 
     if account.halted:
         return "entries are halted by the drawdown until `resume`"
     if target == account.stopped_side:
-        return "no entry until the target has changed after the last stop"
+        return "no entry until the target has changed since it was stopped or closed"
     expected = float(made.expected_move[-1]) * 100
     return f"because the expected move of {expected:.3f} % is not worth {rules.round_trip_cost * 100:.3f} % a round trip"
 

@@ -60,7 +60,7 @@ def seen_position(
 
 
 def reconciled(
-    account: Account, position: Position, price: float, hour: int, rules: Rules
+    account: Account, position: Position, price: float, hour: int, rules: Rules, *, bought_lately: float = 0.0
 ) -> tuple[Account, Executed]:
     """Return the sub-account with no more than what the broker holds, and what that means.
 
@@ -76,10 +76,12 @@ def reconciled(
         When that was.
     rules : Rules
         The execution rules.
+    bought_lately : float
+        Quantity whose fee, taken in coins, may not have been booked by the broker yet.
     """
     missing = account.quantity - position.quantity
     if missing <= 0:
-        return account, Executed(notes=_foreign(account, position, price))
+        return account, Executed(notes=_foreign(account, position, price, bought_lately))
     if missing <= account.quantity * _FEES_APART or account.side == 0:
         return _less(account, position.quantity), Executed()
     left, fill, trade = sold(account, missing, price, hour, "external", replace(rules, fee=0.0))
@@ -99,9 +101,9 @@ def _less(account: Account, held: float) -> Account:
     return replace(account, quantity=held, open_fees=account.open_fees + lost)
 
 
-def _foreign(account: Account, position: Position, price: float) -> tuple[str, ...]:
+def _foreign(account: Account, position: Position, price: float, bought_lately: float) -> tuple[str, ...]:
     foreign = position.quantity - account.quantity
-    if foreign <= account.quantity * _FEES_APART or foreign * price < _WORTH_A_NOTE:
+    if foreign <= max(account.quantity, bought_lately) * _FEES_APART or foreign * price < _WORTH_A_NOTE:
         return ()
     return (
         f"the account holds {foreign:.9g} {position.ticker.base} that this ledger did not open: left alone",

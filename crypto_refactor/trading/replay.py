@@ -6,8 +6,9 @@ where it was; at its end it is held against the backtest of the same window.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from crypto_refactor.backtest.backtester import Backtester, BacktestResult
 from crypto_refactor.backtest.history import window_of
@@ -109,7 +110,12 @@ def replay(
         windows = _windows(setup, ledger, crew, hours, end)
         share = crew.share()
         account = replay_account(
-            (window.bars for window in windows.values()), {**setup.about(), "hours": hours, "share": share}
+            (window.bars for window in windows.values()),
+            {
+                **setup.about(),
+                "share": share,
+                "windows": [[window.start, window.end] for window in windows.values()],
+            },
         )
         with locked(setup.state_dir, account):
             ledger.start_afresh_if_finished(account)
@@ -140,7 +146,7 @@ def _windows(setup: Setup, ledger: Ledger, crew: Crew, hours: int, end: int | No
     def load(ticker: Ticker) -> Window:
         last = setup.source.now(ticker) if end is None else end
         setup.rules(ticker)
-        bars = setup.history(ticker, hours, last)
+        bars = setup.history(ticker, hours, last, option="--replay-hours")
         window_of(bars, hours, last)
         return Window(bars=bars, start=last - hours, end=last, decider=setup.decider(ledger=ledger.path))
 
@@ -231,7 +237,19 @@ def _held_against_backtest(
         and trades == tuple(trade for trade in run.trades if trade.closed)
         and [value for _, value in equity] == run.equity.tolist()
         and [row["bar"] for row in decisions] == walk.signals.made_at.tolist()
+        and [row["signal"] for row in decisions] == walk.signals.signal.tolist()
         and [row["predicted"] for row in decisions] == walk.signals.predicted.tolist()
+        and _targets(ledger.decisions(account, ticker)) == _targets_of(backtest)
         and [row["model"] for row in decisions] == walk.deciders
     )
     return Replayed(ticker=ticker, backtest=backtest, equity=equity, fills=fills, trades=trades, same=same)
+
+
+def _targets(decisions: Sequence[Mapping[str, Any]]) -> dict[int, int]:
+    return {row["bar"]: row["target"] for row in decisions}
+
+
+def _targets_of(backtest: BacktestResult) -> dict[int, int]:
+    window = backtest.window
+    pairs = zip(window.closed.tolist(), backtest.run.target.tolist(), window.synthetic.tolist(), strict=True)
+    return {hour: target for hour, target, synthetic in pairs if not synthetic}

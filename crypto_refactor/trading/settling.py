@@ -156,6 +156,12 @@ class Settling:
         return order
 
     def _see_through(self, order: Order, report: OrderReport, rules: Rules) -> Executed:
+        if (report.ticker, report.side) != (order.ticker, order.side):
+            raise BrokerError(
+                f"The broker knows order {order.client_order_id} as one for {report.ticker}, side {report.side}.",
+                expected=f"{order.ticker}, side {order.side}: ids belong to one ledger.",
+                remedy="trade an account from one state folder only; nothing was booked.",
+            )
         report = self._watched(order, report, _LOOKS)
         if report.state is OrderState.OPEN:
             self._broker.cancel(report)

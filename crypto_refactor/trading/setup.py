@@ -78,7 +78,7 @@ class Setup:
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
 
-    def history(self, ticker: Ticker, hours: int, end: int) -> Bars:
+    def history(self, ticker: Ticker, hours: int, end: int, *, option: str | None = None) -> Bars:
         """Return real bars up to `end` with the history that decisions in the last `hours` hours need.
 
         Raises
@@ -87,7 +87,13 @@ class Setup:
             If there are too few, the last one is too old, or too many are missing.
         """
         bars, _ = bars_with_history(
-            self.source, ticker, hours, end, self.settings, allow_gaps=self.allow_gaps
+            self.source,
+            ticker,
+            hours,
+            end,
+            self.settings,
+            allow_gaps=self.allow_gaps,
+            option=option,
         )
         return bars
 

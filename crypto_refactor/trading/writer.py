@@ -18,8 +18,9 @@ from crypto_refactor.trading.trader import Holding, Step
 class Writer:
     """What one or more bars brought to a sub-account, committed as a whole; see `Ledger.writing`."""
 
-    def __init__(self, connection: sqlite3.Connection, account: str, ticker: Ticker) -> None:
+    def __init__(self, connection: sqlite3.Connection, account: str, ticker: Ticker, now: str) -> None:
         self._connection = connection
+        self._now = now
         self._key = {"account": account, "ticker": str(ticker)}
 
     def open(self, holding: Holding) -> None:
@@ -48,11 +49,14 @@ class Writer:
             self._insert("fills", asdict(fill))
         for trade in trades:
             self._insert("trades", asdict(trade))
+        if fills:
+            self._traded()
 
     def decided(self, bar: int, target: int, entry: dict[str, Any]) -> None:
         """Record a decision; a second one at the same bar is refused by the table itself."""
         row = {"bar": bar, "target": target, "entry": json.dumps(entry, allow_nan=False)}
         self._insert("decisions", row)
+        self._traded()
 
     def names_model(self, cutoff: int, key: str) -> None:
         """Record that the cached model `key` decides for `cutoff`, in place of any that did before."""
@@ -72,6 +76,12 @@ class Writer:
             "UPDATE orders SET sent_at = :sent_at, stage = :stage, filled_quantity = :filled_quantity,"
             " average_price = :average_price, detail = :detail WHERE client_order_id = :client_order_id",
             {**asdict(order), "ticker": str(order.ticker)},
+        )
+
+    def _traded(self) -> None:
+        """Note that the account was traded now."""
+        self._connection.execute(
+            "UPDATE accounts SET traded_at = ? WHERE name = ?", (self._now, self._key["account"])
         )
 
     def _insert(self, table: str, row: dict[str, Any]) -> None:

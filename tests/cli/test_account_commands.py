@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from support.alpaca_trading_server import KEY, SECRET, AlpacaTradingServer
@@ -66,16 +68,19 @@ def tool(invoke, monkeypatch):
 
 @pytest.fixture
 def ledger(home):
-    return Ledger(home.folder / "state" / "ledger.sqlite")
+    seconds = itertools.count(10)
+    return Ledger(
+        home.folder / "state" / "ledger.sqlite",
+        lambda: datetime(2024, 6, 1, tzinfo=UTC) + timedelta(seconds=next(seconds)),
+    )
 
 
 @pytest.fixture
 def put(ledger):
     """Open a sub-account with 1000 that stands as `account`; the account traded last is the last one put."""
-    clock = iter(range(10, 60))
 
     def do(name, account=FLAT, *, ticker=BTC, source="alpaca", pending=(), trades=(), reason="up", **options):
-        now = f"2024-06-01T00:00:{next(clock)}+00:00"
+        now = "2024-06-01T00:00:00+00:00"
         ledger.open_account(name, now, {"source": source, "options": asdict(RuleOptions(**options))})
         ledger.open_holding(name, ticker, opened(1000.0, AT))
         with ledger.writing(name, ticker) as writer:
@@ -222,6 +227,20 @@ def test_close_needs_to_know_what(tool, put):
 def test_a_replay_cannot_be_closed(tool, put):
     put("replay/1a2b", LONG, source="sample")
     assert "is a replay" in tool("close --all", code=2).err
+
+
+def test_a_replay_traded_last_does_not_stand_in_for_an_account(tool, put):
+    put("demo/sample", LONG, source="sample")
+    put("replay/1a2b", LONG, source="sample")
+    assert "demo/sample" in tool("close --all").out
+
+
+def test_an_account_that_holds_nothing_is_not_closed_in_place_of_one_that_does(tool, put):
+    put("demo/files/bars", LONG, source="files")
+    put("demo/sample", FLAT, source="sample")
+    done = tool("close --all", code=5)
+    assert "--account demo/files/bars" in done.err
+    assert "Nothing to close" in tool("close --all --account demo/sample").out
 
 
 def test_closing_on_bars_that_have_passed_says_when_it_happens(tool, put, ledger):

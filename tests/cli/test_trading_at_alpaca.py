@@ -65,7 +65,7 @@ def world(tmp_path, models):
 
     # Everything below happens within one hour of the real clock.
     left = 3600 - datetime.now(UTC).timestamp() % 3600
-    if left < 150:
+    if left < 90:
         time.sleep(left + 1)
     now = floor_hour(datetime.now(UTC))
     with AlpacaDataServer() as data, AlpacaTradingServer() as orders:
@@ -116,8 +116,7 @@ def test_once_acts_once_and_account_commands_tell_the_same_story(world):
     assert len(world.orders.orders) == 2 * len(bought)
     # What the fee left beyond nine decimals stays; nothing that could be sold does.
     assert all(world.orders.held(row["ticker"]) < 1e-6 for row in bought)
-    trades = world.run(f"crypto-refactor trades --csv {world.home.work / 'trades.csv'}")
-    assert trades.returncode == 0
+    world.run(f"crypto-refactor trades --csv {world.home.work / 'trades.csv'}")
     rows = (world.home.work / "trades.csv").read_text().splitlines()
     assert sum(",close" in row for row in rows) == len(bought)
 
@@ -136,11 +135,43 @@ def test_a_blocked_account_and_refused_keys_send_nothing(world):
     assert world.orders.orders == []
 
 
-def test_too_little_buying_power_enters_nothing_and_says_so(world):
+def test_too_little_buying_power_enters_nothing_says_so_and_locks_nothing(world):
     found = world.run(f"run_trading --once --initial-balance 250000 {RULES} --json", code=5)
     assert "buying power" in found.stderr
-    assert json.loads(found.stdout)["orders"] == []
+    entry = json.loads(found.stdout)
+    assert (entry["acted"], entry["orders"], entry["position"]) == (False, [], None)
+    assert "buying power" in entry["reason"] or entry["target"] == 0
     assert world.orders.orders == []
+    # The very next run, with a budget that is there, trades.
+    again = world.json(f"run_trading --once --initial-balance 25000 {RULES}")
+    assert again["acted"]
+    assert again["equity"] == pytest.approx(25_000, rel=0.01)
+
+
+def test_a_second_budget_that_is_not_there_leaves_the_first_one_alone(world):
+    assert world.json(f"run_trading --once {RULES}")["acted"]
+    both = f"run_multi_ticker --mode once --ticker BTC/USD --ticker ETH/USD {RULES}"
+    found = world.json(both, code=5)
+    (eth,) = [row for row in found["tickers"] if row["ticker"] == "ETH/USD"]
+    assert (eth["acted"], eth["position"]) == (False, None)
+    assert "100,000.00" in world.run("crypto-refactor status").stdout
+
+
+def test_a_refused_command_line_changes_nothing_for_close(world):
+    bought = world.json(f"run_trading --once --ticker ETH/USD {RULES}")
+    for wrong in ("--stop-loss -1", "--max-notional 0", "--fee 5"):
+        world.run(f"run_trading --once --ticker ETH/USD {RULES} {wrong}", code=2)
+    closed = world.json("crypto-refactor close --all")
+    assert closed["failed"] == []
+    assert world.orders.held("ETH/USD") < 1e-6
+    assert (len(world.orders.orders) == 2) == bool(bought["fills"])
+    assert "Trading in" not in world.run(f"run_trading --once {RULES} --fee 5", code=2).stdout
+
+
+def test_a_pair_that_is_not_tradable_for_a_while_is_an_error_and_not_gone(world):
+    world.orders.assets["BTC/USD"]["tradable"] = False
+    done = world.run(f"run_trading --once {RULES}", code=5)
+    assert "does not trade BTC/USD now" in done.stderr
 
 
 def test_tickers_that_alpaca_does_not_offer_are_named_and_no_failure(world):

@@ -159,12 +159,17 @@ class TestAnEntry:
 class TestSeveralTickers:
     def test_an_error_has_code_message_and_remedy(self):
         assert row_json(FAILED) == {
+            "schema": 1,
             "ticker": "ETH/USD",
             "error": {"code": 4, "message": "It is damaged.", "remedy": "train it again."},
         }
 
     def test_a_ticker_that_is_not_offered_says_why(self):
-        assert row_json(GONE) == {"ticker": "SOL/USD", "unavailable": "There are no bars of SOL/USD."}
+        assert row_json(GONE) == {
+            "schema": 1,
+            "ticker": "SOL/USD",
+            "unavailable": "There are no bars of SOL/USD.",
+        }
 
     def test_rows_keep_their_order_and_only_errors_are_failures(self, made):
         said = written(multi_json("parallel", [GONE, made[0], FAILED]))
@@ -179,7 +184,7 @@ class TestAReplay:
         said = written(replay_json(several))
         assert (said["schema"], said["account"], said["resumed"]) == (1, several.account, False)
         btc, eth, sol = said["tickers"]
-        assert sol == {"ticker": "SOL/USD", "unavailable": "There are no bars of SOL/USD."}
+        assert sol == {"schema": 1, "ticker": "SOL/USD", "unavailable": "There are no bars of SOL/USD."}
         assert said["failed"] == []
         for row, replayed in zip((btc, eth), several.replayed, strict=True):
             assert row["ticker"] == str(replayed.ticker)

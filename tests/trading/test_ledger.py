@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import UTC, datetime
 
 import pytest
 from support.cases import cases, holds_for
@@ -120,12 +121,22 @@ def test_a_finished_replay_starts_afresh_and_an_unfinished_one_stays(ledger):
     assert not ledger.start_afresh_if_finished("replay/x")
 
 
-def test_the_account_traded_last_is_found(ledger):
+def test_the_account_traded_last_is_found(tmp_path):
+    now = datetime(2024, 5, 1, tzinfo=UTC)
+    ledger = Ledger(tmp_path / "ledger.sqlite", lambda: now)
     assert ledger.accounts() == ()
-    ledger.open_account("demo/sample", "2024-05-01T00:00:00Z")
-    ledger.open_account("demo/alpaca", "2024-05-01T01:00:00Z")
-    ledger.open_account("demo/sample", "2024-05-01T02:00:00Z")
-    assert [account.name for account in ledger.accounts()] == ["demo/sample", "demo/alpaca"]
+    for hour, name in enumerate(("demo/sample", "demo/alpaca")):
+        ledger.open_account(name, f"2024-05-01T0{hour}:00:00+00:00")
+        ledger.open_holding(name, BTC, opened(10.0, 100))
+    assert [account.name for account in ledger.accounts()] == ["demo/alpaca", "demo/sample"]
+    # Being started is not being traded; a decision is.
+    now = datetime(2024, 5, 1, 2, tzinfo=UTC)
+    ledger.open_account("demo/sample", now.isoformat(), {"source": "sample"})
+    assert [account.name for account in ledger.accounts()] == ["demo/alpaca", "demo/sample"]
+    with ledger.writing("demo/sample", BTC) as writer:
+        writer.decided(101, 1, {"reason": "first"})
+    (last, _) = ledger.accounts()
+    assert (last.name, last.traded_at, last.about) == ("demo/sample", now.isoformat(), {"source": "sample"})
 
 
 def test_a_damaged_or_newer_ledger_is_refused_with_the_remedy(tmp_path):

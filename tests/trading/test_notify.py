@@ -13,7 +13,7 @@ from crypto_refactor.execution.account import Account, Fill
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.broker import UnknownOutcomeError
 from crypto_refactor.trading.entry import Entry, Failure, Unavailable
-from crypto_refactor.trading.notify import Notifier, notices
+from crypto_refactor.trading.notify import Notifier, notices, of_account
 from crypto_refactor.trading.orders import Order, Stage
 
 BTC = Ticker("BTC", "USD")
@@ -63,8 +63,8 @@ def posted(httpserver):
 
 
 def test_nothing_is_told_of_an_hour_in_which_nothing_happened():
-    assert notices(entry(), set()) == []
-    assert notices(Unavailable(ticker=BTC, why="not offered"), set()) == []
+    assert notices(entry()) == []
+    assert notices(Unavailable(ticker=BTC, why="not offered")) == []
 
 
 def test_each_fill_is_told():
@@ -100,13 +100,20 @@ def test_only_refused_orders_are_told_of_orders():
     assert [(each["kind"], each["text"]) for each in told] == [("refused", "BTC/USD: insufficient balance")]
 
 
-def test_a_drawdown_halt_is_told_once_and_again_after_it_was_resumed():
-    halted, standing = set(), entry(holding=Account(cash=700.0, peak_equity=1000.0, halted=True))
-    (told,) = notices(standing, halted)
+def test_a_drawdown_halt_is_told_at_the_bar_it_strikes():
+    halted = Account(cash=700.0, peak_equity=1000.0, halted=True)
+    (told,) = notices(entry(holding=halted, newly_halted=True))
     assert (told["kind"], told["equity"], told["peak_equity"]) == ("halt", 700.0, 1000.0)
-    assert notices(standing, halted) == []
-    assert notices(entry(), halted) == []
-    assert [each["kind"] for each in notices(standing, halted)] == ["halt"]
+    assert notices(entry(holding=halted)) == []
+
+
+def test_a_halt_of_the_whole_account_names_it():
+    told = of_account("paper/1", "nothing is entered: lunch")
+    assert (told["kind"], told["ticker"], told["text"]) == (
+        "halt",
+        None,
+        "paper/1: nothing is entered: lunch",
+    )
 
 
 @pytest.mark.parametrize(("kind", "told"), [(UnknownOutcomeError, "unknown_outcome"), (DataError, "failure")])
