@@ -117,7 +117,7 @@ class FusedLedger(Ledger):
     @contextmanager
     def writing(self, account, ticker):
         with super().writing(account, ticker) as writer:
-            fused = FusedWriter(self._fuse, writer._connection, account, ticker)
+            fused = FusedWriter(self._fuse, writer._connection, account, ticker, writer._now)
             yield fused
             fused.before_commit()
         fused.after_commit()
