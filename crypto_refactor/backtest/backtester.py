@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from crypto_refactor.backtest.engine import Simulation, simulate
+from crypto_refactor.backtest.audit import Audit, audit
+from crypto_refactor.backtest.columns import check_request, three_columns
+from crypto_refactor.backtest.engine import Simulation
 from crypto_refactor.backtest.history import bars_with_history, window_of
-from crypto_refactor.backtest.metrics import Metrics, measure
+from crypto_refactor.backtest.metrics import Metrics
+from crypto_refactor.backtest.significance import Significance, significance
+from crypto_refactor.backtest.verdict import Verdict
+from crypto_refactor.backtest.verdict import verdict as judged
 from crypto_refactor.backtest.walkforward import WalkForward, spread, walk_forward
-from crypto_refactor.errors import UsageError
 from crypto_refactor.execution.decisions import Plan
 from crypto_refactor.execution.rules import RuleOptions, Rules
-from crypto_refactor.execution.venues import ALPACA_FEE, alpaca_rules
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.quality import QualityReport
 from crypto_refactor.market.source import Source
@@ -55,6 +56,10 @@ class BacktestResult:
         Of each.
     pinned : str or None
         Name of the frozen model that decided everything.
+    significance : Significance or None
+        What tells this run from luck; None where it was not asked for.
+    audit : Audit or None
+        Whether it has seen the future, and adds up; None where it was not asked for.
     """
 
     ticker: Ticker
@@ -74,6 +79,21 @@ class BacktestResult:
     hold_metrics: Metrics
     alpaca_metrics: Metrics | None
     pinned: str | None
+    significance: Significance | None = None
+    audit: Audit | None = None
+
+    @property
+    def plan(self) -> Plan:
+        """What this run knew at each close of the window."""
+        return plan_for(self.walk, self.window, self.rules)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Whether there is evidence of an edge; None where significance was not asked for."""
+        if self.significance is None:
+            return None
+        passed = None if self.audit is None else self.audit.passed
+        return judged(self.metrics, self.hours, self.significance, passed)
 
     @property
     def undecidable(self) -> int:
@@ -126,7 +146,7 @@ class Backtester:
 
         self.ticker = Ticker.parse(ticker) if isinstance(ticker, str) else ticker
         self._options = options or RuleOptions()
-        self._rules = self._options.resolve(self.ticker)
+        self._options.resolve(self.ticker)  # what cannot be is said before anything is read
         self._source = source or open_source(environment().source)
         self._settings = settings or ModelSettings()
         self._signal_rules = signal_rules or SignalRules()
@@ -141,15 +161,16 @@ class Backtester:
         end: int | None = None,
         initial_balance: float = 100_000.0,
         allow_gaps: bool = False,
+        judge: bool = True,
     ) -> BacktestResult:
-        """Backtest the `hours` hours up to `end` (by default now).
+        """Backtest the `hours` hours up to `end` (by default now); `judge` it: audited, and told from luck.
 
         Raises
         ------
         UsageError, DataError, ModelError
             If the request, the bars or a model is not as it must be.
         """
-        _check_request(hours, initial_balance)
+        check_request(hours, initial_balance)
         end = self._source.now(self.ticker) if end is None else end
         bars, quality = bars_with_history(
             self._source, self.ticker, hours, end, self._settings, allow_gaps=allow_gaps
@@ -165,11 +186,14 @@ class Backtester:
             pinned=self._pinned(bars),
             watch=self._watch,
         )
-        run = _trade(window, walk, self._rules, initial_balance)
-        hold = _hold(window, self._rules, initial_balance)
-        alpaca = self._alpaca_rules()
-        at_alpaca = None if alpaca is None else _trade(window, walk, alpaca, initial_balance)
-        return BacktestResult(
+        columns = three_columns(
+            window,
+            lambda rules: plan_for(walk, window, rules),
+            self._options,
+            hours=hours,
+            initial_balance=initial_balance,
+        )
+        result = BacktestResult(
             ticker=self.ticker,
             end=end,
             bars=bars,
@@ -177,38 +201,23 @@ class Backtester:
             quality=quality,
             settings=self._settings,
             signal_rules=self._signal_rules,
-            rules=self._rules,
+            rules=columns.rules,
             walk=walk,
-            run=run,
-            hold=hold,
-            at_alpaca=at_alpaca,
-            alpaca_rules=alpaca,
-            metrics=_measure(run, hours),
-            hold_metrics=_measure(hold, hours),
-            alpaca_metrics=None if at_alpaca is None else _measure(at_alpaca, hours),
+            run=columns.run,
+            hold=columns.hold,
+            at_alpaca=columns.at_alpaca,
+            alpaca_rules=columns.alpaca_rules,
+            metrics=columns.metrics,
+            hold_metrics=columns.hold_metrics,
+            alpaca_metrics=columns.alpaca_metrics,
             pinned=self._model,
         )
+        return replace(result, significance=significance(result), audit=audit(result)) if judge else result
 
     def _pinned(self, bars: Bars) -> Path | None:
         if self._model is None:
             return None
         return model_path(self._model_dir, self.ticker, self._model, simulated=bars.simulated)
-
-    def _alpaca_rules(self) -> Rules | None:
-        if alpaca_rules(self.ticker) is None:
-            return None
-        return replace(self._options, venue="alpaca", fee=ALPACA_FEE).resolve(self.ticker)
-
-
-def _check_request(hours: int, initial_balance: float) -> None:
-    if hours < 1:
-        raise UsageError(f"--hours is {hours}.", expected="1 or more.", remedy="correct --hours.")
-    if not 0 < initial_balance < float("inf"):
-        raise UsageError(
-            f"--initial-balance is {initial_balance}.",
-            expected="an amount above 0.",
-            remedy="correct --initial-balance.",
-        )
 
 
 def plan_for(walk: WalkForward, window: Bars, rules: Rules) -> Plan:
@@ -220,24 +229,3 @@ def plan_for(walk: WalkForward, window: Bars, rules: Rules) -> Plan:
         worthwhile=laid["supported"] & (laid["expected_move"] > rules.round_trip_cost),
         decidable=laid["decidable"],
     )
-
-
-def _trade(window: Bars, walk: WalkForward, rules: Rules, initial_balance: float) -> Simulation:
-    return simulate(window, plan_for(walk, window, rules), rules, initial_balance=initial_balance)
-
-
-def _hold(window: Bars, rules: Rules, initial_balance: float) -> Simulation:
-    """Buy at the first open with everything, pay the fee, and hold."""
-    always = np.ones(len(window), dtype=np.bool_)
-    plan = Plan(
-        signal=always.astype(np.int8),
-        forecast_side=always.astype(np.int8),
-        worthwhile=always,
-        decidable=always,
-    )
-    plain = Rules(fee=rules.fee, slippage_bps=rules.slippage_bps)
-    return simulate(window, plan, plain, initial_balance=initial_balance)
-
-
-def _measure(run: Simulation, hours: int) -> Metrics:
-    return measure(run.equity, run.sides[1:] != 0, run.trades, run.fills, hours=hours)

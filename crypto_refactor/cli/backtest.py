@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,14 @@ from crypto_refactor.cli.edge import print_json
 from crypto_refactor.cli.execution_options import rule_options
 from crypto_refactor.cli.output import check_writable, write_text
 from crypto_refactor.cli.strategy_options import model_settings, signal_rules, strategy_options
-from crypto_refactor.errors import UsageError
+from crypto_refactor.errors import EXIT_AUDIT_FAILED, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from crypto_refactor.market.ticker import Ticker
+
+_SCRIPT = "models/app_backtester.py"
 
 
 @click.command("backtest")
@@ -35,6 +38,9 @@ if TYPE_CHECKING:
 @click.option(
     "--signals", type=click.Path(path_type=Path), metavar="FILE.csv", help="Write every bar's signal."
 )
+@click.option(
+    "--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Write a report with charts."
+)
 @options.bars
 def command(
     ticker: Ticker,
@@ -44,6 +50,7 @@ def command(
     allow_gaps: bool,
     trades: Path | None,
     signals: Path | None,
+    report: Path | None,
     source: str | None,
     data_dir: Path | None,
     state_dir: Path | None,
@@ -51,24 +58,18 @@ def command(
     tz: ZoneInfo,
     as_json: bool,
     **strategy: object,
-) -> None:
+) -> int:
     """Backtest the signals: every stretch is decided by a model that has seen none of it.
 
     Decisions are made at each close and filled at the next open, with fees.  The result stands beside
-    what an Alpaca account would have got and beside buying and holding.
+    what an Alpaca account would have got and beside buying and holding.  Every run audits itself; exit code 6
+    says that it has seen the future, or does not add up.
     """
     from crypto_refactor.backtest.backtester import Backtester
     from crypto_refactor.cli.progress import TrainingBars
     from crypto_refactor.report.backtest_json import backtest_json, signals_csv, trades_csv
 
-    if trades is not None and signals is not None and trades.resolve() == signals.resolve():
-        raise UsageError(
-            f"--trades and --signals both name {trades}.",
-            expected="two files.",
-            remedy="choose another name for one of them.",
-        )
-    for path in (trades, signals):
-        check_writable(path)
+    _check_outputs({"--trades": trades, "--signals": signals, "--report": report})
     backtester = Backtester(
         ticker,
         source=options.opened_source(source, data_dir, state_dir),
@@ -84,10 +85,34 @@ def command(
         write_text(trades, trades_csv(result))
     if signals is not None:
         write_text(signals, signals_csv(result))
+    if report is not None:
+        from crypto_refactor.cli.repeat import repeat_command
+        from crypto_refactor.report.html.page import report_html
+
+        repeat = repeat_command(_SCRIPT, result.window.source, result.end)
+        write_text(report, report_html(result, command=repeat, tz=tz))
+    code = EXIT_OK if result.audit is None or result.audit.passed else EXIT_AUDIT_FAILED
     if as_json:
         print_json(document)
-        return
+        return code
     from crypto_refactor.cli.output import console
     from crypto_refactor.report.backtest_text import print_backtest
 
     print_backtest(result, tz, console())
+    return code
+
+
+def _check_outputs(outputs: Mapping[str, Path | None]) -> None:
+    """Refuse files that cannot be written, and one name for two of them, before any work is done."""
+    taken: dict[Path, str] = {}
+    for option, path in outputs.items():
+        check_writable(path)
+        if path is None:
+            continue
+        other = taken.setdefault(path.resolve(), option)
+        if other != option:
+            raise UsageError(
+                f"{other} and {option} both name {path}.",
+                expected="a file of its own for each.",
+                remedy="choose another name for one of them.",
+            )

@@ -10,12 +10,15 @@ from crypto_refactor import __version__
 from crypto_refactor.cli.edge import run_command
 
 _COMMANDS = {
+    "audit": ("audit", "Check that a backtest has seen nothing of the future."),
     "backtest": ("backtest", "Backtest the signals (models/app_backtester.py)."),
     "check-history": ("checks", "Check historical bars (test_historical_data.py)."),
     "check-mountain-time": ("checks", "Check Mountain-Time conversion (test_mountain_time.py)."),
     "close": ("accounts", "Sell what an account holds."),
+    "compare": ("compare", "Rank tickers and settings over one window."),
     "data": ("data", "Try the data client (models/data/app.py)."),
     "download": ("download", "Write bars to CSV files."),
+    "evaluate": ("evaluate", "Backtest somebody else's signals."),
     "halt": ("accounts", "Forbid entries, until resume."),
     "models": ("models", "List models, or prune their cache."),
     "multi": ("trade", "Trade many tickers (run_multi_ticker.py)."),

@@ -60,9 +60,9 @@ def backtest_json(result: BacktestResult) -> dict[str, object]:
             "zero_volume": result.quality.zero_volume,
             "undecidable": result.undecidable,
         },
-        "significance": None,
-        "audit": None,
-        "verdict": None,
+        "significance": None if result.significance is None else result.significance.to_dict(),
+        "audit": None if result.audit is None else result.audit.to_dict(),
+        "verdict": None if result.verdict is None else asdict(result.verdict),
     }
 
 

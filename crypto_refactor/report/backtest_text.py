@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 from rich.console import Console, Group, RenderableType
@@ -10,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from crypto_refactor.backtest.backtester import BacktestResult
-from crypto_refactor.backtest.metrics import MIN_HOURS_FOR_A_YEARLY_RATE, Metrics, by_side
+from crypto_refactor.backtest.metrics import MIN_HOURS_FOR_A_YEARLY_RATE, by_side
 from crypto_refactor.backtest.statistics import (
     EntryFigures,
     condition_figures,
@@ -20,50 +19,28 @@ from crypto_refactor.backtest.statistics import (
     what_held_back,
     why_no_entry,
 )
+from crypto_refactor.backtest.verdict import MIN_TRADES
 from crypto_refactor.execution.account import Trade
 from crypto_refactor.execution.decisions import Enter
 from crypto_refactor.execution.rules import Rules
 from crypto_refactor.market.hours import to_iso, to_local_text
+from crypto_refactor.report.audit_text import audit_block, audit_line
 from crypto_refactor.report.backtest_json import alpaca_note
 from crypto_refactor.report.format import UNDEFINED, money, number, percent, price, source_name
+from crypto_refactor.report.metrics_table import metrics_table
 from crypto_refactor.signals.conditions import DESCRIPTIONS
 from crypto_refactor.signals.signal import DIRECTIONS
 
-FEW_TRADES = 30
-
-_ROWS: tuple[tuple[str, Callable[[Metrics], str]], ...] = (
-    ("Final balance", lambda m: money(m.final_balance)),
-    ("Total return", lambda m: percent(m.total_return, signed=True)),
-    ("CAGR", lambda m: percent(m.cagr, signed=True)),
-    ("Volatility a year", lambda m: percent(m.volatility)),
-    (
-        "Sharpe ± standard error",
-        lambda m: UNDEFINED if m.sharpe is None else f"{number(m.sharpe)} ± {number(m.sharpe_se)}",
-    ),
-    ("Sortino", lambda m: number(m.sortino)),
-    ("Max drawdown", lambda m: percent(m.max_drawdown)),
-    ("  its length", lambda m: f"{m.max_drawdown_hours} h"),
-    ("Calmar", lambda m: number(m.calmar)),
-    ("Trades closed", lambda m: str(m.trades)),
-    ("Win rate", lambda m: percent(m.win_rate, 1)),
-    ("Profit factor", lambda m: number(m.profit_factor)),
-    ("Expectancy a trade", lambda m: money(m.expectancy)),
-    (
-        "Average holding",
-        lambda m: UNDEFINED if m.avg_holding_hours is None else f"{m.avg_holding_hours:.1f} h",
-    ),
-    ("Exposure", lambda m: percent(m.exposure, 1)),
-    ("Turnover", lambda m: f"{m.turnover:.1f} x"),
-    ("Fees paid", lambda m: money(m.fees_paid)),
-)
+FEW_TRADES = MIN_TRADES
 
 
 def print_backtest(result: BacktestResult, tz: ZoneInfo, console: Console) -> None:
     """Print the human view, times in `tz`."""
     console.print(
         Group(
+            *_verdict(result, tz),
             *_headline(result, tz),
-            _metrics_table(result),
+            metrics_table(result),
             *_notes(result),
             "",
             _models_table(result, tz),
@@ -77,6 +54,15 @@ def print_backtest(result: BacktestResult, tz: ZoneInfo, console: Console) -> No
         ),
         highlight=False,
     )
+
+
+def _verdict(result: BacktestResult, tz: ZoneInfo) -> list[RenderableType]:
+    lines: list[RenderableType] = []
+    if result.verdict is not None:
+        lines.append(Text(result.verdict.text, style="bold"))
+    if result.audit is not None:
+        lines += [audit_line(result.audit)] if result.audit.passed else audit_block(result.audit, tz)
+    return [*lines, ""] if lines else []
 
 
 def _headline(result: BacktestResult, tz: ZoneInfo) -> list[RenderableType]:
@@ -130,26 +116,17 @@ def rules_text(rules: Rules) -> str:
     return "Rules: " + "; ".join(parts) + "."
 
 
-def _metrics_table(result: BacktestResult) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("")
-    for name in ("This run", "At Alpaca", "Buy and hold"):
-        table.add_column(name, justify="right", no_wrap=True)
-    columns = (result.metrics, result.alpaca_metrics, result.hold_metrics)
-    for label, show in _ROWS:
-        table.add_row(label, *(UNDEFINED if column is None else show(column) for column in columns))
-    return table
-
-
 def _notes(result: BacktestResult) -> list[RenderableType]:
     notes: list[RenderableType] = []
     notes.append(f"At Alpaca: {alpaca_note(result)}")
     if result.hours < MIN_HOURS_FOR_A_YEARLY_RATE:
         notes.append("CAGR and Calmar are withheld below 90 days: they would only magnify a short window.")
-    if result.metrics.trades < FEW_TRADES:
+    if result.significance is None and result.metrics.trades < FEW_TRADES:
         notes.append(
             f"Trades closed: {result.metrics.trades}, too few to tell skill from luck (30 is the least one should ask for)."
         )
+    if result.significance is not None and result.significance.break_even.reason is not None:
+        notes.append(f"There is no break-even fee: {result.significance.break_even.reason}.")
     if result.run.halted_at is not None:
         notes.append(f"Entries were halted by the drawdown at {to_iso(result.run.halted_at)}.")
     entries = _entries(result)

@@ -227,6 +227,7 @@ def _held_against_backtest(
         end=window.end,
         initial_balance=share,
         allow_gaps=setup.allow_gaps,
+        judge=False,
     )
     fills, trades = ledger.fills(account, ticker), ledger.trades(account, ticker)
     equity = tuple(ledger.equity(account, ticker))

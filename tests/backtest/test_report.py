@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -21,7 +22,7 @@ SETTINGS = ModelSettings(lookback=12, train_hours=480, refit_every=200, network=
 HOURS = 100
 
 
-def found(folder, bars=None, **options):
+def found(folder, bars=None, *, judge=True, **options):
     source = HeldBars(sample_bars(1500) if bars is None else bars)
     tester = Backtester(
         BTC,
@@ -31,7 +32,7 @@ def found(folder, bars=None, **options):
         options=RuleOptions(**options),
         model_dir=folder,
     )
-    return tester.run(HOURS, allow_gaps=True)
+    return tester.run(HOURS, allow_gaps=True, judge=judge)
 
 
 def text_of(result):
@@ -76,3 +77,46 @@ def test_closes_that_could_not_be_decided_on_are_counted_and_have_rows(tmp_path,
 @pytest.mark.parametrize("name", ["network", "seed"])
 def test_settings_are_those_of_the_models(tmp_path, fits, name):
     assert backtest_json(found(tmp_path))["settings"][name] == getattr(SETTINGS, name)
+
+
+LUCK = ["Return, 95 % interval", "Random entry, p", "Break-even fee", "Rank IC ± error"]
+
+
+def test_the_verdict_comes_first_and_four_figures_carry_it(tmp_path, fits):
+    result = found(tmp_path)
+    first, audited, blank, title, *lines = text_of(result).splitlines()
+    assert first.strip() == result.verdict.text
+    assert audited.startswith("Audit passed: ")
+    assert blank.strip() == ""
+    assert title.startswith("Backtest BTC/USD")
+    rows = [next(line for line in lines if line.startswith(label)) for label in LUCK]
+    low, high = result.significance.intervals.total_return
+    assert f"{low * 100:+.1f} % to {high * 100:+.1f} %" in rows[0]
+    assert rows[1].split()[-1] == f"{result.significance.random_entry.p:.3f}"
+    # A hundred hours are five days: too few for an error.
+    assert rows[3].rstrip().endswith(f"{result.significance.skill.model.spearman.value:+.3f} ± –")
+    assert "too few to tell skill from luck" not in text_of(result)
+
+
+def test_where_there_is_no_break_even_fee_the_reason_is_given(tmp_path, fits):
+    result = found(tmp_path, slippage_bps=200.0)
+    assert "There is no break-even fee: it loses before fees." in text_of(result)
+    document = backtest_json(result)["significance"]
+    assert (document["break_even_fee"], document["break_even_note"]) == (None, "it loses before fees")
+
+
+def test_what_was_not_judged_has_no_verdict(tmp_path, fits):
+    result = found(tmp_path, judge=False)
+    text = text_of(result)
+    assert text.startswith("Backtest BTC/USD")
+    assert not any(label in text for label in LUCK)
+    assert "too few to tell skill from luck" in text
+    assert (backtest_json(result)["significance"], backtest_json(result)["verdict"]) == (None, None)
+
+
+def test_significance_and_verdict_stand_in_the_document(tmp_path, fits):
+    result = found(tmp_path)
+    document = backtest_json(result)
+    assert document["significance"] == result.significance.to_dict()
+    assert document["verdict"] == {"code": "too_few", "text": result.verdict.text}
+    json.dumps(document, allow_nan=False)

@@ -213,7 +213,9 @@ def test_the_backtest_document_has_the_documented_keys(warm):
     assert tuple(result["feature_correlation"]) == INDICATORS
     for figures in result["feature_correlation"].values():
         assert set(figures) == {"train", "out_of_sample", "noise"}
-    assert [result[name] for name in ("significance", "audit", "verdict")] == [None, None, None]
+    assert set(result["verdict"]) == {"code", "text"}
+    assert result["verdict"]["code"] == "too_few"
+    assert result["significance"]["skill"]["n"] == 48
 
 
 def test_the_backtest_covers_the_window_with_models_that_had_not_seen_it(warm):

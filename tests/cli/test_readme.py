@@ -10,10 +10,13 @@ from support.tool import ROOT, Home
 
 from crypto_refactor import errors
 from crypto_refactor.cli import accounts, trade
+from crypto_refactor.cli.audit import command as audit
 from crypto_refactor.cli.backtest import command as backtest
 from crypto_refactor.cli.checks import history, mountain_time
+from crypto_refactor.cli.compare import command as compare
 from crypto_refactor.cli.data import command as data
 from crypto_refactor.cli.download import command as download
+from crypto_refactor.cli.evaluate import command as evaluate
 from crypto_refactor.cli.models import command as models
 from crypto_refactor.cli.signal import command as signal
 from crypto_refactor.cli.trade_request import DEFAULT_BALANCE, DEFAULT_REPLAY_HOURS
@@ -32,6 +35,9 @@ COMMANDS = {
     "models": models,
     "check-history": history,
     "check-mountain-time": mountain_time,
+    "audit": audit,
+    "compare": compare,
+    "evaluate": evaluate,
     **trade.COMMANDS,
     **accounts.COMMANDS,
 }
@@ -62,7 +68,7 @@ WHERE_NONE = {
     "--replay-delay": "0",
     "--account": "the one traded last",
 }
-OWN_TICKER = {"multi": "all", "close": "none"}
+OWN_TICKER = {"multi": "all", "compare": "all", "close": "none"}
 
 
 OF_AN_ACCOUNT = tuple(f"crypto-refactor {name}" for name in accounts.COMMANDS)
@@ -93,8 +99,12 @@ def tried(line):
 
 def runnable():
     for line in documented_commands():
-        if not line.startswith(("make", "crypto-refactor download", *OF_AN_ACCOUNT)):
-            slow = any(word in line for word in ("app_backtester", "--lookback 168", "multi_ticker"))
+        if not line.startswith(
+            ("make", "crypto-refactor download", "crypto-refactor evaluate", *OF_AN_ACCOUNT)
+        ):
+            slow = any(
+                word in line for word in ("app_backtester", "--lookback 168", "multi_ticker", "compare")
+            )
             yield pytest.param(tried(line), id=line, marks=[pytest.mark.slow] if slow else [])
 
 
@@ -184,7 +194,11 @@ def option_rows():
             yield name, commands.split(", "), value
 
 
+GROUPS = {"backtests": ("backtest", "audit", "compare"), "trading": ("trade", "multi")}
+
+
 def of_commands(commands):
+    commands = [name for group in commands for name in GROUPS.get(group, (group,))]
     return COMMANDS if commands == ["all"] else {name: COMMANDS[name] for name in commands}
 
 
@@ -200,7 +214,7 @@ def test_every_option_of_the_table_is_taken_by_the_commands_it_names():
             command for command, parser in of_commands(commands).items() if name not in options(parser)
         ]
         # "all": every command for which it means anything.
-        everywhere = {"signal", "backtest", "data", "trade", "multi"}
+        everywhere = {"signal", "backtest", "audit", "compare", "evaluate", "data", "trade", "multi"}
         allowed = set(COMMANDS) - everywhere if commands == ["all"] else set()
         assert set(missing) <= allowed, name
 
@@ -208,7 +222,8 @@ def test_every_option_of_the_table_is_taken_by_the_commands_it_names():
 def default_for(shown, command):
     """Return what the table shows for one command: ``240; backtest 720`` is 720 for the backtest."""
     first, *special = shown.split("; ")
-    own = [text.removeprefix(f"{command} ") for text in special if text.startswith(f"{command} ")]
+    names = [command, *(group for group, members in GROUPS.items() if command in members)]
+    own = [text.removeprefix(f"{name} ") for text in special for name in names if text.startswith(f"{name} ")]
     venue = [text for text in special if text.startswith("at ")]
     return own[0] if own else "; ".join([first, *venue])
 
@@ -217,6 +232,8 @@ def real_default(option, parameter, command):
     value = parameter.default
     if option == "--ticker" and command in OWN_TICKER:
         return OWN_TICKER[command]
+    if (command, option) == ("evaluate", "--hours"):
+        return "all targets"
     if option == "--model":
         return DEFAULT_MODEL_NAME if command == "signal" else "none"
     if option in WHERE_NONE and not isinstance(value, int | float | str):

@@ -23,7 +23,7 @@ HEAVY_FOR_HELP = (
 HEAVY_FOR_SERVING = ("tensorflow", "keras", "scipy.stats", "plotly", "sklearn", "alpaca", "matplotlib")
 SUBCOMMANDS = (
     *("signal", "backtest", "data", "check-history", "check-mountain-time", "models", "download"),
-    *("trade", "multi", "status", "close", "halt", "resume", "trades"),
+    *("audit", "compare", "evaluate", "trade", "multi", "status", "close", "halt", "resume", "trades"),
 )
 HELP = (
     *(f"{script} --help" for script in SCRIPTS),

@@ -1,0 +1,134 @@
+"""What the same trades earn at another fee, and the fee at which nothing is left of them.
+
+Both ask the engine itself.  The entries of the run are kept: ``--strict`` and the drawdown halt would enter
+elsewhere at another fee, and the question here is what these trades can bear.  Exits follow prices and
+signals alone, so they stay where they were.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from crypto_refactor.backtest.engine import Simulation, simulate
+from crypto_refactor.execution.decisions import Plan
+from crypto_refactor.execution.rules import Rules
+from crypto_refactor.market.bars import Bars
+
+FEE_FACTORS = (0.0, 0.5, 1.0, 2.0, 5.0)
+HIGHEST_FEE = 0.999
+_CLOSE_ENOUGH = 1e-10
+_MOST_STEPS = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakEven:
+    """The fee at which the run's total return is 0.
+
+    Attributes
+    ----------
+    fee : float or None
+        Fraction of the notional on every fill; slippage and borrow stay as they are.
+    reason : str or None
+        Why there is none.
+    """
+
+    fee: float | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostPoint:
+    """The run's trades at one fee; `total_return` is None where the fee would be 100 % or more."""
+
+    factor: float
+    fee: float
+    total_return: float | None
+
+
+Earns = Callable[[float], float]
+
+
+def earnings_by_fee(run: Simulation, window: Bars, plan: Plan, rules: Rules) -> Earns:
+    """Return the function that gives the total return of the run's entries at a fee.
+
+    Parameters
+    ----------
+    run : Simulation
+        The run.
+    window, plan, rules : Bars, Plan, Rules
+        What it was simulated with.
+    """
+    entered = [fill.at for fill in run.fills if fill.reason == "entry"]
+    # An entry is decided at the close at whose hour it fills.
+    made = np.isin(window.closed, entered)
+    kept = replace(plan, worthwhile=made)
+    balance = float(run.equity[0])
+
+    def earns(fee: float) -> float:
+        changed = replace(rules, fee=fee, strict=True, max_drawdown=None)
+        return float(simulate(window, kept, changed, initial_balance=balance).equity[-1]) / balance - 1
+
+    return earns
+
+
+def cost_sweep(earns: Earns, fee: float) -> tuple[CostPoint, ...]:
+    """Return what the trades earn at 0, 0.5, 1, 2 and 5 times `fee`."""
+    return tuple(
+        CostPoint(
+            factor=factor, fee=factor * fee, total_return=earns(factor * fee) if factor * fee < 1 else None
+        )
+        for factor in FEE_FACTORS
+    )
+
+
+def break_even_fee(earns: Earns, fills: int) -> BreakEven:
+    """Return the fee at which `fills` fills leave a total return of 0.
+
+    The logarithm of what a run multiplies its money by falls with every fill by about
+    log((1 + fee) / (1 - fee)) / 2, so it is close to a straight line in that number, and regula falsi (with
+    the Illinois rule of M. Dowell and P. Jarratt, BIT 11 (1971)) is there in a few steps.
+    """
+    if not fills:
+        return BreakEven(fee=None, reason="nothing was traded")
+
+    def excess(cost: float) -> float:
+        return math.log(max(1 + earns(math.tanh(cost)), 1e-300))
+
+    low, high = 0.0, math.atanh(HIGHEST_FEE)
+    at_low = excess(low)
+    if at_low <= 0:
+        return BreakEven(fee=None, reason="it loses before fees" if at_low < 0 else "it earns 0 before fees")
+    # Most fees are small: the first guess is that every fill costs the same.
+    guess = min(at_low / fills, high)
+    at_guess = excess(guess)
+    while at_guess > 0:
+        if guess >= high:
+            return BreakEven(fee=None, reason="it gains at any fee")
+        low, at_low = guess, at_guess
+        guess = min(2 * guess, high)
+        at_guess = excess(guess)
+    return BreakEven(fee=math.tanh(_root(excess, low, at_low, guess, at_guess)))
+
+
+def _root(excess: Callable[[float], float], low: float, at_low: float, high: float, at_high: float) -> float:
+    """Return where `excess`, above 0 at `low` and not at `high`, is 0."""
+    middle, at_middle, last_side = high, at_high, 0
+    for _ in range(_MOST_STEPS):
+        if abs(at_middle) < _CLOSE_ENOUGH or high - low < _CLOSE_ENOUGH * high:
+            break
+        middle = (at_low * high - at_high * low) / (at_low - at_high)
+        at_middle = excess(middle)
+        # An end that stays twice is given half its weight, or the other would creep.
+        if at_middle > 0:
+            low, at_low = middle, at_middle
+            at_high /= 2 if last_side > 0 else 1
+            last_side = 1
+        else:
+            high, at_high = middle, at_middle
+            at_low /= 2 if last_side < 0 else 1
+            last_side = -1
+    return middle

@@ -1,0 +1,1 @@
+"""A backtest as one HTML file that explains itself, opens offline and loads nothing."""

@@ -1,0 +1,130 @@
+"""The page: one file, verdict first, that loads nothing from anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from zoneinfo import ZoneInfo
+
+from crypto_refactor.backtest.backtester import BacktestResult
+from crypto_refactor.market.hours import to_local_text
+from crypto_refactor.report.format import source_name
+from crypto_refactor.report.html import charts, evidence, performance, provenance, signals, verdict
+from crypto_refactor.report.html.markup import Html, join, script_json, tag
+from crypto_refactor.report.html.price import price_section
+from crypto_refactor.report.html.section import Context, Section
+from crypto_refactor.report.html.trades import trades_section
+
+# The browser itself refuses whatever this page would load: no address, not even a relative one, is allowed.
+_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+_SIMULATED = "SIMULATED"
+_SIMULATED_TEXT = (
+    "these bars come from the bundled simulation. They are not a market, and nothing below was ever traded."
+)
+
+
+def report_html(result: BacktestResult, *, command: str | None, tz: ZoneInfo) -> str:
+    """Return a backtest as one HTML file.
+
+    The same arguments give the same text.
+
+    Parameters
+    ----------
+    result : BacktestResult
+        What is told.
+    command : str or None
+        The command that repeats the run.
+    tz : ZoneInfo
+        In which people read times.
+    """
+    context = Context(result=result, tz=tz, command=command)
+    sections = [section for section in _sections(context) if section is not None]
+    mark = f"{_SIMULATED} " if context.simulated else ""
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", f"{mark}{context.result.ticker} backtest"),
+        tag("style", _asset("report.css")),
+    )
+    body = tag(
+        "body",
+        _banner(context),
+        _header(context, sections),
+        tag("main", *(_placed(section) for section in sections)),
+        _footer(),
+        _scripts(context, sections),
+    )
+    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def _sections(context: Context) -> Sequence[Section | None]:
+    return (
+        verdict.verdict_section(context),
+        verdict.figures_section(context),
+        evidence.luck_section(context),
+        performance.equity_section(context),
+        price_section(context),
+        performance.months_section(context),
+        performance.rolling_section(context),
+        trades_section(context),
+        signals.conditions_section(context),
+        signals.correlation_section(context),
+        signals.forecast_section(context),
+        evidence.calibration_section(context),
+        evidence.costs_section(context),
+        provenance.models_section(context),
+        provenance.audit_section(context),
+        provenance.reproduce_section(context),
+    )
+
+
+def _banner(context: Context) -> Html:
+    if not context.simulated:
+        return Html("")
+    return tag("div", tag("strong", _SIMULATED), f": {_SIMULATED_TEXT}", class_="simulated", role="note")
+
+
+def _header(context: Context, sections: Sequence[Section]) -> Html:
+    window, tz = context.result.window, context.tz
+    first, last = to_local_text(int(window.opened[1]), tz), to_local_text(int(window.closed[-1]), tz)
+    about = f"{first} to {last} · {len(window) - 1:,} hourly bars from {source_name(window.source)}"
+    toggle = tag("button", "Dark or light", type="button", id="theme", class_="theme")
+    links = [tag("a", section.title, href=f"#{section.name}") for section in sections[1:]]
+    return tag(
+        "header",
+        tag("div", tag("h1", f"{context.result.ticker} backtest"), toggle, class_="title"),
+        tag("p", about, class_="about"),
+        tag("nav", *links, aria_label="Sections"),
+    )
+
+
+def _placed(section: Section) -> Html:
+    heading = tag("h2", section.title, id=f"{section.name}-title")
+    return tag("section", heading, section.body, id=section.name, aria_labelledby=f"{section.name}-title")
+
+
+def _footer() -> Html:
+    text = "A backtest is about the past. It does not say what the next trade earns, and it is no advice."
+    return tag("footer", tag("p", text))
+
+
+def _scripts(context: Context, sections: Sequence[Section]) -> Html:
+    from plotly.offline import get_plotlyjs
+
+    drawn = [chart for section in sections for chart in section.charts]
+    hours = context.result.window.closed.tolist()
+    columns = {"time": [charts.wall_clock(hour, context.tz) for hour in hours]}
+    document = charts.document(drawn, columns, watermark=_SIMULATED if context.simulated else None)
+    return join(
+        tag("script", script_json(document), type="application/json", id="charts"),
+        # plotly's own file, unchanged: the browser reads it as a script, so it is not escaped.
+        tag("script", Html(get_plotlyjs())),
+        tag("script", _asset("report.js")),
+    )
+
+
+def _asset(name: str) -> Html:
+    return Html(files("crypto_refactor.report.html").joinpath(name).read_text(encoding="utf-8"))

@@ -1,0 +1,192 @@
+"""The verdict first: plain words, then the few figures that carry it, then the figures of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from crypto_refactor.backtest.metrics import MIN_HOURS_FOR_A_YEARLY_RATE, Metrics
+from crypto_refactor.backtest.statistics import entry_figures
+from crypto_refactor.backtest.verdict import EVIDENCE, NO_EVIDENCE, TOO_FEW
+from crypto_refactor.market.hours import to_local_text
+from crypto_refactor.report.backtest_json import alpaca_note
+from crypto_refactor.report.backtest_text import rules_text
+from crypto_refactor.report.format import UNDEFINED, money, number, percent
+from crypto_refactor.report.html.evidence import associated, interval_text
+from crypto_refactor.report.html.markup import Html, join, tag, unbroken
+from crypto_refactor.report.html.section import Context, Section
+from crypto_refactor.report.html.tables import Cell, numbers, signed_look, table, words
+
+_HEADLINES = {
+    EVIDENCE: ("✓", "Evidence of an edge"),
+    NO_EVIDENCE: ("–", "No evidence of an edge"),
+    TOO_FEW: ("?", "Too little to judge"),
+}
+
+
+def verdict_section(context: Context) -> Section:
+    """Return what the run says, in words anyone understands."""
+    found = context.verdict
+    look, mark, headline = _look(context)
+    reasons = "Whether luck alone explains this result was not tested." if found is None else found.text
+    box = tag(
+        "div",
+        tag("div", mark, class_="mark", aria_hidden="true"),
+        tag(
+            "div",
+            tag("p", headline, class_="headline"),
+            tag("p", unbroken(outcome_text(context))),
+            tag("p", reasons),
+        ),
+        class_=f"verdict {look}",
+    )
+    return Section(name="verdict", title="Verdict", body=join(box, _tiles(context)))
+
+
+def _look(context: Context) -> tuple[str, str, str]:
+    """Return the class of the box, its mark and its headline."""
+    if context.audit is not None and not context.audit.passed:
+        return "failed", "!", "The audit failed: do not believe these figures"
+    if context.verdict is None:
+        return "unjudged", "?", "Not tested against luck"
+    code = context.verdict.code
+    return code.replace("_", "-"), *_HEADLINES[code]
+
+
+def outcome_text(context: Context) -> str:
+    """Return one sentence on what came of this run, beside buying and holding."""
+    result = context.result
+    metrics, hold = result.metrics, result.hold_metrics
+    days = result.hours / 24
+    span = f"{result.hours:,} hours" if days < 3 else f"{days:,.0f} days"
+    text = (
+        f"In {span} this run {_moved(metrics.total_return)} after fees of {money(metrics.fees_paid)} "
+        f"{context.quote}; buying {result.ticker.base} and holding it {_moved(hold.total_return)}."
+    )
+    at_alpaca = result.alpaca_metrics
+    if at_alpaca is not None:
+        text += f" An Alpaca account would have {_moved(at_alpaca.total_return)}."
+    return text
+
+
+def _moved(change: float) -> str:
+    if change == 0:
+        return "kept its value"
+    return f"{'gained' if change > 0 else 'lost'} {percent(abs(change))}"
+
+
+def _tiles(context: Context) -> Html:
+    """Return the four figures that carry the verdict."""
+    found = context.significance
+    if found is None:
+        return Html("")
+    entry, fee = found.random_entry, found.break_even.fee
+    tiles = (
+        (
+            "Return, 95 % interval",
+            interval_text(found.intervals.total_return, percent),
+            "from its hours, drawn again in blocks",
+        ),
+        (
+            "Random entries do as well",
+            UNDEFINED if entry is None else percent(entry.p, 1),
+            "of the time, with the same trades",
+        ),
+        (
+            "Break-even fee",
+            "none" if fee is None else f"{percent(fee, 3)} a fill",
+            found.break_even.reason or f"this run paid {percent(context.result.rules.fee)}",
+        ),
+        (
+            "Forecast skill (rank IC)",
+            UNDEFINED if found.skill is None else associated(found.skill.model.spearman, 3),
+            "0 is none; ± one standard error",
+        ),
+    )
+    shown = (
+        tag("div", tag("dt", title), tag("dd", unbroken(value), tag("small", hint)))
+        for title, value, hint in tiles
+    )
+    return tag("dl", *shown, class_="tiles")
+
+
+_Show = Callable[[Metrics], str]
+_FIGURES: tuple[tuple[str, str, _Show], ...] = (
+    ("Total return", "after fees", lambda m: percent(m.total_return, signed=True)),
+    ("Final balance", "position marked at the last close", lambda m: money(m.final_balance)),
+    ("CAGR", "growth a year, withheld below 90 days", lambda m: percent(m.cagr, signed=True)),
+    ("Volatility", "a year, from hourly returns", lambda m: percent(m.volatility)),
+    ("Sharpe ratio", "a year, ± standard error", lambda m: _with_error(m.sharpe, m.sharpe_se)),
+    ("Sortino ratio", "a year, downside over all bars", lambda m: number(m.sortino)),
+    ("Max drawdown", "at hourly closes", lambda m: percent(m.max_drawdown)),
+    ("Drawdown length", "peak to recovery, or to the end", lambda m: f"{m.max_drawdown_hours:,} h"),
+    ("Calmar ratio", "CAGR / max drawdown", lambda m: number(m.calmar)),
+    ("Trades closed", "what is still held is not counted", lambda m: f"{m.trades:,}"),
+    ("Win rate", "after fees", lambda m: percent(m.win_rate, 1)),
+    ("Profit factor", "won / lost, after fees", lambda m: number(m.profit_factor)),
+    ("Expectancy", "money a trade, after fees", lambda m: money(m.expectancy)),
+    ("Average holding", "", lambda m: _hours(m.avg_holding_hours)),
+    ("Exposure", "share of closes with a position", lambda m: percent(m.exposure, 1)),
+    ("Turnover", "traded notional / mean equity", lambda m: f"{m.turnover:,.1f} ×"),
+    ("Fees paid", "borrow included", lambda m: money(m.fees_paid)),
+)
+_MONEY = {"Final balance", "Expectancy", "Fees paid"}
+
+
+def _with_error(value: float | None, error: float | None) -> str:
+    return UNDEFINED if value is None else f"{number(value)} ± {number(error)}"
+
+
+def _hours(value: float | None) -> str:
+    return UNDEFINED if value is None else f"{value:.1f} h"
+
+
+def figures_section(context: Context) -> Section:
+    """Return the figures of this run, at Alpaca and of buying and holding."""
+    result = context.result
+    three = (result.metrics, result.alpaca_metrics, result.hold_metrics)
+    rows: list[list[object]] = []
+    for name, hint, show in _FIGURES:
+        label = f"{name}, {context.quote}" if name in _MONEY else name
+        cells = [_figure(name, metrics, show) for metrics in three]
+        rows.append([join(label, tag("small", hint)), *cells])
+    columns = (words("Figure"), numbers("This run"), numbers("At Alpaca"), numbers("Buy and hold"))
+    notes = tag("ul", *(tag("li", note) for note in _notes(context)), class_="note")
+    body = join(tag("p", rules_text(result.rules)), table("Key figures", columns, rows), notes)
+    return Section(name="figures", title="Key figures", body=body)
+
+
+def _figure(name: str, metrics: Metrics | None, show: _Show) -> Cell:
+    if metrics is None:
+        return Cell(text=UNDEFINED)
+    look = signed_look(metrics.total_return) if name == "Total return" else None
+    return Cell(text=show(metrics), look=look)
+
+
+def _notes(context: Context) -> list[str]:
+    """Return what one must know beside the figures."""
+    result, tz = context.result, context.tz
+    entries = entry_figures(result.run.fills, result.window, result.walk.signals, result.rules)
+    quality, halted = result.quality, result.run.halted_at
+    notes = [f"At Alpaca: {alpaca_note(result)}"]
+    if result.hours < MIN_HOURS_FOR_A_YEARLY_RATE:
+        notes.append("CAGR and Calmar are withheld below 90 days: they would only magnify a short window.")
+    if not result.rules.long_only:
+        notes.append("Shorts in this run are hypothetical: no spot venue offers them.")
+    if halted is not None:
+        notes.append(f"Entries were halted by the drawdown at {to_local_text(halted, tz)}.")
+    if entries.above_limit:
+        notes.append(
+            f"{entries.above_limit} of {entries.entries} entries were larger than 5 % of what was traded in their "
+            "bar: the real market would have moved against them."
+        )
+    if result.undecidable:
+        notes.append(
+            f"{result.undecidable} closes could not be decided on, because too many bars of their window are "
+            "missing; a position open there is left."
+        )
+    if quality.synthetic or quality.missing:
+        notes.append(
+            f"{quality.synthetic} hours without a bar were carried and {quality.missing} left open; nothing is "
+            "decided or filled on them."
+        )
+    return notes

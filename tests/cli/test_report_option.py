@@ -1,0 +1,77 @@
+"""`--report`: a file that is written whole, beside the others, and says how to make it again."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import pytest
+
+from crypto_refactor.cli.backtest import command
+from crypto_refactor.market.bars import COLUMNS
+from crypto_refactor.market.hours import to_iso
+
+LINE = "--source sample --network small --hours 24 --train-hours 240 --lookback 12 --min-confirmations 3"
+
+
+def repeated(text):
+    (found,) = re.findall(r'<pre class="command" tabindex="0"><code>(.*?)</code></pre>', text)
+    return shlex.split(found.replace("&#x27;", "'").replace("&lt;", "<").replace("&gt;", ">"))
+
+
+def test_the_command_in_it_makes_the_same_report_again(invoke, fits, home):
+    first = invoke(command, f"{LINE} --report a.html --trades t.csv --json")
+    assert first.code == 0, first.err
+    text = (home.work / "a.html").read_text(encoding="utf-8")
+    words = repeated(text)
+    assert words[:2] == ["python3", "models/app_backtester.py"]
+    assert "--end" in words
+    assert not {"--report", "--trades", "--json"} & set(words)
+    again = invoke(command, shlex.join([*words[2:], "--report", "b.html"]))
+    assert again.code == 0, again.err
+    other = (home.work / "b.html").read_text(encoding="utf-8")
+    assert repeated(other) == words
+    assert other == text
+
+
+def test_the_folder_of_bars_is_named_where_only_the_environment_named_it(
+    invoke, fits, home, monkeypatch, tmp_path, bar_folder
+):
+    monkeypatch.setenv("CRYPTO_DATA_DIR", str(bar_folder))
+    found = invoke(command, LINE.replace("sample", "files") + " --report a.html")
+    assert found.code == 0, found.err
+    words = repeated((home.work / "a.html").read_text(encoding="utf-8"))
+    assert words[words.index("--data-dir") + 1] == str(bar_folder)
+
+
+@pytest.fixture
+def bar_folder(tmp_path, random_bars):
+    bars = random_bars(2500)
+    folder = tmp_path / "bars <b>"
+    folder.mkdir()
+    columns = [getattr(bars, name).tolist() for name in ("opened", *COLUMNS)]
+    lines = ["timestamp,open,high,low,close,volume"]
+    lines += [f"{to_iso(at)},{','.join(map(repr, values))}" for at, *values in zip(*columns, strict=True)]
+    (folder / "btc_usd_1h.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("files", "named"),
+    [
+        ("--report x --trades x", ("--trades", "--report")),
+        ("--report ./x --signals x", ("--signals", "--report")),
+        ("--signals x --trades x", ("--trades", "--signals")),
+    ],
+)
+def test_two_files_of_one_name_are_refused_before_any_work(invoke, fits, home, files, named):
+    found = invoke(command, f"{LINE} {files}")
+    assert found.code == 2
+    assert all(name in found.err for name in named)
+    assert fits.trained == 0
+    assert list(home.work.iterdir()) == []
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_any_work(invoke, fits):
+    assert invoke(command, f"{LINE} --report nowhere/x.html").code == 3
+    assert fits.trained == 0
