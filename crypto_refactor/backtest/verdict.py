@@ -131,9 +131,14 @@ def _evidence(found: Significance) -> str:
 
 
 def _chance_text(chance: float) -> str:
-    # Rounded towards failing, here and below, so that no figure reads as its limit and fails.
-    return f"the probability that the true Sharpe ratio is above 0 is {math.floor(chance * 1000) / 10:.1f} %"
+    shown = round(chance * 100, 1)
+    if chance < 1 - FALSE_ALARMS <= shown / 100:  # no figure may read as its limit and fail
+        shown = math.floor(chance * 1000) / 10
+    return f"the probability that the true Sharpe ratio is above 0 is {shown:.1f} %"
 
 
 def _entries_text(entry: RandomEntry) -> str:
-    return f"{math.ceil(entry.p * 1000) / 10:.1f} % of random entries do as well or better"
+    shown = round(entry.p * 100, 1)
+    if shown / 100 <= FALSE_ALARMS < entry.p:
+        shown = math.ceil(entry.p * 1000) / 10
+    return f"{shown:.1f} % of random entries do as well or better"
