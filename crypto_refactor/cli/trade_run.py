@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -111,7 +111,7 @@ def _run(request: Request, values: Mapping[str, Any], screen: Screen) -> Outcome
     ledger, name = ledger_of(setup.state_dir), demo_account(setup.source)
     screen.heading(name, setup.source.name, setup.tickers)
     ledger.open_account(name, setup.clock().isoformat(), setup.about())
-    with _positions_named(ledger, name, screen):
+    with _positions_named(ledger, lambda: name, screen):
         rows = one_pass(setup, PastDesk(setup, ledger, name), request.end, screen.row)
     return _of_one_pass(rows)
 
@@ -142,7 +142,7 @@ def _replay(request: Request, values: Mapping[str, Any], screen: Screen) -> Outc
         if resumed:
             screen.note("An earlier run of this replay was stopped; it goes on where it was.")
 
-    try:
+    with _positions_named(ledger, lambda: account, screen):
         result = replay(
             setup,
             ledger,
@@ -152,12 +152,6 @@ def _replay(request: Request, values: Mapping[str, Any], screen: Screen) -> Outc
             on_row=screen.row,
             on_start=started,
         )
-    except Exception:
-        raise
-    except BaseException:  # Ctrl-C and SIGTERM
-        if account:
-            _name_positions(ledger, account, screen)
-        raise
     _show_result(result, values, screen)
     if not result.replayed and not any(isinstance(row, Failure) for row in result.rows):
         raise _none_offered()
@@ -185,7 +179,7 @@ def _trade(request: Request, screen: Screen) -> Outcome:
     account = _account(request, ledger, screen)
     screen.heading(account.name, setup.source.name, setup.tickers)
     ledger.open_account(account.name, setup.clock().isoformat(), setup.about())
-    with _positions_named(ledger, account.name, screen):
+    with _positions_named(ledger, lambda: account.name, screen):
         if request.passes is Passes.ONE:
             return _once(request, ledger, account, screen)
         return _until_stopped(request, ledger, account, screen)
@@ -253,14 +247,13 @@ def _account(request: Request, ledger: Ledger, screen: Screen) -> Account:
 
 
 @contextmanager
-def _positions_named(ledger: Ledger, account: str, screen: Screen) -> Iterator[None]:
-    """Name every position left open where the run is stopped."""
+def _positions_named(ledger: Ledger, account: Callable[[], str], screen: Screen) -> Iterator[None]:
+    """Name every position left open where the run is stopped by Ctrl-C or SIGTERM."""
     try:
         yield
-    except Exception:
-        raise
-    except BaseException:  # Ctrl-C and SIGTERM
-        _name_positions(ledger, account, screen)
+    except BaseException as stop:
+        if not isinstance(stop, Exception) and account():
+            _name_positions(ledger, account(), screen)
         raise
 
 
