@@ -6,13 +6,13 @@ Each seed is a world of its own: simulated BTC/USD bars whose expected return is
 network is trained on the hours before a window of 2,160 hours, decides every hour of it, and the run is
 judged whole: audit, significance, skill, verdict.  Whatever comes out as ``evidence`` is a false alarm.
 
-With ``--patterns`` the last return shows in the next one: r[t] = s r[t - 1] + noise, so that the expected
-return of an hour has a standard deviation of s hourly volatilities and a perfect forecaster an IC of about s.
-`log_return` is one of the model's inputs, so the pattern can be learnt, as far as the hours allow.
+With ``--patterns`` the expected return of an hour is s of its hourly volatilities, upwards where the close
+before it lies above its EMA 20 and downwards where it lies below: a trend that the model's inputs show.
 
-Settings are chosen so that most windows trade often enough to be judged and a seed costs seconds: fewer
-confirmations than the default, and one model for a whole window.  Each world is traded with the same signals
-at each of ``--fees``; without a fee a false alarm is likeliest, because luck has to earn nothing first.
+Settings are chosen so that most windows trade often enough to be judged and a world costs seconds: fewer
+confirmations than the default, a shorter lookback and training span, and one model for a whole window.
+Without a fee a false alarm is likeliest, because luck has to earn nothing first.  A threshold scale of 0
+trades every forecast that is confirmed, not only those that exceed what the model's calibration hours saw.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ from pathlib import Path
 
 import numpy as np
 from joblib import Parallel, delayed
-from scipy.signal import lfilter
 from scipy.stats import binomtest, spearmanr
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from crypto_refactor.backtest.backtester import Backtester
-from crypto_refactor.backtest.verdict import EVIDENCE, FALSE_ALARMS, IC_ERRORS, MIN_TRADES, TOO_FEW
+from crypto_refactor.backtest.verdict import EVIDENCE, FALSE_ALARMS, IC_ERRORS, TOO_FEW
 from crypto_refactor.execution.rules import RuleOptions
+from crypto_refactor.features.catalogue import WARMUP
+from crypto_refactor.features.price import realised_volatility
 from crypto_refactor.market.bars import MAX_CARRIED_HOURS
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.simulation import LAST_CLOSE, simulate
@@ -44,10 +45,18 @@ from crypto_refactor.signals.conditions import SignalRules
 
 BTC = Ticker("BTC", "USD")
 HOURS = 2160
-REFIT_EVERY = HOURS + 1  # the window's decisions, its first and last close included: one model makes them all
+REFIT_EVERY = HOURS + 1  # decisions of a window, the close before its first hour included: one model for all
 END = LAST_CLOSE // REFIT_EVERY * REFIT_EVERY
-STRENGTHS = (0.0, 0.02, 0.05, 0.1, 0.2)
+SETTINGS = ModelSettings(network="small", lookback=24, train_hours=720, refit_every=REFIT_EVERY)
+MIN_CONFIRMATIONS = 4
+BARS = hours_needed(HOURS, SETTINGS) + MAX_CARRIED_HOURS
+EMA_WEIGHT = 2 / 21  # of the newest close in an EMA 20
+STRENGTHS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3)
 TESTS = ("sharpe", "entries", "ic")
+
+# (fee, threshold scale; None: the model's own)
+DRIFTLESS = ((0.0, None), (0.001, None))
+PATTERNS = ((0.0, None), (0.0, 0.0), (0.001, 0.0))
 
 
 class Held:
@@ -67,40 +76,58 @@ class Held:
         return int(self.held.closed[-1])
 
 
-def world(seed, strength, settings):
-    """Return bars whose last return, times `strength`, is what to expect of the next, and this expectation."""
-    count = hours_needed(HOURS, settings) + MAX_CARRIED_HOURS
-    drift = np.zeros(count)
-    noise = simulate(BTC, count=count, seed=seed, last_close=END)
-    returns = lfilter([1.0], [1.0, -strength], np.diff(np.log(noise.close)))
-    drift[2:] = strength * returns[:-1]
-    return simulate(BTC, count=count, seed=seed, last_close=END, drift=drift), drift
+def world(seed, strength):
+    """Return the bars of a world, and the expected return of each of their hours."""
+    driftless = simulate(BTC, count=BARS, seed=seed, last_close=END)
+    if strength == 0:
+        return driftless, np.zeros(BARS)
+    drift = trend(driftless, strength)
+    return simulate(BTC, count=BARS, seed=seed, last_close=END, drift=drift), drift
 
 
-def judged(seed, strength, chosen):
-    """Return what the backtests of one world came to, one row for each fee."""
+def trend(driftless, strength):
+    """Return `strength` volatilities an hour, away from the EMA of the closes that the drift itself gives."""
+    # The drift is added to the driftless log returns, so it can be followed hour by hour without bars.
+    moves = np.diff(np.log(driftless.close), prepend=np.log(driftless.close[0]))
+    volatility = realised_volatility(driftless.close, 24)
+    drift, above = np.zeros(BARS), 0.0
+    for hour in range(1, BARS):
+        if hour > WARMUP // 2:
+            drift[hour] = strength * volatility[hour - 1] * np.sign(above)
+        above = (1 - EMA_WEIGHT) * (above + moves[hour] + drift[hour])
+    return drift
+
+
+def judged(seed, strength, variants):
+    """Return what the backtests of one world came to, one row for each variant; the model is trained once."""
     began = time.perf_counter()
-    settings = ModelSettings(
-        network="small", lookback=chosen.lookback, train_hours=chosen.train_hours, refit_every=REFIT_EVERY
-    )
-    bars, drift = world(seed, strength, settings)
-    perfect = spearmanr(drift[-HOURS:], np.diff(np.log(bars.close))[-HOURS:]).statistic if strength else 0.0
-    rules = SignalRules(min_confirmations=chosen.min_confirmations, threshold_scale=chosen.threshold_scale)
+    bars, drift = world(seed, strength)
+    moves = np.diff(np.log(bars.close))[-HOURS:]
+    perfect = spearmanr(drift[-HOURS:], moves).statistic if strength else None
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for fee in chosen.fees:
-            tester = Backtester(
-                BTC,
-                source=Held(bars),
-                settings=settings,
-                signal_rules=rules,
-                options=RuleOptions(fee=fee),
-                model_dir=Path(folder),
-            )
-            rows.append(figures(tester.run(HOURS, end=END)))
-            rows[-1] |= {"seed": seed, "strength": strength, "fee": fee, "perfect": perfect}
+        for variant in variants:
+            row = figures(backtest(bars, *variant, Path(folder)))
+            rows.append(row | {"seed": seed, "strength": strength, "variant": variant, "perfect": perfect})
     rows[0]["seconds"] = time.perf_counter() - began
     return rows
+
+
+def backtest(bars, fee, threshold_scale, folder):
+    tester = Backtester(
+        BTC,
+        source=Held(bars),
+        settings=SETTINGS,
+        signal_rules=SignalRules(min_confirmations=MIN_CONFIRMATIONS, threshold_scale=threshold_scale),
+        options=RuleOptions(fee=fee),
+        model_dir=folder,
+    )
+    result = tester.run(HOURS, end=END)
+    if len(result.walk.stretches) != 1:
+        raise SystemExit(
+            "more than one model decided the window: fits would start processes inside processes"
+        )
+    return result
 
 
 def figures(result):
@@ -112,11 +139,109 @@ def figures(result):
         "audit": result.audit.passed,
         "trades": result.metrics.trades,
         "ic": ic.value,
-        "ic_se": ic.se,
-        "psr": chance,
-        "p": None if entry is None else entry.p,
-        "sharpe": chance is not None and chance >= 1 - FALSE_ALARMS,
-        "entries": entry is not None and entry.p <= FALSE_ALARMS,
-        "passes_ic": None not in {ic.value, ic.se} and ic.value - IC_ERRORS * ic.se > 0,
-        "break_even": found.break_even.fee,
+        "break_even": found.break_even.fee or 0.0,
+        "passed": {
+            "sharpe": chance is not None and chance >= 1 - FALSE_ALARMS,
+            "entries": entry is not None and entry.p <= FALSE_ALARMS,
+            "ic": None not in {ic.value, ic.se} and ic.value - IC_ERRORS * ic.se > 0,
+        },
     }
+
+
+def run(cases, variants, workers):
+    """Return the rows of each (strength, seed), and tell of each on standard error as it is done."""
+    done = []
+    parallel = Parallel(n_jobs=workers, return_as="generator_unordered")
+    for rows in parallel(delayed(judged)(seed, strength, variants) for strength, seed in cases):
+        for row in rows:
+            world_text = f"seed {row['seed']}, s {row['strength']:g}, {variant_text(row['variant'])}"
+            passed = " ".join(name for name in TESTS if row["passed"][name]) or "none"
+            print(
+                f"{world_text}: {row['trades']} trades, passed: {passed}; {row['code']}: {row['text']}",
+                file=sys.stderr,
+                flush=True,
+            )
+        done += rows
+    return done
+
+
+def variant_text(variant):
+    fee, scale = variant
+    return f"fee {fee * 100:.1f} %, threshold scale {'own' if scale is None else f'{scale:g}'}"
+
+
+def share(hits):
+    """Return how many hits there are, and the exact 95 % interval (Clopper and Pearson 1934) of their share."""
+    hits = list(hits)
+    found = binomtest(sum(hits), len(hits)).proportion_ci(0.95, method="exact")
+    return f"{sum(hits)} ({found.low * 100:.1f} to {found.high * 100:.1f} %)"
+
+
+def count(rows, code):
+    return sum(row["code"] == code for row in rows)
+
+
+def median(rows, name):
+    return np.median([row[name] for row in rows])
+
+
+def print_false_alarms(rows):
+    print(
+        "| fee | worlds | trades (median) | too few | **evidence** | Sharpe passes | random entry passes | IC passes "
+        "| all three pass | audits passed |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for variant in DRIFTLESS:
+        own = [row for row in rows if row["variant"] == variant]
+        alone = " | ".join(share(row["passed"][name] for row in own) for name in TESTS)
+        print(
+            f"| {variant[0] * 100:.1f} % | {len(own)} | {median(own, 'trades'):.0f} | {count(own, TOO_FEW)} "
+            f"| {share(row['code'] == EVIDENCE for row in own)} | {alone} "
+            f"| {share(all(row['passed'].values()) for row in own)} | {sum(row['audit'] for row in own)} |"
+        )
+
+
+def print_patterns(rows):
+    print(
+        "| s | worlds | IC of the pattern | IC found ± error | threshold scale | fee | trades (median) | too few "
+        "| **evidence** | break-even fee (median) |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for strength in STRENGTHS:
+        for variant in PATTERNS:
+            own = [row for row in rows if (row["strength"], row["variant"]) == (strength, variant)]
+            planted = f"{np.mean([row['perfect'] for row in own]):.3f}" if strength else "–"
+            ic = np.array([row["ic"] for row in own if row["ic"] is not None])
+            error = ic.std(ddof=1) / np.sqrt(len(ic)) if len(ic) > 1 else float("nan")
+            fee, scale = variant
+            print(
+                f"| {strength:g} | {len(own)} | {planted} | {ic.mean():+.3f} ± {error:.3f} "
+                f"| {'own' if scale is None else f'{scale:g}'} | {fee * 100:.1f} % | {median(own, 'trades'):.0f} "
+                f"| {count(own, TOO_FEW)} | {count(own, EVIDENCE)} | {median(own, 'break_even') * 100:.2f} % |"
+            )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--patterns", action="store_true", help="plant trends of several strengths")
+    parser.add_argument("--seeds", type=int, help="worlds, by default 100; with --patterns 10 per strength")
+    parser.add_argument("--workers", type=int, default=-1, help="processes, by default one per core")
+    chosen = parser.parse_args()
+    strengths, variants, show, seeds = (0.0,), DRIFTLESS, print_false_alarms, 100
+    if chosen.patterns:
+        strengths, variants, show, seeds = STRENGTHS, PATTERNS, print_patterns, 10
+    print(
+        f"Windows of {HOURS:,} h of simulated {BTC} up to {to_iso(END)}; network {SETTINGS.network}, seed "
+        f"{SETTINGS.seed}, lookback {SETTINGS.lookback}, {SETTINGS.train_hours} h to train, one model per window; "
+        f"{MIN_CONFIRMATIONS} confirmations, exit {RuleOptions().exit}, long and short.\n"
+    )
+    began = time.perf_counter()
+    cases = [(strength, seed) for strength in strengths for seed in range(1, (chosen.seeds or seeds) + 1)]
+    rows = run(cases, variants, chosen.workers)
+    show(rows)
+    spent = np.median([row["seconds"] for row in rows if "seconds" in row])
+    print(f"\n{time.perf_counter() - began:.0f} s in all; {spent:.1f} s for a world (median).")
+
+
+if __name__ == "__main__":
+    main()
