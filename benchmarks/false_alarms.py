@@ -8,6 +8,7 @@ judged whole: audit, significance, skill, verdict.  Whatever comes out as ``evid
 
 With ``--patterns`` the expected return of an hour is s of its hourly volatilities, upwards where the close
 before it lies above its EMA 20 and downwards where it lies below: a trend that the model's inputs show.
+A break-even fee counts as 0 where a run loses before fees.
 
 Settings are chosen so that most windows trade often enough to be judged and a world costs seconds: fewer
 confirmations than the default, a shorter lookback and training span, and one model for a whole window.
@@ -53,10 +54,8 @@ BARS = hours_needed(HOURS, SETTINGS) + MAX_CARRIED_HOURS
 EMA_WEIGHT = 2 / 21  # of the newest close in an EMA 20
 STRENGTHS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3)
 TESTS = ("sharpe", "entries", "ic")
-
-# (fee, threshold scale; None: the model's own)
-DRIFTLESS = ((0.0, None), (0.001, None))
-PATTERNS = ((0.0, None), (0.0, 0.0), (0.001, 0.0))
+VARIANTS = ((0.0, None), (0.0, 0.0), (0.001, 0.0))
+"""(fee, threshold scale; None: the model's own) of each backtest of a world."""
 
 
 class Held:
@@ -98,7 +97,7 @@ def trend(driftless, strength):
     return drift
 
 
-def judged(seed, strength, variants):
+def judged(seed, strength):
     """Return what the backtests of one world came to, one row for each variant; the model is trained once."""
     began = time.perf_counter()
     bars, drift = world(seed, strength)
@@ -106,7 +105,7 @@ def judged(seed, strength, variants):
     perfect = spearmanr(drift[-HOURS:], moves).statistic if strength else None
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for variant in variants:
+        for variant in VARIANTS:
             row = figures(backtest(bars, *variant, Path(folder)))
             rows.append(row | {"seed": seed, "strength": strength, "variant": variant, "perfect": perfect})
     rows[0]["seconds"] = time.perf_counter() - began
@@ -148,16 +147,16 @@ def figures(result):
     }
 
 
-def run(cases, variants, workers):
+def run(cases, workers):
     """Return the rows of each (strength, seed), and tell of each on standard error as it is done."""
     done = []
     parallel = Parallel(n_jobs=workers, return_as="generator_unordered")
-    for rows in parallel(delayed(judged)(seed, strength, variants) for strength, seed in cases):
+    for rows in parallel(delayed(judged)(seed, strength) for strength, seed in cases):
         for row in rows:
-            world_text = f"seed {row['seed']}, s {row['strength']:g}, {variant_text(row['variant'])}"
             passed = " ".join(name for name in TESTS if row["passed"][name]) or "none"
             print(
-                f"{world_text}: {row['trades']} trades, passed: {passed}; {row['code']}: {row['text']}",
+                f"seed {row['seed']} | s {row['strength']:g} | {cells(row['variant'])} | {row['trades']} trades "
+                f"| passed: {passed} | {row['code']} | {row['text']}",
                 file=sys.stderr,
                 flush=True,
             )
@@ -165,9 +164,10 @@ def run(cases, variants, workers):
     return done
 
 
-def variant_text(variant):
+def cells(variant):
+    """Return the fee and the threshold scale as two cells of a table."""
     fee, scale = variant
-    return f"fee {fee * 100:.1f} %, threshold scale {'own' if scale is None else f'{scale:g}'}"
+    return f"{fee * 100:.1f} % | {'own' if scale is None else f'{scale:g}'}"
 
 
 def share(hits):
@@ -187,15 +187,15 @@ def median(rows, name):
 
 def print_false_alarms(rows):
     print(
-        "| fee | worlds | trades (median) | too few | **evidence** | Sharpe passes | random entry passes | IC passes "
-        "| all three pass | audits passed |"
+        "| fee | threshold scale | worlds | trades (median) | too few | **evidence** "
+        "| Sharpe passes | random entry passes | IC passes | all three pass | audits passed |"
     )
-    print("|---|---|---|---|---|---|---|---|---|---|")
-    for variant in DRIFTLESS:
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    for variant in VARIANTS:
         own = [row for row in rows if row["variant"] == variant]
         alone = " | ".join(share(row["passed"][name] for row in own) for name in TESTS)
         print(
-            f"| {variant[0] * 100:.1f} % | {len(own)} | {median(own, 'trades'):.0f} | {count(own, TOO_FEW)} "
+            f"| {cells(variant)} | {len(own)} | {median(own, 'trades'):.0f} | {count(own, TOO_FEW)} "
             f"| {share(row['code'] == EVIDENCE for row in own)} | {alone} "
             f"| {share(all(row['passed'].values()) for row in own)} | {sum(row['audit'] for row in own)} |"
         )
@@ -203,20 +203,19 @@ def print_false_alarms(rows):
 
 def print_patterns(rows):
     print(
-        "| s | worlds | IC of the pattern | IC found ± error | threshold scale | fee | trades (median) | too few "
+        "| s | worlds | IC of the pattern | IC found ± error | fee | threshold scale | trades (median) | too few "
         "| **evidence** | break-even fee (median) |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|")
     for strength in STRENGTHS:
-        for variant in PATTERNS:
+        for variant in VARIANTS:
             own = [row for row in rows if (row["strength"], row["variant"]) == (strength, variant)]
             planted = f"{np.mean([row['perfect'] for row in own]):.3f}" if strength else "–"
             ic = np.array([row["ic"] for row in own if row["ic"] is not None])
             error = ic.std(ddof=1) / np.sqrt(len(ic)) if len(ic) > 1 else float("nan")
-            fee, scale = variant
             print(
                 f"| {strength:g} | {len(own)} | {planted} | {ic.mean():+.3f} ± {error:.3f} "
-                f"| {'own' if scale is None else f'{scale:g}'} | {fee * 100:.1f} % | {median(own, 'trades'):.0f} "
+                f"| {cells(variant)} | {median(own, 'trades'):.0f} "
                 f"| {count(own, TOO_FEW)} | {count(own, EVIDENCE)} | {median(own, 'break_even') * 100:.2f} % |"
             )
 
@@ -227,9 +226,9 @@ def main():
     parser.add_argument("--seeds", type=int, help="worlds, by default 100; with --patterns 10 per strength")
     parser.add_argument("--workers", type=int, default=-1, help="processes, by default one per core")
     chosen = parser.parse_args()
-    strengths, variants, show, seeds = (0.0,), DRIFTLESS, print_false_alarms, 100
+    strengths, show, seeds = (0.0,), print_false_alarms, 100
     if chosen.patterns:
-        strengths, variants, show, seeds = STRENGTHS, PATTERNS, print_patterns, 10
+        strengths, show, seeds = STRENGTHS, print_patterns, 10
     print(
         f"Windows of {HOURS:,} h of simulated {BTC} up to {to_iso(END)}; network {SETTINGS.network}, seed "
         f"{SETTINGS.seed}, lookback {SETTINGS.lookback}, {SETTINGS.train_hours} h to train, one model per window; "
@@ -237,7 +236,7 @@ def main():
     )
     began = time.perf_counter()
     cases = [(strength, seed) for strength in strengths for seed in range(1, (chosen.seeds or seeds) + 1)]
-    rows = run(cases, variants, chosen.workers)
+    rows = run(cases, chosen.workers)
     show(rows)
     spent = np.median([row["seconds"] for row in rows if "seconds" in row])
     print(f"\n{time.perf_counter() - began:.0f} s in all; {spent:.1f} s for a world (median).")
