@@ -1,83 +1,73 @@
-"""A warm signal beside what tools of this kind pay for first: importing TensorFlow.
+"""A warm signal, whole process: `app_lstm.py` beside the same answer by TensorFlow and the `.keras` file.
 
-    python benchmarks/serving.py [--repeats 5]
+    python benchmarks/serving.py --data-dir DIR [--repeats 9]
 
-Whole processes, interleaved, medians; times and memory are the operating system's own figures for each
-process.  The bars are the bundled simulation, the network is the small one.
+The model (documented network, 240 h of BTC/USD) is trained first.  Both processes must predict the same price.
 """
 
 from __future__ import annotations
 
-import argparse
+import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-SIGNAL = [str(ROOT / "models" / "app_lstm.py"), "--source", "sample", "--network", "small"]
-FEATURES = """
-import time
-from crypto_refactor.features.frame import compute_features
-from crypto_refactor.market.simulation import simulate
-from crypto_refactor.market.ticker import Ticker
-bars = simulate(Ticker("BTC", "USD"), count=43_800, seed=1, last_close=482_136)
-compute_features(bars.prefix(1_000))
-began = time.perf_counter()
-compute_features(bars)
-print(time.perf_counter() - began)
-"""
-JOBS = {
-    "bare interpreter": ["-c", "pass"],
-    "import pandas, ta, onnxruntime": ["-c", "import pandas, ta, onnxruntime"],
-    "import tensorflow": ["-c", "import tensorflow"],
-    "app_lstm.py --help": [SIGNAL[0], "--help"],
-    "warm signal": SIGNAL,
-}
+from side_by_side import ROOT, Row, arguments, process, processes, tell
+
+SCRIPT = str(ROOT / "models" / "app_lstm.py")
+MEMORY_GOAL = 200
 
 
-def measure(arguments, environment):
-    """Return (seconds, peak memory in MiB) of one process."""
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{arguments} failed")
-    return seconds, usage.ru_maxrss / 1024
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=5)
-    repeats = parser.parse_args().repeats
+def measure(data_dir: Path, repeats: int) -> list[Row]:
+    bars = data_dir / "btc_usd_1h.csv"
     with tempfile.TemporaryDirectory() as folder:
-        environment = os.environ | {"CRYPTO_MODEL_DIR": folder, "PYTHONPATH": str(ROOT)}
-        measure(SIGNAL, environment)  # trains
-        runs = {name: [] for name in JOBS}
-        for repeat in range(repeats + 1):
-            for name, arguments in JOBS.items():
-                outcome = measure(arguments, environment)
-                if repeat:  # the first round only warms the disk's cache
-                    runs[name].append(outcome)
-        features = subprocess.run(
-            [sys.executable, "-c", FEATURES], capture_output=True, text=True, env=environment, check=True
+        environment = {"CRYPTO_MODEL_DIR": folder}
+        signal = [SCRIPT, "--source", "files", "--data-dir", str(data_dir)]
+        process(signal, environment)  # trains
+        keras = [str(ROOT / "benchmarks" / "keras_peer.py"), "signal", f"{folder}/btc_usd_lstm_v2.keras", str(bars)]
+        _require_one_answer(signal, keras, environment)
+        found = processes(
+            {
+                "ours": lambda: process(signal, environment),
+                "keras": lambda: process(keras, environment),
+                "floor": lambda: process(["-c", "import pandas, ta, onnxruntime"]),
+                "help": lambda: process([SCRIPT, "--help"]),
+            },
+            repeats,
         )
-    seconds = {name: statistics.median(run[0] for run in found) for name, found in runs.items()}
-    memory = {name: statistics.median(run[1] for run in found) for name, found in runs.items()}
-    print(f"| process | median of {repeats} | peak memory | against a warm signal |")
-    print("|---|---|---|---|")
-    for name in JOBS:
-        ratio = seconds[name] / seconds["warm signal"]
-        print(f"| {name} | {seconds[name]:.2f} s | {memory[name]:.0f} MiB | {ratio:.2f} x |")
-    print(f"\n14 features of 43,800 bars: {float(features.stdout) * 1000:.0f} ms")
+    ours, floor = found["ours"], found["floor"]
+    job = "warm signal, whole process"
+    return [
+        Row(job=job, ours=ours.seconds, against="TensorFlow, `.keras`, predict", theirs=found["keras"].seconds, goal=8),
+        Row(
+            job=job,
+            ours=ours.seconds,
+            against="`import pandas, ta, onnxruntime`",
+            theirs=floor.seconds,
+            goal=1.7,
+            at_most=True,
+        ),
+        Row(job=f"{job}, peak memory", ours=ours.mebibytes, against="TensorFlow, `.keras`, predict", theirs=found["keras"].mebibytes, unit="MiB"),
+        Row(job=f"{job}, peak memory", ours=ours.mebibytes, against="200 MiB", theirs=MEMORY_GOAL, unit="MiB", goal=1, at_most=True),
+        Row(job="`--help`", ours=found["help"].seconds, against="0.5 s", theirs=0.5, goal=1, at_most=True),
+    ]
+
+
+def _require_one_answer(signal: list[str], keras: list[str], environment: dict[str, str]) -> None:
+    def said(words):
+        done = subprocess.run(
+            [sys.executable, *words], capture_output=True, text=True, check=True, env=os.environ | environment
+        )
+        return done.stdout
+
+    ours = json.loads(said([*signal, "--json"]))
+    theirs = float(said(keras).splitlines()[-1])
+    if abs(ours["predicted_price"] / theirs - 1) > 1e-6:
+        sys.exit(f"not the same answer: {ours['predicted_price']} and {theirs}")
 
 
 if __name__ == "__main__":
-    main()
+    chosen = arguments(__doc__, repeats=9)
+    tell(measure(chosen.data_dir, chosen.repeats), as_json=chosen.json)

@@ -1,11 +1,13 @@
 """The engine: decisions at each close, fills at the next open.
 
-The plain loop below is the definition of a backtest.  It walks bar by bar but stops to think only where
-something can happen: a position and its target agree on most bars, and then nothing does.
+What happens at a bar is `_Run.visit`, made of the very functions that trading walks through bar by bar.  On
+most bars a position and its target agree and nothing happens, so the engine goes straight to the next bar on
+which something can (`_Run.next_visit`); visiting every bar gives the same result, only later.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +26,10 @@ from crypto_refactor.execution.decisions import (
 from crypto_refactor.execution.rules import Rules
 from crypto_refactor.execution.steps import Outcome, at_close, at_open, waiting
 from crypto_refactor.market.bars import Bars, FloatArray
+
+
+_NEVER = float("inf")
+_NEARLY = 1 - 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,101 +87,123 @@ def simulate(bars: Bars, plan: Plan, rules: Rules, *, initial_balance: float) ->
     Simulation
         Over the n bars after the first.
     """
-    run = _Run(bars, rules, initial_balance)
-    wanted = wanted_sides(plan, rules)
-    targets = {side: wanted[side].tolist() for side in (-1, 0, 1)}
-    signals, worthwhile = plan.signal.tolist(), plan.worthwhile.tolist()
-    decidable, synthetic = plan.decidable.tolist(), bars.synthetic.tolist()
-    closes, opens, hours = bars.close.tolist(), bars.open.tolist(), bars.opened.tolist()
-    watches = rules.max_drawdown is not None
-    target: list[int] = []
-    for i, close in enumerate(closes):
-        if run.pending:
-            run.fill_pending(i, opens[i], hours, real=not synthetic[i])
-        if run.account.side < 0 and i:
-            run.keep_short(i, close, hours[i] + 1)
-        if synthetic[i]:
-            target.append(0)
-            continue
-        account = run.watch(close, hours[i] + 1) if watches else run.account
-        if not decidable[i]:
-            target.append(0)
-            run.pending = close_without_data(account)
-            continue
-        side = account.side
-        aim = targets[side][i]
-        target.append(aim)
-        if aim == side and aim != 0 and run.lower < close < run.upper and not account.stopped_side:
-            continue
-        if aim == 0 and side == 0 and not account.stopped_side:
-            continue
-        run.account, run.pending = decide(
-            account, close, signal=signals[i], target=aim, worthwhile=worthwhile[i], rules=rules
-        )
-    return run.result(np.array(target, dtype=np.int8))
+    run = _Run(bars, plan, rules, initial_balance)
+    i = 0
+    while i < len(bars):
+        run.visit(i)
+        i = run.next_visit(i)
+    return run.result()
 
 
 class _Run:
     """The account on its way through the bars, and the record of where it changed."""
 
-    def __init__(self, bars: Bars, rules: Rules, initial_balance: float) -> None:
+    def __init__(self, bars: Bars, plan: Plan, rules: Rules, initial_balance: float) -> None:
         self.bars = bars
+        self.plan = plan
         self.rules = rules
+        self.wanted = wanted_sides(plan, rules)
         self.account = Account.opened_with(initial_balance)
         self.pending: tuple[Decision, ...] = ()
         self.trades: list[Trade] = []
         self.fills: list[Fill] = []
         self.halted_at: int | None = None
-        self.lower, self.upper = protected_range(self.account, rules)
         self._marks: list[tuple[int, float, float, int]] = [(0, initial_balance, 0.0, 0)]
+        self._turns = {side: self._turns_while(side) for side in (-1, 0, 1)}
 
-    def fill_pending(self, i: int, price: float, hours: list[int], *, real: bool) -> None:
+    def _turns_while(self, side: int) -> list[int]:
+        """Return the bars on which a decision may be made while `side` is held, whatever the price."""
+        turns = self.wanted[side] != side
+        # A bar that cannot be decided on ends a position and leaves a flat account alone.
+        turns = turns & self.plan.decidable if side == 0 else turns | ~self.plan.decidable
+        return np.flatnonzero(turns & ~self.bars.synthetic).tolist()
+
+    def visit(self, i: int) -> None:
+        """Let everything happen that happens at bar `i`."""
+        bars, close = self.bars, self.bars.close.item(i)
+        real = not bars.synthetic.item(i)
+        if self.pending:
+            self._fill_pending(i, real=real)
+        if self.account.side < 0 and i:
+            self._record(i, at_close(self.account, close, bars.opened.item(i) + 1, self.rules))
+        if real:
+            self._decide(i, close)
+
+    def _fill_pending(self, i: int, *, real: bool) -> None:
         """Execute what was decided before, at the open of bar `i`."""
         if not real:
             self.pending = waiting(self.pending)
             return
-        adjacent = hours[i] - hours[i - 1] == 1
-        self._record(
-            i, at_open(self.account, self.pending, price, hours[i], adjacent=adjacent, rules=self.rules)
-        )
+        hour, price = self.bars.opened.item(i), self.bars.open.item(i)
+        adjacent = hour - self.bars.opened.item(i - 1) == 1
+        self._record(i, at_open(self.account, self.pending, price, hour, adjacent=adjacent, rules=self.rules))
         self.pending = ()
 
-    def keep_short(self, i: int, close: float, at: int) -> None:
-        """Let a short live through the close of bar `i`, or not."""
-        # Most closes change nothing, and asking first is what keeps the loop fast.
-        if self.rules.borrow or self.account.equity(close) <= 0:
-            self._record(i, at_close(self.account, close, at, self.rules))
-
-    def watch(self, close: float, at: int) -> Account:
-        """Follow the drawdown and remember when it halted entries."""
+    def _decide(self, i: int, close: float) -> None:
         account = watch_drawdown(self.account, close, self.rules)
         if account.halted and not self.account.halted:
-            self.halted_at = at
-        self.account = account
-        return account
+            self.halted_at = self.bars.opened.item(i) + 1
+        if self.plan.decidable.item(i):
+            self.account, self.pending = decide(
+                account,
+                close,
+                signal=self.plan.signal.item(i),
+                target=self.wanted[account.side].item(i),
+                worthwhile=self.plan.worthwhile.item(i),
+                rules=self.rules,
+            )
+        else:
+            self.account, self.pending = account, close_without_data(account)
 
     def _record(self, i: int, outcome: Outcome) -> None:
         self.account = account = outcome.account
-        self.lower, self.upper = protected_range(account, self.rules)
         self._marks.append((i, account.cash, account.quantity, account.side))
         self.fills += outcome.fills
         self.trades += outcome.trades
 
-    def result(self, target: SideArray) -> Simulation:
+    def next_visit(self, i: int) -> int:
+        """Return the next bar on which something can happen, ``len(bars)`` if none."""
+        account, rules = self.account, self.rules
+        side, following = account.side, i + 1
+        # What is pending, a stop that is remembered, borrow, and a drawdown that prices move (dust is enough)
+        # ask for every bar.
+        if self.pending or account.stopped_side or (side < 0 and rules.borrow):
+            return following
+        if account.quantity and rules.max_drawdown is not None:
+            return following
+        turns = self._turns[side]
+        position = bisect_right(turns, i)
+        turn = turns[position] if position < len(turns) else len(self.bars)
+        return turn if side == 0 else self._price_visit(following, turn)
+
+    def _price_visit(self, start: int, stop: int) -> int:
+        """Return the first bar from `start` whose close may end the position held, `stop` if none before it."""
+        lower, upper = protected_range(self.account, self.rules)
+        if self.account.side < 0:
+            # The close at which nothing is left, or just before it: the visit itself decides exactly.
+            upper = min(upper, _NEARLY * self.account.cash / -self.account.quantity)
+        if lower <= 0 and upper == _NEVER:
+            return stop
+        closes = self.bars.close[start:stop]
+        beyond = (closes <= lower) | (closes >= upper)
+        first = int(beyond.argmax()) if len(closes) else 0
+        return start + first if len(closes) and beyond[first] else stop
+
+    def result(self) -> Simulation:
+        """Return what came of it."""
         bars, count = self.bars, len(self.bars)
-        rows = np.array([mark[0] for mark in self._marks])
+        rows, cash, quantity, held = (np.array(column) for column in zip(*self._marks, strict=True))
         last = np.searchsorted(rows, np.arange(count), side="right") - 1
-        cash = np.array([mark[1] for mark in self._marks])[last]
-        quantity = np.array([mark[2] for mark in self._marks])[last]
-        sides = np.array([mark[3] for mark in self._marks], dtype=np.int8)[last]
+        cash, quantity, sides = cash[last], quantity[last], held[last].astype(np.int8)
         still_held = mark_open(self.account, float(bars.close[-1]), int(bars.closed[-1]))
         if still_held is not None:
             self.trades.append(still_held)
+        wanted = np.select([sides > 0, sides < 0], [self.wanted.long, self.wanted.short], self.wanted.flat)
         return Simulation(
             equity=cash + quantity * bars.close,
             cash=cash,
             quantity=quantity,
-            target=target,
+            target=np.where(self.plan.decidable & ~bars.synthetic, wanted, 0).astype(np.int8),
             sides=sides,
             trades=tuple(self.trades),
             fills=tuple(self.fills),

@@ -86,19 +86,20 @@ def sharpe_ratio(returns: FloatArray) -> tuple[float | None, float | None]:
     not vary.
     """
     count = len(returns)
-    deviation = float(returns.std(ddof=1)) if count > 1 else 0.0
-    if not _varies(returns):
+    if count < 2 or not (returns != returns[0]).any():
         return None, None
-    hourly = float(returns.mean()) / deviation
-    standard = (returns - returns.mean()) / returns.std()
-    skewness, kurtosis = float((standard**3).mean()), float((standard**4).mean())
-    variance = (1 - skewness * hourly + (kurtosis - 1) / 4 * hourly**2) / (count - 1)
+    mean = float(returns.mean())
+    centred = returns - mean
+    squares = centred * centred
+    variance = float(squares.mean())
+    if variance <= 0:
+        return None, None
+    hourly = mean / math.sqrt(variance * count / (count - 1))
+    skewness = float((squares * centred).mean()) / variance**1.5
+    kurtosis = float((squares * squares).mean()) / variance**2
+    spread = (1 - skewness * hourly + (kurtosis - 1) / 4 * hourly**2) / (count - 1)
     year = math.sqrt(HOURS_PER_YEAR)
-    return hourly * year, math.sqrt(max(variance, 0.0)) * year
-
-
-def _varies(returns: FloatArray) -> bool:
-    return len(returns) > 1 and bool((returns != returns[0]).any()) and float(returns.std()) > 0
+    return hourly * year, math.sqrt(max(spread, 0.0)) * year
 
 
 def sortino_ratio(returns: FloatArray) -> float | None:

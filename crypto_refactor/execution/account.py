@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Self
+from typing import NamedTuple, Self
 
 from crypto_refactor.execution.rules import HOURS_PER_YEAR, Rules
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class Account(NamedTuple):
     """The state of one ticker's sub-account between two fills.
 
     Attributes
@@ -35,13 +33,13 @@ class Account:
     """
 
     cash: float
+    peak_equity: float
     side: int = 0
     quantity: float = 0.0
     average_price: float = 0.0
     open_fees: float = 0.0
     entered: int = 0
     stopped_side: int = 0
-    peak_equity: float
     halted: bool = False
     ruined: bool = False
 
@@ -55,8 +53,7 @@ class Account:
         return self.cash + self.quantity * price
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fill:
+class Fill(NamedTuple):
     """One executed order.
 
     Attributes
@@ -84,8 +81,7 @@ class Fill:
         return self.quantity * self.price
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trade:
+class Trade(NamedTuple):
     """A position from entry to exit, or marked where it was still held at the end.
 
     ``gross_pnl = direction * (exit_price - entry_price) * quantity``, ``net_pnl = gross_pnl - fees``;
@@ -161,8 +157,7 @@ def _entered(
 ) -> Account:
     quantity = account.quantity + side * received
     cost = abs(account.quantity) * account.average_price + received * price
-    return replace(
-        account,
+    return account._replace(
         cash=account.cash - paid,
         side=side,
         quantity=quantity,
@@ -219,7 +214,7 @@ def _ruin(account: Account, at: int, rules: Rules) -> tuple[Account, Fill, Trade
     closed, fill, trade = _closed(
         account, cash=0.0, sold=quantity, price=price, fee=fee, at=at, reason="ruin"
     )
-    return replace(closed, ruined=True), fill, trade
+    return closed._replace(ruined=True), fill, trade
 
 
 def _closed(
@@ -238,8 +233,7 @@ def _closed(
         exit_reason=reason,
     )
     left = 0.0 if sold == held else held - sold
-    closed = replace(
-        account,
+    closed = account._replace(
         cash=cash,
         side=0,
         quantity=left,
@@ -272,7 +266,7 @@ def bought(account: Account, quantity: float, price: float, at: int, rules: Rule
         account, 1, received=quantity * (1 - rules.fee), paid=quantity * price, price=price, fee=fee, at=at
     )
     if not _sellable(entered, price, rules):
-        entered = replace(entered, side=0)
+        entered = entered._replace(side=0)
     return entered, Fill(at=at, side=1, quantity=quantity, price=price, fee=fee, reason="entry")
 
 
@@ -291,7 +285,7 @@ def sold(
         account, cash=cash, sold=quantity, price=price, fee=fee, at=at, reason=reason
     )
     if account.side and closed.quantity and _sellable(closed, price, rules):
-        closed = replace(closed, side=account.side)
+        closed = closed._replace(side=account.side)
     return closed, fill, trade
 
 
@@ -306,7 +300,7 @@ def charge_borrow(account: Account, price: float, rules: Rules) -> Account:
         return account
     # Nothing is lent, so no more than the cash can be charged; what is missing is ruin at this close.
     cost = min(abs(account.quantity) * price * rules.borrow / HOURS_PER_YEAR, account.cash)
-    return replace(account, cash=account.cash - cost, open_fees=account.open_fees + cost)
+    return account._replace(cash=account.cash - cost, open_fees=account.open_fees + cost)
 
 
 def mark_open(account: Account, price: float, at: int) -> Trade | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -104,9 +104,9 @@ def watch_drawdown(account: Account, close: float, rules: Rules) -> Account:
         return account
     equity = account.equity(close)
     if equity > account.peak_equity:
-        return replace(account, peak_equity=equity)
+        return account._replace(peak_equity=equity)
     if not account.halted and equity <= account.peak_equity * (1 - rules.max_drawdown):
-        return replace(account, halted=True)
+        return account._replace(halted=True)
     return account
 
 
@@ -144,7 +144,7 @@ def decide(
     if target != stopped_side:
         stopped_side = 0
     if stopped_side != account.stopped_side:
-        account = replace(account, stopped_side=stopped_side)
+        account = account._replace(stopped_side=stopped_side)
     decisions: list[Decision] = []
     if side and (stop or target != side):
         decisions.append(Exit(stop or _exit_reason(side, signal, rules)))

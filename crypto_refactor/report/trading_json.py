@@ -132,7 +132,7 @@ def _order(order: Order) -> dict[str, Any]:
 
 
 def _fill(fill: Fill) -> dict[str, Any]:
-    return {**asdict(fill), "at": to_iso(fill.at)}
+    return {**fill._asdict(), "at": to_iso(fill.at)}
 
 
 def _position(holding: Account) -> dict[str, Any]:

@@ -154,7 +154,7 @@ def _leaving(holding: Holding) -> Holding:
     """Return the sub-account with nothing pending but an exit, and kept out of the side it was on or about."""
     side = holding.account.side
     about = side or next((each.side for each in holding.pending if isinstance(each, Enter)), 0)
-    account = replace(holding.account, stopped_side=about or holding.account.stopped_side)
+    account = holding.account._replace(stopped_side=about or holding.account.stopped_side)
     return replace(holding, account=account, pending=(Exit(CLOSED_BY_HAND),) if side else ())
 
 

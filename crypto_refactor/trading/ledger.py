@@ -173,15 +173,13 @@ class Ledger:
 
     def fills(self, account: str, ticker: Ticker) -> tuple[Fill, ...]:
         """Return every fill, in order."""
-        rows = self._rows("at, side, quantity, price, fee, reason", "fills", account, ticker, "rowid")
-        names = ("at", "side", "quantity", "price", "fee", "reason")
-        return tuple(Fill(**dict(zip(names, row, strict=True))) for row in rows)
+        return tuple(Fill(*row) for row in self._rows(", ".join(Fill._fields), "fills", account, ticker, "rowid"))
 
     def trades(self, account: str, ticker: Ticker) -> tuple[Trade, ...]:
         """Return every closed trade, in order."""
-        names = tuple(Trade.__dataclass_fields__)
-        rows = self._rows(", ".join(names), "trades", account, ticker, "rowid")
-        return tuple(Trade(**dict(zip(names, row, strict=True))) for row in rows)
+        return tuple(
+            Trade(*row) for row in self._rows(", ".join(Trade._fields), "trades", account, ticker, "rowid")
+        )
 
     def equity(self, account: str, ticker: Ticker) -> list[tuple[int, float]]:
         """Return (close of the bar, equity), the opening balance first."""

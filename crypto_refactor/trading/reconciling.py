@@ -89,16 +89,16 @@ def reconciled(
         f"{missing:.9g} {position.ticker.base} were sold or moved outside this tool: "
         "booked at the last close, reason external"
     )
-    left = replace(kept_out(left, trade), quantity=position.quantity)  # free of the subtraction's rounding
+    left = kept_out(left, trade)._replace(quantity=position.quantity)  # free of the subtraction's rounding
     return left, Executed(fills=(fill,), trades=(trade,), notes=(note,))
 
 
 def _less(account: Account, held: float) -> Account:
     """Return `account` with what is `held`: fees were higher than reckoned, or dust is gone."""
     if not held:
-        return replace(account, quantity=0.0, average_price=0.0, open_fees=0.0)
+        return account._replace(quantity=0.0, average_price=0.0, open_fees=0.0)
     lost = (account.quantity - held) * account.average_price
-    return replace(account, quantity=held, open_fees=account.open_fees + lost)
+    return account._replace(quantity=held, open_fees=account.open_fees + lost)
 
 
 def _foreign(account: Account, position: Position, price: float, bought_lately: float) -> tuple[str, ...]:

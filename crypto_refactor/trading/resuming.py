@@ -32,6 +32,6 @@ def resume(ledger: Ledger, state: Path, account: str) -> dict[Ticker, float]:
             equity = sub_account(ledger, account, ticker).equity
             now = ledger.holding(account, ticker)
             assert now is not None, "sub-accounts are never removed"
-            writer.hold(replace(now, account=replace(now.account, halted=False, peak_equity=equity)))
+            writer.hold(replace(now, account=now.account._replace(halted=False, peak_equity=equity)))
         lifted[ticker] = equity
     return lifted

@@ -77,7 +77,7 @@ def to_text(holding: Holding) -> str:
     """Write a sub-account's state."""
     # JSON writes floats so that they read back to the last bit.
     pending = [asdict(decision) for decision in holding.pending]
-    state = {"account": asdict(holding.account), "pending": pending, "walked_to": holding.walked_to}
+    state = {"account": holding.account._asdict(), "pending": pending, "walked_to": holding.walked_to}
     return json.dumps(state, allow_nan=False)
 
 

@@ -235,4 +235,4 @@ def booked(
 
 def kept_out(account: Account, trade: Trade) -> Account:
     """Return `account` as after a stop: whoever sells by hand does not want to be back in an hour later."""
-    return replace(account, stopped_side=trade.direction)
+    return account._replace(stopped_side=trade.direction)

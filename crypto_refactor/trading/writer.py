@@ -46,9 +46,9 @@ class Writer:
     def filled(self, fills: Sequence[Fill], trades: Sequence[Trade]) -> None:
         """Record what was executed."""
         for fill in fills:
-            self._insert("fills", asdict(fill))
+            self._insert("fills", fill._asdict())
         for trade in trades:
-            self._insert("trades", asdict(trade))
+            self._insert("trades", trade._asdict())
         if fills:
             self._traded()
 

@@ -326,7 +326,7 @@ class TestMoney:
     def test_profit_counted_twice(self, audited, closing):
         closing(
             lambda _before, after, fill, trade: (
-                replace(after, cash=after.cash + trade.gross_pnl),
+                after._replace(cash=after.cash + trade.gross_pnl),
                 fill,
                 trade,
             )
@@ -338,7 +338,7 @@ class TestMoney:
     def test_profit_of_one_coin_whatever_was_held(self, audited, closing):
         closing(
             lambda _before, after, fill, trade: (
-                replace(after, cash=after.cash - trade.gross_pnl + trade.gross_pnl / trade.quantity),
+                after._replace(cash=after.cash - trade.gross_pnl + trade.gross_pnl / trade.quantity),
                 fill,
                 trade,
             )
@@ -349,8 +349,8 @@ class TestMoney:
         def cheap(_before, after, fill, trade):
             fee = 0.001 * abs(trade.gross_pnl)
             saved = fill.fee - fee
-            changed = replace(trade, fees=trade.fees - saved)
-            return replace(after, cash=after.cash + saved), replace(fill, fee=fee), changed
+            changed = trade._replace(fees=trade.fees - saved)
+            return after._replace(cash=after.cash + saved), fill._replace(fee=fee), changed
 
         closing(cheap)
         found = audited()
@@ -358,7 +358,7 @@ class TestMoney:
         assert found.first_difference.column == "fee"
 
     def test_an_entry_fee_missing_from_the_rows(self, audited, closing):
-        closing(lambda _before, after, fill, trade: (after, fill, replace(trade, fees=fill.fee)))
+        closing(lambda _before, after, fill, trade: (after, fill, trade._replace(fees=fill.fee)))
         assert failed(audited()) == {"accounting"}
 
     def test_borrow_that_is_never_charged(self, audited, plant):

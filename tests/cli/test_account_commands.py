@@ -6,7 +6,7 @@ import csv
 import io
 import itertools
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -109,7 +109,7 @@ def test_status_shows_everything_of_the_account_traded_last(tool, ledger, put, t
     put("demo/sample", source="sample")
     put(PAPER, FLAT, ticker=ETH)
     pending = (Exit("opposite"),)
-    halted = replace(LONG, halted=True, stopped_side=1)
+    halted = LONG._replace(halted=True, stopped_side=1)
     put(PAPER, halted, pending=pending, reason="forecast [bold]+0.300 %: enter long")
     with ledger.writing(PAPER, BTC) as writer:
         writer.intends(ORDER)
@@ -355,8 +355,8 @@ def test_a_halt_is_shown_until_it_is_lifted(tool, put):
 
 
 def test_resume_restarts_what_the_drawdown_of_one_account_has_halted(tool, put, ledger):
-    put("demo/sample", replace(LONG, halted=True), source="sample")
-    put("demo/alpaca", replace(LONG, halted=True))
+    put("demo/sample", LONG._replace(halted=True), source="sample")
+    put("demo/alpaca", LONG._replace(halted=True))
     out = tool("resume --demo").out
     assert "demo/alpaca: BTC/USD may enter again; its drawdown is measured from 1,000.00." in out
     after = ledger.holding("demo/alpaca", BTC).account
@@ -368,7 +368,7 @@ def test_resume_restarts_what_the_drawdown_of_one_account_has_halted(tool, put, 
 
 
 def test_a_replay_is_never_resumed(tool, put, ledger):
-    put("replay/1", replace(LONG, halted=True), source="sample")
+    put("replay/1", LONG._replace(halted=True), source="sample")
     tool("halt")
     out = tool("resume").out
     assert "The halt is lifted." in out
@@ -381,7 +381,7 @@ def test_a_replay_is_never_resumed(tool, put, ledger):
 
 def test_trades_as_csv_have_the_columns_of_the_backtest(tool, put, home):
     put("demo/alpaca", LONG, trades=[TRADE])
-    put("demo/alpaca", FLAT, ticker=ETH, trades=[replace(TRADE, exited=AT - 8)])
+    put("demo/alpaca", FLAT, ticker=ETH, trades=[TRADE._replace(exited=AT - 8)])
     assert "3 rows written to all.csv" in tool("trades --csv all.csv").out
     rows = list(csv.DictReader(io.StringIO((home.work / "all.csv").read_text(encoding="utf-8"))))
     assert tuple(rows[0]) == TRADE_COLUMNS
@@ -422,7 +422,7 @@ def test_trades_are_readable_and_add_up(tool, put):
         "demo/sample",
         LONG,
         source="sample",
-        trades=[TRADE, replace(TRADE, direction=-1, exit_reason="stop_loss")],
+        trades=[TRADE, TRADE._replace(direction=-1, exit_reason="stop_loss")],
     )
     out = tool("trades").out
     assert out.splitlines()[0] == "demo/sample   SIMULATED"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,8 +19,8 @@ from crypto_refactor.execution.decisions import (
 from crypto_refactor.execution.rules import ExitRule, Rules
 
 FLAT = Account.opened_with(1000.0)
-LONG = replace(FLAT, cash=0.0, side=1, quantity=10.0, average_price=100.0)
-SHORT = replace(FLAT, cash=2000.0, side=-1, quantity=-10.0, average_price=100.0)
+LONG = FLAT._replace(cash=0.0, side=1, quantity=10.0, average_price=100.0)
+SHORT = FLAT._replace(cash=2000.0, side=-1, quantity=-10.0, average_price=100.0)
 
 # signal and side of the forecast, as they can occur together
 SIGNAL_FORECAST = [(1, 1), (-1, -1), (0, 1), (0, -1), (0, 0)]
@@ -68,7 +67,7 @@ def test_what_blocks_an_entry_never_blocks_the_exit_half_of_a_flip(blocker):
     account = (
         LONG
         if blocker == "strict"
-        else replace(LONG, **{blocker: True} if blocker != "stopped" else {"stopped_side": -1})
+        else LONG._replace(**{blocker: True} if blocker != "stopped" else {"stopped_side": -1})
     )
     _, decisions = decided(
         account, 100.0, signal=-1, worthwhile=blocker != "strict", strict=blocker == "strict"
@@ -90,7 +89,7 @@ def test_a_stop_is_remembered_until_the_target_changes():
     stopped, decisions = decided(LONG, 94.0, signal=1, stop_loss=0.05)
     assert decisions == (Exit("stop_loss"),)
     assert stopped.stopped_side == 1
-    flat = replace(stopped, side=0, quantity=0.0)
+    flat = stopped._replace(side=0, quantity=0.0)
     assert decided(flat, 94.0, signal=1) == (flat, ())
     released, decisions = decided(flat, 94.0, signal=0)
     assert decisions == ()

@@ -188,7 +188,7 @@ class TestHostileNames:
     @pytest.fixture
     def hostile(self, run):
         result, found = run
-        trades = tuple(replace(trade, exit_reason=HOSTILE) for trade in result.run.trades)
+        trades = tuple(trade._replace(exit_reason=HOSTILE) for trade in result.run.trades)
         spoilt = replace(
             result,
             ticker=Hostile(),

@@ -109,7 +109,7 @@ def test_what_is_still_held_is_named(single):
 def test_dust_is_not_called_a_position(single):
     replayed = single.replayed[0]
     run = replayed.backtest.run
-    dust = replace(run, trades=(replace(run.trades[-1], exit_reason="dust"),))
+    dust = replace(run, trades=(run.trades[-1]._replace(exit_reason="dust"),))
     backtest = replace(replayed.backtest, run=dust)
     text = text_of(replace(single, replayed=(replace(replayed, backtest=backtest),)))
     assert "Left over, too little to sell: long" in text

@@ -32,7 +32,7 @@ def first(found, wanted):
 
 def filled(entry, *fills, trades=(), side=0, **changed):
     """Return `entry` with these fills, holding `side` after them."""
-    holding = replace(Account.opened_with(1_000.0), side=side)
+    holding = Account.opened_with(1_000.0)._replace(side=side)
     return replace(entry, fills=fills, trades=trades, holding=holding, pending=(), **changed)
 
 
@@ -236,13 +236,13 @@ class TestPositions:
     LONG = Account(cash=0.0, side=1, quantity=1.25, average_price=42_000.0, entered=AT, peak_equity=1.0)
 
     def test_each_open_position_has_a_line(self):
-        short = replace(self.LONG, side=-1, quantity=-3.0, average_price=2_500.5)
+        short = self.LONG._replace(side=-1, quantity=-3.0, average_price=2_500.5)
         assert positions_text({BTC: self.LONG, ETH: short}) == [
             "BTC/USD    ▲ long 1.2500 BTC since 2024-01-28 01:00 UTC, entered at 42,000.00",
             "ETH/USD    ▼ short 3.0000 ETH since 2024-01-28 01:00 UTC, entered at 2,500.50",
         ]
 
     def test_dust_and_flat_accounts_are_no_positions(self):
-        dust = replace(self.LONG, side=0, quantity=1e-9)
+        dust = self.LONG._replace(side=0, quantity=1e-9)
         assert positions_text({BTC: Account.opened_with(1.0), ETH: dust}) == ["no open position"]
         assert positions_text({}) == ["no open position"]

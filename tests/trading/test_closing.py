@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 import pytest
@@ -163,7 +163,7 @@ def test_a_trade_older_than_the_last_bar_is_no_price(ledger, state, random_bars,
 
 
 def test_what_is_too_little_to_sell_stays_and_is_an_error(ledger, state, market):
-    row = put(ledger, "demo/alpaca", replace(LONG, quantity=0.001), venue="alpaca")
+    row = put(ledger, "demo/alpaca", LONG._replace(quantity=0.001), venue="alpaca")
     (closing,) = close_all(state, row.name, (BTC,), closes_at_once(ledger, row, market(price=100.0)))
     assert "0.001 BTC are still held" in closing.error.what
     assert ledger.holding("demo/alpaca", BTC).account.side == 1
@@ -347,19 +347,19 @@ def test_only_what_holds_or_may_hold_something_is_closed(ledger):
 
 
 def test_resuming_restarts_the_peak_of_what_was_halted_and_of_nothing_else(ledger, state):
-    halted = replace(LONG, halted=True, peak_equity=2000.0)
+    halted = LONG._replace(halted=True, peak_equity=2000.0)
     put(ledger, "demo/alpaca", halted, ticker=BTC)
-    put(ledger, "demo/alpaca", replace(LONG, peak_equity=1500.0), ticker=ETH)
+    put(ledger, "demo/alpaca", LONG._replace(peak_equity=1500.0), ticker=ETH)
     put(ledger, PAPER, halted)
     assert resume(ledger, state, "demo/alpaca") == {BTC: 1000.0}
     holdings = {ticker: holding.account for ticker, holding in ledger.holdings("demo/alpaca").items()}
-    assert holdings == {BTC: LONG, ETH: replace(LONG, peak_equity=1500.0)}
+    assert holdings == {BTC: LONG, ETH: LONG._replace(peak_equity=1500.0)}
     assert ledger.holding(PAPER, BTC).account == halted
     assert resume(ledger, state, "demo/alpaca") == {}
 
 
 def test_dust_that_rounding_leaves_is_no_error(ledger, state, market):
-    row = put(ledger, "demo/alpaca", replace(LONG, quantity=10.0000000001), venue="alpaca")
+    row = put(ledger, "demo/alpaca", LONG._replace(quantity=10.0000000001), venue="alpaca")
     (closing,) = close_all(state, row.name, (BTC,), closes_at_once(ledger, row, market(price=100.0)))
     (fill,) = closing.done.fills
     assert fill.quantity == 10.0

@@ -1,0 +1,92 @@
+"""Every benchmark, one after the other, as one table: `make bench`.
+
+    python benchmarks/bench.py --data-dir DIR [--only serving engines] [--write docs/benchmarks.md]
+
+Each script is a process of its own.  With ``--write`` the table replaces the one between the marks in the file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from side_by_side import ROOT, TABLE_HEAD, Row, table_line
+
+HERE = Path(__file__).resolve().parent
+JOBS = (
+    "limits",
+    "serving",
+    "backtests",
+    "forecasts",
+    "indicators",
+    "engines",
+    "passes",
+    "training",
+    "fits",
+    "cluster",
+)
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+LIBRARIES = ("numpy", "pandas", "ta", "TA-Lib", "onnxruntime", "tensorflow", "keras", "vectorbt", "backtesting", "distributed")
+
+
+def rows_of(job: str, data_dir: Path) -> list[Row]:
+    began = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, str(HERE / f"{job}.py"), "--data-dir", str(data_dir), "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(f"{job}: exit {done.returncode}\n{done.stderr}")
+    print(f"{job}: {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
+    return [Row(**row) for row in json.loads(done.stdout.splitlines()[-1])]
+
+
+def machine() -> str:
+    """Say what was measured on, and with which libraries."""
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        model = names[0] if names else model
+    versions = ", ".join(f"{name} {known}" for name in LIBRARIES if (known := _version(name)))
+    return f"{os.cpu_count()} cores of {model}, Python {platform.python_version()}; {versions}."
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--only", nargs="*", choices=JOBS, default=JOBS)
+    parser.add_argument("--write", type=Path)
+    chosen = parser.parse_args()
+    lines = [machine(), "", TABLE_HEAD]
+    for job in chosen.only:
+        for row in rows_of(job, chosen.data_dir):
+            lines.append(table_line(row))
+            print(lines[-1], flush=True)
+    if chosen.write is not None:
+        page = chosen.write if chosen.write.is_absolute() else ROOT / chosen.write
+        text = page.read_text(encoding="utf-8")
+        before, _, rest = text.partition(BEGIN)
+        _, _, after = rest.partition(END)
+        table = "\n".join(lines)
+        page.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

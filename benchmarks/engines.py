@@ -1,0 +1,136 @@
+"""The backtest engine, with trade log and metrics, beside vectorbt and backtesting.py.
+
+    python benchmarks/engines.py --data-dir DIR [--repeats 7]
+
+2,160 and 43,800 bars, the target changes on 5 % of them, fee 0.1 %.  Each engine ends with an equity curve, a trade
+log and its figures.  vectorbt is given orders as arrays (value, trades and the returns' figures, no `stats()`, which
+would cost more); first call and warm apart, each in the same fresh process.  Final balances must agree.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+
+import numpy as np
+from side_by_side import LONG, Row, arguments, long_bars, median_seconds, tell
+
+from crypto_refactor.backtest.engine import simulate
+from crypto_refactor.backtest.metrics import measure as metrics
+from crypto_refactor.execution.decisions import Plan
+from crypto_refactor.execution.rules import Rules
+
+SIZES = (2_160, LONG)
+FEE, CASH = 0.001, 1e12
+GOALS = {2_160: (10, 50), LONG: (1, 15)}
+
+
+def flipping_plan(count: int) -> Plan:
+    """Return targets that change on 5 % of the bars; backtesting.py sees neither the first nor fills the last."""
+    rng = np.random.default_rng(5)
+    changes = rng.random(count) < 0.05
+    changes[:2] = changes[-3:] = False
+    latest = np.maximum.accumulate(np.where(changes, np.arange(count), 0))
+    signal = rng.choice(np.array([-1, 0, 1]), count)
+    signal[0] = 0
+    signal = signal[latest].astype(np.int8)
+    always = np.ones(count, dtype=bool)
+    return Plan(signal=signal, forecast_side=signal, worthwhile=always, decidable=always)
+
+
+def by_this_tool(bars, plan):
+    run = simulate(bars, plan, Rules(fee=FEE), initial_balance=CASH)
+    return metrics(run.equity, run.sides[1:] != 0, run.trades, run.fills, hours=len(bars) - 1).final_balance
+
+
+def by_vectorbt(bars, plan):
+    import vectorbt
+
+    kinds = vectorbt.portfolio.enums.SizeType
+    shifted = np.concatenate([[0], plan.signal[:-1]])
+    changed = np.diff(shifted, prepend=0) != 0
+    portfolio = vectorbt.Portfolio.from_orders(
+        close=bars.close,
+        price=bars.open,
+        size=np.where(changed, np.array([0.0, np.inf, -np.inf])[shifted], np.nan),
+        size_type=np.where(shifted != 0, kinds.Amount, kinds.TargetAmount),
+        fees=FEE,
+        init_cash=CASH,
+        freq="1h",
+    )
+    value, trades = portfolio.value(), portfolio.trades
+    trades.win_rate(), trades.profit_factor(), trades.expectancy(), trades.records_arr
+    portfolio.sharpe_ratio(), portfolio.sortino_ratio(), portfolio.max_drawdown(), portfolio.annualized_volatility()
+    return float(value.iloc[-1])
+
+
+def backtesting_py(bars, plan):
+    """Return a job that runs backtesting.py on bars that were handed over before."""
+    import backtesting
+    import pandas as pd
+
+    signal = plan.signal
+
+    class Follow(backtesting.Strategy):
+        def init(self):
+            self.side = 0
+
+        def next(self):
+            wanted = int(signal[len(self.data) - 1])
+            if wanted == self.side:
+                return
+            self.position.close()
+            if wanted:
+                (self.buy if wanted > 0 else self.sell)()
+            self.side = wanted
+
+    frame = pd.DataFrame(
+        {name.title(): getattr(bars, name) for name in ("open", "high", "low", "close", "volume")},
+        index=pd.to_datetime(bars.opened * 3600, unit="s"),
+    )
+    test = backtesting.Backtest(frame, Follow, cash=CASH, commission=FEE)
+    return lambda: float(test.run()["Equity Final [$]"])
+
+
+def measure(repeats: int) -> list[Row]:
+    warnings.simplefilter("ignore")
+    import backtesting
+
+    rows: list[Row] = []
+    first = {}
+    for count in SIZES:
+        bars, plan = long_bars(count), flipping_plan(count)
+        jobs = {
+            "this tool": lambda bars=bars, plan=plan: by_this_tool(bars, plan),
+            "vectorbt": lambda bars=bars, plan=plan: by_vectorbt(bars, plan),
+            "backtesting.py": backtesting_py(bars, plan),
+        }
+        finals = {}
+        for name, job in jobs.items():
+            began = time.perf_counter()
+            finals[name] = job()
+            first.setdefault(name, time.perf_counter() - began)
+        for name, final in finals.items():
+            if abs(final / finals["this tool"] - 1) > 1e-6:
+                raise SystemExit(f"{name} ends with {final}, this tool with {finals['this tool']}")
+        found = median_seconds(jobs, repeats)
+        job = f"backtest of {count:,} bars, 5 % flips, trades and metrics"
+        rows += [
+            Row(job=job, ours=found["this tool"], against=f"{name}, warm", theirs=found[name], goal=goal)
+            for name, goal in zip(("vectorbt", "backtesting.py"), GOALS[count], strict=True)
+        ]
+    rows.append(
+        Row(
+            job=f"its first call in a process, {SIZES[0]:,} bars",
+            ours=first["this tool"],
+            against="vectorbt, first call with what it imports",
+            theirs=first["vectorbt"],
+            note="its compiled code cached on disk where it can be",
+        )
+    )
+    return rows
+
+
+if __name__ == "__main__":
+    chosen = arguments(__doc__, repeats=7)
+    tell(measure(chosen.repeats), as_json=chosen.json)

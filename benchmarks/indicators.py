@@ -1,0 +1,115 @@
+"""14 features of 43,800 bars beside `ta` and TA-Lib, and how the cost grows up to a million bars.
+
+    python benchmarks/indicators.py --data-dir DIR [--repeats 5]
+
+`ta` computes what it has (11 of the 14), pandas the rest, in the usual way.  TA-Lib is compared indicator by
+indicator where it has the same one, summed.  Values are compared past the warm-up before anything is timed.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from side_by_side import LONG, Row, arguments, long_bars, median_seconds, tell
+from ta import momentum, trend, volatility, volume
+
+from crypto_refactor.features import price
+from crypto_refactor.features import volume as of_volume
+from crypto_refactor.features.catalogue import WARMUP
+from crypto_refactor.features.frame import compute_features
+
+MILLION = 1_000_000
+
+
+def by_ta(frame: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return the same 14 values, by `ta` where it has them."""
+    high, low, close, traded = frame["high"], frame["low"], frame["close"], frame["volume"]
+    obv = volume.OnBalanceVolumeIndicator(close, traded).on_balance_volume()
+    returns = np.log(close).diff()
+    return {
+        "rsi": momentum.RSIIndicator(close, 14).rsi(),
+        "stoch_rsi": 100 * momentum.StochRSIIndicator(close, 14).stochrsi(),
+        "macd_histogram": trend.MACD(close).macd_diff(),
+        "bollinger": volatility.BollingerBands(close, 20, 2).bollinger_pband(),
+        "atr": volatility.AverageTrueRange(high, low, close, 14).average_true_range(),
+        "adx": trend.ADXIndicator(high, low, close, 14).adx(),
+        "ema_20": trend.EMAIndicator(close, 20).ema_indicator(),
+        "ema_50": trend.EMAIndicator(close, 50).ema_indicator(),
+        "obv": obv - obv.rolling(20).mean(),
+        "vwap": volume.VolumeWeightedAveragePrice(high, low, close, traded, 24).volume_weighted_average_price(),
+        "volume_delta": traded.diff(),
+        "volume_ratio": traded / traded.rolling(10).mean(),
+        "log_return": returns,
+        "realised_volatility": returns.rolling(24).std(),
+    }
+
+
+def pairs_with_talib(bars):
+    """Return (name, ours, TA-Lib's) of each indicator that both have."""
+    import talib
+
+    close, high, low, traded = bars.close, bars.high, bars.low, bars.volume
+    return [
+        ("RSI", lambda: price.rsi(close, 14), lambda: talib.RSI(close, 14)),
+        ("MACD histogram", lambda: price.macd_histogram(close, 12, 26, 9), lambda: talib.MACD(close)[2]),
+        ("Bollinger bands", lambda: price.bollinger_bands(close, 20, 2.0), lambda: talib.BBANDS(close, 20)),
+        ("ATR", lambda: price.atr(high, low, close, 14), lambda: talib.ATR(high, low, close, 14)),
+        ("ADX", lambda: price.adx(high, low, close, 14), lambda: talib.ADX(high, low, close, 14)),
+        ("EMA 20", lambda: price.ema(close, 20), lambda: talib.EMA(close, 20)),
+        ("EMA 50", lambda: price.ema(close, 50), lambda: talib.EMA(close, 50)),
+        ("OBV", lambda: of_volume.obv(close, traded, 20), lambda: talib.OBV(close, traded)),
+        ("log return", lambda: price.log_return(close), lambda: talib.ROC(close, 1)),
+        ("volatility", lambda: price.realised_volatility(close, 24), lambda: talib.STDDEV(close, 24)),
+    ]
+
+
+def _require_same(frame, values) -> None:
+    """Compare with `ta`, past the warm-up; ADX parts ways where high and low move equally (docs/decisions.md)."""
+    for name, series in values.items():
+        ours, theirs = frame.column(name)[WARMUP:], series.to_numpy()[WARMUP:]
+        if name == "adx":
+            agreed = float(np.isclose(ours, theirs, rtol=1e-6, atol=1e-6).mean())
+            if agreed < 0.7:
+                raise SystemExit(f"adx agrees on {agreed:.0%} of the bars")
+            continue
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6 * np.nanstd(theirs), err_msg=name)
+
+
+def measure(repeats: int) -> list[Row]:
+    warnings.simplefilter("ignore")
+    bars, million = long_bars(), long_bars(MILLION)
+    frame = pd.DataFrame({name: getattr(bars, name) for name in ("open", "high", "low", "close", "volume")})
+    _require_same(compute_features(bars), by_ta(frame))
+    jobs = {"ours": lambda: compute_features(bars), "ta": lambda: by_ta(frame)}
+    pairs = pairs_with_talib(bars)
+    jobs |= {f"ours {name}": ours for name, ours, _ in pairs}
+    jobs |= {f"TA-Lib {name}": theirs for name, _, theirs in pairs}
+    found = median_seconds(jobs, repeats)
+    grown = median_seconds({"million": lambda: compute_features(million)}, 3)["million"]
+    ours = sum(seconds for name, seconds in found.items() if name.startswith("ours "))
+    talib = sum(seconds for name, seconds in found.items() if name.startswith("TA-Lib"))
+    per_bar = grown / MILLION * LONG
+    return [
+        Row(job=f"14 features, {LONG:,} bars", ours=found["ours"], against="`ta` (and pandas)", theirs=found["ta"], goal=15),
+        Row(job=f"the {len(pairs)} indicators TA-Lib has, {LONG:,} bars", ours=ours, against="TA-Lib", theirs=talib, goal=4, at_most=True),
+        Row(
+            job=f"14 features, {LONG:,} bars at the pace of {MILLION:,}",
+            ours=per_bar,
+            against=f"{LONG:,} bars by themselves",
+            theirs=found["ours"],
+            goal=1.5,
+            at_most=True,
+            note="1 is linear growth",
+        ),
+        *(
+            Row(job=f"{name}, {LONG:,} bars", ours=found[f"ours {name}"], against="TA-Lib", theirs=found[f"TA-Lib {name}"])
+            for name, _, _ in pairs
+        ),
+    ]
+
+
+if __name__ == "__main__":
+    chosen = arguments(__doc__, repeats=5)
+    tell(measure(chosen.repeats), as_json=chosen.json)

@@ -1,0 +1,164 @@
+"""A fit of the documented network beside the plain recipe that tools of this kind use.
+
+    python benchmarks/training.py --data-dir DIR [--seeds 5]
+
+720 hours of BTC/USD, lookback 60.  Plain: Keras' default L2 (0.01), batches of 64, up to 100 epochs, early stopping
+with patience 15 on the penalised loss, all cores.  Each fit is a process of its own: what it prints is the time of
+its epochs, start-up and compiling included in the process's.  Both are judged by the data loss (Huber, no penalty)
+on the same stop slice, with the weights each has kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from forecasts import forward_gflop
+from side_by_side import ROOT, Row, arguments, tell
+
+LOOKBACK, HOURS = 60, 720
+
+
+def training_set_of(data_dir: Path, hours: int):
+    """Return the last `hours` labelled rows of BTC/USD."""
+    from crypto_refactor.features.frame import compute_features
+    from crypto_refactor.market.bars import carry_holes
+    from crypto_refactor.market.files import FilesSource
+    from crypto_refactor.market.ticker import Ticker
+    from crypto_refactor.model.windows import labelled, training_set
+
+    ticker, source = Ticker("BTC", "USD"), FilesSource(data_dir)
+    end = source.now(ticker)
+    frame = compute_features(carry_holes(source.bars(ticker, end - hours - LOOKBACK - 600, end)))
+    return training_set(frame, labelled(frame, LOOKBACK)[-hours:], LOOKBACK)
+
+
+def fit_ours(data, seed: int) -> dict[str, float]:
+    """Fit by this tool's recipe, its single thread included."""
+    from crypto_refactor.model.settings import ModelSettings
+    from crypto_refactor.model.training import train
+
+    stamps = [time.perf_counter()]
+    fitted = train(data, ModelSettings(seed=seed), lambda _epoch, _loss: stamps.append(time.perf_counter()))
+    epochs = [later - earlier for earlier, later in zip(stamps[1:-1], stamps[2:], strict=True)]
+    return {"loss": fitted.stop_loss, "epochs": fitted.epochs, "epoch": statistics.median(epochs)}
+
+
+def fit_plain(data, seed: int) -> dict[str, float]:
+    """Fit by the plain recipe: the same network, rows and slices."""
+    import keras
+    import numpy as np
+
+    from crypto_refactor.model.network import build
+    from crypto_refactor.model.settings import Recipe
+    from crypto_refactor.model.training import VOLATILITY_FLOOR_SHARE, robust_scale
+    from crypto_refactor.model.windows import split
+
+    parts = split(len(data))
+    floor = VOLATILITY_FLOOR_SHARE * float(np.median(data.volatility[parts.fit]))
+    target = (data.returns / np.maximum(data.volatility, floor)).astype(np.float32)
+    median, iqr = robust_scale(data.bars_seen(parts.fit))
+    keras.utils.set_random_seed(seed)
+    model = build(keras, "documented", LOOKBACK, median.tolist(), iqr.tolist(), Recipe(l2=0.01))
+    model.compile(optimizer="adam", loss=keras.losses.Huber())
+    stop = data.windows(parts.stop), target[parts.stop]
+    history = model.fit(
+        data.windows(parts.fit),
+        target[parts.fit],
+        validation_data=stop,
+        batch_size=64,
+        epochs=100,
+        callbacks=[keras.callbacks.EarlyStopping(patience=15, restore_best_weights=True)],
+        verbose=0,
+    )
+    predicted = model.predict(stop[0], verbose=0)[:, 0]
+    return {"loss": float(keras.losses.huber(stop[1], predicted)), "epochs": len(history.history["loss"])}
+
+
+def in_a_process(which: str, data_dir: Path, seed: int, hours: int = HOURS) -> dict[str, float]:
+    began = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, __file__, "--fit", which, str(data_dir), str(seed), str(hours)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    if done.returncode:
+        sys.exit(done.stderr)
+    return json.loads(done.stdout.splitlines()[-1]) | {"seconds": time.perf_counter() - began}
+
+
+def one_thread_product() -> float:
+    """Return the fastest float32 product of the library that trains, one thread, GFLOP/s."""
+    program = (
+        "import time, os\n"
+        "from crypto_refactor.model.network import import_keras\n"
+        "keras = import_keras()\n"
+        "a = keras.random.normal((2048, 2048), seed=1)\n"
+        "best = 9e9\n"
+        "for _ in range(15):\n"
+        "    began = time.perf_counter()\n"
+        "    keras.ops.convert_to_numpy(keras.ops.matmul(a, a))\n"
+        "    best = min(best, time.perf_counter() - began)\n"
+        "print(2 * 2048**3 / best / 1e9)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    return float(done.stdout)
+
+
+def measure(data_dir: Path, seeds: int) -> list[Row]:
+    ours, plain = [], []
+    for seed in range(seeds):
+        ours.append(in_a_process("ours", data_dir, seed))
+        plain.append(in_a_process("plain", data_dir, seed))
+    month = in_a_process("ours", data_dir, 0, 2160)
+
+    def mean(runs, name):
+        return statistics.mean(run[name] for run in runs)
+
+    limit = one_thread_product()
+    job = f"fit of {HOURS} h, lookback {LOOKBACK}, documented network, whole process, mean of {seeds} seeds"
+    losses = f"stop loss {mean(ours, 'loss'):.4f} in {mean(ours, 'epochs'):.0f} epochs against {mean(plain, 'loss'):.4f} in {mean(plain, 'epochs'):.0f}"
+    rows = [
+        Row(job=job, ours=mean(ours, "seconds"), against="plain recipe, all cores", theirs=mean(plain, "seconds"), goal=4, note=losses),
+        Row(job="its stop loss", ours=mean(ours, "loss"), against="plain recipe", theirs=mean(plain, "loss"), unit="Huber", goal=1, at_most=True),
+    ]
+    for name, rows_fitted, epoch in (
+        ("batches of 64 (720 h)", int(0.7 * (HOURS - 2)), statistics.median(run["epoch"] for run in ours)),
+        ("batches of 256 (2,160 h)", int(0.7 * 2158), month["epoch"]),
+    ):
+        # Forward costs one, backward two; the stop slice is forecast after each epoch.
+        gflop = 3 * forward_gflop(rows_fitted, LOOKBACK) + forward_gflop(int(rows_fitted * 0.15 / 0.7), LOOKBACK)
+        rows.append(
+            Row(
+                job=f"epochs, {name}, one thread",
+                ours=gflop / epoch,
+                against="TensorFlow float32 product, one thread",
+                theirs=limit,
+                unit="GFLOP/s",
+                goal=0.5,
+            )
+        )
+    return rows
+
+
+def main() -> None:
+    if len(sys.argv) > 1 and sys.argv[1] == "--fit":
+        which, data_dir, seed, hours = sys.argv[2:]
+        fit = fit_ours if which == "ours" else fit_plain
+        print(json.dumps(fit(training_set_of(Path(data_dir), int(hours)), int(seed))))
+        return
+    chosen = arguments(__doc__, seeds=5)
+    tell(measure(chosen.data_dir, chosen.seeds), as_json=chosen.json)
+
+
+if __name__ == "__main__":
+    main()
