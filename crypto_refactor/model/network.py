@@ -82,6 +82,37 @@ def _recurrent(keras: Any, x: Any, units: Sequence[int], dropouts: Sequence[floa
 NETWORKS = {"documented": documented, "small": small}
 
 
+def scaled(keras: Any, x: Any, median: Sequence[float], iqr: Sequence[float]) -> Any:
+    """Scale raw model inputs, last axis 14, with a fit slice's statistics, and clip them to +-5.
+
+    Parameters
+    ----------
+    keras : module
+        From `import_keras`.
+    x : tensor
+        Symbolic or not: inside a network these are its first layers.
+    median, iqr : sequence of 14 floats
+        Statistics of the fit slice, `iqr` above 0.
+    """
+    layers = keras.layers
+    scale = [1 / (CLIP * width) for width in iqr]
+    offset = [-middle * factor for middle, factor in zip(median, scale, strict=True)]
+    x = layers.Rescaling(scale=scale, offset=offset, name="robust_scale")(x)
+    x = layers.Activation("hard_tanh", name="clip")(x)
+    return layers.Rescaling(scale=CLIP, name="unclip_scale")(x)
+
+
+def _forecast(keras: Any, x: Any, name: str, recipe: Recipe) -> Any:
+    """All layers behind the scaling."""
+    layers, penalty = keras.layers, keras.regularizers.L2(recipe.l2)
+    x = layers.BatchNormalization()(x)
+    x = NETWORKS[name](keras, x, recipe)
+    x = layers.Dense(64, activation="swish", kernel_regularizer=penalty)(x)
+    x = layers.Dropout(0.2)(x)
+    x = layers.Dense(32, activation="swish", kernel_regularizer=penalty)(x)
+    return layers.Dense(1, name="forecast")(x)
+
+
 def build(
     keras: Any,
     name: str,
@@ -108,16 +139,12 @@ def build(
     recipe : Recipe
         Gives the L2 weight.
     """
-    layers, penalty = keras.layers, keras.regularizers.L2(recipe.l2)
     inputs = keras.Input((lookback, N_INPUTS), name="features")
-    scale = [1 / (CLIP * width) for width in iqr]
-    offset = [-middle * factor for middle, factor in zip(median, scale, strict=True)]
-    x = layers.Rescaling(scale=scale, offset=offset, name="robust_scale")(inputs)
-    x = layers.Activation("hard_tanh", name="clip")(x)
-    x = layers.Rescaling(scale=CLIP, name="unclip_scale")(x)
-    x = layers.BatchNormalization()(x)
-    x = NETWORKS[name](keras, x, recipe)
-    x = layers.Dense(64, activation="swish", kernel_regularizer=penalty)(x)
-    x = layers.Dropout(0.2)(x)
-    x = layers.Dense(32, activation="swish", kernel_regularizer=penalty)(x)
-    return keras.Model(inputs, layers.Dense(1, name="forecast")(x), name=f"{name}_lstm")
+    x = scaled(keras, inputs, median, iqr)
+    return keras.Model(inputs, _forecast(keras, x, name, recipe), name=f"{name}_lstm")
+
+
+def build_core(keras: Any, name: str, lookback: int, recipe: Recipe = RECIPE) -> Any:
+    """Build the same network without its scaling: it takes inputs that are `scaled`, and has the same weights."""
+    inputs = keras.Input((lookback, N_INPUTS), name="scaled_features")
+    return keras.Model(inputs, _forecast(keras, inputs, name, recipe), name=f"{name}_core")

@@ -6,7 +6,7 @@ import hashlib
 import tempfile
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from crypto_refactor.errors import ModelError
 from crypto_refactor.market.bars import FloatArray
 from crypto_refactor.model import evidence as ev
 from crypto_refactor.model import forecaster
-from crypto_refactor.model.network import CLIP, build, import_keras
+from crypto_refactor.model.compiled import fresh_network, shape
+from crypto_refactor.model.network import CLIP, build, import_keras, scaled
 from crypto_refactor.model.settings import RECIPE, ModelSettings
 from crypto_refactor.model.windows import Float32Array, Split, TrainingSet, split
 
@@ -81,15 +82,13 @@ def train(data: TrainingSet, settings: ModelSettings, report: Report = _ignore) 
     floor = max(VOLATILITY_FLOOR_SHARE * float(np.median(data.volatility[parts.fit])), _TINY_VOLATILITY)
     target = data.returns / np.maximum(data.volatility, floor)
     median, iqr = robust_scale(data.bars_seen(parts.fit))
-    keras.utils.clear_session()
-    keras.utils.set_random_seed(settings.seed)
-    model = build(keras, settings.network, settings.lookback, median.tolist(), iqr.tolist())
-    history = _fit(keras, model, data, target.astype(np.float32), parts, report)
+    scale = median.tolist(), iqr.tolist()
+    model, history = _fit(keras, data, target.astype(np.float32), parts, scale, settings, report)
     # Saved and served is a copy that was never compiled: no optimizer state, two thirds smaller.
-    bare = build(keras, settings.network, settings.lookback, median.tolist(), iqr.tolist())
+    bare = build(keras, settings.network, settings.lookback, *scale)
     bare.set_weights(model.get_weights())
     held_out = data.windows(parts.calibrate)
-    computed = np.asarray(bare.predict(held_out, batch_size=forecaster.BATCH_ROWS, verbose=0))[:, 0]
+    computed = np.asarray(bare(held_out, training=False))[:, 0]
     files = _export(bare)
     served = forecaster.load(
         files[1], lookback=settings.lookback, volatility_floor=floor, name="just trained"
@@ -103,7 +102,7 @@ def train(data: TrainingSet, settings: ModelSettings, report: Report = _ignore) 
     return TrainedModel(
         keras=files[0],
         onnx=files[1],
-        weights=_weights_hash(model),
+        weights=_weights_hash(bare),
         volatility_floor=floor,
         threshold_scale=ev.threshold_scale(forecast, close, unit),
         evidence=ev.measure(forecast, data.returns[parts.calibrate], atr / close, ridge),
@@ -119,17 +118,19 @@ def robust_scale(inputs: Float32Array) -> tuple[FloatArray, FloatArray]:
 
 
 def _fit(
-    keras: Any, model: Any, data: TrainingSet, target: Float32Array, parts: Split, report: Report
-) -> list[float]:
-    """Fit in place and return the stop slice's data loss after each epoch."""
-    huber = keras.losses.Huber
-    model.compile(
-        optimizer=keras.optimizers.Adam(RECIPE.learning_rate, clipvalue=RECIPE.clip_value),
-        loss=huber(),
-        # The same loss as a metric leaves the L2 penalty out: it is what stopping looks at.
-        metrics=[keras.metrics.MeanMetricWrapper(huber(reduction=None), name="data_loss")],
-        jit_compile=False,
-    )
+    keras: Any,
+    data: TrainingSet,
+    target: Float32Array,
+    parts: Split,
+    scale: tuple[list[float], list[float]],
+    settings: ModelSettings,
+    report: Report,
+) -> tuple[Any, list[float]]:
+    """Return the fitted network, which takes scaled inputs, and the stop slice's data loss after each epoch."""
+    batch = RECIPE.batch_size(parts.fit.stop)
+    fit_rows, stop_rows = parts.fit.stop, parts.stop.stop - parts.stop.start
+    model = fresh_network(settings, shape(fit_rows, batch), shape(stop_rows, batch))
+    inputs = replace(data, inputs=np.asarray(scaled(keras, data.inputs, *scale)))
     watched = {"monitor": "val_data_loss", "mode": "min"}
     callbacks = [
         keras.callbacks.EarlyStopping(patience=RECIPE.patience, restore_best_weights=True, **watched),
@@ -139,10 +140,10 @@ def _fit(
         ),
     ]
     history = model.fit(
-        data.windows(parts.fit),
+        inputs.windows(parts.fit),
         target[parts.fit],
-        validation_data=(data.windows(parts.stop), target[parts.stop]),
-        batch_size=RECIPE.batch_size(parts.fit.stop),
+        validation_data=(inputs.windows(parts.stop), target[parts.stop]),
+        batch_size=batch,
         epochs=RECIPE.max_epochs,
         callbacks=callbacks,
         verbose=0,
@@ -153,7 +154,7 @@ def _fit(
             expected="finite losses.",
             remedy="look at the bars with `python3 models/data/app.py`, or try another --seed.",
         )
-    return [float(loss) for loss in history]
+    return model, [float(loss) for loss in history]
 
 
 def _export(model: Any) -> tuple[bytes, bytes]:
