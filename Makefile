@@ -24,8 +24,8 @@ check: $(VENV)/.dev  ## what CI runs: lint, format, types, architecture, every t
 soak: $(VENV)/.dev  ## kill trading processes 200 times and look for lost or doubled orders
 	$(BIN)/python tests/soak.py
 
-bench: $(VENV)/.dev  ## how long the jobs take, side by side
-	$(BIN)/python benchmarks/serving.py
+bench: $(VENV)/.dev  ## every job beside its peers and this machine's limits (DATA_DIR=folder of CSV bars)
+	$(BIN)/python benchmarks/bench.py $(if $(DATA_DIR),--data-dir $(DATA_DIR)) --write docs/benchmarks.md
 
 clean:  ## remove the environment; models and bars stay
 	rm -rf $(VENV)

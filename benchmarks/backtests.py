@@ -38,14 +38,24 @@ def measure(data_dir: Path, hours: int, repeats: int) -> list[Row]:
     ours, keras = found["ours"], found["keras"]
     return [
         Row(job=job, ours=ours.seconds, against=against, theirs=keras.seconds, goal=5),
-        Row(job=f"{job}, peak memory", ours=ours.mebibytes, against=against, theirs=keras.mebibytes, unit="MiB"),
+        Row(
+            job=f"{job}, peak memory",
+            ours=ours.mebibytes,
+            against=against,
+            theirs=keras.mebibytes,
+            unit="MiB",
+        ),
     ]
 
 
 def _require_one_answer(words: list[str], environment: dict[str, str]) -> None:
     def metrics(script):
         done = subprocess.run(
-            [sys.executable, *script, *words], capture_output=True, text=True, check=True, env=os.environ | environment
+            [sys.executable, *script, *words],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=os.environ | environment,
         )
         return json.loads(done.stdout)["metrics"]
 

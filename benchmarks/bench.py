@@ -1,8 +1,9 @@
 """Every benchmark, one after the other, as one table: `make bench`.
 
-    python benchmarks/bench.py --data-dir DIR [--only serving engines] [--write docs/benchmarks.md]
+    python benchmarks/bench.py [--data-dir DIR] [--only serving engines] [--write docs/benchmarks.md]
 
-Each script is a process of its own.  With ``--write`` the table replaces the one between the marks in the file.
+Each script is a process of its own.  Without a folder of bars the bundled simulation's are used, and the table says
+so.  With ``--write`` the table replaces the one between the marks in the file.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from side_by_side import ROOT, TABLE_HEAD, Row, table_line
+from side_by_side import ROOT, TABLE_HEAD, Row, table_line, write_simulated
 
 HERE = Path(__file__).resolve().parent
 JOBS = (
@@ -33,7 +35,18 @@ JOBS = (
     "cluster",
 )
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
-LIBRARIES = ("numpy", "pandas", "ta", "TA-Lib", "onnxruntime", "tensorflow", "keras", "vectorbt", "backtesting", "distributed")
+LIBRARIES = (
+    "numpy",
+    "pandas",
+    "ta",
+    "TA-Lib",
+    "onnxruntime",
+    "tensorflow",
+    "keras",
+    "vectorbt",
+    "backtesting",
+    "distributed",
+)
 
 
 def rows_of(job: str, data_dir: Path) -> list[Row]:
@@ -55,7 +68,11 @@ def machine() -> str:
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():
-        names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.partition(":")[2].strip()
+            for line in info.read_text().splitlines()
+            if line.startswith("model name")
+        ]
         model = names[0] if names else model
     versions = ", ".join(f"{name} {known}" for name in LIBRARIES if (known := _version(name)))
     return f"{os.cpu_count()} cores of {model}, Python {platform.python_version()}; {versions}."
@@ -70,15 +87,18 @@ def _version(name: str) -> str | None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--data-dir", type=Path, help="folder of <base>_<quote>_1h.csv")
     parser.add_argument("--only", nargs="*", choices=JOBS, default=JOBS)
     parser.add_argument("--write", type=Path)
     chosen = parser.parse_args()
-    lines = [machine(), "", TABLE_HEAD]
-    for job in chosen.only:
-        for row in rows_of(job, chosen.data_dir):
-            lines.append(table_line(row))
-            print(lines[-1], flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        data_dir = chosen.data_dir or write_simulated(Path(folder))
+        bars = "bundled simulation" if chosen.data_dir is None else "real bars"
+        lines = [f"{machine()} Bars: {bars}.", "", TABLE_HEAD]
+        for job in chosen.only:
+            for row in rows_of(job, data_dir):
+                lines.append(table_line(row))
+                print(lines[-1], flush=True)
     if chosen.write is not None:
         page = chosen.write if chosen.write.is_absolute() else ROOT / chosen.write
         text = page.read_text(encoding="utf-8")

@@ -60,7 +60,12 @@ def by_vectorbt(bars, plan):
     )
     value, trades = portfolio.value(), portfolio.trades
     trades.win_rate(), trades.profit_factor(), trades.expectancy(), trades.records_arr
-    portfolio.sharpe_ratio(), portfolio.sortino_ratio(), portfolio.max_drawdown(), portfolio.annualized_volatility()
+    (
+        portfolio.sharpe_ratio(),
+        portfolio.sortino_ratio(),
+        portfolio.max_drawdown(),
+        portfolio.annualized_volatility(),
+    )
     return float(value.iloc[-1])
 
 
@@ -94,7 +99,6 @@ def backtesting_py(bars, plan):
 
 def measure(repeats: int) -> list[Row]:
     warnings.simplefilter("ignore")
-    import backtesting
 
     rows: list[Row] = []
     first = {}

@@ -65,14 +65,22 @@ def measure(data_dir: Path, count: int, hours: int, repeats: int) -> list[Row]:
     best = {1: float("inf"), 2: float("inf")}
     weights = set()
     for _ in range(repeats):
-        for workers in best:
+        for workers, least in list(best.items()):
             done = in_a_process(data_dir, count, hours, workers)
-            best[workers] = min(best[workers], done["seconds"])
+            best[workers] = min(least, done["seconds"])
             weights.add(tuple(done["weights"]))
     if len(weights) != 1:
         sys.exit("the weights differ")
     job = f"cold training of {len(weights.pop())} models ({hours} h each), 2 workers"
-    return [Row(job=job, ours=best[2], against="one fit at a time", theirs=best[1], note="2 is ideal; same weights")]
+    return [
+        Row(
+            job=job,
+            ours=best[2],
+            against="one fit at a time",
+            theirs=best[1],
+            note="2 is ideal; same weights",
+        )
+    ]
 
 
 def main() -> None:

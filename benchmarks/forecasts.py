@@ -56,8 +56,21 @@ def measure(repeats: int) -> list[Row]:
     rate, limit = forward_gflop(WINDOWS, LOOKBACK) / found["ours"], matrix_rate(cores)
     job = f"forecasts for {WINDOWS} windows of {LOOKBACK}"
     return [
-        Row(job=job, ours=found["ours"], against="`keras` predict, warm", theirs=min(found["keras 32"], found["keras 256"]), goal=2),
-        Row(job=f"{job}, rate", ours=rate, against=f"NumPy float32 product, {cores} threads", theirs=limit, unit="GFLOP/s", goal=0.7),
+        Row(
+            job=job,
+            ours=found["ours"],
+            against="`keras` predict, warm",
+            theirs=min(found["keras 32"], found["keras 256"]),
+            goal=2,
+        ),
+        Row(
+            job=f"{job}, rate",
+            ours=rate,
+            against=f"NumPy float32 product, {cores} threads",
+            theirs=limit,
+            unit="GFLOP/s",
+            goal=0.7,
+        ),
     ]
 
 

@@ -38,7 +38,9 @@ def by_ta(frame: pd.DataFrame) -> dict[str, pd.Series]:
         "ema_20": trend.EMAIndicator(close, 20).ema_indicator(),
         "ema_50": trend.EMAIndicator(close, 50).ema_indicator(),
         "obv": obv - obv.rolling(20).mean(),
-        "vwap": volume.VolumeWeightedAveragePrice(high, low, close, traded, 24).volume_weighted_average_price(),
+        "vwap": volume.VolumeWeightedAveragePrice(
+            high, low, close, traded, 24
+        ).volume_weighted_average_price(),
         "volume_delta": traded.diff(),
         "volume_ratio": traded / traded.rolling(10).mean(),
         "log_return": returns,
@@ -92,8 +94,21 @@ def measure(repeats: int) -> list[Row]:
     talib = sum(seconds for name, seconds in found.items() if name.startswith("TA-Lib"))
     per_bar = grown / MILLION * LONG
     return [
-        Row(job=f"14 features, {LONG:,} bars", ours=found["ours"], against="`ta` (and pandas)", theirs=found["ta"], goal=15),
-        Row(job=f"the {len(pairs)} indicators TA-Lib has, {LONG:,} bars", ours=ours, against="TA-Lib", theirs=talib, goal=4, at_most=True),
+        Row(
+            job=f"14 features, {LONG:,} bars",
+            ours=found["ours"],
+            against="`ta` (and pandas)",
+            theirs=found["ta"],
+            goal=15,
+        ),
+        Row(
+            job=f"the {len(pairs)} indicators TA-Lib has, {LONG:,} bars",
+            ours=ours,
+            against="TA-Lib",
+            theirs=talib,
+            goal=4,
+            at_most=True,
+        ),
         Row(
             job=f"14 features, {LONG:,} bars at the pace of {MILLION:,}",
             ours=per_bar,
@@ -104,7 +119,12 @@ def measure(repeats: int) -> list[Row]:
             note="1 is linear growth",
         ),
         *(
-            Row(job=f"{name}, {LONG:,} bars", ours=found[f"ours {name}"], against="TA-Lib", theirs=found[f"TA-Lib {name}"])
+            Row(
+                job=f"{name}, {LONG:,} bars",
+                ours=found[f"ours {name}"],
+                against="TA-Lib",
+                theirs=found[f"TA-Lib {name}"],
+            )
             for name, _, _ in pairs
         ),
     ]

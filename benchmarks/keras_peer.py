@@ -1,7 +1,7 @@
 """What the jobs cost where the `.keras` file is loaded and asked, as tools of this kind do.
 
-    python benchmarks/keras_peer.py signal MODEL.keras BARS.csv      # bare: read, features, load, predict, print
-    python benchmarks/keras_peer.py backtest OPTIONS…                # this tool, but Keras makes the forecasts
+python benchmarks/keras_peer.py signal MODEL.keras BARS.csv      # bare: read, features, load, predict, print
+python benchmarks/keras_peer.py backtest OPTIONS…                # this tool, but Keras makes the forecasts
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ def backtest(words: list[str]) -> None:
     def forecaster(self):
         if self.path not in loaded:
             loaded[self.path] = KerasForecaster(
-                keras.saving.load_model(self.path, compile=False), self.card.lookback, self.card.volatility_floor
+                keras.saving.load_model(self.path, compile=False),
+                self.card.lookback,
+                self.card.volatility_floor,
             )
         return loaded[self.path]
 

@@ -70,9 +70,26 @@ def measure(repeats: int) -> list[Row]:
     )
     one, all_cores = matrix_rate(1), matrix_rate(cores)
     return [
-        Row(job=f"NumPy float32 product, {cores} threads", ours=all_cores, against="1 thread", theirs=one, unit="GFLOP/s"),
-        Row(job="copy of 256 MiB, read and written", ours=copy_rate(), against="the same", theirs=copy_rate(), unit="GB/s"),
-        Row(job="bare interpreter", ours=found["bare"].seconds, against="import pandas", theirs=found["pandas"].seconds),
+        Row(
+            job=f"NumPy float32 product, {cores} threads",
+            ours=all_cores,
+            against="1 thread",
+            theirs=one,
+            unit="GFLOP/s",
+        ),
+        Row(
+            job="copy of 256 MiB, read and written",
+            ours=copy_rate(),
+            against="the same",
+            theirs=copy_rate(),
+            unit="GB/s",
+        ),
+        Row(
+            job="bare interpreter",
+            ours=found["bare"].seconds,
+            against="import pandas",
+            theirs=found["pandas"].seconds,
+        ),
         Row(
             job="import pandas, ta, onnxruntime",
             ours=found["serving"].seconds,

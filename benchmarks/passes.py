@@ -9,7 +9,6 @@ what is compared, start-up and serving, hardly depends on the network.
 from __future__ import annotations
 
 import tempfile
-from pathlib import Path
 
 from side_by_side import ROOT, Process, Row, arguments, process, processes, tell
 
@@ -36,8 +35,20 @@ def measure(repeats: int) -> list[Row]:
     ours, theirs = found["together"], found["apart"]
     count = len(tickers)
     return [
-        Row(job=f"one warm pass over {count} tickers", ours=ours.seconds, against=f"{count} single processes", theirs=theirs.seconds, goal=8),
-        Row(job=f"one warm pass over {count} tickers, peak memory", ours=ours.mebibytes, against="the largest of them", theirs=theirs.mebibytes, unit="MiB"),
+        Row(
+            job=f"one warm pass over {count} tickers",
+            ours=ours.seconds,
+            against=f"{count} single processes",
+            theirs=theirs.seconds,
+            goal=8,
+        ),
+        Row(
+            job=f"one warm pass over {count} tickers, peak memory",
+            ours=ours.mebibytes,
+            against="the largest of them",
+            theirs=theirs.mebibytes,
+            unit="MiB",
+        ),
     ]
 
 

@@ -57,7 +57,10 @@ def of_bars() -> list[str]:
 
 def of_tickers() -> tuple[list[str], float, float]:
     """Return the table, and seconds and MiB that one more ticker costs in a warm pass."""
-    script, names = str(ROOT / "run_multi_ticker.py"), [str(each) for each in read_tickers(ROOT / "tickers.txt")]
+    script, names = (
+        str(ROOT / "run_multi_ticker.py"),
+        [str(each) for each in read_tickers(ROOT / "tickers.txt")],
+    )
     lines = ["| tickers in one warm pass | seconds | peak memory |", "|---|---|---|"]
     found = []
     with tempfile.TemporaryDirectory() as folder:
@@ -78,7 +81,10 @@ def of_tickers() -> tuple[list[str], float, float]:
 
 def of_fits(data_dir: Path) -> tuple[list[str], dict[str, float]]:
     """Return the table, and the figures of a fit of the default length."""
-    lines = ["| hours to learn from | first fit in a process | the next one | peak memory |", "|---|---|---|---|"]
+    lines = [
+        "| hours to learn from | first fit in a process | the next one | peak memory |",
+        "|---|---|---|---|",
+    ]
     default = {}
     for hours in FIT_HOURS:
         done = subprocess.run(
@@ -91,7 +97,9 @@ def of_fits(data_dir: Path) -> tuple[list[str], dict[str, float]]:
         if done.returncode:
             sys.exit(done.stderr)
         said = json.loads(done.stdout.splitlines()[-1])
-        lines.append(f"| {hours:,} | {said['first']:.1f} s | {said['next']:.1f} s | {said['memory']:,.0f} MiB |")
+        lines.append(
+            f"| {hours:,} | {said['first']:.1f} s | {said['next']:.1f} s | {said['memory']:,.0f} MiB |"
+        )
         if hours == 2_160:
             default = said
     return lines, default

@@ -26,7 +26,12 @@ def measure(data_dir: Path, repeats: int) -> list[Row]:
         environment = {"CRYPTO_MODEL_DIR": folder}
         signal = [SCRIPT, "--source", "files", "--data-dir", str(data_dir)]
         process(signal, environment)  # trains
-        keras = [str(ROOT / "benchmarks" / "keras_peer.py"), "signal", f"{folder}/btc_usd_lstm_v2.keras", str(bars)]
+        keras = [
+            str(ROOT / "benchmarks" / "keras_peer.py"),
+            "signal",
+            f"{folder}/btc_usd_lstm_v2.keras",
+            str(bars),
+        ]
         _require_one_answer(signal, keras, environment)
         found = processes(
             {
@@ -40,7 +45,13 @@ def measure(data_dir: Path, repeats: int) -> list[Row]:
     ours, floor = found["ours"], found["floor"]
     job = "warm signal, whole process"
     return [
-        Row(job=job, ours=ours.seconds, against="TensorFlow, `.keras`, predict", theirs=found["keras"].seconds, goal=8),
+        Row(
+            job=job,
+            ours=ours.seconds,
+            against="TensorFlow, `.keras`, predict",
+            theirs=found["keras"].seconds,
+            goal=8,
+        ),
         Row(
             job=job,
             ours=ours.seconds,
@@ -49,8 +60,22 @@ def measure(data_dir: Path, repeats: int) -> list[Row]:
             goal=1.7,
             at_most=True,
         ),
-        Row(job=f"{job}, peak memory", ours=ours.mebibytes, against="TensorFlow, `.keras`, predict", theirs=found["keras"].mebibytes, unit="MiB"),
-        Row(job=f"{job}, peak memory", ours=ours.mebibytes, against="200 MiB", theirs=MEMORY_GOAL, unit="MiB", goal=1, at_most=True),
+        Row(
+            job=f"{job}, peak memory",
+            ours=ours.mebibytes,
+            against="TensorFlow, `.keras`, predict",
+            theirs=found["keras"].mebibytes,
+            unit="MiB",
+        ),
+        Row(
+            job=f"{job}, peak memory",
+            ours=ours.mebibytes,
+            against="200 MiB",
+            theirs=MEMORY_GOAL,
+            unit="MiB",
+            goal=1,
+            at_most=True,
+        ),
         Row(job="`--help`", ours=found["help"].seconds, against="0.5 s", theirs=0.5, goal=1, at_most=True),
     ]
 

@@ -15,7 +15,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from crypto_refactor.market.bars import Bars  # noqa: E402  # after the path
 from crypto_refactor.market.simulation import LAST_CLOSE, simulate  # noqa: E402
-from crypto_refactor.market.ticker import Ticker  # noqa: E402
+from crypto_refactor.market.ticker import Ticker, read_tickers  # noqa: E402
 
 RATES = frozenset({"GFLOP/s", "GB/s"})
 LONG = 43_800
@@ -78,7 +77,7 @@ def interleaved(
     jobs: Mapping[str, Callable[[], object]], repeats: int, *, warm_up: int = 1
 ) -> dict[str, list[object]]:
     """Run every job once in each repeat, in random order, and return what they returned, warm-up left out."""
-    order = random.Random(1)
+    order = random.Random(1)  # noqa: S311  # shuffles repeats, keeps no secret
     found: dict[str, list[object]] = {name: [] for name in jobs}
     for repeat in range(warm_up + repeats):
         names = list(jobs)
@@ -90,7 +89,9 @@ def interleaved(
     return found
 
 
-def median_seconds(jobs: Mapping[str, Callable[[], object]], repeats: int, *, warm_up: int = 1) -> dict[str, float]:
+def median_seconds(
+    jobs: Mapping[str, Callable[[], object]], repeats: int, *, warm_up: int = 1
+) -> dict[str, float]:
     """Return the median of each job's wall time, in this process."""
 
     def timed(job):
@@ -136,7 +137,8 @@ def processes(jobs: Mapping[str, Callable[[], Process]], repeats: int) -> dict[s
     found = interleaved(jobs, repeats)
     return {
         name: Process(
-            statistics.median(each.seconds for each in runs), statistics.median(each.mebibytes for each in runs)
+            statistics.median(each.seconds for each in runs),
+            statistics.median(each.mebibytes for each in runs),
         )
         for name, runs in found.items()
     }
@@ -151,6 +153,18 @@ def tickers_of(data_dir: Path) -> list[Ticker]:
     """Return the tickers that a folder has bars of."""
     names = sorted(path.name.removesuffix("_1h.csv") for path in data_dir.glob("*_1h.csv"))
     return [Ticker.parse(name.replace("_", "/")) for name in names]
+
+
+def write_simulated(folder: Path) -> Path:
+    """Write simulated bars of eight tickers as `--source files` reads them, for want of real ones."""
+    import pandas as pd
+
+    for ticker in read_tickers(ROOT / "tickers.txt")[:8]:
+        bars = simulate(ticker, count=6_000, seed=1, last_close=LAST_CLOSE)
+        columns = {name: getattr(bars, name) for name in ("open", "high", "low", "close", "volume")}
+        stamps = pd.to_datetime(bars.opened * 3600, unit="s").strftime("%Y-%m-%dT%H:%M:%SZ")
+        pd.DataFrame({"timestamp": stamps, **columns}).to_csv(folder / f"{ticker.slug}_1h.csv", index=False)
+    return folder
 
 
 def arguments(description: str, **extra: int) -> argparse.Namespace:

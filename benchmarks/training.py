@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 from forecasts import forward_gflop
@@ -45,7 +46,7 @@ def fit_ours(data, seed: int) -> dict[str, float]:
 
     stamps = [time.perf_counter()]
     fitted = train(data, ModelSettings(seed=seed), lambda _epoch, _loss: stamps.append(time.perf_counter()))
-    epochs = [later - earlier for earlier, later in zip(stamps[1:-1], stamps[2:], strict=True)]
+    epochs = [later - earlier for earlier, later in pairwise(stamps[1:])]
     return {"loss": fitted.stop_loss, "epochs": fitted.epochs, "epoch": statistics.median(epochs)}
 
 
@@ -109,7 +110,11 @@ def one_thread_product() -> float:
         "print(2 * 2048**3 / best / 1e9)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     return float(done.stdout)
 
@@ -128,15 +133,32 @@ def measure(data_dir: Path, seeds: int) -> list[Row]:
     job = f"fit of {HOURS} h, lookback {LOOKBACK}, documented network, whole process, mean of {seeds} seeds"
     losses = f"stop loss {mean(ours, 'loss'):.4f} in {mean(ours, 'epochs'):.0f} epochs against {mean(plain, 'loss'):.4f} in {mean(plain, 'epochs'):.0f}"
     rows = [
-        Row(job=job, ours=mean(ours, "seconds"), against="plain recipe, all cores", theirs=mean(plain, "seconds"), goal=4, note=losses),
-        Row(job="its stop loss", ours=mean(ours, "loss"), against="plain recipe", theirs=mean(plain, "loss"), unit="Huber", goal=1, at_most=True),
+        Row(
+            job=job,
+            ours=mean(ours, "seconds"),
+            against="plain recipe, all cores",
+            theirs=mean(plain, "seconds"),
+            goal=4,
+            note=losses,
+        ),
+        Row(
+            job="its stop loss",
+            ours=mean(ours, "loss"),
+            against="plain recipe",
+            theirs=mean(plain, "loss"),
+            unit="Huber",
+            goal=1,
+            at_most=True,
+        ),
     ]
     for name, rows_fitted, epoch in (
         ("batches of 64 (720 h)", int(0.7 * (HOURS - 2)), statistics.median(run["epoch"] for run in ours)),
         ("batches of 256 (2,160 h)", int(0.7 * 2158), month["epoch"]),
     ):
         # Forward costs one, backward two; the stop slice is forecast after each epoch.
-        gflop = 3 * forward_gflop(rows_fitted, LOOKBACK) + forward_gflop(int(rows_fitted * 0.15 / 0.7), LOOKBACK)
+        gflop = 3 * forward_gflop(rows_fitted, LOOKBACK) + forward_gflop(
+            int(rows_fitted * 0.15 / 0.7), LOOKBACK
+        )
         rows.append(
             Row(
                 job=f"epochs, {name}, one thread",

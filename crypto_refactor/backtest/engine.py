@@ -27,7 +27,6 @@ from crypto_refactor.execution.rules import Rules
 from crypto_refactor.execution.steps import Outcome, at_close, at_open, waiting
 from crypto_refactor.market.bars import Bars, FloatArray
 
-
 _NEVER = float("inf")
 _NEARLY = 1 - 1e-9
 

@@ -173,7 +173,9 @@ class Ledger:
 
     def fills(self, account: str, ticker: Ticker) -> tuple[Fill, ...]:
         """Return every fill, in order."""
-        return tuple(Fill(*row) for row in self._rows(", ".join(Fill._fields), "fills", account, ticker, "rowid"))
+        return tuple(
+            Fill(*row) for row in self._rows(", ".join(Fill._fields), "fills", account, ticker, "rowid")
+        )
 
     def trades(self, account: str, ticker: Ticker) -> tuple[Trade, ...]:
         """Return every closed trade, in order."""
