@@ -19,6 +19,12 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from crypto_refactor.market.files import FilesSource  # noqa: E402  # after the path
+from crypto_refactor.market.hours import to_iso  # noqa: E402
+from crypto_refactor.market.ticker import Ticker  # noqa: E402
+
 TOOL = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from crypto_refactor.cli.main import run; run()"
 SEEDED = "BTC/USD"
 EXITS = ("neutral", "opposite", "fade")
@@ -118,11 +124,17 @@ def print_pooled(documents):
         print(row)
 
 
+def common_end(tickers, data_dir):
+    """Return the last hour that the bars of all tickers reach: files may end hours apart."""
+    source = FilesSource(Path(data_dir))
+    return to_iso(min(source.now(Ticker.parse(ticker)) for ticker in tickers))
+
+
 def print_exits(tickers, hours, data_dir):
     asked = [word for ticker in tickers for word in ("--ticker", ticker)]
     found, seconds, _ = run(
         ["-c", TOOL, "compare", *asked, "--hours", hours, "--source", "files", "--data-dir", data_dir,
-         "--vary", f"exit={','.join(EXITS)}", "--json"], fine=(0, 1)
+         "--end", common_end(tickers, data_dir), "--vary", f"exit={','.join(EXITS)}", "--json"]
     )  # fmt: skip
     cells = {(trial["ticker"], trial["setting"]): trial["metrics"] for trial in found["trials"]}
     names = sorted({ticker for ticker, _ in cells})
