@@ -67,7 +67,8 @@ def command(
     """
     from crypto_refactor.backtest.backtester import Backtester
     from crypto_refactor.cli.progress import TrainingBars
-    from crypto_refactor.report.backtest_json import backtest_json, signals_csv, trades_csv
+    from crypto_refactor.report.backtest_json import backtest_json, signals_csv
+    from crypto_refactor.report.trades import trades_csv
 
     _check_outputs({"--trades": trades, "--signals": signals, "--report": report})
     backtester = Backtester(

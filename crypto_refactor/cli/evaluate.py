@@ -66,7 +66,8 @@ def command(
     """
     from crypto_refactor.backtest.evaluation import evaluate_targets
     from crypto_refactor.backtest.targets import read_targets
-    from crypto_refactor.report.evaluation_json import evaluation_json, trades_csv
+    from crypto_refactor.report.evaluation_json import evaluation_json
+    from crypto_refactor.report.trades import trades_csv
 
     if trades is not None and trades.resolve() == targets.resolve():
         raise UsageError(

@@ -50,6 +50,7 @@ def test_the_document_is_a_backtests_without_models_and_conditions(run, targets)
         "at_alpaca_note",
         "buy_and_hold",
         "by_side",
+        "entries",
         "pending",
         "halted_at",
         "data",

@@ -7,13 +7,12 @@ from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 from crypto_refactor.backtest.backtester import BacktestResult
-from crypto_refactor.market.hours import to_local_text
-from crypto_refactor.report.format import source_name
 from crypto_refactor.report.html import charts, evidence, performance, provenance, signals, verdict
 from crypto_refactor.report.html.markup import Html, join, script_json, tag
 from crypto_refactor.report.html.price import price_section
 from crypto_refactor.report.html.section import Context, Section
 from crypto_refactor.report.html.trades import trades_section
+from crypto_refactor.report.remarks import window_text
 
 # The browser itself refuses whatever this page would load: no address, not even a relative one, is allowed.
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -88,15 +87,12 @@ def _banner(context: Context) -> Html:
 
 
 def _header(context: Context, sections: Sequence[Section]) -> Html:
-    window, tz = context.result.window, context.tz
-    first, last = to_local_text(int(window.opened[1]), tz), to_local_text(int(window.closed[-1]), tz)
-    about = f"{first} to {last} · {len(window) - 1:,} hourly bars from {source_name(window.source)}"
     toggle = tag("button", "Dark or light", type="button", id="theme", class_="theme")
     links = [tag("a", section.title, href=f"#{section.name}") for section in sections[1:]]
     return tag(
         "header",
         tag("div", tag("h1", f"{context.result.ticker} backtest"), toggle, class_="title"),
-        tag("p", about, class_="about"),
+        tag("p", window_text(context.result.window, context.tz), class_="about"),
         tag("nav", *links, aria_label="Sections"),
     )
 

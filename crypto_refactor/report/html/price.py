@@ -12,6 +12,7 @@ from crypto_refactor.report.html import charts
 from crypto_refactor.report.html.charts import Chart, Trace, axis, line, short, time_axis, titled
 from crypto_refactor.report.html.markup import chart_text
 from crypto_refactor.report.html.section import Context, Section
+from crypto_refactor.report.rules_text import HYPOTHETICAL
 from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame
 from crypto_refactor.signals.signal import DIRECTIONS
 
@@ -31,9 +32,7 @@ EXIT_REASONS: Mapping[str, str] = {
 def price_section(context: Context) -> Section:
     """Return the chart of the price with the trades of this run."""
     chart = _chart(context)
-    hypothetical = (
-        "" if context.result.rules.long_only else " Shorts are hypothetical: no spot venue offers them."
-    )
+    hypothetical = "" if context.result.rules.long_only else f" Shorts are {HYPOTHETICAL}."
     caption = (
         "Hourly closes, the range from low to high shaded behind them. ▲ long entry, ▼ short entry, ● exit with a "
         "profit after fees, ✕ exit with a loss; hover or tap for the reason. Drag to zoom, double-click to see all."

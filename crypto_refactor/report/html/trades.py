@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from crypto_refactor.backtest.metrics import by_side
 from crypto_refactor.execution.account import Trade
 from crypto_refactor.report.format import money, percent, price
 from crypto_refactor.report.html.charts import wall_clock
@@ -10,6 +9,8 @@ from crypto_refactor.report.html.markup import Html, join, tag
 from crypto_refactor.report.html.price import EXIT_REASONS
 from crypto_refactor.report.html.section import Context, Section
 from crypto_refactor.report.html.tables import Cell, numbers, signed_look, table, words
+from crypto_refactor.report.remarks import side_remarks
+from crypto_refactor.report.rules_text import HYPOTHETICAL
 from crypto_refactor.signals.signal import DIRECTIONS
 
 
@@ -22,18 +23,9 @@ def trades_section(context: Context) -> Section:
 
 def _by_side(context: Context) -> Html:
     lines = []
-    for name, figures in by_side(context.result.run.trades).items():
-        if not figures["trades"] and not figures["net_pnl"]:
-            continue
-        mark = " (hypothetical: no spot venue offers them)" if name == "short" else ""
-        lines.append(
-            tag(
-                "li",
-                tag("strong", f"{name.capitalize()}s{mark}: "),
-                f"{figures['trades']} closed, win rate {percent(figures['win_rate'], 1)}, "
-                f"net {money(figures['net_pnl'])} {context.quote}, fees {money(figures['fees_paid'])} {context.quote}.",
-            )
-        )
+    for name, text in side_remarks(context.result.run.trades, context.quote):
+        mark = f" ({HYPOTHETICAL})" if name == "short" else ""
+        lines.append(tag("li", tag("strong", f"{name.capitalize()}s{mark}: "), text))
     return tag("ul", *lines)
 
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from crypto_refactor.backtest.metrics import MIN_HOURS_FOR_A_YEARLY_RATE, Metrics
-from crypto_refactor.backtest.statistics import entry_figures
+from crypto_refactor.backtest.metrics import Metrics
 from crypto_refactor.backtest.verdict import EVIDENCE, NO_EVIDENCE, TOO_FEW
-from crypto_refactor.market.hours import to_local_text
-from crypto_refactor.report.backtest_json import alpaca_note
-from crypto_refactor.report.backtest_text import rules_text
 from crypto_refactor.report.format import UNDEFINED, money, number, percent
 from crypto_refactor.report.html.evidence import associated, interval_text
 from crypto_refactor.report.html.markup import Html, join, tag, unbroken
 from crypto_refactor.report.html.section import Context, Section
 from crypto_refactor.report.html.tables import Cell, numbers, signed_look, table, words
+from crypto_refactor.report.remarks import backtest_remarks
+from crypto_refactor.report.rules_text import rules_text
 
 _HEADLINES = {
     EVIDENCE: ("✓", "Evidence of an edge"),
@@ -150,7 +148,7 @@ def figures_section(context: Context) -> Section:
         cells = [_figure(name, metrics, show) for metrics in three]
         rows.append([join(label, tag("small", hint)), *cells])
     columns = (words("Figure"), numbers("This run"), numbers("At Alpaca"), numbers("Buy and hold"))
-    notes = tag("ul", *(tag("li", note) for note in _notes(context)), class_="note")
+    notes = tag("ul", *(tag("li", note) for note in backtest_remarks(result, context.tz)), class_="note")
     body = join(tag("p", rules_text(result.rules)), table("Key figures", columns, rows), notes)
     return Section(name="figures", title="Key figures", body=body)
 
@@ -160,33 +158,3 @@ def _figure(name: str, metrics: Metrics | None, show: _Show) -> Cell:
         return Cell(text=UNDEFINED)
     look = signed_look(metrics.total_return) if name == "Total return" else None
     return Cell(text=show(metrics), look=look)
-
-
-def _notes(context: Context) -> list[str]:
-    """Return what one must know beside the figures."""
-    result, tz = context.result, context.tz
-    entries = entry_figures(result.run.fills, result.window, result.walk.signals, result.rules)
-    quality, halted = result.quality, result.run.halted_at
-    notes = [f"At Alpaca: {alpaca_note(result)}"]
-    if result.hours < MIN_HOURS_FOR_A_YEARLY_RATE:
-        notes.append("CAGR and Calmar are withheld below 90 days: they would only magnify a short window.")
-    if not result.rules.long_only:
-        notes.append("Shorts in this run are hypothetical: no spot venue offers them.")
-    if halted is not None:
-        notes.append(f"Entries were halted by the drawdown at {to_local_text(halted, tz)}.")
-    if entries.above_limit:
-        notes.append(
-            f"{entries.above_limit} of {entries.entries} entries were larger than 5 % of what was traded in their "
-            "bar: the real market would have moved against them."
-        )
-    if result.undecidable:
-        notes.append(
-            f"{result.undecidable} closes could not be decided on, because too many bars of their window are "
-            "missing; a position open there is left."
-        )
-    if quality.synthetic or quality.missing:
-        notes.append(
-            f"{quality.synthetic} hours without a bar were carried and {quality.missing} left open; nothing is "
-            "decided or filled on them."
-        )
-    return notes
