@@ -20,6 +20,7 @@ def evaluation_json(found: Evaluation) -> dict[str, object]:
         "targets": {
             "file": str(found.targets.path),
             "rows": len(found.targets),
+            "fingerprint": found.targets.fingerprint(),
             "ignored_columns": list(found.targets.ignored),
             "made_between_bars": found.between_bars,
             **found.wanted_counts,

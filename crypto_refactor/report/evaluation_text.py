@@ -25,13 +25,15 @@ from crypto_refactor.report.rules_text import rules_text
 def print_evaluation(found: Evaluation, tz: ZoneInfo, console: Console) -> None:
     """Print the human view, times in `tz`."""
     mark = "   SIMULATED" if found.window.simulated else ""
+    read, *others = target_remarks(found)
     parts = Group(
         Text(found.verdict.text, style="bold"),
         "",
         Text(f"Evaluation of targets {found.ticker}{mark}", style="bold"),
         window_text(found.window, tz),
         rules_text(found.rules),
-        *target_remarks(found),
+        f"Targets: {read}",
+        *others,
         "",
         metrics_table(found),
         "",

@@ -145,8 +145,8 @@ def target_remarks(found: Evaluation) -> list[str]:
     targets, counts = found.targets, found.wanted_counts
     remarks = [
         (
-            f"Targets: {len(targets)} rows of {targets.path}; long at {counts['long']} closes, flat at "
-            f"{counts['flat']}, short at {counts['short']}. An hour without a row keeps the last target."
+            f"{len(targets):,} rows of {targets.path}; long at {counts['long']:,} closes, flat at "
+            f"{counts['flat']:,}, short at {counts['short']:,}. An hour without a row keeps the last target."
         )
     ]
     if targets.ignored:

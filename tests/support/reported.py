@@ -32,10 +32,10 @@ def backtested(folder, *, hours=HOURS, confirmations=3, bars=None):
         return result, audit(result)
 
 
-def evaluated(path, *, hours=HOURS, bars=None, every=9, **asked):
-    """Return what targets of the last `hours` hours come to, written to `path`: long, flat, short, by turns."""
+def evaluated(path, *, hours=HOURS, bars=None, every=9, sides=(1, 0, -1), **asked):
+    """Return what targets of the last `hours` hours come to, written to `path`: `sides` by turns."""
     bars = sample_bars(1400) if bars is None else bars
     end = int(bars.closed[-1])
-    rows = [f"{to_iso(end - hours + at)},{1 - at // every % 3}" for at in range(hours + 1)]
+    rows = [f"{to_iso(end - hours + at)},{sides[at // every % len(sides)]}" for at in range(hours + 1)]
     path.write_text("\n".join(["made_at,target", *rows, ""]), encoding="utf-8")
     return evaluate_targets(HeldBars(bars), BTC, read_targets(path), RuleOptions(), **asked)

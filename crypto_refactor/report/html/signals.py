@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from crypto_refactor.backtest.backtester import BacktestResult
 from crypto_refactor.backtest.statistics import Correlation, condition_figures, feature_correlations
 from crypto_refactor.report.format import UNDEFINED, percent
 from crypto_refactor.report.html import charts, series
@@ -21,7 +22,7 @@ BEYOND_BY_CHANCE = 0.0455
 """Share of normal draws more than two standard errors from their mean."""
 
 
-def conditions_section(context: Context) -> Section:
+def conditions_section(context: Context[BacktestResult]) -> Section:
     """Return how often each condition held and how often it stood in the way."""
     result = context.result
     made = result.walk.signals
@@ -63,7 +64,7 @@ def _bar(share: float | None) -> Cell:
     return Cell(text=join(tag("span", width, class_="track"), percent(share, 1)), look="barred")
 
 
-def correlation_section(context: Context) -> Section:
+def correlation_section(context: Context[BacktestResult]) -> Section:
     """Return the correlation of each feature with the next return, beside what noise would give."""
     result = context.result
     figures = feature_correlations(result.walk.stretches, result.settings, pinned=result.pinned is not None)
@@ -125,7 +126,7 @@ def _dots(name: str, values: list[float | None], names: list[str], symbol: str, 
     }
 
 
-def forecast_section(context: Context) -> Section:
+def forecast_section(context: Context[BacktestResult]) -> Section:
     """Return forecasts beside what came of them, by the size of the forecast."""
     made, window = context.result.walk.signals, context.result.window
     found = series.outcomes(made, window)

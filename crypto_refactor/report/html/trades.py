@@ -9,19 +9,21 @@ from crypto_refactor.report.html.markup import Html, join, tag
 from crypto_refactor.report.html.price import EXIT_REASONS
 from crypto_refactor.report.html.section import Context, Section
 from crypto_refactor.report.html.tables import Cell, numbers, signed_look, table, words
-from crypto_refactor.report.remarks import side_remarks
+from crypto_refactor.report.remarks import pending_text, side_remarks
 from crypto_refactor.report.rules_text import HYPOTHETICAL
+from crypto_refactor.report.traded import Traded
 from crypto_refactor.signals.signal import DIRECTIONS
 
 
-def trades_section(context: Context) -> Section:
-    """Return every trade of this run."""
+def trades_section(context: Context[Traded]) -> Section:
+    """Return every trade of this run, and what would be done next."""
     trades = context.result.run.trades
-    body = join(_by_side(context), _list(context)) if trades else tag("p", "This run made no trade.")
+    listed = join(_by_side(context), _list(context)) if trades else tag("p", "This run made no trade.")
+    body = join(listed, tag("p", pending_text(context.result, context.tz)))
     return Section(name="trades", title=f"Trades ({len(trades)})", body=body)
 
 
-def _by_side(context: Context) -> Html:
+def _by_side(context: Context[Traded]) -> Html:
     lines = []
     for name, text in side_remarks(context.result.run.trades, context.quote):
         mark = f" ({HYPOTHETICAL})" if name == "short" else ""
@@ -29,7 +31,7 @@ def _by_side(context: Context) -> Html:
     return tag("ul", *lines)
 
 
-def _list(context: Context) -> Html:
+def _list(context: Context[Traded]) -> Html:
     quote, base = context.quote, context.result.ticker.base
     columns = (
         words("#"),
@@ -53,7 +55,7 @@ def _list(context: Context) -> Html:
     return join(listed, tag("p", note, class_="note"))
 
 
-def _row(position: int, trade: Trade, context: Context) -> tuple[Cell, ...]:
+def _row(position: int, trade: Trade, context: Context[Traded]) -> tuple[Cell, ...]:
     return (
         Cell(text=str(position), order=position),
         Cell(text=DIRECTIONS[trade.direction]),
