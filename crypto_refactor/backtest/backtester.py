@@ -11,6 +11,7 @@ from crypto_refactor.backtest.engine import Simulation
 from crypto_refactor.backtest.history import bars_with_history, window_of
 from crypto_refactor.backtest.metrics import Metrics
 from crypto_refactor.backtest.significance import Significance, significance
+from crypto_refactor.backtest.statistics import why_no_entry
 from crypto_refactor.backtest.verdict import Verdict
 from crypto_refactor.backtest.verdict import verdict as judged
 from crypto_refactor.backtest.walkforward import WalkForward, spread, walk_forward
@@ -104,6 +105,10 @@ class BacktestResult:
     def hours(self) -> int:
         """Length of the window."""
         return self.end - int(self.window.closed[0])
+
+    def why_no_entry(self, rules: Rules) -> str:
+        """Say in one sentence why nothing was entered by `rules`, where nothing was."""
+        return why_no_entry(self.walk.signals, rules) or "There was no signal."
 
 
 class Backtester:

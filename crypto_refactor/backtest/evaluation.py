@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crypto_refactor.backtest.columns import Columns, check_request, three_columns
+from crypto_refactor.backtest.engine import Simulation
 from crypto_refactor.backtest.history import window_of
 from crypto_refactor.backtest.metrics import Metrics
 from crypto_refactor.backtest.significance import Significance, significance_of
@@ -14,7 +15,7 @@ from crypto_refactor.backtest.targets import Targets
 from crypto_refactor.backtest.verdict import Verdict, verdict
 from crypto_refactor.errors import UsageError
 from crypto_refactor.execution.decisions import Plan, SideArray
-from crypto_refactor.execution.rules import RuleOptions
+from crypto_refactor.execution.rules import RuleOptions, Rules
 from crypto_refactor.market.bars import MAX_CARRIED_HOURS, Bars, carry_holes
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.quality import QualityReport, quality_report, require_complete, require_recent
@@ -66,6 +67,31 @@ class Evaluation:
         return self.end - int(self.window.closed[0])
 
     @property
+    def rules(self) -> Rules:
+        """What this run went by."""
+        return self.columns.rules
+
+    @property
+    def alpaca_rules(self) -> Rules | None:
+        """What the run at Alpaca went by; None where it does not trade the ticker."""
+        return self.columns.alpaca_rules
+
+    @property
+    def run(self) -> Simulation:
+        """The targets by the rules asked for."""
+        return self.columns.run
+
+    @property
+    def at_alpaca(self) -> Simulation | None:
+        """The same targets at Alpaca; None where it does not trade the ticker."""
+        return self.columns.at_alpaca
+
+    @property
+    def hold(self) -> Simulation:
+        """Buying and holding."""
+        return self.columns.hold
+
+    @property
     def metrics(self) -> Metrics:
         """Of this run."""
         return self.columns.metrics
@@ -84,6 +110,16 @@ class Evaluation:
     def verdict(self) -> Verdict:
         """Whether there is evidence of an edge; never so, because where targets come from cannot be audited."""
         return verdict(self.metrics, self.hours, self.significance, None)
+
+    @property
+    def wanted_counts(self) -> dict[str, int]:
+        """At how many real closes each side was wanted."""
+        wanted = self.wanted[~self.window.synthetic]
+        return {name: int((wanted == side).sum()) for name, side in (("long", 1), ("flat", 0), ("short", -1))}
+
+    def why_no_entry(self, rules: Rules) -> str:  # noqa: ARG002 - a backtest's answer depends on them
+        """Say that nothing was entered; whoever made the targets may know why."""
+        return "No entry was filled there."
 
 
 def evaluate_targets(

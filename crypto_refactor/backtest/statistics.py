@@ -165,15 +165,13 @@ def _pearson(x: FloatArray, y: FloatArray) -> float | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EntryFigures:
-    """What entries promised, and how large they were beside what was traded in their bar.
+class EntrySizes:
+    """How large entries were beside what was traded in their bar.
 
     Attributes
     ----------
     entries : int
         How many.
-    beyond_cost : int
-        Entries whose expected move exceeded the cost of the round trip.
     largest_share : float or None
         Largest entry notional over the bar's traded value; None where nothing was traded in it.
     above_limit : int
@@ -181,23 +179,26 @@ class EntryFigures:
     """
 
     entries: int
-    beyond_cost: int
     largest_share: float | None
     above_limit: int
 
 
-def entry_figures(fills: Sequence[Fill], bars: Bars, made: SignalFrame, rules: Rules) -> EntryFigures:
-    """Compare entries with their cost and with the value traded in the bar they were filled in."""
+def entry_sizes(fills: Sequence[Fill], bars: Bars) -> EntrySizes:
+    """Compare entries with the value traded in the bar they were filled in."""
     entries = [fill for fill in fills if fill.reason == "entry"]
     rows = np.searchsorted(bars.opened, [fill.at for fill in entries])
     traded = bars.volume[rows] * bars.close[rows]
     notional = np.array([fill.notional for fill in entries])
     shares = np.divide(notional, traded, out=np.full(len(entries), np.inf), where=traded > 0)
     finite = shares[np.isfinite(shares)]
-    decided = np.searchsorted(made.made_at, [fill.at for fill in entries])
-    return EntryFigures(
+    return EntrySizes(
         entries=len(entries),
-        beyond_cost=int((made.expected_move[decided] > rules.round_trip_cost).sum()),
         largest_share=float(finite.max()) if len(finite) else None,
         above_limit=int((shares > LARGE_ENTRY_SHARE).sum()),
     )
+
+
+def entries_beyond_cost(fills: Sequence[Fill], made: SignalFrame, rules: Rules) -> int:
+    """Return how many entries expected a move that exceeds the cost of their round trip."""
+    decided = np.searchsorted(made.made_at, [fill.at for fill in fills if fill.reason == "entry"])
+    return int((made.expected_move[decided] > rules.round_trip_cost).sum())

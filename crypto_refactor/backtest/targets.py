@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import re
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from crypto_refactor.errors import DataError
 from crypto_refactor.execution.decisions import SideArray
@@ -50,7 +52,20 @@ class Targets:
 
     def at(self, closes: HourArray) -> SideArray:
         """Return the target known at each of `closes`, none of them before the first: the last one made."""
-        return self.target[np.searchsorted(self.made_at, closes, side="right") - 1]
+        return self.target[self._rows_at(closes)]
+
+    def row_at(self, close: int) -> int:
+        """Return the position of the target known at a close, which is not before the first."""
+        return int(self._rows_at(np.array([close]))[0])
+
+    def _rows_at(self, closes: HourArray) -> npt.NDArray[np.intp]:
+        return np.searchsorted(self.made_at, closes, side="right") - 1
+
+    def fingerprint(self) -> str:
+        """Return a hash of every target and its hour, equal for equal targets whatever else the file holds."""
+        digest = hashlib.sha256(self.made_at.tobytes())
+        digest.update(self.target.tobytes())
+        return digest.hexdigest()[:16]
 
     def within(self, first: int, last: int) -> BoolArray:
         """Return which of them were made at the hours ``first … last``, shape (m,)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,16 +10,16 @@ import click
 from crypto_refactor.cli import options
 from crypto_refactor.cli.edge import print_json
 from crypto_refactor.cli.execution_options import rule_options
-from crypto_refactor.cli.output import check_writable, write_text
+from crypto_refactor.cli.output import check_outputs, write_text
 from crypto_refactor.cli.strategy_options import model_settings, signal_rules, strategy_options
-from crypto_refactor.errors import EXIT_AUDIT_FAILED, EXIT_OK, UsageError
+from crypto_refactor.errors import EXIT_AUDIT_FAILED, EXIT_OK
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from crypto_refactor.market.ticker import Ticker
 
-_SCRIPT = "models/app_backtester.py"
+_PROGRAM = ("python3", "models/app_backtester.py")
 
 
 @click.command("backtest")
@@ -34,13 +33,11 @@ _SCRIPT = "models/app_backtester.py"
     help="Starting capital, quote currency.",
 )
 @strategy_options
-@click.option("--trades", type=click.Path(path_type=Path), metavar="FILE.csv", help="Write every trade.")
+@options.trades
 @click.option(
     "--signals", type=click.Path(path_type=Path), metavar="FILE.csv", help="Write every bar's signal."
 )
-@click.option(
-    "--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Write a report with charts."
-)
+@options.report
 @options.bars
 def command(
     ticker: Ticker,
@@ -67,9 +64,10 @@ def command(
     """
     from crypto_refactor.backtest.backtester import Backtester
     from crypto_refactor.cli.progress import TrainingBars
-    from crypto_refactor.report.backtest_json import backtest_json, signals_csv, trades_csv
+    from crypto_refactor.report.backtest_json import backtest_json, signals_csv
+    from crypto_refactor.report.trades import trades_csv
 
-    _check_outputs({"--trades": trades, "--signals": signals, "--report": report})
+    check_outputs({"--trades": trades, "--signals": signals, "--report": report})
     backtester = Backtester(
         ticker,
         source=options.opened_source(source, data_dir, state_dir),
@@ -89,7 +87,7 @@ def command(
         from crypto_refactor.cli.repeat import repeat_command
         from crypto_refactor.report.html.page import report_html
 
-        repeat = repeat_command(_SCRIPT, result.window.source, result.end)
+        repeat = repeat_command(_PROGRAM, result.window.source, result.end)
         write_text(report, report_html(result, command=repeat, tz=tz))
     code = EXIT_OK if result.audit is None or result.audit.passed else EXIT_AUDIT_FAILED
     if as_json:
@@ -100,19 +98,3 @@ def command(
 
     print_backtest(result, tz, console())
     return code
-
-
-def _check_outputs(outputs: Mapping[str, Path | None]) -> None:
-    """Refuse files that cannot be written, and one name for two of them, before any work is done."""
-    taken: dict[Path, str] = {}
-    for option, path in outputs.items():
-        check_writable(path)
-        if path is None:
-            continue
-        other = taken.setdefault(path.resolve(), option)
-        if other != option:
-            raise UsageError(
-                f"{other} and {option} both name {path}.",
-                expected="a file of its own for each.",
-                remedy="choose another name for one of them.",
-            )

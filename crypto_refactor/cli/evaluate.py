@@ -10,14 +10,14 @@ import click
 from crypto_refactor.cli import options
 from crypto_refactor.cli.edge import print_json
 from crypto_refactor.cli.execution_options import execution_options, rule_options
-from crypto_refactor.cli.output import check_writable, write_text
-from crypto_refactor.errors import UsageError
+from crypto_refactor.cli.output import check_outputs, write_text
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from crypto_refactor.market.ticker import Ticker
 
+_PROGRAM = ("crypto-refactor", "evaluate")
 _OF_A_FORECAST = {"exit_rule": "neutral", "strict": False}
 """Execution options that ask for a forecast, with the values that leave targets as they are."""
 
@@ -42,7 +42,8 @@ _OF_A_FORECAST = {"exit_rule": "neutral", "strict": False}
 )
 @execution_options
 @options.allow_gaps
-@click.option("--trades", type=click.Path(path_type=Path), metavar="FILE.csv", help="Write every trade.")
+@options.trades
+@options.report
 @options.bars
 def command(
     targets: Path,
@@ -51,6 +52,7 @@ def command(
     initial_balance: float,
     allow_gaps: bool,
     trades: Path | None,
+    report: Path | None,
     source: str | None,
     data_dir: Path | None,
     state_dir: Path | None,
@@ -66,15 +68,10 @@ def command(
     """
     from crypto_refactor.backtest.evaluation import evaluate_targets
     from crypto_refactor.backtest.targets import read_targets
-    from crypto_refactor.report.evaluation_json import evaluation_json, trades_csv
+    from crypto_refactor.report.evaluation_json import evaluation_json
+    from crypto_refactor.report.trades import trades_csv
 
-    if trades is not None and trades.resolve() == targets.resolve():
-        raise UsageError(
-            f"--trades and --targets both name {trades}.",
-            expected="two files.",
-            remedy="choose another name for --trades.",
-        )
-    check_writable(trades)
+    check_outputs({"--trades": trades, "--report": report}, {"--targets": targets})
     found = evaluate_targets(
         options.opened_source(source, data_dir, state_dir),
         ticker,
@@ -88,6 +85,12 @@ def command(
     document = evaluation_json(found)
     if trades is not None:
         write_text(trades, trades_csv(found))
+    if report is not None:
+        from crypto_refactor.cli.repeat import repeat_command
+        from crypto_refactor.report.html.page import evaluation_html
+
+        repeat = repeat_command(_PROGRAM, found.window.source, found.end)
+        write_text(report, evaluation_html(found, command=repeat, tz=tz))
     if as_json:
         print_json(document)
         return

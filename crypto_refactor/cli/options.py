@@ -119,6 +119,13 @@ threshold_scale = click.option(
 )
 allow_gaps = click.option("--allow-gaps", is_flag=True, help="Accept more than 5 % missing bars.")
 
+trades = click.option(
+    "--trades", type=click.Path(path_type=Path), metavar="FILE.csv", help="Write every trade."
+)
+report = click.option(
+    "--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Write a report with charts."
+)
+
 
 def combined(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
     """Return one decorator that adds `options`, in the order they are given."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crypto_refactor.errors import DataError
+from crypto_refactor.errors import DataError, UsageError
 from crypto_refactor.whole import put
 
 if TYPE_CHECKING:
@@ -34,6 +35,37 @@ def check_writable(path: Path | None) -> None:
         raise _unwritable(
             path, "it is a folder" if path.is_dir() else "its folder is missing or not writable"
         )
+
+
+def check_outputs(outputs: Mapping[str, Path | None], read: Mapping[str, Path] | None = None) -> None:
+    """Refuse files that cannot be written, and one name for two of them, before any work is done.
+
+    Parameters
+    ----------
+    outputs : mapping of str to Path or None
+        What is written, by its option.
+    read : mapping of str to Path, optional
+        What is read, by its option, and must not be overwritten.
+
+    Raises
+    ------
+    UsageError
+        If two options name one file.
+    DataError
+        If a file cannot be written.
+    """
+    taken = {path.resolve(): option for option, path in (read or {}).items()}
+    for option, path in outputs.items():
+        if path is None:
+            continue
+        other = taken.setdefault(path.resolve(), option)
+        if other != option:
+            raise UsageError(
+                f"{other} and {option} both name {path}.",
+                expected="a file of its own for each.",
+                remedy="choose another name for one of them.",
+            )
+        check_writable(path)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 
 import click
 from click.core import ParameterSource
@@ -10,7 +11,7 @@ from click.core import ParameterSource
 _NOT_OF_THE_RESULT = frozenset({"as_json", "debug", "end", "report", "signals", "source", "trades"})
 
 
-def repeat_command(script: str, source: str, end: int) -> str:
+def repeat_command(program: Sequence[str], source: str, end: int) -> str:
     """Return the running command as it has to be given to look at the very same bars again.
 
     Options are taken as they were given, but for those that only say where results go; the source and
@@ -18,8 +19,8 @@ def repeat_command(script: str, source: str, end: int) -> str:
 
     Parameters
     ----------
-    script : str
-        What is run.
+    program : sequence of str
+        What is run, word by word.
     source : str
         Where the bars came from.
     end : int
@@ -28,7 +29,7 @@ def repeat_command(script: str, source: str, end: int) -> str:
     from crypto_refactor.market.hours import to_iso
 
     context = click.get_current_context()
-    words = ["python3", script]
+    words = [*program]
     for option in context.command.params:
         name = option.name or ""
         given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE

@@ -11,9 +11,11 @@ from rich.text import Text
 from crypto_refactor.backtest.audit import Audit
 from crypto_refactor.backtest.audit_check import Difference, Value
 from crypto_refactor.backtest.backtester import BacktestResult
-from crypto_refactor.market.hours import to_iso, to_local_text
+from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.report.backtest_json import settings_json
-from crypto_refactor.report.format import UNDEFINED, source_name
+from crypto_refactor.report.format import UNDEFINED
+from crypto_refactor.report.remarks import window_text
+from crypto_refactor.report.run_json import head_json
 
 SCHEMA = 1
 TITLES = {
@@ -58,14 +60,10 @@ def difference_text(difference: Difference, tz: ZoneInfo) -> str:
 
 def print_audit(result: BacktestResult, audit: Audit, tz: ZoneInfo, console: Console) -> None:
     """Print the human view of `crypto-refactor audit`."""
-    window = result.window
-    first, last = (
-        to_local_text(int(hour), tz) for hour in (window.opened[min(1, len(window) - 1)], window.closed[-1])
-    )
-    mark = "   SIMULATED" if window.simulated else ""
+    mark = "   SIMULATED" if result.window.simulated else ""
     lines: list[RenderableType] = [
         Text(f"Audit of a backtest of {result.ticker}{mark}", style="bold"),
-        f"{first} to {last}: {len(window) - 1:,} hourly bars from {source_name(window.source)}",
+        window_text(result.window, tz),
         "",
         *audit_block(audit, tz),
     ]
@@ -76,19 +74,9 @@ def print_audit(result: BacktestResult, audit: Audit, tz: ZoneInfo, console: Con
 
 def audit_json(result: BacktestResult, audit: Audit) -> dict[str, object]:
     """Return the JSON of `crypto-refactor audit`: what was run, and under ``audit`` what was found."""
-    window = result.window
     return {
         "schema": SCHEMA,
-        "ticker": str(result.ticker),
-        "timeframe": "1h",
-        "source": window.source,
-        "simulated": window.simulated,
-        "end": to_iso(result.end),
-        "window": {
-            "first": to_iso(int(window.opened[0]) + 1),
-            "last": to_iso(int(window.opened[-1])),
-            "bars": len(window) - 1,
-        },
+        **head_json(result),
         "settings": settings_json(result),
         "audit": audit.to_dict(),
     }

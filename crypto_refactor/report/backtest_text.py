@@ -9,29 +9,22 @@ from rich.table import Table
 from rich.text import Text
 
 from crypto_refactor.backtest.backtester import BacktestResult
-from crypto_refactor.backtest.metrics import MIN_HOURS_FOR_A_YEARLY_RATE, by_side
-from crypto_refactor.backtest.statistics import (
-    EntryFigures,
-    condition_figures,
-    entry_figures,
-    feature_correlations,
-    signal_counts,
-    what_held_back,
-    why_no_entry,
-)
-from crypto_refactor.backtest.verdict import MIN_TRADES
-from crypto_refactor.execution.account import Trade
-from crypto_refactor.execution.decisions import Enter
-from crypto_refactor.execution.rules import Rules
-from crypto_refactor.market.hours import to_iso, to_local_text
+from crypto_refactor.backtest.statistics import condition_figures, feature_correlations
+from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.report.audit_text import audit_block, audit_line
-from crypto_refactor.report.backtest_json import alpaca_note
-from crypto_refactor.report.format import UNDEFINED, money, number, percent, price, source_name
+from crypto_refactor.report.format import UNDEFINED, number, percent
 from crypto_refactor.report.metrics_table import metrics_table
+from crypto_refactor.report.remarks import (
+    backtest_remarks,
+    no_break_even,
+    pending_text,
+    position_lines,
+    repeat_text,
+    signal_remarks,
+    window_text,
+)
+from crypto_refactor.report.rules_text import rules_text
 from crypto_refactor.signals.conditions import DESCRIPTIONS
-from crypto_refactor.signals.signal import DIRECTIONS
-
-FEW_TRADES = MIN_TRADES
 
 
 def print_backtest(result: BacktestResult, tz: ZoneInfo, console: Console) -> None:
@@ -41,7 +34,9 @@ def print_backtest(result: BacktestResult, tz: ZoneInfo, console: Console) -> No
             *_verdict(result, tz),
             *_headline(result, tz),
             metrics_table(result),
-            *_notes(result),
+            "",
+            *backtest_remarks(result, tz),
+            *no_break_even(result),
             "",
             _models_table(result, tz),
             *_signals(result, tz),
@@ -50,7 +45,8 @@ def print_backtest(result: BacktestResult, tz: ZoneInfo, console: Console) -> No
             "",
             _correlation_table(result),
             "",
-            *_ending(result, tz),
+            pending_text(result, tz),
+            repeat_text(result),
         ),
         highlight=False,
     )
@@ -66,11 +62,10 @@ def _verdict(result: BacktestResult, tz: ZoneInfo) -> list[RenderableType]:
 
 
 def _headline(result: BacktestResult, tz: ZoneInfo) -> list[RenderableType]:
-    bars, mark = result.window, "   SIMULATED" if result.window.simulated else ""
-    first, last = to_local_text(int(bars.opened[1]), tz), to_local_text(int(bars.closed[-1]), tz)
+    mark = "   SIMULATED" if result.window.simulated else ""
     return [
         Text(f"Backtest {result.ticker}{mark}", style="bold"),
-        f"{first} to {last}: {len(bars) - 1:,} hourly bars from {source_name(bars.source)}",
+        window_text(result.window, tz),
         rules_text(result.rules),
         _models_text(result),
         "",
@@ -86,70 +81,6 @@ def _models_text(result: BacktestResult) -> str:
         f"Models: {card.network} network, lookback {card.lookback}, seed {card.seed}, {spans}; "
         f"{result.signal_rules.min_confirmations} of 9 confirmations."
     )
-
-
-def rules_text(rules: Rules) -> str:
-    """Return the execution rules in one line."""
-    parts = [
-        f"fee {percent(rules.fee)} a fill, round trip {percent(rules.round_trip_cost)}",
-        f"exit {rules.exit}",
-        "long only"
-        if rules.long_only
-        else "long and short (shorts are hypothetical: no spot venue offers them)",
-    ]
-    optional = (
-        (rules.slippage_bps > 0, f"slippage {rules.slippage_bps:g} bps"),
-        (rules.position_size < 1, f"position size {percent(rules.position_size, 0)}"),
-        (rules.strict, "strict entries"),
-        (rules.borrow > 0, f"borrow {percent(rules.borrow)} a year"),
-        (rules.venue is not None, "at Alpaca, fee taken in what is received"),
-    )
-    parts += [text for given, text in optional if given]
-    protections = (
-        ("stop-loss", rules.stop_loss),
-        ("take-profit", rules.take_profit),
-        ("entries halt at drawdown", rules.max_drawdown),
-    )
-    parts += [f"{name} {percent(value, 1)}" for name, value in protections if value is not None]
-    if rules.max_notional is not None:
-        parts.append(f"at most {money(rules.max_notional)} an entry")
-    return "Rules: " + "; ".join(parts) + "."
-
-
-def _notes(result: BacktestResult) -> list[RenderableType]:
-    notes: list[RenderableType] = []
-    notes.append(f"At Alpaca: {alpaca_note(result)}")
-    if result.hours < MIN_HOURS_FOR_A_YEARLY_RATE:
-        notes.append("CAGR and Calmar are withheld below 90 days: they would only magnify a short window.")
-    if result.significance is None and result.metrics.trades < FEW_TRADES:
-        notes.append(
-            f"Trades closed: {result.metrics.trades}, too few to tell skill from luck (30 is the least one should ask for)."
-        )
-    if result.significance is not None and result.significance.break_even.reason is not None:
-        notes.append(f"There is no break-even fee: {result.significance.break_even.reason}.")
-    if result.run.halted_at is not None:
-        notes.append(f"Entries were halted by the drawdown at {to_iso(result.run.halted_at)}.")
-    entries = _entries(result)
-    if entries.above_limit:
-        notes.append(
-            f"{entries.above_limit} of {entries.entries} entries were larger than 5 % of what was traded in their bar: "
-            "the real market would have moved against them."
-        )
-    if result.undecidable:
-        notes.append(
-            f"{result.undecidable} closes could not be decided on, because too many bars of their window are missing; "
-            "a position open there is left."
-        )
-    if result.quality.synthetic or result.quality.missing:
-        notes.append(
-            f"{result.quality.synthetic} hours without a bar were carried and {result.quality.missing} left open; "
-            "nothing is decided or filled on them."
-        )
-    return ["", *notes]
-
-
-def _entries(result: BacktestResult) -> EntryFigures:
-    return entry_figures(result.run.fills, result.window, result.walk.signals, result.rules)
 
 
 def _models_table(result: BacktestResult, tz: ZoneInfo) -> Table:
@@ -180,37 +111,14 @@ def _models_table(result: BacktestResult, tz: ZoneInfo) -> Table:
 
 
 def _signals(result: BacktestResult, tz: ZoneInfo) -> list[RenderableType]:
-    made = result.walk.signals
-    counts = signal_counts(made)
-    entries = _entries(result)
-    lines: list[RenderableType] = [
+    counted, *others = signal_remarks(result)
+    return [
         "",
         Text("Signals", style="bold"),
-        f"{counts['long']} long, {counts['flat']} flat, {counts['short']} short at {len(made)} closes. "
-        + what_held_back(made, result.signal_rules),
+        f"{counted} {others[0]}",
+        *others[1:],
+        *position_lines(result, tz),
     ]
-    if entries.entries:
-        lines.append(
-            f"{entries.beyond_cost} of {entries.entries} entries expected more than their round trip costs."
-        )
-    elif (why := why_no_entry(made, result.rules)) is not None:
-        lines.append(why)
-    for name, figures in by_side(result.run.trades).items():
-        if figures["trades"] or figures["net_pnl"]:
-            lines.append(
-                f"{name.capitalize()}: {figures['trades']} closed, win rate {percent(figures['win_rate'], 1)}, "
-                f"net {money(figures['net_pnl'])}, fees {money(figures['fees_paid'])}."
-            )
-    return lines + [_still_held(result, trade, tz) for trade in result.run.trades if not trade.closed]
-
-
-def _still_held(result: BacktestResult, trade: Trade, tz: ZoneInfo) -> str:
-    """Say what the win rate leaves out and the final balance holds."""
-    return (
-        f"Still held at the end: {DIRECTIONS[trade.direction]} {trade.quantity:,.6g} {result.ticker.base} since "
-        f"{to_local_text(trade.entered, tz)}, from {price(trade.entry_price)} to {price(trade.exit_price)}, "
-        f"net {money(trade.net_pnl)} so far (in the final balance, not in the win rate)."
-    )
 
 
 def _conditions_table(result: BacktestResult) -> Table:
@@ -261,16 +169,3 @@ def _correlation_table(result: BacktestResult) -> Table:
             f"± {number(figures.noise, 3)}",
         )
     return table
-
-
-def _ending(result: BacktestResult, tz: ZoneInfo) -> list[RenderableType]:
-    at = to_local_text(int(result.window.closed[-1]), tz)
-    decisions = [
-        f"enter {DIRECTIONS[decision.side]}" if isinstance(decision, Enter) else f"exit ({decision.reason})"
-        for decision in result.run.pending
-    ]
-    pending = " then ".join(decisions) if decisions else "nothing to do"
-    return [
-        f"Decided at {at}, to be filled at the next open: {pending}.",
-        f"Repeat with --end {to_iso(result.end)}.",
-    ]

@@ -14,8 +14,8 @@ from crypto_refactor.backtest.metrics import Metrics
 from crypto_refactor.backtest.verdict import MIN_TRADES
 from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.market.hours import to_iso, to_local_text
-from crypto_refactor.report.backtest_text import rules_text
 from crypto_refactor.report.format import UNDEFINED, money, number, source_name
+from crypto_refactor.report.rules_text import rules_text
 
 _FIGURES = (
     "return %",

@@ -22,6 +22,11 @@ def money(value: float | None) -> str:
     return UNDEFINED if value is None else f"{value:,.2f}"
 
 
+def amount(quantity: float) -> str:
+    """Return a quantity of the base currency, with at least five significant digits."""
+    return price(quantity)
+
+
 def percent(value: float | None, decimals: int = 2, *, signed: bool = False) -> str:
     """Return a fraction as per cent: 0.0123 is ``1.23 %``."""
     if value is None:

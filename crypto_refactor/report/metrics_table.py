@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from rich.table import Table
 
-from crypto_refactor.backtest.backtester import BacktestResult
 from crypto_refactor.backtest.metrics import Metrics
 from crypto_refactor.backtest.significance import Significance
+from crypto_refactor.backtest.skill import Skill
 from crypto_refactor.report.format import UNDEFINED, money, number, percent
+from crypto_refactor.report.traded import Traded
 
 _ROWS: tuple[tuple[str, Callable[[Metrics], str]], ...] = (
     ("Final balance", lambda m: money(m.final_balance)),
@@ -38,32 +39,35 @@ _ROWS: tuple[tuple[str, Callable[[Metrics], str]], ...] = (
 )
 
 
-def metrics_table(result: BacktestResult) -> Table:
+def metrics_table(told: Traded) -> Table:
     """Return the figures of this run, of Alpaca and of buying and holding, and what tells the run from luck."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("")
     for name in ("This run", "At Alpaca", "Buy and hold"):
         table.add_column(name, justify="right", no_wrap=True)
-    columns = (result.metrics, result.alpaca_metrics, result.hold_metrics)
+    columns = (told.metrics, told.alpaca_metrics, told.hold_metrics)
     for label, show in _ROWS:
         table.add_row(label, *(UNDEFINED if column is None else show(column) for column in columns))
-    if result.significance is not None:
-        for label, text in _luck_rows(result.significance):
+    if told.significance is not None:
+        for label, text in _luck_rows(told.significance):
             table.add_row(label, text, "", "")
     return table
 
 
 def _luck_rows(found: Significance) -> list[tuple[str, str]]:
-    """Return the four figures that carry the verdict."""
-    interval, entry, skill = found.intervals.total_return, found.random_entry, found.skill
-    span, ic = UNDEFINED, UNDEFINED
+    """Return the figures that carry the verdict: three, and a fourth where there were forecasts."""
+    interval, entry = found.intervals.total_return, found.random_entry
+    span = UNDEFINED
     if interval is not None:
         span = " to ".join(percent(end, 1, signed=True) for end in interval)
-    if skill is not None and skill.model.spearman.value is not None:
-        ic = f"{skill.model.spearman.value:+.3f} ± {number(skill.model.spearman.se, 3)}"
-    return [
+    rows = [
         ("Return, 95 % interval", span),
         ("Random entry, p", number(None if entry is None else entry.p, 3)),
         ("Break-even fee", percent(found.break_even.fee, 3)),
-        ("Rank IC ± error", ic),
     ]
+    return rows if found.skill is None else [*rows, ("Rank IC ± error", _rank_ic(found.skill))]
+
+
+def _rank_ic(skill: Skill) -> str:
+    found = skill.model.spearman
+    return UNDEFINED if found.value is None else f"{found.value:+.3f} ± {number(found.se, 3)}"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
-from crypto_refactor.execution.account import Trade
+from crypto_refactor.backtest.verdict import MIN_TRADES
 from crypto_refactor.market.hours import to_local_text
-from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.report.backtest_text import FEW_TRADES, rules_text
 from crypto_refactor.report.chart import chart
-from crypto_refactor.report.format import money, percent, price, source_name
+from crypto_refactor.report.format import amount, money, percent, price, source_name
+from crypto_refactor.report.remarks import few_trades, still_held
 from crypto_refactor.report.replay_figures import Figures, figures_of, total_curve, total_of
-from crypto_refactor.report.trading_text import amount, entry_line
+from crypto_refactor.report.rules_text import rules_text
+from crypto_refactor.report.trading_text import entry_line
 from crypto_refactor.signals.signal import DIRECTIONS
 from crypto_refactor.trading.replay import Replayed, ReplayResult
 
@@ -85,24 +85,13 @@ def _cells(name: str, figures: Figures) -> tuple[str, ...]:
 def _remarks(result: ReplayResult, tz: ZoneInfo) -> list[str]:
     lines = []
     count = sum(len(replayed.trades) for replayed in result.replayed)
-    if 0 < count < FEW_TRADES:
-        lines.append(
-            f"Trades closed: {count}, too few to tell skill from luck ({FEW_TRADES} is the least one should ask for)."
-        )
+    if 0 < count < MIN_TRADES:
+        lines.append(few_trades(count))
     for replayed in result.replayed:
         # What is held is in no row that a replay hands over; where the two agree, the backtest's is the same.
         held = [trade for trade in replayed.backtest.run.trades if not trade.closed and replayed.same]
-        lines += [_still_held(replayed.ticker, trade, tz) for trade in held]
+        lines += [still_held(replayed.ticker, trade, tz) for trade in held]
     return lines
-
-
-def _still_held(ticker: Ticker, trade: Trade, tz: ZoneInfo) -> str:
-    what = "Still held" if trade.exit_reason == "open" else "Left over, too little to sell"
-    return (
-        f"{what}: {DIRECTIONS[trade.direction]} {amount(trade.quantity)} {ticker.base} since "
-        f"{to_local_text(trade.entered, tz)}, from {price(trade.entry_price)} to {price(trade.exit_price)}, "
-        f"net {trade.net_pnl:+,.2f} so far (in the final equity, not in the win rate)."
-    )
 
 
 def _trades(result: ReplayResult, tz: ZoneInfo) -> list[str]:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from crypto_refactor.execution.account import Account, Fill, Trade
 from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.report.format import money, price, source_name
+from crypto_refactor.report.format import amount, money, price, source_name
 from crypto_refactor.trading.entry import Entry, Failure, Row, Unavailable
 from crypto_refactor.trading.orders import Order, Stage
 from crypto_refactor.trading.reasons import SIDES
@@ -69,11 +69,6 @@ def positions_text(holdings: Mapping[Ticker, Account], tz: ZoneInfo = _UTC) -> l
         if account.side
     ]
     return lines or ["no open position"]
-
-
-def amount(quantity: float) -> str:
-    """Return a quantity of the base currency, with at least five significant digits."""
-    return price(quantity)
 
 
 def _unreported(ticker: Ticker, state: str, text: str, tz: ZoneInfo) -> str:

@@ -14,8 +14,9 @@ from support.planted import BTC, HeldBars, sample_bars, without
 from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.execution.rules import RuleOptions
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.report.backtest_json import alpaca_note, backtest_json, signals_csv
+from crypto_refactor.report.backtest_json import backtest_json, signals_csv
 from crypto_refactor.report.backtest_text import print_backtest
+from crypto_refactor.report.remarks import alpaca_note
 from crypto_refactor.signals.conditions import SignalRules
 
 SETTINGS = ModelSettings(lookback=12, train_hours=480, refit_every=200, network="small", seed=7)
@@ -52,7 +53,7 @@ def test_the_note_at_alpaca_names_the_drawdown_that_was_asked_for(tmp_path, fits
     assert "entries halt 0.1 % below the peak" in alpaca_note(result)
     assert result.at_alpaca.halted_at is not None
     assert "halted at" in alpaca_note(result)
-    assert alpaca_note(result) in text_of(result).replace("\n", " ")
+    assert alpaca_note(result, ZoneInfo("UTC")) in text_of(result).replace("\n", " ")
     assert backtest_json(result)["at_alpaca_note"] == alpaca_note(result)
 
 

@@ -9,7 +9,8 @@ from support.planted import PlantedFits, sample_bars, without
 
 from crypto_refactor.backtest.statistics import (
     condition_figures,
-    entry_figures,
+    entries_beyond_cost,
+    entry_sizes,
     feature_correlations,
     signal_counts,
     what_held_back,
@@ -152,23 +153,24 @@ class TestEntries:
     def test_they_are_compared_with_what_was_traded_in_the_bar_they_were_filled_in(self):
         fills = [fill(FIRST + 1, 4, 100), fill(FIRST + 2, 5, 100), fill(FIRST + 3, 6, 100)]
         fills.append(fill(FIRST + 3, 99, 100, reason="neutral"))
-        found = entry_figures(fills, tape([1, 100, 100, 100]), self.MADE, Rules())
+        found = entry_sizes(fills, tape([1, 100, 100, 100]))
         # 4 %, 5 % and 6 % of 10,000 traded; 5 % is not above 5 %.
         assert (found.entries, found.above_limit) == (3, 1)
         assert found.largest_share == pytest.approx(0.06)
 
     def test_a_bar_without_a_trade_is_above_any_limit(self):
-        found = entry_figures([fill(FIRST + 1, 1, 100)], tape([1, 0]), self.MADE, Rules())
+        found = entry_sizes([fill(FIRST + 1, 1, 100)], tape([1, 0]))
         assert (found.entries, found.above_limit, found.largest_share) == (1, 1, None)
 
     def test_those_that_promised_more_than_the_round_trip_are_counted(self):
         fills = [fill(FIRST + at, 1, 100) for at in (1, 2, 3)]
         # Moves of 0.1 %, 0.3 % and 2 % against 0.2 %.
-        assert entry_figures(fills, tape([9] * 4), self.MADE, Rules(fee=0.001)).beyond_cost == 2
+        assert entries_beyond_cost(fills, self.MADE, Rules(fee=0.001)) == 2
 
     def test_none_at_all(self):
-        found = entry_figures([], tape([1, 1]), self.MADE, Rules())
-        assert (found.entries, found.beyond_cost, found.above_limit, found.largest_share) == (0, 0, 0, None)
+        found = entry_sizes([], tape([1, 1]))
+        assert (found.entries, found.above_limit, found.largest_share) == (0, 0, None)
+        assert entries_beyond_cost([], self.MADE, Rules()) == 0
 
 
 class TestFeatureCorrelations:

@@ -116,6 +116,18 @@ class TestATape:
         assert fills(venue)[0][-2] == pytest.approx(1250 * 0.0025)
 
 
+class TestFingerprint:
+    def test_it_is_that_of_the_targets_whatever_else_the_file_holds(self, file):
+        plain = read_targets(file(rows((1, 1), (3, 0)))).fingerprint()
+        text = f"why,target,made_at\nx,1.0,{to_iso(FIRST + 1)}\ny,0,{to_iso(FIRST + 3)}\n"
+        assert read_targets(file(text)).fingerprint() == plain
+
+    @pytest.mark.parametrize("other", [((1, 1), (3, -1)), ((1, 1), (4, 0)), ((1, 1), (3, 0), (4, 0))])
+    def test_it_changes_with_any_of_them(self, file, other):
+        plain = read_targets(file(rows((1, 1), (3, 0)))).fingerprint()
+        assert read_targets(file(rows(*other))).fingerprint() != plain
+
+
 class TestWindow:
     def test_it_reaches_from_the_first_to_the_last_target_and_may_be_narrower(self, evaluate):
         text = rows((1, 1), (3, 0), (4, -1), (6, 0))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import html
+import shlex
+
 import pytest
+from support.html_page import repeated
 from support.tool import one_document, stamps
 
 from crypto_refactor.cli.backtest import command as backtest
@@ -50,6 +54,7 @@ def test_the_document_is_a_backtests_without_models_and_conditions(run, targets)
         "at_alpaca_note",
         "buy_and_hold",
         "by_side",
+        "entries",
         "pending",
         "halted_at",
         "data",
@@ -135,6 +140,43 @@ def test_the_targets_are_never_overwritten(run, targets):
     done = run(f"--source sample --targets {targets} --trades {targets}", code=2)
     assert "both name" in done.err
     assert targets.read_text(encoding="utf-8") == TARGETS
+
+
+@pytest.mark.parametrize(
+    ("files", "named"),
+    [
+        ("--report {targets}", ("--targets", "--report")),
+        ("--trades x --report ./x", ("--trades", "--report")),
+    ],
+)
+def test_no_file_is_written_over_another(run, targets, home, files, named):
+    done = run(f"--source sample --targets {targets} {files.format(targets=targets)}", code=2)
+    assert all(option in done.err for option in named)
+    assert targets.read_text(encoding="utf-8") == TARGETS
+    assert list(home.work.iterdir()) == []
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_the_targets_are_read(run, tmp_path):
+    done = run(f"--source sample --targets {tmp_path / 'none.csv'} --report nowhere/x.html", code=3)
+    assert "nowhere/x.html cannot be written" in done.err
+
+
+def test_the_report_tells_how_to_make_it_again(run, home):
+    (home.work / "their <b> & signals.csv").write_text(TARGETS, encoding="utf-8")
+    line = "--source sample --targets 'their <b> & signals.csv' --fee 0.002 --hours 48"
+    found = one_document(run(f"{line} --report a.html --trades t.csv --json").out)
+    text = (home.work / "a.html").read_text(encoding="utf-8")
+    assert "<b>" not in text.split("<main>")[1].split("</main>")[0]
+    assert html.escape(found["verdict"]["text"]) in text
+    assert found["data"]["fingerprint"] in text
+    assert found["targets"]["fingerprint"] in text
+    words = repeated(text)
+    assert words[:2] == ["crypto-refactor", "evaluate"]
+    assert words[words.index("--targets") + 1] == "their <b> & signals.csv"
+    assert words[words.index("--end") + 1] == found["end"]
+    assert not {"--report", "--trades", "--json"} & set(words)
+    run(shlex.join([*words[2:], "--report", "b.html"]))
+    assert (home.work / "b.html").read_text(encoding="utf-8") == text
 
 
 def test_targets_are_asked_for(run, tmp_path):

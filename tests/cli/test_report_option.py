@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 
 import pytest
+from support.html_page import repeated
 
 from crypto_refactor.cli.backtest import command
 from crypto_refactor.market.bars import COLUMNS
 from crypto_refactor.market.hours import to_iso
 
 LINE = "--source sample --network small --hours 24 --train-hours 240 --lookback 12 --min-confirmations 3"
-
-
-def repeated(text):
-    (found,) = re.findall(r'<pre class="command" tabindex="0"><code>(.*?)</code></pre>', text)
-    return shlex.split(found.replace("&#x27;", "'").replace("&lt;", "<").replace("&gt;", ">"))
 
 
 def test_the_command_in_it_makes_the_same_report_again(invoke, fits, home):

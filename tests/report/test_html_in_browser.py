@@ -5,9 +5,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from support.chromium import Chromium, binary
-from support.reported import backtested
+from support.reported import backtested, evaluated
 
-from crypto_refactor.report.html.page import report_html
+from crypto_refactor.report.html.page import evaluation_html, report_html
 
 pytestmark = pytest.mark.skipif(binary() is None, reason="no Chromium found (Debian: apt install chromium)")
 
@@ -23,6 +23,16 @@ def report(tmp_path_factory):
     path.write_text(
         report_html(replace(result, audit=found), command="python3 x", tz=ZoneInfo("UTC")), encoding="utf-8"
     )
+    return path
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("targets")
+    found = evaluated(folder / f"{'a_long_name_without_a_space_' * 4} & <more>.csv")
+    path = folder / "targets.html"
+    told = evaluation_html(found, command="crypto-refactor evaluate", tz=ZoneInfo("UTC"))
+    path.write_text(told, encoding="utf-8")
     return path
 
 
@@ -67,10 +77,33 @@ def test_a_complaint_and_a_request_would_be_seen(page):
     assert "Content Security Policy" in str(page.complaints())
 
 
+def test_the_page_of_foreign_targets_draws_its_charts_without_a_complaint(chromium, foreign):
+    chromium.events.clear()
+    chromium.show(width=1280)
+    chromium.open(foreign)
+    assert chromium.ask("document.documentElement.dataset.drawn") == "4"
+    drawn = chromium.ask(
+        "[...document.querySelectorAll('.chart')].map((c) => c.querySelectorAll('svg.main-svg').length)"
+    )
+    assert len(drawn) == 4
+    assert all(drawn)
+    assert chromium.ask("document.querySelectorAll('#chart-price .scatterlayer .points path').length") > 10
+    assert chromium.ask("document.getElementById('targets').textContent.includes('& <more>.csv')")
+    assert chromium.complaints() == []
+    assert chromium.requests() == [foreign.resolve().as_uri()]
+
+
+def test_an_entry_of_foreign_targets_names_its_row_under_the_pointer(chromium, foreign):
+    chromium.show(width=1280)
+    chromium.open(foreign)
+    assert "line 2 of the file" in hovered(chromium, "Long entry")
+
+
+@pytest.mark.parametrize("which", ["report", "foreign"])
 @pytest.mark.parametrize("phone", [False, True])
-def test_the_page_never_scrolls_sideways(chromium, report, phone):
+def test_the_page_never_scrolls_sideways(chromium, request, which, phone):
     chromium.show(width=390 if phone else 1280, height=844, phone=phone)
-    chromium.open(report)
+    chromium.open(request.getfixturevalue(which))
     assert chromium.ask("document.documentElement.scrollWidth <= innerWidth")
     assert chromium.ask(
         "[...document.querySelectorAll('.chart svg.main-svg')].every((s) => s.clientWidth <= innerWidth)"
@@ -95,8 +128,8 @@ def test_trades_sort_from_the_keyboard(page):
     assert page.ask(CELLS.format(column=NET)) == sorted(before)
 
 
-@pytest.mark.parametrize(("trace", "word"), [("Long entry", "confirmations"), ("Exit with a loss", "held")])
-def test_a_marker_under_the_pointer_says_why(page, trace, word):
+def hovered(page, trace):
+    """Return what the first marker of a trace says under the pointer."""
     page.ask(
         "document.documentElement.style.scrollBehavior = 'auto'; document.getElementById('price').scrollIntoView()"
     )
@@ -109,7 +142,12 @@ def test_a_marker_under_the_pointer_says_why(page, trace, word):
     x, y = page.ask(place)
     page.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
     page.wait("document.querySelector('#chart-price .hoverlayer').textContent !== ''")
-    assert word in page.ask("document.querySelector('#chart-price .hoverlayer').textContent")
+    return page.ask("document.querySelector('#chart-price .hoverlayer').textContent")
+
+
+@pytest.mark.parametrize(("trace", "word"), [("Long entry", "confirmations"), ("Exit with a loss", "held")])
+def test_a_marker_under_the_pointer_says_why(page, trace, word):
+    assert word in hovered(page, trace)
 
 
 def test_the_equity_axis_can_be_logarithmic(page):

@@ -101,7 +101,7 @@ def test_a_small_number_of_trades_is_called_what_it_is(single):
 def test_what_is_still_held_is_named(single):
     (still,) = [trade for trade in single.replayed[0].backtest.run.trades if not trade.closed]
     assert (
-        f"Still held: long {still.quantity:.5f} BTC since {to_local_text(still.entered, UTC)}, "
+        f"Still held at the end: long {still.quantity:.5f} BTC since {to_local_text(still.entered, UTC)}, "
         f"from {still.entry_price:,.2f} to {still.exit_price:,.2f}, net {still.net_pnl:+,.2f} so far"
     ) in text_of(single)
 

@@ -1,13 +1,17 @@
-"""A backtest of simulated bars by planted networks, for whoever tells it."""
+"""A backtest by planted networks and an evaluation of targets, on simulated bars, for whoever tells them."""
 
 from __future__ import annotations
 
 import pytest
 from support.lab import SETTINGS
-from support.planted import HeldBars, PlantedFits, sample_bars
+from support.planted import BTC, HeldBars, PlantedFits, sample_bars
 
 from crypto_refactor.backtest.audit import audit
 from crypto_refactor.backtest.backtester import Backtester
+from crypto_refactor.backtest.evaluation import evaluate_targets
+from crypto_refactor.backtest.targets import read_targets
+from crypto_refactor.execution.rules import RuleOptions
+from crypto_refactor.market.hours import to_iso
 from crypto_refactor.signals.conditions import SignalRules
 
 HOURS = 240
@@ -26,3 +30,12 @@ def backtested(folder, *, hours=HOURS, confirmations=3, bars=None):
         )
         result = backtester.run(hours)
         return result, audit(result)
+
+
+def evaluated(path, *, hours=HOURS, bars=None, every=9, sides=(1, 0, -1), **asked):
+    """Return what targets of the last `hours` hours come to, written to `path`: `sides` by turns."""
+    bars = sample_bars(1400) if bars is None else bars
+    end = int(bars.closed[-1])
+    rows = [f"{to_iso(end - hours + at)},{sides[at // every % len(sides)]}" for at in range(hours + 1)]
+    path.write_text("\n".join(["made_at,target", *rows, ""]), encoding="utf-8")
+    return evaluate_targets(HeldBars(bars), BTC, read_targets(path), RuleOptions(), **asked)

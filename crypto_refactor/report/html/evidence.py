@@ -16,6 +16,7 @@ from crypto_refactor.report.html.charts import Chart, Trace, axis, short, titled
 from crypto_refactor.report.html.markup import Html, join, tag
 from crypto_refactor.report.html.section import Context, Section
 from crypto_refactor.report.html.tables import Cell, numbers, signed_look, table, words
+from crypto_refactor.report.traded import Traded
 
 LARGEST_DOT, SMALLEST_DOT = 20.0, 7.0
 LEAST_TOP = 0.6
@@ -35,7 +36,7 @@ def associated(found: Association, decimals: int) -> str:
     return f"{found.value:+.{decimals}f}{error}"
 
 
-def luck_section(context: Context) -> Section | None:
+def luck_section(context: Context[Traded]) -> Section | None:
     """Return the tests against luck, None where there were none."""
     found = context.significance
     if found is None:
@@ -112,7 +113,7 @@ def _skill_table(skill: Skill) -> Html:
     return join(table("Skill of the forecasts", columns, rows), tag("p", note, class_="note"))
 
 
-def calibration_section(context: Context) -> Section | None:
+def calibration_section(context: Context[Traded]) -> Section | None:
     """Return confidence and intervals beside what came true, None where that was not measured."""
     found = context.significance
     if found is None or found.skill is None:
@@ -199,7 +200,7 @@ def _coverage(found: Coverage) -> Html:
     return table("Coverage of the 90 % interval", columns, rows)
 
 
-def costs_section(context: Context) -> Section | None:
+def costs_section(context: Context[Traded]) -> Section | None:
     """Return what the same trades earn at other fees, None where that was not asked for or nothing traded."""
     if context.significance is None or not context.result.run.fills:
         return None
@@ -229,6 +230,8 @@ def _sweep_chart(sweep: Sequence[CostPoint]) -> Chart:
         "y": short([earned for _, earned in known]),
         "text": [percent(earned, signed=True) for _, earned in known],
         "textposition": "outside",
+        # A label keeps its size where its bar is narrow, as on a phone.
+        "constraintext": "none",
         "cliponaxis": False,
         "customdata": [percent(point.fee, 3) for point, _ in known],
         "hovertemplate": "%{customdata} a fill: %{text}<extra></extra>",

@@ -7,13 +7,22 @@ from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 from crypto_refactor.backtest.backtester import BacktestResult
-from crypto_refactor.market.hours import to_local_text
-from crypto_refactor.report.format import source_name
+from crypto_refactor.backtest.evaluation import Evaluation
 from crypto_refactor.report.html import charts, evidence, performance, provenance, signals, verdict
 from crypto_refactor.report.html.markup import Html, join, script_json, tag
 from crypto_refactor.report.html.price import price_section
+from crypto_refactor.report.html.reasons import signal_reasons, target_reasons
+from crypto_refactor.report.html.repeat import of_models, of_targets, repeat_section
 from crypto_refactor.report.html.section import Context, Section
+from crypto_refactor.report.html.targets import targets_section
 from crypto_refactor.report.html.trades import trades_section
+from crypto_refactor.report.remarks import (
+    CANNOT_BE_AUDITED,
+    backtest_remarks,
+    evaluation_remarks,
+    window_text,
+)
+from crypto_refactor.report.traded import Traded
 
 # The browser itself refuses whatever this page would load: no address, not even a relative one, is allowed.
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -38,35 +47,12 @@ def report_html(result: BacktestResult, *, command: str | None, tz: ZoneInfo) ->
         In which people read times.
     """
     context = Context(result=result, tz=tz, command=command)
-    sections = [section for section in _sections(context) if section is not None]
-    mark = f"{_SIMULATED} " if context.simulated else ""
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"{mark}{context.result.ticker} backtest"),
-        tag("style", _asset("report.css")),
-    )
-    body = tag(
-        "body",
-        _banner(context),
-        _header(context, sections),
-        tag("main", *(_placed(section) for section in sections)),
-        _footer(),
-        _scripts(context, sections),
-    )
-    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
-
-
-def _sections(context: Context) -> Sequence[Section | None]:
-    return (
-        verdict.verdict_section(context),
-        verdict.figures_section(context),
+    sections = (
+        verdict.verdict_section(context, audit=result.audit),
+        verdict.figures_section(context, backtest_remarks(result, tz)),
         evidence.luck_section(context),
         performance.equity_section(context),
-        price_section(context),
+        price_section(context, signal_reasons(result.walk.signals)),
         performance.months_section(context),
         performance.rolling_section(context),
         trades_section(context),
@@ -76,27 +62,79 @@ def _sections(context: Context) -> Sequence[Section | None]:
         evidence.calibration_section(context),
         evidence.costs_section(context),
         provenance.models_section(context),
-        provenance.audit_section(context),
-        provenance.reproduce_section(context),
+        provenance.audit_section(result.audit),
+        repeat_section(context, of_models(result)),
     )
+    return _page(f"{result.ticker} backtest", context, sections)
 
 
-def _banner(context: Context) -> Html:
+def evaluation_html(found: Evaluation, *, command: str | None, tz: ZoneInfo) -> str:
+    """Return an evaluation of somebody else's targets as one HTML file: the page of a backtest without models.
+
+    The same arguments give the same text.
+
+    Parameters
+    ----------
+    found : Evaluation
+        What is told.
+    command : str or None
+        The command that repeats the run.
+    tz : ZoneInfo
+        In which people read times.
+    """
+    context = Context(result=found, tz=tz, command=command)
+    sections = (
+        verdict.verdict_section(context, caveat=CANNOT_BE_AUDITED),
+        verdict.figures_section(context, evaluation_remarks(found, tz)),
+        evidence.luck_section(context),
+        performance.equity_section(context),
+        price_section(context, target_reasons(found.targets, tz)),
+        performance.months_section(context),
+        performance.rolling_section(context),
+        trades_section(context),
+        evidence.costs_section(context),
+        targets_section(context),
+        repeat_section(context, of_targets(found)),
+    )
+    return _page(f"{found.ticker} evaluation of targets", context, sections)
+
+
+def _page(title: str, context: Context[Traded], given: Sequence[Section | None]) -> str:
+    sections = [section for section in given if section is not None]
+    mark = f"{_SIMULATED} " if context.simulated else ""
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", f"{mark}{title}"),
+        tag("style", _asset("report.css")),
+    )
+    body = tag(
+        "body",
+        _banner(context),
+        _header(title, context, sections),
+        tag("main", *(_placed(section) for section in sections)),
+        _footer(),
+        _scripts(context, sections),
+    )
+    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def _banner(context: Context[Traded]) -> Html:
     if not context.simulated:
         return Html("")
     return tag("div", tag("strong", _SIMULATED), f": {_SIMULATED_TEXT}", class_="simulated", role="note")
 
 
-def _header(context: Context, sections: Sequence[Section]) -> Html:
-    window, tz = context.result.window, context.tz
-    first, last = to_local_text(int(window.opened[1]), tz), to_local_text(int(window.closed[-1]), tz)
-    about = f"{first} to {last} · {len(window) - 1:,} hourly bars from {source_name(window.source)}"
+def _header(title: str, context: Context[Traded], sections: Sequence[Section]) -> Html:
     toggle = tag("button", "Dark or light", type="button", id="theme", class_="theme")
     links = [tag("a", section.title, href=f"#{section.name}") for section in sections[1:]]
     return tag(
         "header",
-        tag("div", tag("h1", f"{context.result.ticker} backtest"), toggle, class_="title"),
-        tag("p", about, class_="about"),
+        tag("div", tag("h1", title), toggle, class_="title"),
+        tag("p", window_text(context.result.window, context.tz), class_="about"),
         tag("nav", *links, aria_label="Sections"),
     )
 
@@ -111,7 +149,7 @@ def _footer() -> Html:
     return tag("footer", tag("p", text))
 
 
-def _scripts(context: Context, sections: Sequence[Section]) -> Html:
+def _scripts(context: Context[Traded], sections: Sequence[Section]) -> Html:
     from plotly.offline import get_plotlyjs
 
     drawn = [chart for section in sections for chart in section.charts]

@@ -11,13 +11,14 @@ from crypto_refactor.report.html.charts import Chart, axis, line, short, time_ax
 from crypto_refactor.report.html.markup import Html, join, tag
 from crypto_refactor.report.html.section import Context, Section
 from crypto_refactor.report.html.tables import Cell, numbers, signed_look, table, words
+from crypto_refactor.report.traded import Traded
 
 HEAT_STEPS = 4
 HEAT_STEP = 0.02
 LEAST_HOURS_FOR_ROLLING = 48
 
 
-def equity_section(context: Context) -> Section:
+def equity_section(context: Context[Traded]) -> Section:
     """Return the equity curves, the depth below their peaks, and the worst falls."""
     chart = _equity_chart(context)
     switch = charts.axis_switch(chart, "yaxis", (("Linear", "linear"), ("Logarithmic", "log")))
@@ -29,7 +30,7 @@ def equity_section(context: Context) -> Section:
     return Section(name="equity", title="Equity and drawdowns", body=body, charts=(chart,))
 
 
-def _curves(context: Context) -> list[tuple[str, Simulation, str, str]]:
+def _curves(context: Context[Traded]) -> list[tuple[str, Simulation, str, str]]:
     result = context.result
     curves = [("This run", result.run, charts.RUN, "solid")]
     if result.at_alpaca is not None:
@@ -37,7 +38,7 @@ def _curves(context: Context) -> list[tuple[str, Simulation, str, str]]:
     return [*curves, ("Buy and hold", result.hold, charts.HOLD, "dot")]
 
 
-def _equity_chart(context: Context) -> Chart:
+def _equity_chart(context: Context[Traded]) -> Chart:
     traces = []
     for name, run, color, dash in _curves(context):
         traces.append(line(name, short(run.equity), color, dash, hovertemplate="%{y:,.2f}", legendgroup=name))
@@ -64,7 +65,7 @@ def _equity_chart(context: Context) -> Chart:
     return Chart(name="equity", summary=summary, traces=traces, layout=layout, height=520)
 
 
-def _falls(context: Context) -> Html:
+def _falls(context: Context[Traded]) -> Html:
     falls = series.worst_falls(context.result.run.equity)
     if not falls:
         return tag("p", "The equity never fell below an earlier close.")
@@ -95,7 +96,7 @@ def _falls(context: Context) -> Html:
     return join(table("The five worst drawdowns of this run", columns, rows), note)
 
 
-def months_section(context: Context) -> Section:
+def months_section(context: Context[Traded]) -> Section:
     """Return the return of each calendar month, in three columns."""
     months = series.month_starts(context.result.window.closed, context.tz)
     curves = _curves(context)
@@ -126,7 +127,7 @@ def _heat(run: Simulation, first: int, stop: int) -> Cell:
     return Cell(text=percent(change, signed=True), look=None if look is None else f"heat {look}-{step}")
 
 
-def rolling_section(context: Context) -> Section | None:
+def rolling_section(context: Context[Traded]) -> Section | None:
     """Return the rolling Sharpe ratio with the range in which it says nothing, None for a short window."""
     run, hold = context.result.run, context.result.hold
     hours = len(run.equity) - 1

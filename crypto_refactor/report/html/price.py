@@ -11,8 +11,10 @@ from crypto_refactor.report.format import money, percent, price
 from crypto_refactor.report.html import charts
 from crypto_refactor.report.html.charts import Chart, Trace, axis, line, short, time_axis, titled
 from crypto_refactor.report.html.markup import chart_text
+from crypto_refactor.report.html.reasons import Reasons
 from crypto_refactor.report.html.section import Context, Section
-from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame
+from crypto_refactor.report.rules_text import HYPOTHETICAL
+from crypto_refactor.report.traded import Traded
 from crypto_refactor.signals.signal import DIRECTIONS
 
 EXIT_REASONS: Mapping[str, str] = {
@@ -28,12 +30,10 @@ EXIT_REASONS: Mapping[str, str] = {
 }
 
 
-def price_section(context: Context) -> Section:
-    """Return the chart of the price with the trades of this run."""
-    chart = _chart(context)
-    hypothetical = (
-        "" if context.result.rules.long_only else " Shorts are hypothetical: no spot venue offers them."
-    )
+def price_section(context: Context[Traded], reasons: Reasons) -> Section:
+    """Return the chart of the price with the trades of this run, and the reasons of each entry."""
+    chart = _chart(context, reasons)
+    hypothetical = "" if context.result.rules.long_only else f" Shorts are {HYPOTHETICAL}."
     caption = (
         "Hourly closes, the range from low to high shaded behind them. ▲ long entry, ▼ short entry, ● exit with a "
         "profit after fees, ✕ exit with a loss; hover or tap for the reason. Drag to zoom, double-click to see all."
@@ -42,11 +42,11 @@ def price_section(context: Context) -> Section:
     return Section(name="price", title="Price, entries and exits", body=body, charts=(chart,))
 
 
-def _chart(context: Context) -> Chart:
+def _chart(context: Context[Traded], reasons: Reasons) -> Chart:
     window = context.result.window
     held = [trade for trade in context.result.run.trades if trade.exit_reason != "dust"]
     gone = [trade for trade in held if trade.closed]
-    entry, leave = _entry_text(context), _exit_text(context)
+    entry, leave = _entry_text(context, reasons), _exit_text(context)
     quiet: Trace = {"hoverinfo": "skip", "showlegend": False}
     hair = {"width": 0, "color": charts.RANGE}
     traces: list[Trace] = [
@@ -94,18 +94,18 @@ class _Kind:
     color: str
     wears: Callable[[Trade], bool]
 
-    def entries(self, trades: list[Trade], context: Context, text: Callable[[Trade], str]) -> Trace:
+    def entries(self, trades: list[Trade], context: Context[Traded], text: Callable[[Trade], str]) -> Trace:
         mine = [trade for trade in trades if self.wears(trade)]
         places = [(trade.entered, trade.entry_price) for trade in mine]
         return self._markers(places, [text(trade) for trade in mine], context, size=12)
 
-    def exits(self, trades: list[Trade], context: Context, text: Callable[[Trade], str]) -> Trace:
+    def exits(self, trades: list[Trade], context: Context[Traded], text: Callable[[Trade], str]) -> Trace:
         mine = [trade for trade in trades if self.wears(trade)]
         places = [(trade.exited, trade.exit_price) for trade in mine]
         return self._markers(places, [text(trade) for trade in mine], context, size=9)
 
     def _markers(
-        self, places: list[tuple[int, float]], texts: list[str], context: Context, *, size: int
+        self, places: list[tuple[int, float]], texts: list[str], context: Context[Traded], *, size: int
     ) -> Trace:
         outline = 2.5 if self.symbol.endswith("-open") else 1
         edge = self.color if self.symbol.endswith("-open") else charts.SURFACE
@@ -126,7 +126,7 @@ class _Kind:
         }
 
 
-def _connections(trades: list[Trade], context: Context) -> Trace:
+def _connections(trades: list[Trade], context: Context[Traded]) -> Trace:
     """Return thin lines from each entry to its exit."""
     x: list[str | None] = []
     y: list[float | None] = []
@@ -145,36 +145,20 @@ def _connections(trades: list[Trade], context: Context) -> Trace:
     }
 
 
-def _entry_text(context: Context) -> Callable[[Trade], str]:
-    made = context.result.walk.signals
-    rows = {hour: row for row, hour in enumerate(made.made_at.tolist())}
-
+def _entry_text(context: Context[Traded], reasons: Reasons) -> Callable[[Trade], str]:
     def text(trade: Trade) -> str:
-        lines = [
-            f"<b>{DIRECTIONS[trade.direction]} entry</b> at {price(trade.entry_price)}",
-            to_local_text(trade.entered, context.tz),
-        ]
-        row = rows.get(trade.entered)
-        return "<br>".join(lines + ([] if row is None else entry_reasons(made, row)))
+        return "<br>".join(
+            (
+                f"<b>{DIRECTIONS[trade.direction]} entry</b> at {price(trade.entry_price)}",
+                to_local_text(trade.entered, context.tz),
+                *map(chart_text, reasons(trade.entered)),
+            )
+        )
 
     return text
 
 
-def entry_reasons(made: SignalFrame, row: int) -> list[str]:
-    """Return why the signal at `row` was given, a line each."""
-    held = made.held[row]
-    close = float(made.close[row])
-    missing = [name for name, holds in zip(CONDITIONS[1:], held[1:].tolist(), strict=True) if not holds]
-    forecast = _bp(float(made.predicted[row]) / close - 1, signed=True)
-    reasons = [
-        f"forecast {forecast}, threshold {_bp(float(made.threshold[row]) / close)}",
-        f"{int(held[1:].sum())} of {len(CONDITIONS) - 1} confirmations",
-        f"confidence {float(made.confidence[row]):.2f}",
-    ]
-    return reasons + ([f"not held: {', '.join(missing)}"] if missing else [])
-
-
-def _exit_text(context: Context) -> Callable[[Trade], str]:
+def _exit_text(context: Context[Traded]) -> Callable[[Trade], str]:
     def text(trade: Trade) -> str:
         return "<br>".join(
             (
@@ -187,10 +171,6 @@ def _exit_text(context: Context) -> Callable[[Trade], str]:
         )
 
     return text
-
-
-def _bp(value: float, *, signed: bool = False) -> str:
-    return f"{value * 1e4:{'+' if signed else ''}.1f} bp"
 
 
 def _ranges() -> dict[str, object]:

@@ -1,28 +1,20 @@
-"""Which models decided, whether the run passed its audit, and how to repeat it."""
+"""Which models decided, and whether the run passed its audit."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 from zoneinfo import ZoneInfo
 
-import numpy as np
-
-from crypto_refactor import __version__
+from crypto_refactor.backtest.audit import Audit
+from crypto_refactor.backtest.backtester import BacktestResult
 from crypto_refactor.backtest.walkforward import Stretch
-from crypto_refactor.market.hours import to_iso
-from crypto_refactor.report.backtest_json import settings_json
-from crypto_refactor.report.format import UNDEFINED, number, percent, source_name
+from crypto_refactor.report.format import number, percent
 from crypto_refactor.report.html.charts import wall_clock
 from crypto_refactor.report.html.markup import Html, join, tag
 from crypto_refactor.report.html.section import Context, Section
-from crypto_refactor.report.html.tables import Cell, numbers, table, words
-
-_LIBRARIES = ("onnxruntime", "pandas", "ta", "plotly")
+from crypto_refactor.report.html.tables import Cell, facts, numbers, table, words
 
 
-def models_section(context: Context) -> Section:
+def models_section(context: Context[BacktestResult]) -> Section:
     """Return each model, what it had learnt from, what it knew and what it decided."""
     columns = (
         words("Weights", "fingerprint of the weights"),
@@ -48,7 +40,7 @@ def models_section(context: Context) -> Section:
     return Section(name="models", title="Models", body=body)
 
 
-def _model(stretch: Stretch, context: Context) -> tuple[object, ...]:
+def _model(stretch: Stretch, context: Context[BacktestResult]) -> tuple[object, ...]:
     card, made, tz = stretch.model.card, stretch.made, context.tz
     sides = [f"{int((made.signal == side).sum()):,}" for side in (1, 0, -1)]
     evidence = card.evidence
@@ -68,9 +60,8 @@ def _span(first: int, last: int, tz: ZoneInfo) -> Html:
     return join(wall_clock(first, tz), tag("br"), wall_clock(last, tz))
 
 
-def audit_section(context: Context) -> Section:
+def audit_section(audit: Audit | None) -> Section:
     """Return what the audit looked at and found."""
-    audit = context.audit
     if audit is None:
         return Section(name="audit", title="Audit", body=tag("p", "This run was not audited."))
     verdict = tag("strong", "Passed" if audit.passed else "FAILED", class_="gain" if audit.passed else "loss")
@@ -86,67 +77,5 @@ def audit_section(context: Context) -> Section:
     ]
     parts = [tag("p", verdict, again), table("Checks of the audit", columns, rows)]
     if audit.first_difference is not None:
-        parts += [tag("h3", "First difference"), _facts(audit.first_difference.to_dict())]
+        parts += [tag("h3", "First difference"), facts(audit.first_difference.to_dict())]
     return Section(name="audit", title="Audit", body=join(*parts))
-
-
-def reproduce_section(context: Context) -> Section:
-    """Return everything needed to come to the same figures again."""
-    result = context.result
-    window = result.window
-    parts: list[Html] = []
-    if context.command is not None:
-        parts.append(tag("pre", tag("code", context.command), class_="command", tabindex="0"))
-    else:
-        parts.append(tag("p", f"Repeat with the settings below and --end {to_iso(result.end)}."))
-    data: dict[str, object] = {
-        "ticker": str(result.ticker),
-        "source": source_name(window.source),
-        "end (UTC)": to_iso(result.end),
-        "first bar (UTC)": to_iso(int(window.opened[1])),
-        "last bar (UTC)": to_iso(int(window.opened[-1])),
-        "bars": len(window) - 1,
-        "fingerprint of the bars": window.fingerprint(),
-        "carried / missing / without volume": (
-            f"{result.quality.synthetic} / {result.quality.missing} / {result.quality.zero_volume} hours"
-        ),
-    }
-    fingerprints = dict.fromkeys(stretch.model.card.fingerprint for stretch in result.walk.stretches)
-    groups: tuple[tuple[str, Mapping[str, Any]], ...] = (
-        ("Data", data),
-        ("Settings", settings_json(result)),
-        ("Models", {"seed": settings_json(result)["seed"], "weights": ", ".join(fingerprints)}),
-        ("Versions", _versions(context)),
-    )
-    parts += [join(tag("h3", title), _facts(facts)) for title, facts in groups]
-    return Section(name="reproduce", title="Repeat this run", body=join(*parts))
-
-
-def _versions(context: Context) -> dict[str, str]:
-    found = {"crypto-refactor": __version__}
-    for stretch in context.result.walk.stretches:
-        found |= stretch.model.card.versions
-    for name in _LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _facts(facts: Mapping[str, Any]) -> Html:
-    pairs = [
-        tag("div", tag("dt", name.replace("_", " ")), tag("dd", _value(value)))
-        for name, value in facts.items()
-    ]
-    return tag("dl", *pairs, class_="facts")
-
-
-def _value(value: object) -> str:
-    if value is None:
-        return UNDEFINED
-    if isinstance(value, bool | np.bool_):
-        return "yes" if value else "no"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_value(each)}" for name, each in value.items())
-    return f"{value:.15g}" if isinstance(value, float) else str(value)

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 from zoneinfo import ZoneInfo
 
-from crypto_refactor.backtest.audit import Audit
-from crypto_refactor.backtest.backtester import BacktestResult
 from crypto_refactor.backtest.significance import Significance
 from crypto_refactor.backtest.verdict import Verdict
 from crypto_refactor.report.html.charts import Chart
 from crypto_refactor.report.html.markup import Html
+from crypto_refactor.report.traded import Traded
+
+# Covariant: a section that asks for no more than every run has takes the context of any of them.
+Traded_co = TypeVar("Traded_co", bound=Traded, covariant=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Context:
+class Context(Generic[Traded_co]):
     """A result and how to tell it.
 
     Attributes
     ----------
-    result : BacktestResult
-        What is told.
+    result : Traded
+        What is told: a backtest, or an evaluation of targets.
     tz : ZoneInfo
         In which people read times.
     command : str or None
         What repeats the run.
     """
 
-    result: BacktestResult
+    result: Traded_co
     tz: ZoneInfo
     command: str | None = None
 
@@ -35,11 +38,6 @@ class Context:
     def significance(self) -> Significance | None:
         """What tells the run from luck, where that was asked for."""
         return self.result.significance
-
-    @property
-    def audit(self) -> Audit | None:
-        """Whether the run has seen the future, where that was asked for."""
-        return self.result.audit
 
     @property
     def verdict(self) -> Verdict | None:

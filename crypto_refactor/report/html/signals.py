@@ -7,44 +7,25 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from crypto_refactor.backtest.statistics import (
-    Correlation,
-    condition_figures,
-    entry_figures,
-    feature_correlations,
-    signal_counts,
-    what_held_back,
-    why_no_entry,
-)
+from crypto_refactor.backtest.backtester import BacktestResult
+from crypto_refactor.backtest.statistics import Correlation, condition_figures, feature_correlations
 from crypto_refactor.report.format import UNDEFINED, percent
 from crypto_refactor.report.html import charts, series
 from crypto_refactor.report.html.charts import Chart, Trace, axis, short, titled
 from crypto_refactor.report.html.markup import Html, coded, join, tag
 from crypto_refactor.report.html.section import Context, Section
 from crypto_refactor.report.html.tables import Cell, numbers, table, words
+from crypto_refactor.report.remarks import signal_remarks
 from crypto_refactor.signals.conditions import DESCRIPTIONS, FORECAST
 
 BEYOND_BY_CHANCE = 0.0455
 """Share of normal draws more than two standard errors from their mean."""
 
 
-def conditions_section(context: Context) -> Section:
+def conditions_section(context: Context[BacktestResult]) -> Section:
     """Return how often each condition held and how often it stood in the way."""
     result = context.result
     made = result.walk.signals
-    counts = signal_counts(made)
-    entries = entry_figures(result.run.fills, result.window, made, result.rules)
-    sentences = [
-        f"{counts['long']} long, {counts['flat']} flat and {counts['short']} short signals at {len(made):,} closes.",
-        what_held_back(made, result.signal_rules),
-    ]
-    if entries.entries:
-        sentences.append(
-            f"{entries.beyond_cost} of {entries.entries} entries expected more than their round trip of "
-            f"{percent(result.rules.round_trip_cost)} costs."
-        )
-    elif (why := why_no_entry(made, result.rules)) is not None:
-        sentences.append(why)
     columns = (
         words("Condition"),
         words("Asks (long)"),
@@ -69,7 +50,7 @@ def conditions_section(context: Context) -> Section:
         "The short side asks for the mirror image."
     )
     body = join(
-        tag("p", coded(" ".join(sentences))),
+        tag("p", coded(" ".join(signal_remarks(result)))),
         table("Pass and veto rates of the conditions", columns, rows),
         tag("p", note, class_="note"),
     )
@@ -83,7 +64,7 @@ def _bar(share: float | None) -> Cell:
     return Cell(text=join(tag("span", width, class_="track"), percent(share, 1)), look="barred")
 
 
-def correlation_section(context: Context) -> Section:
+def correlation_section(context: Context[BacktestResult]) -> Section:
     """Return the correlation of each feature with the next return, beside what noise would give."""
     result = context.result
     figures = feature_correlations(result.walk.stretches, result.settings, pinned=result.pinned is not None)
@@ -145,7 +126,7 @@ def _dots(name: str, values: list[float | None], names: list[str], symbol: str, 
     }
 
 
-def forecast_section(context: Context) -> Section:
+def forecast_section(context: Context[BacktestResult]) -> Section:
     """Return forecasts beside what came of them, by the size of the forecast."""
     made, window = context.result.walk.signals, context.result.window
     found = series.outcomes(made, window)

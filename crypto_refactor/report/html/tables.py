@@ -1,10 +1,13 @@
-"""Tables: numbers on the right, words on the left, headers that sort."""
+"""Tables, numbers on the right, words on the left, headers that sort; and lists of facts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from crypto_refactor.report.format import UNDEFINED
 from crypto_refactor.report.html.markup import Html, tag, unbroken
 
 
@@ -110,6 +113,25 @@ def _cell(column: Column, value: object, *, first: bool) -> Html:
         unbroken(cell.text) if isinstance(cell.text, str) and not isinstance(cell.text, Html) else cell.text
     )
     return tag(name, text, scope=scope, class_=look or None, data_order=cell.order)
+
+
+def facts(pairs: Mapping[str, object]) -> Html:
+    """Return names, and what they are, side by side."""
+    shown = (
+        tag("div", tag("dt", name.replace("_", " ")), tag("dd", _fact(value)))
+        for name, value in pairs.items()
+    )
+    return tag("dl", *shown, class_="facts")
+
+
+def _fact(value: object) -> str:
+    if value is None:
+        return UNDEFINED
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_fact(each)}" for name, each in value.items())
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
 def signed_look(value: float | None) -> str | None:

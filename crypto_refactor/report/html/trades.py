@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from crypto_refactor.backtest.metrics import by_side
 from crypto_refactor.execution.account import Trade
 from crypto_refactor.report.format import money, percent, price
 from crypto_refactor.report.html.charts import wall_clock
@@ -10,34 +9,29 @@ from crypto_refactor.report.html.markup import Html, join, tag
 from crypto_refactor.report.html.price import EXIT_REASONS
 from crypto_refactor.report.html.section import Context, Section
 from crypto_refactor.report.html.tables import Cell, numbers, signed_look, table, words
+from crypto_refactor.report.remarks import pending_text, side_remarks
+from crypto_refactor.report.rules_text import HYPOTHETICAL
+from crypto_refactor.report.traded import Traded
 from crypto_refactor.signals.signal import DIRECTIONS
 
 
-def trades_section(context: Context) -> Section:
-    """Return every trade of this run."""
+def trades_section(context: Context[Traded]) -> Section:
+    """Return every trade of this run, and what would be done next."""
     trades = context.result.run.trades
-    body = join(_by_side(context), _list(context)) if trades else tag("p", "This run made no trade.")
+    listed = join(_by_side(context), _list(context)) if trades else tag("p", "This run made no trade.")
+    body = join(listed, tag("p", pending_text(context.result, context.tz)))
     return Section(name="trades", title=f"Trades ({len(trades)})", body=body)
 
 
-def _by_side(context: Context) -> Html:
+def _by_side(context: Context[Traded]) -> Html:
     lines = []
-    for name, figures in by_side(context.result.run.trades).items():
-        if not figures["trades"] and not figures["net_pnl"]:
-            continue
-        mark = " (hypothetical: no spot venue offers them)" if name == "short" else ""
-        lines.append(
-            tag(
-                "li",
-                tag("strong", f"{name.capitalize()}s{mark}: "),
-                f"{figures['trades']} closed, win rate {percent(figures['win_rate'], 1)}, "
-                f"net {money(figures['net_pnl'])} {context.quote}, fees {money(figures['fees_paid'])} {context.quote}.",
-            )
-        )
+    for name, text in side_remarks(context.result.run.trades, context.quote):
+        mark = f" ({HYPOTHETICAL})" if name == "short" else ""
+        lines.append(tag("li", tag("strong", f"{name.capitalize()}s{mark}: "), text))
     return tag("ul", *lines)
 
 
-def _list(context: Context) -> Html:
+def _list(context: Context[Traded]) -> Html:
     quote, base = context.quote, context.result.ticker.base
     columns = (
         words("#"),
@@ -61,7 +55,7 @@ def _list(context: Context) -> Html:
     return join(listed, tag("p", note, class_="note"))
 
 
-def _row(position: int, trade: Trade, context: Context) -> tuple[Cell, ...]:
+def _row(position: int, trade: Trade, context: Context[Traded]) -> tuple[Cell, ...]:
     return (
         Cell(text=str(position), order=position),
         Cell(text=DIRECTIONS[trade.direction]),

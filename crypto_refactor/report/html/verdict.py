@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from crypto_refactor.backtest.metrics import MIN_HOURS_FOR_A_YEARLY_RATE, Metrics
-from crypto_refactor.backtest.statistics import entry_figures
+from crypto_refactor.backtest.audit import Audit
+from crypto_refactor.backtest.metrics import Metrics
 from crypto_refactor.backtest.verdict import EVIDENCE, NO_EVIDENCE, TOO_FEW
-from crypto_refactor.market.hours import to_local_text
-from crypto_refactor.report.backtest_json import alpaca_note
-from crypto_refactor.report.backtest_text import rules_text
 from crypto_refactor.report.format import UNDEFINED, money, number, percent
 from crypto_refactor.report.html.evidence import associated, interval_text
 from crypto_refactor.report.html.markup import Html, join, tag, unbroken
 from crypto_refactor.report.html.section import Context, Section
 from crypto_refactor.report.html.tables import Cell, numbers, signed_look, table, words
+from crypto_refactor.report.rules_text import rules_text
+from crypto_refactor.report.traded import Traded
 
 _HEADLINES = {
     EVIDENCE: ("✓", "Evidence of an edge"),
@@ -23,10 +22,22 @@ _HEADLINES = {
 }
 
 
-def verdict_section(context: Context) -> Section:
-    """Return what the run says, in words anyone understands."""
+def verdict_section(
+    context: Context[Traded], *, audit: Audit | None = None, caveat: str | None = None
+) -> Section:
+    """Return what the run says, in words anyone understands.
+
+    Parameters
+    ----------
+    context : Context
+        The run.
+    audit : Audit or None
+        Of the run, where there was one: a failed one comes before every verdict.
+    caveat : str or None
+        What no figure can tell.
+    """
     found = context.verdict
-    look, mark, headline = _look(context)
+    look, mark, headline = _look(context, audit)
     reasons = "Whether luck alone explains this result was not tested." if found is None else found.text
     box = tag(
         "div",
@@ -36,15 +47,16 @@ def verdict_section(context: Context) -> Section:
             tag("p", headline, class_="headline"),
             tag("p", unbroken(outcome_text(context))),
             tag("p", reasons),
+            tag("p", caveat) if caveat is not None else Html(""),
         ),
         class_=f"verdict {look}",
     )
     return Section(name="verdict", title="Verdict", body=join(box, _tiles(context)))
 
 
-def _look(context: Context) -> tuple[str, str, str]:
+def _look(context: Context[Traded], audit: Audit | None) -> tuple[str, str, str]:
     """Return the class of the box, its mark and its headline."""
-    if context.audit is not None and not context.audit.passed:
+    if audit is not None and not audit.passed:
         return "failed", "!", "The audit failed: do not believe these figures"
     if context.verdict is None:
         return "unjudged", "?", "Not tested against luck"
@@ -52,7 +64,7 @@ def _look(context: Context) -> tuple[str, str, str]:
     return code.replace("_", "-"), *_HEADLINES[code]
 
 
-def outcome_text(context: Context) -> str:
+def outcome_text(context: Context[Traded]) -> str:
     """Return one sentence on what came of this run, beside buying and holding."""
     result = context.result
     metrics, hold = result.metrics, result.hold_metrics
@@ -74,13 +86,13 @@ def _moved(change: float) -> str:
     return f"{'gained' if change > 0 else 'lost'} {percent(abs(change))}"
 
 
-def _tiles(context: Context) -> Html:
-    """Return the four figures that carry the verdict."""
+def _tiles(context: Context[Traded]) -> Html:
+    """Return the figures that carry the verdict: three, and a fourth where there were forecasts."""
     found = context.significance
     if found is None:
         return Html("")
     entry, fee = found.random_entry, found.break_even.fee
-    tiles = (
+    tiles = [
         (
             "Return, 95 % interval",
             interval_text(found.intervals.total_return, percent),
@@ -96,12 +108,10 @@ def _tiles(context: Context) -> Html:
             "none" if fee is None else f"{percent(fee, 3)} a fill",
             found.break_even.reason or f"this run paid {percent(context.result.rules.fee)}",
         ),
-        (
-            "Forecast skill (rank IC)",
-            UNDEFINED if found.skill is None else associated(found.skill.model.spearman, 3),
-            "0 is none; ± one standard error",
-        ),
-    )
+    ]
+    if found.skill is not None:
+        ic = associated(found.skill.model.spearman, 3)
+        tiles.append(("Forecast skill (rank IC)", ic, "0 is none; ± one standard error"))
     shown = (
         tag("div", tag("dt", title), tag("dd", unbroken(value), tag("small", hint)))
         for title, value, hint in tiles
@@ -140,8 +150,8 @@ def _hours(value: float | None) -> str:
     return UNDEFINED if value is None else f"{value:.1f} h"
 
 
-def figures_section(context: Context) -> Section:
-    """Return the figures of this run, at Alpaca and of buying and holding."""
+def figures_section(context: Context[Traded], remarks: Sequence[str]) -> Section:
+    """Return the figures of this run, at Alpaca and of buying and holding, and what one must know beside them."""
     result = context.result
     three = (result.metrics, result.alpaca_metrics, result.hold_metrics)
     rows: list[list[object]] = []
@@ -150,7 +160,7 @@ def figures_section(context: Context) -> Section:
         cells = [_figure(name, metrics, show) for metrics in three]
         rows.append([join(label, tag("small", hint)), *cells])
     columns = (words("Figure"), numbers("This run"), numbers("At Alpaca"), numbers("Buy and hold"))
-    notes = tag("ul", *(tag("li", note) for note in _notes(context)), class_="note")
+    notes = tag("ul", *(tag("li", note) for note in remarks), class_="note")
     body = join(tag("p", rules_text(result.rules)), table("Key figures", columns, rows), notes)
     return Section(name="figures", title="Key figures", body=body)
 
@@ -160,33 +170,3 @@ def _figure(name: str, metrics: Metrics | None, show: _Show) -> Cell:
         return Cell(text=UNDEFINED)
     look = signed_look(metrics.total_return) if name == "Total return" else None
     return Cell(text=show(metrics), look=look)
-
-
-def _notes(context: Context) -> list[str]:
-    """Return what one must know beside the figures."""
-    result, tz = context.result, context.tz
-    entries = entry_figures(result.run.fills, result.window, result.walk.signals, result.rules)
-    quality, halted = result.quality, result.run.halted_at
-    notes = [f"At Alpaca: {alpaca_note(result)}"]
-    if result.hours < MIN_HOURS_FOR_A_YEARLY_RATE:
-        notes.append("CAGR and Calmar are withheld below 90 days: they would only magnify a short window.")
-    if not result.rules.long_only:
-        notes.append("Shorts in this run are hypothetical: no spot venue offers them.")
-    if halted is not None:
-        notes.append(f"Entries were halted by the drawdown at {to_local_text(halted, tz)}.")
-    if entries.above_limit:
-        notes.append(
-            f"{entries.above_limit} of {entries.entries} entries were larger than 5 % of what was traded in their "
-            "bar: the real market would have moved against them."
-        )
-    if result.undecidable:
-        notes.append(
-            f"{result.undecidable} closes could not be decided on, because too many bars of their window are "
-            "missing; a position open there is left."
-        )
-    if quality.synthetic or quality.missing:
-        notes.append(
-            f"{quality.synthetic} hours without a bar were carried and {quality.missing} left open; nothing is "
-            "decided or filled on them."
-        )
-    return notes
