@@ -22,6 +22,7 @@ from support.lab import (
 from crypto_refactor.errors import ModelError
 from crypto_refactor.model import evidence as ev
 from crypto_refactor.model import forecaster
+from crypto_refactor.model.compiled import shape
 from crypto_refactor.model.fitting import fit_all
 from crypto_refactor.model.settings import RECIPE, Recipe
 from crypto_refactor.model.training import TrainedModel, robust_scale
@@ -65,7 +66,8 @@ def huber(difference):
 
 class TestTheSameWeights:
     def test_in_a_fresh_process_and_in_one_that_has_fitted_others_before(self, lab, side_by_side):
-        # `lab.trained` was the third fit of its process, `alone` the first of a joblib worker.
+        # `lab.trained` was the fourth fit of its process, after one that ended in no numbers and one of another
+        # shape; `alone` was the first of a joblib worker.
         alone, _, _ = side_by_side
         assert alone.weights == lab.trained.weights
         assert alone.evidence == lab.trained.evidence
@@ -81,6 +83,14 @@ class TestTheSameWeights:
     def test_and_others_where_the_stop_slice_says_something_else(self, side_by_side):
         alone, other, _ = side_by_side
         assert alone.weights != other.weights
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch", "expected"),
+    [(503, 64, (64, True)), (512, 64, (64, False)), (64, 64, (64, False)), (22, 64, (22, False))],
+)
+def test_fits_share_a_graph_only_where_their_batches_look_alike(rows, batch, expected):
+    assert shape(rows, batch) == expected
 
 
 class TestScaling:

@@ -39,7 +39,8 @@ class Lab:
     """What the process of its own found.
 
     diverged : what a fit said whose labels are not numbers
-    other, trained : networks of one training set, seeds 1 and 0, fitted after that, in this order
+    other, trained : networks of one training set, seeds 1 and 0, fitted after that and after one of another
+        length, in this order
     losses : what the fit of `trained` reported after each epoch
     keras : what Keras computes from its saved file on windows of sample (and real) bars
     """
@@ -61,9 +62,9 @@ def real_frame(folder):
     return compute_features(carry_holes(bars))
 
 
-def training_data():
+def training_data(rows=ROWS):
     frame = sample_frame()
-    return training_set(frame, labelled(frame, LOOKBACK)[:ROWS], LOOKBACK)
+    return training_set(frame, labelled(frame, LOOKBACK)[:rows], LOOKBACK)
 
 
 def tampered(data):
@@ -129,6 +130,7 @@ def _build(real_bars):
         diverged = "nothing"
     except ModelError as error:
         diverged = str(error)
+    train(training_data(ROWS + 40), SETTINGS)
     other = train(data, replace(SETTINGS, seed=1))
     losses = []
     trained = train(data, SETTINGS, lambda _epoch, loss: losses.append(loss))
