@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from crypto_refactor.market.bars import FloatArray
 
 FLAT = 1e-9
@@ -27,31 +29,42 @@ NO_VOLUME = 1e-100
 """A traded amount up to this is none: dividing by less would leave the range of normal numbers."""
 
 
-def _lags(values: FloatArray, window: int) -> list[FloatArray]:
-    """Return the views ``x[t - window + 1], …, x[t]`` for every full window, oldest first."""
-    count = max(len(values) - window + 1, 0)
-    return [values[lag : lag + count] for lag in range(window)]
+_BLOCK = 16_384
+"""Rows worked on at a time: their few arrays stay in the cache while the lags are added up, however long the series."""
 
 
-def _align(rows: FloatArray, size: int) -> FloatArray:
-    aligned = np.full(size, np.nan)
-    if len(rows):
-        aligned[size - len(rows) :] = rows
-    return aligned
+def _blocks(values: FloatArray, window: int) -> Iterator[tuple[slice, list[FloatArray]]]:
+    """Yield blocks of the rows with a full window, and of each the views ``x[t - window + 1], …, x[t]``."""
+    for start in range(window - 1, len(values), _BLOCK):
+        stop = min(start + _BLOCK, len(values))
+        first = start - window + 1
+        yield slice(start, stop), [values[first + lag : stop - window + 1 + lag] for lag in range(window)]
+
+
+def _unknown(values: FloatArray) -> FloatArray:
+    return np.full(len(values), np.nan)
 
 
 def rolling_dot(values: FloatArray, weights: FloatArray) -> FloatArray:
     """Return ``Σ weights[i] · x[t - w + 1 + i]`` over the last ``w = len(weights)`` values, shape (n,)."""
-    lags = _lags(values, len(weights))
-    total = np.zeros(len(lags[0]))
-    for weight, lag in zip(weights, lags, strict=True):
-        total += weight * lag
-    return _align(total, len(values))
+    result = _unknown(values)
+    for rows, lags in _blocks(values, len(weights)):
+        total = np.zeros(len(lags[0]))
+        for weight, lag in zip(weights, lags, strict=True):
+            total += weight * lag
+        result[rows] = total
+    return result
 
 
 def rolling_sum(values: FloatArray, window: int) -> FloatArray:
     """Return the sum of the last `window` values, shape (n,)."""
-    return rolling_dot(values, np.ones(window))
+    result = _unknown(values)
+    for rows, lags in _blocks(values, window):
+        total = np.zeros(len(lags[0]))
+        for lag in lags:
+            total += lag
+        result[rows] = total
+    return result
 
 
 def rolling_mean(values: FloatArray, window: int) -> FloatArray:
@@ -61,12 +74,14 @@ def rolling_mean(values: FloatArray, window: int) -> FloatArray:
 
 def rolling_range(values: FloatArray, window: int) -> tuple[FloatArray, FloatArray]:
     """Return the lowest and the highest of the last `window` values, each of shape (n,)."""
-    first, *others = _lags(values, window)
-    low, high = first.copy(), first.copy()
-    for lag in others:
-        np.minimum(low, lag, out=low)
-        np.maximum(high, lag, out=high)
-    return _align(low, len(values)), _align(high, len(values))
+    lowest, highest = _unknown(values), _unknown(values)
+    for rows, (first, *others) in _blocks(values, window):
+        low, high = first.copy(), first.copy()
+        for lag in others:
+            np.minimum(low, lag, out=low)
+            np.maximum(high, lag, out=high)
+        lowest[rows], highest[rows] = low, high
+    return lowest, highest
 
 
 def rolling_moments(values: FloatArray, window: int, *, ddof: int) -> tuple[FloatArray, FloatArray]:
@@ -75,14 +90,17 @@ def rolling_moments(values: FloatArray, window: int, *, ddof: int) -> tuple[Floa
     Both are taken of the distances to the window's last value, so that a flat window has exactly 0 and 0,
     and prices of any size lose no digits.
     """
-    lags = _lags(values, window)
-    total, squares = np.zeros(len(lags[0])), np.zeros(len(lags[0]))
-    for lag in lags[:-1]:
-        distance = lag - lags[-1]
-        total += distance
-        squares += distance * distance
-    variance = (squares - total * total / window) / (window - ddof)
-    return _align(total / window, len(values)), _align(np.sqrt(variance), len(values))
+    offset, deviation = _unknown(values), _unknown(values)
+    for rows, (*lags, last) in _blocks(values, window):
+        total, squares, distance = np.zeros(len(last)), np.zeros(len(last)), np.empty(len(last))
+        for lag in lags:
+            np.subtract(lag, last, out=distance)
+            total += distance
+            distance *= distance
+            squares += distance
+        offset[rows] = total / window
+        deviation[rows] = np.sqrt((squares - total * total / window) / (window - ddof))
+    return offset, deviation
 
 
 def wilder_mean(values: FloatArray, window: int) -> FloatArray:
