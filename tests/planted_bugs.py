@@ -36,6 +36,7 @@ def bug(name, *edits):
     return Bug(name, edits)
 
 
+WATCH = "watch_drawdown(self.account, close, self.rules)"
 EXIT_FEE = "    fee = rules.fee * sold * price\n    cash"
 BUGS = (
     # costs
@@ -53,7 +54,8 @@ BUGS = (
     bug(
         "borrow charged to longs",
         (ACCOUNT, "if account.side >= 0 or", "if account.side == 0 or"),
-        (ENGINE, "if run.account.side < 0 and i:", "if run.account.side and i:"),
+        (ENGINE, "if self.account.side < 0 and i:", "if self.account.side and i:"),
+        (ENGINE, "or (side < 0 and rules.borrow)", "or (side and rules.borrow)"),
     ),
     bug("borrow paid to the short", (ACCOUNT, "cash=account.cash - cost", "cash=account.cash + cost")),
     bug("notional cap ignored", (ACCOUNT, "min(money, rules.max_notional)", "money")),
@@ -84,20 +86,24 @@ BUGS = (
     bug(
         "drawdown blind to bar 0",
         (ACCOUNT, "peak_equity=balance", "peak_equity=0.0"),
-        (ENGINE, "if watches else", "if watches and i else"),
+        (ENGINE, WATCH, f"{WATCH} if i else self.account"),
     ),
     # time
     bug(
         "fills at the signal's own open",
-        (ENGINE, "fill_pending(i, opens[i],", "fill_pending(i, opens[i - 1],"),
+        (ENGINE, "fill_pending(i, bars.open.item(i),", "fill_pending(i, bars.open.item(i - 1),"),
     ),
     bug(
         "fills at the signal's own close",
-        (ENGINE, "fill_pending(i, opens[i],", "fill_pending(i, closes[i - 1],"),
+        (ENGINE, "fill_pending(i, bars.open.item(i),", "fill_pending(i, bars.close.item(i - 1),"),
     ),
     bug(
         "decides on the next bar's signal",
-        (ENGINE, "targets[side][i]", "targets[side][min(i + 1, len(closes) - 1)]"),
+        (
+            ENGINE,
+            "self.wanted[account.side].item(i)",
+            "self.wanted[account.side].item(min(i + 1, len(self.bars) - 1))",
+        ),
     ),
     bug(
         "entry kept over a synthetic bar",
@@ -111,25 +117,43 @@ BUGS = (
         "exit lost over a synthetic bar",
         (STEPS, "for decision in pending if isinstance(decision, Exit))", "for decision in ())"),
     ),
-    bug("entry kept over a split", (ENGINE, "hours[i] - hours[i - 1] == 1", "i > 0")),
+    bug("entry kept over a split", (ENGINE, "hour - self.bars.opened.item(i - 1) == 1", "i > 0")),
     bug(
         "position kept without data",
-        (ENGINE, "run.pending = close_without_data(account)", "run.pending = ()"),
+        (ENGINE, "= account, close_without_data(account)", "= account, ()"),
     ),
-    bug("drawdown not watched without data", (ENGINE, "if watches else", "if watches and decidable[i] else")),
+    bug(
+        "drawdown not watched without data",
+        (ENGINE, WATCH, f"{WATCH} if self.plan.decidable.item(i) else self.account"),
+    ),
+    # bars that are passed over
+    bug(
+        "remembered stop not looked at",
+        (ENGINE, "self.pending or account.stopped_side or", "self.pending or"),
+    ),
+    bug("borrow charged where the engine stops", (ENGINE, "or (side < 0 and rules.borrow)", "")),
+    bug("ruin passed over", (ENGINE, "_NEARLY * self.account.cash", "_NEVER * self.account.cash")),
+    bug(
+        "drawdown watched where the engine stops",
+        (ENGINE, "if account.quantity and rules", "if False and rules"),
+    ),
+    bug("drawdown of dust not watched", (ENGINE, "if account.quantity and rules", "if side and rules")),
+    bug("stop passed over", (ENGINE, "(closes <= lower) |", "(closes < 0) |")),
+    bug("take-profit passed over", (ENGINE, "| (closes >= upper)", "| (closes < 0)")),
+    bug("undecidable bar passed over", (ENGINE, "turns | ~self.plan.decidable", "turns")),
     # decisions
     bug("flip not reopened", (STEPS, "elif adjacent and", "elif adjacent and len(pending) == 1 and")),
     bug(
         "stop seen at the low",
-        (ENGINE, "run.lower < close < run.upper", "run.lower < bars.low[i] < run.upper"),
-        (ENGINE, "account, close, signal=signals[i]", "account, float(bars.low[i]), signal=signals[i]"),
+        (ENGINE, "closes = self.bars.close[start:stop]", "closes = self.bars.low[start:stop]"),
+        (ENGINE, "                close,\n", "                self.bars.low.item(i),\n"),
     ),
     bug(
         "stop fills at the signal's close",
         (
             ENGINE,
-            "self.pending, price, hours[i]",
-            'self.pending, self.bars.close[i - 1] if "stop" in str(self.pending) else price, hours[i]',
+            "self.pending, price, hour,",
+            'self.pending, self.bars.close[i - 1] if "stop" in str(self.pending) else price, hour,',
         ),
     ),
     bug("re-entry after a stop", (DECISIONS, "side if stop else account.stopped_side", "0")),

@@ -122,18 +122,18 @@ class _Run:
         bars, close = self.bars, self.bars.close.item(i)
         real = not bars.synthetic.item(i)
         if self.pending:
-            self._fill_pending(i, real=real)
+            self.fill_pending(i, bars.open.item(i), real=real)
         if self.account.side < 0 and i:
             self._record(i, at_close(self.account, close, bars.opened.item(i) + 1, self.rules))
         if real:
             self._decide(i, close)
 
-    def _fill_pending(self, i: int, *, real: bool) -> None:
-        """Execute what was decided before, at the open of bar `i`."""
+    def fill_pending(self, i: int, price: float, *, real: bool) -> None:
+        """Execute what was decided before at `price`, the open of bar `i`."""
         if not real:
             self.pending = waiting(self.pending)
             return
-        hour, price = self.bars.opened.item(i), self.bars.open.item(i)
+        hour = self.bars.opened.item(i)
         adjacent = hour - self.bars.opened.item(i - 1) == 1
         self._record(i, at_open(self.account, self.pending, price, hour, adjacent=adjacent, rules=self.rules))
         self.pending = ()

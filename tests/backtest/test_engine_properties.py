@@ -6,6 +6,7 @@ import math
 import pickle
 from dataclasses import replace
 from itertools import pairwise
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from support.cases import PLAIN, Case, cases, holds_for
 from support.closed_form import closed_form
 
-from crypto_refactor.backtest.engine import simulate
+from crypto_refactor.backtest.engine import _Run, simulate
 from crypto_refactor.execution.account import Account, charge_borrow, enter, leave, mark_open, ruin_if_spent
 from crypto_refactor.execution.decisions import (
     Exit,
@@ -131,6 +132,24 @@ def test_equity_is_never_negative_and_nothing_follows_ruin(case):
     last = max(row for row, _ in filled_rows(case, result))
     assert (result.equity[last:] == 0.0).all()
     assert (result.quantity[last:] == 0.0).all()
+
+
+# --- bars that are passed over -------------------------------------------------------------------------
+
+
+@holds_for(cases(), examples=400)
+def test_visiting_every_bar_gives_the_same_result(case):
+    passed_over = case.run()
+    with patch.object(_Run, "next_visit", lambda _run, i: i + 1):
+        every_bar = case.run()
+    assert pickle.dumps(passed_over.account) == pickle.dumps(every_bar.account)
+    for name in ("trades", "fills", "pending", "halted_at"):
+        assert getattr(passed_over, name) == getattr(every_bar, name)
+    for name in ("equity", "cash", "quantity", "target", "sides"):
+        assert getattr(passed_over, name).tobytes() == getattr(every_bar, name).tobytes()
+    event(
+        f"halted {passed_over.account.halted}, dust {passed_over.account.side == 0 < passed_over.account.quantity}"
+    )
 
 
 # --- orders and time -----------------------------------------------------------------------------------

@@ -245,8 +245,8 @@ class TestFills:
     def test_a_fill_at_the_close_it_was_decided_on(self, audited, plant):
         honest = _Run.fill_pending
 
-        def early(self, i, _price, hours, *, real):
-            honest(self, i, float(self.bars.close[i - 1]), hours, real=real)
+        def early(self, i, _price, *, real):
+            honest(self, i, float(self.bars.close[i - 1]), real=real)
 
         plant(early, (_Run, "fill_pending"))
         found = audited()
@@ -256,8 +256,8 @@ class TestFills:
     def test_a_fill_at_the_open_of_the_signals_own_bar(self, audited, plant):
         honest = _Run.fill_pending
 
-        def early(self, i, _price, hours, *, real):
-            honest(self, i, float(self.bars.open[i - 1]), hours, real=real)
+        def early(self, i, _price, *, real):
+            honest(self, i, float(self.bars.open[i - 1]), real=real)
 
         plant(early, (_Run, "fill_pending"))
         assert failed(audited()) == {"fills"}

@@ -324,4 +324,4 @@ def own_significance(own):
 def unnamed(executed):
     field = "reason" if executed and hasattr(executed[0], "reason") else "exit_reason"
     kept = {"entry", "open", "dust", "ruin", "stop_loss", "take_profit"}
-    return [each if getattr(each, field) in kept else replace(each, **{field: "signal"}) for each in executed]
+    return [each if getattr(each, field) in kept else each._replace(**{field: "signal"}) for each in executed]
