@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -232,11 +233,11 @@ def main():
     if caught_by(Bug("nothing planted", ())) is not None:
         raise SystemExit("the tests fail without any bug planted")
     survivors = []
-    for planted in BUGS:
-        test = caught_by(planted)
-        print(f"{planted.name:<40} {test or 'SURVIVES'}", flush=True)
-        if test is None:
-            survivors.append(planted.name)
+    with ThreadPoolExecutor(os.cpu_count()) as several:  # each waits for a process of its own
+        for planted, test in zip(BUGS, several.map(caught_by, BUGS), strict=True):
+            print(f"{planted.name:<40} {test or 'SURVIVES'}", flush=True)
+            if test is None:
+                survivors.append(planted.name)
     print(f"{len(BUGS) - len(survivors)} of {len(BUGS)} caught")
     return 1 if survivors else 0
 
