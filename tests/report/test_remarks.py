@@ -110,7 +110,7 @@ def test_no_row_is_left_empty_for_forecasts_that_were_never_made(backtest, evalu
 
 def test_a_position_and_what_rounding_left_are_told_apart(evaluation):
     trade = evaluation.run.trades[-1]
-    held = replace(trade, exit_reason="open")
+    held = trade._replace(exit_reason="open")
     assert remarks.still_held(evaluation.ticker, held, DENVER).startswith("Still held at the end: ")
-    left = replace(trade, exit_reason="dust")
+    left = trade._replace(exit_reason="dust")
     assert remarks.still_held(evaluation.ticker, left, DENVER).startswith("Left over, too little to sell: ")
