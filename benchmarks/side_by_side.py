@@ -7,6 +7,7 @@ ratio is meant to travel to another machine.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import random
@@ -102,7 +103,13 @@ def median_seconds(
 
         return once
 
+    for job in jobs.values():
+        job()
+    # What the libraries of one job keep alive would be searched for garbage in the time of the others.
+    gc.collect()
+    gc.freeze()
     found = interleaved({name: timed(job) for name, job in jobs.items()}, repeats, warm_up=warm_up)
+    gc.unfreeze()
     return {name: statistics.median(values) for name, values in found.items()}
 
 

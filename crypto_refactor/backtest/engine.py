@@ -107,6 +107,7 @@ class _Run:
         self.trades: list[Trade] = []
         self.fills: list[Fill] = []
         self.halted_at: int | None = None
+        self.lower, self.upper = protected_range(self.account, rules)
         self._marks: list[tuple[int, float, float, int]] = [(0, initial_balance, 0.0, 0)]
         self._turns = {side: self._turns_while(side) for side in (-1, 0, 1)}
 
@@ -124,7 +125,9 @@ class _Run:
         if self.pending:
             self.fill_pending(i, bars.open.item(i), real=real)
         if self.account.side < 0 and i:
-            self._record(i, at_close(self.account, close, bars.opened.item(i) + 1, self.rules))
+            outcome = at_close(self.account, close, bars.opened.item(i) + 1, self.rules)
+            if outcome.account is not self.account:
+                self._record(i, outcome)
         if real:
             self._decide(i, close)
 
@@ -142,20 +145,26 @@ class _Run:
         account = watch_drawdown(self.account, close, self.rules)
         if account.halted and not self.account.halted:
             self.halted_at = self.bars.opened.item(i) + 1
-        if self.plan.decidable.item(i):
-            self.account, self.pending = decide(
-                account,
-                close,
-                signal=self.plan.signal.item(i),
-                target=self.wanted[account.side].item(i),
-                worthwhile=self.plan.worthwhile.item(i),
-                rules=self.rules,
-            )
-        else:
-            self.account, self.pending = account, close_without_data(account)
+        self.account = account
+        if not self.plan.decidable.item(i):
+            self.pending = close_without_data(account)
+            return
+        target = self.wanted[account.side].item(i)
+        # Nothing to think about on most bars of a fill: what was wanted is held, and no price asks for more.
+        if target == account.side and not account.stopped_side and self.lower < close < self.upper:
+            return
+        self.account, self.pending = decide(
+            account,
+            close,
+            signal=self.plan.signal.item(i),
+            target=target,
+            worthwhile=self.plan.worthwhile.item(i),
+            rules=self.rules,
+        )
 
     def _record(self, i: int, outcome: Outcome) -> None:
         self.account = account = outcome.account
+        self.lower, self.upper = protected_range(account, self.rules)
         self._marks.append((i, account.cash, account.quantity, account.side))
         self.fills += outcome.fills
         self.trades += outcome.trades
@@ -177,7 +186,7 @@ class _Run:
 
     def _price_visit(self, start: int, stop: int) -> int:
         """Return the first bar from `start` whose close may end the position held, `stop` if none before it."""
-        lower, upper = protected_range(self.account, self.rules)
+        lower, upper = self.lower, self.upper
         if self.account.side < 0:
             # The close at which nothing is left, or just before it: the visit itself decides exactly.
             upper = min(upper, _NEARLY * self.account.cash / -self.account.quantity)

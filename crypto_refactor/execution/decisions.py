@@ -89,7 +89,7 @@ def wanted_sides(plan: Plan, rules: Rules) -> Targets:
 def protected_range(account: Account, rules: Rules) -> tuple[float, float]:
     """Return the closes between which neither stop-loss nor take-profit is reached."""
     below, above = 0.0, float("inf")
-    if account.side == 0:
+    if account.side == 0 or (rules.stop_loss is None and rules.take_profit is None):
         return below, above
     entry = account.average_price
     loss = None if rules.stop_loss is None else entry * (1 - account.side * rules.stop_loss)

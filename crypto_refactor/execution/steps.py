@@ -6,7 +6,7 @@ The backtest, the demo account and a replay go through these functions bar by ba
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from crypto_refactor.execution.account import (
     Account,
@@ -21,8 +21,7 @@ from crypto_refactor.execution.decisions import Decision, Exit
 from crypto_refactor.execution.rules import Rules
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """An account after half a bar, and what was executed in it."""
 
     account: Account
