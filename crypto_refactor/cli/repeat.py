@@ -7,7 +7,9 @@ import shlex
 import click
 from click.core import ParameterSource
 
-_NOT_OF_THE_RESULT = frozenset({"as_json", "debug", "end", "report", "signals", "source", "trades"})
+_NOT_OF_THE_RESULT = frozenset(
+    {"as_json", "cluster", "debug", "end", "report", "signals", "source", "trades"}
+)
 
 
 def repeat_command(script: str, source: str, end: int) -> str:
