@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     model_dir, state_dir : Path
         Models and their cache; the bar store.  Anchored at the checkout or the user's data folder,
         never at the working directory.
+    cluster : str or None
+        Address of a Dask scheduler whose workers train models; by default this machine does.
     alpaca_data_url : str or None
         Another address for Alpaca's data API (a test server on loopback).
     alpaca_trading_url : str or None
@@ -78,6 +80,7 @@ class Settings(BaseSettings):
     data_dir: Path | None = None
     model_dir: Path = Field(default_factory=lambda: _anchor("models") / "data")
     state_dir: Path = Field(default_factory=lambda: _anchor("state"))
+    cluster: str | None = None
     alpaca_data_url: str | None = None
     alpaca_trading_url: str | None = None
     alpaca_api_key: SecretStr | None = Field(default=None, validation_alias="ALPACA_API_KEY")

@@ -21,6 +21,7 @@ from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.quality import QualityReport
 from crypto_refactor.market.source import Source
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.model.cluster import Cluster
 from crypto_refactor.model.library import model_name, model_path
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.watch import TrainingWatch, Unwatched
@@ -145,6 +146,7 @@ class Backtester:
         model: str | None = None,
         model_dir: Path | None = None,
         watch: TrainingWatch | None = None,
+        cluster: Cluster | None = None,
     ) -> None:
         from crypto_refactor.config import settings as environment
         from crypto_refactor.market.registry import open_source
@@ -158,6 +160,7 @@ class Backtester:
         self._model = None if model is None else model_name(model)
         self._model_dir = model_dir or environment().model_dir
         self._watch = watch or Unwatched()
+        self._cluster = cluster
 
     def run(
         self,
@@ -190,6 +193,7 @@ class Backtester:
             folder=self._model_dir,
             pinned=self._pinned(bars),
             watch=self._watch,
+            cluster=self._cluster,
         )
         columns = three_columns(
             window,

@@ -184,7 +184,12 @@ class _Run:
         group = [setting for setting in request.settings if setting.settings == settings]
         where = "" if len(group) == len(request.settings) else f"network={settings.network}"
         models = group_models(
-            prepared, settings, folder=request.model_dir, pinned=self._name, watch=request.watch
+            prepared,
+            settings,
+            folder=request.model_dir,
+            pinned=self._name,
+            watch=request.watch,
+            cluster=request.cluster,
         )
         self.trained += models.trained
         rules = tuple(dict.fromkeys(setting.signal_rules for setting in group))

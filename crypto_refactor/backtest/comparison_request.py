@@ -11,6 +11,7 @@ from crypto_refactor.errors import UsageError
 from crypto_refactor.execution.venues import alpaca_rules
 from crypto_refactor.market.source import Source
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.model.cluster import Cluster
 from crypto_refactor.model.library import model_name
 from crypto_refactor.model.watch import TrainingWatch
 
@@ -46,6 +47,8 @@ class Request:
         Accept more than 5 % missing bars.
     watch : TrainingWatch
         Told about training.
+    cluster : Cluster or None
+        Where models are trained; None for this machine.
     """
 
     tickers: tuple[Ticker, ...]
@@ -59,6 +62,7 @@ class Request:
     model_dir: Path
     allow_gaps: bool
     watch: TrainingWatch
+    cluster: Cluster | None = None
 
 
 def check(request: Request) -> None:

@@ -15,6 +15,7 @@ from crypto_refactor.market.source import Source
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.artifact import Model
 from crypto_refactor.model.cache import provide
+from crypto_refactor.model.cluster import Cluster
 from crypto_refactor.model.library import model_path, pinned_model
 from crypto_refactor.model.selection import Period, model_key, periods, training_rows
 from crypto_refactor.model.settings import ModelSettings
@@ -107,6 +108,7 @@ def group_models(
     folder: Path,
     pinned: str | None,
     watch: TrainingWatch,
+    cluster: Cluster | None = None,
 ) -> GroupModels:
     """Return the models of several tickers, training side by side those the cache lacks.
 
@@ -122,6 +124,8 @@ def group_models(
         Name of a frozen model that decides everything.
     watch : TrainingWatch
         Told about training.
+    cluster : Cluster, optional
+        Where models are trained; by default on this machine.
     """
     if pinned is not None:
         return GroupModels(
@@ -133,19 +137,23 @@ def group_models(
         for each in prepared
         for key, rows in zip(keys[each.ticker], each.data, strict=True)
     }
-    by_key, trained = _provided(wanted, settings, folder, watch)
+    by_key, trained = _provided(wanted, settings, folder, watch, cluster)
     return GroupModels(
         found={ticker: _whole([by_key[key] for key in own]) for ticker, own in keys.items()}, trained=trained
     )
 
 
 def _provided(
-    wanted: dict[str, Lesson], settings: ModelSettings, folder: Path, watch: TrainingWatch
+    wanted: dict[str, Lesson],
+    settings: ModelSettings,
+    folder: Path,
+    watch: TrainingWatch,
+    cluster: Cluster | None,
 ) -> tuple[dict[str, Model | ModelError], int]:
     found: dict[str, Model | ModelError] = {}
     trained = 0
     try:
-        for each in provide(folder, wanted, settings, watch):
+        for each in provide(folder, wanted, settings, watch, cluster=cluster):
             found[each.key] = each.model
             trained += each.trained and isinstance(each.model, Model)
     except ModelError as error:  # no fit can run any more; what was at hand is used all the same

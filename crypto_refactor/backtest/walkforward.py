@@ -13,6 +13,7 @@ import numpy.typing as npt
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.model.artifact import Model
 from crypto_refactor.model.cache import cached_models
+from crypto_refactor.model.cluster import Cluster
 from crypto_refactor.model.library import pinned_model
 from crypto_refactor.model.selection import Period, model_key, periods, training_rows
 from crypto_refactor.model.settings import ModelSettings
@@ -67,6 +68,7 @@ def walk_forward(
     folder: Path,
     pinned: Path | None,
     watch: TrainingWatch,
+    cluster: Cluster | None = None,
 ) -> WalkForward:
     """Decide at every hour from `first` to `last`.
 
@@ -86,6 +88,8 @@ def walk_forward(
         A frozen model that decides everything instead.
     watch : TrainingWatch
         Told about training.
+    cluster : Cluster, optional
+        Where models are trained; by default on this machine.
 
     Raises
     ------
@@ -95,7 +99,9 @@ def walk_forward(
         If a model cannot be trained, read or used.
     """
     parts = periods(bars, first, last, settings)
-    models, trained = _models(parts, bars, settings, folder=folder, pinned=pinned, watch=watch)
+    models, trained = _models(
+        parts, bars, settings, folder=folder, pinned=pinned, watch=watch, cluster=cluster
+    )
     stretches = []
     for period, model in zip(parts, models, strict=True):
         rows = decidable_rows(period.frame, settings.lookback, period.first, period.last)
@@ -112,6 +118,7 @@ def _models(
     folder: Path,
     pinned: Path | None,
     watch: TrainingWatch,
+    cluster: Cluster | None,
 ) -> tuple[Sequence[Model], int]:
     if pinned is not None:
         return [pinned_model(pinned, bars, settings, parts[0].first)] * len(parts), 0
@@ -119,7 +126,7 @@ def _models(
     keys = [model_key(bars, rows, settings) for rows in data]
     # Inside a hole two cut-offs may have the same rows behind them, and so share one model.
     wanted = {key: Lesson(data=rows, bars=bars) for key, rows in zip(keys, data, strict=True)}
-    cached = cached_models(folder, wanted, settings, watch)
+    cached = cached_models(folder, wanted, settings, watch, cluster=cluster)
     by_key = dict(zip(wanted, cached.models, strict=True))
     return [by_key[key] for key in keys], cached.trained
 

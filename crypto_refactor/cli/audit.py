@@ -10,7 +10,12 @@ import click
 from crypto_refactor.cli import options
 from crypto_refactor.cli.edge import print_json
 from crypto_refactor.cli.execution_options import rule_options
-from crypto_refactor.cli.strategy_options import model_settings, signal_rules, strategy_options
+from crypto_refactor.cli.strategy_options import (
+    model_settings,
+    signal_rules,
+    strategy_options,
+    training_cluster,
+)
 from crypto_refactor.errors import EXIT_AUDIT_FAILED, EXIT_OK
 
 if TYPE_CHECKING:
@@ -65,6 +70,7 @@ def command(
         options=rule_options(strategy),
         model=model,
         watch=TrainingBars(),
+        cluster=training_cluster(strategy),
     )
     result = backtester.run(
         hours, end=end, initial_balance=initial_balance, allow_gaps=allow_gaps, judge=False

@@ -11,7 +11,12 @@ from crypto_refactor.cli import options
 from crypto_refactor.cli.edge import print_json
 from crypto_refactor.cli.execution_options import rule_options
 from crypto_refactor.cli.output import check_writable, write_text
-from crypto_refactor.cli.strategy_options import model_settings, signal_rules, strategy_options
+from crypto_refactor.cli.strategy_options import (
+    model_settings,
+    signal_rules,
+    strategy_options,
+    training_cluster,
+)
 from crypto_refactor.errors import EXIT_OK, EXIT_TICKERS_DIFFER, UnavailableError
 
 if TYPE_CHECKING:
@@ -92,6 +97,7 @@ def command(
             model_dir=settings().model_dir,
             allow_gaps=allow_gaps,
             watch=TrainingBars(),
+            cluster=training_cluster(strategy),
         )
     )
     if not found.trials and not found.failed:

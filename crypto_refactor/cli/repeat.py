@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import click
 from click.core import ParameterSource
 
-_NOT_OF_THE_RESULT = frozenset({"as_json", "debug", "end", "report", "signals", "source", "trades"})
+_NOT_OF_THE_RESULT = frozenset(
+    {"as_json", "cluster", "debug", "end", "report", "signals", "source", "trades"}
+)
 
 
 def repeat_command(program: Sequence[str], source: str, end: int) -> str:

@@ -12,6 +12,7 @@ from crypto_refactor.cli.execution_options import execution_options
 from crypto_refactor.cli.options import combined
 
 if TYPE_CHECKING:
+    from crypto_refactor.model.cluster import Cluster
     from crypto_refactor.model.settings import ModelSettings
     from crypto_refactor.signals.conditions import SignalRules
 
@@ -30,6 +31,12 @@ strategy_options = combined(
     options.network,
     options.seed,
     options.allow_gaps,
+    click.option(
+        "--cluster",
+        metavar="tcp://HOST:PORT",
+        help="Train missing models on this Dask cluster; its workers decide how many at a time.  "
+        "[default: on this machine, or CRYPTO_CLUSTER]",
+    ),
 )
 
 
@@ -53,3 +60,12 @@ def signal_rules(values: Mapping[str, Any]) -> SignalRules:
     return SignalRules(
         min_confirmations=values["min_confirmations"], threshold_scale=values["threshold_scale"]
     )
+
+
+def training_cluster(values: Mapping[str, Any]) -> Cluster | None:
+    """Return where `strategy_options`, or else the environment, asked models to be trained; None for here."""
+    from crypto_refactor.config import settings
+    from crypto_refactor.model.cluster import Cluster
+
+    address = values["cluster"] or settings().cluster
+    return None if address is None else Cluster(address)

@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from crypto_refactor.cli import options
 from crypto_refactor.cli.execution_options import rule_options
-from crypto_refactor.cli.strategy_options import model_settings, signal_rules
+from crypto_refactor.cli.strategy_options import model_settings, signal_rules, training_cluster
 from crypto_refactor.errors import UsageError
 
 if TYPE_CHECKING:
@@ -160,6 +160,7 @@ def _setup(
         watch=TrainingBars(),
         clock=lambda: datetime.now(UTC),
         sleep=time.sleep,
+        cluster=training_cluster(values),
     )
 
 

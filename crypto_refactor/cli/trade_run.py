@@ -196,7 +196,7 @@ def _until_stopped(request: Request, ledger: Ledger, account: Account, screen: S
 
     setup = request.setup
     workers = min(os.cpu_count() or 1, len(setup.tickers), setup.workers)
-    refits = Refits(setup.model_dir, setup.settings, workers=workers)
+    refits = Refits(setup.model_dir, setup.settings, workers=workers, cluster=setup.cluster)
     loop = _loop(request, ledger, account, refits, screen)
     try:
         loop.run()

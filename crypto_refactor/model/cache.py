@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from crypto_refactor.errors import ModelError
 from crypto_refactor.model import artifact
 from crypto_refactor.model.artifact import Model
+from crypto_refactor.model.cluster import Cluster
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.shelf import Lesson, fit_and_write, held, set_aside_damaged, whole
 from crypto_refactor.model.watch import TrainingWatch
@@ -40,7 +41,12 @@ class Provided:
 
 
 def cached_models(
-    folder: Path, wanted: Mapping[str, Lesson], settings: ModelSettings, watch: TrainingWatch
+    folder: Path,
+    wanted: Mapping[str, Lesson],
+    settings: ModelSettings,
+    watch: TrainingWatch,
+    *,
+    cluster: Cluster | None = None,
 ) -> CachedModels:
     """Return one model for each key of `wanted`, training side by side those the cache lacks.
 
@@ -54,13 +60,15 @@ def cached_models(
         Shared by all.
     watch : TrainingWatch
         Told about progress.
+    cluster : Cluster, optional
+        Where models are trained; by default on this machine.
 
     Raises
     ------
     ModelError
         If a model cannot be trained; the others are kept.
     """
-    found = {each.key: each for each in provide(folder, wanted, settings, watch)}
+    found = {each.key: each for each in provide(folder, wanted, settings, watch, cluster=cluster)}
     models = []
     for key in wanted:
         model = found[key].model
@@ -77,11 +85,12 @@ def provide(
     watch: TrainingWatch,
     *,
     workers: int | None = None,
+    cluster: Cluster | None = None,
 ) -> Iterator[Provided]:
     """Yield the model of each key of `wanted` as soon as it is at hand: first those that are, then the rest.
 
     Parameters are those of `cached_models`; `workers` bounds how many fits run side by side, by default one
-    per core.
+    per core, and means nothing where a `cluster` trains.
     """
     missing = []
     for key in wanted:
@@ -106,7 +115,7 @@ def provide(
                 yield Provided(key=key, model=model, trained=False)
         lessons = {path: wanted[key] for path, key in jobs.items()}
         if lessons:
-            for path, fitted in fit_and_write(lessons, settings, watch, workers=workers):
+            for path, fitted in fit_and_write(lessons, settings, watch, workers=workers, cluster=cluster):
                 yield Provided(key=jobs[path], model=fitted, trained=True)
     prune_cache(folder, CACHE_BYTES, keep=set(wanted))
 

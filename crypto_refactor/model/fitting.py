@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crypto_refactor.errors import ModelError
+from crypto_refactor.model.apart import apart
+from crypto_refactor.model.cluster import Cluster, arithmetic, require_same
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.windows import TrainingSet
 
@@ -49,6 +52,7 @@ def fit_all(
     on_progress: OnProgress,
     *,
     workers: int | None = None,
+    cluster: Cluster | None = None,
 ) -> Iterator[tuple[int, TrainedModel | ModelError]]:
     """Fit one network for each training set and yield (its position, the result) as they finish.
 
@@ -64,12 +68,17 @@ def fit_all(
         Called in this process after each epoch of each fit.
     workers : int, optional
         Processes; by default one per core, and none where there is a single fit.
+    cluster : Cluster, optional
+        Where they run instead; how many at a time is its scheduler's business.
 
     Raises
     ------
     ModelError
         If no fit can run any more.  Those that have been yielded are whole.
     """
+    if cluster is not None:
+        yield from _fit_on(cluster, jobs, settings, on_progress)
+        return
     from crypto_refactor.model.network import needs_fresh_process
 
     workers = min(len(jobs), workers or os.cpu_count() or 1)
@@ -116,6 +125,34 @@ def _fit_one(
         return position, error
 
 
+def _fit_on(
+    cluster: Cluster, jobs: Sequence[TrainingSet], settings: ModelSettings, on_progress: OnProgress
+) -> Iterator[tuple[int, TrainedModel | ModelError]]:
+    from crypto_refactor.model.on_cluster import on_cluster
+
+    own = arithmetic()
+    with _relayed(on_progress) as report:
+        calls = [
+            partial(_fit_apart, own, position, data, settings, report) for position, data in enumerate(jobs)
+        ]
+        yield from on_cluster(cluster, calls)
+
+
+def _fit_apart(
+    asked: Mapping[str, str],
+    position: int,
+    data: TrainingSet,
+    settings: ModelSettings,
+    on_progress: OnProgress,
+) -> tuple[int, TrainedModel | ModelError]:
+    """Fit beside a worker of a cluster, and only if that gives the weights of whoever asks."""
+    try:
+        require_same(asked)
+        return apart(partial(_fit_one, position, data, settings, on_progress))
+    except ModelError as error:
+        return position, error
+
+
 @dataclass(frozen=True, slots=True)
 class _Append:
     """Reports progress by appending to a file: survives any backend and any signal."""
@@ -123,8 +160,8 @@ class _Append:
     folder: str
 
     def __call__(self, progress: Progress) -> None:
-        # A worker on another machine has no such folder; its progress shows when it is done.
-        if Path(self.folder).is_dir():
+        # A worker on another machine, or of another user, has no such folder; its progress shows when it is done.
+        if os.access(self.folder, os.W_OK | os.X_OK):
             with (Path(self.folder) / str(progress.job)).open("a", encoding="ascii") as file:
                 file.write(f"{progress.epoch} {progress.stop_loss!r}\n")
 

@@ -14,6 +14,7 @@ from crypto_refactor.market.bars import Bars
 from crypto_refactor.model import artifact
 from crypto_refactor.model.artifact import DamagedModelError, Model
 from crypto_refactor.model.cards import make_card
+from crypto_refactor.model.cluster import Cluster
 from crypto_refactor.model.fitting import fit_all
 from crypto_refactor.model.settings import RECIPE, ModelSettings
 from crypto_refactor.model.watch import TrainingWatch
@@ -34,16 +35,18 @@ def fit_and_write(
     watch: TrainingWatch,
     *,
     workers: int | None = None,
+    cluster: Cluster | None = None,
 ) -> Iterator[tuple[Path, Model | ModelError]]:
     """Fit one model for each path, write each as it is done, and yield it, or why its fit failed.
 
-    Locks are the caller's business.
+    Locks are the caller's business, and `workers` and `cluster` are those of `fit_all`.
     """
     paths = list(jobs)
     watch.begin(len(paths), RECIPE.max_epochs)
     try:
         lessons = [jobs[path].data for path in paths]
-        for position, trained in fit_all(lessons, settings, watch.progress, workers=workers):
+        fits = fit_all(lessons, settings, watch.progress, workers=workers, cluster=cluster)
+        for position, trained in fits:
             path = paths[position]
             watch.finished(position)
             if isinstance(trained, ModelError):

@@ -202,6 +202,7 @@ class Attempts:
                 self._setup.model_dir,
                 self._setup.watch,
                 self._trainer,
+                self._setup.cluster,
             )
         )
 

@@ -156,8 +156,11 @@ def trained_ahead(
         del waiting[ticker]
         yield ticker, None
     workers = min(setup.workers, len(wanted)) or None
+    provision = provide(
+        setup.model_dir, wanted, setup.settings, setup.watch, workers=workers, cluster=setup.cluster
+    )
     try:
-        for provided in provide(setup.model_dir, wanted, setup.settings, setup.watch, workers=workers):
+        for provided in provision:
             failed = provided.model if isinstance(provided.model, ModelError) else None
             for ticker, keys in list(waiting.items()):
                 if provided.key not in keys:

@@ -9,6 +9,7 @@ from typing import Protocol
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.model.artifact import Model
 from crypto_refactor.model.cache import at_hand, cached_models, keep_for_ledger
+from crypto_refactor.model.cluster import Cluster
 from crypto_refactor.model.forecaster import Forecaster
 from crypto_refactor.model.library import model_path, pinned_model
 from crypto_refactor.model.selection import Period, model_key, periods, training_rows
@@ -72,15 +73,24 @@ class FromCache:
         Told about training.
     ledger : Path or None
         The ledger that will name the models, so that the cache keeps them.
+    cluster : Cluster or None
+        Where models are trained; None for this machine.
     """
 
     def __init__(
-        self, settings: ModelSettings, folder: Path, watch: TrainingWatch, *, ledger: Path | None = None
+        self,
+        settings: ModelSettings,
+        folder: Path,
+        watch: TrainingWatch,
+        *,
+        ledger: Path | None = None,
+        cluster: Cluster | None = None,
     ) -> None:
         self._settings = settings
         self._folder = folder
         self._watch = watch
         self._ledger = ledger
+        self._cluster = cluster
         self._chosen: dict[int, Chosen] = {}
 
     def missing(self, bars: Bars, period: Period) -> dict[str, Lesson]:
@@ -92,7 +102,10 @@ class FromCache:
         """Return the model of the period's cut-off."""
         if period.cutoff not in self._chosen:
             key, lesson = lesson_for(bars, period, self._settings)
-            (model,) = cached_models(self._folder, {key: lesson}, self._settings, self._watch).models
+            found = cached_models(
+                self._folder, {key: lesson}, self._settings, self._watch, cluster=self._cluster
+            )
+            (model,) = found.models
             if self._ledger is not None:
                 keep_for_ledger(self._folder, key, self._ledger)
             self._chosen = {period.cutoff: Chosen(model=model, key=key)}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from crypto_refactor.errors import CryptoRefactorError
 from crypto_refactor.model.cache import at_hand, cached_models
+from crypto_refactor.model.cluster import Cluster
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.shelf import Lesson
 from crypto_refactor.model.watch import Unwatched
@@ -50,6 +51,8 @@ class Refits:
         Shared by all.
     workers : int
         Processes at the same time.
+    cluster : Cluster or None
+        Where these processes have the models trained; None to fit themselves.
     monotonic : callable
         Returns seconds that never run backwards.
     """
@@ -60,11 +63,13 @@ class Refits:
         settings: ModelSettings,
         *,
         workers: int,
+        cluster: Cluster | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = folder
         self._settings = settings
         self._workers = workers
+        self._cluster = cluster
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._queued: dict[str, Lesson] = {}
@@ -104,7 +109,7 @@ class Refits:
             key = next(iter(self._queued))
             lesson = self._queued.pop(key)
             try:
-                self._running[key] = _started(self._folder, key, lesson, self._settings)
+                self._running[key] = _started(self._folder, key, lesson, self._settings, self._cluster)
             except OSError as error:
                 self._failed[key] = (
                     self._monotonic(),
@@ -124,10 +129,12 @@ class Refits:
             running.close()
 
 
-def _started(folder: Path, key: str, lesson: Lesson, settings: ModelSettings) -> _Running:
+def _started(
+    folder: Path, key: str, lesson: Lesson, settings: ModelSettings, cluster: Cluster | None
+) -> _Running:
     context = get_context("spawn")
     here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_fit, args=(folder, key, lesson, settings, there), daemon=True)
+    process = context.Process(target=_fit, args=(folder, key, lesson, settings, cluster, there), daemon=True)
     try:
         process.start()
     except OSError:
@@ -145,12 +152,14 @@ def _said(connection: Connection) -> str | None:
         return None
 
 
-def _fit(folder: Path, key: str, lesson: Lesson, settings: ModelSettings, said: Any) -> None:
-    """Fit one model, in a process of its own."""
+def _fit(
+    folder: Path, key: str, lesson: Lesson, settings: ModelSettings, cluster: Cluster | None, said: Any
+) -> None:
+    """Fit one model, or have it fitted, in a process of its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        cached_models(folder, {key: lesson}, settings, Unwatched())
+        cached_models(folder, {key: lesson}, settings, Unwatched(), cluster=cluster)
     except CryptoRefactorError as error:
         said.send(error.what)
         raise SystemExit(1) from None

@@ -222,6 +222,7 @@ def _held_against_backtest(
         model=setup.model,
         model_dir=setup.model_dir,
         watch=setup.watch,
+        cluster=setup.cluster,
     ).run(
         window.end - window.start,
         end=window.end,

@@ -15,6 +15,7 @@ from crypto_refactor.market.alpaca import AlpacaSource
 from crypto_refactor.market.bars import MAX_CARRIED_HOURS, Bars
 from crypto_refactor.market.source import Source
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.model.cluster import Cluster
 from crypto_refactor.model.selection import hours_needed
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.watch import TrainingWatch
@@ -60,6 +61,8 @@ class Setup:
         Returns the aware local time.
     sleep : callable
         Waits for so many seconds.
+    cluster : Cluster or None
+        Where models are trained; None for this machine.
     """
 
     tickers: tuple[Ticker, ...]
@@ -77,6 +80,7 @@ class Setup:
     watch: TrainingWatch
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
+    cluster: Cluster | None = None
 
     def history(self, ticker: Ticker, hours: int, end: int, *, option: str | None = None) -> Bars:
         """Return real bars up to `end` with the history that decisions in the last `hours` hours need.
@@ -119,7 +123,7 @@ class Setup:
         if self.model is not None:
             choice = Pinned(self.settings, self.model_dir, self.model)
         if choice is None:
-            choice = FromCache(self.settings, self.model_dir, self.watch, ledger=ledger)
+            choice = FromCache(self.settings, self.model_dir, self.watch, ledger=ledger, cluster=self.cluster)
         return Decider(self.settings, self.signal_rules, choice)
 
     def about(self) -> dict[str, Any]:

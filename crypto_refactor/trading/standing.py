@@ -15,6 +15,7 @@ from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.model.artifact import Card, Model
 from crypto_refactor.model.cache import at_hand, cached_models, keep_for_ledger
+from crypto_refactor.model.cluster import Cluster
 from crypto_refactor.model.selection import Period
 from crypto_refactor.model.settings import RECIPE, ModelSettings
 from crypto_refactor.model.shelf import Lesson
@@ -56,6 +57,8 @@ class Standing:
         Told about training, where this process waits for it.
     trainer : Trainer or None
         Trains beside this process; None to wait.
+    cluster : Cluster or None
+        Where this process has models trained that it waits for; None for this machine.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Standing:
         folder: Path,
         watch: TrainingWatch,
         trainer: Trainer | None,
+        cluster: Cluster | None = None,
     ) -> None:
         self._ledger = ledger
         self._account = account
@@ -73,6 +77,7 @@ class Standing:
         self._folder = folder
         self._watch = watch
         self._trainer = trainer
+        self._cluster = cluster
 
     def missing(self, bars: Bars, period: Period) -> dict[str, Lesson]:
         """Return what must be trained, nothing where a model stands."""
@@ -100,7 +105,10 @@ class Standing:
             self._trainer.begin(key, lesson)
             return self._earlier(bars, period.cutoff, self._trainer.failure(key))
         if model is None:
-            (model,) = cached_models(self._folder, {key: lesson}, self._settings, self._watch).models
+            found = cached_models(
+                self._folder, {key: lesson}, self._settings, self._watch, cluster=self._cluster
+            )
+            (model,) = found.models
         keep_for_ledger(self._folder, key, self._ledger.path)
         return Chosen(model=model, key=key)
 

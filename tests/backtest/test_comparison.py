@@ -135,7 +135,7 @@ class TestModels:
     def test_a_fit_that_fails_leaves_the_other_tickers_alone(self, run, monkeypatch):
         worse = ModelError("It diverged.", expected="a fit.", remedy="try another seed.")
 
-        def fit_all(jobs, settings, on_progress, *, workers=None):
+        def fit_all(jobs, settings, on_progress, *, workers=None, cluster=None):
             for position, data in enumerate(jobs):
                 fails = settings.network == "documented" and position == 0
                 yield position, worse if fails else planted_model(data, settings)

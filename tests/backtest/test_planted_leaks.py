@@ -184,8 +184,8 @@ class TestModels:
     def test_models_of_the_stretch_after(self, audited, plant):
         honest = walkforward.cached_models
 
-        def mixed_up(*arguments):
-            found = honest(*arguments)
+        def mixed_up(*arguments, **options):
+            found = honest(*arguments, **options)
             return replace(found, models=(*found.models[1:], found.models[-1]))
 
         plant(mixed_up, (walkforward, "cached_models"))
@@ -195,8 +195,8 @@ class TestModels:
         """They have seen nothing of it, and yet they are not the ones that belong to it."""
         honest = walkforward.cached_models
 
-        def mixed_up(*arguments):
-            found = honest(*arguments)
+        def mixed_up(*arguments, **options):
+            found = honest(*arguments, **options)
             return replace(found, models=(found.models[0], *found.models[:-1]))
 
         plant(mixed_up, (walkforward, "cached_models"))

@@ -71,7 +71,7 @@ class Outcome:
 def invoke(monkeypatch, capsys, home):
     """Run a click command through the edge, in this process: nothing but speed sets it apart."""
     before = signal.getsignal(signal.SIGTERM)
-    for name in ("CRYPTO_SOURCE", "CRYPTO_DATA_DIR", "CRYPTO_ALPACA_DATA_URL"):
+    for name in ("CRYPTO_SOURCE", "CRYPTO_DATA_DIR", "CRYPTO_ALPACA_DATA_URL", "CRYPTO_CLUSTER"):
         monkeypatch.delenv(name, raising=False)
     for name, value in home.environment().items():
         if name.startswith("CRYPTO_"):

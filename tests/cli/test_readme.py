@@ -67,6 +67,7 @@ WHERE_NONE = {
     "--replay-hours": str(DEFAULT_REPLAY_HOURS),
     "--replay-delay": "0",
     "--account": "the one traded last",
+    "--cluster": "this machine",
 }
 OWN_TICKER = {"multi": "all", "compare": "all", "close": "none"}
 

@@ -19,8 +19,19 @@ HEAVY_FOR_HELP = (
     "rich",
     "onnxruntime",
     "requests",
+    "distributed",
 )
-HEAVY_FOR_SERVING = ("tensorflow", "keras", "scipy.stats", "plotly", "sklearn", "alpaca", "matplotlib")
+HEAVY_FOR_SERVING = (
+    "tensorflow",
+    "keras",
+    "scipy.stats",
+    "plotly",
+    "sklearn",
+    "alpaca",
+    "matplotlib",
+    "distributed",
+    "dask",
+)
 SUBCOMMANDS = (
     *("signal", "backtest", "data", "check-history", "check-mountain-time", "models", "download"),
     *("audit", "compare", "evaluate", "trade", "multi", "status", "close", "halt", "resume", "trades"),

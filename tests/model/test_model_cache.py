@@ -83,7 +83,7 @@ def test_a_damaged_model_is_set_aside_and_trained_again(ask, fits, wanted, tmp_p
 
 
 def test_what_was_trained_before_a_fit_failed_is_kept(ask, wanted, monkeypatch, fits):
-    def second_fails(jobs, settings, _on_progress, *, workers):
+    def second_fails(jobs, settings, _on_progress, *, workers, cluster):
         yield 1, planted_model(jobs[1], settings)
         raise ModelError("Training diverged.", expected="finite losses.", remedy="another --seed.")
 

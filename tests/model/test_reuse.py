@@ -250,7 +250,7 @@ import crypto_refactor.model.shelf as shelf
 from crypto_refactor.model.watch import Unwatched
 import test_reuse as asked
 
-def fit_all(jobs, settings, on_progress, *, workers=None):
+def fit_all(jobs, settings, on_progress, *, workers=None, cluster=None):
     print("fitting", flush=True)
     sys.stdin.readline()  # until the other process has been seen waiting
     yield 0, planted_model(jobs[0], settings)

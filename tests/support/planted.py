@@ -92,7 +92,7 @@ class PlantedFits:
     def trained(self):
         return sum(map(len, self.calls))
 
-    def __call__(self, jobs, settings, on_progress, *, workers=None):
+    def __call__(self, jobs, settings, on_progress, *, workers=None, cluster=None):
         self.calls.append(list(jobs))
         for position in reversed(range(len(jobs))):
             yield position, planted_model(jobs[position], settings)

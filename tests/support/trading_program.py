@@ -178,7 +178,7 @@ class Clock:
         self._now = datetime.fromisoformat(sys.stdin.readline().strip())
 
 
-def fit_all(jobs, settings, on_progress, *, workers=None):
+def fit_all(jobs, settings, on_progress, *, workers=None, cluster=None):
     for position, job in enumerate(jobs):
         yield position, planted_model(job, settings, gain=GAIN)
 

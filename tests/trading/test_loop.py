@@ -635,7 +635,7 @@ def test_once_acts_where_another_ticker_cannot_be_trained(make_world, fits, monk
     once(world, tickers=(BTC,))
     world.sleep(3600)
 
-    def broken(jobs, settings, on_progress, *, workers=None):
+    def broken(jobs, settings, on_progress, *, workers=None, cluster=None):
         raise ModelError("A process that trained a model has died.", expected="x", remedy="y")
         yield
 
@@ -647,7 +647,7 @@ def test_once_acts_where_another_ticker_cannot_be_trained(make_world, fits, monk
 
 
 def test_a_fit_that_lasts_into_the_next_hour_trades_nothing(world, monkeypatch, fits):
-    def slow(jobs, settings, on_progress, *, workers=None):
+    def slow(jobs, settings, on_progress, *, workers=None, cluster=None):
         world.sleep(3600)
         yield from fits(jobs, settings, on_progress)
 

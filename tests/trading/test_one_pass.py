@@ -310,7 +310,7 @@ def test_a_ticker_whose_fit_fails_leaves_the_others_alone(visit, source, fits, m
     (period,) = periods(source.held[ETH], FIRST, FIRST, SETTINGS)
     bad = training_rows(period, SETTINGS).last_bars
 
-    def fit(jobs, settings, on_progress, *, workers=None):
+    def fit(jobs, settings, on_progress, *, workers=None, cluster=None):
         for position, trained in fits(jobs, settings, on_progress):
             lost = jobs[position].last_bars == bad
             yield position, ModelError("It diverged.", expected="x", remedy="y") if lost else trained
@@ -325,7 +325,7 @@ def test_where_no_fit_can_run_any_more_those_with_a_model_act_all_the_same(visit
     visit()
     source.until += 1
 
-    def broken(jobs, settings, on_progress, *, workers=None):
+    def broken(jobs, settings, on_progress, *, workers=None, cluster=None):
         raise ModelError("A process that trained a model has died.", expected="x", remedy="y")
         yield
 

@@ -19,6 +19,7 @@ from support.planted import sample_bars
 
 from crypto_refactor.model import artifact
 from crypto_refactor.model.cache import at_hand, cached_models
+from crypto_refactor.model.cluster import Cluster
 from crypto_refactor.model.shelf import Lesson
 from crypto_refactor.model.watch import Unwatched
 from crypto_refactor.trading.refits import Refits
@@ -37,7 +38,7 @@ class Process:
     """A process of the test: it ends when it is told to."""
 
     def __init__(self, context, args):
-        self.folder, self.key, self.lesson, self.settings, _ = args
+        self.folder, self.key, self.lesson, self.settings, self.cluster, _ = args
         self.context, self.exitcode, self.killed, self.closed = context, None, False, False
 
     def start(self):
@@ -142,6 +143,12 @@ def test_a_model_is_trained_by_one_process_however_often_it_is_asked_for(refits,
     assert refits.failure("a") is None
     assert at_hand(tmp_path, "a") is not None
     assert context.started[0].closed
+
+
+def test_the_process_is_told_which_cluster_trains(context, tmp_path, fits):
+    cluster = Cluster("tcp://127.0.0.1:8786")
+    Refits(tmp_path, SETTINGS, workers=2, cluster=cluster).begin("a", lesson())
+    assert context.started[0].cluster == cluster
 
 
 def test_what_is_at_hand_is_not_trained(refits, context, tmp_path):

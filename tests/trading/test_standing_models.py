@@ -201,7 +201,7 @@ def test_without_any_model_nothing_is_decided_and_why_is_said(standing, bars):
 
 
 def test_a_fit_that_fails_while_one_waits_for_it_is_an_error(standing, bars, monkeypatch):
-    def fit(jobs, settings, on_progress, *, workers=None):
+    def fit(jobs, settings, on_progress, *, workers=None, cluster=None):
         yield 0, ModelError("It diverged.", expected="x", remedy="y")
 
     chooser = standing()
