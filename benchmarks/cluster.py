@@ -23,8 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import distributed
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from side_by_side import Row, tell
 
 from crypto_refactor.errors import UnavailableError
 from crypto_refactor.market.files import FilesSource
@@ -107,6 +106,7 @@ def main():
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--network", choices=["documented", "small"], default="documented")
+    parser.add_argument("--json", action="store_true", help="rows as JSON")
     chosen = parser.parse_args()
     settings = ModelSettings(network=chosen.network)
     source = SampleSource() if chosen.data_dir is None else FilesSource(chosen.data_dir)
@@ -132,6 +132,16 @@ def main():
                 weights[name].add(tuple(trained))
                 print(f"turn {repeat + 1}, {name}: {took:.1f} s", file=sys.stderr, flush=True)
     home, spread = ways
+    same = weights[home] == weights[spread] and len(weights[home]) == 1
+    if chosen.json:
+        if not same:
+            sys.exit(f"the weights differ: {weights}")
+        here, there = (statistics.median(seconds[name]) for name in (home, spread))
+        job = f"cold fits of {len(jobs)} models ({settings.train_hours:,} h each) by {spread}"
+        tell(
+            [Row(job=job, ours=there, against=home, theirs=here, goal=0.9, note="same weights")], as_json=True
+        )
+        return
     ratios = [there / here for here, there in zip(seconds[home], seconds[spread], strict=True)]
     print(f"{len(jobs)} models ({', '.join(sets)}), network {chosen.network}, {os.cpu_count()} cores\n")
     print(f"| where | median of {chosen.repeats} | range | against this machine | first small fits, cold |")
@@ -141,7 +151,6 @@ def main():
         print(
             f"| {name} | {statistics.median(taken):.1f} s | {min(taken):.1f} to {max(taken):.1f} s | {ratio} | {first[name]:.1f} s |"
         )
-    same = weights[home] == weights[spread] and len(weights[home]) == 1
     print(f"\nWeights: {'identical, in every turn' if same else f'DIFFERENT: {weights}'}")
     print(f"Not counted: starting the scheduler and its workers, {start:.1f} s")
     sys.exit(0 if same else 1)

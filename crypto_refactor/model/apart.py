@@ -11,6 +11,7 @@ Run as a module this is such a process: it reads calls and writes what they retu
 
 from __future__ import annotations
 
+import atexit
 import os
 import pickle
 import platform
@@ -29,8 +30,8 @@ from crypto_refactor.errors import ModelError
 T = TypeVar("T")
 
 _LENGTH_BYTES = 8
-_CALLS = 8
-"""A process ends after so many: every fit leaves about 60 MB behind."""
+_CALLS = 50
+"""A process ends after so many: every fit leaves some MB behind."""
 
 
 def apart(call: Callable[[], T]) -> T:
@@ -114,6 +115,12 @@ class _Process:
 
 
 _idle: deque[_Process] = deque()
+
+
+@atexit.register
+def _end_idle() -> None:
+    while _idle:
+        _idle.pop().end()
 
 
 def _send(stream: IO[bytes], value: object) -> None:

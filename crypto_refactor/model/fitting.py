@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -89,6 +90,8 @@ def fit_all(
     from joblib import Parallel, delayed
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
+    # Where psutil is installed, loky replaces a process that has grown and warns of it; nothing is lost by that.
+    warnings.filterwarnings("ignore", message="A worker stopped while some jobs", category=UserWarning)
     with _relayed(on_progress) as report:
         parallel = Parallel(n_jobs=max(workers, 2), backend="loky", return_as="generator_unordered")
         try:

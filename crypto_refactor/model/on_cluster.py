@@ -29,6 +29,8 @@ ALONE_SECONDS = 60.0
 """How long a cluster may be without any worker, or its scheduler without an answer."""
 _LOOK_SECONDS = 1.0
 _LEAVE_SECONDS = 2.0
+_SLACK_SECONDS = 2.0
+"""How much longer than Dask's own bound a connection is waited for."""
 _KEPT = "models that were finished are kept."
 
 
@@ -105,7 +107,7 @@ def _connected(cluster: Cluster) -> Iterator[distributed.Client]:
     for name in ("distributed", "distributed.client", "distributed.core", "distributed.comm.core"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
-        client = _client(cluster).result(CONNECT_SECONDS + _LEAVE_SECONDS)
+        client = _client(cluster).result(CONNECT_SECONDS + _SLACK_SECONDS)
     # MemoryError: what is no scheduler sends what reads as the length of a huge message.
     except (OSError, ImportError, ValueError, MemoryError) as error:
         raise ModelError(
