@@ -35,10 +35,11 @@ def fresh_network(settings: ModelSettings, fit: Shape, stop: Shape) -> Any:
         another shape first may round differently.
     """
     keras = import_keras()
+    network = _compiled(settings.network, settings.lookback, fit, stop)
+    # Layers are numbered from here on, so that what is saved has the same names whichever fits came before.
     keras.utils.clear_session()
     keras.utils.set_random_seed(settings.seed)
     fresh = build_core(keras, settings.network, settings.lookback)
-    network = _compiled(settings.network, settings.lookback, fit, stop)
     for variable, value in zip(network.variables, fresh.variables, strict=True):
         variable.assign(value)
     for variable in network.optimizer.variables:

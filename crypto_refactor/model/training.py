@@ -88,7 +88,7 @@ def train(data: TrainingSet, settings: ModelSettings, report: Report = _ignore) 
     bare = build(keras, settings.network, settings.lookback, *scale)
     bare.set_weights(model.get_weights())
     held_out = data.windows(parts.calibrate)
-    computed = np.asarray(bare(held_out, training=False))[:, 0]
+    computed = _computed(bare, held_out)
     files = _export(bare)
     served = forecaster.load(
         files[1], lookback=settings.lookback, volatility_floor=floor, name="just trained"
@@ -155,6 +155,13 @@ def _fit(
             remedy="look at the bars with `python3 models/data/app.py`, or try another --seed.",
         )
     return model, [float(loss) for loss in history]
+
+
+def _computed(model: Any, windows: Float32Array) -> Float32Array:
+    """Return what Keras computes, a few windows at a time; compiling a graph for it would cost more."""
+    starts = range(0, len(windows), forecaster.BATCH_ROWS)
+    parts = [model(windows[start : start + forecaster.BATCH_ROWS], training=False) for start in starts]
+    return np.concatenate([np.asarray(part)[:, 0] for part in parts])
 
 
 def _export(model: Any) -> tuple[bytes, bytes]:
