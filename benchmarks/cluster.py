@@ -137,7 +137,7 @@ def main():
         if not same:
             sys.exit(f"the weights differ: {weights}")
         here, there = (statistics.median(seconds[name]) for name in (home, spread))
-        job = f"cold fits of {len(jobs)} models ({settings.train_hours:,} h each) by {spread}"
+        job = f"fits of {len(jobs)} models ({settings.train_hours:,} h each), processes warm, by {spread}"
         tell(
             [Row(job=job, ours=there, against=home, theirs=here, goal=0.9, note="same weights")], as_json=True
         )

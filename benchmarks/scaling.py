@@ -1,6 +1,6 @@
 """How cost grows with bars, tickers, models and workers, and what 1,000 tickers would take.
 
-    python benchmarks/scaling.py --data-dir DIR [--write docs/benchmarks.md]
+    python benchmarks/scaling.py --data-dir DIR
 
 Measured up to what one machine holds, in whole processes where it matters; then reckoned on from these figures alone.
 """
@@ -162,11 +162,12 @@ def main() -> None:
     if chosen.fit is not None:
         print(json.dumps(fit_twice(chosen.data_dir, chosen.fit)))
         return
-    print("\n".join(of_bars()), flush=True)
+    # Before anything here grows: a child's peak memory begins with its parent's.
     tickers, a_ticker, ticker_memory = of_tickers()
-    print("\n" + "\n".join(tickers), flush=True)
+    print("\n".join(tickers), flush=True)
     fits, default = of_fits(chosen.data_dir)
     print("\n" + "\n".join(fits), flush=True)
+    print("\n" + "\n".join(of_bars()), flush=True)
     print("\n" + "\n".join(on_paper(a_ticker, ticker_memory, default, bytes_of_a_bar())))
 
 

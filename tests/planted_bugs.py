@@ -121,7 +121,7 @@ BUGS = (
     bug("entry kept over a split", (ENGINE, "hour - self.bars.opened.item(i - 1) == 1", "i > 0")),
     bug(
         "position kept without data",
-        (ENGINE, "= account, close_without_data(account)", "= account, ()"),
+        (ENGINE, "self.pending = close_without_data(account)", "self.pending = ()"),
     ),
     bug(
         "drawdown not watched without data",
@@ -136,9 +136,10 @@ BUGS = (
     bug("ruin passed over", (ENGINE, "_NEARLY * self.account.cash", "_NEVER * self.account.cash")),
     bug(
         "drawdown watched where the engine stops",
-        (ENGINE, "if account.quantity and rules", "if False and rules"),
+        (ENGINE, "(account.quantity or self.bars", "(self.bars"),
     ),
-    bug("drawdown of dust not watched", (ENGINE, "if account.quantity and rules", "if side and rules")),
+    bug("drawdown of dust not watched", (ENGINE, "(account.quantity or self.bars", "(side or self.bars")),
+    bug("drawdown of a carried bar not watched", (ENGINE, " or self.bars.synthetic.item(i))", ")")),
     bug("stop passed over", (ENGINE, "(closes <= lower) |", "(closes < 0) |")),
     bug("take-profit passed over", (ENGINE, "| (closes >= upper)", "| (closes < 0)")),
     bug("undecidable bar passed over", (ENGINE, "turns | ~self.plan.decidable", "turns")),
@@ -146,8 +147,9 @@ BUGS = (
     bug("flip not reopened", (STEPS, "elif adjacent and", "elif adjacent and len(pending) == 1 and")),
     bug(
         "stop seen at the low",
-        (ENGINE, "closes = self.bars.close[start:stop]", "closes = self.bars.low[start:stop]"),
-        (ENGINE, "                close,\n", "                self.bars.low.item(i),\n"),
+        (ENGINE, "closes = self.bars.close[start :", "closes = self.bars.low[start :"),
+        (ENGINE, "            close,\n", "            self.bars.low.item(i),\n"),
+        (ENGINE, "self.lower < close < self.upper", "self.lower < self.bars.low.item(i) < self.upper"),
     ),
     bug(
         "stop fills at the signal's close",

@@ -29,6 +29,7 @@ from crypto_refactor.market.bars import Bars, FloatArray
 
 _NEVER = float("inf")
 _NEARLY = 1 - 1e-9
+_LOOK_AHEAD = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -177,7 +178,8 @@ class _Run:
         # ask for every bar.
         if self.pending or account.stopped_side or (side < 0 and rules.borrow):
             return following
-        if account.quantity and rules.max_drawdown is not None:
+        # A carried bar is not watched on, so what a short has lost there to borrow shows on the next real one.
+        if rules.max_drawdown is not None and (account.quantity or self.bars.synthetic.item(i)):
             return following
         turns = self._turns[side]
         position = bisect_right(turns, i)
@@ -192,10 +194,16 @@ class _Run:
             upper = min(upper, _NEARLY * self.account.cash / -self.account.quantity)
         if lower <= 0 and upper == _NEVER:
             return stop
-        closes = self.bars.close[start:stop]
-        beyond = (closes <= lower) | (closes >= upper)
-        first = int(beyond.argmax()) if len(closes) else 0
-        return start + first if len(closes) and beyond[first] else stop
+        # Block by block: where prices soon reach a bound, looking at everything up to the next turn would not end.
+        size = _LOOK_AHEAD
+        while start < stop:
+            closes = self.bars.close[start : min(start + size, stop)]
+            beyond = (closes <= lower) | (closes >= upper)
+            first = int(beyond.argmax())
+            if beyond[first]:
+                return start + first
+            start, size = start + size, 2 * size
+        return stop
 
     def result(self) -> Simulation:
         """Return what came of it."""

@@ -195,7 +195,9 @@ def _until_stopped(request: Request, ledger: Ledger, account: Account, screen: S
     from crypto_refactor.trading.refits import Refits
 
     setup = request.setup
-    workers = min(os.cpu_count() or 1, len(setup.tickers), setup.workers)
+    workers = len(setup.tickers)
+    if setup.cluster is None:  # otherwise these processes only wait for the cluster
+        workers = min(os.cpu_count() or 1, workers, setup.workers)
     refits = Refits(setup.model_dir, setup.settings, workers=workers, cluster=setup.cluster)
     loop = _loop(request, ledger, account, refits, screen)
     try:

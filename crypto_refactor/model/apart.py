@@ -4,7 +4,7 @@ Keras draws the first weights from Python's global random numbers, and a worker'
 too (heartbeats, reconnections): a fit in a thread of the worker ends with weights that depend on when.  Nor may
 two fits share a process, or TensorFlow's threads with whatever else the worker runs.
 
-A worker keeps the processes it has started for a few fits, because TensorFlow takes seconds to start; each ends
+A worker keeps the processes it has started for some fits, because TensorFlow takes seconds to start; each ends
 with it.
 Run as a module this is such a process: it reads calls and writes what they return, pickled, each after its length.
 """

@@ -54,13 +54,12 @@ class Cluster:
 def _is_address(text: str) -> bool:
     try:
         parts = urlsplit(text)
-        return parts.scheme in _SCHEMES and bool(parts.hostname) and bool(parts.port) and _bare(parts.path)
+        whole = parts.scheme in _SCHEMES and bool(parts.hostname) and bool(parts.port)
     except ValueError:  # a port that is no number, half an IPv6 address
         return False
-
-
-def _bare(path: str) -> bool:
-    return path in {"", "/"}
+    # Dask knows no users: a password in the address would serve nothing but to be read in a message.
+    bare = parts.path in {"", "/"} and not (parts.query or parts.fragment or "@" in parts.netloc)
+    return whole and bare
 
 
 def arithmetic() -> dict[str, str]:

@@ -106,14 +106,18 @@ def _connected(cluster: Cluster) -> Iterator[distributed.Client]:
     # What becomes of the connection is told in this tool's own words.
     for name in ("distributed", "distributed.client", "distributed.core", "distributed.comm.core"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    connected = _client(cluster)
     try:
-        client = _client(cluster).result(CONNECT_SECONDS + _SLACK_SECONDS)
-    # MemoryError: what is no scheduler sends what reads as the length of a huge message.
-    except (OSError, ImportError, ValueError, MemoryError) as error:
+        client = connected.result(CONNECT_SECONDS + _SLACK_SECONDS)
+    # MemoryError: what is no scheduler sends what reads as the length of a huge message; TypeError: tls:// without
+    # certificates.
+    except (OSError, ImportError, ValueError, MemoryError, TypeError, RuntimeError) as error:
+        connected.cancel()
         raise ModelError(
             f"The cluster {cluster.address} cannot be reached: {_one_line(error)}.",
             expected=f"a Dask scheduler that answers there within {CONNECT_SECONDS:.0f} seconds.",
-            remedy="start it (`dask scheduler`), correct --cluster, or leave it out to train on this machine.",
+            remedy="start it (`dask scheduler`), correct --cluster (tls:// needs certificates in Dask's own configuration), "
+            "or leave it out to train on this machine.",
         ) from error
     try:
         yield client
@@ -126,14 +130,22 @@ def _client(cluster: Cluster) -> Future[distributed.Client]:
     connected: Future[distributed.Client] = Future()
 
     def connect() -> None:
+        client: distributed.Client | None = None
+        failure: Exception | None = None
         try:
             client = distributed.Client(
                 cluster.address, timeout=CONNECT_SECONDS, set_as_default=False, name="crypto-refactor"
             )
         except Exception as error:  # noqa: BLE001 - raised where it is waited for
-            connected.set_exception(error)
-        else:
-            connected.set_result(client)
+            # Its traceback would keep a half-built client alive, which complains when it is collected.
+            failure = error.with_traceback(None)
+        if connected.set_running_or_notify_cancel():
+            if client is not None:
+                connected.set_result(client)
+            else:
+                connected.set_exception(failure)
+        elif client is not None:  # nobody waits any more
+            client.close(timeout=_LEAVE_SECONDS)
 
     threading.Thread(target=connect, daemon=True).start()
     return connected

@@ -400,6 +400,25 @@ def test_a_drawdown_halts_entries_for_good_but_never_an_exit():
     assert result.account.halted
 
 
+def test_what_borrow_took_on_carried_bars_halts_at_the_next_real_close():
+    # 4500 a year is 51.4 % of the notional an hour.
+    result = play(
+        """
+        100 100 -1         |                               | 1250
+        100 100 -1         | sell 12.5 @ 100 fee 0 entry   | 607.88
+        100 100 -1 carried | buy 12.5 @ 97.260274 fee 0 ruin | 0
+        100 100  0 carried |                               | 0
+        100 100  0         |                               | 0
+        100 100  0         |                               | 0
+        """,
+        fee=0.0,
+        borrow=4500.0,
+        max_drawdown=0.9,
+    )
+    assert result.halted_at == FIRST + 5
+    assert result.account.halted
+
+
 def test_the_drawdown_is_measured_from_the_highest_close():
     result = play(
         """

@@ -64,6 +64,8 @@ class TestAddress:
             "tcp://[::1:8786",
             "tcp://host:8786/x",
             "tcp://host:0",
+            "tcp://user:secret@host:8786",
+            "tcp://host:8786/?x=1",
         ],
     )
     def test_anything_else_is_not(self, text):
@@ -261,6 +263,11 @@ class TestTrouble:
             thread.start()
             assert "cannot be reached" in self.refusal(Cluster(f"tcp://127.0.0.1:{server.getsockname()[1]}"))
             thread.join()
+
+    def test_tls_without_certificates(self, capfd):
+        what = self.refusal(Cluster("tls://127.0.0.1:9"))
+        assert "cannot be reached" in what
+        assert "Traceback" not in capfd.readouterr().err
 
     def test_there_is_no_worker(self, tmp_path):
         with dask_cluster(tmp_path) as empty:

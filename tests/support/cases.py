@@ -83,10 +83,10 @@ def rules(**fixed):
         "exit": st.sampled_from(list(ExitRule)),
         "long_only": st.booleans(),
         "strict": st.booleans(),
-        "borrow": st.sampled_from([0.0, 0.0, 0.1, 500.0]),
+        "borrow": st.sampled_from([0.0, 0.0, 0.1, 500.0, 5000.0]),
         "stop_loss": st.sampled_from([None, None, 0.01, 0.1]),
         "take_profit": st.sampled_from([None, None, 0.02, 0.2]),
-        "max_drawdown": st.sampled_from([None, None, 0.05, 0.3]),
+        "max_drawdown": st.sampled_from([None, None, 0.05, 0.3, 0.9]),
         "max_notional": st.sampled_from([None, None, 400.0]),
         "venue": st.sampled_from([None, None, COARSE, FINE]),
     }

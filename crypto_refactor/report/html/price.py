@@ -18,8 +18,8 @@ from crypto_refactor.report.traded import Traded
 from crypto_refactor.signals.signal import DIRECTIONS
 
 EXIT_REASONS: Mapping[str, str] = {
-    "neutral": "the signal had gone",
-    "opposite": "the opposite signal came",
+    "neutral": "the side held was no longer wanted",
+    "opposite": "the opposite side was wanted",
     "fade": "the forecast was on the other side",
     "stop_loss": "stop-loss",
     "take_profit": "take-profit",
