@@ -121,8 +121,10 @@ class Process:
     mebibytes: float
 
 
-def process(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> Process:
-    """Run a Python process to its end; `arguments` follow the interpreter."""
+def process(
+    arguments: Sequence[str], environment: Mapping[str, str] | None = None, *, fine: Sequence[int] = (0,)
+) -> Process:
+    """Run a Python process to its end, with one of the `fine` exit codes; `arguments` follow the interpreter."""
     began = time.perf_counter()
     child = subprocess.Popen(
         [sys.executable, *arguments],
@@ -134,7 +136,7 @@ def process(arguments: Sequence[str], environment: Mapping[str, str] | None = No
     _, status, usage = os.wait4(child.pid, 0)
     seconds = time.perf_counter() - began
     child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
+    if child.returncode not in fine:
         sys.exit(f"{arguments}: exit {child.returncode}\n{said.decode()}")
     return Process(seconds, usage.ru_maxrss / 1024)
 
