@@ -85,10 +85,14 @@ def dask_cluster(folder, workers):
             client.wait_for_workers(workers, timeout=START_SECONDS)
         yield Cluster(address), time.perf_counter() - began
     finally:
-        for process in started:
+        # Workers first: one whose scheduler has gone may wait for it without end while it closes.
+        for process in reversed(started):
             process.terminate()
-        for process in started:
-            process.wait()
+            try:
+                process.wait(START_SECONDS / 4)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def timed(jobs, settings, **where):

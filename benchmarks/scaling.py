@@ -28,7 +28,7 @@ from crypto_refactor.market.ticker import read_tickers
 
 BARS = (2_160, 8_760, LONG := 43_800, 200_000, 1_000_000)
 TICKERS = (1, 3, 6, 13)
-FIT_HOURS = (240, 720, 2_160, 4_320)
+FIT_HOURS = (240, 720, 2_160)
 MANY = 1_000
 REFIT_HOURS = 720
 REQUESTS_PER_MINUTE = 200
