@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import distributed
 from distributed.scheduler import KilledWorker
+from distributed.security import Security
 from joblib import Parallel, delayed
 from joblib._dask import DaskDistributedBackend
 
@@ -103,26 +104,36 @@ class _Backend(DaskDistributedBackend):  # type: ignore[misc]  # joblib is untyp
 
 @contextmanager
 def _connected(cluster: Cluster) -> Iterator[distributed.Client]:
+    _require_certificates(cluster)
     # What becomes of the connection is told in this tool's own words.
     for name in ("distributed", "distributed.client", "distributed.core", "distributed.comm.core"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     connected = _client(cluster)
     try:
         client = connected.result(CONNECT_SECONDS + _SLACK_SECONDS)
-    # MemoryError: what is no scheduler sends what reads as the length of a huge message; TypeError: tls:// without
-    # certificates.
+    # MemoryError: what is no scheduler sends what reads as the length of a huge message.
     except (OSError, ImportError, ValueError, MemoryError, TypeError, RuntimeError) as error:
         connected.cancel()
         raise ModelError(
             f"The cluster {cluster.address} cannot be reached: {_one_line(error)}.",
             expected=f"a Dask scheduler that answers there within {CONNECT_SECONDS:.0f} seconds.",
-            remedy="start it (`dask scheduler`), correct --cluster (tls:// needs certificates in Dask's own configuration), "
-            "or leave it out to train on this machine.",
+            remedy="start it (`dask scheduler`), correct --cluster, or leave it out to train on this machine.",
         ) from error
     try:
         yield client
     finally:
         client.close(timeout=_LEAVE_SECONDS)
+
+
+def _require_certificates(cluster: Cluster) -> None:
+    """Refuse ``tls://`` without certificates at once: Dask finds out in a half-built client that it cannot close."""
+    settings = Security().get_connection_args("client")
+    if cluster.address.startswith("tls:") and settings.get("ssl_context") is None:
+        raise ModelError(
+            f"The cluster {cluster.address} cannot be reached: there are no certificates for tls://.",
+            expected="a certificate authority, a certificate and a key in Dask's own configuration (distributed.comm.tls).",
+            remedy="set them there, or use tcp:// in a network you trust.",
+        )
 
 
 def _client(cluster: Cluster) -> Future[distributed.Client]:
