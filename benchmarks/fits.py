@@ -10,30 +10,13 @@ alone, and both cores share one memory.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import time
 from pathlib import Path
 
-from side_by_side import ROOT, Row, arguments, tell, tickers_of
+from side_by_side import Row, answer_of, arguments, labelled_rows, tell, tickers_of
 
 LOOKBACK = 60
-
-
-def training_sets(data_dir: Path, count: int, hours: int):
-    """Return the last `hours` labelled rows of the first `count` tickers."""
-    from crypto_refactor.features.frame import compute_features
-    from crypto_refactor.market.bars import carry_holes
-    from crypto_refactor.market.files import FilesSource
-    from crypto_refactor.model.windows import labelled, training_set
-
-    source, found = FilesSource(data_dir), []
-    for ticker in tickers_of(data_dir)[:count]:
-        end = source.now(ticker)
-        frame = compute_features(carry_holes(source.bars(ticker, end - hours - LOOKBACK - 700, end)))
-        found.append(training_set(frame, labelled(frame, LOOKBACK)[-hours:], LOOKBACK))
-    return found
 
 
 def fit(data_dir: Path, count: int, hours: int, workers: int) -> dict[str, object]:
@@ -41,24 +24,11 @@ def fit(data_dir: Path, count: int, hours: int, workers: int) -> dict[str, objec
     from crypto_refactor.model.fitting import fit_all
     from crypto_refactor.model.settings import ModelSettings
 
-    jobs = training_sets(data_dir, count, hours)
+    jobs = [labelled_rows(data_dir, ticker, hours, LOOKBACK) for ticker in tickers_of(data_dir)[:count]]
     began = time.perf_counter()
     found = dict(fit_all(jobs, ModelSettings(), lambda _progress: None, workers=workers))
     seconds = time.perf_counter() - began
     return {"seconds": seconds, "weights": [found[position].weights for position in range(len(jobs))]}
-
-
-def in_a_process(data_dir: Path, count: int, hours: int, workers: int) -> dict[str, object]:
-    done = subprocess.run(
-        [sys.executable, __file__, "--fit", str(data_dir), str(count), str(hours), str(workers)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
-    if done.returncode:
-        sys.exit(done.stderr)
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def measure(data_dir: Path, count: int, hours: int, repeats: int) -> list[Row]:
@@ -66,7 +36,7 @@ def measure(data_dir: Path, count: int, hours: int, repeats: int) -> list[Row]:
     weights = set()
     for _ in range(repeats):
         for workers, least in list(best.items()):
-            done = in_a_process(data_dir, count, hours, workers)
+            done = answer_of([__file__, "--fit", data_dir, count, hours, workers])
             best[workers] = min(least, done["seconds"])
             weights.add(tuple(done["weights"]))
     if len(weights) != 1:

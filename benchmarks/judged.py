@@ -18,12 +18,11 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from side_by_side import ROOT, tickers_of
 
-from crypto_refactor.market.files import FilesSource  # noqa: E402  # after the path
-from crypto_refactor.market.hours import to_iso  # noqa: E402
-from crypto_refactor.market.ticker import Ticker  # noqa: E402
+from crypto_refactor.market.files import FilesSource
+from crypto_refactor.market.hours import to_iso
+from crypto_refactor.market.ticker import Ticker
 
 TOOL = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from crypto_refactor.cli.main import run; run()"
 SEEDED = "BTC/USD"
@@ -42,11 +41,6 @@ def backtest(ticker, hours, data_dir, *more):
     script = ROOT / "models" / "app_backtester.py"
     source = ["--source", "files", "--data-dir", data_dir]
     return run([script, "--ticker", ticker, "--hours", hours, *source, *more, "--json"])
-
-
-def tickers_of(data_dir):
-    names = sorted(path.name.removesuffix("_1h.csv") for path in Path(data_dir).glob("*_1h.csv"))
-    return [name.replace("_", "/").upper() for name in names]
 
 
 def percent(value, decimals=1):
@@ -173,11 +167,12 @@ def main():
     parser.add_argument("--tickers", nargs="*")
     parser.add_argument("--exits", action="store_true")
     chosen = parser.parse_args()
-    tickers = tickers_of(chosen.data_dir) if chosen.tickers is None else chosen.tickers
+    offered = [str(ticker) for ticker in tickers_of(Path(chosen.data_dir))]
+    tickers = offered if chosen.tickers is None else chosen.tickers
     if tickers:
         print_pooled(print_tickers(tickers, chosen.hours, chosen.data_dir))
     if chosen.exits:
-        print_exits(tickers or tickers_of(chosen.data_dir), chosen.hours, chosen.data_dir)
+        print_exits(tickers or offered, chosen.hours, chosen.data_dir)
     if chosen.seeds:
         print_seeds(chosen.seeds, chosen.hours, chosen.data_dir)
 

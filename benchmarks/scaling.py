@@ -9,24 +9,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 
-from side_by_side import ROOT, long_bars, median_seconds, process
+from side_by_side import LONG, ROOT, answer_of, labelled_rows, long_bars, median_seconds, process
 
 from crypto_refactor.backtest.engine import simulate
 from crypto_refactor.execution.rules import Rules
 from crypto_refactor.features.frame import compute_features
-from crypto_refactor.market.ticker import read_tickers
+from crypto_refactor.market.ticker import Ticker, read_tickers
 
-BARS = (2_160, 8_760, LONG := 43_800, 200_000, 1_000_000)
+BARS = (2_160, 8_760, LONG, 200_000, 1_000_000)
 TICKERS = (1, 3, 6, 13)
 FIT_HOURS = (240, 720, 2_160)
 MANY = 1_000
@@ -87,16 +84,7 @@ def of_fits(data_dir: Path) -> tuple[list[str], dict[str, float]]:
     ]
     default = {}
     for hours in FIT_HOURS:
-        done = subprocess.run(
-            [sys.executable, __file__, "--data-dir", str(data_dir), "--fit", str(hours)],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-        )
-        if done.returncode:
-            sys.exit(done.stderr)
-        said = json.loads(done.stdout.splitlines()[-1])
+        said = answer_of([__file__, "--data-dir", data_dir, "--fit", hours])
         lines.append(
             f"| {hours:,} | {said['first']:.1f} s | {said['next']:.1f} s | {said['memory']:,.0f} MiB |"
         )
@@ -106,12 +94,10 @@ def of_fits(data_dir: Path) -> tuple[list[str], dict[str, float]]:
 
 
 def fit_twice(data_dir: Path, hours: int) -> dict[str, float]:
-    from training import training_set_of
-
     from crypto_refactor.model.settings import ModelSettings
     from crypto_refactor.model.training import train
 
-    data, seconds = training_set_of(data_dir, hours), []
+    data, seconds = labelled_rows(data_dir, Ticker("BTC", "USD"), hours, 60), []
     for seed in (0, 1):
         began = time.perf_counter()
         fitted = train(data, ModelSettings(seed=seed))

@@ -18,13 +18,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from crypto_refactor.market.bars import Bars  # noqa: E402  # after the path
+from crypto_refactor.features.frame import compute_features  # noqa: E402  # after the path
+from crypto_refactor.market.bars import Bars, carry_holes  # noqa: E402
+from crypto_refactor.market.files import FilesSource  # noqa: E402
 from crypto_refactor.market.simulation import LAST_CLOSE, simulate  # noqa: E402
 from crypto_refactor.market.ticker import Ticker, read_tickers  # noqa: E402
+from crypto_refactor.model.windows import TrainingSet, labelled, training_set  # noqa: E402
 
 RATES = frozenset({"GFLOP/s", "GB/s"})
 LONG = 43_800
@@ -151,6 +155,28 @@ def processes(jobs: Mapping[str, Callable[[], Process]], repeats: int) -> dict[s
         )
         for name, runs in found.items()
     }
+
+
+def answer_of(arguments: Sequence[object]) -> Any:
+    """Run a Python process to its end and return the last line it prints, which is JSON."""
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    if done.returncode:
+        sys.exit(f"{arguments}: exit {done.returncode}\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def labelled_rows(data_dir: Path, ticker: Ticker, hours: int, lookback: int) -> TrainingSet:
+    """Return the last `hours` labelled rows of a ticker."""
+    source = FilesSource(data_dir)
+    end = source.now(ticker)
+    frame = compute_features(carry_holes(source.bars(ticker, end - hours - lookback - 700, end)))
+    return training_set(frame, labelled(frame, lookback)[-hours:], lookback)
 
 
 def long_bars(count: int = LONG) -> Bars:

@@ -11,32 +11,18 @@ on the same stop slice, with the weights each has kept.
 from __future__ import annotations
 
 import json
-import os
 import statistics
-import subprocess
 import sys
 import time
 from itertools import pairwise
 from pathlib import Path
 
 from forecasts import forward_gflop
-from side_by_side import ROOT, Row, arguments, tell
+from side_by_side import Row, answer_of, arguments, labelled_rows, tell
 
-LOOKBACK, HOURS = 60, 720
+from crypto_refactor.market.ticker import Ticker
 
-
-def training_set_of(data_dir: Path, hours: int):
-    """Return the last `hours` labelled rows of BTC/USD."""
-    from crypto_refactor.features.frame import compute_features
-    from crypto_refactor.market.bars import carry_holes
-    from crypto_refactor.market.files import FilesSource
-    from crypto_refactor.market.ticker import Ticker
-    from crypto_refactor.model.windows import labelled, training_set
-
-    ticker, source = Ticker("BTC", "USD"), FilesSource(data_dir)
-    end = source.now(ticker)
-    frame = compute_features(carry_holes(source.bars(ticker, end - hours - LOOKBACK - 600, end)))
-    return training_set(frame, labelled(frame, LOOKBACK)[-hours:], LOOKBACK)
+BTC, LOOKBACK, HOURS = Ticker("BTC", "USD"), 60, 720
 
 
 def fit_ours(data, seed: int) -> dict[str, float]:
@@ -83,40 +69,27 @@ def fit_plain(data, seed: int) -> dict[str, float]:
 
 def in_a_process(which: str, data_dir: Path, seed: int, hours: int = HOURS) -> dict[str, float]:
     began = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, __file__, "--fit", which, str(data_dir), str(seed), str(hours)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )
-    if done.returncode:
-        sys.exit(done.stderr)
-    return json.loads(done.stdout.splitlines()[-1]) | {"seconds": time.perf_counter() - began}
+    fitted = answer_of([__file__, "--fit", which, data_dir, seed, hours])
+    return fitted | {"seconds": time.perf_counter() - began}
+
+
+_PRODUCT = """
+import time
+from crypto_refactor.model.network import import_keras
+keras = import_keras()
+a = keras.random.normal((2048, 2048), seed=1)
+best = float("inf")
+for _ in range(15):
+    began = time.perf_counter()
+    keras.ops.convert_to_numpy(keras.ops.matmul(a, a))
+    best = min(best, time.perf_counter() - began)
+print(2 * 2048**3 / best / 1e9)
+"""
 
 
 def one_thread_product() -> float:
     """Return the fastest float32 product of the library that trains, one thread, GFLOP/s."""
-    program = (
-        "import time, os\n"
-        "from crypto_refactor.model.network import import_keras\n"
-        "keras = import_keras()\n"
-        "a = keras.random.normal((2048, 2048), seed=1)\n"
-        "best = 9e9\n"
-        "for _ in range(15):\n"
-        "    began = time.perf_counter()\n"
-        "    keras.ops.convert_to_numpy(keras.ops.matmul(a, a))\n"
-        "    best = min(best, time.perf_counter() - began)\n"
-        "print(2 * 2048**3 / best / 1e9)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
-    return float(done.stdout)
+    return float(answer_of(["-c", _PRODUCT]))
 
 
 def measure(data_dir: Path, seeds: int) -> list[Row]:
@@ -176,7 +149,7 @@ def main() -> None:
     if len(sys.argv) > 1 and sys.argv[1] == "--fit":
         which, data_dir, seed, hours = sys.argv[2:]
         fit = fit_ours if which == "ours" else fit_plain
-        print(json.dumps(fit(training_set_of(Path(data_dir), int(hours)), int(seed))))
+        print(json.dumps(fit(labelled_rows(Path(data_dir), BTC, int(hours), LOOKBACK), int(seed))))
         return
     chosen = arguments(__doc__, seeds=5)
     tell(measure(chosen.data_dir, chosen.seeds), as_json=chosen.json)

@@ -112,7 +112,7 @@ def _connected(cluster: Cluster) -> Iterator[distributed.Client]:
     try:
         client = connected.result(CONNECT_SECONDS + _SLACK_SECONDS)
     # MemoryError: what is no scheduler sends what reads as the length of a huge message.
-    except (OSError, ImportError, ValueError, MemoryError, TypeError, RuntimeError) as error:
+    except (OSError, ImportError, ValueError, MemoryError) as error:
         connected.cancel()
         raise ModelError(
             f"The cluster {cluster.address} cannot be reached: {_one_line(error)}.",
