@@ -1,6 +1,6 @@
 """The backtest engine, with trade log and metrics, beside vectorbt and backtesting.py.
 
-    python benchmarks/engines.py --data-dir DIR [--repeats 7]
+    python benchmarks/engines.py [--repeats 7]
 
 2,160 and 43,800 bars, the target changes on 5 % of them, fee 0.1 %.  Each engine ends with an equity curve, a trade
 log and its figures.  vectorbt is given orders as arrays (value, trades and the returns' figures, no `stats()`, which
@@ -138,7 +138,7 @@ def main() -> None:
     if len(sys.argv) > 1 and sys.argv[1] == "--first":
         FIRST[sys.argv[2]](long_bars(SIZES[0]), flipping_plan(SIZES[0]))
         return
-    chosen = arguments(__doc__, repeats=7)
+    chosen = arguments(__doc__, bars=False, repeats=7)
     tell(measure(chosen.repeats), as_json=chosen.json)
 
 

@@ -1,6 +1,6 @@
 """Forecasts for 720 windows of 60 bars: the served graph beside `keras` predict, warm, in one process.
 
-    python benchmarks/forecasts.py --data-dir DIR [--repeats 9]
+    python benchmarks/forecasts.py [--repeats 9]
 
 Documented network with untrained weights: what it computes costs the same.  Keras is given all cores and the
 faster of two batch sizes.  The limit is this machine's float32 matrix product, measured in the same run.
@@ -76,5 +76,5 @@ def measure(repeats: int) -> list[Row]:
 
 
 if __name__ == "__main__":
-    chosen = arguments(__doc__, repeats=9)
+    chosen = arguments(__doc__, bars=False, repeats=9)
     tell(measure(chosen.repeats), as_json=chosen.json)

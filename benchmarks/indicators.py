@@ -1,6 +1,6 @@
 """14 features of 43,800 bars beside `ta` and TA-Lib, and how the cost grows up to a million bars.
 
-    python benchmarks/indicators.py --data-dir DIR [--repeats 5]
+    python benchmarks/indicators.py [--repeats 5]
 
 `ta` computes what it has (10 of the 14), pandas the rest, in the usual way.  TA-Lib is compared indicator by
 indicator where it has the same one or, for OBV, return and volatility, the nearest one, summed.  Values of `ta` and of
@@ -147,5 +147,5 @@ def measure(repeats: int) -> list[Row]:
 
 
 if __name__ == "__main__":
-    chosen = arguments(__doc__, repeats=5)
+    chosen = arguments(__doc__, bars=False, repeats=5)
     tell(measure(chosen.repeats), as_json=chosen.json)

@@ -1,6 +1,6 @@
 """What this machine can do at most: matrix products, memory copies, starting Python.
 
-    python benchmarks/limits.py --data-dir DIR
+    python benchmarks/limits.py
 
 Each figure in a process of its own, because the number of threads is decided when NumPy is imported.
 """
@@ -100,5 +100,5 @@ def measure(repeats: int) -> list[Row]:
 
 
 if __name__ == "__main__":
-    chosen = arguments(__doc__, repeats=9)
+    chosen = arguments(__doc__, bars=False, repeats=9)
     tell(measure(chosen.repeats), as_json=chosen.json)

@@ -1,6 +1,6 @@
 """One warm pass over 13 tickers in one process beside 13 processes.
 
-    python benchmarks/passes.py --data-dir DIR [--repeats 5]
+    python benchmarks/passes.py [--repeats 5]
 
 `run_multi_ticker.py --mode sequential` on the bundled simulation, small network: all 13 tickers have bars there, and
 what is compared, start-up and serving, hardly depends on the network.
@@ -53,5 +53,5 @@ def measure(repeats: int) -> list[Row]:
 
 
 if __name__ == "__main__":
-    chosen = arguments(__doc__, repeats=5)
+    chosen = arguments(__doc__, bars=False, repeats=5)
     tell(measure(chosen.repeats), as_json=chosen.json)

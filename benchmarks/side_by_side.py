@@ -202,10 +202,10 @@ def write_simulated(folder: Path) -> Path:
     return folder
 
 
-def arguments(description: str, **extra: int) -> argparse.Namespace:
-    """Return the options every script takes, and whole-number ones of its own with their defaults."""
+def arguments(description: str, *, bars: bool = True, **extra: int) -> argparse.Namespace:
+    """Return the options every script takes, and whole-number ones of its own; `bars`: whether it needs a folder."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
-    parser.add_argument("--data-dir", type=Path, required=True, help="folder of <base>_<quote>_1h.csv")
+    parser.add_argument("--data-dir", type=Path, required=bars, help="folder of <base>_<quote>_1h.csv")
     parser.add_argument("--json", action="store_true", help="rows as JSON")
     for name, default in extra.items():
         parser.add_argument(f"--{name}", type=int, default=default)
