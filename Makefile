@@ -8,7 +8,7 @@ help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 demo: $(VENV)/.tool  ## install, then a signal and a short backtest on simulated bars
-	@$(BIN)/python -m crypto_refactor.cli.demo
+	@$(BIN)/python -m crypto_refactor.cli.commands.demo
 
 test: $(VENV)/.dev  ## the fast tests
 	$(BIN)/python -m pytest -q -n 2 -m "not slow"
@@ -19,10 +19,10 @@ check: $(VENV)/.dev  ## what CI runs: lint, format, types, architecture, every t
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -n 2
-	$(BIN)/python tests/planted_bugs.py
+	$(BIN)/python tests/mutation_tests.py
 
 soak: $(VENV)/.dev  ## kill trading processes 200 times and look for lost or doubled orders
-	$(BIN)/python tests/soak.py
+	$(BIN)/python tests/crash_soak.py
 
 bench: $(VENV)/.dev  ## every job beside its peers and this machine's limits (DATA_DIR=folder of CSV bars)
 	$(BIN)/python benchmarks/bench.py $(if $(DATA_DIR),--data-dir $(DATA_DIR)) --write docs/benchmarks.md

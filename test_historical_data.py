@@ -6,13 +6,13 @@ from pathlib import Path
 # Runs before the package is installed, and from any folder.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from crypto_refactor.cli.checks import history
-from crypto_refactor.cli.edge import run_command
+from crypto_refactor.cli.commands.checks import history
+from crypto_refactor.cli.runner import run_command
 
 
 def test_historical_data() -> None:
-    from crypto_refactor.market.checks import history_checks
-    from crypto_refactor.market.sample import SampleSource
+    from crypto_refactor.market.self_checks import history_checks
+    from crypto_refactor.market.sources.sample import SampleSource
     from crypto_refactor.market.ticker import Ticker
 
     source, ticker = SampleSource(), Ticker("BTC", "USD")

@@ -6,12 +6,12 @@ from pathlib import Path
 # Runs before the package is installed, and from any folder.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from crypto_refactor.cli.checks import mountain_time
-from crypto_refactor.cli.edge import run_command
+from crypto_refactor.cli.commands.checks import mountain_time
+from crypto_refactor.cli.runner import run_command
 
 
 def test_mountain_time() -> None:
-    from crypto_refactor.market.checks import mountain_time_checks
+    from crypto_refactor.market.self_checks import mountain_time_checks
 
     assert [check for check in mountain_time_checks() if not check.holds] == []
 

@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from side_by_side import ROOT, Row, arguments, process, processes, tell
+from harness import ROOT, Row, arguments, process, processes, tell
 
 from crypto_refactor.errors import EXIT_AUDIT_FAILED
 

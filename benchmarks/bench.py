@@ -1,6 +1,6 @@
 """Every benchmark, one after the other, as one table: `make bench`.
 
-    python benchmarks/bench.py [--data-dir DIR] [--only serving engines] [--write docs/benchmarks.md]
+    python benchmarks/bench.py [--data-dir DIR] [--only signal_latency engines] [--write docs/benchmarks.md]
 
 Each script is a process of its own.  Without a folder of bars the bundled simulation's are used, and the table says
 so.  With ``--write`` the table replaces the one between the marks in the file.
@@ -19,20 +19,20 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from side_by_side import ROOT, TABLE_HEAD, Row, table_line, write_simulated
+from harness import ROOT, TABLE_HEAD, Row, table_line, write_simulated
 
 HERE = Path(__file__).resolve().parent
 JOBS = (
-    "limits",
-    "serving",
+    "hardware_limits",
+    "signal_latency",
     "backtests",
     "forecasts",
     "indicators",
     "engines",
-    "passes",
+    "multi_ticker_pass",
     "training",
-    "fits",
-    "cluster",
+    "parallel_training",
+    "dask_cluster",
 )
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 LIBRARIES = (

@@ -14,7 +14,7 @@ import sys
 import warnings
 
 import numpy as np
-from side_by_side import LONG, Row, arguments, long_bars, median_seconds, process, processes, tell
+from harness import LONG, Row, arguments, long_bars, median_seconds, process, processes, tell
 
 from crypto_refactor.backtest.engine import simulate
 from crypto_refactor.backtest.metrics import measure as metrics

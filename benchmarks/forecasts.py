@@ -15,8 +15,8 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
-from limits import matrix_rate
-from side_by_side import Row, arguments, long_bars, median_seconds, tell
+from hardware_limits import matrix_rate
+from harness import Row, arguments, long_bars, median_seconds, tell
 
 WINDOWS, LOOKBACK, INPUTS = 720, 60, 14
 UNITS = (256, 128, 64)
@@ -34,8 +34,8 @@ def measure(repeats: int) -> list[Row]:
     from crypto_refactor.features.catalogue import WARMUP
     from crypto_refactor.features.frame import compute_features
     from crypto_refactor.model import forecaster
-    from crypto_refactor.model.network import build
-    from crypto_refactor.model.windows import gather
+    from crypto_refactor.model.dataset import gather
+    from crypto_refactor.model.training.network import build
 
     frame = compute_features(long_bars(WARMUP + LOOKBACK + WINDOWS))
     windows = gather(frame.inputs.astype(np.float32), np.arange(WINDOWS) + WARMUP + LOOKBACK, LOOKBACK)

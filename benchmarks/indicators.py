@@ -13,11 +13,11 @@ import warnings
 
 import numpy as np
 import pandas as pd
-from side_by_side import LONG, Row, arguments, long_bars, median_seconds, tell
+from harness import LONG, Row, arguments, long_bars, median_seconds, tell
 from ta import momentum, trend, volatility, volume
 
-from crypto_refactor.features import price
-from crypto_refactor.features import volume as of_volume
+from crypto_refactor.features import price_indicators as price
+from crypto_refactor.features import volume_indicators as of_volume
 from crypto_refactor.features.catalogue import WARMUP
 from crypto_refactor.features.frame import compute_features
 

@@ -16,7 +16,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from side_by_side import LONG, ROOT, answer_of, labelled_rows, long_bars, median_seconds, process
+from harness import LONG, ROOT, answer_of, labelled_rows, long_bars, median_seconds, process
 
 from crypto_refactor.backtest.engine import simulate
 from crypto_refactor.execution.rules import Rules
@@ -95,7 +95,7 @@ def of_fits(data_dir: Path) -> tuple[list[str], dict[str, float]]:
 
 def fit_twice(data_dir: Path, hours: int) -> dict[str, float]:
     from crypto_refactor.model.settings import ModelSettings
-    from crypto_refactor.model.training import train
+    from crypto_refactor.model.training.trainer import train
 
     data, seconds = labelled_rows(data_dir, Ticker("BTC", "USD"), hours, 60), []
     for seed in (0, 1):
@@ -131,7 +131,7 @@ def on_paper(a_ticker: float, ticker_memory: float, fit: dict[str, float], bar_b
 
 def bytes_of_a_bar() -> float:
     """Return what a bar takes in the bar store."""
-    from crypto_refactor.market.store import BarStore
+    from crypto_refactor.market.sources.bar_store import BarStore
 
     bars = replace(long_bars(), source="alpaca")
     with tempfile.TemporaryDirectory() as folder:

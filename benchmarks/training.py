@@ -18,7 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from forecasts import forward_gflop
-from side_by_side import Row, answer_of, arguments, labelled_rows, tell
+from harness import Row, answer_of, arguments, labelled_rows, tell
 
 from crypto_refactor.market.ticker import Ticker
 
@@ -28,7 +28,7 @@ BTC, LOOKBACK, HOURS = Ticker("BTC", "USD"), 60, 720
 def fit_ours(data, seed: int) -> dict[str, float]:
     """Fit by this tool's recipe, its single thread included."""
     from crypto_refactor.model.settings import ModelSettings
-    from crypto_refactor.model.training import train
+    from crypto_refactor.model.training.trainer import train
 
     stamps = [time.perf_counter()]
     fitted = train(data, ModelSettings(seed=seed), lambda _epoch, _loss: stamps.append(time.perf_counter()))
@@ -41,10 +41,10 @@ def fit_plain(data, seed: int) -> dict[str, float]:
     import keras
     import numpy as np
 
-    from crypto_refactor.model.network import build
+    from crypto_refactor.model.dataset import split
     from crypto_refactor.model.settings import Recipe
-    from crypto_refactor.model.training import VOLATILITY_FLOOR_SHARE, robust_scale
-    from crypto_refactor.model.windows import split
+    from crypto_refactor.model.training.network import build
+    from crypto_refactor.model.training.trainer import VOLATILITY_FLOOR_SHARE, robust_scale
 
     parts = split(len(data))
     floor = VOLATILITY_FLOOR_SHARE * float(np.median(data.volatility[parts.fit]))
@@ -75,7 +75,7 @@ def in_a_process(which: str, data_dir: Path, seed: int, hours: int = HOURS) -> d
 
 _PRODUCT = """
 import time
-from crypto_refactor.model.network import import_keras
+from crypto_refactor.model.training.network import import_keras
 keras = import_keras()
 a = keras.random.normal((2048, 2048), seed=1)
 best = float("inf")

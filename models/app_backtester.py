@@ -6,8 +6,8 @@ from pathlib import Path
 # Runs before the package is installed, and from any folder.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from crypto_refactor.cli.backtest import command
-from crypto_refactor.cli.edge import run_command
+from crypto_refactor.cli.commands.backtest import command
+from crypto_refactor.cli.runner import run_command
 
 if __name__ == "__main__":
     run_command(command, name="app_backtester.py")

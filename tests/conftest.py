@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.lab import open_lab
-from support.planted import PlantedFits
+from support.stub_models import PlantedFits
+from support.trained_models import open_lab
 
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.ticker import Ticker
@@ -66,5 +66,5 @@ def lab(shared_dir):
 def fits(monkeypatch):
     """Put planted networks in the place of training, and count them."""
     planted = PlantedFits()
-    monkeypatch.setattr("crypto_refactor.model.shelf.fit_all", planted)
+    monkeypatch.setattr("crypto_refactor.model.training.jobs.fit_all", planted)
     return planted

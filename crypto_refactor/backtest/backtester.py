@@ -5,26 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from crypto_refactor.backtest.audit import Audit, audit
-from crypto_refactor.backtest.columns import check_request, three_columns
+from crypto_refactor.backtest.audit.auditor import Audit, audit
+from crypto_refactor.backtest.diagnostics import why_no_entry
 from crypto_refactor.backtest.engine import Simulation
-from crypto_refactor.backtest.history import bars_with_history, window_of
 from crypto_refactor.backtest.metrics import Metrics
-from crypto_refactor.backtest.significance import Significance, significance
-from crypto_refactor.backtest.statistics import why_no_entry
-from crypto_refactor.backtest.verdict import Verdict
-from crypto_refactor.backtest.verdict import verdict as judged
-from crypto_refactor.backtest.walkforward import WalkForward, spread, walk_forward
+from crypto_refactor.backtest.scenarios import check_request, three_columns
+from crypto_refactor.backtest.significance.summary import Significance, significance
+from crypto_refactor.backtest.significance.verdict import Verdict
+from crypto_refactor.backtest.significance.verdict import verdict as judged
+from crypto_refactor.backtest.walk_forward import WalkForward, spread, walk_forward
 from crypto_refactor.execution.decisions import Plan
 from crypto_refactor.execution.rules import RuleOptions, Rules
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.quality import QualityReport
-from crypto_refactor.market.source import Source
+from crypto_refactor.market.sources.base import Source
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.model.cluster import Cluster
-from crypto_refactor.model.library import model_name, model_path
+from crypto_refactor.model.history import bars_with_history, window_of
+from crypto_refactor.model.named_models import model_name, model_path
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.watch import TrainingWatch, Unwatched
+from crypto_refactor.model.training.dask_cluster import Cluster
+from crypto_refactor.model.training.observer import TrainingWatch, Unwatched
 from crypto_refactor.signals.conditions import SignalRules
 
 
@@ -149,7 +149,7 @@ class Backtester:
         cluster: Cluster | None = None,
     ) -> None:
         from crypto_refactor.config import settings as environment
-        from crypto_refactor.market.registry import open_source
+        from crypto_refactor.market.sources.factory import open_source
 
         self.ticker = Ticker.parse(ticker) if isinstance(ticker, str) else ticker
         self._options = options or RuleOptions()

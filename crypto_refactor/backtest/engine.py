@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crypto_refactor.execution.account import Account, Fill, Trade, mark_open
+from crypto_refactor.execution.bar_steps import Outcome, at_close, at_open, waiting
 from crypto_refactor.execution.decisions import (
     Decision,
     Plan,
@@ -24,7 +24,7 @@ from crypto_refactor.execution.decisions import (
     watch_drawdown,
 )
 from crypto_refactor.execution.rules import Rules
-from crypto_refactor.execution.steps import Outcome, at_close, at_open, waiting
+from crypto_refactor.execution.sub_account import Account, Fill, Trade, mark_open
 from crypto_refactor.market.bars import Bars, FloatArray
 
 _NEVER = float("inf")

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from crypto_refactor.execution.account import Fill, Trade
 from crypto_refactor.execution.rules import HOURS_PER_YEAR
+from crypto_refactor.execution.sub_account import Fill, Trade
 from crypto_refactor.market.bars import FloatArray
 
 MIN_HOURS_FOR_A_YEARLY_RATE = 90 * 24

@@ -7,7 +7,7 @@ from importlib import import_module
 import click
 
 from crypto_refactor import __version__
-from crypto_refactor.cli.edge import run_command
+from crypto_refactor.cli.runner import run_command
 
 _COMMANDS = {
     "audit": ("audit", "Check that a backtest has seen nothing of the future."),
@@ -39,7 +39,7 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module = import_module(f"crypto_refactor.cli.{_COMMANDS[cmd_name][0]}")
+        module = import_module(f"crypto_refactor.cli.commands.{_COMMANDS[cmd_name][0]}")
         found = module.COMMANDS[cmd_name] if hasattr(module, "COMMANDS") else module.command
         return found if isinstance(found, click.Command) else None
 

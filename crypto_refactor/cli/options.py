@@ -13,7 +13,7 @@ from crypto_refactor.errors import UsageError
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from crypto_refactor.market.source import Source
+    from crypto_refactor.market.sources.base import Source
     from crypto_refactor.market.ticker import Ticker
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -145,7 +145,7 @@ bars = combined(source, data_dir, state_dir, end, tz, as_json, debug)
 def opened_source(name: str | None, folder: Path | None, state: Path | None) -> Source:
     """Open the source asked for, or the environment's."""
     from crypto_refactor.config import settings
-    from crypto_refactor.market.registry import open_source
+    from crypto_refactor.market.sources.factory import open_source
 
     name = name or settings().source
     if folder is not None and name in {"alpaca", "sample"}:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crypto_refactor.errors import DataError, UsageError
-from crypto_refactor.whole import put
+from crypto_refactor.storage.atomic_file import put
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from crypto_refactor.model.fitting import Progress
+from crypto_refactor.model.training.parallel import Progress
 
 
 class TrainingBars:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from crypto_refactor.execution.account import Account
 from crypto_refactor.execution.rules import ExitRule, Rules
+from crypto_refactor.execution.sub_account import Account
 
 SideArray = npt.NDArray[np.int8]
 

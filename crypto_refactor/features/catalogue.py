@@ -11,7 +11,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crypto_refactor.features import price, volume
+from crypto_refactor.features import price_indicators as price
+from crypto_refactor.features import volume_indicators as volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable

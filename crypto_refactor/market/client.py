@@ -12,7 +12,7 @@ from crypto_refactor.market.ticker import Ticker
 
 if TYPE_CHECKING:
     from crypto_refactor.market.bars import Bars
-    from crypto_refactor.market.source import Source
+    from crypto_refactor.market.sources.base import Source
 
 MOUNTAIN = "America/Denver"
 _ROWS_SHOWN = 5
@@ -116,7 +116,7 @@ class CryptoMarketDataClient:
 
 def _source_of_settings() -> Source:
     from crypto_refactor.config import settings
-    from crypto_refactor.market.registry import open_source
+    from crypto_refactor.market.sources.factory import open_source
 
     return open_source(settings().source)
 

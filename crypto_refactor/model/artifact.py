@@ -18,7 +18,7 @@ from filelock import FileLock
 from crypto_refactor.errors import ModelError
 from crypto_refactor.model.evidence import Evidence
 from crypto_refactor.model.forecaster import Forecaster, load
-from crypto_refactor.whole import draft
+from crypto_refactor.storage.atomic_file import draft
 
 SCHEMA = 1
 SUFFIXES = (".keras", ".onnx", ".json")

@@ -13,10 +13,10 @@ from filelock import FileLock, Timeout
 from crypto_refactor.errors import ModelError
 from crypto_refactor.model import artifact
 from crypto_refactor.model.artifact import Model
-from crypto_refactor.model.cluster import Cluster
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.shelf import Lesson, fit_and_write, held, set_aside_damaged, whole
-from crypto_refactor.model.watch import TrainingWatch
+from crypto_refactor.model.training.dask_cluster import Cluster
+from crypto_refactor.model.training.jobs import Lesson, fit_and_write, held, set_aside_damaged, whole
+from crypto_refactor.model.training.observer import TrainingWatch
 
 CACHE_BYTES = 2 * 10**9
 _LEDGERS = "ledgers"

@@ -12,7 +12,7 @@ import numpy as np
 from crypto_refactor.errors import ModelError
 from crypto_refactor.features.frame import FeatureFrame
 from crypto_refactor.market.bars import FloatArray
-from crypto_refactor.model.windows import Float32Array, RowArray, gather
+from crypto_refactor.model.dataset import Float32Array, RowArray, gather
 
 BATCH_ROWS = 64
 """Windows handed over at once: enough to fill a matrix product, few enough to keep every core at work."""

@@ -6,8 +6,8 @@ from typing import Protocol
 
 from crypto_refactor.backtest.engine import Simulation
 from crypto_refactor.backtest.metrics import Metrics
-from crypto_refactor.backtest.significance import Significance
-from crypto_refactor.backtest.verdict import Verdict
+from crypto_refactor.backtest.significance.summary import Significance
+from crypto_refactor.backtest.significance.verdict import Verdict
 from crypto_refactor.execution.rules import Rules
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.quality import QualityReport

@@ -13,8 +13,8 @@ import numpy as np
 from crypto_refactor.errors import UsageError
 from crypto_refactor.features.frame import FeatureFrame
 from crypto_refactor.market.bars import BoolArray, FloatArray
+from crypto_refactor.model.dataset import RowArray
 from crypto_refactor.model.evidence import Evidence, threshold_unit
-from crypto_refactor.model.windows import RowArray
 
 FORECAST = "forecast"
 CONDITIONS = (FORECAST, "rsi", "macd", "obv", "vwap", "price_trend", "ema_cross", "adx", "calm", "volume")

@@ -10,20 +10,20 @@ from crypto_refactor.features.frame import FeatureFrame, compute_features
 from crypto_refactor.market.bars import Bars, carry_holes
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.quality import quality_report, require_complete, require_recent
-from crypto_refactor.market.source import Source, require_reached
+from crypto_refactor.market.sources.base import Source, require_reached
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.model.cards import Wish
-from crypto_refactor.model.library import (
+from crypto_refactor.model.dataset import RowArray, TrainingSet, labelled, training_set
+from crypto_refactor.model.named_models import (
     DEFAULT_MODEL_NAME,
     model_name,
     model_path,
     smart_model,
 )
+from crypto_refactor.model.reuse_policy import Wish
 from crypto_refactor.model.settings import MIN_LABELLED_ROWS, ModelSettings
-from crypto_refactor.model.watch import TrainingWatch, Unwatched
-from crypto_refactor.model.windows import RowArray, TrainingSet, labelled, training_set
+from crypto_refactor.model.training.observer import TrainingWatch, Unwatched
 from crypto_refactor.signals.conditions import SignalRules
-from crypto_refactor.signals.path import decidable_rows, signals
+from crypto_refactor.signals.pipeline import decidable_rows, signals
 from crypto_refactor.signals.signal import Signal, last_signal
 
 DEFAULT_ROUND_TRIP_COST = 0.002
@@ -72,7 +72,7 @@ class SignalGenerator:
         watch: TrainingWatch | None = None,
     ) -> None:
         from crypto_refactor.config import settings
-        from crypto_refactor.market.registry import open_source
+        from crypto_refactor.market.sources.factory import open_source
 
         self.ticker = Ticker.parse(ticker) if isinstance(ticker, str) else ticker
         self.settings = ModelSettings(lookback=lookback, network=network, seed=seed or 0)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from crypto_refactor.features.frame import FeatureFrame
 from crypto_refactor.market.hours import to_iso
-from crypto_refactor.model.library import Answer
+from crypto_refactor.model.named_models import Answer
 from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame
 
 SCHEMA = 1

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.lab import SETTINGS
-from support.planted import HeldBars, PlantedFits, planted_card, remade, sample_bars, without
+from support.stub_models import HeldBars, PlantedFits, planted_card, remade, sample_bars, without
+from support.trained_models import SETTINGS
 
 from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.errors import DataError, ModelError, UsageError
@@ -14,8 +14,8 @@ from crypto_refactor.execution.rules import ExitRule, RuleOptions
 from crypto_refactor.market.bars import carry_holes
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model import artifact
-from crypto_refactor.model.library import model_path
-from crypto_refactor.model.selection import cutoff_for, periods, training_rows
+from crypto_refactor.model.named_models import model_path
+from crypto_refactor.model.schedule import cutoff_for, periods, training_rows
 from crypto_refactor.signals.conditions import SignalRules
 
 BTC, ADA = Ticker("BTC", "USD"), Ticker("ADA", "USD")
@@ -27,7 +27,7 @@ RULES = SignalRules(min_confirmations=4)
 @pytest.fixture
 def fits(monkeypatch):
     planted = PlantedFits()
-    monkeypatch.setattr("crypto_refactor.model.shelf.fit_all", planted)
+    monkeypatch.setattr("crypto_refactor.model.training.jobs.fit_all", planted)
     return planted
 
 

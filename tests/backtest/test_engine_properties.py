@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 from hypothesis import assume, event
 from hypothesis import strategies as st
-from support.cases import PLAIN, Case, cases, holds_for
 from support.closed_form import closed_form
+from support.strategies import PLAIN, Case, cases, holds_for
 
 from crypto_refactor.backtest.engine import _Run, simulate
-from crypto_refactor.execution.account import Account, charge_borrow, enter, leave, mark_open, ruin_if_spent
 from crypto_refactor.execution.decisions import (
     Exit,
     Plan,
@@ -26,6 +25,14 @@ from crypto_refactor.execution.decisions import (
     watch_drawdown,
 )
 from crypto_refactor.execution.rules import ExitRule, Rules
+from crypto_refactor.execution.sub_account import (
+    Account,
+    charge_borrow,
+    enter,
+    leave,
+    mark_open,
+    ruin_if_spent,
+)
 
 NO_STOPS = {"stop_loss": None, "take_profit": None, "max_drawdown": None}
 REAL_AND_ADJACENT = {"holes": False, "blind": False}

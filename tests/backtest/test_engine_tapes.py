@@ -1,9 +1,9 @@
-"""Every transition of the engine on hand-drawn bars, to the cent (see `support.tape`)."""
+"""Every transition of the engine on hand-drawn bars, to the cent (see `support.bar_tapes`)."""
 
 from __future__ import annotations
 
 import pytest
-from support.tape import FIRST, play, rows
+from support.bar_tapes import FIRST, play, rows
 
 from crypto_refactor.execution.decisions import Enter, Exit
 from crypto_refactor.execution.rules import ExitRule

@@ -17,7 +17,7 @@ from crypto_refactor.backtest.metrics import (
     sharpe_ratio,
     sortino_ratio,
 )
-from crypto_refactor.execution.account import Fill, Trade
+from crypto_refactor.execution.sub_account import Fill, Trade
 
 YEAR = 8760
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import pytest
 from filelock import FileLock
-from support.tool import Home
+from support.cli_runner import Home
 
-from crypto_refactor.cli.edge import run_command
+from crypto_refactor.cli.runner import run_command
 from crypto_refactor.config import settings
 
 SIGNAL = "app_lstm --source sample --network small --hours 120 --end 2024-12-31T00:00Z"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from crypto_refactor.backtest.backtester import Backtester
-from crypto_refactor.cli.backtest import command as backtest
-from crypto_refactor.cli.signal import command as signal
+from crypto_refactor.cli.commands.backtest import command as backtest
+from crypto_refactor.cli.commands.signal import command as signal
 from crypto_refactor.config import tickers_file
 from crypto_refactor.execution.rules import RuleOptions
-from crypto_refactor.market.sample import SampleSource
+from crypto_refactor.market.sources.sample import SampleSource
 from crypto_refactor.market.ticker import Ticker, read_tickers
 from crypto_refactor.signals.generator import SignalGenerator
 
@@ -75,7 +75,7 @@ def test_the_promised_tickers_are_all_there_is():
 @pytest.mark.parametrize("base", ["btc", "eth", "aave"])
 def test_models_have_the_promised_names(base):
     from crypto_refactor.config import settings
-    from crypto_refactor.model.library import DEFAULT_MODEL_NAME, model_path
+    from crypto_refactor.model.named_models import DEFAULT_MODEL_NAME, model_path
 
     ticker = Ticker(base.upper(), "USD")
     path = model_path(settings().model_dir, ticker, DEFAULT_MODEL_NAME, simulated=False)
@@ -101,7 +101,7 @@ def test_models_are_kept_in_the_promised_folder(monkeypatch):
     ],
 )
 def test_the_promised_files_are_where_they_were_promised(path):
-    from support.tool import ROOT
+    from support.cli_runner import ROOT
 
     assert (ROOT / path).is_file()
 

@@ -8,17 +8,17 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from support.cli_runner import PATIENCE, Home, imported, one_document
 from support.dask_cluster import dask_cluster
-from support.planted import PlantedFits
-from support.tool import PATIENCE, Home, one_document
-from test_startup import imported
+from support.stub_models import PlantedFits
 
-from crypto_refactor.cli import trade, trade_run
-from crypto_refactor.cli.audit import command as audit
-from crypto_refactor.cli.backtest import command as backtest
-from crypto_refactor.cli.compare import command as compare
+from crypto_refactor.cli.commands import trade
+from crypto_refactor.cli.commands.audit import command as audit
+from crypto_refactor.cli.commands.backtest import command as backtest
+from crypto_refactor.cli.commands.compare import command as compare
+from crypto_refactor.cli.trading import run as trade_run
 from crypto_refactor.errors import UnavailableError
-from crypto_refactor.model.cluster import Cluster
+from crypto_refactor.model.training.dask_cluster import Cluster
 
 ADDRESS = "tcp://127.0.0.1:8786"
 NOBODY = "tcp://127.0.0.1:9"
@@ -41,7 +41,7 @@ class Noted(PlantedFits):
 @pytest.fixture
 def noted(monkeypatch):
     fits = Noted()
-    monkeypatch.setattr("crypto_refactor.model.shelf.fit_all", fits)
+    monkeypatch.setattr("crypto_refactor.model.training.jobs.fit_all", fits)
     return fits
 
 
@@ -84,7 +84,7 @@ class TestWhoTakesIt:
             def stop(self):
                 given["stopped"] = True
 
-        monkeypatch.setattr("crypto_refactor.trading.refits.Refits", Refits)
+        monkeypatch.setattr("crypto_refactor.trading.realtime.background_training.Refits", Refits)
         monkeypatch.setattr(trade_run, "_loop", lambda *_: SimpleNamespace(run=lambda: None, dropped=[]))
         setup = SimpleNamespace(
             tickers=("one",), workers=1, model_dir=tmp_path, settings=None, cluster=Cluster(ADDRESS)
@@ -102,7 +102,7 @@ class TestRefusals:
         assert noted.clusters == []
 
     def test_without_the_extra_it_names_the_extra(self, invoke, noted, monkeypatch):
-        monkeypatch.setattr("crypto_refactor.model.cluster.find_spec", lambda _name: None)
+        monkeypatch.setattr("crypto_refactor.model.training.dask_cluster.find_spec", lambda _name: None)
         done = invoke(backtest, f"--hours 48 {SHORT} --cluster {ADDRESS} --json")
         assert done.code == 2
         assert "pip install 'crypto-refactor[cluster]'" in one_document(done.out)["error"]["remedy"]

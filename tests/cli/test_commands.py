@@ -13,7 +13,7 @@ import subprocess
 import termios
 
 import pytest
-from support.tool import Home, stamps, words
+from support.cli_runner import Home, stamps, words
 
 CONDITIONS = (
     "forecast",
@@ -426,7 +426,7 @@ def sample_as_files(shared_folder):
     """Bars in a CSV file, as a user's own would be: the sample's serve as well as any."""
     from crypto_refactor.market.bars import COLUMNS
     from crypto_refactor.market.hours import to_iso
-    from crypto_refactor.market.sample import SampleSource
+    from crypto_refactor.market.sources.sample import SampleSource
     from crypto_refactor.market.ticker import Ticker
 
     folder = shared_folder / f"files-{os.getpid()}"

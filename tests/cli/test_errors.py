@@ -6,15 +6,15 @@ import re
 import time
 
 import pytest
-from support.tool import one_document, tree
+from support.cli_runner import one_document, tree
 
-from crypto_refactor.cli.backtest import command as backtest
-from crypto_refactor.cli.checks import history
-from crypto_refactor.cli.data import command as data
-from crypto_refactor.cli.download import command as download
+from crypto_refactor.cli.commands.backtest import command as backtest
+from crypto_refactor.cli.commands.checks import history
+from crypto_refactor.cli.commands.data import command as data
+from crypto_refactor.cli.commands.download import command as download
+from crypto_refactor.cli.commands.models import command as models
+from crypto_refactor.cli.commands.signal import command as signal
 from crypto_refactor.cli.main import cli
-from crypto_refactor.cli.models import command as models
-from crypto_refactor.cli.signal import command as signal
 
 SAMPLE = "--source sample --network small"
 SHORT = f"{SAMPLE} --hours 48 --train-hours 240"
@@ -183,7 +183,7 @@ def write_bars(home, count):
     """Write the last `count` bars of the sample as a file, and return the options that read it."""
     from crypto_refactor.market.bars import COLUMNS
     from crypto_refactor.market.hours import to_iso
-    from crypto_refactor.market.sample import SampleSource
+    from crypto_refactor.market.sources.sample import SampleSource
     from crypto_refactor.market.ticker import Ticker
 
     folder = home.folder / "bars"
@@ -268,7 +268,7 @@ def test_a_fault_of_the_tool_is_called_one(invoke, monkeypatch):
     def fail(*_arguments, **_options):
         raise KeyError("surprise")
 
-    monkeypatch.setattr("crypto_refactor.market.registry.open_source", fail)
+    monkeypatch.setattr("crypto_refactor.market.sources.factory.open_source", fail)
     left = invoke(signal, SAMPLE)
     assert left.code == 70
     happened, _, remedy = three_parts(left.err)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from support.tool import PATIENCE, Home, one_document, with_small_files, words
+from support.cli_runner import PATIENCE, Home, one_document, with_small_files, words
 
 SIGNAL = "app_lstm --source sample --network small --hours 120"
 BACKTEST = "app_backtester --source sample --network small --hours 100 --train-hours 240 --refit-every 72"

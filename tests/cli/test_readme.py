@@ -6,24 +6,24 @@ import re
 import shlex
 
 import pytest
-from support.tool import ROOT, Home
+from support.cli_runner import ROOT, Home
 
 from crypto_refactor import errors
-from crypto_refactor.cli import accounts, trade
-from crypto_refactor.cli.audit import command as audit
-from crypto_refactor.cli.backtest import command as backtest
-from crypto_refactor.cli.checks import history, mountain_time
-from crypto_refactor.cli.compare import command as compare
-from crypto_refactor.cli.data import command as data
-from crypto_refactor.cli.download import command as download
-from crypto_refactor.cli.evaluate import command as evaluate
-from crypto_refactor.cli.models import command as models
-from crypto_refactor.cli.signal import command as signal
-from crypto_refactor.cli.trade_request import DEFAULT_BALANCE, DEFAULT_REPLAY_HOURS
+from crypto_refactor.cli.commands import accounts, trade
+from crypto_refactor.cli.commands.audit import command as audit
+from crypto_refactor.cli.commands.backtest import command as backtest
+from crypto_refactor.cli.commands.checks import history, mountain_time
+from crypto_refactor.cli.commands.compare import command as compare
+from crypto_refactor.cli.commands.data import command as data
+from crypto_refactor.cli.commands.download import command as download
+from crypto_refactor.cli.commands.evaluate import command as evaluate
+from crypto_refactor.cli.commands.models import command as models
+from crypto_refactor.cli.commands.signal import command as signal
+from crypto_refactor.cli.trading.request import DEFAULT_BALANCE, DEFAULT_REPLAY_HOURS
 from crypto_refactor.config import Settings
 from crypto_refactor.execution.rules import DEFAULT_FEE
 from crypto_refactor.execution.venues import ALPACA_FEE, ALPACA_MAX_DRAWDOWN
-from crypto_refactor.model.library import DEFAULT_MODEL_NAME
+from crypto_refactor.model.named_models import DEFAULT_MODEL_NAME
 from crypto_refactor.model.settings import ModelSettings
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

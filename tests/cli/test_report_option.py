@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 
 import pytest
-from support.html_page import repeated
+from support.html_dom import repeated
 
-from crypto_refactor.cli.backtest import command
+from crypto_refactor.cli.commands.backtest import command
 from crypto_refactor.market.bars import COLUMNS
 from crypto_refactor.market.hours import to_iso
 

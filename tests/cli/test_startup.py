@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from support.tool import PATIENCE, ROOT, SCRIPTS, words
+from support.cli_runner import PATIENCE, ROOT, SCRIPTS, imported, words
 
 HEAVY_FOR_HELP = (
     "pandas",
@@ -43,24 +43,6 @@ HELP = (
     *(f"crypto-refactor {name} --help" for name in SUBCOMMANDS),
     "demo --help",
 )
-PROBE = """
-import atexit, json, runpy, sys
-atexit.register(lambda: print(json.dumps([name for name in {watched!r} if name in sys.modules]), file=sys.stderr))
-sys.argv = sys.argv[1:]
-if sys.argv[0] == "-c":
-    exec(sys.argv.pop(1))
-else:
-    runpy.run_path(sys.argv[0], run_name="__main__")
-"""
-
-
-def imported(home, line, watched):
-    """Return what `line` printed, and which of the modules `watched` it had imported when it ended."""
-    _, *rest = words(line)
-    command = [sys.executable, "-c", PROBE.format(watched=watched), *rest]
-    done = subprocess.run(command, timeout=PATIENCE, check=False, **home.options())
-    assert done.returncode == 0, done.stderr
-    return done.stdout, json.loads(done.stderr.splitlines()[-1])
 
 
 def test_the_probe_sees_what_is_imported(home):

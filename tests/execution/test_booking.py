@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from support.cases import COARSE, FINE
+from support.strategies import COARSE, FINE
 
-from crypto_refactor.execution.account import Account, bought, enter, leave, sold
 from crypto_refactor.execution.rules import Rules
+from crypto_refactor.execution.sub_account import Account, bought, enter, leave, sold
 
 AT, LATER = 400_000, 400_007
 prices = st.floats(0.01, 1e6)

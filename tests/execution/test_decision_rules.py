@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crypto_refactor.execution.account import Account
 from crypto_refactor.execution.decisions import (
     Enter,
     Exit,
@@ -16,6 +15,7 @@ from crypto_refactor.execution.decisions import (
     watch_drawdown,
 )
 from crypto_refactor.execution.rules import ExitRule, Rules
+from crypto_refactor.execution.sub_account import Account
 
 FLAT = Account.opened_with(1000.0)
 LONG = FLAT._replace(cash=0.0, side=1, quantity=10.0, average_price=100.0)

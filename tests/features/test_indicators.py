@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crypto_refactor.features import price, rolling, volume
+from crypto_refactor.features import price_indicators as price
+from crypto_refactor.features import rolling
+from crypto_refactor.features import volume_indicators as volume
 
 NAN = np.nan
 

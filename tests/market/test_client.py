@@ -11,10 +11,10 @@ from crypto_refactor import config
 from crypto_refactor.errors import DataError, UnavailableError, UsageError
 from crypto_refactor.market.bars import Bars, empty_bars
 from crypto_refactor.market.client import CryptoMarketDataClient
-from crypto_refactor.market.files import FilesSource, write_csv
 from crypto_refactor.market.hours import parse_hour
-from crypto_refactor.market.registry import SOURCES, open_source
-from crypto_refactor.market.sample import SampleSource
+from crypto_refactor.market.sources.csv_files import FilesSource, write_csv
+from crypto_refactor.market.sources.factory import SOURCES, open_source
+from crypto_refactor.market.sources.sample import SampleSource
 from crypto_refactor.market.ticker import Ticker
 
 BTC = Ticker("BTC", "USD")

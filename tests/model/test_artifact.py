@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.lab import SETTINGS, sample_frame, training_data
-from support.planted import planted_card, planted_network, sample_bars
+from support.stub_models import planted_card, planted_network, sample_bars
+from support.trained_models import SETTINGS, sample_frame, training_data
 
 from crypto_refactor.errors import ModelError
 from crypto_refactor.model import artifact

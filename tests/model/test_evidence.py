@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 from hypothesis import strategies as st
-from support.cases import holds_for
+from support.strategies import holds_for
 
 from crypto_refactor.model.evidence import (
     measure,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 import pytest
-from support.planted import BTC, PlantedFits, sample_bars
-from support.replay_run import entries, replay_run
+from support.replay_runner import entries, replay_run
+from support.stub_models import BTC, PlantedFits, sample_bars
 
 from crypto_refactor.market.ticker import Ticker
 
@@ -38,5 +38,5 @@ def several(tmp_path_factory):
 @contextmanager
 def _planted():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("crypto_refactor.model.shelf.fit_all", PlantedFits())
+        patch.setattr("crypto_refactor.model.training.jobs.fit_all", PlantedFits())
         yield

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hypothesis import strategies as st
-from support.cases import holds_for
-from support.planted import KNOWN
-from support.signal_row import LONG, UNDECIDED, frame_of, signal_of
+from support.one_bar_frame import LONG, UNDECIDED, frame_of, signal_of
+from support.strategies import holds_for
+from support.stub_models import KNOWN
 
 from crypto_refactor.errors import UsageError
 from crypto_refactor.signals.conditions import CONDITIONS, DESCRIPTIONS, SignalRules, concatenate

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from support.feature_contracts import read_real_bars
-from support.lab import LOOKBACK, SETTINGS, training_data
-from support.planted import sample_bars, without
+from support.stub_models import sample_bars, without
+from support.trained_models import LOOKBACK, SETTINGS, training_data
 
 from crypto_refactor.features.frame import compute_features
 from crypto_refactor.market.bars import carry_holes
 from crypto_refactor.model import artifact
-from crypto_refactor.model.cards import make_card
+from crypto_refactor.model.reuse_policy import make_card
 from crypto_refactor.signals.conditions import SignalFrame, SignalRules
-from crypto_refactor.signals.path import decidable_rows, signals
+from crypto_refactor.signals.pipeline import decidable_rows, signals
 
 EVER = 10**7
 RULES = SignalRules(min_confirmations=4)

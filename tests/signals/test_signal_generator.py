@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.lab import SETTINGS
-from support.planted import BTC, HeldBars, remade, sample_bars, without
+from support.stub_models import BTC, HeldBars, remade, sample_bars, without
+from support.trained_models import SETTINGS
 
 from crypto_refactor.errors import DataError, UsageError
 from crypto_refactor.features.frame import compute_features

@@ -7,21 +7,24 @@ from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 from crypto_refactor.backtest.backtester import BacktestResult
-from crypto_refactor.backtest.evaluation import Evaluation
-from crypto_refactor.report.html import charts, evidence, performance, provenance, signals, verdict
-from crypto_refactor.report.html.markup import Html, join, script_json, tag
-from crypto_refactor.report.html.price import price_section
-from crypto_refactor.report.html.reasons import signal_reasons, target_reasons
-from crypto_refactor.report.html.repeat import of_models, of_targets, repeat_section
-from crypto_refactor.report.html.section import Context, Section
-from crypto_refactor.report.html.targets import targets_section
-from crypto_refactor.report.html.trades import trades_section
-from crypto_refactor.report.remarks import (
+from crypto_refactor.backtest.external.evaluation import Evaluation
+from crypto_refactor.report.commentary import (
     CANNOT_BE_AUDITED,
     backtest_remarks,
     evaluation_remarks,
     window_text,
 )
+from crypto_refactor.report.html import charts
+from crypto_refactor.report.html.markup import Html, join, script_json, tag
+from crypto_refactor.report.html.page_context import Context, Section
+from crypto_refactor.report.html.sections import models_and_audit as provenance
+from crypto_refactor.report.html.sections import performance, signals, verdict
+from crypto_refactor.report.html.sections import significance as evidence
+from crypto_refactor.report.html.sections.price_chart import price_section
+from crypto_refactor.report.html.sections.reproduce import of_models, of_targets, repeat_section
+from crypto_refactor.report.html.sections.targets import targets_section
+from crypto_refactor.report.html.sections.trade_reasons import signal_reasons, target_reasons
+from crypto_refactor.report.html.sections.trades import trades_section
 from crypto_refactor.report.traded import Traded
 
 # The browser itself refuses whatever this page would load: no address, not even a relative one, is allowed.

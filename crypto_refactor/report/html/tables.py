@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crypto_refactor.report.format import UNDEFINED
+from crypto_refactor.report.formatting import UNDEFINED
 from crypto_refactor.report.html.markup import Html, tag, unbroken
 
 

@@ -1,0 +1,57 @@
+"""One warm pass over 13 tickers in one process beside 13 processes.
+
+    python benchmarks/multi_ticker_pass.py [--repeats 5]
+
+`run_multi_ticker.py --mode sequential` on the bundled simulation, small network: all 13 tickers have bars there, and
+what is compared, start-up and serving, hardly depends on the network.
+"""
+
+from __future__ import annotations
+
+import tempfile
+
+from harness import ROOT, Process, Row, arguments, process, processes, tell
+
+from crypto_refactor.market.ticker import read_tickers
+
+SCRIPT = str(ROOT / "run_multi_ticker.py")
+COMMON = ["--mode", "sequential", "--source", "sample", "--network", "small"]
+
+
+def measure(repeats: int) -> list[Row]:
+    tickers = [str(ticker) for ticker in read_tickers(ROOT / "tickers.txt")]
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {"CRYPTO_MODEL_DIR": f"{folder}/models", "CRYPTO_STATE_DIR": f"{folder}/state"}
+
+        def together() -> Process:
+            return process([SCRIPT, *COMMON], environment)
+
+        def apart() -> Process:
+            each = [process([SCRIPT, *COMMON, "--ticker", ticker], environment) for ticker in tickers]
+            return Process(sum(one.seconds for one in each), max(one.mebibytes for one in each))
+
+        together()  # trains
+        found = processes({"together": together, "apart": apart}, repeats)
+    ours, theirs = found["together"], found["apart"]
+    count = len(tickers)
+    return [
+        Row(
+            job=f"one warm pass over {count} tickers",
+            ours=ours.seconds,
+            against=f"{count} single processes",
+            theirs=theirs.seconds,
+            goal=8,
+        ),
+        Row(
+            job=f"one warm pass over {count} tickers, peak memory",
+            ours=ours.mebibytes,
+            against="the largest of them",
+            theirs=theirs.mebibytes,
+            unit="MiB",
+        ),
+    ]
+
+
+if __name__ == "__main__":
+    chosen = arguments(__doc__, bars=False, repeats=5)
+    tell(measure(chosen.repeats), as_json=chosen.json)

@@ -1,0 +1,98 @@
+"""A warm signal, whole process: `app_lstm.py` beside the same answer by TensorFlow and the `.keras` file.
+
+    python benchmarks/signal_latency.py --data-dir DIR [--repeats 9]
+
+The model (documented network, 240 h of BTC/USD) is trained first.  Both processes must predict the same price.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from harness import ROOT, Row, arguments, process, processes, tell
+
+SCRIPT = str(ROOT / "models" / "app_lstm.py")
+MEMORY_GOAL = 200
+
+
+def measure(data_dir: Path, repeats: int) -> list[Row]:
+    bars = data_dir / "btc_usd_1h.csv"
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {"CRYPTO_MODEL_DIR": folder}
+        signal = [SCRIPT, "--source", "files", "--data-dir", str(data_dir)]
+        process(signal, environment)  # trains
+        keras = [
+            str(ROOT / "benchmarks" / "keras_peer.py"),
+            "signal",
+            f"{folder}/btc_usd_lstm_v2.keras",
+            str(bars),
+        ]
+        _require_one_answer(signal, keras, environment)
+        found = processes(
+            {
+                "ours": lambda: process(signal, environment),
+                "keras": lambda: process(keras, environment),
+                "floor": lambda: process(["-c", "import pandas, ta, onnxruntime"]),
+                "help": lambda: process([SCRIPT, "--help"]),
+            },
+            repeats,
+        )
+    ours, floor = found["ours"], found["floor"]
+    job = "warm signal, whole process"
+    return [
+        Row(
+            job=job,
+            ours=ours.seconds,
+            against="TensorFlow, `.keras`, predict",
+            theirs=found["keras"].seconds,
+            goal=8,
+        ),
+        Row(
+            job=job,
+            ours=ours.seconds,
+            against="`import pandas, ta, onnxruntime`",
+            theirs=floor.seconds,
+            goal=1.7,
+            at_most=True,
+        ),
+        Row(
+            job=f"{job}, peak memory",
+            ours=ours.mebibytes,
+            against="TensorFlow, `.keras`, predict",
+            theirs=found["keras"].mebibytes,
+            unit="MiB",
+        ),
+        Row(
+            job=f"{job}, peak memory",
+            ours=ours.mebibytes,
+            against="200 MiB",
+            theirs=MEMORY_GOAL,
+            unit="MiB",
+            goal=1,
+            at_most=True,
+        ),
+        Row(job="`--help`", ours=found["help"].seconds, against="0.5 s", theirs=0.5, goal=1, at_most=True),
+    ]
+
+
+def _require_one_answer(signal: list[str], keras: list[str], environment: dict[str, str]) -> None:
+    def said(words):
+        done = subprocess.run(
+            [sys.executable, *words], capture_output=True, text=True, check=True, env=os.environ | environment
+        )
+        return done.stdout
+
+    ours = json.loads(said([*signal, "--json"]))
+    theirs = float(said(keras).splitlines()[-1])
+    if abs(ours["predicted_price"] / theirs - 1) > 1e-6:
+        sys.exit(f"not the same answer: {ours['predicted_price']} and {theirs}")
+
+
+if __name__ == "__main__":
+    chosen = arguments(__doc__, repeats=9)
+    tell(measure(chosen.data_dir, chosen.repeats), as_json=chosen.json)

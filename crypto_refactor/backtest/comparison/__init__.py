@@ -1,0 +1,1 @@
+"""Many backtests side by side: tickers, parameter grids, portfolios."""

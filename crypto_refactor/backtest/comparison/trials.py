@@ -1,0 +1,171 @@
+"""One trial of a comparison, and the portfolio of equal sub-accounts that several of them make."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from crypto_refactor.backtest.backtester import plan_for
+from crypto_refactor.backtest.comparison.parameter_grid import Setting
+from crypto_refactor.backtest.comparison.prepared_ticker import Prepared
+from crypto_refactor.backtest.engine import Simulation
+from crypto_refactor.backtest.metrics import Metrics, measure
+from crypto_refactor.backtest.scenarios import Columns, three_columns
+from crypto_refactor.backtest.walk_forward import WalkForward
+from crypto_refactor.execution.venues import alpaca_rules
+from crypto_refactor.market.bars import Bars, FloatArray
+from crypto_refactor.market.ticker import Ticker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trial:
+    """One ticker with one setting.
+
+    Attributes
+    ----------
+    prepared : Prepared
+        Bars, window and quality.
+    setting : Setting
+        What decided and traded.
+    walk : WalkForward
+        Models and signals.
+    columns : Columns
+        This run, at Alpaca, buy and hold, with the whole initial balance.
+    """
+
+    prepared: Prepared
+    setting: Setting
+    walk: WalkForward
+    columns: Columns
+
+    @property
+    def ticker(self) -> Ticker:
+        """What was traded."""
+        return self.prepared.ticker
+
+    def with_balance(self, balance: float, hours: int) -> Columns:
+        """Return the columns of the same trial with another balance."""
+        return _columns(self.prepared, self.setting, self.walk, balance, hours)
+
+
+def trial_of(prepared: Prepared, setting: Setting, walk: WalkForward, *, balance: float, hours: int) -> Trial:
+    """Trade the signals of `walk` with the rules of `setting`.
+
+    Raises
+    ------
+    UsageError
+        If the venue does not trade the ticker.
+    """
+    return Trial(
+        prepared=prepared,
+        setting=setting,
+        walk=walk,
+        columns=_columns(prepared, setting, walk, balance, hours),
+    )
+
+
+def _columns(prepared: Prepared, setting: Setting, walk: WalkForward, balance: float, hours: int) -> Columns:
+    return three_columns(
+        prepared.window,
+        partial(plan_for, walk, prepared.window),
+        setting.options,
+        hours=hours,
+        initial_balance=balance,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Portfolio:
+    """Equal sub-accounts, one a ticker, that never lend to each other: what `run_multi_ticker.py` trades.
+
+    Attributes
+    ----------
+    setting : Setting
+        Shared by all.
+    tickers : tuple of Ticker
+        Those that were traded.
+    share : float
+        What each sub-account begins with, quote currency.
+    equity : ndarray of float64, shape (hours + 1,)
+        Their sum, point zero before the first bar.
+    metrics, hold_metrics : Metrics
+        Of the sums; `exposure` is the mean share of sub-accounts that hold something.
+    alpaca_metrics : Metrics or None
+        The same options at Alpaca, the balance shared out among the tickers it trades; None where it
+        trades none.
+    """
+
+    setting: Setting
+    tickers: tuple[Ticker, ...]
+    share: float
+    equity: FloatArray
+    metrics: Metrics
+    hold_metrics: Metrics
+    alpaca_metrics: Metrics | None
+
+
+def portfolio_of(
+    trials: Sequence[Trial],
+    offered: Sequence[Ticker],
+    *,
+    end: int,
+    hours: int,
+    balance: float,
+) -> Portfolio:
+    """Share `balance` out among tickers and add the sub-accounts up.
+
+    Parameters
+    ----------
+    trials : sequence of Trial
+        At least one, all of one setting.
+    offered : sequence of Ticker
+        All tickers that get a share; that of one whose trial has failed is not traded.
+    end, hours : int
+        End and length of the window.
+    balance : float
+        Of the whole, quote currency.
+    """
+    share = balance / len(offered)
+    columns = [trial.with_balance(share, hours) for trial in trials]
+    windows = [trial.prepared.window for trial in trials]
+    at_alpaca = [ticker for ticker in offered if alpaca_rules(ticker) is not None]
+    there = [
+        (trial.prepared.window, run)
+        for trial in trials
+        if trial.ticker in at_alpaca
+        and (run := trial.with_balance(balance / len(at_alpaca), hours).at_alpaca) is not None
+    ]
+    runs = [(window, column.run) for window, column in zip(windows, columns, strict=True)]
+    holds = [(window, column.hold) for window, column in zip(windows, columns, strict=True)]
+    return Portfolio(
+        setting=trials[0].setting,
+        tickers=tuple(trial.ticker for trial in trials),
+        share=share,
+        equity=_sum([(window, run.equity) for window, run in runs], end, hours),
+        metrics=_measure_sum(runs, end, hours),
+        hold_metrics=_measure_sum(holds, end, hours),
+        alpaca_metrics=_measure_sum(there, end, hours) if there else None,
+    )
+
+
+def _measure_sum(runs: Sequence[tuple[Bars, Simulation]], end: int, hours: int) -> Metrics:
+    holding = _sum([(window, (run.sides != 0).astype(np.float64)) for window, run in runs], end, hours)
+    return measure(
+        _sum([(window, run.equity) for window, run in runs], end, hours),
+        holding[1:] / len(runs),
+        [trade for _, run in runs for trade in run.trades],
+        [fill for _, run in runs for fill in run.fills],
+        hours=hours,
+    )
+
+
+def _sum(curves: Sequence[tuple[Bars, FloatArray]], end: int, hours: int) -> FloatArray:
+    """Add curves up hour by hour; where one has no bar, its last value stays."""
+    at = np.arange(end - hours, end + 1)
+    total = np.zeros(hours + 1)
+    for window, values in curves:
+        total += values[np.searchsorted(window.closed, at, side="right") - 1]
+    return total

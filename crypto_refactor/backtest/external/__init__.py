@@ -1,0 +1,1 @@
+"""Backtests of targets that come from a file."""

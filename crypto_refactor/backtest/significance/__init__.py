@@ -1,0 +1,1 @@
+"""What a result proves: bootstrap, Sharpe tests, random entries, forecast skill, verdict."""

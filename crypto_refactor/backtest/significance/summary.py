@@ -1,0 +1,124 @@
+"""Could it be luck?  Everything that is asked of a run before it is called evidence."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from crypto_refactor.backtest.engine import Simulation
+from crypto_refactor.backtest.metrics import hourly_returns, sharpe_ratio
+from crypto_refactor.backtest.significance.bootstrap import (
+    LEVEL,
+    MEAN_BLOCK_HOURS,
+    RESAMPLES,
+    Intervals,
+    bootstrap_intervals,
+)
+from crypto_refactor.backtest.significance.fee_sensitivity import (
+    BreakEven,
+    CostPoint,
+    break_even_fee,
+    cost_sweep,
+    earnings_by_fee,
+)
+from crypto_refactor.backtest.significance.forecast_skill import Skill, forecast_skill
+from crypto_refactor.backtest.significance.random_entry import RandomEntry, random_entry
+from crypto_refactor.backtest.significance.sharpe import probabilistic_sharpe
+from crypto_refactor.execution.decisions import Plan
+from crypto_refactor.execution.rules import Rules
+from crypto_refactor.market.bars import Bars
+
+if TYPE_CHECKING:
+    from crypto_refactor.backtest.backtester import BacktestResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Significance:
+    """What tells a run from luck.
+
+    Attributes
+    ----------
+    intervals : Intervals
+        95 % bootstrap intervals of total return and Sharpe ratio.
+    probabilistic_sharpe : float or None
+        Probability that the true Sharpe ratio is above 0.
+    random_entry : RandomEntry or None
+        The same trades entered at random; None without a closed trade.
+    break_even : BreakEven
+        The fee at which nothing is left.
+    cost_sweep : tuple of CostPoint
+        Total return of the same trades at other fees.
+    skill : Skill or None
+        Of the forecasts; None where there were none.
+    """
+
+    intervals: Intervals
+    probabilistic_sharpe: float | None
+    random_entry: RandomEntry | None
+    break_even: BreakEven
+    cost_sweep: tuple[CostPoint, ...]
+    skill: Skill | None
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the documented JSON; what is undefined is null."""
+        bootstrap = {"level": LEVEL, "resamples": RESAMPLES, "mean_block_hours": MEAN_BLOCK_HOURS}
+        return {
+            "total_return_interval": _listed(self.intervals.total_return),
+            "sharpe_interval": _listed(self.intervals.sharpe),
+            "bootstrap": bootstrap,
+            "probabilistic_sharpe": self.probabilistic_sharpe,
+            "random_entry": None if self.random_entry is None else asdict(self.random_entry),
+            "break_even_fee": self.break_even.fee,
+            "break_even_note": self.break_even.reason,
+            "cost_sweep": [asdict(point) for point in self.cost_sweep],
+            "skill": None if self.skill is None else _skill_json(self.skill),
+        }
+
+
+def _listed(interval: tuple[float, float] | None) -> list[float] | None:
+    return None if interval is None else list(interval)
+
+
+def _skill_json(skill: Skill) -> dict[str, object]:
+    document = asdict(skill)
+    for name in ("stated", "unshrunk"):
+        document[name]["bins"] = list(document[name]["bins"])
+    return document
+
+
+def significance(result: BacktestResult) -> Significance:
+    """Measure the run of a backtest, by its own rules."""
+    skill = forecast_skill(
+        result.walk.stretches, result.window, result.settings, pinned=result.pinned is not None
+    )
+    return significance_of(result.run, result.window, result.plan, result.rules, skill=skill)
+
+
+def significance_of(
+    run: Simulation, window: Bars, plan: Plan, rules: Rules, *, skill: Skill | None = None
+) -> Significance:
+    """Measure any run, wherever its plan came from.
+
+    Parameters
+    ----------
+    run : Simulation
+        What ``simulate(window, plan, rules)`` gave.
+    window : Bars
+        n + 1 carried bars.
+    plan : Plan
+        What was known at each close.
+    rules : Rules
+        The execution rules.
+    skill : Skill, optional
+        Of the forecasts behind the plan, where there were any.
+    """
+    returns = hourly_returns(run.equity)
+    earns = earnings_by_fee(run, window, plan, rules)
+    return Significance(
+        intervals=bootstrap_intervals(returns),
+        probabilistic_sharpe=probabilistic_sharpe(*sharpe_ratio(returns)),
+        random_entry=random_entry(run.trades, window, rules, initial_balance=float(run.equity[0])),
+        break_even=break_even_fee(earns, len(run.fills)),
+        cost_sweep=cost_sweep(earns, rules.fee),
+        skill=skill,
+    )

@@ -1,0 +1,155 @@
+"""Walk-forward signals: each stretch of a window is decided by a model that had seen none of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crypto_refactor.market.bars import Bars
+from crypto_refactor.model.artifact import Model
+from crypto_refactor.model.cache import cached_models
+from crypto_refactor.model.named_models import pinned_model
+from crypto_refactor.model.schedule import Period, model_key, periods, training_rows
+from crypto_refactor.model.settings import ModelSettings
+from crypto_refactor.model.training.dask_cluster import Cluster
+from crypto_refactor.model.training.jobs import Lesson
+from crypto_refactor.model.training.observer import TrainingWatch
+from crypto_refactor.signals.conditions import SignalFrame, SignalRules, concatenate
+from crypto_refactor.signals.pipeline import decidable_rows, signals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Stretch:
+    """One period, the model that decided it, and its signals."""
+
+    period: Period
+    model: Model
+    made: SignalFrame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class WalkForward:
+    """Everything decided in a window.
+
+    Attributes
+    ----------
+    stretches : tuple of Stretch
+        In time order.
+    trained : int
+        Models trained for this run; 0 where all were at hand.
+    """
+
+    stretches: tuple[Stretch, ...]
+    trained: int
+
+    @property
+    def signals(self) -> SignalFrame:
+        """All signals, in time order; bars that could not be decided on are missing."""
+        return concatenate([stretch.made for stretch in self.stretches])
+
+    @property
+    def deciders(self) -> list[str]:
+        """The fingerprint of the model behind each of `signals`."""
+        return [s.model.card.fingerprint for s in self.stretches for _ in range(len(s.made))]
+
+
+def walk_forward(
+    bars: Bars,
+    first: int,
+    last: int,
+    settings: ModelSettings,
+    rules: SignalRules,
+    *,
+    folder: Path,
+    pinned: Path | None,
+    watch: TrainingWatch,
+    cluster: Cluster | None = None,
+) -> WalkForward:
+    """Decide at every hour from `first` to `last`.
+
+    Parameters
+    ----------
+    bars : Bars
+        Real bars, with the history `selection.hours_needed` asks for.
+    first, last : int
+        Closes of the first and the last bar decided on.
+    settings : ModelSettings
+        Which models.
+    rules : SignalRules
+        What a signal needs.
+    folder : Path
+        The model folder.
+    pinned : Path or None
+        A frozen model that decides everything instead.
+    watch : TrainingWatch
+        Told about training.
+    cluster : Cluster, optional
+        Where models are trained; by default on this machine.
+
+    Raises
+    ------
+    DataError
+        If there is too little to learn from.
+    ModelError
+        If a model cannot be trained, read or used.
+    """
+    parts = periods(bars, first, last, settings)
+    models, trained = _models(
+        parts, bars, settings, folder=folder, pinned=pinned, watch=watch, cluster=cluster
+    )
+    stretches = []
+    for period, model in zip(parts, models, strict=True):
+        rows = decidable_rows(period.frame, settings.lookback, period.first, period.last)
+        made = signals(model, period.frame, rows, rules)
+        stretches.append(Stretch(period=period, model=model, made=made))
+    return WalkForward(stretches=tuple(stretches), trained=trained)
+
+
+def _models(
+    parts: Sequence[Period],
+    bars: Bars,
+    settings: ModelSettings,
+    *,
+    folder: Path,
+    pinned: Path | None,
+    watch: TrainingWatch,
+    cluster: Cluster | None,
+) -> tuple[Sequence[Model], int]:
+    if pinned is not None:
+        return [pinned_model(pinned, bars, settings, parts[0].first)] * len(parts), 0
+    data = [training_rows(period, settings) for period in parts]
+    keys = [model_key(bars, rows, settings) for rows in data]
+    # Inside a hole two cut-offs may have the same rows behind them, and so share one model.
+    wanted = {key: Lesson(data=rows, bars=bars) for key, rows in zip(keys, data, strict=True)}
+    cached = cached_models(folder, wanted, settings, watch, cluster=cluster)
+    by_key = dict(zip(wanted, cached.models, strict=True))
+    return [by_key[key] for key in keys], cached.trained
+
+
+def spread(made: SignalFrame, window: Bars) -> dict[str, npt.NDArray[Any]]:
+    """Lay signals out over the bars of `window`, zeros where nothing was decided.
+
+    Returns
+    -------
+    dict
+        ``signal``, ``forecast_side`` (int8), ``expected_move`` (float64), ``supported`` and
+        ``decidable`` (bool), each of shape (n,).
+    """
+    where = np.searchsorted(window.closed, made.made_at)
+    columns: dict[str, npt.NDArray[Any]] = {
+        "signal": made.signal,
+        "forecast_side": made.forecast_side,
+        "expected_move": made.expected_move,
+        "supported": made.supported,
+        "decidable": np.ones(len(made), dtype=np.bool_),
+    }
+    laid = {}
+    for name, values in columns.items():
+        laid[name] = np.zeros(len(window), dtype=values.dtype)
+        laid[name][where] = values
+    return laid

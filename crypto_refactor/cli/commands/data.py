@@ -1,0 +1,115 @@
+"""`models/data/app.py`, `crypto-refactor data`: try the data client."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from crypto_refactor.cli import options
+from crypto_refactor.cli.output import console
+from crypto_refactor.cli.runner import print_json
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from crypto_refactor.market.bars import Bars
+    from crypto_refactor.market.quality import QualityReport
+    from crypto_refactor.market.sources.base import LatestPrice
+    from crypto_refactor.market.ticker import Ticker
+
+_SHOWN = 12
+
+
+@click.command("data")
+@options.ticker
+@click.option(
+    "--hours",
+    type=click.IntRange(1, 1_000_000),
+    default=240,
+    show_default=True,
+    help="Hours of bars to look at.",
+)
+@options.bars
+def command(
+    ticker: Ticker,
+    hours: int,
+    source: str | None,
+    data_dir: Path | None,
+    state_dir: Path | None,
+    end: int | None,
+    tz: ZoneInfo,
+    as_json: bool,
+) -> None:
+    """Show recent bars in UTC and Mountain Time, the latest price and how complete the bars are."""
+    from crypto_refactor.market.bars import carry_holes
+    from crypto_refactor.market.client import CryptoMarketDataClient
+    from crypto_refactor.market.quality import quality_report
+
+    opened = options.opened_source(source, data_dir, state_dir)
+    end = opened.now(ticker) if end is None else end
+    bars = CryptoMarketDataClient(opened).get_historical_bars(ticker, hours, end)
+    report = quality_report(carry_holes(bars), end - hours, end)
+    latest = opened.latest_price(ticker)
+    if as_json:
+        print_json(_document(bars, report, latest, end))
+    else:
+        _print(bars, report, latest, tz)
+
+
+def _document(bars: Bars, report: QualityReport, latest: LatestPrice, end: int) -> dict[str, object]:
+    from dataclasses import asdict
+
+    from crypto_refactor.market.bars import COLUMNS
+    from crypto_refactor.market.hours import to_iso
+
+    return {
+        "schema": 1,
+        "ticker": str(bars.ticker),
+        "timeframe": "1h",
+        "source": bars.source,
+        "simulated": bars.simulated,
+        "end": to_iso(end),
+        "latest_price": asdict(latest),
+        "quality": asdict(report),
+        "bars": [
+            {"opened_at": to_iso(int(bars.opened[row]))}
+            | {name: float(getattr(bars, name)[row]) for name in COLUMNS}
+            for row in range(len(bars))
+        ],
+    }
+
+
+def _print(bars: Bars, report: QualityReport, latest: LatestPrice, tz: ZoneInfo) -> None:
+    from rich.table import Table
+
+    from crypto_refactor.market.client import MOUNTAIN
+    from crypto_refactor.market.hours import to_local_text, zone
+    from crypto_refactor.market.quality import describe
+    from crypto_refactor.report.formatting import number, price, source_name
+
+    mountain, screen = zone(MOUNTAIN), console()
+    screen.print(
+        f"[bold]{bars.ticker}[/bold]: {len(bars):,} hourly bars from {source_name(bars.source)}",
+        highlight=False,
+    )
+    screen.print(f"Latest price {price(latest.price)} at {latest.at}\n", highlight=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(f"opened ({tz.key})")
+    table.add_column("opened (Mountain Time)")
+    for name in ("open", "high", "low", "close", "volume"):
+        table.add_column(name, justify="right")
+    for row in range(max(0, len(bars) - _SHOWN), len(bars)):
+        opened = int(bars.opened[row])
+        prices = (price(float(getattr(bars, name)[row])) for name in ("open", "high", "low", "close"))
+        table.add_row(
+            to_local_text(opened, tz),
+            to_local_text(opened, mountain),
+            *prices,
+            number(float(bars.volume[row]), 4),
+        )
+    screen.print(table)
+    screen.print()
+    for line in describe(report):
+        screen.print(line, highlight=False)

@@ -1,0 +1,1 @@
+"""What the trading commands share."""

@@ -1,0 +1,276 @@
+"""From a request to rows on the screen and an exit code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crypto_refactor.cli.runner import print_json
+from crypto_refactor.cli.trading.request import Passes, Request, Where
+from crypto_refactor.cli.trading.screen import Screen
+from crypto_refactor.errors import (
+    EXIT_AUDIT_FAILED,
+    EXIT_OK,
+    EXIT_TICKERS_DIFFER,
+    BrokerError,
+    UnavailableError,
+)
+from crypto_refactor.report.equivalent_backtest import backtest_command
+from crypto_refactor.trading.account_names import broker_account, demo_account, ledger_of
+from crypto_refactor.trading.historical.replay import ReplayResult, replay
+from crypto_refactor.trading.historical.single_pass import PastDesk, SignalsOnly, one_pass
+from crypto_refactor.trading.ledger.ledger import Ledger
+from crypto_refactor.trading.outcomes import Entry, Failure, Row
+from crypto_refactor.trading.realtime.accounts import Account, BrokerAccount, DemoAccount
+
+if TYPE_CHECKING:
+    from crypto_refactor.trading.realtime.background_training import Refits
+    from crypto_refactor.trading.realtime.loop import Loop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run came to.
+
+    Attributes
+    ----------
+    rows : sequence of Row
+        One for each ticker, as far as it is known what became of it.
+    fine : bool
+        Whether at least one ticker ended well.
+    code : int
+        What the run as a whole ended with.
+    """
+
+    rows: Sequence[Row]
+    fine: bool
+    code: int = EXIT_OK
+
+
+def run_single(request: Request, values: Mapping[str, Any]) -> int:
+    """Run ``run_trading.py``."""
+    with _screen(
+        request, values, failures=request.realtime and request.passes is Passes.UNTIL_STOPPED
+    ) as screen:
+        outcome = _run(request, values, screen)
+    for row in outcome.rows:
+        if isinstance(row, Failure):
+            raise row.error
+    if values["as_json"] and request.passes is Passes.ONE:
+        from crypto_refactor.report.documents.trading import row_json
+
+        print_json(row_json(outcome.rows[0]))
+    return outcome.code
+
+
+def run_multi(request: Request, mode: str, values: Mapping[str, Any]) -> int:
+    """Run ``run_multi_ticker.py``."""
+    with _screen(request, values, failures=True) as screen:
+        outcome = _run(request, values, screen)
+    if values["as_json"] and request.passes is Passes.ONE:
+        from crypto_refactor.report.documents.trading import multi_json
+
+        order = {ticker: place for place, ticker in enumerate(request.setup.tickers)}
+        print_json(multi_json(mode, sorted(outcome.rows, key=lambda row: order[row.ticker])))
+    return outcome.code or _exit_code(outcome)
+
+
+@contextmanager
+def _screen(request: Request, values: Mapping[str, Any], *, failures: bool) -> Iterator[Screen]:
+    notifier = None
+    if values["notify"] is not None:
+        from crypto_refactor.trading.notifications import Notifier
+
+        notifier = Notifier(values["notify"])
+    lines = request.passes is Passes.UNTIL_STOPPED
+    try:
+        yield Screen(
+            values["tz"], as_json=values["as_json"], lines=lines, failures=failures, notifier=notifier
+        )
+    finally:
+        if notifier is not None:
+            notifier.close(5.0)
+
+
+def _run(request: Request, values: Mapping[str, Any], screen: Screen) -> Outcome:
+    setup = request.setup
+    hours = request.replay_hours if request.replays else 720
+    screen.note(backtest_command(setup, hours, request.end, values["data_dir"]))
+    if request.replays:
+        return _replay(request, values, screen)
+    if request.realtime:
+        return _trade(request, screen)
+    if request.where is Where.NOWHERE:
+        screen.heading(None, setup.source.name, setup.tickers)
+        return _of_one_pass(one_pass(setup, SignalsOnly(setup), request.end, screen.row))
+    ledger, name = ledger_of(setup.state_dir), demo_account(setup.source)
+    screen.heading(name, setup.source.name, setup.tickers)
+    ledger.open_account(name, setup.clock().isoformat(), setup.about())
+    with _positions_named(ledger, lambda: name, screen):
+        rows = one_pass(setup, PastDesk(setup, ledger, name), request.end, screen.row)
+    return _of_one_pass(rows)
+
+
+def _of_one_pass(rows: Sequence[Row], code: int = EXIT_OK) -> Outcome:
+    if not any(isinstance(row, Entry | Failure) for row in rows):
+        raise _none_offered()
+    return Outcome(rows=rows, fine=any(isinstance(row, Entry) for row in rows), code=code)
+
+
+def _none_offered() -> UnavailableError:
+    return UnavailableError(
+        "None of the tickers is offered.",
+        expected="at least one that the source has bars of.",
+        remedy="choose another --source or --ticker.",
+    )
+
+
+def _replay(request: Request, values: Mapping[str, Any], screen: Screen) -> Outcome:
+    setup = request.setup
+    ledger = ledger_of(setup.state_dir)
+    account = ""
+
+    def started(name: str, resumed: bool) -> None:
+        nonlocal account
+        account = name
+        screen.heading(name, setup.source.name, setup.tickers)
+        if resumed:
+            screen.note("An earlier run of this replay was stopped; it goes on where it was.")
+
+    with _positions_named(ledger, lambda: account, screen):
+        result = replay(
+            setup,
+            ledger,
+            request.replay_hours,
+            request.end,
+            delay=request.replay_delay,
+            on_row=screen.row,
+            on_start=started,
+        )
+    _show_result(result, values, screen)
+    if not result.replayed and not any(isinstance(row, Failure) for row in result.rows):
+        raise _none_offered()
+    same = all(replayed.same for replayed in result.replayed)
+    return Outcome(rows=result.rows, fine=bool(result.replayed), code=EXIT_OK if same else EXIT_AUDIT_FAILED)
+
+
+def _show_result(result: ReplayResult, values: Mapping[str, Any], screen: Screen) -> None:
+    if not result.replayed:
+        return
+    if values["as_json"]:
+        from crypto_refactor.report.documents.trading import replay_json
+
+        screen.line(replay_json(result))
+    else:
+        from crypto_refactor.report.terminal.replay import replay_summary
+
+        click.echo()
+        click.echo(replay_summary(result, values["tz"]))
+
+
+def _trade(request: Request, screen: Screen) -> Outcome:
+    setup = request.setup
+    ledger = ledger_of(setup.state_dir)
+    account = _account(request, ledger, screen)
+    screen.heading(account.name, setup.source.name, setup.tickers)
+    ledger.open_account(account.name, setup.clock().isoformat(), setup.about())
+    with _positions_named(ledger, lambda: account.name, screen):
+        if request.passes is Passes.ONE:
+            return _once(request, ledger, account, screen)
+        return _until_stopped(request, ledger, account, screen)
+
+
+def _once(request: Request, ledger: Ledger, account: Account, screen: Screen) -> Outcome:
+    loop = _loop(request, ledger, account, None, screen)
+    rows = loop.once()
+    return _of_one_pass(rows, EXIT_OK if loop.blocked is None else BrokerError.exit_code)
+
+
+def _until_stopped(request: Request, ledger: Ledger, account: Account, screen: Screen) -> Outcome:
+    from crypto_refactor.trading.realtime.background_training import Refits
+
+    setup = request.setup
+    workers = len(setup.tickers)
+    if setup.cluster is None:  # otherwise these processes only wait for the cluster
+        workers = min(os.cpu_count() or 1, workers, setup.workers)
+    refits = Refits(setup.model_dir, setup.settings, workers=workers, cluster=setup.cluster)
+    loop = _loop(request, ledger, account, refits, screen)
+    try:
+        loop.run()
+    finally:
+        refits.stop()
+    # The loop ends by itself only where no ticker is left.
+    return _of_one_pass(loop.dropped)
+
+
+def _loop(request: Request, ledger: Ledger, account: Account, refits: Refits | None, screen: Screen) -> Loop:
+    from crypto_refactor.market.sources.alpaca import AlpacaSource
+    from crypto_refactor.trading.realtime.loop import Loop
+
+    source = request.setup.source
+    assert isinstance(source, AlpacaSource), "only Alpaca's bars are traded as time passes"
+    return Loop(
+        request.setup,
+        source,
+        ledger,
+        account,
+        trainer=refits,
+        on_row=screen.row,
+        on_note=screen.note,
+        on_blocked=lambda why: screen.blocked(account.name, why),
+    )
+
+
+def _account(request: Request, ledger: Ledger, screen: Screen) -> Account:
+    setup = request.setup
+    if request.where is Where.DEMO:
+        return DemoAccount(setup, ledger, demo_account(setup.source))
+    from crypto_refactor.config import settings
+    from crypto_refactor.trading.brokers.alpaca import AlpacaBroker
+    from crypto_refactor.transport.session import Limits
+
+    chosen = settings()
+    broker = AlpacaBroker(
+        api_key=chosen.alpaca_api_key,
+        secret_key=chosen.alpaca_secret_key,
+        paper=not request.live,
+        url=chosen.alpaca_trading_url,
+        limits=Limits(),
+        clock=setup.clock,
+        sleep=setup.sleep,
+    )
+    name = broker_account(broker.account().account_id, paper=not request.live)
+    return BrokerAccount(setup, ledger, name, broker, screen.note)
+
+
+@contextmanager
+def _positions_named(ledger: Ledger, account: Callable[[], str], screen: Screen) -> Iterator[None]:
+    """Name every position left open where the run is stopped by Ctrl-C or SIGTERM."""
+    try:
+        yield
+    except BaseException as stop:
+        if not isinstance(stop, Exception) and account():
+            _name_positions(ledger, account(), screen)
+        raise
+
+
+def _name_positions(ledger: Ledger, account: str, screen: Screen) -> None:
+    try:
+        holdings = ledger.holdings(account)
+    except BrokerError as error:
+        screen.note(f"What is open cannot be named: {error.what}")
+        return
+    screen.left_open(account, {t: held.account for t, held in holdings.items() if held.account.side})
+
+
+def _exit_code(outcome: Outcome) -> int:
+    """Return 0, the one code that every ticker failed with, or 1 where tickers ended differently."""
+    codes = {row.error.exit_code for row in outcome.rows if isinstance(row, Failure)}
+    if not codes:
+        return EXIT_OK
+    return EXIT_TICKERS_DIFFER if outcome.fine or len(codes) > 1 else codes.pop()

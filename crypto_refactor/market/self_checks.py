@@ -1,0 +1,125 @@
+"""Checks a person can run: what was looked at, whether it holds, and what was found, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+
+from crypto_refactor.errors import UsageError
+from crypto_refactor.market.bars import Bars, carry_holes
+from crypto_refactor.market.client import MOUNTAIN, CryptoMarketDataClient
+from crypto_refactor.market.hours import parse_hour, to_datetime, to_iso, to_local_text, zone
+from crypto_refactor.market.quality import MAX_ABSENT_SHARE, STALE_HOURS, quality_report
+from crypto_refactor.market.sources.base import Source
+from crypto_refactor.market.ticker import Ticker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One check: `what` was looked at, whether it `holds`, and what was `found`."""
+
+    what: str
+    holds: bool
+    found: str
+
+
+def history_checks(source: Source, ticker: Ticker, hours: int, end: int) -> list[Check]:
+    """Check the bars of the last `hours` hours up to `end`.
+
+    Raises
+    ------
+    DataError
+        If the source cannot be reached, or what it holds are no bars.
+    """
+    client = CryptoMarketDataClient(source)
+    bars = client.get_historical_bars(ticker, hours, end)
+    report = quality_report(carry_holes(bars), end - hours, end)
+    absent = report.synthetic + report.missing + report.late_hours + report.stale_hours
+    age = end - int(bars.closed[-1])
+    summary = client.format_historical_summary(bars)
+    return [
+        Check(
+            what="enough bars",
+            holds=absent <= MAX_ABSENT_SHARE * hours,
+            found=f"{len(bars)} of {hours} hours have a bar: {report.late_hours} are missing at the beginning, "
+            f"{report.stale_hours} at the end, {report.synthetic + report.missing} in {len(report.holes)} holes",
+        ),
+        Check(
+            what="whole hours in UTC, each once, in order",
+            holds=bool((np.diff(bars.opened) >= 1).all()),
+            found=f"{to_iso(int(bars.opened[0]))} to {to_iso(int(bars.opened[-1]))}",
+        ),
+        Check(what="prices and volumes are possible", holds=_possible(bars), found=_range(bars)),
+        Check(
+            what="closed bars, up to the end",
+            holds=0 <= age <= STALE_HOURS,
+            found=f"the last bar had closed {age} h before {to_iso(end)}",
+        ),
+        Check(
+            what="the same bars when asked again",
+            holds=client.get_historical_bars(ticker, hours, end).fingerprint() == bars.fingerprint(),
+            found=f"fingerprint {bars.fingerprint()}",
+        ),
+        Check(
+            what="the summary names ticker, bars and last close",
+            holds=all(part in summary for part in (str(ticker), f"{len(bars):,}", f"{bars.close[-1]:,.8g}")),
+            found=summary.splitlines()[0],
+        ),
+    ]
+
+
+def _possible(bars: Bars) -> bool:
+    ordered = (bars.low <= np.minimum(bars.open, bars.close)) & (
+        np.maximum(bars.open, bars.close) <= bars.high
+    )
+    return bool(
+        ordered.all() and (bars.low > 0).all() and (bars.volume >= 0).all() and np.isfinite(bars.high).all()
+    )
+
+
+def _range(bars: Bars) -> str:
+    untraded = int((bars.volume == 0).sum())
+    return f"lows and highs from {bars.low.min():g} to {bars.high.max():g}, {untraded} bars without a trade"
+
+
+# What Denver's clocks showed, from the rules of the tz database: (UTC, local).
+_KNOWN = (
+    ("2024-01-15T12:00Z", "2024-01-15 05:00 MST"),
+    ("2024-07-15T12:00Z", "2024-07-15 06:00 MDT"),
+    ("2024-03-10T08:00Z", "2024-03-10 01:00 MST"),
+    ("2024-03-10T09:00Z", "2024-03-10 03:00 MDT"),
+    ("2024-11-03T07:00Z", "2024-11-03 01:00 MDT"),
+    ("2024-11-03T08:00Z", "2024-11-03 01:00 MST"),
+)
+
+
+def mountain_time_checks() -> list[Check]:
+    """Check the conversion to Mountain Time: winter, summer and both changes of the clocks."""
+    mountain = zone(MOUNTAIN)
+    checks = []
+    for utc, local in _KNOWN:
+        shown = to_local_text(parse_hour(utc), mountain)
+        checks.append(Check(what=f"{utc} is {local}", holds=shown == local, found=shown))
+    return [*checks, _round_trip(), _naive_is_refused()]
+
+
+def _round_trip() -> Check:
+    client_time = CryptoMarketDataClient.to_mountain_time
+    first, last = parse_hour("2024-01-01T00:00Z"), parse_hour("2025-01-01T00:00Z")
+    # Python calls two aware times in different zones unequal where clocks repeat an hour.
+    changed = sum(client_time(hour).astimezone(UTC) != to_datetime(hour) for hour in range(first, last))
+    return Check(
+        what="every hour of 2024 stays the same instant",
+        holds=changed == 0,
+        found=f"{changed} of {last - first} hours changed",
+    )
+
+
+def _naive_is_refused() -> Check:
+    try:
+        shown = CryptoMarketDataClient.to_mountain_time(datetime(2024, 1, 1))  # noqa: DTZ001 - the point of it
+    except UsageError as error:
+        return Check(what="a time without a zone is refused", holds=True, found=error.what)
+    return Check(what="a time without a zone is refused", holds=False, found=f"it was read as {shown}")

@@ -1,0 +1,153 @@
+"""The bar store: bars already received, and which hours a source has already answered for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crypto_refactor.errors import DataError
+from crypto_refactor.market.bars import COLUMNS, Bars
+from crypto_refactor.market.hours import to_iso
+from crypto_refactor.storage.sqlite_file import Database, Kind
+
+if TYPE_CHECKING:
+    import sqlite3
+    from pathlib import Path
+
+    from crypto_refactor.market.ticker import Ticker
+
+SCHEMA = 1
+_APPLICATION_ID = 0x43524253
+_TABLES = (
+    """
+    CREATE TABLE bars (
+        source TEXT NOT NULL, ticker TEXT NOT NULL, opened INTEGER NOT NULL,
+        open REAL NOT NULL, high REAL NOT NULL, low REAL NOT NULL, close REAL NOT NULL, volume REAL NOT NULL,
+        PRIMARY KEY (source, ticker, opened)
+    ) WITHOUT ROWID""",
+    """
+    CREATE TABLE answered (
+        source TEXT NOT NULL, ticker TEXT NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL,
+        PRIMARY KEY (source, ticker, since)
+    ) WITHOUT ROWID""",
+)
+_KIND = Kind(
+    name="bar store",
+    application_id=_APPLICATION_ID,
+    schema=SCHEMA,
+    tables=_TABLES,
+    error=DataError,
+    if_lost="bars are then fetched afresh",
+)
+_BAR = "source = ? AND ticker = ? AND opened >= ? AND opened < ?"
+_TOUCHES = "source = ? AND ticker = ? AND until >= ? AND since <= ?"
+
+
+class BarStore:
+    """Bars of one source in a SQLite file that several processes and threads may share.
+
+    Bars and answers are kept apart: an hour is *answered* once the source has said all it will say
+    about it, even if it has no bar for it, so that a hole is asked for once.  Bars of hours that are not
+    yet answered (the newest ones, which may still be revised) are kept as well, and asked for again.
+    Each method opens its own connection and is one transaction: all of it happens, or nothing.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it and its folder are made on first use.
+    source : str
+        The source the bars come from.
+    address : str
+        Where that source was reached, unless at its usual place.  Bars of different addresses never mix.
+    busy_seconds : float
+        How long to wait while another process writes.
+
+    Raises
+    ------
+    DataError
+        By every method, if the file is damaged, foreign, of another version, busy for too long, or cannot
+        be read or written.  A damaged file is named, never removed.
+    """
+
+    def __init__(self, path: Path, *, source: str, address: str = "", busy_seconds: float = 15.0) -> None:
+        self._file = Database(path, _KIND, busy_seconds=busy_seconds)
+        self._source = source
+        self._shelf = f"{source} at {address}" if address else source
+
+    def missing(self, ticker: Ticker, start: int, end: int) -> list[tuple[int, int]]:
+        """Return the parts of ``[start, end)`` the source has not answered for, in time order."""
+        with self._file.transaction("BEGIN") as connection:
+            answered = connection.execute(
+                f"SELECT since, until FROM answered WHERE {_TOUCHES} ORDER BY since",  # noqa: S608
+                (self._shelf, str(ticker), start, end),
+            ).fetchall()
+        gaps, reached = [], start
+        for since, until in answered:
+            if since > reached:
+                gaps.append((reached, min(since, end)))
+            reached = max(reached, until)
+        if reached < end:
+            gaps.append((reached, end))
+        return gaps
+
+    def read(self, ticker: Ticker, start: int, end: int) -> Bars:
+        """Return the stored bars that opened in ``[start, end)``."""
+        with self._file.transaction("BEGIN") as connection:
+            rows = connection.execute(
+                f"SELECT opened, {', '.join(COLUMNS)} FROM bars WHERE {_BAR} ORDER BY opened",  # noqa: S608
+                (self._shelf, str(ticker), start, end),
+            ).fetchall()
+        table = np.array([row[1:] for row in rows]).reshape(-1, len(COLUMNS)).T
+        try:
+            columns: dict[str, Any] = dict(zip(COLUMNS, table.astype(np.float64), strict=True))
+            opened = np.array([row[0] for row in rows]).astype(np.int64)
+            return Bars(ticker=ticker, source=self._source, opened=opened, **columns)
+        except (DataError, ValueError, TypeError) as error:
+            raise self._file.damaged(str(error)) from error
+
+    def last_close(self, ticker: Ticker) -> int | None:
+        """Return when the newest stored bar closed, or None where there is none."""
+        with self._file.transaction("BEGIN") as connection:
+            query = "SELECT max(opened) FROM bars WHERE source = ? AND ticker = ?"
+            (opened,) = connection.execute(query, (self._shelf, str(ticker))).fetchone()
+        return None if opened is None else opened + 1
+
+    def write(self, bars: Bars, start: int, end: int, *, answered: int | None = None) -> None:
+        """Replace all bars that opened in ``[start, end)`` by `bars`, in one transaction.
+
+        Parameters
+        ----------
+        bars : Bars
+            Real bars of this store's source, all within the range; none is an answer too.
+        start, end : int
+            The range the source was asked for, in hours.
+        answered : int, optional
+            The range counts as answered up to here, and not at all if this is not above `start`; by
+            default up to `end`.  The rest is reported as missing again.
+
+        Raises
+        ------
+        ValueError
+            If the bars are of another source, synthetic or outside the range, or the range is empty.
+        """
+        inside = not len(bars) or (start <= bars.opened[0] and bars.opened[-1] < end)
+        if start >= end or not inside or bars.source != self._source or bars.synthetic.any():
+            raise ValueError(f"not the real {self._source} bars of [{to_iso(start)}, {to_iso(end)})")
+        key = (self._shelf, str(bars.ticker))
+        columns = (getattr(bars, name).tolist() for name in ("opened", *COLUMNS))
+        rows = [(*key, *row) for row in zip(*columns, strict=True)]
+        with self._file.transaction("BEGIN IMMEDIATE") as connection:
+            connection.execute(f"DELETE FROM bars WHERE {_BAR}", (*key, start, end))  # noqa: S608
+            connection.executemany("INSERT INTO bars VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            _mark_answered(connection, key, start, end if answered is None else min(answered, end))
+
+
+def _mark_answered(connection: sqlite3.Connection, key: tuple[str, str], start: int, end: int) -> None:
+    if end <= start:
+        return
+    query = f"SELECT min(since), max(until) FROM answered WHERE {_TOUCHES}"  # noqa: S608
+    since, until = connection.execute(query, (*key, start, end)).fetchone()
+    merged = (start, end) if since is None else (min(since, start), max(until, end))
+    connection.execute(f"DELETE FROM answered WHERE {_TOUCHES}", (*key, start, end))  # noqa: S608
+    connection.execute("INSERT INTO answered VALUES (?, ?, ?, ?)", (*key, *merged))

@@ -1,0 +1,125 @@
+"""Which model decides a bar: a pure function of time and settings, never of what lies on disk.
+
+Time is cut at multiples of `refit_every` hours since 1970.  A decision belongs to the last cut-off that
+is at least an hour before it (the time to train); its model has learnt from the `train_hours` hours up
+to that cut-off, and its features are computed on a series that begins at one fixed hour::
+
+    series_start            cut-off - train_hours          cut-off        next cut-off
+    |--- lookback + 500 ---|-------- labelled rows --------|--- decisions ---|
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from crypto_refactor.errors import DataError
+from crypto_refactor.features.catalogue import WARMUP, catalogue_hash
+from crypto_refactor.features.frame import FeatureFrame, compute_features
+from crypto_refactor.market.bars import Bars, carry_holes
+from crypto_refactor.market.hours import to_iso
+from crypto_refactor.model.dataset import TrainingSet, labelled, training_set
+from crypto_refactor.model.settings import RECIPE, ModelSettings, library_versions
+
+HOURS_TO_TRAIN = 1
+
+
+def cutoff_for(decision: int, settings: ModelSettings) -> int:
+    """Return the cut-off of the model that decides at hour `decision`."""
+    return (decision - HOURS_TO_TRAIN) // settings.refit_every * settings.refit_every
+
+
+def series_start(cutoff: int, settings: ModelSettings) -> int:
+    """Return the hour at which the feature series of `cutoff` begins."""
+    return cutoff - settings.train_hours - settings.lookback - WARMUP
+
+
+def hours_needed(hours: int, settings: ModelSettings) -> int:
+    """Return how many hours of bars a window of `hours` decisions needs, its history included."""
+    return hours + settings.train_hours + settings.refit_every + settings.lookback + WARMUP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Period:
+    """The decisions that belong to one cut-off.
+
+    Attributes
+    ----------
+    cutoff : int
+        Hour up to which its model has learnt.
+    first, last : int
+        First and last decision, both included, as closes of bars.
+    frame : FeatureFrame
+        Features from `series_start` to the close of the last decision's bar.
+    """
+
+    cutoff: int
+    first: int
+    last: int
+    frame: FeatureFrame
+
+
+def periods(bars: Bars, first: int, last: int, settings: ModelSettings) -> list[Period]:
+    """Divide the decisions at hours ``first … last`` by their cut-offs, in time order.
+
+    Parameters
+    ----------
+    bars : Bars
+        Real bars, from `hours_needed` hours before `last` or earlier.
+    first, last : int
+        Closes of the first and the last bar decided on.
+    settings : ModelSettings
+        Cut-offs, spans and lookback.
+    """
+    found = []
+    start = first
+    while start <= last:
+        cutoff = cutoff_for(start, settings)
+        stop = min(last, cutoff + settings.refit_every + HOURS_TO_TRAIN - 1)
+        # Cut first, then carry: a hole that reaches back before the start must look the same wherever
+        # the data at hand begin.
+        frame = compute_features(carry_holes(bars.between(series_start(cutoff, settings), stop)))
+        found.append(Period(cutoff=cutoff, first=start, last=stop, frame=frame))
+        start = stop + 1
+    return found
+
+
+def training_rows(period: Period, settings: ModelSettings) -> TrainingSet:
+    """Return what the model of `period` learns from.
+
+    Raises
+    ------
+    DataError
+        If fewer than half of `train_hours` rows are labelled.
+    """
+    rows = labelled(period.frame, settings.lookback)
+    target_close = period.frame.bars.closed[rows] + 1
+    rows = rows[(target_close > period.cutoff - settings.train_hours) & (target_close <= period.cutoff)]
+    if len(rows) < settings.train_hours / 2:
+        raise DataError(
+            f"Only {len(rows)} hours up to {to_iso(period.cutoff)} can be learnt from.",
+            expected=f"at least half of --train-hours {settings.train_hours}.",
+            remedy="choose a window whose history has fewer holes, or a shorter --train-hours.",
+        )
+    return training_set(period.frame, rows, settings.lookback)
+
+
+def model_key(bars: Bars, data: TrainingSet, settings: ModelSettings) -> str:
+    """Return the name of the model that these rows and settings give, the same in every command."""
+    digest = hashlib.sha256()
+    parts = [
+        bars.source,
+        str(bars.ticker),
+        f"{settings.lookback} {settings.network} {settings.seed}",
+        RECIPE.hash(),
+        catalogue_hash(),
+        repr(sorted(library_versions().items())),
+        f"{data.trained_from} {data.trained_through} {data.last_bars}",
+    ]
+    for part in parts:
+        digest.update(part.encode() + b"\0")
+    for array in (data.inputs, data.rows, data.returns, data.volatility, data.close, data.atr):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:24]

@@ -1,0 +1,200 @@
+"""Several fits side by side, each in a process with the thread count that belongs to the recipe."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crypto_refactor.errors import ModelError
+from crypto_refactor.model.dataset import TrainingSet
+from crypto_refactor.model.settings import ModelSettings
+from crypto_refactor.model.training.dask_cluster import Cluster, arithmetic, require_same
+from crypto_refactor.model.training.worker_process import apart
+
+if TYPE_CHECKING:
+    from crypto_refactor.model.training.trainer import TrainedModel
+
+_POLL_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """One finished epoch of one fit.
+
+    Attributes
+    ----------
+    job : int
+        Which of the fits.
+    epoch : int
+        From 1; 0 when the fit begins.
+    stop_loss : float
+        Data loss on the stop slice.
+    """
+
+    job: int
+    epoch: int
+    stop_loss: float
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def fit_all(
+    jobs: Sequence[TrainingSet],
+    settings: ModelSettings,
+    on_progress: OnProgress,
+    *,
+    workers: int | None = None,
+    cluster: Cluster | None = None,
+) -> Iterator[tuple[int, TrainedModel | ModelError]]:
+    """Fit one network for each training set and yield (its position, the result) as they finish.
+
+    One fit that fails does not end the others: its error takes the place of its result.
+
+    Parameters
+    ----------
+    jobs : sequence of TrainingSet
+        What to learn from.
+    settings : ModelSettings
+        Shared by all.
+    on_progress : callable
+        Called in this process after each epoch of each fit.
+    workers : int, optional
+        Processes; by default one per core, and none where there is a single fit.
+    cluster : Cluster, optional
+        Where they run instead; how many at a time is its scheduler's business.
+
+    Raises
+    ------
+    ModelError
+        If no fit can run any more.  Those that have been yielded are whole.
+    """
+    if cluster is not None:
+        yield from _fit_on(cluster, jobs, settings, on_progress)
+        return
+    from crypto_refactor.model.training.network import needs_fresh_process
+
+    workers = min(len(jobs), workers or os.cpu_count() or 1)
+    if workers == 1 and not needs_fresh_process():
+        for position, data in enumerate(jobs):
+            yield _fit_one(position, data, settings, on_progress)
+        return
+    from joblib import Parallel, delayed
+    from joblib.externals.loky.process_executor import BrokenProcessPool
+
+    # Where psutil is installed, loky replaces a process that has grown and warns of it; nothing is lost by that.
+    warnings.filterwarnings("ignore", message="A worker stopped while some jobs", category=UserWarning)
+    with _relayed(on_progress) as report:
+        parallel = Parallel(n_jobs=max(workers, 2), backend="loky", return_as="generator_unordered")
+        try:
+            yield from parallel(
+                delayed(_fit_one)(position, data, settings, report) for position, data in enumerate(jobs)
+            )
+        except OSError as error:
+            raise ModelError(
+                f"The fits cannot run side by side: {error.strerror or error}.",
+                expected="free space and write permission in the temporary folder.",
+                remedy="free space there, or set TMPDIR to another folder.",
+            ) from error
+        except BrokenProcessPool as error:
+            raise ModelError(
+                f"A process that trained a model has died: {error}",
+                expected="every fit to end by itself; a fit needs about 1 GB of memory.",
+                remedy="free memory and run the command again: models that were finished are kept.",
+            ) from error
+
+
+def _fit_one(
+    position: int, data: TrainingSet, settings: ModelSettings, on_progress: OnProgress
+) -> tuple[int, TrainedModel | ModelError]:
+    from crypto_refactor.model.training.trainer import train
+
+    on_progress(Progress(job=position, epoch=0, stop_loss=float("nan")))
+
+    def report(epoch: int, loss: float) -> None:
+        on_progress(Progress(job=position, epoch=epoch, stop_loss=loss))
+
+    try:
+        return position, train(data, settings, report)
+    except ModelError as error:
+        return position, error
+
+
+def _fit_on(
+    cluster: Cluster, jobs: Sequence[TrainingSet], settings: ModelSettings, on_progress: OnProgress
+) -> Iterator[tuple[int, TrainedModel | ModelError]]:
+    from crypto_refactor.model.training.dask_executor import on_cluster
+
+    own = arithmetic()
+    with _relayed(on_progress) as report:
+        calls = [
+            partial(_fit_apart, own, position, data, settings, report) for position, data in enumerate(jobs)
+        ]
+        yield from on_cluster(cluster, calls)
+
+
+def _fit_apart(
+    asked: Mapping[str, str],
+    position: int,
+    data: TrainingSet,
+    settings: ModelSettings,
+    on_progress: OnProgress,
+) -> tuple[int, TrainedModel | ModelError]:
+    """Fit beside a worker of a cluster, and only if that gives the weights of whoever asks."""
+    try:
+        require_same(asked)
+        return apart(partial(_fit_one, position, data, settings, on_progress))
+    except ModelError as error:
+        return position, error
+
+
+@dataclass(frozen=True, slots=True)
+class _Append:
+    """Reports progress by appending to a file: survives any backend and any signal."""
+
+    folder: str
+
+    def __call__(self, progress: Progress) -> None:
+        # A worker on another machine, or of another user, has no such folder; its progress shows when it is done.
+        if os.access(self.folder, os.W_OK | os.X_OK):
+            with (Path(self.folder) / str(progress.job)).open("a", encoding="ascii") as file:
+                file.write(f"{progress.epoch} {progress.stop_loss!r}\n")
+
+
+@contextmanager
+def _relayed(on_progress: OnProgress) -> Iterator[_Append]:
+    """Give workers something to report to, and call `on_progress` here with what they say."""
+    done = threading.Event()
+    with tempfile.TemporaryDirectory(prefix="crypto-refactor-") as folder:
+
+        def relay() -> None:
+            seen: dict[str, int] = {}
+            while not done.wait(_POLL_SECONDS):
+                _relay_new_lines(Path(folder), seen, on_progress)
+            _relay_new_lines(Path(folder), seen, on_progress)
+
+        thread = threading.Thread(target=relay, daemon=True)
+        thread.start()
+        try:
+            yield _Append(folder)
+        finally:
+            done.set()
+            thread.join()
+
+
+def _relay_new_lines(folder: Path, seen: dict[str, int], on_progress: OnProgress) -> None:
+    for file in sorted(folder.iterdir()):
+        # Only whole lines: the last piece is empty, or still being written.
+        lines = file.read_text(encoding="ascii").split("\n")[:-1]
+        for line in lines[seen.get(file.name, 0) :]:
+            epoch, loss = line.split()
+            on_progress(Progress(job=int(file.name), epoch=int(epoch), stop_loss=float(loss)))
+        seen[file.name] = len(lines)

@@ -1,0 +1,123 @@
+"""An account, its trades and what was closed in it, as the documented JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from crypto_refactor.execution.sub_account import Fill, Trade
+from crypto_refactor.market.hours import to_iso
+from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.report.csv_files import trade_row
+from crypto_refactor.trading.account_status import Overview, SubAccount
+from crypto_refactor.trading.ledger.order_record import Order
+from crypto_refactor.trading.manual_actions import Closing
+
+SCHEMA = 1
+
+
+def status_json(overview: Overview | None, ledger: Path, halt: str | None) -> dict[str, Any]:
+    """Return an account as it stands; `account` is null where none has been traded yet."""
+    document: dict[str, Any] = {
+        "schema": SCHEMA,
+        "ledger": str(ledger),
+        "account": None,
+        "halt": halt,
+        "others": [],
+    }
+    if overview is None:
+        return document
+    row = overview.row
+    return document | {
+        "account": row.name,
+        "simulated": overview.simulated,
+        "source": row.about.get("source"),
+        "opened_at": row.opened_at,
+        "traded_at": row.traded_at,
+        "sub_accounts": [_part(part) for part in overview.parts],
+        "totals": {
+            "opened_with": overview.opened_with,
+            "cash": overview.cash,
+            "equity": overview.equity,
+        },
+        "others": list(overview.others),
+    }
+
+
+def _part(part: SubAccount) -> dict[str, Any]:
+    account = part.account
+    return {
+        "ticker": str(part.ticker),
+        "opened_with": part.opening.balance,
+        "opened_at": to_iso(part.opening.at),
+        "cash": account.cash,
+        "side": account.side,
+        "quantity": account.quantity,
+        "average_price": account.average_price if account.quantity else None,
+        "entered_at": to_iso(account.entered) if account.side else None,
+        "marked_at": to_iso(part.marked_at),
+        "equity": part.equity,
+        "peak_equity": account.peak_equity,
+        "halted": account.halted,
+        "ruined": account.ruined,
+        "stopped_side": account.stopped_side,
+        "decision": _decision(part.decision),
+        "pending": list(part.pending),
+        "unsettled": [_order(order) for order in part.unsettled],
+    }
+
+
+def _decision(decision: dict[str, Any] | None) -> dict[str, Any] | None:
+    if decision is None:
+        return None
+    stamps = {name: to_iso(decision[name]) for name in ("bar", "cutoff") if decision.get(name) is not None}
+    return decision | stamps
+
+
+def _order(order: Order) -> dict[str, Any]:
+    return {**asdict(order), "ticker": str(order.ticker), "bar": to_iso(order.bar)}
+
+
+def _fill(fill: Fill) -> dict[str, Any]:
+    return {**fill._asdict(), "at": to_iso(fill.at)}
+
+
+def trades_json(
+    account: str | None, trades: Iterable[tuple[Ticker, Trade]], *, simulated: bool
+) -> dict[str, Any]:
+    """Return the trades of an account by the columns of the CSV file."""
+    return {
+        "schema": SCHEMA,
+        "account": account,
+        "simulated": simulated,
+        "trades": [trade_row(ticker, trade) for ticker, trade in trades],
+    }
+
+
+def closings_json(account: str | None, closings: Sequence[Closing], *, simulated: bool) -> dict[str, Any]:
+    """Return what came of closing each ticker."""
+    return {
+        "schema": SCHEMA,
+        "account": account,
+        "simulated": simulated,
+        "tickers": [_closing(closing) for closing in closings],
+        "failed": [str(closing.ticker) for closing in closings if closing.error is not None],
+    }
+
+
+def _closing(closing: Closing) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "ticker": str(closing.ticker),
+        "fills": [_fill(fill) for fill in closing.done.fills],
+        "trades": [trade_row(closing.ticker, trade) for trade in closing.done.trades],
+        "orders": [_order(order) for order in closing.done.orders],
+        "quantity": None if closing.held is None else closing.held.quantity,
+        "waiting": closing.waiting,
+        "notes": list(closing.done.notes),
+    }
+    if closing.error is not None:
+        error = closing.error
+        document["error"] = {"code": error.exit_code, "message": error.what, "remedy": error.remedy}
+    return document

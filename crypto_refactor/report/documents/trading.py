@@ -1,0 +1,192 @@
+"""What trading commands found and did, as the documented JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from crypto_refactor.execution.sub_account import Account, Fill
+from crypto_refactor.market.hours import to_iso
+from crypto_refactor.report.replay_summary import Figures, figures_of, total_of
+from crypto_refactor.trading.explanations import record
+from crypto_refactor.trading.historical.replay import Replayed, ReplayResult
+from crypto_refactor.trading.ledger.order_record import Order
+from crypto_refactor.trading.outcomes import Entry, Failure, Row, Unavailable
+
+SCHEMA = 1
+
+
+def entry_json(entry: Entry) -> dict[str, Any]:
+    """Return one decision: UTC stamps, null for what is undefined, never NaN.
+
+    Parameters
+    ----------
+    entry : Entry
+        What a pass found and did for a ticker.
+
+    Returns
+    -------
+    dict
+        `signal` is null where the model did not say anything, `target` where nothing was decided,
+        `position` and `equity` where nothing is traded.
+    """
+    document: dict[str, Any] = _finite(
+        {
+            "schema": SCHEMA,
+            "ticker": str(entry.ticker),
+            "simulated": entry.simulated,
+            "account": entry.account,
+            "bar": to_iso(entry.bar),
+            "price": entry.price,
+            "signal": _signal(entry),
+            "target": entry.target,
+            "orders": [_order(order) for order in entry.orders],
+            "fills": [_fill(fill) for fill in entry.fills],
+            "pending": list(entry.pending),
+            "position": None if entry.holding is None else _position(entry.holding),
+            "equity": entry.equity,
+            "acted": entry.acted,
+            "late": entry.late,
+            "reason": entry.reason,
+            "decision": _decision(entry),
+            "notes": list(entry.notes),
+        }
+    )
+    return document
+
+
+def row_json(row: Row) -> dict[str, Any]:
+    """Return one ticker's row: its decision, its error, or why it is not offered."""
+    if isinstance(row, Failure):
+        error = row.error
+        problem = {"code": error.exit_code, "message": error.what, "remedy": error.remedy}
+        return {"schema": SCHEMA, "ticker": str(row.ticker), "error": problem}
+    if isinstance(row, Unavailable):
+        return {"schema": SCHEMA, "ticker": str(row.ticker), "unavailable": row.why}
+    return entry_json(row)
+
+
+def multi_json(mode: str, rows: Sequence[Row]) -> dict[str, Any]:
+    """Return one pass over several tickers.
+
+    Parameters
+    ----------
+    mode : str
+        Of the command.
+    rows : sequence of Row
+        In the order they are to be shown.
+    """
+    return {
+        "schema": SCHEMA,
+        "mode": mode,
+        "tickers": [row_json(row) for row in rows],
+        "failed": _failed(rows),
+    }
+
+
+def replay_json(result: ReplayResult) -> dict[str, Any]:
+    """Return what a replay came to.
+
+    As in `multi_json`, `tickers` holds whatever is known of each one: what it came to, its error, or why it
+    is not offered.  `metrics` and `buy_and_hold` are those of the backtest of the same window; the other
+    figures are the ledger's own, and `same_as_backtest` says whether the two agree to the last bit.
+    """
+    document: dict[str, Any] = _finite(
+        {
+            "schema": SCHEMA,
+            "account": result.account,
+            "resumed": result.resumed,
+            "tickers": [
+                *map(_replayed, result.replayed),
+                *(row_json(row) for row in result.rows),
+            ],
+            "failed": _failed(result.rows),
+            "total": _total(result),
+        }
+    )
+    return document
+
+
+def _signal(entry: Entry) -> int | None:
+    if entry.decided is None or not len(entry.decided.made):
+        return None
+    return int(entry.decided.made.signal[-1])
+
+
+def _decision(entry: Entry) -> dict[str, Any] | None:
+    if entry.decided is None:
+        return None
+    kept = record(entry.decided, entry.reason)
+    return {**kept, "cutoff": to_iso(kept["cutoff"])}
+
+
+def _order(order: Order) -> dict[str, Any]:
+    return {
+        **asdict(order),
+        "ticker": str(order.ticker),
+        "bar": to_iso(order.bar),
+        "stage": order.stage.value,
+    }
+
+
+def _fill(fill: Fill) -> dict[str, Any]:
+    return {**fill._asdict(), "at": to_iso(fill.at)}
+
+
+def _position(holding: Account) -> dict[str, Any]:
+    return {
+        "side": holding.side,
+        "quantity": holding.quantity,
+        "average_price": holding.average_price if holding.quantity else None,
+        "cash": holding.cash,
+    }
+
+
+def _failed(rows: Sequence[Row]) -> list[str]:
+    return [str(row.ticker) for row in rows if isinstance(row, Failure)]
+
+
+def _replayed(replayed: Replayed) -> dict[str, Any]:
+    backtest, figures = replayed.backtest, figures_of(replayed)
+    window = backtest.window
+    return {
+        "ticker": str(replayed.ticker),
+        "source": window.source,
+        "simulated": window.simulated,
+        "window": {
+            "first": to_iso(int(window.opened[1])),
+            "last": to_iso(int(window.opened[-1])),
+            "hours": backtest.hours,
+        },
+        "equity": figures.final,
+        "fees_paid": figures.fees,
+        "trades": figures.trades,
+        "same_as_backtest": replayed.same,
+        "metrics": backtest.metrics.to_dict(),
+        "buy_and_hold": backtest.hold_metrics.to_dict(),
+    }
+
+
+def _total(result: ReplayResult) -> dict[str, Any] | None:
+    if not result.replayed:
+        return None
+    total: Figures = total_of([figures_of(replayed) for replayed in result.replayed])
+    return {
+        "initial_balance": total.initial,
+        "final_balance": total.final,
+        "total_return": total.gain,
+        "buy_and_hold": {"final_balance": total.hold, "total_return": total.hold_gain},
+        "fees_paid": total.fees,
+        "trades": total.trades,
+    }
+
+
+def _finite(value: Any) -> Any:
+    """Return `value` with null in the place of every number that is not finite."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,1 @@
+"""The broker protocol and Alpaca behind it."""

@@ -1,0 +1,299 @@
+"""Alpaca's trading JSON, in and out: orders as it wants them, and what it says of account and orders.
+
+Alpaca writes numbers as text.  Anything that is not as documented raises `ValueError`, `TypeError` or
+`KeyError`; whoever asked says what that means.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, Context, Decimal
+from typing import TYPE_CHECKING, Any
+
+from crypto_refactor.errors import BrokerError, UsageError
+from crypto_refactor.execution.venues import VenueRules, alpaca_rules
+from crypto_refactor.market.hours import parse_instant
+from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.trading.brokers.base import (
+    BrokerAccount,
+    NotTradedError,
+    OrderRefusedError,
+    OrderReport,
+    OrderState,
+    Position,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from crypto_refactor.trading.brokers.base import OrderRequest
+
+_CENTS = Decimal("0.01")
+_NINE_DECIMALS = Decimal("1e-9")
+_EXACT = Context(prec=400)  # every finite float has fewer digits
+_MIN_NOTIONAL = 1.0
+_SIDES = {"buy": 1, "sell": -1}
+# Final for us is what can no longer be executed.  `done_for_day`, `stopped`, `suspended`, `calculated` and
+# whatever Alpaca may add are still open: waiting longer is the lesser evil than trading twice.
+_ENDED = frozenset({"canceled", "expired", "rejected", "replaced"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asset:
+    """One pair of Alpaca's asset list.
+
+    Attributes
+    ----------
+    ticker : Ticker
+        The pair.
+    symbol : str
+        As orders name it: BTC/USD.
+    active, tradable : bool
+        Alpaca's flags.
+    increment, min_quantity : float or None
+        Order rules, where Alpaca states them.
+    """
+
+    ticker: Ticker
+    symbol: str
+    active: bool
+    tradable: bool
+    increment: float | None
+    min_quantity: float | None
+
+    @property
+    def position_symbol(self) -> str:
+        """The form without a slash, which positions use."""
+        return joined(self.symbol)
+
+
+def joined(symbol: str) -> str:
+    """Return `symbol` without its slash, for comparing: joining is unambiguous, cutting is not."""
+    return symbol.replace("/", "").upper()
+
+
+def to_ticker(symbol: str) -> Ticker | None:
+    """Read BTC/USD; None for anything that is not of this form."""
+    try:
+        return Ticker.parse(symbol)
+    except UsageError:
+        return None
+
+
+def same_pair(symbol: str, ticker: Ticker) -> Ticker | None:
+    """Return `ticker` if `symbol` is either of its forms."""
+    return ticker if joined(symbol) == joined(str(ticker)) else None
+
+
+def order_fields(request: OrderRequest) -> dict[str, str]:
+    """Return the JSON of a market order, immediate or cancel, with numbers as plain decimal text.
+
+    Money is rounded down to cents, a quantity down to nine decimals.
+
+    Raises
+    ------
+    OrderRefusedError
+        If nothing is left of the amount.
+    """
+    name, amount, step = (
+        ("notional", request.notional, _CENTS)
+        if request.side > 0
+        else ("qty", request.quantity, _NINE_DECIMALS)
+    )
+    rounded = Decimal(repr(float(amount or 0.0))).quantize(step, rounding=ROUND_DOWN, context=_EXACT)
+    if not rounded:
+        raise OrderRefusedError(
+            f"An order of {amount!r} for {request.ticker} is too small to be written down.",
+            expected=f"at least {step:f}.",
+            remedy="nothing was sent, and nothing needs to be done.",
+        )
+    return {
+        "symbol": str(request.ticker),
+        name: f"{_EXACT.normalize(rounded):f}",
+        "side": "buy" if request.side > 0 else "sell",
+        "type": "market",
+        "time_in_force": "ioc",
+        "client_order_id": request.client_order_id,
+    }
+
+
+def read_account(content: Any, *, paper: bool) -> BrokerAccount:
+    """Read the account; crypto is bought with what is not borrowed."""
+    return BrokerAccount(
+        account_id=_text(content["id"]),
+        buying_power=_number(content["non_marginable_buying_power"]),
+        equity=_number(content["equity"]),
+        blocked=_blocked(content, paper=paper),
+    )
+
+
+def _blocked(content: Any, *, paper: bool) -> str | None:
+    reasons = []
+    if content["status"] != "ACTIVE" and not (paper and content["status"] == "PAPER_ONLY"):
+        reasons.append(f"the account's status is {content['status']}")
+    if content.get("crypto_status") != "ACTIVE":
+        reasons.append(f"its crypto status is {content.get('crypto_status')}")
+    flags = {
+        "account_blocked": "the account is blocked",
+        "trading_blocked": "trading is blocked",
+        "trade_suspended_by_user": "trading is suspended in the account's own settings",
+    }
+    reasons += [reason for flag, reason in flags.items() if content.get(flag)]
+    return ", ".join(reasons) or None
+
+
+def read_assets(content: Any) -> tuple[Asset, ...]:
+    """Read the asset list; what is no pair is left out."""
+    if not isinstance(content, list):
+        raise TypeError
+    found = ((to_ticker(_text(row["symbol"])), row) for row in content)
+    return tuple(
+        Asset(
+            ticker=ticker,
+            symbol=row["symbol"],
+            active=row["status"] == "active",
+            tradable=row["tradable"] is True,
+            increment=_optional_number(row.get("min_trade_increment")),
+            min_quantity=_optional_number(row.get("min_order_size")),
+        )
+        for ticker, row in found
+        if ticker is not None
+    )
+
+
+def to_rules(asset: Asset) -> VenueRules:
+    """Return the order rules of `asset`.
+
+    Raises
+    ------
+    NotTradedError
+        If it is retired.
+    BrokerError
+        If it cannot be traded now, or Alpaca does not state its rules.
+    """
+    if not (asset.active and asset.tradable):
+        # A retired asset stays so; one that is only not tradable is back in a while.
+        kind = BrokerError if asset.active else NotTradedError
+        raise kind(
+            f"Alpaca does not trade {asset.ticker} now.",
+            expected="a ticker that its asset list calls active and tradable.",
+            remedy="leave this ticker out, or try again later.",
+        )
+    if not (asset.increment and asset.min_quantity and min(asset.increment, asset.min_quantity) > 0):
+        raise BrokerError(
+            f"Alpaca's asset list states no order rules for {asset.ticker}.",
+            expected="min_order_size and min_trade_increment above 0.",
+            remedy="leave this ticker out, or try again later.",
+        )
+    table = alpaca_rules(asset.ticker)
+    return VenueRules(
+        name="alpaca",
+        increment=asset.increment,
+        min_quantity=asset.min_quantity,
+        min_notional=table.min_notional if table else _MIN_NOTIONAL,
+        as_of="live",
+    )
+
+
+def read_position(content: Any, asset: Asset) -> Position:
+    """Read one position, which must be that of `asset`: ids of positions and assets may differ."""
+    if content["asset_class"] != "crypto" or joined(content["symbol"]) != asset.position_symbol:
+        raise ValueError
+    quantity, available = _number(content["qty"]), _at_most(content["qty_available"])
+    if quantity < 0 or available < 0:
+        raise ValueError
+    return Position(
+        ticker=asset.ticker,
+        quantity=quantity,
+        available=min(available, quantity),
+        average_price=_optional_number(content.get("avg_entry_price")) or None,
+    )
+
+
+def read_listed_position(content: Any, asset: Asset) -> Position:
+    """Find the position of `asset` in the list of all; one that is not in it is 0."""
+    if not isinstance(content, list):
+        raise TypeError
+    own = [row for row in content if row["asset_class"] == "crypto"]
+    found = [row for row in own if joined(row["symbol"]) == asset.position_symbol]
+    if not found:
+        return Position(ticker=asset.ticker, quantity=0.0, available=0.0, average_price=None)
+    (only,) = found
+    return read_position(only, asset)
+
+
+def read_order(content: Any, to_ticker: Callable[[str], Ticker | None]) -> OrderReport:
+    """Read one order; `to_ticker` knows its symbol."""
+    ticker = to_ticker(_text(content["symbol"]))
+    if ticker is None:
+        raise ValueError
+    filled = _number(content["filled_qty"])
+    price = _number(content["filled_avg_price"]) if filled > 0 else None
+    state = _state(_text(content["status"]), filled)
+    if filled < 0 or (price is not None and price <= 0) or (state is OrderState.FILLED and not filled):
+        raise ValueError
+    return OrderReport(
+        client_order_id=_text(content["client_order_id"]),
+        broker_order_id=_text(content["id"]),
+        ticker=ticker,
+        side=_SIDES[content["side"]],
+        state=state,
+        filled_quantity=filled,
+        average_price=price,
+        at=parse_instant(content["updated_at"]).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        detail=content["status"],
+    )
+
+
+def read_own_order(
+    content: Any, client_order_id: str, to_ticker: Callable[[str], Ticker | None]
+) -> OrderReport:
+    """Read one order, which must be the one with this id."""
+    report = read_order(content, to_ticker)
+    if report.client_order_id != client_order_id:
+        raise ValueError
+    return report
+
+
+def read_open_orders(content: Any, to_ticker: Callable[[str], Ticker | None]) -> tuple[OrderReport, ...]:
+    """Read a list of orders; those for anything but crypto pairs are left out."""
+    if not isinstance(content, list):
+        raise TypeError
+    own = [row for row in content if row["asset_class"] == "crypto" and to_ticker(row["symbol"]) is not None]
+    return tuple(read_order(row, to_ticker) for row in own)
+
+
+def _state(status: str, filled: float) -> OrderState:
+    if status == "filled":
+        return OrderState.FILLED
+    if status in _ENDED:
+        return OrderState.PARTLY_FILLED if filled > 0 else OrderState.UNFILLED
+    return OrderState.OPEN
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError
+    return value
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise TypeError
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _optional_number(value: Any) -> float | None:
+    return None if value is None else _number(value)
+
+
+def _at_most(value: Any) -> float:
+    """Read a number as the largest float that is not above it: a sale never exceeds what is available."""
+    number = _number(value)
+    while Decimal(repr(number)) > Decimal(str(value)):
+        number = math.nextafter(number, -math.inf)
+    return number

@@ -1,0 +1,1 @@
+"""Trading on bars of the past: replay and single pass."""

@@ -1,0 +1,1 @@
+"""The SQLite ledger of decisions, orders, fills and equity."""

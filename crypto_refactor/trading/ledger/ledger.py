@@ -1,0 +1,214 @@
+"""The ledger: what was decided, ordered, filled and held, in one SQLite file for all accounts.
+
+Each bar of a sub-account is one transaction: its fills, trades, equity, decision and the state after it are
+all there, or none of them is.  The key of a decision is (account, ticker, close of the bar), so a bar that
+was acted on is never acted on again, from whichever process.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from crypto_refactor.execution.sub_account import Fill, Trade
+from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.storage.sqlite_file import Database
+from crypto_refactor.trading.ledger.order_record import Order, Stage
+from crypto_refactor.trading.ledger.schema import KIND, STATE_TABLES, from_text
+from crypto_refactor.trading.ledger.transaction import Writer
+from crypto_refactor.trading.stepper import Holding
+
+_KEY = "account = ? AND ticker = ?"
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """A sub-account as it was opened: its balance and the close it began at."""
+
+    balance: float
+    at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRow:
+    """An account of the ledger.
+
+    Attributes
+    ----------
+    name : str
+        For example demo/sample.
+    opened_at, traded_at : str
+        ISO-8601 UTC.
+    about : dict
+        What it was last traded with.
+    """
+
+    name: str
+    opened_at: str
+    traded_at: str
+    about: dict[str, Any]
+
+
+class Ledger:
+    """Accounts, apart by name, in one file that several processes may use.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    clock : callable
+        Returns the aware local time; says which account was traded last.
+
+    Raises
+    ------
+    BrokerError
+        By every method, if the file is damaged, foreign, of another version, busy for too long, or cannot be
+        read or written.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], datetime] = _utc_now) -> None:
+        self.path = path
+        self._clock = clock
+        self._file = Database(path, KIND)
+
+    def open_account(self, name: str, now: str, about: dict[str, Any] | None = None) -> None:
+        """Open the account `name` at the ISO-8601 instant `now`, or note what it is traded with from now on."""
+        with self._file.transaction("BEGIN IMMEDIATE") as connection:
+            connection.execute(
+                "INSERT INTO accounts (name, opened_at, traded_at, about) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (name) DO UPDATE SET about = excluded.about",
+                (name, now, now, json.dumps(about or {}, allow_nan=False)),
+            )
+
+    def accounts(self) -> tuple[AccountRow, ...]:
+        """Return every account, the one traded last first."""
+        with self._file.transaction("BEGIN") as connection:
+            rows = connection.execute(
+                "SELECT name, opened_at, traded_at, about FROM accounts ORDER BY traded_at DESC, name"
+            ).fetchall()
+        return tuple(
+            AccountRow(name=name, opened_at=opened, traded_at=traded, about=json.loads(about))
+            for name, opened, traded, about in rows
+        )
+
+    def finish(self, name: str) -> None:
+        """Mark a replay as played to its end."""
+        with self._file.transaction("BEGIN IMMEDIATE") as connection:
+            connection.execute("UPDATE accounts SET finished = 1 WHERE name = ?", (name,))
+
+    def start_afresh_if_finished(self, name: str) -> bool:
+        """Forget a replay that was played to its end; whether there was one."""
+        with self._file.transaction("BEGIN IMMEDIATE") as connection:
+            row = connection.execute("SELECT finished FROM accounts WHERE name = ?", (name,)).fetchone()
+            if row is None or not row[0]:
+                return False
+            for table in STATE_TABLES:
+                connection.execute(f"DELETE FROM {table} WHERE account = ?", (name,))  # noqa: S608 - own names
+            connection.execute("UPDATE accounts SET finished = 0 WHERE name = ?", (name,))
+        return True
+
+    def open_holding(self, account: str, ticker: Ticker, holding: Holding) -> Holding:
+        """Open a sub-account with the cash of `holding`, or return the one that is open already."""
+        with self._file.transaction("BEGIN IMMEDIATE") as connection:
+            found = self._holding(connection, account, ticker)
+            if found is not None:
+                return found
+            Writer(connection, account, ticker, self._clock().isoformat()).open(holding)
+        return holding
+
+    def holding(self, account: str, ticker: Ticker) -> Holding | None:
+        """Return the sub-account's state, None where it was never opened."""
+        with self._file.transaction("BEGIN") as connection:
+            return self._holding(connection, account, ticker)
+
+    def holdings(self, account: str) -> dict[Ticker, Holding]:
+        """Return every sub-account's state."""
+        with self._file.transaction("BEGIN") as connection:
+            rows = connection.execute(
+                "SELECT ticker, state FROM holdings WHERE account = ? ORDER BY ticker", (account,)
+            ).fetchall()
+        return {Ticker.parse(name): self._read(account, name, state) for name, state in rows}
+
+    def opening(self, account: str, ticker: Ticker) -> Opening | None:
+        """Return how the sub-account was opened."""
+        rows = self._rows("opened_with, opened_at", "holdings", account, ticker, "ticker")
+        return Opening(balance=rows[0][0], at=rows[0][1]) if rows else None
+
+    def acted_on(self, account: str, ticker: Ticker, bar: int) -> bool:
+        """Whether a decision was made at the bar that closed at `bar`."""
+        with self._file.transaction("BEGIN") as connection:
+            row = connection.execute(
+                f"SELECT 1 FROM decisions WHERE {_KEY} AND bar = ?",  # noqa: S608
+                (account, str(ticker), bar),
+            ).fetchone()
+        return row is not None
+
+    def models(self, account: str, ticker: Ticker) -> dict[int, str]:
+        """Return the cached model that decides for each cut-off, by its key."""
+        return dict(self._rows("cutoff, key", "models", account, ticker, "cutoff"))
+
+    @contextmanager
+    def writing(self, account: str, ticker: Ticker) -> Iterator[Writer]:
+        """Collect what one or more bars brought, and commit it as a whole."""
+        with self._file.transaction("BEGIN IMMEDIATE") as connection:
+            yield Writer(connection, account, ticker, self._clock().isoformat())
+
+    def orders(self, account: str, ticker: Ticker, *, unsettled: bool = False) -> tuple[Order, ...]:
+        """Return every order, or those whose end is not known, in the order they were written down."""
+        names = tuple(field.name for field in fields(Order))
+        rows = self._rows(", ".join(names), "orders", account, ticker, "rowid")
+        found = [dict(zip(names, row, strict=True)) for row in rows]
+        orders = tuple(Order(**{**row, "ticker": ticker, "stage": Stage(row["stage"])}) for row in found)
+        return tuple(order for order in orders if not unsettled or order.stage is Stage.UNSETTLED)
+
+    def fills(self, account: str, ticker: Ticker) -> tuple[Fill, ...]:
+        """Return every fill, in order."""
+        return tuple(
+            Fill(*row) for row in self._rows(", ".join(Fill._fields), "fills", account, ticker, "rowid")
+        )
+
+    def trades(self, account: str, ticker: Ticker) -> tuple[Trade, ...]:
+        """Return every closed trade, in order."""
+        return tuple(
+            Trade(*row) for row in self._rows(", ".join(Trade._fields), "trades", account, ticker, "rowid")
+        )
+
+    def equity(self, account: str, ticker: Ticker) -> list[tuple[int, float]]:
+        """Return (close of the bar, equity), the opening balance first."""
+        return [
+            (int(bar), float(value))
+            for bar, value in self._rows("bar, equity", "equity", account, ticker, "bar")
+        ]
+
+    def decisions(self, account: str, ticker: Ticker) -> list[dict[str, Any]]:
+        """Return every decision as it was recorded, in order."""
+        rows = self._rows("bar, target, entry", "decisions", account, ticker, "bar")
+        return [{"bar": bar, "target": target, **json.loads(entry)} for bar, target, entry in rows]
+
+    def _rows(self, columns: str, table: str, account: str, ticker: Ticker, order: str) -> list[Any]:
+        query = f"SELECT {columns} FROM {table} WHERE {_KEY} ORDER BY {order}"  # noqa: S608 - own names
+        with self._file.transaction("BEGIN") as connection:
+            return connection.execute(query, (account, str(ticker))).fetchall()
+
+    def _holding(self, connection: sqlite3.Connection, account: str, ticker: Ticker) -> Holding | None:
+        row = connection.execute(
+            f"SELECT state FROM holdings WHERE {_KEY}",  # noqa: S608
+            (account, str(ticker)),
+        ).fetchone()
+        return None if row is None else self._read(account, str(ticker), row[0])
+
+    def _read(self, account: str, ticker: str, state: str) -> Holding:
+        try:
+            return from_text(state)
+        except (ValueError, TypeError, KeyError) as error:
+            raise self._file.damaged(f"the state of {ticker} in {account} cannot be read") from error

@@ -1,0 +1,93 @@
+"""Order intents: what is written down before anything is sent, and what became of it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+
+from crypto_refactor.market.hours import to_datetime
+from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.trading.brokers.base import OrderRequest, OrderState
+
+PREFIX = "cr-"
+"""Begins every client order id of this tool, so that its orders are told from those of others."""
+
+
+class Stage(StrEnum):
+    """What is known of an order.  All but `UNSETTLED` are final."""
+
+    UNSETTLED = "unsettled"
+    """Written down, perhaps sent; only the broker can tell."""
+    FILLED = OrderState.FILLED.value
+    PARTLY_FILLED = OrderState.PARTLY_FILLED.value
+    UNFILLED = OrderState.UNFILLED.value
+    REFUSED = "refused"
+    LAPSED = "lapsed"
+    """Never arrived, and its hour has passed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One order of the ledger.
+
+    Attributes
+    ----------
+    client_order_id : str
+        Derived from account, ticker, bar and leg.
+    ticker : Ticker
+        What to trade.
+    bar : int
+        Close of the bar it was decided at, hours since 1970.
+    leg : str
+        ``enter``, ``exit`` or ``close-n``.
+    side : int
+        1 buy, -1 sell.
+    notional, quantity : float or None
+        Money to spend; amount to sell.
+    reason : str
+        ``entry`` or the reason of the exit.
+    sent_at : str
+        ISO-8601 UTC: when it was last about to be sent.
+    stage : Stage
+        What is known of it.
+    filled_quantity : float
+        Executed, before any fee taken in the base currency.
+    average_price : float or None
+        Of what was executed.
+    detail : str
+        The broker's own words.
+    """
+
+    client_order_id: str
+    ticker: Ticker
+    bar: int
+    leg: str
+    side: int
+    notional: float | None
+    quantity: float | None
+    reason: str
+    sent_at: str
+    stage: Stage = Stage.UNSETTLED
+    filled_quantity: float = 0.0
+    average_price: float | None = None
+    detail: str = ""
+
+    def request(self) -> OrderRequest:
+        """Return the order as a broker takes it."""
+        return OrderRequest(
+            client_order_id=self.client_order_id,
+            ticker=self.ticker,
+            side=self.side,
+            notional=self.notional,
+            quantity=self.quantity,
+        )
+
+
+def client_order_id(account: str, ticker: Ticker, bar: int, leg: str) -> str:
+    """Return the id of one leg of one bar: the same whoever derives it, and no other leg's.
+
+    At most 48 characters: ``cr-BTCUSD-2024060113-enter-1a2b3c4d``.
+    """
+    owner = hashlib.sha256(account.encode()).hexdigest()[:8]
+    return f"{PREFIX}{ticker.base}{ticker.quote}-{to_datetime(bar):%Y%m%d%H}-{leg}-{owner}"

@@ -1,0 +1,96 @@
+"""The tables of the ledger, and how a state is written into one of their cells."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from crypto_refactor.errors import BrokerError
+from crypto_refactor.execution.decisions import Decision, Enter, Exit
+from crypto_refactor.execution.sub_account import Account
+from crypto_refactor.storage.sqlite_file import Kind
+from crypto_refactor.trading.stepper import Holding
+
+SCHEMA = 1
+TABLES = (
+    """
+    CREATE TABLE accounts (
+        name TEXT PRIMARY KEY, opened_at TEXT NOT NULL, traded_at TEXT NOT NULL,
+        finished INTEGER NOT NULL DEFAULT 0, about TEXT NOT NULL
+    ) WITHOUT ROWID""",
+    """
+    CREATE TABLE holdings (
+        account TEXT NOT NULL, ticker TEXT NOT NULL, opened_with REAL NOT NULL, opened_at INTEGER NOT NULL,
+        state TEXT NOT NULL, PRIMARY KEY (account, ticker)
+    ) WITHOUT ROWID""",
+    """
+    CREATE TABLE decisions (
+        account TEXT NOT NULL, ticker TEXT NOT NULL, bar INTEGER NOT NULL,
+        target INTEGER NOT NULL, entry TEXT NOT NULL, PRIMARY KEY (account, ticker, bar)
+    ) WITHOUT ROWID""",
+    """
+    CREATE TABLE models (
+        account TEXT NOT NULL, ticker TEXT NOT NULL, cutoff INTEGER NOT NULL, key TEXT NOT NULL,
+        PRIMARY KEY (account, ticker, cutoff)
+    ) WITHOUT ROWID""",
+    """
+    CREATE TABLE orders (
+        client_order_id TEXT PRIMARY KEY, account TEXT NOT NULL, ticker TEXT NOT NULL, bar INTEGER NOT NULL,
+        leg TEXT NOT NULL, side INTEGER NOT NULL, notional REAL, quantity REAL, reason TEXT NOT NULL,
+        sent_at TEXT NOT NULL, stage TEXT NOT NULL, filled_quantity REAL NOT NULL, average_price REAL,
+        detail TEXT NOT NULL
+    )""",
+    "CREATE INDEX orders_of ON orders (account, ticker, stage)",
+    """
+    CREATE TABLE fills (
+        account TEXT NOT NULL, ticker TEXT NOT NULL, at INTEGER NOT NULL, side INTEGER NOT NULL,
+        quantity REAL NOT NULL, price REAL NOT NULL, fee REAL NOT NULL, reason TEXT NOT NULL
+    )""",
+    "CREATE INDEX fills_of ON fills (account, ticker)",
+    """
+    CREATE TABLE trades (
+        account TEXT NOT NULL, ticker TEXT NOT NULL, direction INTEGER NOT NULL,
+        entered INTEGER NOT NULL, entry_price REAL NOT NULL, exited INTEGER NOT NULL, exit_price REAL NOT NULL,
+        quantity REAL NOT NULL, fees REAL NOT NULL, exit_reason TEXT NOT NULL
+    )""",
+    "CREATE INDEX trades_of ON trades (account, ticker)",
+    """
+    CREATE TABLE equity (
+        account TEXT NOT NULL, ticker TEXT NOT NULL, bar INTEGER NOT NULL, equity REAL NOT NULL,
+        PRIMARY KEY (account, ticker, bar)
+    ) WITHOUT ROWID""",
+)
+STATE_TABLES = ("holdings", "decisions", "models", "orders", "fills", "trades", "equity")
+"""What belongs to a sub-account, and goes when a replay starts afresh."""
+
+KIND = Kind(
+    name="ledger",
+    application_id=0x43524C47,
+    schema=SCHEMA,
+    tables=TABLES,
+    error=BrokerError,
+    if_lost="everything this tool knows of its accounts and positions is lost with it, so look at the broker first",
+)
+
+
+def to_text(holding: Holding) -> str:
+    """Write a sub-account's state."""
+    # JSON writes floats so that they read back to the last bit.
+    pending = [asdict(decision) for decision in holding.pending]
+    state = {"account": holding.account._asdict(), "pending": pending, "walked_to": holding.walked_to}
+    return json.dumps(state, allow_nan=False)
+
+
+def from_text(text: str) -> Holding:
+    """Read a sub-account's state.
+
+    Raises
+    ------
+    ValueError, TypeError, KeyError
+        If it is none.
+    """
+    state = json.loads(text)
+    pending: list[Decision] = [
+        Exit(**decision) if "reason" in decision else Enter(**decision) for decision in state["pending"]
+    ]
+    return Holding(account=Account(**state["account"]), pending=tuple(pending), walked_to=state["walked_to"])

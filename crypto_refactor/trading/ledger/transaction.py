@@ -1,0 +1,90 @@
+"""Writing to the ledger: one transaction on one sub-account."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from crypto_refactor.execution.sub_account import Fill, Trade
+from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.trading.ledger.order_record import Order
+from crypto_refactor.trading.ledger.schema import to_text
+from crypto_refactor.trading.stepper import Holding, Step
+
+
+class Writer:
+    """What one or more bars brought to a sub-account, committed as a whole; see `Ledger.writing`."""
+
+    def __init__(self, connection: sqlite3.Connection, account: str, ticker: Ticker, now: str) -> None:
+        self._connection = connection
+        self._now = now
+        self._key = {"account": account, "ticker": str(ticker)}
+
+    def open(self, holding: Holding) -> None:
+        """Open the sub-account with the cash of `holding`; one that is open already is refused."""
+        cash, at = holding.account.cash, holding.walked_to
+        row = {"opened_with": cash, "opened_at": at, "state": to_text(holding)}
+        self._insert("holdings", row)
+        self._insert("equity", {"bar": at, "equity": cash})
+
+    def hold(self, holding: Holding) -> None:
+        """Replace the sub-account's state."""
+        self._connection.execute(
+            "UPDATE holdings SET state = :state WHERE account = :account AND ticker = :ticker",
+            {"state": to_text(holding), **self._key},
+        )
+
+    def walked(self, step: Step) -> None:
+        """Record what one bar brought, and the state after it."""
+        self.filled(step.fills, step.trades)
+        self._insert("equity", {"bar": step.holding.walked_to, "equity": step.equity})
+        self.hold(step.holding)
+
+    def filled(self, fills: Sequence[Fill], trades: Sequence[Trade]) -> None:
+        """Record what was executed."""
+        for fill in fills:
+            self._insert("fills", fill._asdict())
+        for trade in trades:
+            self._insert("trades", trade._asdict())
+        if fills:
+            self._traded()
+
+    def decided(self, bar: int, target: int, entry: dict[str, Any]) -> None:
+        """Record a decision; a second one at the same bar is refused by the table itself."""
+        row = {"bar": bar, "target": target, "entry": json.dumps(entry, allow_nan=False)}
+        self._insert("decisions", row)
+        self._traded()
+
+    def names_model(self, cutoff: int, key: str) -> None:
+        """Record that the cached model `key` decides for `cutoff`, in place of any that did before."""
+        self._connection.execute(
+            "INSERT INTO models VALUES (:account, :ticker, :cutoff, :key)"
+            " ON CONFLICT (account, ticker, cutoff) DO UPDATE SET key = excluded.key",
+            {"cutoff": cutoff, "key": key, **self._key},
+        )
+
+    def intends(self, order: Order) -> None:
+        """Record an order before it is sent; a second one with its id is refused by the table itself."""
+        self._insert("orders", {**asdict(order), "ticker": str(order.ticker)})
+
+    def order_now(self, order: Order) -> None:
+        """Replace what is known of an order."""
+        self._connection.execute(
+            "UPDATE orders SET sent_at = :sent_at, stage = :stage, filled_quantity = :filled_quantity,"
+            " average_price = :average_price, detail = :detail WHERE client_order_id = :client_order_id",
+            {**asdict(order), "ticker": str(order.ticker)},
+        )
+
+    def _traded(self) -> None:
+        """Note that the account was traded now."""
+        self._connection.execute(
+            "UPDATE accounts SET traded_at = ? WHERE name = ?", (self._now, self._key["account"])
+        )
+
+    def _insert(self, table: str, row: dict[str, Any]) -> None:
+        values = {**self._key, **row}
+        names, marks = ", ".join(values), ", ".join(f":{name}" for name in values)
+        self._connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", values)  # noqa: S608 - own names

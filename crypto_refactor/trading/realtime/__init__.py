@@ -1,0 +1,1 @@
+"""Trading as the hours close: the loop, its executors, orders and reconciliation."""

@@ -1,0 +1,238 @@
+"""One order at a broker, from the intent in the ledger to its end, whatever happens in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from crypto_refactor.errors import BrokerError
+from crypto_refactor.execution.rules import Rules
+from crypto_refactor.execution.sub_account import Account, Fill, Trade, bought, sold
+from crypto_refactor.market.hours import floor_hour
+from crypto_refactor.trading.brokers.base import (
+    Broker,
+    OrderRefusedError,
+    OrderReport,
+    OrderState,
+    UnknownOutcomeError,
+    UnreachableError,
+)
+from crypto_refactor.trading.ledger.ledger import Ledger
+from crypto_refactor.trading.ledger.order_record import Order, Stage
+from crypto_refactor.trading.realtime.trader import Executed
+
+_ARRIVAL_SECONDS = 120
+"""How long after it was sent an order may still arrive that nobody has seen."""
+_LOOKS = (0.2, 0.5, 1.0, 2.0, 4.0)
+"""Seconds between looks at an order that is still open; immediate-or-cancel ends within the first."""
+_LOOKS_AFTER_CANCEL = (0.0, 0.5, 2.0)
+_SENDINGS = 2
+BOUND_TO_BAR = frozenset({"enter", "exit"})
+"""Legs that leave in the hour after their bar or never."""
+CLOSED_BY_HAND = "close"
+"""Reason of an exit that the ``close`` command made."""
+
+
+class Settling:
+    """Brings orders to their end and books what was executed.
+
+    Parameters
+    ----------
+    broker : Broker
+        Where they go.
+    ledger : Ledger
+        Where they are written down.
+    account : str
+        Whose they are.
+    clock : callable
+        Returns the aware local time.
+    sleep : callable
+        Waits for so many seconds.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        ledger: Ledger,
+        account: str,
+        *,
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._broker = broker
+        self._ledger = ledger
+        self._account = account
+        self._clock = clock
+        self._sleep = sleep
+
+    def send(self, order: Order, rules: Rules, *, again: bool = False) -> Executed:
+        """Send an order that is written down, and see it through.
+
+        Parameters
+        ----------
+        order : Order
+            As the ledger has it.
+        rules : Rules
+            The execution rules.
+        again : bool
+            Whether it may have been sent before.
+
+        Raises
+        ------
+        UnknownOutcomeError, UnreachableError
+            If nobody can say what became of it; it stays unsettled.
+        BrokerError
+            If it does not end; it stays unsettled.
+        """
+        unknown: UnknownOutcomeError | None = None
+        for _ in range(_SENDINGS):
+            if order.leg in BOUND_TO_BAR and floor_hour(self._clock()) != order.bar:
+                return self.give_up(order)
+            order = self._stamped(order)
+            report: OrderReport | None
+            try:
+                report = self._broker.submit(order.request())
+            except OrderRefusedError as error:
+                if not (again or unknown):
+                    return self._end(order, Stage.REFUSED, error.what)
+                return self._refused_again(order, error, rules)
+            except UnknownOutcomeError as error:
+                unknown = error
+                report = self._broker.order(order.client_order_id)
+            # Where the broker knows of no such order, sending it again under the same id cannot double it.
+            if report is not None:
+                return self._see_through(order, report, rules)
+        assert unknown is not None
+        raise unknown
+
+    def look_up(self, order: Order, rules: Rules) -> Executed | None:
+        """Find out what became of an order that may have been sent; None where the broker has never seen it.
+
+        Raises
+        ------
+        BrokerError
+            If the broker cannot be asked, or the order does not end.
+        """
+        report = self._broker.order(order.client_order_id)
+        return None if report is None else self._see_through(order, report, rules)
+
+    def give_up(self, order: Order) -> Executed:
+        """End an order that the broker has never seen, and that must not be sent any more.
+
+        Raises
+        ------
+        UnknownOutcomeError
+            If it may still arrive.
+        """
+        age = (self._clock() - datetime.fromisoformat(order.sent_at)).total_seconds()
+        if age < _ARRIVAL_SECONDS:
+            raise UnknownOutcomeError(
+                f"Order {order.client_order_id} was sent {max(age, 0):.0f} s ago and is not known to the broker yet.",
+                expected=f"{_ARRIVAL_SECONDS} s to pass before it is given up.",
+                remedy="run the command again in two minutes; nothing else is sent for this ticker before.",
+            )
+        if order.detail:
+            return self._end(order, Stage.REFUSED, order.detail)
+        return self._end(order, Stage.LAPSED, "it never arrived")
+
+    def _refused_again(self, order: Order, error: OrderRefusedError, rules: Rules) -> Executed:
+        """Settle an order that was refused when it was sent once more.
+
+        That says nothing of the sending before, which may be what the refusal is about: it has the money.
+        """
+        settled = self.look_up(order, rules)
+        if settled is not None:
+            return settled
+        order = replace(order, detail=error.what)
+        with self._ledger.writing(self._account, order.ticker) as writer:
+            writer.order_now(order)
+        return self.give_up(order)
+
+    def _stamped(self, order: Order) -> Order:
+        order = replace(order, sent_at=self._clock().astimezone(UTC).isoformat(timespec="seconds"))
+        with self._ledger.writing(self._account, order.ticker) as writer:
+            writer.order_now(order)
+        return order
+
+    def _see_through(self, order: Order, report: OrderReport, rules: Rules) -> Executed:
+        if (report.ticker, report.side) != (order.ticker, order.side):
+            raise BrokerError(
+                f"The broker knows order {order.client_order_id} as one for {report.ticker}, side {report.side}.",
+                expected=f"{order.ticker}, side {order.side}: ids belong to one ledger.",
+                remedy="trade an account from one state folder only; nothing was booked.",
+            )
+        report = self._watched(order, report, _LOOKS)
+        if report.state is OrderState.OPEN:
+            self._broker.cancel(report)
+            report = self._watched(order, report, _LOOKS_AFTER_CANCEL)
+        if report.state is OrderState.OPEN:
+            raise BrokerError(
+                f"Order {order.client_order_id} is still open at the broker ({report.detail}), although it is "
+                "immediate or cancel and was cancelled.",
+                expected="an order that ends.",
+                remedy="look at it at the broker; nothing else is sent for this ticker before it has ended.",
+            )
+        return self._book(order, report, rules)
+
+    def _watched(self, order: Order, report: OrderReport, waits: Sequence[float]) -> OrderReport:
+        for wait in waits:
+            if report.state is not OrderState.OPEN:
+                break
+            self._sleep(wait)
+            report = self._again(order)
+        return report
+
+    def _again(self, order: Order) -> OrderReport:
+        report = self._broker.order(order.client_order_id)
+        if report is None:
+            raise UnreachableError(
+                f"The broker no longer knows order {order.client_order_id}, which it has shown before.",
+                expected="one answer.",
+                remedy="run the command again; the order is looked up first.",
+            )
+        return report
+
+    def _book(self, order: Order, report: OrderReport, rules: Rules) -> Executed:
+        ended = replace(
+            order,
+            stage=Stage(report.state.value),
+            filled_quantity=report.filled_quantity,
+            average_price=report.average_price,
+            detail=report.detail,
+        )
+        holding = self._ledger.holding(self._account, order.ticker)
+        assert holding is not None, "an order is written down together with its sub-account"
+        account, fills, trades = booked(holding.account, ended, rules)
+        with self._ledger.writing(self._account, order.ticker) as writer:
+            writer.order_now(ended)
+            writer.filled(fills, trades)
+            writer.hold(replace(holding, account=account))
+        return Executed(fills=fills, trades=trades, orders=(ended,))
+
+    def _end(self, order: Order, stage: Stage, detail: str) -> Executed:
+        ended = replace(order, stage=stage, detail=detail)
+        with self._ledger.writing(self._account, order.ticker) as writer:
+            writer.order_now(ended)
+        return Executed(orders=(ended,), notes=(f"order {order.client_order_id} {stage}: {detail}",))
+
+
+def booked(
+    account: Account, order: Order, rules: Rules
+) -> tuple[Account, tuple[Fill, ...], tuple[Trade, ...]]:
+    """Return the sub-account after what was executed of `order`."""
+    quantity, price = order.filled_quantity, order.average_price
+    if not quantity or price is None:
+        return account, (), ()
+    if order.side > 0:
+        account, fill = bought(account, quantity, price, order.bar, rules)
+        return account, (fill,), ()
+    account, fill, trade = sold(account, quantity, price, order.bar, order.reason, rules)
+    if order.reason == CLOSED_BY_HAND:
+        account = kept_out(account, trade)
+    return account, (fill,), (trade,)
+
+
+def kept_out(account: Account, trade: Trade) -> Account:
+    """Return `account` as after a stop: whoever sells by hand does not want to be back in an hour later."""
+    return account._replace(stopped_side=trade.direction)

@@ -1,0 +1,206 @@
+"""The trader: one sub-account, bar by bar, without clock, network or files.
+
+A backtest walks a whole window at once; here the same account is walked through the same halves of a bar
+(`execution.steps`) with the same decisions, one bar at a time and across restarts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from crypto_refactor.execution.bar_steps import at_close, at_open, waiting
+from crypto_refactor.execution.decisions import (
+    Decision,
+    Plan,
+    close_without_data,
+    decide,
+    wanted_sides,
+    watch_drawdown,
+)
+from crypto_refactor.execution.rules import Rules
+from crypto_refactor.execution.sub_account import Account, Fill, Trade
+from crypto_refactor.market.bars import Bars
+from crypto_refactor.signals.conditions import SignalFrame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the model says at one close; all zeros and False where the bar cannot be decided on.
+
+    Attributes
+    ----------
+    signal, forecast_side : int
+        1, 0 or -1.
+    worthwhile : bool
+        Whether there is evidence and the expected move exceeds the round trip.
+    decidable : bool
+        Whether the bar's own bars allow a decision.
+    """
+
+    signal: int
+    forecast_side: int
+    worthwhile: bool
+    decidable: bool
+
+
+UNDECIDABLE = Verdict(signal=0, forecast_side=0, worthwhile=False, decidable=False)
+
+
+def verdict_of(made: SignalFrame, rules: Rules) -> Verdict:
+    """Return the verdict of the last row of `made`; `UNDECIDABLE` where it has none."""
+    if not len(made):
+        return UNDECIDABLE
+    return Verdict(
+        signal=int(made.signal[-1]),
+        forecast_side=int(made.forecast_side[-1]),
+        worthwhile=bool(made.supported[-1] and made.expected_move[-1] > rules.round_trip_cost),
+        decidable=True,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """A sub-account between two bars.
+
+    Attributes
+    ----------
+    account : Account
+        Cash, position and memory.
+    pending : tuple of Decision
+        Decided at the last close and not yet executed.
+    walked_to : int
+        Close of the last bar that was walked through.
+    """
+
+    account: Account
+    pending: tuple[Decision, ...] = ()
+    walked_to: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one bar brought.
+
+    Attributes
+    ----------
+    holding : Holding
+        After the bar.
+    before : Account
+        At its close, before anything was decided.
+    fills, trades : tuple
+        Executed in it.
+    equity : float
+        At its close.
+    target : int
+        The side wanted at its close; 0 where nothing was decided.
+    """
+
+    holding: Holding
+    before: Account
+    fills: tuple[Fill, ...]
+    trades: tuple[Trade, ...]
+    equity: float
+    target: int
+
+
+def step(holding: Holding, bars: Bars, row: int, verdict: Verdict | None, rules: Rules) -> Step:
+    """Walk through the bar at `row`: fill at its open, live through its close, decide.
+
+    Parameters
+    ----------
+    holding : Holding
+        Before the bar.
+    bars : Bars
+        Carried bars.
+    row : int
+        The bar; nothing after it is looked at.
+    verdict : Verdict or None
+        What the model says at its close; None where nobody decides at it.
+    rules : Rules
+        The execution rules.
+    """
+    opened, closed = int(bars.opened[row]), int(bars.closed[row])
+    close, real = float(bars.close[row]), not bars.synthetic[row]
+    account, pending = holding.account, holding.pending
+    fills: tuple[Fill, ...] = ()
+    trades: tuple[Trade, ...] = ()
+    if pending and real:
+        adjacent = opened == holding.walked_to
+        done = at_open(account, pending, float(bars.open[row]), opened, adjacent=adjacent, rules=rules)
+        account, fills, trades, pending = done.account, done.fills, done.trades, ()
+    elif pending:
+        pending = waiting(pending)
+    lived = at_close(account, close, closed, rules)
+    account, target = lived.account, 0
+    before = account
+    if real and verdict is not None:
+        before = watch_drawdown(account, close, rules)
+        account, pending, target = _decide(before, close, verdict, rules)
+    return Step(
+        holding=Holding(account=account, pending=pending, walked_to=closed),
+        before=before,
+        fills=fills + lived.fills,
+        trades=trades + lived.trades,
+        equity=account.equity(close),
+        target=target,
+    )
+
+
+def _decide(
+    account: Account, close: float, verdict: Verdict, rules: Rules
+) -> tuple[Account, tuple[Decision, ...], int]:
+    if not verdict.decidable:
+        return account, close_without_data(account), 0
+    target = wanted(account.side, verdict, rules)
+    account, decisions = decide(
+        account, close, signal=verdict.signal, target=target, worthwhile=verdict.worthwhile, rules=rules
+    )
+    return account, decisions, target
+
+
+def wanted(side: int, verdict: Verdict, rules: Rules) -> int:
+    """Return the side wanted while `side` is held."""
+    plan = Plan(
+        signal=np.array([verdict.signal], dtype=np.int8),
+        forecast_side=np.array([verdict.forecast_side], dtype=np.int8),
+        worthwhile=np.array([verdict.worthwhile]),
+        decidable=np.array([verdict.decidable]),
+    )
+    return int(wanted_sides(plan, rules)[side][0])
+
+
+def opened(balance: float, walked_to: int) -> Holding:
+    """Return a fresh sub-account whose first decision is at the close `walked_to`."""
+    return Holding(account=Account.opened_with(balance), walked_to=walked_to)
+
+
+def decide_first(holding: Holding, close: float, verdict: Verdict, rules: Rules) -> tuple[Holding, int]:
+    """Decide at the close a sub-account was opened at, before it has walked through any bar."""
+    account = watch_drawdown(holding.account, close, rules)
+    account, pending, target = _decide(account, close, verdict, rules)
+    return replace(holding, account=account, pending=pending), target
+
+
+def walk(holding: Holding, bars: Bars, verdict: Verdict | None, rules: Rules) -> tuple[Step, ...]:
+    """Walk through every bar after the last one walked through, deciding only at the last of `bars`.
+
+    Parameters
+    ----------
+    holding : Holding
+        Before the first of these bars.
+    bars : Bars
+        Carried bars up to now.
+    verdict : Verdict or None
+        What the model says at the close of the last one.
+    rules : Rules
+        The execution rules.
+    """
+    steps: list[Step] = []
+    first = int(np.searchsorted(bars.closed, holding.walked_to, side="right"))
+    for row in range(first, len(bars)):
+        said = verdict if row == len(bars) - 1 else None
+        steps.append(step(holding, bars, row, said, rules))
+        holding = steps[-1].holding
+    return tuple(steps)

@@ -1,0 +1,1 @@
+"""Bounded HTTP: endpoints and keys, a session with a deadline, typed failures."""

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import assume
+from hypothesis import strategies as st
+from support.strategies import cases, holds_for
+
+from crypto_refactor.backtest.engine import simulate
+from crypto_refactor.backtest.significance import random_entry as module
+from crypto_refactor.backtest.significance.random_entry import random_entry
+from crypto_refactor.execution.decisions import Plan
+from crypto_refactor.execution.rules import Rules
+from crypto_refactor.execution.sub_account import Trade
+from crypto_refactor.market.bars import Bars, carry_holes
+from crypto_refactor.market.ticker import Ticker
+
+FIRST = 400_000
+
+
+def bars_of(opens, closes=None, *, hours=None):
+    opens = np.asarray(opens, dtype=float)
+    closes = opens if closes is None else np.asarray(closes, dtype=float)
+    return carry_holes(
+        Bars(
+            ticker=Ticker("BTC", "USD"),
+            source="files",
+            opened=FIRST + (np.arange(len(opens)) if hours is None else np.asarray(hours)),
+            open=opens,
+            high=np.maximum(opens, closes),
+            low=np.minimum(opens, closes),
+            close=closes,
+            volume=np.ones(len(opens)),
+        )
+    )
+
+
+def trade(entry, leave, *, side=1, reason="neutral"):
+    return Trade(
+        direction=side,
+        entered=FIRST + entry,
+        entry_price=1.0,
+        exited=FIRST + leave,
+        exit_price=1.0,
+        quantity=1.0,
+        fees=0.0,
+        exit_reason=reason,
+    )
+
+
+def compared(trades, window, *, balance=1000.0, draws=1000, seed=0, **rules):
+    return random_entry(trades, window, Rules(**rules), initial_balance=balance, draws=draws, seed=seed)
+
+
+def signals_on(window, signal):
+    always = np.ones(len(window), dtype=bool)
+    side = np.asarray(signal, dtype=np.int8)
+    return Plan(signal=side, forecast_side=side, worthwhile=always, decidable=~window.synthetic)
+
+
+class TestByHand:
+    def test_one_trade_of_one_hour(self):
+        # Filled at one of the opens 100, 110, 99, 108.9 and left an hour later, or at the last close:
+        # +10, -10, +10, -50 %.
+        window = bars_of([90, 100, 110, 99, 108.9], [100, 110, 99, 108.9, 54.45])
+        found = compared([trade(1, 2)], window, fee=0.0, draws=8000)
+        assert found.earned == pytest.approx(0.1)
+        assert found.p == pytest.approx(0.5, abs=0.02)
+        assert (found.low, found.high) == (pytest.approx(-0.5), pytest.approx(0.1))
+        assert compared([trade(3, 4)], window, fee=0.0, draws=8000).p == pytest.approx(0.5, abs=0.02)
+        assert compared([trade(4, 5)], window, fee=0.0).p == 1.0
+
+    def test_costs_of_a_long(self):
+        window = bars_of([90, 100, 120], [100, 120, 120])
+        found = compared([trade(1, 2)], window, fee=0.01, slippage_bps=100.0, position_size=0.5)
+        # 500 buy 500 / (101 * 1.01); the sale brings 120 * 0.99 * 0.99 each.
+        assert found.earned == pytest.approx((500 + 500 / (101 * 1.01) * 120 * 0.99 * 0.99) / 1000 - 1)
+
+    def test_costs_of_a_short(self):
+        window = bars_of([90, 100, 80], [100, 80, 80])
+        found = compared([trade(1, 2, side=-1)], window, fee=0.01, borrow=87.6)
+        quantity = 1000 / (100 * 1.01)
+        lent = quantity * 80 * 87.6 / 8760
+        assert found.earned == pytest.approx(
+            (1000 + quantity * 100 * 0.99 - quantity * 80 * 1.01 - lent) / 1000 - 1
+        )
+
+    def test_a_cap_on_the_entry_is_money_and_does_not_grow(self):
+        window = bars_of([90, 100, 200, 400], [100, 200, 400, 400])
+        found = compared([trade(1, 2), trade(2, 3)], window, fee=0.0, max_notional=100.0)
+        assert found.earned == pytest.approx(0.2)
+
+    def test_after_ruin_nothing_is_earned(self):
+        window = bars_of([90, 100, 300, 600], [100, 300, 600, 600])
+        trades = [trade(1, 2, side=-1, reason="ruin"), trade(2, 3)]
+        assert compared(trades, window, fee=0.0).earned == -1.0
+
+
+class TestWhatIsCompared:
+    def test_nothing_closed_is_nothing_to_compare(self):
+        window = bars_of(np.arange(100, 130))
+        assert compared([], window) is None
+        assert compared([trade(3, 30, reason="open")], window) is None
+        assert compared([trade(3, 30, reason="dust")], window) is None
+
+    def test_what_is_still_held_counts_as_sold_at_the_end_and_dust_as_nothing(self):
+        window = bars_of([90, 100, 110, 121, 133.1], [100, 110, 121, 133.1, 146.41])
+        closed, held = trade(1, 2), trade(3, 5, reason="open")
+        assert compared([closed, held], window, fee=0.0).earned == pytest.approx(1.1**3 - 1)
+        dust = trade(1, 5, reason="dust")
+        assert compared([closed, dust], window, fee=0.0) == compared([closed], window, fee=0.0)
+
+    def test_the_same_seed_gives_the_same_draws(self, random_bars):
+        window = random_bars(200)
+        trades = [trade(10, 14), trade(14, 20, side=-1), trade(90, 99)]
+        one, again, other = (compared(trades, window, seed=seed) for seed in (0, 0, 1))
+        assert one == again
+        assert one != other
+
+    def test_in_the_market_all_the_time_there_is_nothing_to_choose(self, random_bars):
+        window = random_bars(100)
+        assert compared([trade(1, 100)], window).p == 1.0
+
+    def test_a_long_has_the_same_p_at_any_fee(self, random_bars):
+        window = random_bars(500)
+        trades = [trade(start, start + 5) for start in range(10, 480, 23)]
+        assert (
+            compared(trades, window, fee=0.0).p
+            == compared(trades, window, fee=0.0025, slippage_bps=5.0).p
+            != 1.0
+        )
+
+    def test_foresight_beats_every_draw(self, random_bars):
+        window = random_bars(400)
+        moves = np.append(np.diff(window.open), 0)
+        best = np.sort(np.argsort(-moves[1:])[:30]) + 1
+        found = compared([trade(row, row + 1) for row in best], window)
+        assert found.p == 1 / 1001
+        assert found.earned > found.high
+
+    def test_hours_without_a_bar_are_cut_out(self):
+        # Hours 3 and 4 are missing; a trade from 2 to 5 was held for one real bar.
+        window = bars_of([90, 100, 110, 99, 108.9], hours=[0, 1, 2, 5, 6])
+        assert window.synthetic.sum() == 2
+        found = compared([trade(2, 5)], window, fee=0.0)
+        assert found.earned == pytest.approx(99 / 110 - 1)
+        assert found.high == pytest.approx(0.1)
+
+
+class TestArrangements:
+    def test_each_is_equally_likely(self):
+        order, starts = module._arrangements(np.random.default_rng(1), np.array([1, 2]), 5, 24_000)
+        seen = Counter(zip(map(tuple, order.tolist()), map(tuple, starts.tolist()), strict=True))
+        # Two trades and two absent bars in a row: 4! / 2! = 12 ways.
+        assert len(seen) == 12
+        assert all(count == pytest.approx(2000, abs=180) for count in seen.values())
+
+    @holds_for(st.lists(st.integers(1, 9), min_size=1, max_size=12), st.integers(0, 40), examples=40)
+    def test_no_two_overlap_and_all_fit(self, held, free):
+        held = np.array(held)
+        span = int(held.sum()) + free
+        order, starts = module._arrangements(np.random.default_rng(0), held, span, 50)
+        for row, begins in zip(order, starts, strict=True):
+            assert sorted(row) == list(range(len(held)))
+            ends = begins + held[row]
+            assert begins[0] >= 0
+            assert ends[-1] <= span
+            assert all(end <= after for end, (_, after) in zip(ends, pairwise(begins), strict=False))
+
+
+@holds_for(cases(min_bars=20, venue=None, max_drawdown=None), examples=150)
+def test_the_run_earns_by_the_formula_what_it_earned(case):
+    run = case.run()
+    assume(any(row.closed for row in run.trades))
+    assume(run.account.side == 0)
+    assume(not run.account.ruined)
+    found = random_entry(run.trades, case.bars, case.rules, initial_balance=case.balance, draws=10)
+    assert found.earned == pytest.approx(run.equity[-1] / case.balance - 1, rel=1e-9, abs=1e-9)
+
+
+@holds_for(cases(min_bars=20), examples=60)
+def test_p_is_a_share_of_draws_whatever_the_rules(case):
+    run = case.run()
+    found = random_entry(run.trades, case.bars, case.rules, initial_balance=case.balance, draws=40)
+    assert (found is None) == (not any(row.closed for row in run.trades))
+    if found is not None:
+        assert found.p * 41 == pytest.approx(round(found.p * 41))
+        assert 1 / 41 <= found.p <= 1
+        assert found.low <= found.median <= found.high
+
+
+@pytest.mark.parametrize("drift", [0.0, 0.002])
+def test_without_timing_p_is_uniform_whatever_the_drift(drift):
+    rng = np.random.default_rng(5)
+    found = []
+    for seed in range(400):
+        prices = 100 * np.exp(np.cumsum(rng.normal(drift, 0.01, 300)))
+        window = bars_of(prices)
+        signal = np.repeat(rng.choice([-1, 0, 0, 0, 1], 100), 3)
+        run = simulate(window, signals_on(window, signal), Rules(), initial_balance=1000.0)
+        found.append(random_entry(run.trades, window, Rules(), initial_balance=1000.0, draws=99, seed=seed).p)
+    levels = np.sort(found)
+    # Kolmogorov's distance: 1.63 / sqrt(n) is exceeded in 1 % of samples.
+    assert np.abs(levels - np.arange(1, 401) / 400).max() < 1.63 / 20
+    assert np.mean(levels <= 0.02) <= 0.045

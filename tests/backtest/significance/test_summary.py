@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from support.strategies import cases, holds_for
+from support.stub_models import BTC, HeldBars, PlantedFits, sample_bars
+
+from crypto_refactor.backtest.backtester import Backtester
+from crypto_refactor.backtest.engine import simulate
+from crypto_refactor.backtest.significance.fee_sensitivity import FEE_FACTORS
+from crypto_refactor.backtest.significance.summary import significance, significance_of
+from crypto_refactor.backtest.significance.verdict import verdict
+from crypto_refactor.execution.decisions import Plan
+from crypto_refactor.execution.rules import RuleOptions, Rules
+from crypto_refactor.model.settings import ModelSettings
+from crypto_refactor.signals.conditions import SignalRules
+
+SETTINGS = ModelSettings(lookback=12, train_hours=480, refit_every=240, network="small")
+KEYS = [
+    "total_return_interval",
+    "sharpe_interval",
+    "bootstrap",
+    "probabilistic_sharpe",
+    "random_entry",
+    "break_even_fee",
+    "break_even_note",
+    "cost_sweep",
+    "skill",
+]
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setattr("crypto_refactor.model.training.jobs.fit_all", PlantedFits())
+
+    def make(hours, *, confirmations=4, judge=True, **options):
+        tester = Backtester(
+            BTC,
+            source=HeldBars(sample_bars(5000)),
+            settings=SETTINGS,
+            signal_rules=SignalRules(min_confirmations=confirmations),
+            options=RuleOptions(**options),
+            model_dir=tmp_path / "models",
+        )
+        return tester.run(hours, judge=judge)
+
+    return make
+
+
+def plan_of(signal):
+    side = np.asarray(signal, dtype=np.int8)
+    always = np.ones(len(side), dtype=bool)
+    return Plan(signal=side, forecast_side=side, worthwhile=always, decidable=always)
+
+
+def signals_of(window, how_right, rng, *, held=6):
+    """Signals for the coming hours that are right with a given probability, and flat half of the time."""
+    ahead = np.sign(np.roll(window.open, -held - 1) - np.roll(window.open, -1))[::held]
+    right = np.where(rng.random(len(ahead)) < how_right, ahead, -ahead)
+    chosen = np.where(rng.random(len(ahead)) < 0.5, right, 0)
+    return np.repeat(chosen, held)[: len(window)]
+
+
+class TestOfABacktest:
+    def test_it_belongs_to_the_run_and_its_rules(self, run):
+        result = run(400, position_size=0.5)
+        found = result.significance
+        low, high = found.intervals.total_return
+        assert low < result.metrics.total_return < high
+        assert found.cost_sweep[FEE_FACTORS.index(1.0)].total_return == result.metrics.total_return
+        assert found.cost_sweep[0].total_return > result.metrics.total_return
+        assert found.skill.n == 400
+        assert 0 < found.random_entry.p <= 1
+
+    def test_the_same_command_gives_the_same_figures(self, run):
+        one, other = run(300), run(300)
+        assert one.significance == other.significance
+        assert one.significance == significance(run(300, judge=False))
+
+    def test_it_is_left_out_where_nobody_asks(self, run):
+        result = run(100, judge=False)
+        assert result.significance is None
+        assert result.verdict is None
+
+    def test_a_short_window_is_too_short_to_judge(self, run):
+        found = run(100).verdict
+        assert found.code == "too_few"
+        assert "100 of 2,160 hours" in found.text
+
+    def test_the_document_is_json_with_null_where_undefined(self, run):
+        for hours in (1, 30, 300):
+            document = run(hours, confirmations=9).significance.to_dict()
+            assert list(document) == KEYS
+            assert json.loads(json.dumps(document, allow_nan=False)) == document
+        assert document["skill"]["n"] == 300
+        assert set(document["skill"]) == {"n", "model", "ridge", "stated", "unshrunk", "coverage"}
+        assert [point["factor"] for point in document["cost_sweep"]] == [0.0, 0.5, 1.0, 2.0, 5.0]
+
+    def test_one_hour_leaves_everything_undefined(self, run):
+        found = run(1).significance.to_dict()
+        assert (
+            found["total_return_interval"] is found["random_entry"] is found["probabilistic_sharpe"] is None
+        )
+
+    def test_ninety_days_take_well_under_a_third_of_a_second(self, run):
+        result = run(2160, judge=False)
+        assert result.metrics.trades > 30
+        spent = []
+        for _ in range(3):
+            start = time.perf_counter()
+            significance(result)
+            spent.append(time.perf_counter() - start)
+        assert min(spent) < 0.3
+
+
+class TestWithoutModels:
+    def test_somebody_elses_signals_have_everything_but_skill(self, random_bars):
+        window = random_bars(2200)
+        plan = plan_of(signals_of(window, 0.5, np.random.default_rng(0)))
+        simulation = simulate(window, plan, Rules(), initial_balance=1000.0)
+        found = significance_of(simulation, window, plan, Rules())
+        assert found.skill is None
+        document = found.to_dict()
+        undefined = {name for name in KEYS if document[name] is None}
+        assert undefined in ({"skill", "break_even_fee"}, {"skill", "break_even_note"})
+
+    def test_no_signal_at_all(self, random_bars):
+        window = random_bars(2200)
+        plan = plan_of(np.zeros(2200))
+        simulation = simulate(window, plan, Rules(), initial_balance=1000.0)
+        found = significance_of(simulation, window, plan, Rules())
+        assert found.probabilistic_sharpe is found.random_entry is found.intervals.sharpe is None
+        assert found.intervals.total_return == (0.0, 0.0)
+        assert found.break_even.reason == "nothing was traded"
+        assert {point.total_return for point in found.cost_sweep} == {0.0}
+
+    @pytest.mark.parametrize(("how_right", "code"), [(0.5, "no_evidence"), (0.9, "evidence")])
+    def test_skill_in_timing_is_found_and_luck_is_not(self, random_bars, how_right, code):
+        window = random_bars(2200)
+        plan = plan_of(signals_of(window, how_right, np.random.default_rng(1)))
+        rules = Rules(fee=0.0005)
+        simulation = simulate(window, plan, rules, initial_balance=1000.0)
+        found = significance_of(simulation, window, plan, rules)
+        assert judged(simulation, found).code == code
+
+    def test_without_an_edge_evidence_is_rarer_than_one_run_in_fifty_even_free_of_charge(self, random_bars):
+        rules, codes = Rules(fee=0.0), []
+        for seed in range(60):
+            window = random_bars(2200, seed=seed)
+            plan = plan_of(signals_of(window, 0.5, np.random.default_rng(seed), held=12))
+            simulation = simulate(window, plan, rules, initial_balance=1000.0)
+            codes.append(judged(simulation, significance_of(simulation, window, plan, rules)).code)
+        # 1.2 are expected at most; 5 or more come in 1 % of cases.
+        assert codes.count("evidence") < 5
+        assert set(codes) <= {"evidence", "no_evidence"}
+
+
+def judged(simulation, found):
+    from crypto_refactor.backtest.metrics import measure
+
+    metrics = measure(
+        simulation.equity, simulation.sides[1:] != 0, simulation.trades, simulation.fills, hours=2199
+    )
+    return verdict(metrics, 2199, found, audit_passed=True)
+
+
+@holds_for(cases(min_bars=15), examples=60)
+def test_any_run_can_be_measured_and_written_down(case):
+    simulation = case.run()
+    found = significance_of(simulation, case.bars, case.plan, case.rules)
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_nothing_heavy_is_imported():
+    script = (
+        "import sys; import crypto_refactor.backtest.significance.summary as s; import crypto_refactor.backtest.significance.verdict;"
+        "print([n for n in ('scipy.stats', 'sklearn', 'plotly', 'keras', 'tensorflow') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from crypto_refactor.backtest.metrics import measure
+from crypto_refactor.backtest.significance.bootstrap import Intervals
+from crypto_refactor.backtest.significance.calibration import Calibration, coverage
+from crypto_refactor.backtest.significance.correlation import Association
+from crypto_refactor.backtest.significance.fee_sensitivity import BreakEven
+from crypto_refactor.backtest.significance.forecast_skill import ForecastFigures, Skill
+from crypto_refactor.backtest.significance.random_entry import RandomEntry
+from crypto_refactor.backtest.significance.summary import Significance
+from crypto_refactor.backtest.significance.verdict import EVIDENCE, IC_ERRORS, NO_EVIDENCE, TOO_FEW, verdict
+
+METRICS = measure(np.array([1.0, 1.1]), np.ones(1, dtype=bool), (), (), hours=2160)
+
+
+def skill_of(value, error):
+    figures = ForecastFigures(
+        rmse_ratio=0.99,
+        pearson=Association(value=None, se=None),
+        spearman=Association(value=value, se=error),
+    )
+    empty = Calibration(bins=(), brier=None)
+    return Skill(
+        n=2160,
+        model=figures,
+        ridge=None,
+        stated=empty,
+        unshrunk=empty,
+        coverage=coverage(np.zeros(0, dtype=bool), np.zeros(0)),
+    )
+
+
+def entry_of(p):
+    return RandomEntry(p=p, draws=1000, earned=0.1, low=-0.1, median=0.0, high=0.05)
+
+
+PASSING = Significance(
+    intervals=Intervals(total_return=(0.01, 0.3), sharpe=(0.5, 3.0)),
+    probabilistic_sharpe=0.991,
+    random_entry=entry_of(0.004),
+    break_even=BreakEven(fee=0.002),
+    cost_sweep=(),
+    skill=skill_of(0.06, 0.02),
+)
+
+
+def judged(found=PASSING, *, trades=30, hours=2160, audit=True, **changed):
+    return verdict(replace(METRICS, trades=trades), hours, replace(found, **changed), audit)
+
+
+def test_all_passed_is_evidence_and_says_how_often_it_is_wrong():
+    found = judged()
+    assert found.code == EVIDENCE == "evidence"
+    assert found.text == (
+        "Evidence of an edge: the probability that the true Sharpe ratio is above 0 is 99.1 %; 0.4 % of random "
+        "entries do as well or better; the forecasts' rank correlation with the next return is +0.060 ± 0.020; "
+        "up to one run in fifty without an edge would look like this."
+    )
+
+
+@pytest.mark.parametrize(
+    ("trades", "hours", "text"),
+    [
+        (29, 2160, "Too few to judge: 29 closed trades of the 30 one should ask for."),
+        (1, 9000, "Too few to judge: 1 closed trade of the 30 one should ask for."),
+        (400, 2159, "Too few to judge: 2,159 of 2,160 hours."),
+        (
+            0,
+            720,
+            "Too few to judge: 0 closed trades of the 30 one should ask for and 720 of 2,160 hours.",
+        ),
+    ],
+)
+def test_too_few_whatever_the_figures(trades, hours, text):
+    for audit in (True, False, None):
+        found = judged(trades=trades, hours=hours, audit=audit)
+        assert (found.code, found.text) == (TOO_FEW, text)
+    assert TOO_FEW == "too_few"
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"probabilistic_sharpe": 0.9799}, "Sharpe ratio is above 0 is 97.9 % (98 % is asked)"),
+        ({"probabilistic_sharpe": None}, "the Sharpe ratio is undefined"),
+        (
+            {"random_entry": entry_of(21 / 1001)},
+            "2.1 % of random entries do as well or better (2 % is allowed)",
+        ),
+        ({"random_entry": None}, "no trades to compare"),
+        ({"skill": skill_of(0.05, 0.03)}, "+0.050 ± 0.030, is not 2.05 errors above 0"),
+        ({"skill": skill_of(-0.2, 0.03)}, "-0.200 ± 0.030, is not 2.05 errors above 0"),
+        ({"skill": skill_of(0.05, None)}, "is undefined"),
+        ({"skill": skill_of(None, None)}, "is undefined"),
+        ({"audit": False}, "the run failed its audit"),
+        ({"audit": None}, "the figures pass, but the run was not audited"),
+    ],
+)
+def test_whatever_does_not_pass_is_named_and_nothing_else(changed, named):
+    found = judged(**changed)
+    assert found.code == NO_EVIDENCE == "no_evidence"
+    assert found.text.startswith("No evidence of an edge: ")
+    assert named in found.text
+    assert ";" not in found.text
+
+
+def test_several_failures_are_all_named_the_audit_first():
+    text = judged(
+        probabilistic_sharpe=0.5, random_entry=entry_of(0.4), skill=skill_of(0.0, 0.02), audit=False
+    ).text
+    parts = text.removeprefix("No evidence of an edge: ").split("; ")
+    assert len(parts) == 4
+    assert parts[0] == "the run failed its audit"
+
+
+def test_not_audited_is_not_named_where_something_else_failed():
+    assert "audited" not in judged(probabilistic_sharpe=0.5, audit=None).text
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"probabilistic_sharpe": 0.98},
+        {"random_entry": entry_of(20 / 1001)},
+        {"skill": skill_of(0.02 * IC_ERRORS + 1e-9, 0.02)},
+        {"skill": None},
+    ],
+)
+def test_at_its_limit_it_passes(changed):
+    assert judged(**changed).code == EVIDENCE
+
+
+def test_without_forecasts_the_correlation_is_neither_asked_nor_named():
+    assert "correlation" not in judged(skill=None).text
+    assert "correlation" not in judged(skill=None, probabilistic_sharpe=0.1).text
+
+
+def test_the_limits_are_one_sided_normal_two_percent():
+    assert pytest.approx(2.0537, abs=1e-4) == IC_ERRORS

@@ -1,0 +1,214 @@
+"""`crypto-refactor compare`, through the edge of the tool."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+from support.cli_runner import one_document, stamps
+from support.stub_models import sample_bars
+
+from crypto_refactor.cli.commands.backtest import command as backtest
+from crypto_refactor.cli.commands.compare import command as compare
+from crypto_refactor.market.bars import COLUMNS
+from crypto_refactor.market.hours import to_iso
+from crypto_refactor.market.ticker import Ticker
+
+MODELS = "--network small --lookback 12 --train-hours 240 --refit-every 48 --min-confirmations 4"
+LINE = f"--source sample --hours 48 {MODELS}"
+TWO = "--ticker BTC/USD --ticker ADA/USD"
+VARY = "--vary exit=neutral,fade --vary long-only=on,off"
+
+
+@pytest.fixture
+def run(invoke, fits):
+    def call(line, *, code=0, command=compare):
+        done = invoke(command, line)
+        assert done.code == code, done.out + done.err
+        return done
+
+    return call
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Files of BTC and ETH, and one of SOL whose third row is no bar."""
+    path = tmp_path / "bars"
+    path.mkdir()
+    for base in ("BTC", "ETH", "SOL"):
+        bars = sample_bars(1000, Ticker(base, "USD"))
+        columns = (getattr(bars, name).tolist() for name in COLUMNS)
+        rows = [
+            ",".join([to_iso(hour), *map(repr, values)])
+            for hour, *values in zip(bars.opened.tolist(), *columns, strict=True)
+        ]
+        if base == "SOL":
+            rows[2] = rows[2].rpartition(",")[0] + ",-1"
+        text = "\n".join(["timestamp,open,high,low,close,volume", *rows, ""])
+        (path / f"{base.lower()}_usd_1h.csv").write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_document_has_the_documented_keys(run):
+    found = one_document(run(f"{LINE} {TWO} {VARY} --json").out)
+    assert list(found) == [
+        "schema",
+        "timeframe",
+        "source",
+        "simulated",
+        "end",
+        "window",
+        "initial_balance",
+        "model",
+        "settings",
+        "trials",
+        "portfolios",
+        "luck",
+        "failed",
+        "unavailable",
+        "trained",
+    ]
+    assert found["simulated"] is True
+    assert found["window"] == {"first": "2024-12-30T00:00:00Z", "last": "2024-12-31T23:00:00Z", "hours": 48}
+    assert found["end"] == "2025-01-01T00:00:00Z"
+    assert [row["varied"] for row in found["settings"]] == [
+        {"exit": exit_rule, "long-only": on} for exit_rule in ("neutral", "fade") for on in (True, False)
+    ]
+    labels = [row["setting"] for row in found["settings"]]
+    assert labels[0] == "exit=neutral, long-only=on"
+    assert [row["rank"] for row in found["trials"]] == list(range(1, 9))
+    assert sorted((row["ticker"], row["setting"]) for row in found["trials"]) == sorted(
+        (ticker, label) for ticker in ("BTC/USD", "ADA/USD") for label in labels
+    )
+    assert [row["setting"] for row in found["portfolios"]] == labels
+    assert {row["share"] for row in found["portfolios"]} == {50_000.0}
+    assert all(row["at_alpaca"] is None for row in found["trials"] if row["ticker"] == "ADA/USD")
+    assert found["luck"]["tried"] == 8
+    assert list(found["luck"]) == [
+        "tried",
+        "counted",
+        "best_sharpe",
+        "expected_best_sharpe",
+        "deflated_sharpe",
+    ]
+    assert all(stamp.endswith("Z") for stamp in stamps(found))
+
+
+def test_a_trial_is_what_the_backtester_says_with_its_options(run):
+    found = one_document(run(f"{LINE} --ticker BTC/USD --vary exit=fade --vary stop-loss=0.01 --json").out)
+    line = f"{LINE} --ticker BTC/USD --exit fade --stop-loss 0.01 --json"
+    alone = one_document(run(line, command=backtest).out)
+    (trial,) = found["trials"]
+    for column in ("metrics", "at_alpaca", "buy_and_hold"):
+        assert trial[column] == alone[column]
+    assert trial["models"] == list(dict.fromkeys(model["fingerprint"] for model in alone["models"]))
+    assert trial["data"]["fingerprint"] == alone["data"]["fingerprint"]
+
+
+def test_the_table_ranks_and_the_sentence_says_how_many_were_tried(run):
+    out = run(f"{LINE} {TWO} {VARY}").out
+    assert out.splitlines()[0] == "Comparison of 2 tickers with 4 settings   SIMULATED"
+    text = " ".join(out.split())
+    assert "8 trials were made" in text
+    assert "By luck alone, the best of so many would be expected to show a Sharpe ratio of" in text
+    assert "Deflated Sharpe ratio:" in text
+    assert text.count("sum of 2") == 4
+    assert "Repeat with --end 2025-01-01T00:00:00Z." in text
+    assert "nothing was trained" in " ".join(run(f"{LINE} {TWO} {VARY}").out.split())
+
+
+@pytest.mark.parametrize("columns", [80, 99, 120])
+def test_no_figure_is_cut_off_on_a_narrow_terminal(run, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("rich.console.Console.is_terminal", True)
+    document = one_document(run(f"{LINE} {TWO} {VARY} --initial-balance 9000000 --json").out)
+    out = run(f"{LINE} {TWO} {VARY} --initial-balance 9000000").out
+    assert "…" not in out
+    for trial in document["trials"]:
+        assert f"{trial['metrics']['total_return'] * 100:+,.2f}" in out
+        assert (f"{trial['metrics']['fees_paid']:,.2f}" in out) == (columns >= 100)
+
+
+def test_one_trial_was_not_chosen_among_others(run):
+    text = " ".join(run(f"{LINE} --ticker BTC/USD").out.split())
+    assert "One trial: nothing was chosen among others." in text
+    assert "as given" in text
+
+
+def test_the_table_is_written_as_csv_with_the_mark(run, tmp_path):
+    file = tmp_path / "table.csv"
+    document = one_document(run(f"{LINE} {TWO} {VARY} --json --csv {file}").out)
+    rows = list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8"))))
+    assert len(rows) == 8 + 4
+    assert {row["simulated"] for row in rows} == {"SIMULATED"}
+    for row, trial in zip(rows, document["trials"], strict=False):
+        assert (int(row["rank"]), row["ticker"]) == (trial["rank"], trial["ticker"])
+        assert row["setting"] == f"exit={row['exit']}, long-only={row['long-only']}"
+        assert float(row["return"]) == trial["metrics"]["total_return"]
+        assert (row["at_alpaca_return"] == "") == (trial["at_alpaca"] is None)
+        sharpe = trial["metrics"]["sharpe"]
+        assert row["sharpe"] == ("" if sharpe is None else repr(sharpe))
+    assert [row["ticker"] for row in rows[8:]] == ["portfolio"] * 4
+
+
+def test_a_corrupted_ticker_is_named_and_the_others_are_compared(run, folder):
+    line = f"--source files --data-dir {folder} --hours 48 {MODELS}"
+    done = run(line, code=1)
+    text = " ".join(done.out.split())
+    assert "SIMULATED" not in text
+    assert "Failed: SOL/USD" in text
+    assert "line 4" in text
+    # Tickers without a file are named once, and are no failure.
+    assert text.count("Not offered: DOT/USD") == 1
+    found = one_document(run(f"{line} --json", code=1).out)
+    assert {row["ticker"] for row in found["trials"]} == {"BTC/USD", "ETH/USD"}
+    (failed,) = found["failed"]
+    assert (failed["ticker"], failed["where"], failed["error"]["code"]) == ("SOL/USD", None, 3)
+    assert len(found["unavailable"]) == 10
+    # The corrupted one was offered, so it keeps a share that nothing is traded with.
+    (portfolio,) = found["portfolios"]
+    assert (portfolio["tickers"], portfolio["share"]) == (["BTC/USD", "ETH/USD"], 100_000 / 3)
+
+
+@pytest.mark.parametrize(
+    ("tickers", "code"),
+    [("SOL/USD", 3), ("SOL/USD DOT/USD", 3), ("BTC/USD DOT/USD", 1), ("BTC/USD", 0)],
+)
+def test_the_exit_code_says_how_tickers_ended(run, folder, tickers, code):
+    named = " ".join(f"--ticker {ticker}" for ticker in tickers.split())
+    done = run(f"--source files --data-dir {folder} --hours 48 {MODELS} {named} --json", code=code)
+    assert len(json.loads(done.out)["failed"]) == len(tickers.split()) - ("BTC/USD" in tickers)
+
+
+def test_where_none_is_offered_it_says_so(run, tmp_path):
+    done = run(f"--source files --data-dir {tmp_path} --hours 48 {MODELS}", code=3)
+    assert "None of the tickers is offered." in done.err
+
+
+@pytest.mark.parametrize(
+    ("extra", "what"),
+    [
+        ("--vary exit=never", "--vary exit has the value 'never'"),
+        ("--vary colour=red", "--vary is 'colour=red'"),
+        ("--vary stop-loss=2", "--stop-loss is 2.0"),
+        ("--vary exit=fade --vary exit=neutral", "names exit twice"),
+        ("--hours 0", "--hours is 0"),
+        ("--vary network=small,documented --model mine", "--model"),
+        ("--model ../mine", "--model"),
+        ("--fee 2", "--fee is 2.0"),
+    ],
+)
+def test_usage_errors_have_three_parts_and_train_nothing(run, fits, extra, what):
+    done = run(f"{LINE} --ticker BTC/USD {extra}", code=2)
+    assert what in done.err
+    assert "Expected:" in done.err
+    assert "Remedy:" in done.err
+    assert fits.calls == []
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_any_work(run, fits, tmp_path):
+    done = run(f"{LINE} --csv {tmp_path / 'none' / 'table.csv'}", code=3)
+    assert "cannot be written" in done.err
+    assert fits.calls == []

@@ -1,0 +1,373 @@
+"""When app_lstm's model answers as it is, and when it is trained anew: every reason of the contract."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.stub_models import planted_card, remade, sample_bars
+from support.trained_models import SETTINGS
+
+from crypto_refactor.errors import ModelError, UsageError
+from crypto_refactor.features.frame import compute_features
+from crypto_refactor.market.bars import carry_holes
+from crypto_refactor.market.hours import to_iso
+from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.model import artifact
+from crypto_refactor.model.dataset import labelled, training_set
+from crypto_refactor.model.named_models import model_name, model_path, pinned_model, smart_model
+from crypto_refactor.model.reuse_policy import Wish, why_train
+from crypto_refactor.model.training.observer import Unwatched
+
+BTC, ETH = Ticker("BTC", "USD"), Ticker("ETH", "USD")
+ROWS = 150
+NOW = 900
+WISH = Wish(settings=SETTINGS, seed_given=False, rows=ROWS, retrain_threshold=24, retrain=False)
+
+
+def rows_of(bars, count=ROWS):
+    frame = compute_features(carry_holes(bars))
+    return training_set(frame, labelled(frame, SETTINGS.lookback)[-count:], SETTINGS.lookback)
+
+
+def bars_up_to(count):
+    return sample_bars(count)
+
+
+@pytest.fixture(scope="module")
+def card():
+    """The card of a model trained when 900 bars had closed."""
+    bars = bars_up_to(NOW)
+    return planted_card(rows_of(bars), SETTINGS, bars)[0]
+
+
+def test_a_model_of_the_last_closed_bar_is_reused(card):
+    assert card.trained_through == int(bars_up_to(NOW).closed[-1])
+    assert why_train(card, bars_up_to(NOW), WISH) is None
+
+
+@pytest.mark.parametrize(
+    ("card_says", "wish_says", "reason"),
+    [
+        ({"source": "files"}, {}, "another source (files, not sample)"),
+        ({"ticker": "ETH/USD"}, {}, "another ticker (ETH/USD, not BTC/USD)"),
+        ({}, {"settings": replace(SETTINGS, lookback=20)}, "another lookback (12, not 20)"),
+        ({"catalogue": "older"}, {}, "another catalogue (older, not"),
+        (
+            {},
+            {"settings": replace(SETTINGS, network="documented")},
+            "another network (small, not documented)",
+        ),
+        ({"recipe": "older"}, {}, "another recipe (older, not"),
+        (
+            {},
+            {"settings": replace(SETTINGS, seed=7), "seed_given": True},
+            "another seed (0, not 7)",
+        ),
+        ({"last_bars": "otherwise"}, {}, "the last 24 bars it was trained on read differently now"),
+        ({}, {"rows": 151}, "it was trained on 150 rows, 151 are asked for"),
+    ],
+)
+def test_it_is_trained_anew_where_it_is_not_what_is_asked_for(card, card_says, wish_says, reason):
+    decision, said = why_train(replace(card, **card_says), bars_up_to(NOW), replace(WISH, **wish_says))
+    assert decision == "trained"
+    assert reason in said
+
+
+@pytest.mark.parametrize(
+    "wish_says",
+    [
+        {"settings": replace(SETTINGS, seed=7)},
+        {"rows": 149},
+        {"settings": replace(SETTINGS, train_hours=300)},
+    ],
+)
+def test_what_does_not_matter_does_not_train(card, wish_says):
+    assert why_train(card, bars_up_to(NOW), replace(WISH, **wish_says)) is None
+
+
+def test_the_first_reason_is_given(card):
+    wrong = replace(card, source="files", last_bars="otherwise", rows=1)
+    decision, said = why_train(wrong, bars_up_to(NOW + 100), replace(WISH, seed_given=True))
+    assert (decision, "another source" in said) == ("trained", True)
+    changed = replace(card, last_bars="otherwise", rows=1)
+    assert "read differently" in why_train(changed, bars_up_to(NOW + 100), WISH)[1]
+    assert "1 rows" in why_train(replace(card, rows=1), bars_up_to(NOW + 100), WISH)[1]
+
+
+def test_a_revised_bar_among_the_last_24_trains(card):
+    bars = bars_up_to(NOW)
+    for row, trains in ((-1, True), (-24, True), (-25, False)):
+        volume = bars.volume.copy()
+        volume[row] += 1
+        assert (why_train(card, remade(bars, volume=volume), WISH) is not None) == trains
+
+
+def test_its_last_bars_are_looked_up_where_they_lie_before_those_at_hand(card):
+    bars = bars_up_to(NOW + 300)
+    late = bars.rows(NOW + 100, NOW + 300)
+    patient = replace(WISH, retrain_threshold=5000)
+    assert why_train(card, late, replace(patient, older_bars=bars.between)) is None
+    changed = remade(bars, volume=bars.volume * 3)
+    said = why_train(card, late, replace(patient, older_bars=changed.between))
+    assert "read differently" in said[1]
+
+
+def test_a_model_that_knows_the_future_of_the_bars_is_not_used(card):
+    decision, said = why_train(card, bars_up_to(NOW - 1), WISH)
+    assert decision == "trained"
+    assert f"knows the future of these bars: trained through {to_iso(card.trained_through)}" in said
+
+
+@pytest.mark.parametrize(
+    ("age", "threshold", "retrained"),
+    [(0, 0, False), (1, 0, True), (24, 24, False), (25, 24, True), (12, 12, False), (13, 12, True)],
+)
+def test_a_model_older_than_the_threshold_is_retrained(card, age, threshold, retrained):
+    must = why_train(card, bars_up_to(NOW + age), replace(WISH, retrain_threshold=threshold))
+    assert must == (
+        ("retrained", f"it is {age} h old, above the threshold of {threshold} h") if retrained else None
+    )
+
+
+def test_age_is_counted_to_the_last_closed_bar_not_the_wall_clock(card):
+    assert why_train(replace(card, created_at="1999-01-01T00:00:00+00:00"), bars_up_to(NOW), WISH) is None
+
+
+def test_retrain_is_obeyed(card):
+    assert why_train(card, bars_up_to(NOW), replace(WISH, retrain=True)) == (
+        "retrained",
+        "--retrain was given",
+    )
+
+
+class Notes(Unwatched):
+    def __init__(self):
+        self.heard = []
+
+    def begin(self, jobs, max_epochs):
+        self.heard.append(("begin", jobs))
+
+    def finished(self, job):
+        self.heard.append(("finished", job))
+
+    def end(self):
+        self.heard.append("end")
+
+
+class TestSmartModel:
+    @pytest.fixture
+    def path(self, tmp_path):
+        return tmp_path / "btc_usd_lstm_v2.keras"
+
+    def ask(self, path, bars=None, wish=WISH, watch=None):
+        bars = bars_up_to(NOW) if bars is None else bars
+        return smart_model(path, bars, wish, lambda: rows_of(bars), watch or Unwatched())
+
+    def test_a_missing_model_is_trained_then_reused(self, fits, path):
+        first, second = self.ask(path), self.ask(path)
+        assert (first.decision, first.reason) == ("trained", "there was no model btc_usd_lstm_v2.keras yet")
+        assert (second.decision, second.reason) == (
+            "reused",
+            "it is 0 h old, within the threshold of 24 h: nothing was trained",
+        )
+        assert second.model == first.model
+        assert fits.trained == 1
+
+    def test_nothing_is_collected_for_a_model_that_is_reused(self, fits, path):
+        self.ask(path)
+        smart_model(path, bars_up_to(NOW + 24), WISH, lambda: pytest.fail("collected"), Unwatched())
+
+    def test_a_day_later_it_is_retrained_on_what_came_since(self, fits, path):
+        first, later = self.ask(path), self.ask(path, bars_up_to(NOW + 25))
+        assert later.decision == "retrained"
+        assert later.model.card.trained_through == first.model.card.trained_through + 25
+        assert artifact.read(path) == later.model
+
+    @pytest.mark.parametrize("suffix", [".keras", ".onnx", ".json"])
+    def test_a_damaged_model_is_set_aside_and_trained_anew(self, fits, path, suffix):
+        whole = self.ask(path).model
+        path.with_suffix(suffix).write_bytes(b"half")
+        answer = self.ask(path)
+        assert answer.decision == "trained"
+        assert "is damaged" in answer.reason
+        assert answer.reason.startswith("the one at hand was set aside as .damaged")
+        assert artifact.read(path).card.weights == whole.card.weights
+        assert path.with_suffix(suffix + ".damaged").read_bytes() == b"half"
+
+    def test_a_keras_file_of_another_tool_is_not_overwritten(self, fits, path):
+        path.write_bytes(b"from elsewhere")
+        assert self.ask(path).decision == "trained"
+        assert path.with_name(path.name + ".damaged").read_bytes() == b"from elsewhere"
+
+    def test_a_fit_that_fails_leaves_the_model_at_hand(self, fits, path, monkeypatch):
+        whole = self.ask(path).model
+
+        def fails(*_arguments, **_options):
+            raise ModelError("Training diverged.", expected="finite losses.", remedy="another --seed.")
+            yield
+
+        monkeypatch.setattr("crypto_refactor.model.training.jobs.fit_all", fails)
+        watch = Notes()
+        with pytest.raises(ModelError, match="diverged"):
+            self.ask(path, bars_up_to(NOW + 30), watch=watch)
+        assert artifact.read(path) == whole
+        assert watch.heard == [("begin", 1), "end"]
+
+    def test_a_fit_that_fails_at_first_saves_nothing(self, path, monkeypatch):
+        def fails(*_arguments, **_options):
+            raise ModelError("Training diverged.", expected="finite losses.", remedy="another --seed.")
+            yield
+
+        monkeypatch.setattr("crypto_refactor.model.training.jobs.fit_all", fails)
+        with pytest.raises(ModelError):
+            self.ask(path)
+        assert [file.name for file in path.parent.iterdir()] == [".btc_usd_lstm_v2.lock"]
+
+    def test_training_is_told_to_whoever_watches(self, fits, path):
+        watch = Notes()
+        self.ask(path, watch=watch)
+        assert watch.heard == [("begin", 1), ("finished", 0), "end"]
+
+    def test_a_model_folder_that_is_a_file_is_an_error(self, fits, tmp_path):
+        (tmp_path / "models").write_text("")
+        with pytest.raises(ModelError, match="cannot be written") as caught:
+            self.ask(tmp_path / "models" / "btc_usd_lstm_v2.keras")
+        assert caught.value.exit_code == 4
+        assert fits.trained == 0
+
+
+TWO = """
+import sys
+from pathlib import Path
+from support.stub_models import planted_model
+import crypto_refactor.model.named_models as library
+import crypto_refactor.model.training.jobs as shelf
+from crypto_refactor.model.training.observer import Unwatched
+import test_reuse as asked
+
+def fit_all(jobs, settings, on_progress, *, workers=None, cluster=None):
+    print("fitting", flush=True)
+    sys.stdin.readline()  # until the other process has been seen waiting
+    yield 0, planted_model(jobs[0], settings)
+
+class Watch(Unwatched):
+    def note(self, text):
+        print("waiting" if "waiting" in text else text, flush=True)
+
+shelf.fit_all = fit_all
+bars = asked.bars_up_to(asked.NOW)
+answer = library.smart_model(Path(sys.argv[1]), bars, asked.WISH, lambda: asked.rows_of(bars), Watch())
+print(answer.decision, answer.model.card.fingerprint, flush=True)
+"""
+
+
+def test_two_processes_that_want_the_same_model_train_it_once(tmp_path):
+    path = tmp_path / "btc_usd_lstm_v2.keras"
+    script = tmp_path / "two.py"
+    script.write_text(TWO)
+    here = Path(__file__).resolve().parent
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(here), str(here.parent), *sys.path])}
+    start = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": env}
+    command = [sys.executable, str(script), str(path)]
+    with subprocess.Popen(command, **start) as first:
+        assert first.stdout.readline() == "fitting\n"
+        with subprocess.Popen(command, **start) as second:
+            assert second.stdout.readline() == "waiting\n"
+            trained = first.communicate("\n", timeout=60)[0].split()
+            reused = second.communicate("", timeout=60)[0].split()
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert trained[0] == "trained"
+    assert reused == ["reused", trained[1]]
+    assert artifact.read(path).card.fingerprint == trained[1]
+    assert sorted(file.suffix for file in tmp_path.glob("btc*")) == [".json", ".keras", ".onnx"]
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        ("given", "name"),
+        [
+            ("lstm_v2", "lstm_v2"),
+            ("my-best.1", "my-best.1"),
+            ("mine.keras", "mine"),
+            ("a.keras.keras", "a.keras"),
+        ],
+    )
+    def test_a_trailing_keras_is_dropped(self, given, name):
+        assert model_name(given) == name
+
+    @pytest.mark.parametrize(
+        "given", ["", ".keras", "a/b", "../x", "a b", "a\\b", "ä", "a\n", "/etc/x.keras", "~x"]
+    )
+    def test_anything_that_might_be_a_path_is_refused(self, given):
+        with pytest.raises(UsageError, match="--model") as caught:
+            model_name(given)
+        assert caught.value.exit_code == 2
+
+    def test_files_are_named_after_the_ticker(self, tmp_path):
+        real = model_path(tmp_path, BTC, "lstm_v2", simulated=False)
+        assert real == tmp_path / "btc_usd_lstm_v2.keras"
+        assert model_path(tmp_path, ETH, "mine", simulated=False).name == "eth_usd_mine.keras"
+
+    def test_models_of_simulated_bars_have_a_folder_of_their_own(self, tmp_path):
+        simulated = model_path(tmp_path, BTC, "lstm_v2", simulated=True)
+        assert simulated == tmp_path / "sample" / "btc_usd_lstm_v2.keras"
+
+
+def test_a_model_of_simulated_bars_never_decides_real_ones(card):
+    real = remade(bars_up_to(NOW), source="files")
+    assert "another source (sample, not files)" in why_train(card, real, WISH)[1]
+
+
+class TestPinned:
+    @pytest.fixture
+    def pinned(self, tmp_path, card):
+        bars = bars_up_to(NOW)
+        made, files = planted_card(rows_of(bars), SETTINGS, bars)
+        return artifact.write(tmp_path / "btc_usd_mine.keras", made, **files)
+
+    def test_it_answers_from_its_last_training_bar_on(self, pinned):
+        through = pinned.card.trained_through
+        assert pinned_model(pinned.path, bars_up_to(NOW + 9), SETTINGS, through) == pinned
+
+    def test_it_does_not_decide_what_it_has_seen(self, pinned):
+        through = pinned.card.trained_through
+        with pytest.raises(ModelError, match="has seen bars") as caught:
+            pinned_model(pinned.path, bars_up_to(NOW), SETTINGS, through - 1)
+        assert caught.value.exit_code == 4
+        assert to_iso(through) in caught.value.what
+
+    def test_a_missing_one_is_refused(self, tmp_path):
+        with pytest.raises(ModelError, match="There is no model"):
+            pinned_model(tmp_path / "btc_usd_none.keras", bars_up_to(NOW), SETTINGS, 10**6)
+
+    def test_a_damaged_one_is_refused_and_left_where_it_is(self, pinned):
+        pinned.path.write_bytes(b"half")
+        with pytest.raises(ModelError, match="damaged"):
+            pinned_model(pinned.path, bars_up_to(NOW), SETTINGS, 10**6)
+        assert pinned.path.read_bytes() == b"half"
+
+    @pytest.mark.parametrize(
+        ("what", "bars", "settings"),
+        [
+            ("source", {"source": "files"}, SETTINGS),
+            ("ticker", {"ticker": ETH}, SETTINGS),
+            ("lookback", {}, replace(SETTINGS, lookback=13)),
+        ],
+    )
+    def test_one_of_something_else_is_refused(self, pinned, what, bars, settings):
+        with pytest.raises(ModelError, match=f"has the {what}"):
+            pinned_model(pinned.path, remade(bars_up_to(NOW), **bars), settings, 10**6)
+
+    def test_one_of_another_catalogue_is_refused(self, pinned, monkeypatch):
+        monkeypatch.setattr("crypto_refactor.model.named_models.catalogue_hash", lambda: "newer")
+        with pytest.raises(ModelError, match="has the catalogue"):
+            pinned_model(pinned.path, bars_up_to(NOW), SETTINGS, 10**6)
+
+    @pytest.mark.parametrize("changed", [{"network": "documented"}, {"seed": 5}, {"train_hours": 999}])
+    def test_how_it_was_trained_does_not_matter(self, pinned, changed):
+        assert pinned_model(pinned.path, bars_up_to(NOW), replace(SETTINGS, **changed), 10**6) == pinned

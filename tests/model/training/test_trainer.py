@@ -1,0 +1,277 @@
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+from support.trained_models import (
+    LOOKBACK,
+    SETTINGS,
+    later_windows,
+    once,
+    real_frame,
+    sample_frame,
+    tampered,
+    training_data,
+)
+
+from crypto_refactor.errors import ModelError
+from crypto_refactor.model import evidence as ev
+from crypto_refactor.model import forecaster
+from crypto_refactor.model.dataset import split
+from crypto_refactor.model.settings import RECIPE, Recipe
+from crypto_refactor.model.training.compiled import shape
+from crypto_refactor.model.training.parallel import fit_all
+from crypto_refactor.model.training.trainer import TrainedModel, robust_scale
+
+
+@pytest.fixture(scope="session")
+def side_by_side(shared_dir):
+    """The same training set, and one that differs after its fit slice, each in a process of its own."""
+
+    def fit():
+        data, heard = training_data(), []
+        found = dict(fit_all([data, tampered(data)], SETTINGS, heard.append, workers=2))
+        return found[0], found[1], heard
+
+    return once(shared_dir, "side_by_side", fit)
+
+
+def served(trained):
+    return forecaster.load(
+        trained.onnx, lookback=LOOKBACK, volatility_floor=trained.volatility_floor, name="trained"
+    )
+
+
+def layers(trained):
+    """Return the layers' settings from the .keras file, by name."""
+    with zipfile.ZipFile(io.BytesIO(trained.keras)) as file:
+        network = json.loads(file.read("config.json"))["config"]
+    return {layer["config"]["name"]: layer["config"] for layer in network["layers"]}
+
+
+def targets(data, trained, part):
+    volatility = np.maximum(data.volatility, trained.volatility_floor)
+    return (data.returns / volatility)[part]
+
+
+def huber(difference):
+    size = np.abs(difference)
+    return float(np.mean(np.where(size <= 1, size**2 / 2, size - 0.5)))
+
+
+class TestTheSameWeights:
+    def test_in_a_fresh_process_and_in_one_that_has_fitted_others_before(self, lab, side_by_side):
+        # `lab.trained` was the fourth fit of its process, after one that ended in no numbers and one of another
+        # shape; `alone` was the first of a joblib worker.
+        alone, _, _ = side_by_side
+        assert alone.weights == lab.trained.weights
+        assert alone.evidence == lab.trained.evidence
+        windows, _ = later_windows(sample_frame())
+        assert served(alone).raw(windows).tobytes() == served(lab.trained).raw(windows).tobytes()
+        for name in ("volatility_floor", "threshold_scale", "epochs", "stop_loss"):
+            assert getattr(alone, name) == getattr(lab.trained, name)
+
+    def test_but_others_for_another_seed(self, lab):
+        assert lab.other.weights != lab.trained.weights
+        assert lab.other.evidence != lab.trained.evidence
+
+    def test_and_others_where_the_stop_slice_says_something_else(self, side_by_side):
+        alone, other, _ = side_by_side
+        assert alone.weights != other.weights
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch", "expected"),
+    [(503, 64, (64, True)), (512, 64, (64, False)), (64, 64, (64, False)), (22, 64, (22, False))],
+)
+def test_fits_share_a_graph_only_where_their_batches_look_alike(rows, batch, expected):
+    assert shape(rows, batch) == expected
+
+
+class TestScaling:
+    def test_it_is_the_fit_slices_median_and_interquartile_range(self, lab):
+        data = training_data()
+        median, iqr = robust_scale(data.bars_seen(split(len(data)).fit))
+        scale = layers(lab.trained)["robust_scale"]
+        # The clip at +-5 is a clip at +-1 between two scales.
+        np.testing.assert_allclose(scale["scale"], 1 / (5 * iqr), rtol=1e-12)
+        np.testing.assert_allclose(np.array(scale["offset"]) * 5, -median / iqr, rtol=1e-12)
+        assert layers(lab.trained)["unclip_scale"]["scale"] == 5
+
+    def test_nothing_after_the_fit_slice_has_any_part_in_it(self, side_by_side):
+        alone, other, _ = side_by_side
+        assert layers(alone)["robust_scale"] == layers(other)["robust_scale"]
+        assert alone.volatility_floor == other.volatility_floor
+
+    def test_a_constant_column_is_divided_by_the_floor(self):
+        _, iqr = robust_scale(np.full((10, 14), 3, np.float32))
+        assert iqr.tolist() == [1e-6] * 14
+
+    def test_the_floor_of_volatility_is_a_tenth_of_its_median(self, lab):
+        data = training_data()
+        expected = 0.1 * np.median(data.volatility[split(len(data)).fit])
+        assert lab.trained.volatility_floor == pytest.approx(expected, rel=1e-12)
+
+    @pytest.mark.parametrize("side", [-1, 1])
+    def test_inputs_are_clipped_at_five_interquartile_ranges(self, lab, side):
+        data = training_data()
+        median, iqr = robust_scale(data.bars_seen(split(len(data)).fit))
+
+        def answer(distance):
+            window = np.tile(median, (1, LOOKBACK, 1))
+            window += side * distance * iqr
+            return served(lab.trained).raw(window.astype(np.float32))[0]
+
+        assert answer(5.001) == answer(50) == answer(1e6)
+        assert answer(5.001) != answer(4)
+
+
+class TestStopping:
+    def test_the_loss_that_is_watched_leaves_the_penalty_out_and_its_best_weights_stay(self, lab):
+        data = training_data()
+        stop = split(len(data)).stop
+        loss = huber(served(lab.trained).raw(data.windows(stop)) - targets(data, lab.trained, stop))
+        assert loss == pytest.approx(lab.trained.stop_loss, rel=1e-5)
+        assert lab.trained.stop_loss == min(lab.losses)
+
+    def test_every_epoch_is_reported(self, lab):
+        assert len(lab.losses) == lab.trained.epochs <= RECIPE.max_epochs
+
+    def test_a_loss_that_is_no_number_is_an_error(self, lab):
+        assert lab.diverged.startswith("Training diverged")
+        assert "Remedy" in lab.diverged
+
+
+class TestEvidence:
+    def test_it_comes_from_the_calibration_slice_alone(self, lab):
+        data = training_data()
+        rows = split(len(data)).calibrate
+        forecast = served(lab.trained).forecast(data.windows(rows), data.volatility[rows])
+        known = lab.trained.evidence
+        assert known.n == rows.stop - rows.start == 23
+        a = data.atr[rows] / data.close[rows]
+        again = ev.measure(forecast, data.returns[rows], a, np.zeros(known.n))
+        assert (again.slope, again.slope_se, again.shrink) == (known.slope, known.slope_se, known.shrink)
+        assert again.error_quantiles == known.error_quantiles
+        unit = ev.threshold_unit(data.atr[rows], data.volatility[rows], data.close[rows])
+        assert lab.trained.threshold_scale == ev.threshold_scale(forecast, data.close[rows], unit)
+
+    def test_the_ridge_is_fitted_on_the_fit_slice_and_scored_on_the_calibration_slice(self, lab):
+        data, parts = training_data(), split(150)
+        median, iqr = robust_scale(data.bars_seen(parts.fit))
+        x = np.clip((data.inputs[data.rows] - median) / iqr, -5, 5)
+        y = np.clip(targets(data, lab.trained, slice(None)), -5, 5)
+        forecast = ev.ridge_forecast(x[parts.fit], y[parts.fit], x[parts.calibrate])
+        forecast *= np.maximum(data.volatility, lab.trained.volatility_floor)[parts.calibrate]
+        expected = ev.rank_correlation(forecast, data.returns[parts.calibrate])
+        assert lab.trained.evidence.ridge_rank_correlation == pytest.approx(expected, abs=1e-12)
+
+
+class TestServing:
+    @pytest.fixture(params=["sample", "real"])
+    def compared(self, request, lab):
+        """Return windows, volatility and what Keras computes from the saved file."""
+        if request.param == "sample":
+            frame = sample_frame()
+        else:
+            frame = real_frame(request.getfixturevalue("real_bars_dir"))
+        return *later_windows(frame), lab.keras[request.param]
+
+    def test_it_equals_keras_on_the_saved_file(self, lab, compared):
+        windows, _, keras = compared
+        difference = np.abs(served(lab.trained).raw(windows) - keras).max()
+        assert difference <= 1e-4 * keras.std()
+
+    def test_a_forecast_is_the_same_bits_in_any_company(self, lab, compared):
+        windows, volatility, _ = compared
+        serving = served(lab.trained)
+        together = serving.forecast(windows, volatility)
+        for size in (1, 2, 7, 63, 64, 65, 257):
+            parts = [
+                serving.forecast(windows[start : start + size], volatility[start : start + size])
+                for start in range(0, len(windows), size)
+            ]
+            assert np.concatenate(parts).tobytes() == together.tobytes()
+
+    def test_it_is_in_log_returns_of_the_volatility_at_hand(self, lab, compared):
+        windows, volatility, _ = compared
+        serving = served(lab.trained)
+        floor = serving.volatility_floor
+        calm = np.zeros(len(volatility))
+        np.testing.assert_array_equal(serving.forecast(windows, calm), serving.raw(windows) * floor)
+        np.testing.assert_array_equal(
+            serving.forecast(windows, volatility + 1), serving.raw(windows) * (volatility + 1)
+        )
+
+    def test_no_windows_give_no_forecasts(self, lab):
+        none = np.zeros((0, LOOKBACK, 14), np.float32)
+        assert served(lab.trained).forecast(none, np.zeros(0)).shape == (0,)
+
+    def test_what_is_no_graph_is_an_error(self):
+        with pytest.raises(ModelError, match="this one cannot be loaded") as caught:
+            forecaster.load(b"no graph", lookback=LOOKBACK, volatility_floor=1.0, name="this one")
+        assert caught.value.exit_code == 4
+
+
+def test_progress_of_every_fit_is_relayed_in_order(side_by_side):
+    alone, other, heard = side_by_side
+    for job, trained in enumerate((alone, other)):
+        mine = [progress for progress in heard if progress.job == job]
+        assert [progress.epoch for progress in mine] == list(range(trained.epochs + 1))
+        assert min(progress.stop_loss for progress in mine[1:]) == trained.stop_loss
+
+
+class TestFitAll:
+    @pytest.fixture(autouse=True)
+    def instant(self, monkeypatch):
+        """Replace the fit itself: what it returns says what it was given."""
+
+        def train(data, settings, report):
+            report(1, 0.5)
+            return (data, settings.seed)
+
+        monkeypatch.setattr("crypto_refactor.model.training.trainer.train", train)
+
+    def test_a_single_fit_runs_here_and_reports(self):
+        heard = []
+        assert list(fit_all(["rows"], replace(SETTINGS, seed=4), heard.append)) == [(0, ("rows", 4))]
+        assert [(progress.job, progress.epoch) for progress in heard] == [(0, 0), (0, 1)]
+
+    def test_one_worker_fits_one_after_another(self):
+        found = list(fit_all(["a", "b"], SETTINGS, lambda _progress: None, workers=1))
+        assert found == [(0, ("a", 0)), (1, ("b", 0))]
+
+
+class TestRecipe:
+    def test_it_is_the_documented_one(self):
+        assert (RECIPE.learning_rate, RECIPE.clip_value, RECIPE.l2) == (5e-4, 0.5, 1e-4)
+        assert (RECIPE.max_epochs, RECIPE.patience, RECIPE.rate_patience) == (25, 6, 3)
+        assert (RECIPE.batch_size(999), RECIPE.batch_size(1000)) == (64, 256)
+
+    @pytest.mark.parametrize("name", Recipe.__dataclass_fields__)
+    def test_any_change_changes_its_hash(self, name):
+        assert replace(RECIPE, **{name: getattr(RECIPE, name) * 2}).hash() != RECIPE.hash()
+
+
+def test_a_trained_model_survives_the_way_between_processes(lab):
+    import pickle
+
+    assert pickle.loads(pickle.dumps(lab.trained)) == lab.trained
+    assert isinstance(lab.trained, TrainedModel)
+
+
+def test_the_saved_network_holds_no_optimizer_state(lab, tmp_path):
+    path = tmp_path / "model.keras"
+    path.write_bytes(lab.trained.keras)
+    with (
+        zipfile.ZipFile(path) as archive,
+        archive.open("model.weights.h5") as file,
+        h5py.File(file) as weights,
+    ):
+        assert "layers" in weights
+        assert "optimizer" not in weights

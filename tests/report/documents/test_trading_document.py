@@ -1,0 +1,228 @@
+"""What trading commands found and did, as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from support.replay_runner import SeveralBars, entries, setup_of
+from support.stub_models import BTC, sample_bars, without
+
+from crypto_refactor.errors import ModelError
+from crypto_refactor.execution.sub_account import Account
+from crypto_refactor.market.hours import to_iso
+from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.report.documents.trading import entry_json, multi_json, replay_json, row_json
+from crypto_refactor.signals.conditions import CONDITIONS
+from crypto_refactor.trading.historical.single_pass import SignalsOnly, one_pass
+from crypto_refactor.trading.ledger.order_record import Order, Stage
+from crypto_refactor.trading.outcomes import Failure, Unavailable
+
+ETH, SOL = Ticker("ETH", "USD"), Ticker("SOL", "USD")
+DOCUMENTED = {
+    *("schema", "ticker", "account", "bar", "signal", "target", "orders", "fills", "position", "equity"),
+    *("acted", "late", "reason"),
+}
+FURTHER = {"simulated", "price", "pending", "decision", "notes"}
+FAILED = Failure(
+    ticker=ETH, error=ModelError("It is damaged.", expected="a model.", remedy="train it again.")
+)
+GONE = Unavailable(ticker=SOL, why="There are no bars of SOL/USD.")
+ORDER = Order(
+    client_order_id="cr-x",
+    ticker=BTC,
+    bar=474_001,
+    leg="enter",
+    side=1,
+    notional=100.0,
+    quantity=None,
+    reason="entry",
+    sent_at="2024-01-28T01:00:03+00:00",
+    stage=Stage.PARTLY_FILLED,
+    filled_quantity=0.4,
+    average_price=50.0,
+    detail="canceled",
+)
+
+
+def written(document):
+    """Return what a reader of the printed JSON gets; NaN would fail."""
+    return json.loads(json.dumps(document, allow_nan=False))
+
+
+class TestAnEntry:
+    def test_has_the_documented_keys_and_no_unexpected_ones(self, made):
+        for entry in made:
+            assert set(written(entry_json(entry))) == DOCUMENTED | FURTHER
+
+    def test_says_what_the_entry_says(self, made):
+        entry = next(entry for entry in made if entry.fills)
+        (fill,) = entry.fills
+        said = written(entry_json(entry))
+        assert said["schema"] == 1
+        assert said["ticker"] == "BTC/USD"
+        assert said["simulated"] is True
+        assert said["account"] == "demo/sample"
+        assert said["bar"] == to_iso(entry.bar)
+        assert said["signal"] in {1, 0, -1}
+        assert said["target"] == entry.target
+        assert said["fills"] == [
+            {
+                "at": to_iso(fill.at),
+                "side": fill.side,
+                "quantity": fill.quantity,
+                "price": fill.price,
+                "fee": fill.fee,
+                "reason": "entry",
+            }
+        ]
+        assert said["position"] == {
+            "side": entry.holding.side,
+            "quantity": entry.holding.quantity,
+            "average_price": fill.price,
+            "cash": entry.holding.cash,
+        }
+        assert said["equity"] == entry.equity
+        assert said["acted"] is True
+        assert said["late"] is False
+        assert said["reason"] == entry.reason
+
+    def test_names_the_model_and_every_condition(self, made):
+        entry = made[-1]
+        said = written(entry_json(entry))["decision"]
+        assert said["model"] == entry.decided.model.card.fingerprint
+        assert said["cutoff"] == to_iso(entry.decided.cutoff)
+        assert list(said["conditions"]) == list(CONDITIONS)
+        assert (said["late_model"], said["revised"]) == (False, False)
+
+    def test_pending_decisions_are_in_words(self, made):
+        entry = next(entry for entry in made if entry.pending)
+        assert entry_json(entry)["pending"] == list(entry.pending)
+
+    def test_holding_nothing_has_no_average_price(self, made):
+        flat = replace(made[0], holding=Account.opened_with(500.0))
+        assert entry_json(flat)["position"] == {
+            "side": 0,
+            "quantity": 0.0,
+            "average_price": None,
+            "cash": 500.0,
+        }
+
+    def test_where_nobody_was_asked_what_was_decided_is_null(self, made):
+        said = written(entry_json(replace(made[0], decided=None, target=None, acted=False)))
+        assert (said["signal"], said["target"], said["decision"]) == (None, None, None)
+
+    def test_a_close_that_could_not_be_decided_on_has_no_signal(self, fits, tmp_path):
+        whole = sample_bars(1200)
+        end = int(whole.closed[-1])
+        (blind,) = entries(tmp_path, bars=without(whole, (end - 12, end - 2)), hours=0)
+        said = written(entry_json(blind))
+        assert said["signal"] is None
+        assert said["target"] == 0
+        assert "missing to decide" in said["decision"]["reason"]
+
+    def test_signals_alone_have_no_account_position_or_equity(self, fits, tmp_path):
+        setup = setup_of(tmp_path, SeveralBars(sample_bars(1200)), [BTC])
+        (entry,) = one_pass(setup, SignalsOnly(setup), None, lambda _: None)
+        said = written(entry_json(entry))
+        assert (said["account"], said["position"], said["equity"]) == (None, None, None)
+        assert said["price"] == entry.price
+        assert said["acted"] is False
+
+    def test_orders_are_whole(self, made):
+        (said,) = written(entry_json(replace(made[0], orders=(ORDER,))))["orders"]
+        assert said == {
+            "client_order_id": "cr-x",
+            "ticker": "BTC/USD",
+            "bar": "2024-01-28T01:00:00Z",
+            "leg": "enter",
+            "side": 1,
+            "notional": 100.0,
+            "quantity": None,
+            "reason": "entry",
+            "sent_at": "2024-01-28T01:00:03+00:00",
+            "stage": "partly_filled",
+            "filled_quantity": 0.4,
+            "average_price": 50.0,
+            "detail": "canceled",
+        }
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+    def test_what_is_no_number_is_null(self, made, value):
+        said = written(entry_json(replace(made[0], price=value, orders=(replace(ORDER, notional=value),))))
+        assert said["price"] is None
+        assert said["equity"] is None
+        assert said["orders"][0]["notional"] is None
+
+
+class TestSeveralTickers:
+    def test_an_error_has_code_message_and_remedy(self):
+        assert row_json(FAILED) == {
+            "schema": 1,
+            "ticker": "ETH/USD",
+            "error": {"code": 4, "message": "It is damaged.", "remedy": "train it again."},
+        }
+
+    def test_a_ticker_that_is_not_offered_says_why(self):
+        assert row_json(GONE) == {
+            "schema": 1,
+            "ticker": "SOL/USD",
+            "unavailable": "There are no bars of SOL/USD.",
+        }
+
+    def test_rows_keep_their_order_and_only_errors_are_failures(self, made):
+        said = written(multi_json("parallel", [GONE, made[0], FAILED]))
+        assert (said["schema"], said["mode"]) == (1, "parallel")
+        assert [row["ticker"] for row in said["tickers"]] == ["SOL/USD", "BTC/USD", "ETH/USD"]
+        assert said["tickers"][1] == written(entry_json(made[0]))
+        assert said["failed"] == ["ETH/USD"]
+
+
+class TestAReplay:
+    def test_holds_every_ticker_and_what_it_came_to(self, several):
+        said = written(replay_json(several))
+        assert (said["schema"], said["account"], said["resumed"]) == (1, several.account, False)
+        btc, eth, sol = said["tickers"]
+        assert sol == {"schema": 1, "ticker": "SOL/USD", "unavailable": "There are no bars of SOL/USD."}
+        assert said["failed"] == []
+        for row, replayed in zip((btc, eth), several.replayed, strict=True):
+            assert row["ticker"] == str(replayed.ticker)
+            assert row["simulated"] is True
+            assert row["same_as_backtest"] is True
+            assert row["equity"] == replayed.equity[-1][1] == row["metrics"]["final_balance"]
+            assert row["trades"] == len(replayed.trades) == row["metrics"]["trades"]
+            assert row["fees_paid"] == row["metrics"]["fees_paid"]
+            assert row["buy_and_hold"] == replayed.backtest.hold_metrics.to_dict()
+
+    def test_names_the_window_by_the_opens_of_its_outermost_bars(self, several):
+        end = int(sample_bars(1200).closed[-1])
+        assert replay_json(several)["tickers"][0]["window"] == {
+            "first": to_iso(end - 40),
+            "last": to_iso(end - 1),
+            "hours": 40,
+        }
+
+    def test_totals_are_the_sums_of_the_tickers(self, several):
+        said = written(replay_json(several))
+        btc, eth, _ = said["tickers"]
+        total = said["total"]
+        assert total["initial_balance"] == 10_000
+        assert total["final_balance"] == pytest.approx(btc["equity"] + eth["equity"])
+        assert total["total_return"] == pytest.approx(total["final_balance"] / 10_000 - 1)
+        held = btc["buy_and_hold"]["final_balance"] + eth["buy_and_hold"]["final_balance"]
+        assert total["buy_and_hold"]["final_balance"] == pytest.approx(held)
+        assert total["buy_and_hold"]["total_return"] == pytest.approx(held / 10_000 - 1)
+        assert total["fees_paid"] == pytest.approx(btc["fees_paid"] + eth["fees_paid"])
+
+    def test_where_it_differs_its_own_figures_are_those_of_the_ledger(self, several):
+        btc = several.replayed[0]
+        other = replace(btc, same=False, fills=btc.fills[:1], trades=(), equity=((0, 5_000.0), (1, 4_000.0)))
+        row = replay_json(replace(several, replayed=(other,)))["tickers"][0]
+        assert row["same_as_backtest"] is False
+        assert (row["equity"], row["trades"], row["fees_paid"]) == (4_000.0, 0, btc.fills[0].fee)
+
+    def test_without_a_ticker_there_is_no_total(self, several):
+        said = written(replay_json(replace(several, replayed=(), rows=(FAILED,))))
+        assert said["total"] is None
+        assert said["failed"] == ["ETH/USD"]

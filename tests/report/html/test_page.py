@@ -1,0 +1,292 @@
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+from support.example_results import backtested
+from support.html_dom import (
+    HOSTILE,
+    Hostile,
+    Page,
+    charts_of,
+    drawn_by_plotly,
+    every_link_leads_somewhere,
+    loads_nothing,
+    without_plotly,
+)
+from support.stub_models import remade, sample_bars
+
+from crypto_refactor.backtest.metrics import drawdown
+from crypto_refactor.market.hours import parse_hour
+from crypto_refactor.report.html import series
+from crypto_refactor.report.html.markup import Html, coded, join, script_json, tag
+from crypto_refactor.report.html.page import report_html
+from crypto_refactor.report.html.tables import numbers, table, words
+
+UTC, DENVER = ZoneInfo("UTC"), ZoneInfo("America/Denver")
+COMMAND = "python3 models/app_backtester.py --ticker BTC/USD --end 2024-01-01T00:00:00Z"
+IN_ORDER = (
+    *("verdict", "figures", "luck", "equity", "price", "months", "rolling", "trades", "conditions"),
+    *("features", "forecast", "calibration", "costs", "models", "audit", "reproduce"),
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return backtested(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="module")
+def told(run):
+    return report_html(replace(run[0], audit=run[1]), command=COMMAND, tz=UTC)
+
+
+class TestThePage:
+    def test_has_every_section_and_the_verdict_first(self, told):
+        page = Page(without_plotly(told))
+        assert tuple(page.sections) == IN_ORDER
+        assert all(text.strip() for text in page.sections.values())
+
+    def test_is_the_same_for_the_same_result(self, run, told):
+        assert report_html(replace(run[0], audit=run[1]), command=COMMAND, tz=UTC) == told
+
+    def test_loads_nothing(self, told):
+        loads_nothing(told)
+
+    def test_has_no_name_twice_and_leads_nowhere_that_is_not(self, told):
+        every_link_leads_somewhere(told)
+
+    def test_marks_simulated_bars_wherever_one_looks(self, run, told):
+        own = without_plotly(told)
+        page = Page(own)
+        assert "<title>SIMULATED" in own
+        assert any(given.get("class") == "simulated" for _, given in page.tags)
+        charts, _ = charts_of(told)
+        assert all(chart["layout"]["annotations"][0]["text"] == "SIMULATED" for chart in charts.values())
+
+    def test_does_not_mark_real_ones(self, tmp_path):
+        real = remade(sample_bars(1400), source="files")
+        result, found = backtested(tmp_path, bars=real)
+        assert "SIMULATED" not in without_plotly(
+            report_html(replace(result, audit=found), command=None, tz=UTC)
+        )
+
+    def test_names_everything_needed_to_repeat_the_run(self, run, told):
+        result = run[0]
+        text = Page(without_plotly(told)).sections["reproduce"]
+        assert COMMAND in text
+        for expected in (
+            result.window.fingerprint(),
+            *result.walk.deciders,
+            "keras",
+            "min confirmations",
+            "slippage bps",
+        ):
+            assert expected in text
+
+    def test_labels_shorts_hypothetical(self, told):
+        sections = Page(without_plotly(told)).sections
+        for name in ("figures", "price", "trades"):
+            assert "hypothetical" in sections[name]
+
+    def test_lists_every_trade_and_every_check(self, run, told):
+        own = without_plotly(told)
+        body = re.search(r'id="trade-list".*?<tbody>(.*?)</tbody>', own, re.DOTALL)[1]
+        assert body.count("<tr>") == len(run[0].run.trades) > 3
+        text = Page(own).sections["audit"]
+        assert all(check.detail in text for check in run[1].checks)
+
+
+class TestWhatIsNotThere:
+    def test_no_audit_no_significance(self, run):
+        text = report_html(replace(run[0], significance=None, audit=None), command=None, tz=UTC)
+        page = Page(without_plotly(text))
+        assert set(IN_ORDER) - set(page.sections) == {"luck", "calibration", "costs"}
+        assert "not tested" in page.sections["verdict"]
+        assert "not audited" in page.sections["audit"]
+
+    def test_a_failed_audit_comes_before_every_verdict(self, run):
+        result, found = run
+        checks = (replace(found.checks[0], passed=False), *found.checks[1:])
+        page = Page(
+            without_plotly(
+                report_html(replace(result, audit=replace(found, checks=checks)), command=None, tz=UTC)
+            )
+        )
+        assert "audit failed" in page.sections["verdict"]
+        assert "FAILED" in page.sections["audit"]
+
+    def test_no_trades_and_a_single_hour(self, tmp_path):
+        result, found = backtested(tmp_path, hours=1, confirmations=9)
+        assert not result.run.trades
+        page = Page(without_plotly(report_html(replace(result, audit=found), command=None, tz=UTC)))
+        assert "no trade" in page.sections["trades"]
+        assert "rolling" not in page.sections
+
+
+class TestHostileNames:
+    @pytest.fixture
+    def hostile(self, run):
+        result, found = run
+        trades = tuple(trade._replace(exit_reason=HOSTILE) for trade in result.run.trades)
+        spoilt = replace(
+            result,
+            ticker=Hostile(),
+            at_alpaca=None,
+            alpaca_metrics=None,
+            alpaca_rules=None,
+            run=replace(result.run, trades=trades),
+            pinned=HOSTILE,
+        )
+        return report_html(replace(spoilt, audit=found), command=f"--data-dir {HOSTILE}", tz=UTC)
+
+    def test_become_text(self, hostile, told):
+        page, plain = Page(without_plotly(hostile)), Page(without_plotly(told))
+        assert len(page.scripts) == len(plain.scripts) == 3
+        assert not [name for name, given in page.tags if name == "img" or "onerror" in given]
+        assert HOSTILE in page.sections["reproduce"]
+        assert HOSTILE in page.sections["trades"]
+
+    def test_do_not_end_the_script_they_are_data_of(self, hostile):
+        charts, _ = charts_of(hostile)
+        texts = [text for trace in charts["price"]["data"] for text in trace.get("text", [])]
+        assert texts
+        # plotly reads these as markup of its own, so they are escaped for it, too.
+        assert not any("<script" in text or "<img" in text for text in texts)
+        assert any("&lt;script&gt;" in text for text in texts)
+
+
+class TestMarkup:
+    def test_text_and_attributes_are_escaped_and_markup_is_not(self):
+        inner = tag("b", "<&>")
+        assert join("<i>", inner) == "&lt;i&gt;<b>&lt;&amp;&gt;</b>"
+        assert tag("a", title='"x" & y') == '<a title="&quot;x&quot; &amp; y"></a>'
+        assert tag("p", class_="a", data_order=3, hidden=True, lang=None) == (
+            '<p class="a" data-order="3" hidden></p>'
+        )
+
+    def test_names_in_backticks_are_set_as_code(self):
+        assert coded("`vwap` on <3>") == "<code>vwap</code> on &lt;3&gt;"
+
+    def test_markup_put_together_as_text_is_text_again(self):
+        assert tag("p", Html("<b>") + "x") == "<p>&lt;b&gt;x</p>"
+
+    def test_json_for_a_script_is_still_the_same_json(self):
+        document = {"</script>": ["<!--", "&", 1.5, None]}
+        text = script_json(document)
+        assert not set("<>&") & set(text)
+        assert json.loads(text) == document
+
+    def test_numbers_that_are_not_finite_are_refused(self):
+        with pytest.raises(ValueError, match="JSON"):
+            script_json([float("nan")])
+
+    def test_numbers_stand_on_the_right_and_words_on_the_left(self):
+        text = table("t", (words("w"), numbers("n")), [("a", "1")])
+        assert '<th scope="row" class="words">a</th><td>1</td>' in text
+
+
+class TestCharts:
+    def test_are_what_plotly_understands(self, told):
+        charts, columns = charts_of(told)
+        assert len(charts) == 7
+
+        drawn_by_plotly(charts.values(), columns)
+
+    def test_use_only_colours_the_style_sheet_has(self, told):
+        own = without_plotly(told)
+        used = set(re.findall(r"var\((--[a-z]+)\)", own))
+        assert used <= set(re.findall(r"^\s*(--[a-z]+):", own, re.MULTILINE))
+
+    def test_every_line_has_a_value_for_each_hour(self, run, told):
+        charts, columns = charts_of(told)
+        points = len(run[0].window)
+        assert len(columns["time"]) == points
+        for name in ("equity", "rolling-sharpe"):
+            assert all(len(trace["y"]) == points for trace in charts[name]["data"])
+        equity = charts["equity"]["data"][0]["y"]
+        assert np.allclose(equity, run[0].run.equity, rtol=1e-7)
+
+    def test_every_entry_and_exit_has_its_place_and_its_reason(self, run, told):
+        traces = {trace["name"]: trace for trace in charts_of(told)[0]["price"]["data"]}
+        entries = [text for name, trace in traces.items() if "entry" in name for text in trace["text"]]
+        exits = [text for name, trace in traces.items() if "Exit" in name for text in trace["text"]]
+        trades = run[0].run.trades
+        assert len(entries) == len(trades)
+        assert len(exits) == sum(trade.closed for trade in trades)
+        assert all("confirmations" in text and "threshold" in text for text in entries)
+        assert all("after" in text or "net" in text for text in exits)
+
+    def test_times_are_those_of_the_zone(self, run):
+        text = report_html(replace(run[0], audit=run[1]), command=None, tz=DENVER)
+        _, columns = charts_of(text)
+        first = int(run[0].window.closed[0])
+        assert columns["time"][0] == series.to_datetime(first).astimezone(DENVER).strftime("%Y-%m-%d %H:%M")
+        assert "America/Denver" in without_plotly(text)
+
+
+class TestSeries:
+    def test_falls_are_drawn_by_hand(self):
+        #                  0    1    2    3    4    5    6    7    8
+        equity = np.array([100, 110, 99.0, 88, 110, 120, 114, 130, 117])
+        found = series.worst_falls(equity)
+        assert [(round(f.depth, 6), f.peak, f.trough, f.recovered) for f in found] == [
+            (-0.2, 1, 3, 4),
+            (-0.1, 7, 8, None),
+            (-0.05, 5, 6, 7),
+        ]
+
+    def test_the_worst_fall_is_the_drawdown_of_the_metrics(self, run):
+        equity = run[0].run.equity
+        worst = series.worst_falls(equity)[0]
+        end = len(equity) - 1 if worst.recovered is None else worst.recovered
+        assert (worst.depth, end - worst.peak) == drawdown(equity)
+
+    def test_no_fall_where_equity_only_rises(self):
+        assert series.worst_falls(np.array([1.0, 1.0, 2.0])) == []
+
+    def test_the_hour_that_ends_at_midnight_belongs_to_the_month_it_passed_in(self):
+        last = parse_hour("2024-03-01T00:00Z")
+        closed = np.arange(last - 3, last + 3)
+        assert series.month_starts(closed, UTC) == [("2024-02", 0, 3), ("2024-03", 3, 5)]
+        assert series.month_starts(closed, DENVER) == [("2024-02", 0, 5)]
+
+    def test_months_multiply_to_the_whole(self, run):
+        equity, closed = run[0].run.equity, run[0].window.closed
+        growth = [equity[stop] / equity[first] for _, first, stop in series.month_starts(closed, UTC)]
+        assert np.prod(growth) == pytest.approx(equity[-1] / equity[0])
+
+    def test_the_rolling_ratio_is_that_of_its_hours(self):
+        returns = np.array([0.01, -0.02, 0.03, 0.01, 0.0])
+        equity = 100 * np.concatenate([[1], np.cumprod(1 + returns)])
+        rolled = series.rolling_sharpe(equity, 3)
+        expected = returns[1:4].mean() / returns[1:4].std(ddof=1) * np.sqrt(8760)
+        assert rolled[:3] == [None] * 3
+        assert rolled[4] == pytest.approx(expected)
+        assert len(rolled) == len(equity)
+
+    def test_a_flat_stretch_has_no_ratio(self):
+        assert series.rolling_sharpe(np.full(6, 100.0), 3) == [None] * 6
+
+    def test_the_noise_of_a_week_is_stated(self):
+        # Two errors of 1 / sqrt(168) an hour, times sqrt(8760): 14.44.
+        assert series.sharpe_noise(168) == pytest.approx(14.44, abs=0.01)
+
+    def test_an_outcome_is_the_move_to_the_next_close(self, run):
+        result = run[0]
+        made, window = result.walk.signals, result.window
+        found = series.outcomes(made, window)
+        assert len(found.forecast) == len(made) - 1
+        assert found.outcome[5] == pytest.approx(np.log(window.close[6] / window.close[5]))
+        assert found.forecast[5] == pytest.approx(np.log(made.predicted[5] / made.close[5]))
+
+    def test_bins_hold_every_forecast_once_and_rise(self, run):
+        found = series.outcomes(run[0].walk.signals, run[0].window)
+        bins = series.binned(found)
+        assert sum(each.count for each in bins) == len(found.forecast)
+        assert [each.forecast for each in bins] == sorted(each.forecast for each in bins)
+        assert sum(each.outcome * each.count for each in bins) == pytest.approx(found.outcome.sum())

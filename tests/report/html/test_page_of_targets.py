@@ -1,0 +1,187 @@
+"""The page of somebody else's targets: that of a backtest, without what only models have."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from support.example_results import evaluated
+from support.html_dom import (
+    HOSTILE,
+    Hostile,
+    Page,
+    charts_of,
+    drawn_by_plotly,
+    every_link_leads_somewhere,
+    loads_nothing,
+    without_plotly,
+)
+from support.stub_models import remade, sample_bars
+
+from crypto_refactor.report.html.page import evaluation_html
+from crypto_refactor.report.html.sections.trade_reasons import target_reasons
+
+UTC, DENVER = ZoneInfo("UTC"), ZoneInfo("America/Denver")
+COMMAND = "crypto-refactor evaluate --targets targets.csv --source sample --end 2024-01-01T00:00:00Z"
+IN_ORDER = (
+    *("verdict", "figures", "luck", "equity", "price", "months", "rolling", "trades", "costs"),
+    *("targets", "reproduce"),
+)
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    return evaluated(tmp_path_factory.mktemp("targets") / "targets.csv")
+
+
+@pytest.fixture(scope="module")
+def told(found):
+    return evaluation_html(found, command=COMMAND, tz=UTC)
+
+
+@pytest.fixture(scope="module")
+def page(told):
+    return Page(without_plotly(told))
+
+
+class TestThePage:
+    def test_has_the_sections_that_need_no_model_in_order_and_none_is_empty(self, page):
+        assert tuple(page.sections) == IN_ORDER
+        titles = [given["id"] for name, given in page.tags if name == "h2"]
+        assert titles == [f"{name}-title" for name in IN_ORDER]
+        assert all(len(text.split()) > 8 for text in page.sections.values())
+
+    def test_speaks_of_nothing_that_was_not_there(self, page):
+        said = " ".join(page.sections.values()).lower()
+        for absent in (
+            "forecast",
+            "confirmation",
+            "condition",
+            "rank ic",
+            "weights",
+            "not audited",
+            "strict",
+        ):
+            assert absent not in said, absent
+
+    def test_says_first_that_the_targets_cannot_be_audited(self, found, page):
+        verdict = page.sections["verdict"]
+        assert found.verdict.text in verdict
+        assert verdict.index("Too little to judge") < verdict.index("cannot be audited")
+
+    def test_has_a_tile_for_each_figure_that_carries_the_verdict(self, page):
+        tiles = page.sections["verdict"]
+        assert all(name in tiles for name in ("95 % interval", "Random entries", "Break-even fee"))
+
+    def test_is_the_same_for_the_same_result(self, found, told):
+        assert evaluation_html(found, command=COMMAND, tz=UTC) == told
+
+    def test_loads_nothing_and_leads_nowhere_that_is_not(self, told):
+        loads_nothing(told)
+        every_link_leads_somewhere(told)
+
+    def test_marks_simulated_bars_and_no_others(self, told, tmp_path):
+        assert "<title>SIMULATED BTC/USD evaluation of targets" in told
+        real = evaluated(tmp_path / "t.csv", bars=remade(sample_bars(1400), source="files"))
+        assert "SIMULATED" not in without_plotly(evaluation_html(real, command=None, tz=UTC))
+
+
+class TestWhereAModelWouldStand:
+    def test_the_file_its_rows_and_what_was_ignored_are_named(self, found):
+        targets = replace(found.targets, ignored=("why", "model"))
+        text = evaluation_html(replace(found, targets=targets), command=None, tz=UTC)
+        said = Page(without_plotly(text)).sections["targets"]
+        assert f"{len(targets)} rows of {targets.path}" in said
+        assert "Columns that were ignored: why, model." in said
+        assert targets.fingerprint() in said
+
+    def test_rows_and_closes_of_each_side_are_counted(self, found, told):
+        rows = without_plotly(told).split('id="targets"')[1].split("<tbody>")[1].split("</tbody>")[0]
+        for side in ("long", "flat", "short"):
+            count = found.wanted_counts[side]
+            assert f"{side}</th><td>{count}</td><td>{count}</td>" in rows
+        assert sum(found.wanted_counts.values()) == len(found.window) == 241
+
+    def test_the_run_can_be_repeated(self, found, page):
+        said = page.sections["reproduce"]
+        assert COMMAND in said
+        for expected in (found.window.fingerprint(), found.targets.fingerprint(), str(found.targets.path)):
+            assert expected in said
+        assert "slippage bps" in said
+
+    def test_without_a_command_its_end_is_named(self, found):
+        said = Page(without_plotly(evaluation_html(found, command=None, tz=UTC))).sections["reproduce"]
+        assert "--end 20" in said
+
+
+class TestCharts:
+    def test_are_what_plotly_understands(self, told):
+        charts, columns = charts_of(told)
+        assert list(charts) == ["equity", "price", "rolling-sharpe", "costs"]
+        drawn_by_plotly(charts.values(), columns)
+
+    def test_every_entry_names_the_row_behind_it(self, found, told):
+        traces = {trace["name"]: trace for trace in charts_of(told)[0]["price"]["data"]}
+        entries = [*traces["Long entry"]["text"], *traces["Short entry (hypothetical)"]["text"]]
+        assert len(entries) == len(found.run.trades) > 10
+        assert all("target" in text and "line" in text for text in entries)
+        first = found.run.trades[0]
+        assert f"target {first.direction}, line 2 of the file" in traces["Long entry"]["text"][0]
+
+    def test_a_target_made_earlier_says_when(self, found):
+        sparse = replace(
+            found.targets,
+            made_at=found.targets.made_at[::9],
+            target=found.targets.target[::9],
+            lines=found.targets.lines[::9],
+        )
+        reasons, made_at = target_reasons(sparse, DENVER), int(sparse.made_at[1])
+        assert reasons(made_at) == ["target 0, line 11 of the file"]
+        (later,) = reasons(made_at + 3)
+        assert later.startswith("target 0, line 11 of the file, made at ")
+        assert later.endswith(("MST", "MDT"))
+
+
+class TestWhatIsNotThere:
+    def test_a_single_hour_has_no_rolling_ratio(self, tmp_path):
+        hour = evaluated(tmp_path / "t.csv", hours=1)
+        page = Page(without_plotly(evaluation_html(hour, command=None, tz=UTC)))
+        assert set(IN_ORDER) - set(page.sections) == {"rolling"}
+
+    def test_no_trade_has_no_costs(self, tmp_path):
+        nothing = evaluated(tmp_path / "t.csv", sides=(0,))
+        assert not nothing.run.trades
+        page = Page(without_plotly(evaluation_html(nothing, command=None, tz=UTC)))
+        assert "no trade" in page.sections["trades"]
+        assert "No entry was filled there." in page.sections["figures"]
+        assert "costs" not in page.sections
+
+
+class TestHostileNames:
+    @pytest.fixture
+    def hostile(self, found):
+        columns = replace(found.columns, at_alpaca=None, alpaca_metrics=None, alpaca_rules=None)
+        spoilt = replace(
+            found,
+            targets=replace(found.targets, path=Path(f"a folder/{HOSTILE}"), ignored=(HOSTILE,)),
+            window=remade(found.window, ticker=Hostile()),
+            columns=columns,
+        )
+        return evaluation_html(spoilt, command=shlex.join(["--targets", HOSTILE]), tz=UTC)
+
+    def test_become_text(self, hostile, page):
+        spoilt = Page(without_plotly(hostile))
+        assert len(spoilt.scripts) == len(page.scripts) == 3
+        assert not [name for name, given in spoilt.tags if name == "img" or "onerror" in given]
+        assert spoilt.sections["targets"].count(HOSTILE) == 2
+        assert f"a folder/{HOSTILE}" in spoilt.sections["reproduce"]
+        assert f"Alpaca does not trade {HOSTILE}" in spoilt.sections["figures"]
+
+    def test_do_not_end_the_script_they_are_data_of(self, hostile):
+        charts, _ = charts_of(hostile)
+        texts = [text for trace in charts["price"]["data"] for text in trace.get("text", [])]
+        assert any("&lt;script&gt;" in text for text in texts)
+        assert not any("<script" in text or "<img" in text for text in texts)

@@ -1,0 +1,248 @@
+"""One line a decision."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from support.replay_runner import SeveralBars, entries, past_trader, setup_of
+from support.stub_models import BTC, sample_bars, without
+
+from crypto_refactor.errors import DataError
+from crypto_refactor.execution.sub_account import Account, Fill
+from crypto_refactor.market.hours import to_local_text, zone
+from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.report.terminal.trading import entry_line, heading, positions_text
+from crypto_refactor.trading.historical.single_pass import SignalsOnly, one_pass
+from crypto_refactor.trading.ledger.order_record import Order, Stage
+from crypto_refactor.trading.outcomes import Failure, Unavailable
+
+UTC = zone("UTC")
+ETH = Ticker("ETH", "USD")
+AT = 474_001  # 2024-01-28 01:00 UTC
+
+
+def line(row, tz=UTC):
+    return entry_line(row, tz)
+
+
+def first(found, wanted):
+    return next(entry for entry in found if wanted(entry))
+
+
+def filled(entry, *fills, trades=(), side=0, **changed):
+    """Return `entry` with these fills, holding `side` after them."""
+    holding = Account.opened_with(1_000.0)._replace(side=side)
+    return replace(entry, fills=fills, trades=trades, holding=holding, pending=(), **changed)
+
+
+def fill(side, reason, at, *, quantity=1.5, price=67_800.0, fee=84.2):
+    return Fill(at=at, side=side, quantity=quantity, price=price, fee=fee, reason=reason)
+
+
+def test_every_real_decision_is_one_line_with_its_time_state_equity_and_reason(made):
+    for entry in made:
+        said = line(entry)
+        assert "\n" not in said
+        assert said.startswith(f"{to_local_text(entry.bar, UTC)}  BTC/USD")
+        assert {1: "▲ long", 0: "■ flat", -1: "▼ short"}[entry.holding.side] in said
+        assert f"{entry.equity:,.2f}" in said
+        assert "| forecast " in said
+
+
+def test_columns_stand_below_one_another(made):
+    lines = [line(entry) for entry in made]
+    assert len({said.index("equity") for said in lines}) == 1
+    assert len({said.index("SIMULATED") for said in lines}) == 1
+
+
+def test_every_line_on_simulated_bars_says_so_and_no_other(made):
+    assert all("SIMULATED" in line(entry) for entry in made)
+    assert "SIMULATED" not in line(replace(made[0], simulated=False))
+
+
+def test_what_is_decided_is_said_once_and_for_the_next_open(made):
+    entry = first(made, lambda entry: entry.pending == ("enter short",))
+    said = line(entry)
+    assert said.endswith("; at the next open: enter short")
+    assert said.count("enter short") == 1
+
+
+def test_what_waits_from_an_earlier_pass_is_said_too(tmp_path, fits):
+    bars = sample_bars(1200)
+    trader, end = past_trader(tmp_path), int(bars.closed[-1])
+    pending = first((trader.visit(bars, hour) for hour in range(end - 30, end)), lambda e: e.pending)
+    again = past_trader(tmp_path).visit(bars, pending.bar)
+    assert line(again).endswith(
+        f"this bar was already acted on; nothing was done; at the next open: {pending.pending[0]}"
+    )
+
+
+def test_a_fill_names_the_side_before_quantity_price_and_fee(made):
+    entry = first(made, lambda entry: entry.fills)
+    (sold,) = entry.fills
+    said = line(entry)
+    assert "▼ short (was flat)" in said
+    assert f"sold short {sold.quantity:.5f} at {sold.price:,.2f}, fee {sold.fee:.2f} |" in said
+
+
+def test_an_exit_names_its_reason_and_what_it_earned(tmp_path, fits):
+    entry = first(entries(tmp_path, hours=60), lambda entry: entry.trades)
+    said = line(entry)
+    assert f"net {entry.trades[0].net_pnl:+,.2f} ({entry.trades[0].exit_reason})" in said
+    assert " (was " in said
+
+
+@pytest.mark.parametrize(
+    ("side", "reason", "words"),
+    [
+        (1, "entry", "bought 1.5"),
+        (-1, "entry", "sold short 1.5"),
+        (-1, "stop_loss", "sold 1.5"),
+        (1, "neutral", "bought back 1.5"),
+    ],
+)
+def test_each_kind_of_fill_has_its_verb(made, side, reason, words):
+    said = line(filled(made[0], fill(side, reason, made[0].bar)))
+    assert words in said
+    assert ("(stop_loss)" in said) == (reason == "stop_loss")
+
+
+def test_both_legs_of_a_flip_are_named(made):
+    at = made[0].bar
+    said = line(filled(made[0], fill(-1, "opposite", at), fill(-1, "entry", at), side=-1))
+    assert "▼ short (was long)" in said
+    assert "sold 1.5000 at 67,800.00, fee 84.20 (opposite); sold short 1.5000 at" in said
+
+
+def test_a_sale_of_a_part_leaves_the_side_as_it_was(made):
+    said = line(filled(made[0], fill(-1, "neutral", made[0].bar), side=1))
+    assert "▲ long  " in said
+    assert "was" not in said
+
+
+def test_a_fill_of_long_ago_names_its_time(made):
+    bar = made[0].bar
+    old, new = (line(filled(made[0], fill(1, "entry", at), side=1)) for at in (bar - 30, bar - 1))
+    assert f"on {to_local_text(bar - 30, UTC)}, fee" in old
+    assert to_local_text(bar - 1, UTC) not in new
+
+
+def test_tiny_prices_and_huge_quantities_can_be_read(made):
+    said = line(filled(made[0], fill(1, "entry", made[0].bar, quantity=4.2e9, price=2.3456e-05), side=1))
+    assert "4,200,000,000.00 at 0.000023456" in said
+
+
+def test_a_late_decision_is_marked(made):
+    assert "LATE, more than" in line(replace(made[0], late=True))
+    assert "LATE, more than" not in line(made[0])
+
+
+def test_notes_follow_in_lines_of_their_own(made):
+    said = line(replace(made[0], notes=("one thing", "another"))).splitlines()
+    assert said[1:] == ["      one thing", "      another"]
+
+
+@pytest.mark.parametrize(("which", "words"), [("late", "cut-off before"), ("revised", "read differently")])
+def test_an_unusual_model_is_a_note(made, which, words):
+    decided = made[0].decided
+    chosen = replace(decided.chosen, **{which: True})
+    said = line(replace(made[0], decided=replace(decided, chosen=chosen))).splitlines()
+    assert words in said[1]
+
+
+@pytest.mark.parametrize(
+    ("stage", "words"),
+    [
+        (Stage.PARTLY_FILLED, "in part only (0.40000 BTC of 100.00 USD): the rest is decided afresh"),
+        (Stage.UNFILLED, "was not filled: canceled"),
+        (Stage.FILLED, None),
+        (Stage.REFUSED, None),  # the pass notes it itself
+    ],
+)
+def test_orders_that_did_not_simply_fill_are_explained(made, stage, words):
+    order = Order(
+        client_order_id="cr-x",
+        ticker=BTC,
+        bar=AT,
+        leg="enter",
+        side=1,
+        notional=100.0,
+        quantity=None,
+        reason="entry",
+        sent_at="2024-01-28T01:00:03+00:00",
+        stage=stage,
+        filled_quantity=0.4,
+        detail="canceled",
+    )
+    said = line(replace(made[0], orders=(order,))).splitlines()
+    assert (words in said[1]) if words else len(said) == 1
+
+
+def test_a_close_that_could_not_be_decided_on_says_why(tmp_path, fits):
+    whole = sample_bars(1200)
+    end = int(whole.closed[-1])
+    blind = entries(tmp_path, bars=without(whole, (end - 12, end - 2)), hours=0)[-1]
+    assert "missing to decide" in line(blind)
+
+
+def test_signals_alone_show_target_and_close(tmp_path, fits):
+    bars = sample_bars(1200)
+    setup = setup_of(tmp_path, SeveralBars(bars), [BTC])
+    (entry,) = one_pass(setup, SignalsOnly(setup), None, lambda _: None)
+    said = line(entry)
+    assert "target " in said
+    assert f"close  {bars.close[-1]:>12,.2f}" in said
+    assert "equity" not in said
+    assert "SIMULATED" in said
+
+
+def test_a_failure_names_what_happened_and_what_to_do(made):
+    error = DataError("The file is damaged.", expected="bars.", remedy="download it again.")
+    said = line(Failure(ticker=ETH, error=error))
+    assert "ETH/USD" in said
+    assert "✗ failed" in said
+    assert said.endswith("The file is damaged. Remedy: download it again.")
+    assert said.index("ETH/USD") == line(made[0]).index("BTC/USD")
+
+
+def test_a_ticker_that_is_not_offered_is_no_failure():
+    said = line(Unavailable(ticker=ETH, why="There are no bars of ETH/USD."))
+    assert "not offered" in said
+    assert "failed" not in said
+    assert said.endswith("There are no bars of ETH/USD.")
+
+
+def test_times_are_those_of_the_zone(made):
+    assert line(made[0], zone("America/Denver")).startswith(
+        to_local_text(made[0].bar, zone("America/Denver"))
+    )
+
+
+class TestHeading:
+    def test_it_names_account_source_and_tickers(self):
+        assert heading("demo/files/x", "files", (BTC, ETH)) == (
+            "Trading in demo/files/x, on bars from files: BTC/USD, ETH/USD"
+        )
+
+    def test_simulated_bars_are_marked(self):
+        assert "SIMULATED" in heading("demo/sample", "sample", (BTC,))
+
+    def test_without_an_account_nothing_is_said_to_be_traded(self):
+        assert "nothing is traded" in heading(None, "files", (BTC,))
+
+
+class TestPositions:
+    LONG = Account(cash=0.0, side=1, quantity=1.25, average_price=42_000.0, entered=AT, peak_equity=1.0)
+
+    def test_each_open_position_has_a_line(self):
+        short = self.LONG._replace(side=-1, quantity=-3.0, average_price=2_500.5)
+        assert positions_text({BTC: self.LONG, ETH: short}) == [
+            "BTC/USD    ▲ long 1.2500 BTC since 2024-01-28 01:00 UTC, entered at 42,000.00",
+            "ETH/USD    ▼ short 3.0000 ETH since 2024-01-28 01:00 UTC, entered at 2,500.50",
+        ]
+
+    def test_dust_and_flat_accounts_are_no_positions(self):
+        dust = self.LONG._replace(side=0, quantity=1e-9)
+        assert positions_text({BTC: Account.opened_with(1.0), ETH: dust}) == ["no open position"]
+        assert positions_text({}) == ["no open position"]

@@ -1,0 +1,116 @@
+"""What is said beside the figures is said in the same words wherever it is read."""
+
+from __future__ import annotations
+
+import html
+import io
+from dataclasses import replace
+from zoneinfo import ZoneInfo
+
+import pytest
+from rich.console import Console
+from support.example_results import backtested, evaluated
+from support.stub_models import remade, sample_bars, without
+
+from crypto_refactor.market.hours import to_iso, to_local_text
+from crypto_refactor.report import commentary as remarks
+from crypto_refactor.report.documents.backtest import backtest_json
+from crypto_refactor.report.documents.evaluation import evaluation_json
+from crypto_refactor.report.html.page import report_html
+from crypto_refactor.report.terminal.backtest import print_backtest
+from crypto_refactor.report.terminal.evaluation import print_evaluation
+
+DENVER = ZoneInfo("America/Denver")
+
+
+def thin_bars():
+    """Bars with holes, in which next to nothing was traded: there is something to say of everything."""
+    bars = sample_bars(1400)
+    end = int(bars.closed[-1])
+    return without(remade(bars, volume=bars.volume * 1e-9), (end - 60, end - 50))
+
+
+def halted(told):
+    """Return the same, its entries halted in both accounts."""
+    hour = int(told.window.closed[7])
+    return replace(
+        told,
+        run=replace(told.run, halted_at=hour),
+        at_alpaca=replace(told.at_alpaca, halted_at=hour),
+    ), hour
+
+
+def printed(print_it, told):
+    console = Console(width=1000, file=io.StringIO())
+    print_it(told, DENVER, console)
+    return console.file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def backtest(tmp_path_factory):
+    return halted(backtested(tmp_path_factory.mktemp("models"), bars=thin_bars())[0])
+
+
+@pytest.fixture(scope="module")
+def evaluation(tmp_path_factory):
+    return evaluated(tmp_path_factory.mktemp("targets") / "targets.csv", bars=thin_bars(), allow_gaps=True)
+
+
+def test_text_and_page_say_the_same_of_a_backtest(backtest):
+    result, _ = backtest
+    said = [
+        *remarks.backtest_remarks(result, DENVER),
+        *(text for _, text in remarks.side_remarks(result.run.trades, "USD")),
+        remarks.window_text(result.window, DENVER),
+    ]
+    assert len(said) >= 9
+    text, page = printed(print_backtest, result), html.unescape(report_html(result, command=None, tz=DENVER))
+    assert [each for each in said if each not in text] == []
+    assert [each for each in said if each not in page] == []
+
+
+def test_people_read_a_halt_in_their_zone_and_json_stays_utc(backtest):
+    result, hour = backtest
+    local = to_local_text(hour, DENVER)
+    assert "MST" in local or "MDT" in local
+    told = remarks.backtest_remarks(result, DENVER)
+    assert f"Entries were halted by the drawdown at {local}." in told
+    assert f"they were halted at {local}." in told[0]
+    assert f"they were halted at {to_iso(hour)}." in backtest_json(result)["at_alpaca_note"]
+
+
+@pytest.mark.parametrize("words", ["larger than 5 %", "were carried and", "withheld below 90 days"])
+def test_targets_are_told_what_a_backtest_is(backtest, evaluation, words):
+    text = printed(print_evaluation, evaluation)
+    (said,) = [each for each in remarks.evaluation_remarks(evaluation, DENVER) if words in each]
+    assert said in text
+    assert any(words in each for each in remarks.backtest_remarks(backtest[0], DENVER))
+
+
+def test_targets_know_no_closes_that_could_not_be_decided_on(evaluation):
+    said = remarks.evaluation_remarks(evaluation, DENVER)
+    assert not any("decided on, because" in each for each in said)
+    assert f"{evaluation.between_bars} targets were made where there was no bar" in " ".join(said)
+    assert evaluation.between_bars == 10
+
+
+def test_the_sizes_of_entries_stand_in_both_documents(backtest, evaluation):
+    told, other = backtest_json(backtest[0])["entries"], evaluation_json(evaluation)["entries"]
+    assert set(told) - set(other) == {"beyond_cost"}
+    assert told["above_limit"] == told["entries"] > 3
+    assert other["above_limit"] == other["entries"] > 3
+
+
+def test_no_row_is_left_empty_for_forecasts_that_were_never_made(backtest, evaluation):
+    assert "Rank IC" in printed(print_backtest, backtest[0])
+    text = printed(print_evaluation, evaluation)
+    assert "Break-even fee" in text
+    assert "Rank IC" not in text
+
+
+def test_a_position_and_what_rounding_left_are_told_apart(evaluation):
+    trade = evaluation.run.trades[-1]
+    held = trade._replace(exit_reason="open")
+    assert remarks.still_held(evaluation.ticker, held, DENVER).startswith("Still held at the end: ")
+    left = trade._replace(exit_reason="dust")
+    assert remarks.still_held(evaluation.ticker, left, DENVER).startswith("Left over, too little to sell: ")

@@ -1,0 +1,210 @@
+"""Hours that pass as fast as somebody sleeps: bars appear as they close, and every clock agrees.
+
+    with PassingHours({BTC: bars}, tmp_path) as world:
+        world.start(hour, seconds=20)
+        world.setup(tickers=(BTC,)) ...
+        world.at(hour + 1, 0, lambda: setattr(world.server, "always", status(500)))
+
+Whoever sleeps, sleeps by `world.sleep`; nothing else moves the clock.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from datetime import timedelta
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from support.alpaca_data_server import AlpacaDataServer, Request
+from support.stub_models import remade, sample_bars
+
+from crypto_refactor.execution.rules import RuleOptions
+from crypto_refactor.market.hours import floor_hour, to_datetime, to_iso
+from crypto_refactor.market.sources.alpaca import AlpacaSource
+from crypto_refactor.model.settings import ModelSettings
+from crypto_refactor.model.training.observer import Unwatched
+from crypto_refactor.signals.conditions import SignalRules
+from crypto_refactor.trading.ledger.ledger import Ledger
+from crypto_refactor.trading.realtime.accounts import DemoAccount
+from crypto_refactor.trading.realtime.loop import Loop
+from crypto_refactor.trading.session import Setup
+from crypto_refactor.transport.session import Limits
+
+SETTINGS = ModelSettings(lookback=12, train_hours=480, refit_every=60, network="small")
+SIGNALS = SignalRules(min_confirmations=4)
+BALANCE = 12_345.67
+ACCOUNT = "demo/alpaca"
+LAG = 2
+"""Seconds after its close at which a bar appears."""
+HASTY = Limits(connect=0.5, read=0.2, total=2, attempts=2, first_wait=0.5, longest_wait=1.0)
+
+
+def alpaca_bars(ticker, count=1600):
+    """Return simulated bars as if Alpaca had sent them."""
+    return remade(sample_bars(count, ticker), source="alpaca")
+
+
+def only(text, fault):
+    """Meet with `fault` the requests that name `text`; answer the others as usual."""
+
+    def chosen(handler):
+        if text in unquote(handler.path):
+            fault(handler)
+        else:
+            _as_usual(handler)
+
+    return chosen
+
+
+def _as_usual(handler):
+    api, parts = handler.server.api, urlsplit(handler.path)
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    request = Request(path=parts.path, query=query, headers={})
+    if parts.path.endswith("/bars"):
+        code, content = api.page(request)
+    else:
+        trades = {symbol: api.trades[symbol] for symbol in request.symbols if symbol in api.trades}
+        code, content = 200, {"trades": trades}
+    handler.answer(code, json.dumps(content))
+
+
+class PassingHours:
+    """See the module's text.
+
+    Attributes
+    ----------
+    now : datetime
+        What every clock shows, but for `ahead`.
+    ahead : float
+        Seconds the local clock is ahead of the server's.
+    late : dict
+        Seconds after its close at which a bar appears, by (ticker, close), where it is not `LAG`; None never.
+    slept : list of float
+        What was slept.
+    notes, rows : list
+        What the loop said.
+    """
+
+    def __init__(self, bars, folder):
+        self.bars, self.folder = dict(bars), folder
+        self.server = AlpacaDataServer()
+        self.ahead, self.late, self.slept = 0.0, {}, []
+        self.notes, self.rows = [], []
+        self._events, self._lock = [], threading.RLock()
+        self._all = {}
+
+    def __enter__(self):
+        self.server.__enter__()
+        for ticker in self.bars:
+            self._load(ticker)
+        return self
+
+    def __exit__(self, *details):
+        self.server.__exit__(*details)
+
+    def _load(self, ticker):
+        self.server.offer(self.bars[ticker])
+        symbol = str(ticker)
+        self._all[ticker] = list(
+            zip(self.bars[ticker].closed.tolist(), self.server.rows[symbol], strict=True)
+        )
+
+    def revise(self, ticker, close, **values):
+        """Let the server tell another bar that closed at `close`, from now on."""
+        for closed, row in self._all[ticker]:
+            if closed == close:
+                row.update(values)
+
+    def start(self, hour, seconds=0.0):
+        """Begin at `seconds` after the full hour."""
+        self._show(to_datetime(hour) + timedelta(seconds=seconds))
+
+    def at(self, hour, seconds, event):
+        """Call `event` when that instant comes."""
+        self.after((to_datetime(hour) - self.now).total_seconds() + seconds, event)
+
+    def clock(self):
+        return self.now + timedelta(seconds=self.ahead)
+
+    def after(self, seconds, event):
+        """Call `event` so many seconds from now."""
+        self._events.append((self.now + timedelta(seconds=seconds), event))
+        self._events.sort(key=lambda item: item[0])
+
+    def fault(self, hour, seconds, until, fault):
+        """Let every request meet `fault` between two moments of an hour, seconds after it."""
+        self.at(hour, seconds, lambda: setattr(self.server, "always", fault))
+        self.at(hour, until, lambda: setattr(self.server, "always", None))
+
+    def sleep(self, seconds):
+        with self._lock:
+            self.slept.append(seconds)
+            until = self.now + timedelta(seconds=seconds)
+            while self._events and self._events[0][0] <= until:
+                instant, event = self._events.pop(0)
+                self._show(max(instant, self.now))
+                event()
+            self._show(until)
+
+    def _show(self, instant):
+        self.now = self.server.date = instant
+        for ticker, rows in self._all.items():
+            bars = self.bars[ticker]
+            self.server.rows[str(ticker)] = [row for close, row in rows if self._there(ticker, close)]
+            next_bar = floor_hour(instant) - int(bars.opened[0])
+            if 0 <= next_bar < len(bars):
+                # The first trade of an hour is at the price its bar opens at.
+                self.server.trades[str(ticker)] = {
+                    "t": to_iso(int(bars.opened[next_bar])),
+                    "p": float(bars.open[next_bar]),
+                }
+
+    def _there(self, ticker, close):
+        seconds = self.late.get((ticker, close), LAG)
+        return seconds is not None and to_datetime(close) + timedelta(seconds=seconds) <= self.now
+
+    def source(self, **options):
+        defaults = {"url": self.server.url, "limits": HASTY, "clock": self.clock, "sleep": self.sleep}
+        return AlpacaSource(self.folder / "bars.sqlite", **(defaults | options))
+
+    def setup(self, **options):
+        defaults = {
+            "tickers": tuple(self.bars),
+            "asked": False,
+            "source": options.get("source") or self.source(),
+            "settings": SETTINGS,
+            "signal_rules": SIGNALS,
+            "options": RuleOptions(),
+            "model": None,
+            "model_dir": self.folder / "models",
+            "state_dir": self.folder / "state",
+            "initial_balance": BALANCE,
+            "allow_gaps": False,
+            "workers": 1,
+            "watch": Unwatched(),
+            "clock": self.clock,
+            "sleep": self.sleep,
+        }
+        return Setup(**(defaults | options))
+
+    def seconds(self, hour):
+        """Return when each row was told, in seconds after `hour`, beside the row."""
+        return [((told - to_datetime(hour)).total_seconds(), row) for told, row in self.rows]
+
+    @property
+    def ledger(self):
+        """A ledger of its own each time, as another process would have."""
+        return Ledger(self.folder / "state" / "ledger.sqlite")
+
+    def loop(self, *, trainer=None, account=None, **options):
+        """Return a loop on the demo account, as a new process would."""
+        setup, ledger = self.setup(**options), self.ledger
+        return Loop(
+            setup,
+            setup.source,
+            ledger,
+            account or DemoAccount(setup, ledger, ACCOUNT),
+            trainer=trainer,
+            on_row=lambda row: self.rows.append((self.now, row)),
+            on_note=self.notes.append,
+        )

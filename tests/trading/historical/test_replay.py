@@ -1,0 +1,118 @@
+"""A replay bar by bar is the backtest of the same window: models, decisions, fills, fees and equity."""
+
+from __future__ import annotations
+
+import pytest
+from support.stub_models import BTC, HeldBars, sample_bars, without
+
+from crypto_refactor.backtest.backtester import Backtester
+from crypto_refactor.execution.rules import ExitRule, RuleOptions
+from crypto_refactor.model.settings import ModelSettings
+from crypto_refactor.model.training.observer import Unwatched
+from crypto_refactor.signals.conditions import SignalRules
+from crypto_refactor.trading.decider import Decider, FromCache
+from crypto_refactor.trading.historical.trader import PastTrader
+from crypto_refactor.trading.ledger.ledger import Ledger
+
+SETTINGS = ModelSettings(lookback=12, train_hours=480, refit_every=60, network="small")
+SIGNALS = SignalRules(min_confirmations=4)
+HOURS = 150
+BALANCE = 12_345.67
+RULES = {
+    "long and short": RuleOptions(),
+    "long only": RuleOptions(long_only=True),
+    "alpaca": RuleOptions(venue="alpaca"),
+    "protected": RuleOptions(
+        exit=ExitRule.OPPOSITE,
+        stop_loss=0.01,
+        take_profit=0.02,
+        max_drawdown=0.05,
+        borrow=0.2,
+        slippage_bps=3,
+    ),
+}
+
+
+@pytest.fixture
+def bars():
+    held = sample_bars(1600)
+    end = int(held.closed[-1])
+    return without(held, (end - 100, end - 95), (end - 60, end - 58))
+
+
+def backtest(bars, options, folder):
+    tester = Backtester(
+        BTC, source=HeldBars(bars), settings=SETTINGS, signal_rules=SIGNALS, options=options, model_dir=folder
+    )
+    return tester.run(HOURS, initial_balance=BALANCE, allow_gaps=True)
+
+
+def replayed(bars, options, folder, ledger, *, decider=None, hours=HOURS, stop_after=None):
+    end = int(bars.closed[-1])
+    decider = decider or Decider(SETTINGS, SIGNALS, FromCache(SETTINGS, folder, Unwatched()))
+    rules = options.resolve(BTC)
+    trader = PastTrader(ledger, "replay/x", balance=BALANCE, decider=decider, rules=rules, confirmations=4)
+    real = set(bars.closed.tolist())
+    visited = 0
+    for hour in range(end - hours, end + 1):
+        walked = ledger.holding("replay/x", BTC)
+        if (hour in real or hour == end - hours) and (walked is None or walked.walked_to < hour):
+            trader.visit(bars, hour)
+            visited += 1
+        if visited == stop_after:
+            raise KeyboardInterrupt
+    return ledger.holding("replay/x", BTC)
+
+
+def check(ledger, result):
+    run, walk = result.run, result.walk
+    assert ledger.fills("replay/x", BTC) == run.fills
+    assert ledger.trades("replay/x", BTC) == tuple(trade for trade in run.trades if trade.closed)
+    assert [value for _, value in ledger.equity("replay/x", BTC)] == run.equity.tolist()
+    rows = ledger.decisions("replay/x", BTC)
+    made = walk.signals
+    decided = [row for row in rows if "signal" in row]
+    assert [row["bar"] for row in decided] == made.made_at.tolist()
+    assert [row["signal"] for row in decided] == made.signal.tolist()
+    assert [row["predicted"] for row in decided] == made.predicted.tolist()
+    assert [row["model"] for row in decided] == walk.deciders
+    targets = dict(zip(result.window.closed.tolist(), run.target.tolist(), strict=True))
+    assert [row["target"] for row in rows] == [targets[row["bar"]] for row in rows]
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_replay_is_the_backtest_to_the_last_bit(name, bars, tmp_path, fits):
+    result = backtest(bars, RULES[name], tmp_path)
+    assert result.metrics.trades > 3
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    trained = fits.trained
+    holding = replayed(bars, RULES[name], tmp_path, ledger)
+    check(ledger, result)
+    assert holding.pending == result.run.pending
+    assert holding.account == result.run.account
+    assert fits.trained == trained
+
+
+def test_a_replay_that_was_stopped_goes_on_where_it_was(bars, tmp_path, fits):
+    result = backtest(bars, RULES["protected"], tmp_path)
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    for steps in (1, 40, 7):
+        with pytest.raises(KeyboardInterrupt):
+            replayed(bars, RULES["protected"], tmp_path, ledger, stop_after=steps)
+    replayed(bars, RULES["protected"], tmp_path, ledger)
+    check(ledger, result)
+
+
+def test_no_step_is_shown_a_later_bar(bars, tmp_path, fits):
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    shown = []
+
+    class Watching(Decider):
+        def decide(self, known, hour):
+            shown.append((int(known.closed[-1]), hour))
+            return super().decide(known, hour)
+
+    end = int(bars.closed[-1])
+    decider = Watching(SETTINGS, SIGNALS, FromCache(SETTINGS, tmp_path, Unwatched()))
+    replayed(bars, RuleOptions(), tmp_path, ledger, decider=decider, hours=30)
+    assert [last for last, _ in shown] == [hour for _, hour in shown] == list(range(end - 30, end + 1))

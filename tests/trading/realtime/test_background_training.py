@@ -1,0 +1,349 @@
+"""Training beside the deciding process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from filelock import FileLock, Timeout
+from support.stub_models import sample_bars
+from support.trained_models import SETTINGS, training_data
+
+from crypto_refactor.model import artifact
+from crypto_refactor.model.cache import at_hand, cached_models
+from crypto_refactor.model.training.dask_cluster import Cluster
+from crypto_refactor.model.training.jobs import Lesson
+from crypto_refactor.model.training.observer import Unwatched
+from crypto_refactor.trading.realtime.background_training import Refits
+
+PATIENCE = 120.0
+
+
+def lesson(**changed):
+    return Lesson(data=replace(training_data(), **changed), bars=sample_bars())
+
+
+# With processes that are none
+
+
+class Process:
+    """A process of the test: it ends when it is told to."""
+
+    def __init__(self, context, args):
+        self.folder, self.key, self.lesson, self.settings, self.cluster, _ = args
+        self.context, self.exitcode, self.killed, self.closed = context, None, False, False
+
+    def start(self):
+        if self.context.refuses:
+            raise OSError(12, "Cannot allocate memory")
+        self.context.started.append(self)
+        self.context.most = max(
+            self.context.most, sum(each.exitcode is None for each in self.context.started)
+        )
+
+    def is_alive(self):
+        time.sleep(0)  # lets other threads in, as a system call does
+        return self.exitcode is None
+
+    def kill(self):
+        self.killed, self.exitcode = True, -9
+
+    def join(self):
+        assert self.exitcode is not None
+
+    def close(self):
+        assert not self.is_alive()
+        self.closed = True
+
+    def train(self):
+        cached_models(self.folder, {self.key: self.lesson}, self.settings, Unwatched())
+        self.exitcode = 0
+
+    def fail(self, code=1, said=None):
+        self.context.ends[self].said = said
+        self.exitcode = code
+
+
+class End:
+    """One end of a pipe."""
+
+    said = None
+
+    def poll(self):
+        return self.said is not None
+
+    def recv(self):
+        return self.said
+
+    def close(self):
+        pass
+
+
+class Context:
+    """Takes the place of `get_context("spawn")`."""
+
+    def __init__(self):
+        self.started, self.refuses, self.ends, self.most = [], False, {}, 0
+
+    def Pipe(self, duplex):
+        self.latest = End()
+        return self.latest, End()
+
+    def Process(self, target, args, daemon):
+        assert daemon
+        process = Process(self, args)
+        self.ends[process] = self.latest
+        return process
+
+    @property
+    def keys(self):
+        return [process.key for process in self.started]
+
+
+class Clock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def context(monkeypatch):
+    context = Context()
+    monkeypatch.setattr("crypto_refactor.trading.realtime.background_training.get_context", lambda _: context)
+    return context
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def refits(context, clock, tmp_path, fits):
+    return Refits(tmp_path, SETTINGS, workers=2, monotonic=clock)
+
+
+def test_a_model_is_trained_by_one_process_however_often_it_is_asked_for(refits, context, tmp_path):
+    for _ in range(3):
+        refits.begin("a", lesson())
+    assert context.keys == ["a"]
+    context.started[0].train()
+    refits.begin("a", lesson())
+    assert context.keys == ["a"]
+    assert refits.failure("a") is None
+    assert at_hand(tmp_path, "a") is not None
+    assert context.started[0].closed
+
+
+def test_the_process_is_told_which_cluster_trains(context, tmp_path, fits):
+    cluster = Cluster("tcp://127.0.0.1:8786")
+    Refits(tmp_path, SETTINGS, workers=2, cluster=cluster).begin("a", lesson())
+    assert context.started[0].cluster == cluster
+
+
+def test_what_is_at_hand_is_not_trained(refits, context, tmp_path):
+    cached_models(tmp_path, {"a": lesson()}, SETTINGS, Unwatched())
+    refits.begin("a", lesson())
+    assert context.keys == []
+
+
+def test_no_more_than_the_workers_train_at_a_time(refits, context):
+    for key in "abcd":
+        refits.begin(key, lesson())
+    assert context.keys == ["a", "b"]
+    context.started[1].train()
+    refits.failure("a")  # any question looks after the others
+    assert context.keys == ["a", "b", "c"]
+    context.started[0].fail()
+    context.started[2].train()
+    refits.begin("d", lesson())
+    assert context.keys == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"), [("It diverged.", "It diverged."), (None, "its process ended with -9")]
+)
+def test_a_fit_that_failed_is_told_and_tried_again_after_ten_minutes(refits, context, clock, said, told):
+    refits.begin("a", lesson())
+    context.started[0].fail(-9 if said is None else 1, said)
+    assert refits.failure("a") == told
+    clock.now = 599
+    refits.begin("a", lesson())
+    assert context.keys == ["a"]
+    clock.now = 601
+    refits.begin("a", lesson())
+    assert context.keys == ["a", "a"]
+    assert refits.failure("a") == told
+    context.started[1].train()
+    assert refits.failure("a") is None
+
+
+def test_a_failure_holds_up_no_other_fit(refits, context):
+    refits.begin("a", lesson())
+    context.started[0].fail()
+    refits.begin("b", lesson())
+    assert context.keys == ["a", "b"]
+    assert refits.failure("b") is None
+
+
+def test_a_machine_that_starts_no_process_is_a_failure_and_no_end(refits, context, clock):
+    context.refuses = True
+    refits.begin("a", lesson())
+    assert refits.failure("a") == "no process could be started: Cannot allocate memory"
+    context.refuses, clock.now = False, 601
+    refits.begin("a", lesson())
+    assert context.keys == ["a"]
+
+
+def test_stopping_ends_what_runs_and_forgets_what_waits(refits, context):
+    for key in "abcd":
+        refits.begin(key, lesson())
+    refits.stop()
+    assert [process.killed for process in context.started] == [True, True]
+    assert refits.failure("c") is None
+    assert context.keys == ["a", "b"]
+    refits.stop()
+
+
+def test_many_threads_may_ask_at_once(refits, context):
+    wanted, errors, together = lesson(), [], threading.Barrier(4)
+
+    def ask(own):
+        together.wait()
+        try:
+            for turn in range(100):
+                refits.begin(f"{own}{turn}", wanted)
+                for process in list(context.started):
+                    if process.exitcode is None:
+                        process.fail()
+                refits.failure(f"{own}{turn - 1}")
+        except Exception as error:  # noqa: BLE001 - shown below
+            errors.append(error)
+
+    threads = [threading.Thread(target=ask, args=(own,)) for own in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert context.most <= 2
+    assert len(context.keys) == len(set(context.keys))
+
+
+# With processes that train
+
+
+@pytest.fixture
+def real(tmp_path):
+    refits = Refits(tmp_path, SETTINGS, workers=2)
+    yield refits
+    refits.stop()
+
+
+def ended(refits, key):
+    """Wait until the fit of `key` has ended; return why it failed."""
+    running = refits._running.get(key)
+    if running is not None:
+        running.process.join(PATIENCE)
+    return refits.failure(key)
+
+
+def wait_until(holds):
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def locked(folder, key):
+    try:
+        with FileLock(folder / "cache" / f".{key}.lock", timeout=0):
+            return False
+    except (Timeout, OSError):
+        return True
+
+
+def model_files(folder):
+    return [path for path in folder.rglob("*") if path.suffix in artifact.SUFFIXES or "writing" in path.name]
+
+
+@pytest.mark.slow
+def test_processes_of_their_own_train_models_that_serve_and_tell_what_fails(real, tmp_path, capfd):
+    bad = lesson(returns=np.full(len(training_data()), np.nan))
+    real.begin("good", lesson())
+    real.begin("bad", bad)
+    assert ended(real, "good") is None
+    assert "loss" in ended(real, "bad") or "diverged" in ended(real, "bad")
+    model = at_hand(tmp_path, "good")
+    assert model.card.network == "small"
+    assert at_hand(tmp_path, "bad") is None
+    assert "tensorflow" not in sys.modules
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.slow
+def test_stopping_in_the_middle_of_a_fit_leaves_no_process_no_lock_and_no_model(real, tmp_path):
+    real.begin("a", lesson())
+    wait_until(lambda: (tmp_path / "cache").is_dir() and locked(tmp_path, "a"))
+    process = real._running["a"].process
+    number = process.pid
+    real.stop()
+    with pytest.raises(ProcessLookupError):
+        os.kill(number, 0)
+    assert not locked(tmp_path, "a")
+    assert model_files(tmp_path) == []
+    assert at_hand(tmp_path, "a") is None
+
+
+PARENT = """
+import sys
+from pathlib import Path
+from support.trained_models import SETTINGS, training_data
+from support.stub_models import sample_bars
+from crypto_refactor.model.training.jobs import Lesson
+from crypto_refactor.trading.realtime.background_training import Refits
+import time
+
+if __name__ == "__main__":
+    refits = Refits(Path(sys.argv[1]), SETTINGS, workers=1)
+    refits.begin("a", Lesson(data=training_data(), bars=sample_bars()))
+    print(refits._running["a"].process.pid, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.slow
+def test_a_fit_ends_with_a_parent_that_was_killed(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    paths = os.pathsep.join([str(Path(__file__).resolve().parents[2]), *sys.path])
+    parent = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path)],
+        env=os.environ | {"PYTHONPATH": paths},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    child = int(parent.stdout.readline())
+    wait_until(lambda: (tmp_path / "cache").is_dir() and locked(tmp_path, "a"))
+    parent.send_signal(signal.SIGKILL)
+    parent.communicate()
+    wait_until(lambda: not running(child))
+    assert not locked(tmp_path, "a")
+    assert model_files(tmp_path) == []
+
+
+def running(number):
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,657 @@
+"""The loop, hour by hour: bars appear on a server on this machine while the clock of the test goes on."""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from support.alpaca_data_server import body, reset, silence, status
+from support.fake_clock_loop import (
+    ACCOUNT,
+    BALANCE,
+    SETTINGS,
+    SIGNALS,
+    PassingHours,
+    alpaca_bars,
+    only,
+)
+from support.stub_models import BTC, HeldBars
+
+from crypto_refactor.backtest.backtester import Backtester
+from crypto_refactor.errors import BrokerError, ModelError, UnavailableError
+from crypto_refactor.execution.rules import ExitRule, RuleOptions
+from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.trading.brokers.base import NotTradedError
+from crypto_refactor.trading.kill_switch import halt, lift
+from crypto_refactor.trading.outcomes import Failure, Unavailable
+from crypto_refactor.trading.realtime.accounts import DemoAccount
+from crypto_refactor.trading.realtime.loop import LATE_SECONDS, WAKE_SECONDS
+
+ETH, SOL = Ticker("ETH", "USD"), Ticker("SOL", "USD")
+CUTOFF = int(alpaca_bars(BTC).closed[1547])
+FIRST = CUTOFF - 14
+
+
+@pytest.fixture
+def make_world(tmp_path, fits):
+    made = []
+
+    def make(*tickers, seconds=30.0, first=FIRST):
+        world = PassingHours({ticker: alpaca_bars(ticker) for ticker in tickers or (BTC,)}, tmp_path)
+        made.append(world.__enter__())
+        world.start(first, seconds=seconds)
+        return world
+
+    yield make
+    for world in made:
+        world.__exit__(None, None, None)
+
+
+@pytest.fixture
+def world(make_world):
+    return make_world()
+
+
+def backtest(world, ticker, hours, options, balance=BALANCE):
+    """Return the backtest of the hours after FIRST, with models of its own."""
+    tester = Backtester(
+        ticker,
+        source=HeldBars(world.bars[ticker].between(0, FIRST + hours)),
+        settings=SETTINGS,
+        signal_rules=SIGNALS,
+        options=options,
+        model_dir=world.folder / "models of the backtest",
+    )
+    return tester.run(hours, initial_balance=balance)
+
+
+def check(world, ticker, result):
+    """Insist that the ledger holds what the backtest found; its last decision is filled after its end."""
+    ledger, end = world.ledger, result.end
+    rows = [row for row in ledger.decisions(ACCOUNT, ticker) if row["bar"] <= end]
+    made = result.walk.signals
+    assert [row["bar"] for row in rows] == made.made_at.tolist()
+    assert [row["signal"] for row in rows] == made.signal.tolist()
+    assert [row["predicted"] for row in rows] == made.predicted.tolist()
+    assert [row["model"] for row in rows] == result.walk.deciders
+    assert [row["target"] for row in rows] == result.run.target.tolist()
+    fills = ledger.fills(ACCOUNT, ticker)
+    assert tuple(fill for fill in fills if fill.at < end) == result.run.fills
+    trades = ledger.trades(ACCOUNT, ticker)
+    closed = tuple(trade for trade in result.run.trades if trade.closed)
+    assert tuple(trade for trade in trades if trade.exited < end) == closed
+    equity = [value for bar, value in ledger.equity(ACCOUNT, ticker) if bar <= end]
+    assert equity == result.run.equity.tolist()
+
+
+def decided(world, ticker=BTC):
+    return [row["bar"] for row in world.ledger.decisions(ACCOUNT, ticker)]
+
+
+def kinds(world):
+    return [(type(row), row.ticker) for _, row in world.rows]
+
+
+# What is traded is what was backtested
+
+RULES = {
+    "long and short": RuleOptions(),
+    "alpaca": RuleOptions(venue="alpaca"),
+    "protected": RuleOptions(
+        exit=ExitRule.OPPOSITE,
+        stop_loss=0.01,
+        take_profit=0.02,
+        max_drawdown=0.05,
+        borrow=0.2,
+        slippage_bps=3,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_thirty_hours_are_the_backtest_of_these_hours(name, world):
+    world.loop(options=RULES[name]).run(31)
+    result = backtest(world, BTC, 30, RULES[name])
+    assert len(result.run.fills) >= 4
+    assert len(set(result.walk.deciders)) == 2
+    check(world, BTC, result)
+
+
+def test_restarts_change_nothing(world):
+    for hours in (1, 3, 12, 2, 13):
+        world.loop(options=RULES["protected"]).run(hours)
+        world.sleep(3600)
+    check(world, BTC, backtest(world, BTC, 30, RULES["protected"]))
+
+
+def test_hours_in_which_nothing_ran_are_lived_through_but_not_decided(world):
+    options = RuleOptions(exit=ExitRule.OPPOSITE, borrow=0.5)
+    world.loop(options=options).run(3)
+    world.sleep(5 * 3600)
+    world.loop(options=options).run(1)
+    assert decided(world) == [FIRST, FIRST + 1, FIRST + 2, FIRST + 7]
+    assert [bar for bar, _ in world.ledger.equity(ACCOUNT, BTC)] == list(range(FIRST, FIRST + 8))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_several_tickers_are_several_backtests_with_a_share_each(make_world, workers):
+    world = make_world(BTC, ETH, SOL)
+    world.loop(workers=workers).run(17)
+    for ticker in (BTC, ETH, SOL):
+        check(world, ticker, backtest(world, ticker, 16, RuleOptions(), BALANCE / 3))
+
+
+# When it acts
+
+
+def test_it_acts_at_once_and_then_a_few_seconds_after_each_close(make_world):
+    world = make_world(seconds=1234)
+    world.loop().run(3)
+    seconds = [told for told, _ in world.seconds(FIRST)]
+    assert seconds == [1234, 3600 + WAKE_SECONDS, 7200 + WAKE_SECONDS]
+    assert [row.late for _, row in world.rows] == [True, False, False]
+
+
+def test_a_bar_that_is_late_is_asked_for_until_it_is_there(world):
+    world.late[BTC, FIRST + 1] = 200
+    world.loop().run(2)
+    told, row = world.seconds(FIRST + 1)[1]
+    assert 200 <= told <= 230
+    assert (row.acted, row.late, row.bar) == (True, False, FIRST + 1)
+    (note,) = [note for note in world.notes if "not there yet" in note]
+    assert note.startswith("BTC/USD: ")
+
+
+def test_a_bar_that_does_not_come_is_given_up_after_ten_minutes(world):
+    world.late[BTC, FIRST + 1] = None
+    world.loop().run(3)
+    told, row = world.seconds(FIRST + 1)[1]
+    assert LATE_SECONDS <= told <= LATE_SECONDS + 30
+    assert isinstance(row, Failure)
+    assert "not there yet" in row.error.what
+    assert decided(world) == [FIRST, FIRST + 2]
+
+
+def test_a_bar_that_comes_after_ten_minutes_is_walked_but_not_decided(world):
+    world.late[BTC, FIRST + 1] = 1000
+    world.loop().run(3)
+    assert decided(world) == [FIRST, FIRST + 2]
+    assert [bar for bar, _ in world.ledger.equity(ACCOUNT, BTC)] == [FIRST, FIRST + 1, FIRST + 2]
+
+
+def test_a_bar_found_just_after_ten_minutes_is_traded_late(world):
+    world.late[BTC, FIRST + 1] = LATE_SECONDS - 1
+    world.loop().run(2)
+    told, row = world.seconds(FIRST + 1)[1]
+    assert told > LATE_SECONDS
+    assert (row.acted, row.late) == (True, True)
+
+
+def test_a_bar_is_acted_on_once_however_often_the_loop_is_started(world):
+    for _ in range(3):
+        world.loop().run(1)
+    assert decided(world) == [FIRST]
+    assert [row.acted for _, row in world.rows] == [True, False, False]
+    assert "already acted on" in world.rows[-1][1].reason
+    assert len(world.ledger.fills(ACCOUNT, BTC)) <= 1
+
+
+def test_it_says_now_and_then_that_it_waits_and_what_it_holds(world):
+    world.loop().run(3)
+    beats = [note for note in world.notes if "waiting for" in note]
+    assert len(beats) == 2 * 3
+    assert any("no position" in note or "BTC" in note for note in beats)
+
+
+def test_a_machine_that_slept_trades_the_latest_bar_only(world):
+    loop, slept = world.loop(), []
+
+    def oversleep(seconds):
+        slept.append(seconds)
+        world.sleep(seconds + 9 * 3600 if len(slept) == 2 else seconds)
+
+    loop._setup = replace(loop._setup, sleep=oversleep)
+    loop.run(3)
+    assert decided(world) == [FIRST, FIRST + 9, FIRST + 10]
+
+
+# Clocks
+
+
+@pytest.mark.parametrize("ahead", [130, -130, 7200, -7200])
+def test_clocks_that_disagree_trade_nothing_and_say_so(make_world, ahead):
+    world = make_world(seconds=1300)
+    world.ahead = ahead
+    world.loop().run(2)
+    assert decided(world) == []
+    assert [kind for kind, _ in kinds(world)] == [Failure, Failure]
+    found = re.search(r"clock and Alpaca's are (\d+) s apart", world.rows[0][1].error.what)
+    assert int(found[1]) == pytest.approx(abs(ahead), abs=1)  # the server's date has whole seconds
+
+
+@pytest.mark.parametrize("ahead", [110, -110])
+def test_clocks_that_disagree_a_little_are_put_up_with(world, ahead):
+    world.sleep(300)
+    world.ahead = ahead
+    world.loop().run(3)
+    assert decided(world) == [FIRST, FIRST + 1, FIRST + 2]
+    assert all(row.acted and not row.late for _, row in world.rows)
+
+
+@pytest.mark.parametrize("ahead", [600, 3 * 3600, -3 * 3600])
+def test_a_clock_that_was_put_right_trades_again_within_the_hour_after(world, ahead):
+    world.ahead = ahead
+    world.at(FIRST, 1800, lambda: setattr(world, "ahead", 0))
+    world.loop().run(4)
+    assert FIRST + 1 in decided(world)
+
+
+# Sources that fail
+
+
+def test_old_bars_are_not_traded(world):
+    for hour in range(FIRST + 1, FIRST + 6):
+        world.late[BTC, hour] = None
+    world.loop().run(7)
+    assert decided(world) == [FIRST, FIRST + 6]
+    told = [row.error.what for _, row in world.rows[1:6]]
+    assert "not there yet" in told[0]
+    assert "4 h before the end" in told[3]
+
+
+FAULTS = {
+    "429": status(429, Retry_After="20"),
+    "500": status(500),
+    "html": body("<html>try later</html>", content_type="text/html"),
+    "reset": reset(),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_source_that_fails_for_minutes_is_asked_again(name, world):
+    world.fault(FIRST + 1, 0, 300, FAULTS[name])
+    world.loop().run(2)
+    told, row = world.seconds(FIRST + 1)[1]
+    assert 300 <= told <= 340
+    assert (row.acted, row.late) == (True, False)
+    assert len(world.server.requests) < 60
+
+
+def test_a_source_that_stalls_is_asked_again(world):
+    world.fault(FIRST + 1, 0, 40, silence())
+    world.loop().run(2)
+    told, row = world.seconds(FIRST + 1)[1]
+    assert 40 <= told <= 90
+    assert row.acted
+
+
+@pytest.mark.parametrize("tickers", [(BTC,), (BTC, ETH)])
+def test_a_source_that_fails_for_an_hour_costs_that_hour_only(make_world, tickers):
+    world = make_world(*tickers)
+    world.fault(FIRST + 1, 0, 3590, status(500))
+    world.loop(workers=len(tickers)).run(3)
+    for ticker in tickers:
+        assert decided(world, ticker) == [FIRST, FIRST + 2]
+    failures = [(told, row) for told, row in world.seconds(FIRST + 1) if isinstance(row, Failure)]
+    assert [row.error.exit_code for _, row in failures] == [3] * len(tickers)
+    assert all(LATE_SECONDS <= told <= LATE_SECONDS + 40 for told, _ in failures)
+
+
+@pytest.mark.parametrize("tickers", [(BTC,), (BTC, ETH)])
+def test_a_source_that_fails_at_the_start_is_waited_for(make_world, tickers):
+    world = make_world(*tickers)
+    world.server.always = reset()
+    world.at(FIRST, 200, lambda: setattr(world.server, "always", None))
+    world.loop().run(2)
+    for ticker in tickers:
+        assert decided(world, ticker) == [FIRST, FIRST + 1]
+
+
+def test_a_source_that_fails_late_in_the_hour_is_asked_for_two_minutes_more(make_world):
+    world = make_world(seconds=1800)
+    world.server.always = status(500)
+    world.at(FIRST, 1860, lambda: setattr(world.server, "always", None))
+    world.loop().run(1)
+    assert world.rows[0][1].acted
+
+
+def test_a_price_that_cannot_be_had_leaves_no_half_decision(world):
+    for hour in range(FIRST, FIRST + 13):
+        world.fault(hour, 0, 100, only("latest/trades", status(500)))
+    world.loop(options=RuleOptions(position_size=0.5)).run(13)
+    result = backtest(world, BTC, 12, RuleOptions(position_size=0.5))
+    assert result.run.fills
+    check(world, BTC, result)
+
+
+def test_a_ticker_whose_bars_are_broken_does_not_hold_up_the_others(make_world):
+    world = make_world(BTC, ETH)
+    world.revise(ETH, FIRST + 1, l=-1.0)
+    world.loop(workers=2).run(2)
+    told = {row.ticker: (told, row) for told, row in world.seconds(FIRST + 1)[2:]}
+    assert told[BTC][0] == WAKE_SECONDS
+    assert told[BTC][1].acted
+    assert isinstance(told[ETH][1], Failure)
+    assert decided(world, ETH) == [FIRST]
+
+
+def test_a_ticker_whose_price_stalls_does_not_hold_up_the_others(make_world):
+    world = make_world(BTC, ETH)
+    world.loop(workers=2).run(1)
+    world.server.always = only("latest/trades?symbols=ETH", silence())
+    for _ in range(8):
+        world.sleep(3600)
+        world.loop(workers=2).once()
+    assert decided(world, BTC) == list(range(FIRST, FIRST + 9))
+    failures = [row for _, row in world.rows if isinstance(row, Failure)]
+    assert {row.ticker for row in failures} == {ETH}
+
+
+# Tickers that are not offered
+
+
+def test_a_ticker_that_is_not_offered_is_named_once_and_gets_no_share(make_world):
+    world = make_world(BTC, ETH)
+    world.loop(tickers=(SOL, BTC, ETH)).run(3)
+    assert [row.ticker for _, row in world.rows if isinstance(row, Unavailable)] == [SOL]
+    assert world.ledger.opening(ACCOUNT, BTC).balance == BALANCE / 2
+    assert decided(world, BTC) == decided(world, ETH) == [FIRST, FIRST + 1, FIRST + 2]
+
+
+def test_a_ticker_that_alpaca_calls_invalid_leaves_the_others_alone(make_world):
+    world = make_world(BTC, ETH)
+    world.server.invalid = {"SOL/USD"}
+    world.loop(tickers=(SOL, BTC, ETH), workers=3).run(2)
+    assert [row.ticker for _, row in world.rows if isinstance(row, Unavailable)] == [SOL]
+    assert decided(world, BTC) == decided(world, ETH) == [FIRST, FIRST + 1]
+
+
+def test_a_ticker_that_was_asked_for_and_is_not_offered_is_a_failure(world):
+    world.loop(tickers=(BTC, SOL), asked=True).run(2)
+    (failure,) = [row for _, row in world.rows if isinstance(row, Failure)]
+    assert failure.ticker == SOL
+    assert isinstance(failure.error, UnavailableError)
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_loop_without_a_ticker_left_ends(world, asked):
+    world.loop(tickers=(SOL, ETH), asked=asked).run()
+    assert kinds(world) == [(Failure if asked else Unavailable, ticker) for ticker in (SOL, ETH)]
+
+
+def test_a_server_that_tells_no_time_is_no_obstacle(make_world):
+    world = make_world(BTC, ETH)
+    world.server.dated = False
+    world.loop(tickers=(SOL, BTC, ETH)).run(2)
+    assert decided(world, BTC) == decided(world, ETH) == [FIRST, FIRST + 1]
+
+
+def test_a_share_is_settled_once(make_world):
+    world = make_world(BTC, ETH)
+    world.late[ETH, FIRST] = None
+    world.sleep(0)
+    world.loop().run(2)
+    assert world.ledger.opening(ACCOUNT, ETH).balance == BALANCE / 2
+    assert world.ledger.opening(ACCOUNT, ETH).at == FIRST + 1
+
+
+def test_a_later_run_keeps_the_sub_accounts_it_finds(make_world):
+    world = make_world(BTC, ETH)
+    world.loop(tickers=(BTC,)).run(1)
+    world.sleep(3600)
+    world.loop().run(1)
+    assert world.ledger.opening(ACCOUNT, BTC).balance == BALANCE
+    assert world.ledger.opening(ACCOUNT, ETH).balance == BALANCE / 2
+
+
+# Accounts and ledgers that fail
+
+
+class Shaky(DemoAccount):
+    """A demo account whose first looks fail."""
+
+    def __init__(self, *args, failing, error=None):
+        super().__init__(*args)
+        self.failing = failing
+        self.error = error or BrokerError("The account is away.", expected="it.", remedy="wait.")
+
+    def begin(self, opening):
+        self.failing -= 1
+        if self.failing >= 0:
+            raise self.error
+        return super().begin(opening)
+
+
+def test_an_account_that_cannot_be_asked_is_asked_again(world):
+    account = Shaky(world.setup(), world.ledger, ACCOUNT, failing=3)
+    world.loop(account=account).run(1)
+    assert decided(world) == [FIRST]
+    assert any("The account is away." in note for note in world.notes)
+
+
+def test_an_account_that_stays_away_costs_the_hour(world):
+    account = Shaky(world.setup(), world.ledger, ACCOUNT, failing=1000)
+    world.loop(account=account).run(2)
+    assert decided(world) == []
+    assert [row.error.exit_code for _, row in world.rows] == [5, 5]
+
+
+def test_why_an_account_allows_no_entry_is_said(world):
+    account = DemoAccount(world.setup(), world.ledger, ACCOUNT)
+    account.begin = lambda opening: "too little buying power"
+    loop = world.loop(account=account)
+    loop.run(14)
+    assert loop.blocked == "too little buying power"
+    assert world.ledger.fills(ACCOUNT, BTC) == ()
+    assert any("not done: too little buying power" in row.reason for _, row in world.rows)
+
+
+def test_a_ticker_the_venue_does_not_trade_is_named_and_left_out(make_world):
+    world = make_world(BTC, ETH)
+    account = DemoAccount(world.setup(), world.ledger, ACCOUNT)
+    rules = account.rules
+
+    def chosen(ticker):
+        if ticker == ETH:
+            raise NotTradedError("ETH/USD is not traded.", expected="a traded one.", remedy="leave it out.")
+        return rules(ticker)
+
+    account.rules = chosen
+    world.loop(account=account).run(2)
+    assert [row.ticker for _, row in world.rows if isinstance(row, Unavailable)] == [ETH]
+    assert decided(world) == [FIRST, FIRST + 1]
+
+
+@pytest.mark.parametrize("method", ["holding", "holdings", "acted_on"])
+@pytest.mark.parametrize("call", [0, 1, 2])
+def test_a_ledger_that_is_busy_for_a_while_is_no_end(world, method, call):
+    loop = world.loop()
+    ledger, calls = loop._ledger, []
+    usual = getattr(ledger, method)
+
+    def busy(*args):
+        calls.append(args)
+        if len(calls) == call + 1:
+            raise BrokerError("The ledger stayed locked for 15 s.", expected="a free one.", remedy="wait.")
+        return usual(*args)
+
+    setattr(ledger, method, busy)
+    loop.run(3)
+    assert decided(world) == [FIRST, FIRST + 1, FIRST + 2]
+    assert calls
+
+
+# Halts
+
+
+def flips(world):
+    """Return the backtest, and an hour at which it goes from one side to the other."""
+    result = backtest(world, BTC, 30, RuleOptions())
+    flips = (
+        fill.at for fill, then in pairwise(result.run.fills) if fill.reason != "entry" and then.at == fill.at
+    )
+    return result, next(flips)
+
+
+def test_a_halt_blocks_the_entry_and_never_the_exit(world):
+    result, hour = flips(world)
+    assert hour > FIRST
+    halted, state = [], world.folder / "state"
+    world.at(hour, 1, lambda: halted.append(halt(state, at="now", why="testing")))
+    world.at(hour + 3, 1800, lambda: lift(state))
+    world.loop().run(31)
+    ledger = world.ledger
+    fills = ledger.fills(ACCOUNT, BTC)
+    before = tuple(fill for fill in result.run.fills if fill.at < hour)
+    assert fills[: len(before)] == before
+    exit_, *later = fills[len(before) :]
+    assert (exit_.at, exit_.reason != "entry") == (hour, True)
+    assert all(fill.at > hour + 3 for fill in later)
+    (row,) = [row for _, row in world.rows if row.bar == hour]
+    assert "not done: entries were halted at now: testing" in row.reason
+    assert later
+
+
+def test_a_halt_that_cannot_be_read_halts(world):
+    (world.folder / "state").mkdir(parents=True)
+    (world.folder / "state" / "halt.json").write_text("{")
+    world.loop().run(14)
+    # A sub-account that may not be used is not even opened.
+    assert world.ledger.holding(ACCOUNT, BTC) is None
+    assert decided(world) == []
+
+
+def test_a_sub_account_below_its_drawdown_leaves_and_does_not_enter(world):
+    options = RuleOptions(max_drawdown=0.002)
+    world.loop(options=options).run(31)
+    check(world, BTC, backtest(world, BTC, 30, options))
+    account = world.ledger.holding(ACCOUNT, BTC).account
+    assert account.halted
+    assert account.side == 0
+    assert any("halted by the drawdown" in row.reason for _, row in world.rows)
+
+
+# Once
+
+
+def once(world, **options):
+    return {row.ticker: row for row in world.loop(**options).once()}
+
+
+def test_once_trains_what_is_missing_and_acts(world, fits):
+    (row,) = once(world).values()
+    assert (row.acted, row.late, row.bar) == (True, False, FIRST)
+    assert fits.trained == 1
+    assert list(world.ledger.models(ACCOUNT, BTC)) == [CUTOFF - SETTINGS.refit_every]
+
+
+def test_once_at_the_full_hour_waits_for_the_bar(make_world):
+    world = make_world(seconds=1)
+    world.late[BTC, FIRST] = 40
+    (row,) = once(world).values()
+    assert (row.acted, row.bar) == (True, FIRST)
+    assert 40 <= world.seconds(FIRST)[0][0] <= 70
+
+
+def test_once_gives_a_bar_up_after_ten_minutes(make_world):
+    world = make_world(seconds=1)
+    world.late[BTC, FIRST] = None
+    (row,) = once(world).values()
+    assert "not there yet" in row.error.what
+    assert LATE_SECONDS <= world.seconds(FIRST)[0][0] <= LATE_SECONDS + 30
+
+
+def test_once_later_in_the_hour_does_not_wait_for_a_bar(make_world):
+    world = make_world(seconds=1800)
+    world.late[BTC, FIRST] = None
+    world.sleep(0)
+    (row,) = once(world).values()
+    assert "not there yet" in row.error.what
+    assert world.seconds(FIRST)[0][0] == 1800
+
+
+def test_once_does_not_wait_for_a_source_that_fails(make_world):
+    world = make_world(BTC, ETH)
+    world.server.always = status(500)
+    rows = once(world, workers=2)
+    assert {ticker: row.error.exit_code for ticker, row in rows.items()} == {BTC: 3, ETH: 3}
+    assert world.seconds(FIRST)[0][0] < 60
+
+
+def test_once_again_in_the_same_hour_does_nothing(world):
+    first, again = (once(world)[BTC] for _ in range(2))
+    assert (first.acted, again.acted) == (True, False)
+    assert "already acted on" in again.reason
+    assert (again.fills, again.orders, again.equity) == ((), (), first.equity)
+    assert decided(world) == [FIRST]
+
+
+def test_once_in_each_hour_is_the_backtest(world):
+    for _ in range(21):
+        once(world)
+        world.sleep(3600)
+    check(world, BTC, backtest(world, BTC, 20, RuleOptions()))
+
+
+def test_once_by_several_workers_decides_the_same(tmp_path, fits):
+    told = []
+    for workers in (1, 4):
+        with PassingHours(
+            {ticker: alpaca_bars(ticker) for ticker in (BTC, ETH, SOL)}, tmp_path / str(workers)
+        ) as world:
+            for hour in range(FIRST + 12, FIRST + 17):
+                world.start(hour, seconds=30)
+                once(world, workers=workers)
+            tickers = (BTC, ETH, SOL)
+            told.append(
+                [(world.ledger.decisions(ACCOUNT, t), world.ledger.fills(ACCOUNT, t)) for t in tickers]
+            )
+    assert told[0] == told[1]
+
+
+def test_two_processes_at_once_act_once(world):
+    once(world)
+    world.sleep(3600)
+    loops, rows, together = [world.loop() for _ in range(2)], [], threading.Barrier(2)
+
+    def run(loop):
+        together.wait()
+        rows.extend(loop.once())
+
+    threads = [threading.Thread(target=run, args=(loop,)) for loop in loops]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(row.acted for row in rows) == [False, True]
+    assert decided(world) == [FIRST, FIRST + 1]
+
+
+def test_once_acts_where_another_ticker_cannot_be_trained(make_world, fits, monkeypatch):
+    world = make_world(BTC, ETH)
+    once(world, tickers=(BTC,))
+    world.sleep(3600)
+
+    def broken(jobs, settings, on_progress, *, workers=None, cluster=None):
+        raise ModelError("A process that trained a model has died.", expected="x", remedy="y")
+        yield
+
+    monkeypatch.setattr("crypto_refactor.model.training.jobs.fit_all", broken)
+    rows = once(world, workers=2)
+    assert rows[BTC].acted
+    assert rows[ETH].error.exit_code == 4
+    assert world.ledger.opening(ACCOUNT, ETH) is None
+
+
+def test_a_fit_that_lasts_into_the_next_hour_trades_nothing(world, monkeypatch, fits):
+    def slow(jobs, settings, on_progress, *, workers=None, cluster=None):
+        world.sleep(3600)
+        yield from fits(jobs, settings, on_progress)
+
+    monkeypatch.setattr("crypto_refactor.model.training.jobs.fit_all", slow)
+    (row,) = once(world).values()
+    assert "not the latest full hour" in row.error.what
+    assert decided(world) == []

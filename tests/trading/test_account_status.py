@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import pytest
+from hypothesis import assume
+from support.strategies import cases, holds_for
+
+from crypto_refactor.errors import BrokerError, UsageError
+from crypto_refactor.execution.decisions import Enter, Exit
+from crypto_refactor.execution.rules import RuleOptions
+from crypto_refactor.execution.sub_account import Account, Fill, Trade
+from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.trading.account_status import accounts_of, choose, overview, trades_of
+from crypto_refactor.trading.kill_switch import halt
+from crypto_refactor.trading.ledger.ledger import AccountRow, Ledger
+from crypto_refactor.trading.ledger.order_record import Order
+from crypto_refactor.trading.stepper import Holding, Step, Verdict, decide_first, opened, step
+
+BTC, ETH = Ticker("BTC", "USD"), Ticker("ETH", "USD")
+ABOUT = {"source": "alpaca", "options": asdict(RuleOptions())}
+NOW = "2024-06-01T00:00:00+00:00"
+DEMO = "demo/alpaca"
+
+
+@pytest.fixture
+def state(tmp_path):
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def ledger(state):
+    return Ledger(state / "ledger.sqlite")
+
+
+def look(ledger, name=DEMO):
+    rows = ledger.accounts()
+    return overview(ledger, ledger.path.parent, choose(rows, name=name), rows)
+
+
+def put(ledger, account, *, ticker=BTC, name=DEMO, at=100, equity=None, pending=(), decision=None, fills=()):
+    """Open a sub-account at 1000, and lead it through one bar to `account`."""
+    ledger.open_account(name, NOW, ABOUT)
+    ledger.open_holding(name, ticker, opened(1000.0, at))
+    holding = Holding(account=account, pending=pending, walked_to=at + 1)
+    with ledger.writing(name, ticker) as writer:
+        walked = Step(
+            holding=holding, before=account, fills=(), trades=(), equity=equity or account.cash, target=0
+        )
+        writer.walked(walked)
+        writer.filled(fills, ())
+        if decision is not None:
+            writer.decided(at + 1, 1, decision)
+
+
+def walk(ledger, case, name="replay/x"):
+    """Walk a case bar by bar, decisions recorded at real bars."""
+    bars, plan = case.bars, case.plan
+
+    def said(row):
+        return Verdict(
+            signal=int(plan.signal[row]),
+            forecast_side=int(plan.forecast_side[row]),
+            worthwhile=bool(plan.worthwhile[row]),
+            decidable=bool(plan.decidable[row]),
+        )
+
+    holding = opened(case.balance, int(bars.closed[0]))
+    if not bars.synthetic[0]:
+        holding, _ = decide_first(holding, float(bars.close[0]), said(0), case.rules)
+    ledger.open_account(name, NOW, ABOUT)
+    ledger.open_holding(name, BTC, holding)
+    for row in range(1, len(bars)):
+        done = step(holding, bars, row, said(row), case.rules)
+        with ledger.writing(name, BTC) as writer:
+            writer.walked(done)
+            if not bars.synthetic[row]:
+                writer.decided(int(bars.closed[row]), done.target, {"close": float(bars.close[row])})
+        holding = done.holding
+
+
+@holds_for(cases(max_bars=25), examples=20)
+def test_the_rows_of_an_account_add_up_to_its_equity_and_are_the_backtests(tmp_path_factory, case):
+    assume(not case.bars.synthetic[-1])  # a hole at the end of the data is never carried
+    ledger = Ledger(tmp_path_factory.mktemp("ledger") / "ledger.sqlite")
+    walk(ledger, case)
+    seen, run = look(ledger, "replay/x"), case.run()
+    rows = [trade for _, trade in trades_of(seen, ledger)]
+    assert seen.equity == run.equity[-1]
+    assert seen.opened_with == case.balance
+    assert case.balance + sum(trade.net_pnl for trade in rows) == pytest.approx(seen.equity, abs=1e-6)
+    assert rows == list(run.trades)
+
+
+def test_a_position_of_this_hour_is_marked_at_the_close_it_was_decided_at(ledger):
+    # 1000 buys 9.9 at 101 after the close at 100, and fees are gone at once.
+    account = Account(cash=0.0, side=1, quantity=9.89, average_price=101.0, peak_equity=1000.0, entered=101)
+    fill = Fill(at=101, side=1, quantity=9.89, price=101.0, fee=1.1, reason="entry")
+    put(ledger, account, equity=1000.0, decision={"close": 100.0, "reason": "up"}, fills=(fill,))
+    (part,) = look(ledger).parts
+    assert (part.marked_at, part.price) == (101, 100.0)
+    assert part.equity == pytest.approx(989.0)
+    assert part.held.exit_reason == "open"
+
+
+def test_without_a_close_the_last_fill_tells_the_price_of_what_it_left(ledger):
+    account = Account(cash=999.0, quantity=0.01, average_price=101.0, peak_equity=1000.0)
+    fill = Fill(at=105, side=-1, quantity=9.0, price=99.0, fee=1.0, reason="close")
+    put(ledger, account, equity=1000.0, decision={"reason": "too many bars are missing"}, fills=(fill,))
+    (part,) = look(ledger).parts
+    assert part.price == 99.0
+    assert part.held == Trade(
+        direction=1,
+        entered=0,
+        entry_price=101.0,
+        exited=101,
+        exit_price=99.0,
+        quantity=0.01,
+        fees=0.0,
+        exit_reason="dust",
+    )
+
+
+def test_without_either_equity_tells_the_price(ledger):
+    put(
+        ledger,
+        Account(cash=1600.0, side=-1, quantity=-6.0, average_price=100.0, peak_equity=1000.0),
+        equity=1060.0,
+    )
+    (part,) = look(ledger).parts
+    assert (part.price, part.equity, part.held.net_pnl) == (90.0, 1060.0, 60.0)
+
+
+def test_everything_to_be_known_of_a_sub_account_is_there(ledger, state):
+    account = Account(cash=400.0, side=1, quantity=6.0, average_price=100.0, peak_equity=1200.0, halted=True)
+    put(
+        ledger, account, equity=1000.0, pending=(Exit("opposite"), Enter(-1, 1.0)), decision={"reason": "why"}
+    )
+    waiting = Order(
+        client_order_id="cr-1",
+        ticker=BTC,
+        bar=101,
+        leg="exit",
+        side=-1,
+        notional=None,
+        quantity=6.0,
+        reason="neutral",
+        sent_at=NOW,
+    )
+    with ledger.writing(DEMO, BTC) as writer:
+        writer.intends(waiting)
+    put(ledger, Account.opened_with(500.0), ticker=ETH)
+    ledger.open_account("demo/sample", NOW)
+    halt(state, at=NOW, why="elections")
+    seen = look(ledger)
+    first, second = seen.parts
+    assert (first.ticker, second.ticker) == (BTC, ETH)
+    assert (first.opening.balance, first.opening.at, first.price) == (1000.0, 100, 100.0)
+    assert first.pending == ("exit (opposite)", "enter short")
+    assert first.unsettled == (waiting,)
+    assert first.decision["reason"] == "why"
+    assert first.account.halted
+    assert second.decision is None
+    assert second.held is None
+    assert (seen.cash, seen.equity, seen.opened_with) == (900.0, 1500.0, 2000.0)
+    assert seen.others == ("demo/sample",)
+    assert "elections" in seen.halt
+    assert not seen.simulated
+
+
+def test_trades_come_in_the_order_of_their_exits_and_what_is_held_last(ledger):
+    held = Account(cash=0.0, side=1, quantity=10.0, average_price=100.0, peak_equity=1000.0, entered=50)
+
+    def trade(exited):
+        return Trade(
+            direction=1,
+            entered=40,
+            entry_price=100.0,
+            exited=exited,
+            exit_price=100.0,
+            quantity=1.0,
+            fees=0.0,
+            exit_reason="neutral",
+        )
+
+    for ticker, exits in ((ETH, (60, 300)), (BTC, (70, 80))):
+        put(ledger, held, ticker=ticker, equity=1000.0)
+        with ledger.writing(DEMO, ticker) as writer:
+            writer.filled((), [trade(at) for at in exits])
+    rows = [(str(ticker), row.exited, row.exit_reason) for ticker, row in trades_of(look(ledger), ledger)]
+    assert rows == [
+        ("ETH/USD", 60, "neutral"),
+        ("BTC/USD", 70, "neutral"),
+        ("BTC/USD", 80, "neutral"),
+        ("ETH/USD", 300, "neutral"),
+        ("BTC/USD", 101, "open"),
+        ("ETH/USD", 101, "open"),
+    ]
+
+
+# Which account
+
+
+def account(name, source):
+    return AccountRow(name=name, opened_at=NOW, traded_at=NOW, about={"source": source})
+
+
+ROWS = (
+    account("replay/1", "sample"),
+    account("demo/files/bars", "files"),
+    account("paper/7", "alpaca"),
+    account("live/8", "alpaca"),
+    account("live/9", "alpaca"),
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        ({}, "replay/1"),
+        ({"source": "alpaca"}, "paper/7"),
+        ({"source": "files"}, "demo/files/bars"),
+        ({"live": True}, "live/8"),
+        ({"live": True, "name": "live/9"}, "live/9"),
+        ({"name": "paper/7"}, "paper/7"),
+    ],
+)
+def test_of_the_accounts_asked_for_the_one_traded_last_is_meant(asked, name):
+    assert choose(ROWS, **asked).name == name
+
+
+@pytest.mark.parametrize("asked", [{"name": "demo/sample"}, {"source": "nowhere"}])
+def test_an_account_that_is_not_there_is_refused_and_the_others_are_named(asked):
+    with pytest.raises(BrokerError, match=r"has no account") as caught:
+        choose(ROWS, **asked)
+    assert all(row.name in caught.value.expected for row in ROWS)
+
+
+def test_live_is_never_said_of_another_account():
+    with pytest.raises(UsageError, match="paper/7 is no live account"):
+        choose(ROWS, name="paper/7", live=True)
+
+
+def test_looking_makes_no_ledger(state, ledger):
+    assert accounts_of(state, ledger) == ()
+    assert not state.exists()
