@@ -29,7 +29,7 @@ from crypto_refactor.errors import UnavailableError
 from crypto_refactor.market.sources.csv_files import FilesSource
 from crypto_refactor.market.sources.sample import SampleSource
 from crypto_refactor.market.ticker import read_tickers
-from crypto_refactor.model.schedule import hours_needed, periods, training_rows
+from crypto_refactor.model.schedule import hours_needed, refit_periods, training_rows
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.dask_cluster import Cluster
 from crypto_refactor.model.training.parallel import fit_all
@@ -49,7 +49,7 @@ def training_sets(source, count, settings):
         except UnavailableError:
             continue
         bars = source.bars(ticker, now - hours_needed(1, settings), now)
-        (period,) = periods(bars, now, now, settings)
+        (period,) = refit_periods(bars, now, now, settings)
         found[str(ticker)] = training_rows(period, settings)
     return found
 

@@ -17,16 +17,16 @@ import numpy as np
 from harness import LONG, Row, arguments, long_bars, median_seconds, process, processes, tell
 
 from crypto_refactor.backtest.engine import simulate
-from crypto_refactor.backtest.metrics import measure as metrics
-from crypto_refactor.execution.decisions import Plan
-from crypto_refactor.execution.rules import Rules
+from crypto_refactor.backtest.metrics import compute_metrics as metrics
+from crypto_refactor.execution.decisions import SignalPlan
+from crypto_refactor.execution.rules import ExecutionRules
 
 SIZES = (2_160, LONG)
 FEE, CASH = 0.001, 1e12
 GOALS = {2_160: (10, 50), LONG: (1, 15)}
 
 
-def flipping_plan(count: int) -> Plan:
+def flipping_plan(count: int) -> SignalPlan:
     """Return targets that change on 5 % of the bars; backtesting.py sees neither the first nor fills the last."""
     rng = np.random.default_rng(5)
     changes = rng.random(count) < 0.05
@@ -36,11 +36,11 @@ def flipping_plan(count: int) -> Plan:
     signal[0] = 0
     signal = signal[latest].astype(np.int8)
     always = np.ones(count, dtype=bool)
-    return Plan(signal=signal, forecast_side=signal, worthwhile=always, decidable=always)
+    return SignalPlan(signal=signal, forecast_side=signal, worthwhile=always, decidable=always)
 
 
 def by_this_tool(bars, plan):
-    run = simulate(bars, plan, Rules(fee=FEE), initial_balance=CASH)
+    run = simulate(bars, plan, ExecutionRules(fee=FEE), initial_balance=CASH)
     return metrics(run.equity, run.sides[1:] != 0, run.trades, run.fills, hours=len(bars) - 1).final_balance
 
 

@@ -32,13 +32,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.backtest.significance.verdict import EVIDENCE, FALSE_ALARMS, IC_ERRORS, TOO_FEW
-from crypto_refactor.execution.rules import RuleOptions
+from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.features.catalogue import WARMUP
 from crypto_refactor.features.price_indicators import realised_volatility
-from crypto_refactor.market.bars import MAX_CARRIED_HOURS
+from crypto_refactor.market.bars import MAX_FILLED_GAP_HOURS
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.sources.base import LatestPrice
-from crypto_refactor.market.sources.simulator import LAST_CLOSE, simulate
+from crypto_refactor.market.sources.simulator import LAST_CLOSE, simulate_bars
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.schedule import hours_needed
 from crypto_refactor.model.settings import ModelSettings
@@ -50,7 +50,7 @@ REFIT_EVERY = HOURS + 1  # decisions of a window, the close before its first hou
 END = LAST_CLOSE // REFIT_EVERY * REFIT_EVERY
 SETTINGS = ModelSettings(network="small", lookback=24, train_hours=720, refit_every=REFIT_EVERY)
 MIN_CONFIRMATIONS = 4
-BARS = hours_needed(HOURS, SETTINGS) + MAX_CARRIED_HOURS
+BARS = hours_needed(HOURS, SETTINGS) + MAX_FILLED_GAP_HOURS
 EMA_WEIGHT = 2 / 21  # of the newest close in an EMA 20
 STRENGTHS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3)
 TESTS = ("sharpe", "entries", "ic")
@@ -77,11 +77,11 @@ class Held:
 
 def world(seed, strength):
     """Return the bars of a world, and the expected return of each of their hours."""
-    driftless = simulate(BTC, count=BARS, seed=seed, last_close=END)
+    driftless = simulate_bars(BTC, count=BARS, seed=seed, last_close=END)
     if strength == 0:
         return driftless, np.zeros(BARS)
     drift = trend(driftless, strength)
-    return simulate(BTC, count=BARS, seed=seed, last_close=END, drift=drift), drift
+    return simulate_bars(BTC, count=BARS, seed=seed, last_close=END, drift=drift), drift
 
 
 def trend(driftless, strength):
@@ -118,7 +118,7 @@ def backtest(bars, fee, threshold_scale, folder):
         source=Held(bars),
         settings=SETTINGS,
         signal_rules=SignalRules(min_confirmations=MIN_CONFIRMATIONS, threshold_scale=threshold_scale),
-        options=RuleOptions(fee=fee),
+        options=ExecutionOptions(fee=fee),
         model_dir=folder,
     )
     result = tester.run(HOURS, end=END)
@@ -232,7 +232,7 @@ def main():
     print(
         f"Windows of {HOURS:,} h of simulated {BTC} up to {to_iso(END)}; network {SETTINGS.network}, seed "
         f"{SETTINGS.seed}, lookback {SETTINGS.lookback}, {SETTINGS.train_hours} h to train, one model per window; "
-        f"{MIN_CONFIRMATIONS} confirmations, exit {RuleOptions().exit}, long and short.\n"
+        f"{MIN_CONFIRMATIONS} confirmations, exit {ExecutionOptions().exit}, long and short.\n"
     )
     began = time.perf_counter()
     cases = [(strength, seed) for strength in strengths for seed in range(1, (chosen.seeds or seeds) + 1)]

@@ -34,11 +34,11 @@ def measure(repeats: int) -> list[Row]:
     from crypto_refactor.features.catalogue import WARMUP
     from crypto_refactor.features.frame import compute_features
     from crypto_refactor.model import forecaster
-    from crypto_refactor.model.dataset import gather
+    from crypto_refactor.model.dataset import take_windows
     from crypto_refactor.model.training.network import build
 
     frame = compute_features(long_bars(WARMUP + LOOKBACK + WINDOWS))
-    windows = gather(frame.inputs.astype(np.float32), np.arange(WINDOWS) + WARMUP + LOOKBACK, LOOKBACK)
+    windows = take_windows(frame.inputs.astype(np.float32), np.arange(WINDOWS) + WARMUP + LOOKBACK, LOOKBACK)
     keras.utils.set_random_seed(0)
     model = build(keras, "documented", LOOKBACK, [0.0] * INPUTS, [1.0] * INPUTS)
     model.predict(windows[:32], verbose=0)  # the exporter asks for a model that has been called

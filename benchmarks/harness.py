@@ -24,11 +24,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from crypto_refactor.features.frame import compute_features  # noqa: E402  # after the path
-from crypto_refactor.market.bars import Bars, carry_holes  # noqa: E402
+from crypto_refactor.market.bars import Bars, fill_gaps  # noqa: E402
 from crypto_refactor.market.sources.csv_files import FilesSource  # noqa: E402
-from crypto_refactor.market.sources.simulator import LAST_CLOSE, simulate  # noqa: E402
+from crypto_refactor.market.sources.simulator import LAST_CLOSE, simulate_bars  # noqa: E402
 from crypto_refactor.market.ticker import Ticker, read_tickers  # noqa: E402
-from crypto_refactor.model.dataset import TrainingSet, labelled, training_set  # noqa: E402
+from crypto_refactor.model.dataset import TrainingSet, labelled_rows, training_set  # noqa: E402
 
 RATES = frozenset({"GFLOP/s", "GB/s"})
 LONG = 43_800
@@ -171,17 +171,17 @@ def answer_of(arguments: Sequence[object]) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def labelled_rows(data_dir: Path, ticker: Ticker, hours: int, lookback: int) -> TrainingSet:
+def labelled_set(data_dir: Path, ticker: Ticker, hours: int, lookback: int) -> TrainingSet:
     """Return the last `hours` labelled rows of a ticker."""
     source = FilesSource(data_dir)
     end = source.now(ticker)
-    frame = compute_features(carry_holes(source.bars(ticker, end - hours - lookback - 700, end)))
-    return training_set(frame, labelled(frame, lookback)[-hours:], lookback)
+    frame = compute_features(fill_gaps(source.bars(ticker, end - hours - lookback - 700, end)))
+    return training_set(frame, labelled_rows(frame, lookback)[-hours:], lookback)
 
 
 def long_bars(count: int = LONG) -> Bars:
     """Return simulated BTC/USD bars: real series of that length are not at hand everywhere."""
-    return simulate(Ticker("BTC", "USD"), count=count, seed=1, last_close=LAST_CLOSE)
+    return simulate_bars(Ticker("BTC", "USD"), count=count, seed=1, last_close=LAST_CLOSE)
 
 
 def tickers_of(data_dir: Path) -> list[Ticker]:
@@ -195,7 +195,7 @@ def write_simulated(folder: Path) -> Path:
     import pandas as pd
 
     for ticker in read_tickers(ROOT / "tickers.txt")[:8]:
-        bars = simulate(ticker, count=6_000, seed=1, last_close=LAST_CLOSE)
+        bars = simulate_bars(ticker, count=6_000, seed=1, last_close=LAST_CLOSE)
         columns = {name: getattr(bars, name) for name in ("open", "high", "low", "close", "volume")}
         stamps = pd.to_datetime(bars.opened * 3600, unit="s").strftime("%Y-%m-%dT%H:%M:%SZ")
         pd.DataFrame({"timestamp": stamps, **columns}).to_csv(folder / f"{ticker.slug}_1h.csv", index=False)

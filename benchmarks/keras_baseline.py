@@ -25,13 +25,13 @@ def signal(model_file: str, csv: str) -> None:
     import numpy as np
 
     from crypto_refactor.features.frame import compute_features
-    from crypto_refactor.market.bars import carry_holes
+    from crypto_refactor.market.bars import fill_gaps
     from crypto_refactor.market.sources.csv_parser import read_csv
     from crypto_refactor.market.ticker import Ticker
 
     card = json.loads(Path(model_file).with_suffix(".json").read_text(encoding="utf-8"))
     bars = read_csv(Path(csv), Ticker.parse(card["ticker"]))
-    frame = compute_features(carry_holes(bars.rows(len(bars) - 1000, len(bars))))
+    frame = compute_features(fill_gaps(bars.rows(len(bars) - 1000, len(bars))))
     model = keras.saving.load_model(model_file, compile=False)
     window = frame.inputs[None, -card["lookback"] :].astype(np.float32)
     scaled = float(model.predict(window, verbose=0)[0, 0])

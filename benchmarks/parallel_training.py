@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from harness import Row, answer_of, arguments, labelled_rows, tell, tickers_of
+from harness import Row, answer_of, arguments, labelled_set, tell, tickers_of
 
 LOOKBACK = 60
 
@@ -24,7 +24,7 @@ def fit(data_dir: Path, count: int, hours: int, workers: int) -> dict[str, objec
     from crypto_refactor.model.settings import ModelSettings
     from crypto_refactor.model.training.parallel import fit_all
 
-    jobs = [labelled_rows(data_dir, ticker, hours, LOOKBACK) for ticker in tickers_of(data_dir)[:count]]
+    jobs = [labelled_set(data_dir, ticker, hours, LOOKBACK) for ticker in tickers_of(data_dir)[:count]]
     began = time.perf_counter()
     found = dict(fit_all(jobs, ModelSettings(), lambda _progress: None, workers=workers))
     seconds = time.perf_counter() - began

@@ -16,10 +16,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from harness import LONG, ROOT, answer_of, labelled_rows, long_bars, median_seconds, process
+from harness import LONG, ROOT, answer_of, labelled_set, long_bars, median_seconds, process
 
 from crypto_refactor.backtest.engine import simulate
-from crypto_refactor.execution.rules import Rules
+from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.features.frame import compute_features
 from crypto_refactor.market.ticker import Ticker, read_tickers
 
@@ -41,7 +41,9 @@ def of_bars() -> list[str]:
         bars, plan = long_bars(count), flipping_plan(count)
         jobs = {
             "features": lambda bars=bars: compute_features(bars),
-            "engine": lambda bars=bars, plan=plan: simulate(bars, plan, Rules(), initial_balance=1e12),
+            "engine": lambda bars=bars, plan=plan: simulate(
+                bars, plan, ExecutionRules(), initial_balance=1e12
+            ),
         }
         found = median_seconds(jobs, 3)
         each = {name: seconds / count * 1e9 for name, seconds in found.items()}
@@ -97,7 +99,7 @@ def fit_twice(data_dir: Path, hours: int) -> dict[str, float]:
     from crypto_refactor.model.settings import ModelSettings
     from crypto_refactor.model.training.trainer import train
 
-    data, seconds = labelled_rows(data_dir, Ticker("BTC", "USD"), hours, 60), []
+    data, seconds = labelled_set(data_dir, Ticker("BTC", "USD"), hours, 60), []
     for seed in (0, 1):
         began = time.perf_counter()
         fitted = train(data, ModelSettings(seed=seed))

@@ -18,7 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from forecasts import forward_gflop
-from harness import Row, answer_of, arguments, labelled_rows, tell
+from harness import Row, answer_of, arguments, labelled_set, tell
 
 from crypto_refactor.market.ticker import Ticker
 
@@ -149,7 +149,7 @@ def main() -> None:
     if len(sys.argv) > 1 and sys.argv[1] == "--fit":
         which, data_dir, seed, hours = sys.argv[2:]
         fit = fit_ours if which == "ours" else fit_plain
-        print(json.dumps(fit(labelled_rows(Path(data_dir), BTC, int(hours), LOOKBACK), int(seed))))
+        print(json.dumps(fit(labelled_set(Path(data_dir), BTC, int(hours), LOOKBACK), int(seed))))
         return
     chosen = arguments(__doc__, seeds=5)
     tell(measure(chosen.data_dir, chosen.seeds), as_json=chosen.json)

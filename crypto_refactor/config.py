@@ -28,7 +28,7 @@ def _anchor(name: str) -> Path:
     return user_data_path("crypto-refactor", appauthor=False) / name
 
 
-class Settings(BaseSettings):
+class EnvironmentSettings(BaseSettings):
     """What the environment may override; every field is also an option of the commands that use it.
 
     Attributes
@@ -89,10 +89,10 @@ class Settings(BaseSettings):
 
 
 @lru_cache(maxsize=1)
-def settings() -> Settings:
+def settings() -> EnvironmentSettings:
     """Read the environment once per process.  A `.env` beside the checkout is read too."""
     root = checkout_root()
-    return Settings(_env_file=(root / ".env") if root else ".env")  # type: ignore[call-arg]  # unknown to mypy without its plugin
+    return EnvironmentSettings(_env_file=(root / ".env") if root else ".env")  # type: ignore[call-arg]  # unknown to mypy without its plugin
 
 
 def tickers_file() -> Path:

@@ -37,7 +37,7 @@ def bug(name, *edits):
     return Bug(name, edits)
 
 
-WATCH = "watch_drawdown(self.account, close, self.rules)"
+WATCH = "update_drawdown(self.account, close, self.rules)"
 EXIT_FEE = "    fee = rules.fee * sold * price\n    cash"
 BUGS = (
     # costs

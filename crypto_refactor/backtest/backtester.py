@@ -9,13 +9,13 @@ from crypto_refactor.backtest.audit.auditor import Audit, audit
 from crypto_refactor.backtest.diagnostics import why_no_entry
 from crypto_refactor.backtest.engine import Simulation
 from crypto_refactor.backtest.metrics import Metrics
-from crypto_refactor.backtest.scenarios import check_request, three_columns
+from crypto_refactor.backtest.scenarios import check_request, run_scenarios
 from crypto_refactor.backtest.significance.summary import Significance, significance
 from crypto_refactor.backtest.significance.verdict import Verdict
 from crypto_refactor.backtest.significance.verdict import verdict as judged
-from crypto_refactor.backtest.walk_forward import WalkForward, spread, walk_forward
-from crypto_refactor.execution.decisions import Plan
-from crypto_refactor.execution.rules import RuleOptions, Rules
+from crypto_refactor.backtest.walk_forward import WalkForward, align_to_bars, walk_forward
+from crypto_refactor.execution.decisions import SignalPlan
+from crypto_refactor.execution.rules import ExecutionOptions, ExecutionRules
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.quality import QualityReport
 from crypto_refactor.market.sources.base import Source
@@ -24,7 +24,7 @@ from crypto_refactor.model.history import bars_with_history, window_of
 from crypto_refactor.model.named_models import model_name, model_path
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.dask_cluster import Cluster
-from crypto_refactor.model.training.observer import TrainingWatch, Unwatched
+from crypto_refactor.model.training.observer import SilentObserver, TrainingObserver
 from crypto_refactor.signals.conditions import SignalRules
 
 
@@ -52,7 +52,7 @@ class BacktestResult:
         This run, and buying at the first open.
     at_alpaca : Simulation or None
         The same command with ``--venue alpaca --fee 0.0025``; None where Alpaca does not trade the ticker.
-    alpaca_rules : Rules or None
+    alpaca_rules : ExecutionRules or None
         What `at_alpaca` went by.
     metrics, hold_metrics, alpaca_metrics : Metrics or None
         Of each.
@@ -71,12 +71,12 @@ class BacktestResult:
     quality: QualityReport
     settings: ModelSettings
     signal_rules: SignalRules
-    rules: Rules
+    rules: ExecutionRules
     walk: WalkForward
     run: Simulation
     hold: Simulation
     at_alpaca: Simulation | None
-    alpaca_rules: Rules | None
+    alpaca_rules: ExecutionRules | None
     metrics: Metrics
     hold_metrics: Metrics
     alpaca_metrics: Metrics | None
@@ -85,7 +85,7 @@ class BacktestResult:
     audit: Audit | None = None
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> SignalPlan:
         """What this run knew at each close of the window."""
         return plan_for(self.walk, self.window, self.rules)
 
@@ -107,7 +107,7 @@ class BacktestResult:
         """Length of the window."""
         return self.end - int(self.window.closed[0])
 
-    def why_no_entry(self, rules: Rules) -> str:
+    def why_no_entry(self, rules: ExecutionRules) -> str:
         """Say in one sentence why nothing was entered by `rules`, where nothing was."""
         return why_no_entry(self.walk.signals, rules) or "There was no signal."
 
@@ -125,13 +125,13 @@ class Backtester:
         Which models decide.
     signal_rules : SignalRules
         What a forecast needs to become a signal.
-    options : RuleOptions
+    options : ExecutionOptions
         Execution rules.
     model : str, optional
         Pins a frozen model by its name.
     model_dir : Path, optional
         By default the tool's model folder.
-    watch : TrainingWatch, optional
+    watch : TrainingObserver, optional
         Told about training.
     """
 
@@ -142,24 +142,24 @@ class Backtester:
         source: Source | None = None,
         settings: ModelSettings | None = None,
         signal_rules: SignalRules | None = None,
-        options: RuleOptions | None = None,
+        options: ExecutionOptions | None = None,
         model: str | None = None,
         model_dir: Path | None = None,
-        watch: TrainingWatch | None = None,
+        watch: TrainingObserver | None = None,
         cluster: Cluster | None = None,
     ) -> None:
         from crypto_refactor.config import settings as environment
         from crypto_refactor.market.sources.factory import open_source
 
         self.ticker = Ticker.parse(ticker) if isinstance(ticker, str) else ticker
-        self._options = options or RuleOptions()
+        self._options = options or ExecutionOptions()
         self._options.resolve(self.ticker)  # what cannot be is said before anything is read
         self._source = source or open_source(environment().source)
         self._settings = settings or ModelSettings()
         self._signal_rules = signal_rules or SignalRules()
         self._model = None if model is None else model_name(model)
         self._model_dir = model_dir or environment().model_dir
-        self._watch = watch or Unwatched()
+        self._watch = watch or SilentObserver()
         self._cluster = cluster
 
     def run(
@@ -195,7 +195,7 @@ class Backtester:
             watch=self._watch,
             cluster=self._cluster,
         )
-        columns = three_columns(
+        columns = run_scenarios(
             window,
             lambda rules: plan_for(walk, window, rules),
             self._options,
@@ -229,10 +229,10 @@ class Backtester:
         return model_path(self._model_dir, self.ticker, self._model, simulated=bars.simulated)
 
 
-def plan_for(walk: WalkForward, window: Bars, rules: Rules) -> Plan:
+def plan_for(walk: WalkForward, window: Bars, rules: ExecutionRules) -> SignalPlan:
     """Return what is known at each close of `window`."""
-    laid = spread(walk.signals, window)
-    return Plan(
+    laid = align_to_bars(walk.signals, window)
+    return SignalPlan(
         signal=laid["signal"],
         forecast_side=laid["forecast_side"],
         worthwhile=laid["supported"] & (laid["expected_move"] > rules.round_trip_cost),

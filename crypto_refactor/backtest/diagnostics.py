@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crypto_refactor.backtest.walk_forward import Stretch
-from crypto_refactor.execution.rules import Rules
+from crypto_refactor.backtest.walk_forward import PeriodSignals
+from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import Fill
 from crypto_refactor.features.catalogue import INDICATORS
 from crypto_refactor.market.bars import Bars, FloatArray
-from crypto_refactor.model.dataset import labelled
+from crypto_refactor.model.dataset import labelled_rows
 from crypto_refactor.model.schedule import training_rows
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.signals.conditions import CONDITIONS, FORECAST, SignalFrame, SignalRules
 
 NOISE_SIGMAS = 2.0
-LARGE_ENTRY_SHARE = 0.05
+MAX_ENTRY_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ def signal_counts(made: SignalFrame) -> dict[str, int]:
     }
 
 
-def what_held_back(made: SignalFrame, rules: SignalRules) -> str:
+def blocked_entries(made: SignalFrame, rules: SignalRules) -> str:
     """Return one sentence on why there were no signals, or so few."""
     count = len(made)
     beyond = int(made.held[:, 0].sum())
@@ -78,7 +78,7 @@ def what_held_back(made: SignalFrame, rules: SignalRules) -> str:
     )
 
 
-def why_no_entry(made: SignalFrame, rules: Rules) -> str | None:
+def why_no_entry(made: SignalFrame, rules: ExecutionRules) -> str | None:
     """Return one sentence on why signals were there and no position was opened; None without signals."""
     signals = int((made.signal != 0).sum())
     if not signals:
@@ -93,7 +93,7 @@ def why_no_entry(made: SignalFrame, rules: Rules) -> str | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Correlation:
+class FeatureCorrelation:
     """Correlation of one feature with the next return.
 
     Attributes
@@ -110,8 +110,8 @@ class Correlation:
 
 
 def feature_correlations(
-    stretches: Sequence[Stretch], settings: ModelSettings, *, pinned: bool = False
-) -> dict[str, Correlation]:
+    stretches: Sequence[PeriodSignals], settings: ModelSettings, *, pinned: bool = False
+) -> dict[str, FeatureCorrelation]:
     """Correlate each feature with the next return, on training bars and out of sample.
 
     A pinned model's training bars lie outside the run: its `train` is None.
@@ -123,7 +123,7 @@ def feature_correlations(
         train_inputs, train_returns = _pairs_trained_on(stretches, settings)
     noise = NOISE_SIGMAS / float(np.sqrt(len(returns))) if len(returns) else None
     return {
-        name: Correlation(
+        name: FeatureCorrelation(
             train=_pearson(train_inputs[:, column], train_returns),
             out_of_sample=_pearson(inputs[:, column], returns),
             noise=noise,
@@ -133,19 +133,21 @@ def feature_correlations(
 
 
 def _pairs_out_of_sample(
-    stretches: Sequence[Stretch], settings: ModelSettings
+    stretches: Sequence[PeriodSignals], settings: ModelSettings
 ) -> tuple[FloatArray, FloatArray]:
     inputs, returns = [], []
     for stretch in stretches:
         frame, bars = stretch.period.frame, stretch.period.frame.bars
-        rows = labelled(frame, settings.lookback)
+        rows = labelled_rows(frame, settings.lookback)
         rows = rows[bars.closed[rows] >= stretch.period.first]
         inputs.append(frame.inputs[rows])
         returns.append(np.log(bars.close[rows + 1] / bars.close[rows]))
     return np.concatenate(inputs), np.concatenate(returns)
 
 
-def _pairs_trained_on(stretches: Sequence[Stretch], settings: ModelSettings) -> tuple[FloatArray, FloatArray]:
+def _pairs_trained_on(
+    stretches: Sequence[PeriodSignals], settings: ModelSettings
+) -> tuple[FloatArray, FloatArray]:
     """Return the training rows of all periods; consecutive ones overlap, and each row counts once."""
     seen: dict[int, tuple[FloatArray, float]] = {}
     for stretch in stretches:
@@ -194,11 +196,11 @@ def entry_sizes(fills: Sequence[Fill], bars: Bars) -> EntrySizes:
     return EntrySizes(
         entries=len(entries),
         largest_share=float(finite.max()) if len(finite) else None,
-        above_limit=int((shares > LARGE_ENTRY_SHARE).sum()),
+        above_limit=int((shares > MAX_ENTRY_SHARE).sum()),
     )
 
 
-def entries_beyond_cost(fills: Sequence[Fill], made: SignalFrame, rules: Rules) -> int:
+def entries_beyond_cost(fills: Sequence[Fill], made: SignalFrame, rules: ExecutionRules) -> int:
     """Return how many entries expected a move that exceeds the cost of their round trip."""
     decided = np.searchsorted(made.made_at, [fill.at for fill in fills if fill.reason == "entry"])
     return int((made.expected_move[decided] > rules.round_trip_cost).sum())

@@ -12,19 +12,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crypto_refactor.execution.bar_steps import Outcome, at_close, at_open, waiting
+from crypto_refactor.execution.bar_steps import BarOutcome, carry_over_exits, fill_at_open, settle_at_close
 from crypto_refactor.execution.decisions import (
     Decision,
-    Plan,
     SideArray,
+    SignalPlan,
     close_without_data,
     decide,
-    protected_range,
-    wanted_sides,
-    watch_drawdown,
+    stop_levels,
+    target_by_side,
+    update_drawdown,
 )
-from crypto_refactor.execution.rules import Rules
-from crypto_refactor.execution.sub_account import Account, Fill, Trade, mark_open
+from crypto_refactor.execution.rules import ExecutionRules
+from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade, mark_open
 from crypto_refactor.market.bars import Bars, FloatArray
 
 _NEVER = float("inf")
@@ -52,7 +52,7 @@ class Simulation:
         Decided at the last close, to be filled after it.
     halted_at : int or None
         Hour of the close at which the drawdown halt struck.
-    account : Account
+    account : SubAccount
         The final state.
     """
 
@@ -65,19 +65,19 @@ class Simulation:
     fills: tuple[Fill, ...]
     pending: tuple[Decision, ...]
     halted_at: int | None
-    account: Account
+    account: SubAccount
 
 
-def simulate(bars: Bars, plan: Plan, rules: Rules, *, initial_balance: float) -> Simulation:
+def simulate(bars: Bars, plan: SignalPlan, rules: ExecutionRules, *, initial_balance: float) -> Simulation:
     """Trade `plan` on `bars`.
 
     Parameters
     ----------
     bars : Bars
         n + 1 carried bars: the first is the bar whose close makes the first decision.
-    plan : Plan
+    plan : SignalPlan
         Shape (n + 1,); what its arrays say about a synthetic bar is never looked at.
-    rules : Rules
+    rules : ExecutionRules
         The execution rules.
     initial_balance : float
         Quote currency.
@@ -87,7 +87,7 @@ def simulate(bars: Bars, plan: Plan, rules: Rules, *, initial_balance: float) ->
     Simulation
         Over the n bars after the first.
     """
-    run = _Run(bars, plan, rules, initial_balance)
+    run = _Simulator(bars, plan, rules, initial_balance)
     i = 0
     while i < len(bars):
         run.visit(i)
@@ -95,20 +95,20 @@ def simulate(bars: Bars, plan: Plan, rules: Rules, *, initial_balance: float) ->
     return run.result()
 
 
-class _Run:
+class _Simulator:
     """The account on its way through the bars, and the record of where it changed."""
 
-    def __init__(self, bars: Bars, plan: Plan, rules: Rules, initial_balance: float) -> None:
+    def __init__(self, bars: Bars, plan: SignalPlan, rules: ExecutionRules, initial_balance: float) -> None:
         self.bars = bars
         self.plan = plan
         self.rules = rules
-        self.wanted = wanted_sides(plan, rules)
-        self.account = Account.opened_with(initial_balance)
+        self.wanted = target_by_side(plan, rules)
+        self.account = SubAccount.opened_with(initial_balance)
         self.pending: tuple[Decision, ...] = ()
         self.trades: list[Trade] = []
         self.fills: list[Fill] = []
         self.halted_at: int | None = None
-        self.lower, self.upper = protected_range(self.account, rules)
+        self.lower, self.upper = stop_levels(self.account, rules)
         self._marks: list[tuple[int, float, float, int]] = [(0, initial_balance, 0.0, 0)]
         self._turns = {side: self._turns_while(side) for side in (-1, 0, 1)}
 
@@ -126,7 +126,7 @@ class _Run:
         if self.pending:
             self.fill_pending(i, bars.open.item(i), real=real)
         if self.account.side < 0 and i:
-            outcome = at_close(self.account, close, bars.opened.item(i) + 1, self.rules)
+            outcome = settle_at_close(self.account, close, bars.opened.item(i) + 1, self.rules)
             if outcome.account is not self.account:
                 self._record(i, outcome)
         if real:
@@ -135,15 +135,17 @@ class _Run:
     def fill_pending(self, i: int, price: float, *, real: bool) -> None:
         """Execute what was decided before at `price`, the open of bar `i`."""
         if not real:
-            self.pending = waiting(self.pending)
+            self.pending = carry_over_exits(self.pending)
             return
         hour = self.bars.opened.item(i)
         adjacent = hour - self.bars.opened.item(i - 1) == 1
-        self._record(i, at_open(self.account, self.pending, price, hour, adjacent=adjacent, rules=self.rules))
+        self._record(
+            i, fill_at_open(self.account, self.pending, price, hour, adjacent=adjacent, rules=self.rules)
+        )
         self.pending = ()
 
     def _decide(self, i: int, close: float) -> None:
-        account = watch_drawdown(self.account, close, self.rules)
+        account = update_drawdown(self.account, close, self.rules)
         if account.halted and not self.account.halted:
             self.halted_at = self.bars.opened.item(i) + 1
         self.account = account
@@ -163,9 +165,9 @@ class _Run:
             rules=self.rules,
         )
 
-    def _record(self, i: int, outcome: Outcome) -> None:
+    def _record(self, i: int, outcome: BarOutcome) -> None:
         self.account = account = outcome.account
-        self.lower, self.upper = protected_range(account, self.rules)
+        self.lower, self.upper = stop_levels(account, self.rules)
         self._marks.append((i, account.cash, account.quantity, account.side))
         self.fills += outcome.fills
         self.trades += outcome.trades

@@ -15,7 +15,7 @@ from crypto_refactor.execution.rules import HOURS_PER_YEAR
 from crypto_refactor.execution.sub_account import Fill, Trade
 from crypto_refactor.market.bars import FloatArray
 
-MIN_HOURS_FOR_A_YEARLY_RATE = 90 * 24
+MIN_HOURS_TO_ANNUALISE = 90 * 24
 """Below this, CAGR and Calmar would only magnify a short window, and are withheld."""
 
 
@@ -124,7 +124,7 @@ def drawdown(equity: FloatArray) -> tuple[float, int]:
     return float(depth[trough]), end - start
 
 
-def measure(
+def compute_metrics(
     equity: FloatArray,
     exposed: FloatArray,
     trades: Sequence[Trade],
@@ -150,7 +150,7 @@ def measure(
     deepest, length = drawdown(equity)
     figures = trade_figures(trades)
     growth = float(equity[-1] / equity[0])
-    cagr = growth ** (HOURS_PER_YEAR / hours) - 1 if hours >= MIN_HOURS_FOR_A_YEARLY_RATE else None
+    cagr = growth ** (HOURS_PER_YEAR / hours) - 1 if hours >= MIN_HOURS_TO_ANNUALISE else None
     return Metrics(
         initial_balance=float(equity[0]),
         final_balance=float(equity[-1]),

@@ -8,24 +8,24 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from crypto_refactor.backtest.engine import Simulation, simulate
-from crypto_refactor.backtest.metrics import Metrics, measure
+from crypto_refactor.backtest.metrics import Metrics, compute_metrics
 from crypto_refactor.errors import UsageError
-from crypto_refactor.execution.decisions import Plan
-from crypto_refactor.execution.rules import RuleOptions, Rules
+from crypto_refactor.execution.decisions import SignalPlan
+from crypto_refactor.execution.rules import ExecutionOptions, ExecutionRules
 from crypto_refactor.execution.venues import ALPACA_FEE, alpaca_rules
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.ticker import Ticker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Columns:
+class Scenarios:
     """One plan, traded three ways.
 
     Attributes
     ----------
-    rules : Rules
+    rules : ExecutionRules
         What `run` went by.
-    alpaca_rules : Rules or None
+    alpaca_rules : ExecutionRules or None
         What `at_alpaca` went by; None where Alpaca does not trade the ticker.
     run, hold : Simulation
         This run, and buying at the first open.
@@ -35,8 +35,8 @@ class Columns:
         Of each.
     """
 
-    rules: Rules
-    alpaca_rules: Rules | None
+    rules: ExecutionRules
+    alpaca_rules: ExecutionRules | None
     run: Simulation
     hold: Simulation
     at_alpaca: Simulation | None
@@ -45,14 +45,14 @@ class Columns:
     alpaca_metrics: Metrics | None
 
 
-def three_columns(
+def run_scenarios(
     window: Bars,
-    plan_of: Callable[[Rules], Plan],
-    options: RuleOptions,
+    plan_of: Callable[[ExecutionRules], SignalPlan],
+    options: ExecutionOptions,
     *,
     hours: int,
     initial_balance: float,
-) -> Columns:
+) -> Scenarios:
     """Trade a plan by the rules asked for, by Alpaca's, and not at all.
 
     Parameters
@@ -62,7 +62,7 @@ def three_columns(
     plan_of : callable
         Returns what is known at each close, shape (n + 1,), for given rules: what is worth its cost
         depends on them.
-    options : RuleOptions
+    options : ExecutionOptions
         The rules as asked for.
     hours : int
         Length of the window, holes included.
@@ -80,7 +80,7 @@ def three_columns(
     at_alpaca = None
     if there is not None:
         at_alpaca = simulate(window, plan_of(there), there, initial_balance=initial_balance)
-    return Columns(
+    return Scenarios(
         rules=rules,
         alpaca_rules=there,
         run=run,
@@ -92,7 +92,7 @@ def three_columns(
     )
 
 
-def rules_at_alpaca(options: RuleOptions, ticker: Ticker) -> Rules | None:
+def rules_at_alpaca(options: ExecutionOptions, ticker: Ticker) -> ExecutionRules | None:
     """Return the rules of the same command with ``--venue alpaca --fee 0.0025``; None where it has none."""
     if alpaca_rules(ticker) is None:
         return None
@@ -117,18 +117,18 @@ def check_request(hours: int, initial_balance: float) -> None:
         )
 
 
-def _hold(window: Bars, rules: Rules, initial_balance: float) -> Simulation:
+def _hold(window: Bars, rules: ExecutionRules, initial_balance: float) -> Simulation:
     """Buy at the first open with everything, pay the fee, and hold."""
     always = np.ones(len(window), dtype=np.bool_)
-    plan = Plan(
+    plan = SignalPlan(
         signal=always.astype(np.int8),
         forecast_side=always.astype(np.int8),
         worthwhile=always,
         decidable=always,
     )
-    plain = Rules(fee=rules.fee, slippage_bps=rules.slippage_bps)
+    plain = ExecutionRules(fee=rules.fee, slippage_bps=rules.slippage_bps)
     return simulate(window, plan, plain, initial_balance=initial_balance)
 
 
 def _measure(run: Simulation, hours: int) -> Metrics:
-    return measure(run.equity, run.sides[1:] != 0, run.trades, run.fills, hours=hours)
+    return compute_metrics(run.equity, run.sides[1:] != 0, run.trades, run.fills, hours=hours)

@@ -12,22 +12,22 @@ import numpy.typing as npt
 
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.model.artifact import Model
-from crypto_refactor.model.cache import cached_models
+from crypto_refactor.model.cache import get_models
 from crypto_refactor.model.named_models import pinned_model
-from crypto_refactor.model.schedule import Period, model_key, periods, training_rows
+from crypto_refactor.model.schedule import RefitPeriod, model_key, refit_periods, training_rows
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.dask_cluster import Cluster
-from crypto_refactor.model.training.jobs import Lesson
-from crypto_refactor.model.training.observer import TrainingWatch
+from crypto_refactor.model.training.jobs import TrainingJob
+from crypto_refactor.model.training.observer import TrainingObserver
 from crypto_refactor.signals.conditions import SignalFrame, SignalRules, concatenate
-from crypto_refactor.signals.pipeline import decidable_rows, signals
+from crypto_refactor.signals.pipeline import decidable_rows, decide_signals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Stretch:
+class PeriodSignals:
     """One period, the model that decided it, and its signals."""
 
-    period: Period
+    period: RefitPeriod
     model: Model
     made: SignalFrame
 
@@ -38,13 +38,13 @@ class WalkForward:
 
     Attributes
     ----------
-    stretches : tuple of Stretch
+    stretches : tuple of PeriodSignals
         In time order.
     trained : int
         Models trained for this run; 0 where all were at hand.
     """
 
-    stretches: tuple[Stretch, ...]
+    stretches: tuple[PeriodSignals, ...]
     trained: int
 
     @property
@@ -54,7 +54,7 @@ class WalkForward:
 
     @property
     def deciders(self) -> list[str]:
-        """The fingerprint of the model behind each of `signals`."""
+        """The fingerprint of the model behind each of `decide_signals`."""
         return [s.model.card.fingerprint for s in self.stretches for _ in range(len(s.made))]
 
 
@@ -67,7 +67,7 @@ def walk_forward(
     *,
     folder: Path,
     pinned: Path | None,
-    watch: TrainingWatch,
+    watch: TrainingObserver,
     cluster: Cluster | None = None,
 ) -> WalkForward:
     """Decide at every hour from `first` to `last`.
@@ -86,7 +86,7 @@ def walk_forward(
         The model folder.
     pinned : Path or None
         A frozen model that decides everything instead.
-    watch : TrainingWatch
+    watch : TrainingObserver
         Told about training.
     cluster : Cluster, optional
         Where models are trained; by default on this machine.
@@ -98,26 +98,26 @@ def walk_forward(
     ModelError
         If a model cannot be trained, read or used.
     """
-    parts = periods(bars, first, last, settings)
+    parts = refit_periods(bars, first, last, settings)
     models, trained = _models(
         parts, bars, settings, folder=folder, pinned=pinned, watch=watch, cluster=cluster
     )
     stretches = []
     for period, model in zip(parts, models, strict=True):
         rows = decidable_rows(period.frame, settings.lookback, period.first, period.last)
-        made = signals(model, period.frame, rows, rules)
-        stretches.append(Stretch(period=period, model=model, made=made))
+        made = decide_signals(model, period.frame, rows, rules)
+        stretches.append(PeriodSignals(period=period, model=model, made=made))
     return WalkForward(stretches=tuple(stretches), trained=trained)
 
 
 def _models(
-    parts: Sequence[Period],
+    parts: Sequence[RefitPeriod],
     bars: Bars,
     settings: ModelSettings,
     *,
     folder: Path,
     pinned: Path | None,
-    watch: TrainingWatch,
+    watch: TrainingObserver,
     cluster: Cluster | None,
 ) -> tuple[Sequence[Model], int]:
     if pinned is not None:
@@ -125,13 +125,13 @@ def _models(
     data = [training_rows(period, settings) for period in parts]
     keys = [model_key(bars, rows, settings) for rows in data]
     # Inside a hole two cut-offs may have the same rows behind them, and so share one model.
-    wanted = {key: Lesson(data=rows, bars=bars) for key, rows in zip(keys, data, strict=True)}
-    cached = cached_models(folder, wanted, settings, watch, cluster=cluster)
+    wanted = {key: TrainingJob(data=rows, bars=bars) for key, rows in zip(keys, data, strict=True)}
+    cached = get_models(folder, wanted, settings, watch, cluster=cluster)
     by_key = dict(zip(wanted, cached.models, strict=True))
     return [by_key[key] for key in keys], cached.trained
 
 
-def spread(made: SignalFrame, window: Bars) -> dict[str, npt.NDArray[Any]]:
+def align_to_bars(made: SignalFrame, window: Bars) -> dict[str, npt.NDArray[Any]]:
     """Lay signals out over the bars of `window`, zeros where nothing was decided.
 
     Returns

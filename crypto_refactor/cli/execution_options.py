@@ -10,7 +10,7 @@ import click
 from crypto_refactor.cli.options import combined
 
 if TYPE_CHECKING:
-    from crypto_refactor.execution.rules import RuleOptions
+    from crypto_refactor.execution.rules import ExecutionOptions
 
 execution_options = combined(
     click.option(
@@ -81,11 +81,11 @@ execution_options = combined(
 )
 
 
-def rule_options(values: Mapping[str, Any]) -> RuleOptions:
+def rule_options(values: Mapping[str, Any]) -> ExecutionOptions:
     """Return what `execution_options` collected."""
-    from crypto_refactor.execution.rules import ExitRule, RuleOptions
+    from crypto_refactor.execution.rules import ExecutionOptions, ExitRule
 
-    return RuleOptions(
+    return ExecutionOptions(
         venue=values["venue"],
         fee=values["fee"],
         slippage_bps=values["slippage"],

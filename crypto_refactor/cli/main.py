@@ -30,7 +30,7 @@ _COMMANDS = {
 }
 
 
-class _Lazy(click.Group):
+class _LazyGroup(click.Group):
     """A group whose help needs no command's module."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -48,7 +48,7 @@ class _Lazy(click.Group):
             formatter.write_dl([(name, _COMMANDS[name][1]) for name in self.list_commands(ctx)])
 
 
-@click.group(cls=_Lazy, no_args_is_help=True)
+@click.group(cls=_LazyGroup, no_args_is_help=True)
 @click.version_option(__version__, prog_name="crypto-refactor")
 def cli() -> None:
     """Hourly crypto research: bars, 14 indicators, an LSTM signal, an honest backtest."""

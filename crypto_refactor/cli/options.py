@@ -142,7 +142,7 @@ bars = combined(source, data_dir, state_dir, end, tz, as_json, debug)
 """What every command takes that reads bars."""
 
 
-def opened_source(name: str | None, folder: Path | None, state: Path | None) -> Source:
+def open_selected_source(name: str | None, folder: Path | None, state: Path | None) -> Source:
     """Open the source asked for, or the environment's."""
     from crypto_refactor.config import settings
     from crypto_refactor.market.sources.factory import open_source

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crypto_refactor.errors import DataError, UsageError
-from crypto_refactor.storage.atomic_file import put
+from crypto_refactor.storage.atomic_file import write_atomic
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -77,7 +77,7 @@ def write_text(path: Path, text: str) -> None:
         If it cannot be written.
     """
     try:
-        put(path, text.encode())
+        write_atomic(path, text.encode())
     except OSError as error:
         raise _unwritable(path, error.strerror or str(error)) from error
 

@@ -9,34 +9,40 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from crypto_refactor.execution.decisions import Decision, Exit
-from crypto_refactor.execution.rules import Rules
+from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import (
-    Account,
     Fill,
+    SubAccount,
     Trade,
     charge_borrow,
-    enter,
-    leave,
+    close_position,
+    open_position,
     ruin_if_spent,
 )
 
 
-class Outcome(NamedTuple):
+class BarOutcome(NamedTuple):
     """An account after half a bar, and what was executed in it."""
 
-    account: Account
+    account: SubAccount
     fills: tuple[Fill, ...] = ()
     trades: tuple[Trade, ...] = ()
 
 
-def at_open(
-    account: Account, pending: Sequence[Decision], price: float, at: int, *, adjacent: bool, rules: Rules
-) -> Outcome:
+def fill_at_open(
+    account: SubAccount,
+    pending: Sequence[Decision],
+    price: float,
+    at: int,
+    *,
+    adjacent: bool,
+    rules: ExecutionRules,
+) -> BarOutcome:
     """Execute what was decided before, at the open `price` of a real bar.
 
     Parameters
     ----------
-    account : Account
+    account : SubAccount
         Before the bar.
     pending : sequence of Decision
         Decided at the last real close.
@@ -46,7 +52,7 @@ def at_open(
         Hour of the open.
     adjacent : bool
         Whether the decision was made at this very hour; an entry that had to wait has lapsed.
-    rules : Rules
+    rules : ExecutionRules
         The execution rules.
     """
     fills: list[Fill] = []
@@ -56,39 +62,39 @@ def at_open(
         if isinstance(decision, Exit):
             # A short whose exit waited for a real open may have been ruined by its borrow meanwhile.
             if account.side:
-                account, fill, trade = leave(account, price, at, decision.reason, rules)
+                account, fill, trade = close_position(account, price, at, decision.reason, rules)
                 if trade is not None:
                     trades.append(trade)
         # The exit half of a flip may have been refused by the venue, or have ended in ruin.
         elif adjacent and account.side == 0 and not account.ruined:
-            account, fill = enter(account, decision.side, decision.fraction, price, at, rules)
+            account, fill = open_position(account, decision.side, decision.fraction, price, at, rules)
         if fill is not None:
             fills.append(fill)
-    return Outcome(account, tuple(fills), tuple(trades))
+    return BarOutcome(account, tuple(fills), tuple(trades))
 
 
-def waiting(pending: Sequence[Decision]) -> tuple[Decision, ...]:
+def carry_over_exits(pending: Sequence[Decision]) -> tuple[Decision, ...]:
     """Return what is left of `pending` after a bar without a real open: exits wait, entries lapse."""
     return tuple(decision for decision in pending if isinstance(decision, Exit))
 
 
-def at_close(account: Account, close: float, at: int, rules: Rules) -> Outcome:
+def settle_at_close(account: SubAccount, close: float, at: int, rules: ExecutionRules) -> BarOutcome:
     """Charge a short one hour's borrow, and end it where it has used up the equity.
 
     Parameters
     ----------
-    account : Account
+    account : SubAccount
         After the bar's open.
     close : float
         Of the bar; the carried one of a synthetic bar.
     at : int
         Hour of the close.
-    rules : Rules
+    rules : ExecutionRules
         The execution rules.
     """
     if account.side >= 0:
-        return Outcome(account)
+        return BarOutcome(account)
     account, fill, trade = ruin_if_spent(charge_borrow(account, close, rules), close, at, rules)
     if fill is None or trade is None:
-        return Outcome(account)
-    return Outcome(account, (fill,), (trade,))
+        return BarOutcome(account)
+    return BarOutcome(account, (fill,), (trade,))

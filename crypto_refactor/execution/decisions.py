@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from crypto_refactor.execution.rules import ExitRule, Rules
-from crypto_refactor.execution.sub_account import Account
+from crypto_refactor.execution.rules import ExecutionRules, ExitRule
+from crypto_refactor.execution.sub_account import SubAccount
 
 SideArray = npt.NDArray[np.int8]
 
@@ -32,7 +32,7 @@ Decision = Exit | Enter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Plan:
+class SignalPlan:
     """What is known at each close, before the position is looked at.
 
     Attributes
@@ -54,7 +54,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Targets:
+class TargetBySide:
     """The wanted side at each close, shape (n,) each, given the side held then.
 
     ``targets[side]`` with side 0, 1 or -1.
@@ -68,7 +68,7 @@ class Targets:
         return (self.flat, self.long, self.short)[side]
 
 
-def wanted_sides(plan: Plan, rules: Rules) -> Targets:
+def target_by_side(plan: SignalPlan, rules: ExecutionRules) -> TargetBySide:
     """Return the side wanted at each close for every side that may be held.
 
     From flat a position is entered only on its signal; `Rules.exit` says how long it is kept.
@@ -83,10 +83,10 @@ def wanted_sides(plan: Plan, rules: Rules) -> Targets:
             long = np.where((signal == 0) & (forecast < 0), 0, long)
             short = np.where((signal == 0) & (forecast > 0), 0, short)
     lowest = 0 if rules.long_only else -1
-    return Targets(*(np.maximum(side, lowest).astype(np.int8) for side in (signal, long, short)))
+    return TargetBySide(*(np.maximum(side, lowest).astype(np.int8) for side in (signal, long, short)))
 
 
-def protected_range(account: Account, rules: Rules) -> tuple[float, float]:
+def stop_levels(account: SubAccount, rules: ExecutionRules) -> tuple[float, float]:
     """Return the closes between which neither stop-loss nor take-profit is reached."""
     below, above = 0.0, float("inf")
     if account.side == 0 or (rules.stop_loss is None and rules.take_profit is None):
@@ -98,7 +98,7 @@ def protected_range(account: Account, rules: Rules) -> tuple[float, float]:
     return (below if lower is None else lower), (above if upper is None else upper)
 
 
-def watch_drawdown(account: Account, close: float, rules: Rules) -> Account:
+def update_drawdown(account: SubAccount, close: float, rules: ExecutionRules) -> SubAccount:
     """Move the peak, and halt entries once equity has fallen `Rules.max_drawdown` below it."""
     if rules.max_drawdown is None:
         return account
@@ -111,32 +111,32 @@ def watch_drawdown(account: Account, close: float, rules: Rules) -> Account:
 
 
 def decide(
-    account: Account, close: float, *, signal: int, target: int, worthwhile: bool, rules: Rules
-) -> tuple[Account, tuple[Decision, ...]]:
+    account: SubAccount, close: float, *, signal: int, target: int, worthwhile: bool, rules: ExecutionRules
+) -> tuple[SubAccount, tuple[Decision, ...]]:
     """Decide at the close of a bar.
 
     Parameters
     ----------
-    account : Account
+    account : SubAccount
         With the drawdown already watched at this close.
     close : float
         The bar's close.
     signal, target : int
-        The bar's signal and the side wanted while holding ``account.side`` (`wanted_sides`).
+        The bar's signal and the side wanted while holding ``account.side`` (`target_by_side`).
     worthwhile : bool
-        See `Plan`.
-    rules : Rules
+        See `SignalPlan`.
+    rules : ExecutionRules
         The execution rules.
 
     Returns
     -------
-    account : Account
+    account : SubAccount
         With the memory of a stop set or cleared.
     decisions : tuple of Decision
         At most one `Exit` and one `Enter`, in this order; what blocks an entry never blocks the exit.
     """
     side = account.side
-    lower, upper = protected_range(account, rules)
+    lower, upper = stop_levels(account, rules)
     stop = None
     if side and not lower < close < upper:
         stop = "stop_loss" if (close <= lower) == (side > 0) else "take_profit"
@@ -154,12 +154,12 @@ def decide(
     return account, tuple(decisions)
 
 
-def _exit_reason(side: int, signal: int, rules: Rules) -> str:
+def _exit_reason(side: int, signal: int, rules: ExecutionRules) -> str:
     if signal == -side:
         return "opposite"
     return "fade" if rules.exit is ExitRule.FADE else "neutral"
 
 
-def close_without_data(account: Account) -> tuple[Decision, ...]:
+def close_without_data(account: SubAccount) -> tuple[Decision, ...]:
     """Decide on a real bar whose own bars do not allow a signal: leave, never enter."""
     return (Exit("no_data"),) if account.side else ()

@@ -32,7 +32,7 @@ class ExitRule(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class ExecutionRules:
     """How decisions become fills.
 
     Attributes
@@ -118,7 +118,7 @@ def _require(option: str, value: float, holds: bool, expected: str) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RuleOptions:
+class ExecutionOptions:
     """The rules as asked for, before a venue's defaults are filled in.  None: not given."""
 
     venue: str = "none"
@@ -134,7 +134,7 @@ class RuleOptions:
     max_drawdown: float | None = None
     max_notional: float | None = None
 
-    def resolve(self, ticker: Ticker, *, stated: VenueRules | None = None) -> Rules:
+    def resolve(self, ticker: Ticker, *, stated: VenueRules | None = None) -> ExecutionRules:
         """Return the rules for `ticker`, with the venue's own defaults where nothing was given.
 
         `stated` are the order rules as the venue itself states them; by default the dated table's.
@@ -150,7 +150,7 @@ class RuleOptions:
             fee = ALPACA_FEE if at_alpaca else DEFAULT_FEE
         if drawdown is None and at_alpaca:
             drawdown = ALPACA_MAX_DRAWDOWN
-        return Rules(
+        return ExecutionRules(
             fee=fee,
             slippage_bps=self.slippage_bps,
             position_size=self.position_size,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple, Self
 
-from crypto_refactor.execution.rules import HOURS_PER_YEAR, Rules
+from crypto_refactor.execution.rules import HOURS_PER_YEAR, ExecutionRules
 
 
-class Account(NamedTuple):
+class SubAccount(NamedTuple):
     """The state of one ticker's sub-account between two fills.
 
     Attributes
@@ -123,14 +123,14 @@ class Trade(NamedTuple):
         return self.exit_reason not in {"open", "dust"}
 
 
-def enter(
-    account: Account, side: int, fraction: float, price: float, at: int, rules: Rules
-) -> tuple[Account, Fill | None]:
+def open_position(
+    account: SubAccount, side: int, fraction: float, price: float, at: int, rules: ExecutionRules
+) -> tuple[SubAccount, Fill | None]:
     """Open a position with `fraction` of the cash at the market price `price`.
 
     Returns
     -------
-    account : Account
+    account : SubAccount
         After the fill; unchanged where the order is below the venue's minimum.
     fill : Fill or None
         None where nothing was ordered.
@@ -153,8 +153,8 @@ def enter(
 
 
 def _entered(
-    account: Account, side: int, *, received: float, paid: float, price: float, fee: float, at: int
-) -> Account:
+    account: SubAccount, side: int, *, received: float, paid: float, price: float, fee: float, at: int
+) -> SubAccount:
     quantity = account.quantity + side * received
     cost = abs(account.quantity) * account.average_price + received * price
     return account._replace(
@@ -168,7 +168,7 @@ def _entered(
     )
 
 
-def _size(side: int, money: float, price: float, rules: Rules) -> tuple[float, float, float]:
+def _size(side: int, money: float, price: float, rules: ExecutionRules) -> tuple[float, float, float]:
     """Return (quantity ordered, quantity received, cash paid; negative for a short's proceeds)."""
     if rules.venue is None:
         quantity = money / (price * (1 + rules.fee))
@@ -177,9 +177,9 @@ def _size(side: int, money: float, price: float, rules: Rules) -> tuple[float, f
     return quantity, quantity * (1 - rules.fee), quantity * price
 
 
-def leave(
-    account: Account, price: float, at: int, reason: str, rules: Rules
-) -> tuple[Account, Fill | None, Trade | None]:
+def close_position(
+    account: SubAccount, price: float, at: int, reason: str, rules: ExecutionRules
+) -> tuple[SubAccount, Fill | None, Trade | None]:
     """Close the whole position at the market price `price`.
 
     A short that could not be bought back with what the account holds is closed at the price that leaves
@@ -199,15 +199,15 @@ def leave(
 
 
 def ruin_if_spent(
-    account: Account, price: float, at: int, rules: Rules
-) -> tuple[Account, Fill | None, Trade | None]:
+    account: SubAccount, price: float, at: int, rules: ExecutionRules
+) -> tuple[SubAccount, Fill | None, Trade | None]:
     """Close a short whose equity at `price` is 0 or less, at the price that makes it exactly 0."""
     if account.side < 0 and account.equity(price) <= 0:
         return _ruin(account, at, rules)
     return account, None, None
 
 
-def _ruin(account: Account, at: int, rules: Rules) -> tuple[Account, Fill, Trade]:
+def _ruin(account: SubAccount, at: int, rules: ExecutionRules) -> tuple[SubAccount, Fill, Trade]:
     quantity = abs(account.quantity)
     price = account.cash / (quantity * (1 + rules.fee))
     fee = account.cash - quantity * price
@@ -218,8 +218,8 @@ def _ruin(account: Account, at: int, rules: Rules) -> tuple[Account, Fill, Trade
 
 
 def _closed(
-    account: Account, *, cash: float, sold: float, price: float, fee: float, at: int, reason: str
-) -> tuple[Account, Fill, Trade]:
+    account: SubAccount, *, cash: float, sold: float, price: float, fee: float, at: int, reason: str
+) -> tuple[SubAccount, Fill, Trade]:
     held = abs(account.quantity)
     share = 1.0 if sold == held else sold / held
     trade = Trade(
@@ -243,14 +243,16 @@ def _closed(
     return closed, Fill(at=at, side=-account.side, quantity=sold, price=price, fee=fee, reason=reason), trade
 
 
-def bought(account: Account, quantity: float, price: float, at: int, rules: Rules) -> tuple[Account, Fill]:
+def book_buy(
+    account: SubAccount, quantity: float, price: float, at: int, rules: ExecutionRules
+) -> tuple[SubAccount, Fill]:
     """Book a purchase that a venue has executed, its fee taken in what is received.
 
     What could not be sold again is dust, which joins the next position.
 
     Parameters
     ----------
-    account : Account
+    account : SubAccount
         Flat, dust aside.
     quantity : float
         Executed, before the fee.
@@ -258,7 +260,7 @@ def bought(account: Account, quantity: float, price: float, at: int, rules: Rule
         Paid on average.
     at : int
         Hour of the execution.
-    rules : Rules
+    rules : ExecutionRules
         State the fee.
     """
     fee = rules.fee * quantity * price
@@ -270,13 +272,13 @@ def bought(account: Account, quantity: float, price: float, at: int, rules: Rule
     return entered, Fill(at=at, side=1, quantity=quantity, price=price, fee=fee, reason="entry")
 
 
-def sold(
-    account: Account, quantity: float, price: float, at: int, reason: str, rules: Rules
-) -> tuple[Account, Fill, Trade]:
+def book_sell(
+    account: SubAccount, quantity: float, price: float, at: int, reason: str, rules: ExecutionRules
+) -> tuple[SubAccount, Fill, Trade]:
     """Book a sale that a venue has executed, of all that is held or of a part.
 
     What is left stays a position where it could be sold, and is dust where it could not.
-    Parameters are those of `bought`; `reason` is that of the exit.
+    Parameters are those of `book_buy`; `reason` is that of the exit.
     """
     quantity = min(quantity, account.quantity)
     fee = rules.fee * quantity * price
@@ -289,12 +291,12 @@ def sold(
     return closed, fill, trade
 
 
-def _sellable(account: Account, price: float, rules: Rules) -> bool:
+def _sellable(account: SubAccount, price: float, rules: ExecutionRules) -> bool:
     venue = rules.venue
     return venue is None or venue.accepts(venue.round_down(account.quantity), price)
 
 
-def charge_borrow(account: Account, price: float, rules: Rules) -> Account:
+def charge_borrow(account: SubAccount, price: float, rules: ExecutionRules) -> SubAccount:
     """Charge one hour of borrow on the notional of a short, at the bar's close `price`."""
     if account.side >= 0 or rules.borrow == 0:
         return account
@@ -303,7 +305,7 @@ def charge_borrow(account: Account, price: float, rules: Rules) -> Account:
     return account._replace(cash=account.cash - cost, open_fees=account.open_fees + cost)
 
 
-def mark_open(account: Account, price: float, at: int) -> Trade | None:
+def mark_open(account: SubAccount, price: float, at: int) -> Trade | None:
     """Return the row of what is still held at the end, marked at `price`: ``open``, ``dust`` or none."""
     if not account.quantity:
         return None

@@ -21,7 +21,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 PRICES = ("open", "high", "low", "close")
 COLUMNS = (*PRICES, "volume")
-MAX_CARRIED_HOURS = 72
+MAX_FILLED_GAP_HOURS = 72
 """The longest hole that is carried as synthetic bars; a longer one splits the series."""
 SAMPLE = "sample"
 """The name of the simulated source: its bars are marked SIMULATED wherever they go."""
@@ -50,7 +50,7 @@ class Bars:
     volume : ndarray of float64, shape (n,)
         Traded amount in the base currency, not negative.
     synthetic : ndarray of bool, shape (n,)
-        Bars carried through a hole at the last close (see `carry_holes`); never decided or filled on.
+        Bars carried through a hole at the last close (see `fill_gaps`); never decided or filled on.
 
     Raises
     ------
@@ -178,7 +178,7 @@ def empty_bars(ticker: Ticker, source: str) -> Bars:
     )
 
 
-def carry_holes(bars: Bars) -> Bars:
+def fill_gaps(bars: Bars) -> Bars:
     """Carry every hole of up to 72 h that later bars have closed as flat synthetic bars.
 
     A synthetic bar has open = high = low = close = the last real close and volume 0.  Longer holes stay
@@ -195,7 +195,7 @@ def carry_holes(bars: Bars) -> Bars:
         The same bars with the synthetic ones between them; `bars` itself where it has no such hole.
     """
     gaps = np.diff(bars.opened)
-    carried = (gaps > 1) & (gaps - 1 <= MAX_CARRIED_HOURS)
+    carried = (gaps > 1) & (gaps - 1 <= MAX_FILLED_GAP_HOURS)
     if not carried.any():
         return bars
     counts = np.ones(len(bars), dtype=np.int64)

@@ -23,7 +23,7 @@ _MISSING, _SYNTHETIC, _REAL = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hole:
+class Gap:
     """A stretch of the range without real bars, between real bars.
 
     Attributes
@@ -61,7 +61,7 @@ class QualityReport:
         Carried bars in it.
     missing : int
         Hours of it inside holes too long to be carried.
-    holes : tuple of Hole
+    holes : tuple of Gap
         Every hole in the range, in time.
     late_hours, stale_hours : int
         Hours of the range before the first bar and after the last one.
@@ -84,7 +84,7 @@ class QualityReport:
     bars: int
     synthetic: int
     missing: int
-    holes: tuple[Hole, ...]
+    holes: tuple[Gap, ...]
     late_hours: int
     stale_hours: int
     zero_volume: int
@@ -104,7 +104,7 @@ class QualityReport:
         return self.absent / self.expected
 
     @property
-    def largest_hole(self) -> Hole | None:
+    def largest_hole(self) -> Gap | None:
         """The longest hole, the first of equals."""
         return max(self.holes, key=lambda hole: hole.hours, default=None)
 
@@ -166,12 +166,12 @@ def _covered(bars: Bars, start: int, end: int) -> tuple[int, int]:
     return max(start, int(bars.opened[0])), min(end, int(bars.closed[-1]))
 
 
-def _holes(bars: Bars, begin: int, stop: int) -> tuple[Hole, ...]:
+def _holes(bars: Bars, begin: int, stop: int) -> tuple[Gap, ...]:
     state = np.full(stop - begin, _MISSING)
     state[bars.opened - begin] = np.where(bars.synthetic, _SYNTHETIC, _REAL)
     edges = np.concatenate([[0], np.flatnonzero(np.diff(state)) + 1, [len(state)]])
     return tuple(
-        Hole(start=to_iso(begin + first), hours=after - first, carried=bool(state[first] == _SYNTHETIC))
+        Gap(start=to_iso(begin + first), hours=after - first, carried=bool(state[first] == _SYNTHETIC))
         for first, after in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
         if after > first and state[first] != _REAL
     )

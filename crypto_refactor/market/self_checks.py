@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from crypto_refactor.errors import UsageError
-from crypto_refactor.market.bars import Bars, carry_holes
+from crypto_refactor.market.bars import Bars, fill_gaps
 from crypto_refactor.market.client import MOUNTAIN, CryptoMarketDataClient
 from crypto_refactor.market.hours import parse_hour, to_datetime, to_iso, to_local_text, zone
 from crypto_refactor.market.quality import MAX_ABSENT_SHARE, STALE_HOURS, quality_report
@@ -17,7 +17,7 @@ from crypto_refactor.market.ticker import Ticker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class SelfCheck:
     """One check: `what` was looked at, whether it `holds`, and what was `found`."""
 
     what: str
@@ -25,7 +25,7 @@ class Check:
     found: str
 
 
-def history_checks(source: Source, ticker: Ticker, hours: int, end: int) -> list[Check]:
+def history_checks(source: Source, ticker: Ticker, hours: int, end: int) -> list[SelfCheck]:
     """Check the bars of the last `hours` hours up to `end`.
 
     Raises
@@ -35,34 +35,34 @@ def history_checks(source: Source, ticker: Ticker, hours: int, end: int) -> list
     """
     client = CryptoMarketDataClient(source)
     bars = client.get_historical_bars(ticker, hours, end)
-    report = quality_report(carry_holes(bars), end - hours, end)
+    report = quality_report(fill_gaps(bars), end - hours, end)
     absent = report.synthetic + report.missing + report.late_hours + report.stale_hours
     age = end - int(bars.closed[-1])
     summary = client.format_historical_summary(bars)
     return [
-        Check(
+        SelfCheck(
             what="enough bars",
             holds=absent <= MAX_ABSENT_SHARE * hours,
             found=f"{len(bars)} of {hours} hours have a bar: {report.late_hours} are missing at the beginning, "
             f"{report.stale_hours} at the end, {report.synthetic + report.missing} in {len(report.holes)} holes",
         ),
-        Check(
+        SelfCheck(
             what="whole hours in UTC, each once, in order",
             holds=bool((np.diff(bars.opened) >= 1).all()),
             found=f"{to_iso(int(bars.opened[0]))} to {to_iso(int(bars.opened[-1]))}",
         ),
-        Check(what="prices and volumes are possible", holds=_possible(bars), found=_range(bars)),
-        Check(
+        SelfCheck(what="prices and volumes are possible", holds=_possible(bars), found=_range(bars)),
+        SelfCheck(
             what="closed bars, up to the end",
             holds=0 <= age <= STALE_HOURS,
             found=f"the last bar had closed {age} h before {to_iso(end)}",
         ),
-        Check(
+        SelfCheck(
             what="the same bars when asked again",
             holds=client.get_historical_bars(ticker, hours, end).fingerprint() == bars.fingerprint(),
             found=f"fingerprint {bars.fingerprint()}",
         ),
-        Check(
+        SelfCheck(
             what="the summary names ticker, bars and last close",
             holds=all(part in summary for part in (str(ticker), f"{len(bars):,}", f"{bars.close[-1]:,.8g}")),
             found=summary.splitlines()[0],
@@ -95,31 +95,31 @@ _KNOWN = (
 )
 
 
-def mountain_time_checks() -> list[Check]:
+def mountain_time_checks() -> list[SelfCheck]:
     """Check the conversion to Mountain Time: winter, summer and both changes of the clocks."""
     mountain = zone(MOUNTAIN)
     checks = []
     for utc, local in _KNOWN:
         shown = to_local_text(parse_hour(utc), mountain)
-        checks.append(Check(what=f"{utc} is {local}", holds=shown == local, found=shown))
+        checks.append(SelfCheck(what=f"{utc} is {local}", holds=shown == local, found=shown))
     return [*checks, _round_trip(), _naive_is_refused()]
 
 
-def _round_trip() -> Check:
+def _round_trip() -> SelfCheck:
     client_time = CryptoMarketDataClient.to_mountain_time
     first, last = parse_hour("2024-01-01T00:00Z"), parse_hour("2025-01-01T00:00Z")
     # Python calls two aware times in different zones unequal where clocks repeat an hour.
     changed = sum(client_time(hour).astimezone(UTC) != to_datetime(hour) for hour in range(first, last))
-    return Check(
+    return SelfCheck(
         what="every hour of 2024 stays the same instant",
         holds=changed == 0,
         found=f"{changed} of {last - first} hours changed",
     )
 
 
-def _naive_is_refused() -> Check:
+def _naive_is_refused() -> SelfCheck:
     try:
         shown = CryptoMarketDataClient.to_mountain_time(datetime(2024, 1, 1))  # noqa: DTZ001 - the point of it
     except UsageError as error:
-        return Check(what="a time without a zone is refused", holds=True, found=error.what)
-    return Check(what="a time without a zone is refused", holds=False, found=f"it was read as {shown}")
+        return SelfCheck(what="a time without a zone is refused", holds=True, found=error.what)
+    return SelfCheck(what="a time without a zone is refused", holds=False, found=f"it was read as {shown}")

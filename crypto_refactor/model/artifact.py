@@ -18,7 +18,7 @@ from filelock import FileLock
 from crypto_refactor.errors import ModelError
 from crypto_refactor.model.evidence import Evidence
 from crypto_refactor.model.forecaster import Forecaster, load
-from crypto_refactor.storage.atomic_file import draft
+from crypto_refactor.storage.atomic_file import write_temporary
 
 SCHEMA = 1
 SUFFIXES = (".keras", ".onnx", ".json")
@@ -156,7 +156,7 @@ def _dumps(values: dict[str, Any]) -> str:
     return json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
-def set_aside(path: Path) -> None:
+def quarantine(path: Path) -> None:
     """Rename the files of a damaged model to ``.damaged``, so that they can be looked at."""
     with model_folder_errors(path.parent):
         for file in files_of(path):
@@ -181,7 +181,7 @@ def write(path: Path, card: Card, *, keras: bytes, onnx: bytes) -> Model:
         path.parent.mkdir(parents=True, exist_ok=True)
         drafts: list[Path] = []
         try:
-            drafts.extend(draft(path.parent, content) for content in contents)
+            drafts.extend(write_temporary(path.parent, content) for content in contents)
             files[-1].unlink(missing_ok=True)
             for written, file in zip(drafts, files, strict=True):
                 written.replace(file)

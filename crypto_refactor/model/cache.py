@@ -15,8 +15,14 @@ from crypto_refactor.model import artifact
 from crypto_refactor.model.artifact import Model
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.dask_cluster import Cluster
-from crypto_refactor.model.training.jobs import Lesson, fit_and_write, held, set_aside_damaged, whole
-from crypto_refactor.model.training.observer import TrainingWatch
+from crypto_refactor.model.training.jobs import (
+    TrainingJob,
+    fit_and_write,
+    hold_lock,
+    quarantine_damaged,
+    read_if_valid,
+)
+from crypto_refactor.model.training.observer import TrainingObserver
 
 CACHE_BYTES = 2 * 10**9
 _LEDGERS = "ledgers"
@@ -32,7 +38,7 @@ class CachedModels:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Provided:
+class CachedModel:
     """One model that is at hand now, or the error in its place, and whether it was trained for this."""
 
     key: str
@@ -40,11 +46,11 @@ class Provided:
     trained: bool
 
 
-def cached_models(
+def get_models(
     folder: Path,
-    wanted: Mapping[str, Lesson],
+    wanted: Mapping[str, TrainingJob],
     settings: ModelSettings,
-    watch: TrainingWatch,
+    watch: TrainingObserver,
     *,
     cluster: Cluster | None = None,
 ) -> CachedModels:
@@ -54,11 +60,11 @@ def cached_models(
     ----------
     folder : Path
         The model folder; the cache lies in ``cache/<key>/`` below it.
-    wanted : mapping of str to Lesson
+    wanted : mapping of str to TrainingJob
         Keys from `selection.model_key`.
     settings : ModelSettings
         Shared by all.
-    watch : TrainingWatch
+    watch : TrainingObserver
         Told about progress.
     cluster : Cluster, optional
         Where models are trained; by default on this machine.
@@ -68,7 +74,7 @@ def cached_models(
     ModelError
         If a model cannot be trained; the others are kept.
     """
-    found = {each.key: each for each in provide(folder, wanted, settings, watch, cluster=cluster)}
+    found = {each.key: each for each in get_or_train(folder, wanted, settings, watch, cluster=cluster)}
     models = []
     for key in wanted:
         model = found[key].model
@@ -78,51 +84,51 @@ def cached_models(
     return CachedModels(models=tuple(models), trained=sum(each.trained for each in found.values()))
 
 
-def provide(
+def get_or_train(
     folder: Path,
-    wanted: Mapping[str, Lesson],
+    wanted: Mapping[str, TrainingJob],
     settings: ModelSettings,
-    watch: TrainingWatch,
+    watch: TrainingObserver,
     *,
     workers: int | None = None,
     cluster: Cluster | None = None,
-) -> Iterator[Provided]:
+) -> Iterator[CachedModel]:
     """Yield the model of each key of `wanted` as soon as it is at hand: first those that are, then the rest.
 
-    Parameters are those of `cached_models`; `workers` bounds how many fits run side by side, by default one
+    Parameters are those of `get_models`; `workers` bounds how many fits run side by side, by default one
     per core, and means nothing where a `cluster` trains.
     """
     missing = []
     for key in wanted:
-        model = at_hand(folder, key)
+        model = get(folder, key)
         if model is None:
             missing.append(key)
         else:
-            yield Provided(key=key, model=model, trained=False)
+            yield CachedModel(key=key, model=model, trained=False)
     if not missing:
         return
     with ExitStack() as locks:
         # One order everywhere: two processes that want the same models never wait for each other.
         for key in sorted(missing):
-            locks.enter_context(held(_lock(folder, key), watch))
+            locks.enter_context(hold_lock(_lock(folder, key), watch))
         jobs: dict[Path, str] = {}
         for key in missing:
-            set_aside_damaged(cache_path(folder, key))
-            model = at_hand(folder, key)
+            quarantine_damaged(cache_path(folder, key))
+            model = get(folder, key)
             if model is None:
                 jobs[cache_path(folder, key)] = key
             else:
-                yield Provided(key=key, model=model, trained=False)
+                yield CachedModel(key=key, model=model, trained=False)
         lessons = {path: wanted[key] for path, key in jobs.items()}
         if lessons:
             for path, fitted in fit_and_write(lessons, settings, watch, workers=workers, cluster=cluster):
-                yield Provided(key=jobs[path], model=fitted, trained=True)
+                yield CachedModel(key=jobs[path], model=fitted, trained=True)
     prune_cache(folder, CACHE_BYTES, keep=set(wanted))
 
 
-def at_hand(folder: Path, key: str) -> Model | None:
+def get(folder: Path, key: str) -> Model | None:
     """Return the cached model `key` and mark it as just used; None where there is none that is whole."""
-    model = whole(cache_path(folder, key))
+    model = read_if_valid(cache_path(folder, key))
     if model is not None:
         _touch(model.path)
     return model
@@ -133,7 +139,7 @@ def cache_path(folder: Path, key: str) -> Path:
     return folder / "cache" / key / "model.keras"
 
 
-def keep_for_ledger(folder: Path, key: str, ledger: Path) -> None:
+def pin_for_ledger(folder: Path, key: str, ledger: Path) -> None:
     """Note that `ledger` names the cached model `key`: it is not pruned while that file exists.
 
     Raises

@@ -24,7 +24,7 @@ RowArray = npt.NDArray[np.int64]
 MAX_SYNTHETIC_IN_WINDOW = 6
 
 
-def decidable(frame: FeatureFrame, lookback: int) -> BoolArray:
+def has_full_window(frame: FeatureFrame, lookback: int) -> BoolArray:
     """Return which bars can be decided on, shape (n,).
 
     A bar can if it is real, its whole window lies past the warm-up of one unbroken stretch, and at most
@@ -38,15 +38,15 @@ def decidable(frame: FeatureFrame, lookback: int) -> BoolArray:
     return np.asarray(~synthetic & complete & (in_window <= MAX_SYNTHETIC_IN_WINDOW))
 
 
-def labelled(frame: FeatureFrame, lookback: int) -> RowArray:
+def labelled_rows(frame: FeatureFrame, lookback: int) -> RowArray:
     """Return the positions of bars whose window is complete and whose label is known and real."""
     bars = frame.bars
     has_label = np.zeros(len(bars), dtype=np.bool_)
     has_label[:-1] = (np.diff(bars.opened) == 1) & ~bars.synthetic[1:]
-    return np.flatnonzero(decidable(frame, lookback) & has_label)
+    return np.flatnonzero(has_full_window(frame, lookback) & has_label)
 
 
-def gather(inputs: Float32Array, rows: RowArray, lookback: int) -> Float32Array:
+def take_windows(inputs: Float32Array, rows: RowArray, lookback: int) -> Float32Array:
     """Return the windows of `inputs`, shape (n, 14), that end at `rows`: shape (m, lookback, 14)."""
     windows = np.lib.stride_tricks.sliding_window_view(inputs, lookback, axis=0)
     return np.ascontiguousarray(windows[rows - lookback + 1].transpose(0, 2, 1))
@@ -114,7 +114,7 @@ class TrainingSet:
 
     def windows(self, part: slice = slice(None)) -> Float32Array:
         """Return the windows of some rows, shape (m, lookback, 14)."""
-        return gather(self.inputs, self.rows[part], self.lookback)
+        return take_windows(self.inputs, self.rows[part], self.lookback)
 
     def bars_seen(self, part: slice) -> Float32Array:
         """Return the inputs of every bar in the windows of some rows, each bar once, shape (k, 14)."""

@@ -61,7 +61,7 @@ class Evidence:
         return np.where(size > 0, 0.5 + self.shrink * rank / 2, 0.5)
 
 
-def measure(
+def calibrate(
     forecast: FloatArray, outcome: FloatArray, relative_atr: FloatArray, ridge_forecast: FloatArray
 ) -> Evidence:
     """Measure a model's evidence.

@@ -12,7 +12,7 @@ import numpy as np
 from crypto_refactor.errors import ModelError
 from crypto_refactor.features.frame import FeatureFrame
 from crypto_refactor.market.bars import FloatArray
-from crypto_refactor.model.dataset import Float32Array, RowArray, gather
+from crypto_refactor.model.dataset import Float32Array, RowArray, take_windows
 
 BATCH_ROWS = 64
 """Windows handed over at once: enough to fill a matrix product, few enough to keep every core at work."""
@@ -57,7 +57,7 @@ class Forecaster:
     def forecast_rows(self, frame: FeatureFrame, rows: RowArray) -> FloatArray:
         """Return the forecasts made at the closes of `rows`, shape (m,), log returns."""
         volatility = frame.column("realised_volatility")[rows]
-        return self.forecast(gather(frame.inputs.astype(np.float32), rows, self.lookback), volatility)
+        return self.forecast(take_windows(frame.inputs.astype(np.float32), rows, self.lookback), volatility)
 
 
 def load(onnx: bytes, *, lookback: int, volatility_floor: float, name: str) -> Forecaster:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crypto_refactor.errors import DataError
-from crypto_refactor.market.bars import MAX_CARRIED_HOURS, Bars, carry_holes
+from crypto_refactor.market.bars import MAX_FILLED_GAP_HOURS, Bars, fill_gaps
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.quality import QualityReport, quality_report, require_complete, require_recent
 from crypto_refactor.market.sources.base import Source, require_reached
@@ -48,13 +48,13 @@ def bars_with_history(
     """
     needed = hours_needed(hours, settings)
     # A hole may lie across the first hour that is needed; a bar before it shows that it is one.
-    bars = source.bars(ticker, end - needed - MAX_CARRIED_HOURS, end)
+    bars = source.bars(ticker, end - needed - MAX_FILLED_GAP_HOURS, end)
     found = end - int(bars.opened[0]) if len(bars) else 0
     if found < needed:
         require_reached(source, ticker, end)
         raise _too_few(ticker, hours, needed, found, end, settings, option)
     require_recent(bars, end)
-    quality = quality_report(carry_holes(bars), end - needed, end)
+    quality = quality_report(fill_gaps(bars), end - needed, end)
     require_complete(quality, allow_gaps=allow_gaps)
     return bars, quality
 
@@ -67,7 +67,7 @@ def window_of(bars: Bars, hours: int, end: int) -> Bars:
     DataError
         If the first of them lies in a hole too long to be carried.
     """
-    window = carry_holes(bars).between(end - hours - 1, end)
+    window = fill_gaps(bars).between(end - hours - 1, end)
     if not len(window) or int(window.closed[0]) != end - hours:
         raise DataError(
             f"The first bar of the window, which closes at {to_iso(end - hours)}, lies in a long hole.",

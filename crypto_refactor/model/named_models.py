@@ -15,10 +15,16 @@ from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model import artifact
 from crypto_refactor.model.artifact import DamagedModelError, Model
 from crypto_refactor.model.dataset import TrainingSet
-from crypto_refactor.model.reuse_policy import Wish, why_train
+from crypto_refactor.model.reuse_policy import ModelRequest, retrain_reason
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.jobs import Lesson, fit_and_write, held, set_aside_damaged, settled
-from crypto_refactor.model.training.observer import TrainingWatch
+from crypto_refactor.model.training.jobs import (
+    TrainingJob,
+    fit_and_write,
+    hold_lock,
+    quarantine_damaged,
+    read_after_writer,
+)
+from crypto_refactor.model.training.observer import TrainingObserver
 
 DEFAULT_MODEL_NAME = "lstm_v2"
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
@@ -48,7 +54,7 @@ def model_path(folder: Path, ticker: Ticker, name: str, *, simulated: bool) -> P
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ModelChoice:
     """The model that answers, and why it is this one.
 
     Attributes
@@ -66,9 +72,9 @@ class Answer:
     reason: str
 
 
-def smart_model(
-    path: Path, bars: Bars, wish: Wish, collect: Callable[[], TrainingSet], watch: TrainingWatch
-) -> Answer:
+def load_or_train(
+    path: Path, bars: Bars, wish: ModelRequest, collect: Callable[[], TrainingSet], watch: TrainingObserver
+) -> ModelChoice:
     """Return the model at `path`, trained first where it does not fit what is asked for.
 
     Parameters
@@ -77,11 +83,11 @@ def smart_model(
         The ``.keras`` file.
     bars : Bars
         Real bars up to now.
-    wish : Wish
+    wish : ModelRequest
         What is asked for.
     collect : callable
         Returns the training set; called only where a model is trained.
-    watch : TrainingWatch
+    watch : TrainingObserver
         Told about progress.
 
     Raises
@@ -90,35 +96,35 @@ def smart_model(
         If training fails or the folder cannot be written; the model at hand stays.
     """
     answer = _reusable(path, bars, wish)
-    if isinstance(answer, Answer):
+    if isinstance(answer, ModelChoice):
         return answer
-    with held(artifact.lock(path), watch):
+    with hold_lock(artifact.lock(path), watch):
         # Another process may have trained it while this one waited.
         answer = _reusable(path, bars, wish)
-        if isinstance(answer, Answer):
+        if isinstance(answer, ModelChoice):
             return answer
-        set_aside_damaged(path)
+        quarantine_damaged(path)
         decision, reason = answer
         data = collect()
-        lesson = Lesson(data=data, bars=bars)
+        lesson = TrainingJob(data=data, bars=bars)
         ((_, model),) = fit_and_write({path: lesson}, wish.settings, watch)
     if isinstance(model, ModelError):
         raise model
-    return Answer(model=model, decision=decision, reason=reason)
+    return ModelChoice(model=model, decision=decision, reason=reason)
 
 
-def _reusable(path: Path, bars: Bars, wish: Wish) -> Answer | tuple[str, str]:
+def _reusable(path: Path, bars: Bars, wish: ModelRequest) -> ModelChoice | tuple[str, str]:
     try:
         model = artifact.read(path)
     except DamagedModelError as error:
         return "trained", f"the one at hand was set aside as .damaged. {error.what}"
     if model is None:
         return "trained", f"there was no model {path.name} yet"
-    must = why_train(model.card, bars, wish)
+    must = retrain_reason(model.card, bars, wish)
     if must is not None:
         return must
     age = int(bars.closed[-1]) - model.card.trained_through
-    return Answer(
+    return ModelChoice(
         model=model,
         decision="reused",
         reason=f"it is {age} h old, within the threshold of {wish.retrain_threshold} h: nothing was trained",
@@ -134,7 +140,7 @@ def pinned_model(path: Path, bars: Bars, settings: ModelSettings, first_decision
         If it is missing, damaged, of another source, ticker, lookback or catalogue, or has seen bars
         that it would have to decide on.
     """
-    model = settled(path)
+    model = read_after_writer(path)
     if model is None:
         raise ModelError(
             f"There is no model {path}.",

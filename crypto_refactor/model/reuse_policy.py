@@ -59,7 +59,7 @@ def make_card(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class ModelRequest:
     """What app_lstm asks of a model.
 
     Attributes
@@ -87,7 +87,7 @@ class Wish:
     older_bars: Callable[[int, int], Bars] | None = None
 
 
-def why_train(card: Card, bars: Bars, wish: Wish) -> tuple[str, str] | None:
+def retrain_reason(card: Card, bars: Bars, wish: ModelRequest) -> tuple[str, str] | None:
     """Return (decision, reason) where a model must be trained anew, None where `card` may be reused.
 
     Parameters
@@ -96,7 +96,7 @@ def why_train(card: Card, bars: Bars, wish: Wish) -> tuple[str, str] | None:
         Of the whole model at hand.
     bars : Bars
         Real bars up to now.
-    wish : Wish
+    wish : ModelRequest
         What is asked for.
 
     Returns
@@ -126,7 +126,7 @@ def why_train(card: Card, bars: Bars, wish: Wish) -> tuple[str, str] | None:
     return None
 
 
-def _differences(card: Card, bars: Bars, wish: Wish) -> list[str]:
+def _differences(card: Card, bars: Bars, wish: ModelRequest) -> list[str]:
     settings = wish.settings
     pairs = [
         ("source", card.source, bars.source),

@@ -18,17 +18,17 @@ import numpy as np
 from crypto_refactor.errors import DataError
 from crypto_refactor.features.catalogue import WARMUP, catalogue_hash
 from crypto_refactor.features.frame import FeatureFrame, compute_features
-from crypto_refactor.market.bars import Bars, carry_holes
+from crypto_refactor.market.bars import Bars, fill_gaps
 from crypto_refactor.market.hours import to_iso
-from crypto_refactor.model.dataset import TrainingSet, labelled, training_set
+from crypto_refactor.model.dataset import TrainingSet, labelled_rows, training_set
 from crypto_refactor.model.settings import RECIPE, ModelSettings, library_versions
 
-HOURS_TO_TRAIN = 1
+TRAINING_LEAD_HOURS = 1
 
 
 def cutoff_for(decision: int, settings: ModelSettings) -> int:
     """Return the cut-off of the model that decides at hour `decision`."""
-    return (decision - HOURS_TO_TRAIN) // settings.refit_every * settings.refit_every
+    return (decision - TRAINING_LEAD_HOURS) // settings.refit_every * settings.refit_every
 
 
 def series_start(cutoff: int, settings: ModelSettings) -> int:
@@ -42,7 +42,7 @@ def hours_needed(hours: int, settings: ModelSettings) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Period:
+class RefitPeriod:
     """The decisions that belong to one cut-off.
 
     Attributes
@@ -61,7 +61,7 @@ class Period:
     frame: FeatureFrame
 
 
-def periods(bars: Bars, first: int, last: int, settings: ModelSettings) -> list[Period]:
+def refit_periods(bars: Bars, first: int, last: int, settings: ModelSettings) -> list[RefitPeriod]:
     """Divide the decisions at hours ``first … last`` by their cut-offs, in time order.
 
     Parameters
@@ -77,16 +77,16 @@ def periods(bars: Bars, first: int, last: int, settings: ModelSettings) -> list[
     start = first
     while start <= last:
         cutoff = cutoff_for(start, settings)
-        stop = min(last, cutoff + settings.refit_every + HOURS_TO_TRAIN - 1)
+        stop = min(last, cutoff + settings.refit_every + TRAINING_LEAD_HOURS - 1)
         # Cut first, then carry: a hole that reaches back before the start must look the same wherever
         # the data at hand begin.
-        frame = compute_features(carry_holes(bars.between(series_start(cutoff, settings), stop)))
-        found.append(Period(cutoff=cutoff, first=start, last=stop, frame=frame))
+        frame = compute_features(fill_gaps(bars.between(series_start(cutoff, settings), stop)))
+        found.append(RefitPeriod(cutoff=cutoff, first=start, last=stop, frame=frame))
         start = stop + 1
     return found
 
 
-def training_rows(period: Period, settings: ModelSettings) -> TrainingSet:
+def training_rows(period: RefitPeriod, settings: ModelSettings) -> TrainingSet:
     """Return what the model of `period` learns from.
 
     Raises
@@ -94,7 +94,7 @@ def training_rows(period: Period, settings: ModelSettings) -> TrainingSet:
     DataError
         If fewer than half of `train_hours` rows are labelled.
     """
-    rows = labelled(period.frame, settings.lookback)
+    rows = labelled_rows(period.frame, settings.lookback)
     target_close = period.frame.bars.closed[rows] + 1
     rows = rows[(target_close > period.cutoff - settings.train_hours) & (target_close <= period.cutoff)]
     if len(rows) < settings.train_hours / 2:

@@ -7,14 +7,14 @@ from zoneinfo import ZoneInfo
 
 from crypto_refactor.backtest.backtester import BacktestResult
 from crypto_refactor.backtest.diagnostics import (
+    blocked_entries,
     entries_beyond_cost,
     entry_sizes,
     signal_counts,
-    what_held_back,
     why_no_entry,
 )
-from crypto_refactor.backtest.external.evaluation import Evaluation
-from crypto_refactor.backtest.metrics import MIN_HOURS_FOR_A_YEARLY_RATE, by_side
+from crypto_refactor.backtest.external.evaluation import EvaluationResult
+from crypto_refactor.backtest.metrics import MIN_HOURS_TO_ANNUALISE, by_side
 from crypto_refactor.backtest.significance.verdict import MIN_TRADES
 from crypto_refactor.execution.decisions import Enter
 from crypto_refactor.execution.sub_account import Trade
@@ -23,7 +23,7 @@ from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import to_iso, to_local_text
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.report.formatting import amount, money, percent, price, source_name
-from crypto_refactor.report.traded import Traded
+from crypto_refactor.report.traded import RunResult
 from crypto_refactor.signals.signal import DIRECTIONS
 
 CANNOT_BE_AUDITED = (
@@ -39,12 +39,12 @@ def window_text(window: Bars, tz: ZoneInfo) -> str:
     return f"{first} to {last}: {len(window) - 1:,} hourly bars from {source_name(window.source)}"
 
 
-def alpaca_note(told: Traded, tz: ZoneInfo | None = None) -> str:
+def alpaca_note(told: RunResult, tz: ZoneInfo | None = None) -> str:
     """Return what the column at Alpaca went by, or why there is none, in one or two sentences.
 
     Parameters
     ----------
-    told : Traded
+    told : RunResult
         What was traded.
     tz : ZoneInfo, optional
         In which people read times; without it they are ISO-8601 UTC.
@@ -75,7 +75,7 @@ def backtest_remarks(result: BacktestResult, tz: ZoneInfo) -> list[str]:
     return remarks
 
 
-def evaluation_remarks(found: Evaluation, tz: ZoneInfo) -> list[str]:
+def evaluation_remarks(found: EvaluationResult, tz: ZoneInfo) -> list[str]:
     """Return what one must know beside the figures of somebody else's targets."""
     remarks = _remarks(found, tz)
     if found.between_bars:
@@ -85,10 +85,10 @@ def evaluation_remarks(found: Evaluation, tz: ZoneInfo) -> list[str]:
     return remarks
 
 
-def _remarks(told: Traded, tz: ZoneInfo) -> list[str]:
+def _remarks(told: RunResult, tz: ZoneInfo) -> list[str]:
     run, quality = told.run, told.quality
     remarks = [f"At Alpaca: {alpaca_note(told, tz)}"]
-    if told.hours < MIN_HOURS_FOR_A_YEARLY_RATE:
+    if told.hours < MIN_HOURS_TO_ANNUALISE:
         remarks.append("CAGR and Calmar are withheld below 90 days: they would only magnify a short window.")
     if told.significance is None and told.metrics.trades < MIN_TRADES:
         remarks.append(few_trades(told.metrics.trades))
@@ -113,7 +113,7 @@ def few_trades(count: int) -> str:
     return f"Trades closed: {count}, too few to tell skill from luck ({MIN_TRADES} is the least one should ask for)."
 
 
-def no_break_even(told: Traded) -> list[str]:
+def no_break_even(told: RunResult) -> list[str]:
     """Say why no fee breaks even, where none does."""
     found = told.significance
     if found is None or found.break_even.reason is None:
@@ -127,7 +127,7 @@ def signal_remarks(result: BacktestResult) -> list[str]:
     counts = signal_counts(made)
     remarks = [
         f"{counts['long']} long, {counts['flat']} flat and {counts['short']} short signals at {len(made):,} closes.",
-        what_held_back(made, result.signal_rules),
+        blocked_entries(made, result.signal_rules),
     ]
     entries = entry_sizes(run.fills, result.window).entries
     if entries:
@@ -140,7 +140,7 @@ def signal_remarks(result: BacktestResult) -> list[str]:
     return remarks
 
 
-def target_remarks(found: Evaluation) -> list[str]:
+def target_remarks(found: EvaluationResult) -> list[str]:
     """Say what was read, what was wanted, and what was not looked at."""
     targets, counts = found.targets, found.wanted_counts
     remarks = [
@@ -167,7 +167,7 @@ def side_remarks(trades: Sequence[Trade], quote: str) -> list[tuple[str, str]]:
     return remarks
 
 
-def position_lines(told: Traded, tz: ZoneInfo) -> list[str]:
+def position_lines(told: RunResult, tz: ZoneInfo) -> list[str]:
     """Say what came of each side that was traded, and what is still held."""
     lines = [
         f"{name.capitalize()}: {text}" for name, text in side_remarks(told.run.trades, told.ticker.quote)
@@ -185,7 +185,7 @@ def still_held(ticker: Ticker, trade: Trade, tz: ZoneInfo) -> str:
     )
 
 
-def pending_text(told: Traded, tz: ZoneInfo) -> str:
+def pending_text(told: RunResult, tz: ZoneInfo) -> str:
     """Say what was decided at the last close and would be filled after it."""
     decisions = [
         f"enter {DIRECTIONS[decision.side]}" if isinstance(decision, Enter) else f"exit ({decision.reason})"
@@ -195,6 +195,6 @@ def pending_text(told: Traded, tz: ZoneInfo) -> str:
     return f"Decided at {at}, to be filled at the next open: {' then '.join(decisions) or 'nothing to do'}."
 
 
-def repeat_text(told: Traded) -> str:
+def repeat_text(told: RunResult) -> str:
     """Say what makes the command look at the very same bars again."""
     return f"Repeat with --end {to_iso(told.end)}."

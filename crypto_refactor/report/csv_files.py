@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from crypto_refactor.execution.sub_account import Trade
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.report.traded import Traded
+from crypto_refactor.report.traded import RunResult
 from crypto_refactor.signals.signal import DIRECTIONS
 
 TRADE_COLUMNS = (
@@ -49,7 +49,7 @@ def trade_row(ticker: Ticker, trade: Trade) -> dict[str, object]:
     return dict(zip(TRADE_COLUMNS, values, strict=True))
 
 
-def trades_csv(told: Traded) -> str:
+def trades_csv(told: RunResult) -> str:
     """Return one row per trade of a run; simulated ones carry a further column that says so."""
     return trades_text(((told.ticker, trade) for trade in told.run.trades), simulated=told.window.simulated)
 

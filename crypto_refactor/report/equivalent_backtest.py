@@ -5,19 +5,19 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from crypto_refactor.execution.rules import RuleOptions
+from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.signals.conditions import SignalRules
-from crypto_refactor.trading.session import Setup
+from crypto_refactor.trading.session import TradingSession
 
 
-def backtest_command(setup: Setup, hours: int, end: int | None, data_dir: Path | None) -> str:
+def backtest_command(setup: TradingSession, hours: int, end: int | None, data_dir: Path | None) -> str:
     """Return a sentence with the command; only what differs from its defaults is written out.
 
     Parameters
     ----------
-    setup : Setup
+    setup : TradingSession
         What is traded.
     hours : int
         Length of the window.
@@ -41,10 +41,10 @@ def backtest_command(setup: Setup, hours: int, end: int | None, data_dir: Path |
     return f"The same rules as a backtest, for each ticker (with all {len(setup.tickers)} offered): {command}"
 
 
-def _differing(setup: Setup) -> list[tuple[str, object]]:
+def _differing(setup: TradingSession) -> list[tuple[str, object]]:
     models, plain_models = setup.settings, ModelSettings()
     signals, plain_signals = setup.signal_rules, SignalRules()
-    rules, plain = setup.options, RuleOptions()
+    rules, plain = setup.options, ExecutionOptions()
     pairs: list[tuple[str, object, object]] = [
         ("lookback", models.lookback, plain_models.lookback),
         ("train-hours", models.train_hours, plain_models.train_hours),

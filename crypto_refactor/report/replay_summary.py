@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from crypto_refactor.market.bars import FloatArray
-from crypto_refactor.trading.historical.replay import Replayed
+from crypto_refactor.trading.historical.replay import TickerReplay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class ReplayFigures:
     """Of one ticker, or the sums of several; money in the quote currency.
 
     Attributes
@@ -50,13 +50,13 @@ class Figures:
         return self.wins / self.trades if self.trades else None
 
 
-def figures_of(replayed: Replayed) -> Figures:
+def ticker_figures(replayed: TickerReplay) -> ReplayFigures:
     """Return the figures of one ticker, as the ledger has them."""
     backtest = replayed.backtest
     # What a position that is still held has cost in borrow is in no row of the ledger; the backtest knows
     # it, where it went the same way.
     fees = backtest.metrics.fees_paid if replayed.same else sum((fill.fee for fill in replayed.fills), 0.0)
-    return Figures(
+    return ReplayFigures(
         initial=replayed.equity[0][1],
         final=replayed.equity[-1][1],
         hold=backtest.hold_metrics.final_balance,
@@ -66,10 +66,10 @@ def figures_of(replayed: Replayed) -> Figures:
     )
 
 
-def total_of(figures: Iterable[Figures]) -> Figures:
+def total_figures(figures: Iterable[ReplayFigures]) -> ReplayFigures:
     """Return the sums."""
     figures = tuple(figures)
-    return Figures(
+    return ReplayFigures(
         initial=sum(each.initial for each in figures),
         final=sum(each.final for each in figures),
         hold=sum(each.hold for each in figures),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from crypto_refactor.execution.rules import Rules
+from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.report.formatting import money, percent
 
 HYPOTHETICAL = "hypothetical: no spot venue offers them"
 """What is said of shorts."""
 
 
-def rules_text(rules: Rules) -> str:
+def rules_text(rules: ExecutionRules) -> str:
     """Return the execution rules in one line."""
     parts = [
         f"fee {percent(rules.fee)} a fill, round trip {percent(rules.round_trip_cost)}",

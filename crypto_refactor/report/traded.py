@@ -8,13 +8,13 @@ from crypto_refactor.backtest.engine import Simulation
 from crypto_refactor.backtest.metrics import Metrics
 from crypto_refactor.backtest.significance.summary import Significance
 from crypto_refactor.backtest.significance.verdict import Verdict
-from crypto_refactor.execution.rules import Rules
+from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.quality import QualityReport
 from crypto_refactor.market.ticker import Ticker
 
 
-class Traded(Protocol):
+class RunResult(Protocol):
     """A window that was traded, whoever decided."""
 
     @property
@@ -38,11 +38,11 @@ class Traded(Protocol):
         """Of the bars used."""
 
     @property
-    def rules(self) -> Rules:
+    def rules(self) -> ExecutionRules:
         """What `run` went by."""
 
     @property
-    def alpaca_rules(self) -> Rules | None:
+    def alpaca_rules(self) -> ExecutionRules | None:
         """What `at_alpaca` went by; None where Alpaca does not trade the ticker."""
 
     @property
@@ -77,5 +77,5 @@ class Traded(Protocol):
     def verdict(self) -> Verdict | None:
         """Whether there is evidence of an edge; None where that was not asked for."""
 
-    def why_no_entry(self, rules: Rules) -> str:
+    def why_no_entry(self, rules: ExecutionRules) -> str:
         """Say in one sentence why nothing was entered by `rules`, where nothing was."""

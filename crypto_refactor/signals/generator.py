@@ -7,23 +7,23 @@ from pathlib import Path
 from crypto_refactor.errors import DataError, UsageError
 from crypto_refactor.features.catalogue import WARMUP
 from crypto_refactor.features.frame import FeatureFrame, compute_features
-from crypto_refactor.market.bars import Bars, carry_holes
+from crypto_refactor.market.bars import Bars, fill_gaps
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.quality import quality_report, require_complete, require_recent
 from crypto_refactor.market.sources.base import Source, require_reached
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.model.dataset import RowArray, TrainingSet, labelled, training_set
+from crypto_refactor.model.dataset import RowArray, TrainingSet, labelled_rows, training_set
 from crypto_refactor.model.named_models import (
     DEFAULT_MODEL_NAME,
+    load_or_train,
     model_name,
     model_path,
-    smart_model,
 )
-from crypto_refactor.model.reuse_policy import Wish
+from crypto_refactor.model.reuse_policy import ModelRequest
 from crypto_refactor.model.settings import MIN_LABELLED_ROWS, ModelSettings
-from crypto_refactor.model.training.observer import TrainingWatch, Unwatched
+from crypto_refactor.model.training.observer import SilentObserver, TrainingObserver
 from crypto_refactor.signals.conditions import SignalRules
-from crypto_refactor.signals.pipeline import decidable_rows, signals
+from crypto_refactor.signals.pipeline import decidable_rows, decide_signals
 from crypto_refactor.signals.signal import Signal, last_signal
 
 DEFAULT_ROUND_TRIP_COST = 0.002
@@ -53,7 +53,7 @@ class SignalGenerator:
         What a forecast needs to become a signal.
     round_trip_cost : float
         What entering and leaving costs, as a fraction of the price.
-    watch : TrainingWatch, optional
+    watch : TrainingObserver, optional
         Told about training.
     """
 
@@ -69,7 +69,7 @@ class SignalGenerator:
         seed: int | None = None,
         rules: SignalRules | None = None,
         round_trip_cost: float = DEFAULT_ROUND_TRIP_COST,
-        watch: TrainingWatch | None = None,
+        watch: TrainingObserver | None = None,
     ) -> None:
         from crypto_refactor.config import settings
         from crypto_refactor.market.sources.factory import open_source
@@ -82,7 +82,7 @@ class SignalGenerator:
         self._model_dir = model_dir or settings().model_dir
         self._rules = rules or SignalRules()
         self._cost = round_trip_cost
-        self._watch = watch or Unwatched()
+        self._watch = watch or SilentObserver()
 
     def generate_signals(
         self,
@@ -131,10 +131,10 @@ class SignalGenerator:
         def collect() -> TrainingSet:
             return training_set(frame, rows, self.settings.lookback)
 
-        answer = smart_model(
+        answer = load_or_train(
             model_path(self._model_dir, self.ticker, self._model_name, simulated=bars.simulated),
             bars,
-            Wish(
+            ModelRequest(
                 settings=self.settings,
                 seed_given=self._seed_given,
                 rows=hours,
@@ -145,7 +145,7 @@ class SignalGenerator:
             collect,
             self._watch,
         )
-        made = signals(answer.model, frame, decided, self._rules)
+        made = decide_signals(answer.model, frame, decided, self._rules)
         return last_signal(
             frame,
             made,
@@ -164,8 +164,8 @@ class SignalGenerator:
             bars = self._source.bars(self.ticker, end - span, end)
             if not len(bars):
                 break
-            frame = compute_features(carry_holes(bars))
-            rows = labelled(frame, lookback)
+            frame = compute_features(fill_gaps(bars))
+            rows = labelled_rows(frame, lookback)
             if len(rows) >= hours:
                 return bars, frame, rows[-hours:]
             if int(bars.opened[0]) > end - span + needed:
@@ -179,7 +179,7 @@ class SignalGenerator:
         found = len(bars)
         usable = 0
         if found:
-            usable = len(labelled(compute_features(carry_holes(bars)), self.settings.lookback))
+            usable = len(labelled_rows(compute_features(fill_gaps(bars)), self.settings.lookback))
         largest = f"use --hours {usable} at most" if usable >= MIN_LABELLED_ROWS else "choose a later --end"
         return DataError(
             f"{hours} hours of {self.ticker} cannot be learnt from: {found} bars up to {to_iso(end)} were found.",

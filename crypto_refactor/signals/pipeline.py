@@ -9,7 +9,7 @@ import numpy as np
 
 from crypto_refactor.features.frame import FeatureFrame
 from crypto_refactor.model.artifact import Model
-from crypto_refactor.model.dataset import RowArray, decidable
+from crypto_refactor.model.dataset import RowArray, has_full_window
 from crypto_refactor.model.forecaster import Forecaster
 from crypto_refactor.signals.conditions import SignalFrame, SignalRules, evaluate
 
@@ -17,10 +17,10 @@ from crypto_refactor.signals.conditions import SignalFrame, SignalRules, evaluat
 def decidable_rows(frame: FeatureFrame, lookback: int, first: int, last: int) -> RowArray:
     """Return the positions of the bars that close at hours ``first … last`` and can be decided on."""
     closed = frame.bars.closed
-    return np.flatnonzero(decidable(frame, lookback) & (closed >= first) & (closed <= last))
+    return np.flatnonzero(has_full_window(frame, lookback) & (closed >= first) & (closed <= last))
 
 
-def signals(
+def decide_signals(
     model: Model,
     frame: FeatureFrame,
     rows: RowArray,

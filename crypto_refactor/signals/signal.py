@@ -9,7 +9,7 @@ from pathlib import Path
 
 from crypto_refactor.features.frame import FeatureFrame
 from crypto_refactor.market.hours import to_iso
-from crypto_refactor.model.named_models import Answer
+from crypto_refactor.model.named_models import ModelChoice
 from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame
 
 SCHEMA = 1
@@ -180,7 +180,7 @@ def finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def model_info(answer: Answer) -> ModelInfo:
+def model_info(answer: ModelChoice) -> ModelInfo:
     """Describe the model that answered."""
     card = answer.model.card
     known = card.evidence
@@ -209,7 +209,13 @@ def model_info(answer: Answer) -> ModelInfo:
 
 
 def last_signal(
-    frame: FeatureFrame, made: SignalFrame, answer: Answer, *, end: int, required: int, round_trip_cost: float
+    frame: FeatureFrame,
+    made: SignalFrame,
+    answer: ModelChoice,
+    *,
+    end: int,
+    required: int,
+    round_trip_cost: float,
 ) -> Signal:
     """Return the last of `made` as a signal of its own; its bar is the last one of `frame`."""
     bars = frame.bars

@@ -8,7 +8,7 @@ import secrets
 from pathlib import Path
 
 
-def draft(folder: Path, content: bytes) -> Path:
+def write_temporary(folder: Path, content: bytes) -> Path:
     """Write `content` to a new hidden file in `folder`, down to the disk; nothing is left of it on failure.
 
     Raises
@@ -29,7 +29,7 @@ def draft(folder: Path, content: bytes) -> Path:
     return path
 
 
-def put(path: Path, content: bytes) -> None:
+def write_atomic(path: Path, content: bytes) -> None:
     """Put `content` at `path`, in place of what is there.
 
     Raises
@@ -37,7 +37,7 @@ def put(path: Path, content: bytes) -> None:
     OSError
         If it cannot be written; what is there stays.
     """
-    written = draft(path.parent, content)
+    written = write_temporary(path.parent, content)
     try:
         written.replace(path)
     except BaseException:

@@ -12,7 +12,7 @@ from crypto_refactor.errors import CryptoRefactorError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class FileFormat:
     """What tells one kind of file from another, and how its troubles are reported.
 
     Attributes
@@ -37,7 +37,7 @@ class Kind:
     if_lost: str
 
 
-class Database:
+class SqliteFile:
     """One file of one kind, made on first use with its folder.
 
     Each transaction has a connection of its own.  WAL and full sync: what was committed survives a crash of
@@ -47,13 +47,13 @@ class Database:
     ----------
     path : Path
         The file.
-    kind : Kind
+    kind : FileFormat
         What it must be.
     busy_seconds : float
         How long to wait while another process writes.
     """
 
-    def __init__(self, path: Path, kind: Kind, *, busy_seconds: float = 15.0) -> None:
+    def __init__(self, path: Path, kind: FileFormat, *, busy_seconds: float = 15.0) -> None:
         self.path = path
         self._kind = kind
         self._busy_seconds = busy_seconds

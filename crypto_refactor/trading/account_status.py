@@ -8,27 +8,27 @@ from pathlib import Path
 from typing import Any
 
 from crypto_refactor.errors import BrokerError, UsageError
-from crypto_refactor.execution.sub_account import Account, Trade, mark_open
+from crypto_refactor.execution.sub_account import SubAccount, Trade, mark_open
 from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.trading.explanations import described
+from crypto_refactor.trading.explanations import describe_decision
 from crypto_refactor.trading.kill_switch import halted
 from crypto_refactor.trading.ledger.ledger import AccountRow, Ledger, Opening
-from crypto_refactor.trading.ledger.order_record import Order
+from crypto_refactor.trading.ledger.order_record import OrderRecord
 
 DEMO, PAPER, LIVE, REPLAY = "demo/", "paper/", "live/", "replay/"
 """Beginnings of the names of accounts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SubAccount:
+class TickerStatus:
     """One ticker's part of an account.
 
     Attributes
     ----------
     ticker : Ticker
         Which.
-    account : Account
+    account : SubAccount
         Cash, position and memory, as of now.
     opening : Opening
         What it was opened with, and when.
@@ -40,18 +40,18 @@ class SubAccount:
         The last one, as it was recorded.
     pending : tuple of str
         Decided and to be filled at the next open, in words.
-    unsettled : tuple of Order
+    unsettled : tuple of OrderRecord
         Orders whose end is not known.
     """
 
     ticker: Ticker
-    account: Account
+    account: SubAccount
     opening: Opening
     marked_at: int
     price: float
     decision: dict[str, Any] | None
     pending: tuple[str, ...]
-    unsettled: tuple[Order, ...]
+    unsettled: tuple[OrderRecord, ...]
 
     @property
     def equity(self) -> float:
@@ -65,14 +65,14 @@ class SubAccount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Overview:
+class AccountStatus:
     """One account of the ledger.
 
     Attributes
     ----------
     row : AccountRow
         Its name, and what it was last traded with.
-    parts : tuple of SubAccount
+    parts : tuple of TickerStatus
         By ticker.
     others : tuple of str
         Names of the other accounts, the one traded last first.
@@ -81,7 +81,7 @@ class Overview:
     """
 
     row: AccountRow
-    parts: tuple[SubAccount, ...]
+    parts: tuple[TickerStatus, ...]
     others: tuple[str, ...]
     halt: str | None
 
@@ -124,7 +124,7 @@ def accounts_of(state: Path, ledger: Ledger) -> tuple[AccountRow, ...]:
     return ledger.accounts()
 
 
-def choose(
+def select_account(
     rows: Sequence[AccountRow], *, name: str | None = None, live: bool = False, source: str | None = None
 ) -> AccountRow:
     """Return the account asked for; of several, the one traded last.
@@ -169,7 +169,7 @@ def choose(
     )
 
 
-def overview(ledger: Ledger, state: Path, row: AccountRow, rows: Iterable[AccountRow]) -> Overview:
+def account_status(ledger: Ledger, state: Path, row: AccountRow, rows: Iterable[AccountRow]) -> AccountStatus:
     """Look at one account.
 
     Parameters
@@ -188,15 +188,15 @@ def overview(ledger: Ledger, state: Path, row: AccountRow, rows: Iterable[Accoun
     BrokerError
         If the ledger cannot be read.
     """
-    return Overview(
+    return AccountStatus(
         row=row,
-        parts=tuple(sub_account(ledger, row.name, ticker) for ticker in ledger.holdings(row.name)),
+        parts=tuple(ticker_status(ledger, row.name, ticker) for ticker in ledger.holdings(row.name)),
         others=tuple(other.name for other in rows if other.name != row.name),
         halt=halted(state),
     )
 
 
-def sub_account(ledger: Ledger, account: str, ticker: Ticker) -> SubAccount:
+def ticker_status(ledger: Ledger, account: str, ticker: Ticker) -> TickerStatus:
     """Look at one sub-account, which is open.
 
     Raises
@@ -209,20 +209,20 @@ def sub_account(ledger: Ledger, account: str, ticker: Ticker) -> SubAccount:
     assert opening is not None, "written together with the holding"
     decision = next(reversed(ledger.decisions(account, ticker)), None)
     marked_at, price = _mark(ledger, account, ticker, holding.account, decision)
-    return SubAccount(
+    return TickerStatus(
         ticker=ticker,
         account=holding.account,
         opening=opening,
         marked_at=marked_at,
         price=price,
         decision=decision,
-        pending=tuple(map(described, holding.pending)),
+        pending=tuple(map(describe_decision, holding.pending)),
         unsettled=ledger.orders(account, ticker, unsettled=True),
     )
 
 
 def _mark(
-    ledger: Ledger, account: str, ticker: Ticker, now: Account, decision: dict[str, Any] | None
+    ledger: Ledger, account: str, ticker: Ticker, now: SubAccount, decision: dict[str, Any] | None
 ) -> tuple[int, float]:
     """Return the bar whose equity was recorded last, and the price then."""
     bar, equity = ledger.equity(account, ticker)[-1]
@@ -235,7 +235,7 @@ def _mark(
     return bar, (equity - now.cash) / now.quantity if now.quantity else now.average_price
 
 
-def trades_of(overview: Overview, ledger: Ledger) -> list[tuple[Ticker, Trade]]:
+def trades_of(overview: AccountStatus, ledger: Ledger) -> list[tuple[Ticker, Trade]]:
     """Return every closed trade in the order of exits, then what is still held, marked.
 
     Raises
@@ -247,6 +247,6 @@ def trades_of(overview: Overview, ledger: Ledger) -> list[tuple[Ticker, Trade]]:
     return sorted(rows, key=lambda row: (not row[1].closed, row[1].exited, row[0]))
 
 
-def _trades(part: SubAccount, overview: Overview, ledger: Ledger) -> tuple[Trade, ...]:
+def _trades(part: TickerStatus, overview: AccountStatus, ledger: Ledger) -> tuple[Trade, ...]:
     closed = ledger.trades(overview.row.name, part.ticker)
     return closed if part.held is None else (*closed, part.held)

@@ -8,20 +8,20 @@ from typing import Protocol
 
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.model.artifact import Model
-from crypto_refactor.model.cache import at_hand, cached_models, keep_for_ledger
+from crypto_refactor.model.cache import get, get_models, pin_for_ledger
 from crypto_refactor.model.forecaster import Forecaster
 from crypto_refactor.model.named_models import model_path, pinned_model
-from crypto_refactor.model.schedule import Period, model_key, periods, training_rows
+from crypto_refactor.model.schedule import RefitPeriod, model_key, refit_periods, training_rows
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.dask_cluster import Cluster
-from crypto_refactor.model.training.jobs import Lesson
-from crypto_refactor.model.training.observer import TrainingWatch
+from crypto_refactor.model.training.jobs import TrainingJob
+from crypto_refactor.model.training.observer import TrainingObserver
 from crypto_refactor.signals.conditions import SignalFrame, SignalRules
-from crypto_refactor.signals.pipeline import decidable_rows, signals
+from crypto_refactor.signals.pipeline import decidable_rows, decide_signals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
+class ChosenModel:
     """The model that answers.
 
     Attributes
@@ -42,25 +42,25 @@ class Chosen:
     revised: bool = False
 
 
-class Choice(Protocol):
+class ModelSelector(Protocol):
     """Finds the model that decides."""
 
-    def missing(self, bars: Bars, period: Period) -> dict[str, Lesson]:
+    def missing(self, bars: Bars, period: RefitPeriod) -> dict[str, TrainingJob]:
         """Return what must be trained before `choose` can answer, by its name in the cache."""
         ...
 
-    def choose(self, bars: Bars, period: Period) -> Chosen:
+    def choose(self, bars: Bars, period: RefitPeriod) -> ChosenModel:
         """Return the model that decides `period`."""
         ...
 
 
-def lesson_for(bars: Bars, period: Period, settings: ModelSettings) -> tuple[str, Lesson]:
+def training_job(bars: Bars, period: RefitPeriod, settings: ModelSettings) -> tuple[str, TrainingJob]:
     """Return what the model of `period` learns, and the name of that model in the cache."""
     data = training_rows(period, settings)
-    return model_key(bars, data, settings), Lesson(data=data, bars=bars)
+    return model_key(bars, data, settings), TrainingJob(data=data, bars=bars)
 
 
-class FromCache:
+class CachedModelSelector:
     """The model of each cut-off, trained where the cache lacks it: what a backtest uses.
 
     Parameters
@@ -69,7 +69,7 @@ class FromCache:
         Which models.
     folder : Path
         The model folder.
-    watch : TrainingWatch
+    watch : TrainingObserver
         Told about training.
     ledger : Path or None
         The ledger that will name the models, so that the cache keeps them.
@@ -81,7 +81,7 @@ class FromCache:
         self,
         settings: ModelSettings,
         folder: Path,
-        watch: TrainingWatch,
+        watch: TrainingObserver,
         *,
         ledger: Path | None = None,
         cluster: Cluster | None = None,
@@ -91,58 +91,58 @@ class FromCache:
         self._watch = watch
         self._ledger = ledger
         self._cluster = cluster
-        self._chosen: dict[int, Chosen] = {}
+        self._chosen: dict[int, ChosenModel] = {}
 
-    def missing(self, bars: Bars, period: Period) -> dict[str, Lesson]:
+    def missing(self, bars: Bars, period: RefitPeriod) -> dict[str, TrainingJob]:
         """Return what the cache lacks."""
-        key, lesson = lesson_for(bars, period, self._settings)
-        return {} if at_hand(self._folder, key) else {key: lesson}
+        key, lesson = training_job(bars, period, self._settings)
+        return {} if get(self._folder, key) else {key: lesson}
 
-    def choose(self, bars: Bars, period: Period) -> Chosen:
+    def choose(self, bars: Bars, period: RefitPeriod) -> ChosenModel:
         """Return the model of the period's cut-off."""
         if period.cutoff not in self._chosen:
-            key, lesson = lesson_for(bars, period, self._settings)
-            found = cached_models(
+            key, lesson = training_job(bars, period, self._settings)
+            found = get_models(
                 self._folder, {key: lesson}, self._settings, self._watch, cluster=self._cluster
             )
             (model,) = found.models
             if self._ledger is not None:
-                keep_for_ledger(self._folder, key, self._ledger)
-            self._chosen = {period.cutoff: Chosen(model=model, key=key)}
+                pin_for_ledger(self._folder, key, self._ledger)
+            self._chosen = {period.cutoff: ChosenModel(model=model, key=key)}
         return self._chosen[period.cutoff]
 
 
-class Pinned:
+class PinnedModelSelector:
     """One frozen model that decides everything."""
 
     def __init__(self, settings: ModelSettings, folder: Path, name: str) -> None:
         self._settings = settings
         self._folder = folder
         self._name = name
-        self._chosen: Chosen | None = None
+        self._chosen: ChosenModel | None = None
 
-    def missing(self, bars: Bars, period: Period) -> dict[str, Lesson]:  # noqa: ARG002 - as every choice is asked
+    def missing(self, bars: Bars, period: RefitPeriod) -> dict[str, TrainingJob]:  # noqa: ARG002 - as every choice is asked
         """Return nothing: a frozen model is never trained."""
         return {}
 
-    def choose(self, bars: Bars, period: Period) -> Chosen:
+    def choose(self, bars: Bars, period: RefitPeriod) -> ChosenModel:
         """Return the frozen model, checked at its first use."""
         if self._chosen is None:
             path = model_path(self._folder, bars.ticker, self._name, simulated=bars.simulated)
             model = pinned_model(path, bars, self._settings, period.last)
-            self._chosen = Chosen(model=model, key=None)
+            self._chosen = ChosenModel(model=model, key=None)
         return self._chosen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Decided:
+class ModelDecision:
     """What was found at one close.
 
     Attributes
     ----------
     made : SignalFrame
         One row, or none where the bar cannot be decided on.
-    chosen : Chosen
+    chosen : ChosenModel
         Who answered.
     cutoff : int
         Hour up to which its model may have learnt.
@@ -151,7 +151,7 @@ class Decided:
     """
 
     made: SignalFrame
-    chosen: Chosen
+    chosen: ChosenModel
     cutoff: int
     bars: str
 
@@ -170,24 +170,24 @@ class Decider:
         Which models.
     rules : SignalRules
         What a signal needs.
-    choice : Choice
+    choice : ModelSelector
         Finds the models.
     """
 
-    def __init__(self, settings: ModelSettings, rules: SignalRules, choice: Choice) -> None:
+    def __init__(self, settings: ModelSettings, rules: SignalRules, choice: ModelSelector) -> None:
         self._settings = settings
         self._rules = rules
         self._choice = choice
         self._loaded: tuple[Path, Forecaster] | None = None
 
-    def missing(self, bars: Bars, first: int, last: int) -> dict[str, Lesson]:
+    def missing(self, bars: Bars, first: int, last: int) -> dict[str, TrainingJob]:
         """Return what must be trained before the closes from `first` to `last` can be decided."""
-        found: dict[str, Lesson] = {}
-        for period in periods(bars, first, last, self._settings):
+        found: dict[str, TrainingJob] = {}
+        for period in refit_periods(bars, first, last, self._settings):
             found |= self._choice.missing(bars, period)
         return found
 
-    def decide(self, bars: Bars, hour: int) -> Decided:
+    def decide(self, bars: Bars, hour: int) -> ModelDecision:
         """Decide at the close `hour` of the last of `bars`.
 
         Parameters
@@ -204,18 +204,20 @@ class Decider:
         ModelError
             If the model cannot be trained, read or used.
         """
-        (period,) = periods(bars, hour, hour, self._settings)
+        (period,) = refit_periods(bars, hour, hour, self._settings)
         chosen = self._choice.choose(bars, period)
         rows = decidable_rows(period.frame, self._settings.lookback, hour, hour)
-        made = signals(chosen.model, period.frame, rows, self._rules, forecaster=self._forecaster(chosen))
-        return Decided(
+        made = decide_signals(
+            chosen.model, period.frame, rows, self._rules, forecaster=self._forecaster(chosen)
+        )
+        return ModelDecision(
             made=made,
             chosen=chosen,
             cutoff=period.cutoff,
             bars=period.frame.bars.only_real().fingerprint(),
         )
 
-    def _forecaster(self, chosen: Chosen) -> Forecaster:
+    def _forecaster(self, chosen: ChosenModel) -> Forecaster:
         path = chosen.model.path
         if self._loaded is None or self._loaded[0] != path:
             self._loaded = path, chosen.model.forecaster()

@@ -6,35 +6,35 @@ from collections.abc import Sequence
 from typing import Any
 
 from crypto_refactor.execution.decisions import Decision, Enter
-from crypto_refactor.execution.rules import Rules
-from crypto_refactor.execution.sub_account import Account, Fill
+from crypto_refactor.execution.rules import ExecutionRules
+from crypto_refactor.execution.sub_account import Fill, SubAccount
 from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame
-from crypto_refactor.trading.decider import Decided
+from crypto_refactor.trading.decider import ModelDecision
 
 SIDES = {1: "long", 0: "flat", -1: "short"}
 
 
-def reason(
-    decided: Decided,
+def explain(
+    decided: ModelDecision,
     target: int,
-    account: Account,
+    account: SubAccount,
     decisions: tuple[Decision, ...],
-    rules: Rules,
+    rules: ExecutionRules,
     confirmations: int,
 ) -> str:
     """Say what the model found and what follows from it.
 
     Parameters
     ----------
-    decided : Decided
+    decided : ModelDecision
         What the model said.
     target : int
         The side wanted.
-    account : Account
+    account : SubAccount
         As it was when it was decided.
     decisions : tuple of Decision
         What follows.
-    rules : Rules
+    rules : ExecutionRules
         The execution rules.
     confirmations : int
         How many of nine are needed.
@@ -66,10 +66,14 @@ def _signal(made: SignalFrame, needed: int) -> str:
 
 
 def _consequence(
-    made: SignalFrame, target: int, account: Account, decisions: tuple[Decision, ...], rules: Rules
+    made: SignalFrame,
+    target: int,
+    account: SubAccount,
+    decisions: tuple[Decision, ...],
+    rules: ExecutionRules,
 ) -> str:
     if decisions:
-        return " and ".join(described(decision) for decision in decisions)
+        return " and ".join(describe_decision(decision) for decision in decisions)
     side = account.side
     if target == 0 == side and made.signal[-1] < 0 and rules.long_only:
         return "stay flat, because shorts are not opened"
@@ -78,7 +82,7 @@ def _consequence(
     return f"stay {SIDES[side]}, {_why_not(made, target, account, rules)}"
 
 
-def _why_not(made: SignalFrame, target: int, account: Account, rules: Rules) -> str:
+def _why_not(made: SignalFrame, target: int, account: SubAccount, rules: ExecutionRules) -> str:
     if account.ruined:
         return "a short has used up the equity"
     if account.halted:
@@ -89,14 +93,14 @@ def _why_not(made: SignalFrame, target: int, account: Account, rules: Rules) -> 
     return f"because the expected move of {expected:.3f} % is not worth {rules.round_trip_cost * 100:.3f} % a round trip"
 
 
-def described(decision: Decision) -> str:
+def describe_decision(decision: Decision) -> str:
     """Return a decision in words."""
     if isinstance(decision, Enter):
         return f"enter {SIDES[decision.side]}"
     return f"exit ({decision.reason})"
 
 
-def record(decided: Decided, why: str) -> dict[str, Any]:
+def ledger_record(decided: ModelDecision, why: str) -> dict[str, Any]:
     """Return what the ledger keeps of a decision beside its target."""
     made, chosen = decided.made, decided.chosen
     entry: dict[str, Any] = {

@@ -10,7 +10,7 @@ from types import FrameType
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def deferred_interrupts() -> Iterator[None]:
     """Put off Ctrl-C and SIGTERM until the end of the block; in other threads they never arrive."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from crypto_refactor.errors import BrokerError
-from crypto_refactor.storage.atomic_file import put
+from crypto_refactor.storage.atomic_file import write_atomic
 
 _NAME = "halt.json"
 
@@ -21,12 +21,12 @@ def halt(state: Path, *, at: str, why: str) -> None:
     """
     try:
         state.mkdir(parents=True, exist_ok=True)
-        put(state / _NAME, json.dumps({"at": at, "why": why}).encode())
+        write_atomic(state / _NAME, json.dumps({"at": at, "why": why}).encode())
     except OSError as error:
         raise _unusable(state, error) from error
 
 
-def lift(state: Path) -> bool:
+def lift_halt(state: Path) -> bool:
     """Allow entries again; whether they were halted.
 
     Raises

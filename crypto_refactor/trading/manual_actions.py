@@ -8,41 +8,41 @@ from datetime import datetime
 from pathlib import Path
 
 from crypto_refactor.errors import BrokerError, CryptoRefactorError, DataError, UsageError
-from crypto_refactor.execution.bar_steps import at_open
+from crypto_refactor.execution.bar_steps import fill_at_open
 from crypto_refactor.execution.decisions import Enter, Exit
-from crypto_refactor.execution.sub_account import Account
-from crypto_refactor.market.bars import MAX_CARRIED_HOURS
+from crypto_refactor.execution.sub_account import SubAccount
+from crypto_refactor.market.bars import MAX_FILLED_GAP_HOURS
 from crypto_refactor.market.hours import floor_hour
 from crypto_refactor.market.sources.base import Source
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.account_names import broker_account
-from crypto_refactor.trading.account_status import DEMO, LIVE, PAPER, REPLAY, sub_account
+from crypto_refactor.trading.account_status import DEMO, LIVE, PAPER, REPLAY, ticker_status
 from crypto_refactor.trading.brokers.base import Broker
-from crypto_refactor.trading.interrupts import undisturbed
+from crypto_refactor.trading.interrupts import deferred_interrupts
 from crypto_refactor.trading.ledger.ledger import AccountRow, Ledger
 from crypto_refactor.trading.locks import locked
 from crypto_refactor.trading.realtime.broker_executor import BrokerExecutor, preflight
 from crypto_refactor.trading.realtime.demo_executor import fresh_price
-from crypto_refactor.trading.realtime.order_lifecycle import CLOSED_BY_HAND, kept_out
-from crypto_refactor.trading.realtime.trader import Executed
-from crypto_refactor.trading.session import rules_of
-from crypto_refactor.trading.stepper import Holding
+from crypto_refactor.trading.realtime.order_lifecycle import CLOSED_BY_HAND, block_reentry
+from crypto_refactor.trading.realtime.trader import ExecutionResult
+from crypto_refactor.trading.session import rules_from_snapshot
+from crypto_refactor.trading.stepper import SubAccountState
 
 _REALTIME_DEMO = f"{DEMO}alpaca"
-_NOTHING = Executed()
+_NOTHING = ExecutionResult()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Closing:
+class CloseResult:
     """What came of closing one ticker.
 
     Attributes
     ----------
     ticker : Ticker
         Which.
-    done : Executed
+    done : ExecutionResult
         What was executed at once, and what a person should know.
-    held : Account or None
+    held : SubAccount or None
         The sub-account afterwards; None where there is none.
     waiting : bool
         Whether an exit waits for the next open.
@@ -51,13 +51,13 @@ class Closing:
     """
 
     ticker: Ticker
-    done: Executed = _NOTHING
-    held: Account | None = None
+    done: ExecutionResult = _NOTHING
+    held: SubAccount | None = None
     waiting: bool = False
     error: CryptoRefactorError | None = None
 
 
-Close = Callable[[Ticker], Closing]
+Close = Callable[[Ticker], CloseResult]
 """Closes one ticker of one account."""
 
 
@@ -112,7 +112,7 @@ def closable(ledger: Ledger, account: str, asked: Iterable[Ticker] | None) -> tu
     )
 
 
-def close_all(state: Path, account: str, tickers: Iterable[Ticker], close: Close) -> list[Closing]:
+def close_all(state: Path, account: str, tickers: Iterable[Ticker], close: Close) -> list[CloseResult]:
     """Close one ticker after the other; the trouble of one does not hold up the next.
 
     Parameters
@@ -132,25 +132,25 @@ def close_all(state: Path, account: str, tickers: Iterable[Ticker], close: Close
             with locked(state, account, ticker):
                 found.append(close(ticker))
         except CryptoRefactorError as error:
-            found.append(Closing(ticker=ticker, error=error))
+            found.append(CloseResult(ticker=ticker, error=error))
     return found
 
 
-def closes_at_next_open(ledger: Ledger, account: str) -> Close:
+def close_at_next_open(ledger: Ledger, account: str) -> Close:
     """Return how the demo account of bars that have passed is closed: the next run fills at the next open."""
 
-    def close(ticker: Ticker) -> Closing:
+    def close(ticker: Ticker) -> CloseResult:
         # Nobody else can write meanwhile, so what is read here is what is replaced.
         with ledger.writing(account, ticker) as writer:
             holding = _holding(ledger, account, ticker)
             left = _leaving(holding)
             writer.hold(left)
-        return Closing(ticker=ticker, held=left.account, waiting=bool(left.pending))
+        return CloseResult(ticker=ticker, held=left.account, waiting=bool(left.pending))
 
     return close
 
 
-def _leaving(holding: Holding) -> Holding:
+def _leaving(holding: SubAccountState) -> SubAccountState:
     """Return the sub-account with nothing pending but an exit, and kept out of the side it was on or about."""
     side = holding.account.side
     about = side or next((each.side for each in holding.pending if isinstance(each, Enter)), 0)
@@ -158,29 +158,29 @@ def _leaving(holding: Holding) -> Holding:
     return replace(holding, account=account, pending=(Exit(CLOSED_BY_HAND),) if side else ())
 
 
-def closes_at_once(ledger: Ledger, row: AccountRow, source: Source) -> Close:
+def close_immediately(ledger: Ledger, row: AccountRow, source: Source) -> Close:
     """Return how the demo account of real time is closed: the execution code fills at the latest price."""
 
-    def close(ticker: Ticker) -> Closing:
+    def close(ticker: Ticker) -> CloseResult:
         if not _holding(ledger, row.name, ticker).account.side:
-            return Closing(ticker=ticker)
+            return CloseResult(ticker=ticker)
         hour, price = price_now(source, ticker)
-        rules = rules_of(row.about, ticker)
+        rules = rules_from_snapshot(row.about, ticker)
         with ledger.writing(row.name, ticker) as writer:
             holding = _holding(ledger, row.name, ticker)
             leave = (Exit(CLOSED_BY_HAND),)
-            outcome = at_open(holding.account, leave, price, hour, adjacent=True, rules=rules)
+            outcome = fill_at_open(holding.account, leave, price, hour, adjacent=True, rules=rules)
             account = outcome.account
             for trade in outcome.trades:
-                account = kept_out(account, trade)
+                account = block_reentry(account, trade)
             writer.filled(outcome.fills, outcome.trades)
             writer.hold(replace(holding, account=account, pending=()))
-        return _closed(ticker, Executed(fills=outcome.fills, trades=outcome.trades), account)
+        return _closed(ticker, ExecutionResult(fills=outcome.fills, trades=outcome.trades), account)
 
     return close
 
 
-def closes_at_broker(
+def close_at_broker(
     ledger: Ledger,
     row: AccountRow,
     broker: Broker,
@@ -215,13 +215,13 @@ def closes_at_broker(
     executor = BrokerExecutor(broker, ledger, row.name, clock=clock, sleep=sleep)
     executor.state = preflight(broker, ledger, row.name, {})
 
-    def close(ticker: Ticker) -> Closing:
-        rules = rules_of(row.about, ticker, stated=broker.venue_rules(ticker))
+    def close(ticker: Ticker) -> CloseResult:
+        rules = rules_from_snapshot(row.about, ticker, stated=broker.venue_rules(ticker))
         price, notes = _price_at_broker(ledger, row.name, source, ticker)
-        with undisturbed():
+        with deferred_interrupts():
             done = executor.close(ticker, floor_hour(clock()), price, rules)
         account = _holding(ledger, row.name, ticker).account
-        return _closed(ticker, done + Executed(notes=notes), account)
+        return _closed(ticker, done + ExecutionResult(notes=notes), account)
 
     return close
 
@@ -252,7 +252,7 @@ def price_now(source: Source, ticker: Ticker) -> tuple[int, float]:
         If the source cannot be asked.
     """
     hour = source.now(ticker)
-    bars = source.bars(ticker, hour - MAX_CARRIED_HOURS, hour)
+    bars = source.bars(ticker, hour - MAX_FILLED_GAP_HOURS, hour)
     return hour, fresh_price(source, ticker, int(bars.closed[-1]), float(bars.close[-1]))
 
 
@@ -263,26 +263,26 @@ def _price_at_broker(
     try:
         return price_now(source, ticker)[1], ()
     except DataError as error:
-        part = sub_account(ledger, account, ticker)
+        part = ticker_status(ledger, account, ticker)
         if not part.price:
             raise
         note = f"{error.what} The last close of the ledger, {part.price:.8g}, stood in for the latest price."
         return part.price, (note,)
 
 
-def _closed(ticker: Ticker, done: Executed, account: Account) -> Closing:
+def _closed(ticker: Ticker, done: ExecutionResult, account: SubAccount) -> CloseResult:
     if not account.side:
-        return Closing(ticker=ticker, done=done, held=account)
+        return CloseResult(ticker=ticker, done=done, held=account)
     why = " ".join(f"{note}." for note in done.notes) or "The order was not, or not wholly, filled."
     error = BrokerError(
         f"{abs(account.quantity):.9g} {ticker.base} are still held. {why}",
         expected="all of it to be sold.",
         remedy="run the command again, or look at the account at the broker.",
     )
-    return Closing(ticker=ticker, done=done, held=account, error=error)
+    return CloseResult(ticker=ticker, done=done, held=account, error=error)
 
 
-def _holding(ledger: Ledger, account: str, ticker: Ticker) -> Holding:
+def _holding(ledger: Ledger, account: str, ticker: Ticker) -> SubAccountState:
     holding = ledger.holding(account, ticker)
     assert holding is not None, "closed only where the ledger has it"
     return holding

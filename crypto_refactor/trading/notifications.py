@@ -19,8 +19,8 @@ from crypto_refactor.execution.sub_account import Fill
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers.base import UnknownOutcomeError
-from crypto_refactor.trading.ledger.order_record import Stage
-from crypto_refactor.trading.outcomes import Entry, Failure, Row, Unavailable
+from crypto_refactor.trading.ledger.order_record import OrderStatus
+from crypto_refactor.trading.outcomes import Failure, TickerOutcome, TickerRow, Unavailable
 from crypto_refactor.transport.endpoints import is_loopback
 
 _log = logging.getLogger(__name__)
@@ -34,12 +34,12 @@ _TALKATIVE = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retr
 """Loggers that would name the whole URL."""
 
 
-def notices(row: Row) -> list[dict[str, Any]]:
+def notices(row: TickerRow) -> list[dict[str, Any]]:
     """Return what is worth telling of one row.
 
     Parameters
     ----------
-    row : Row
+    row : TickerRow
         What a pass found and did for one ticker.
 
     Returns
@@ -71,7 +71,7 @@ def _of_failure(row: Failure) -> dict[str, Any]:
     return _notice(kind, row.ticker, row.error.what, code=row.error.exit_code, remedy=row.error.remedy)
 
 
-def _fills(row: Entry) -> Iterator[dict[str, Any]]:
+def _fills(row: TickerOutcome) -> Iterator[dict[str, Any]]:
     for fill in row.fills:
         verb = "bought" if fill.side > 0 else "sold"
         text = f"{verb} {fill.quantity:.9g} {row.ticker.base} at {fill.price:.8g}, {fill.reason}"
@@ -89,19 +89,19 @@ def _fill(fill: Fill) -> dict[str, Any]:
     }
 
 
-def _refusals(row: Entry) -> Iterator[dict[str, Any]]:
+def _refusals(row: TickerOutcome) -> Iterator[dict[str, Any]]:
     for order in row.orders:
-        if order.stage is Stage.REFUSED:
+        if order.stage is OrderStatus.REFUSED:
             yield _of_entry("refused", row, order.detail, client_order_id=order.client_order_id)
 
 
-def _halts(row: Entry) -> Iterator[dict[str, Any]]:
+def _halts(row: TickerOutcome) -> Iterator[dict[str, Any]]:
     if row.newly_halted and row.holding is not None:
         text = "entries are halted by the drawdown until `crypto-refactor resume`"
         yield _of_entry("halt", row, text, equity=row.equity, peak_equity=row.holding.peak_equity)
 
 
-def _of_entry(kind: str, row: Entry, text: str, **more: Any) -> dict[str, Any]:
+def _of_entry(kind: str, row: TickerOutcome, text: str, **more: Any) -> dict[str, Any]:
     simulated = {"simulated": True} if row.simulated else {}
     return _notice(kind, row.ticker, text, account=row.account, bar=row.bar, **simulated, **more)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crypto_refactor.errors import CryptoRefactorError
-from crypto_refactor.execution.sub_account import Account, Fill, Trade
+from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.trading.decider import Decided
-from crypto_refactor.trading.ledger.order_record import Order
+from crypto_refactor.trading.decider import ModelDecision
+from crypto_refactor.trading.ledger.order_record import OrderRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Entry:
+class TickerOutcome:
     """One ticker at one bar.
 
     Attributes
@@ -25,15 +25,15 @@ class Entry:
         Where it was acted; None where only signals were asked for.
     bar : int
         Close of the bar, hours since 1970.
-    decided : Decided or None
+    decided : ModelDecision or None
         What the model said; None where nobody was asked.
     target : int or None
         The side wanted; None where nothing was decided.
-    orders : tuple of Order
+    orders : tuple of OrderRecord
         Sent to a broker, as they ended.
     fills, trades : tuple
         Executed in this pass.
-    holding : Account or None
+    holding : SubAccount or None
         The sub-account afterwards.
     pending : tuple of str
         Decided and to be filled at the next open, in words.
@@ -55,12 +55,12 @@ class Entry:
     simulated: bool
     account: str | None
     bar: int
-    decided: Decided | None
+    decided: ModelDecision | None
     target: int | None
-    orders: tuple[Order, ...] = ()
+    orders: tuple[OrderRecord, ...] = ()
     fills: tuple[Fill, ...] = ()
     trades: tuple[Trade, ...] = ()
-    holding: Account | None
+    holding: SubAccount | None
     pending: tuple[str, ...] = ()
     price: float
     acted: bool
@@ -91,5 +91,5 @@ class Unavailable:
     why: str
 
 
-Row = Entry | Failure | Unavailable
+TickerRow = TickerOutcome | Failure | Unavailable
 """What a pass says of one ticker."""

@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.trading.account_status import sub_account
+from crypto_refactor.trading.account_status import ticker_status
 from crypto_refactor.trading.ledger.ledger import Ledger
 from crypto_refactor.trading.locks import locked
 
 
-def resume(ledger: Ledger, state: Path, account: str) -> dict[Ticker, float]:
+def resume_tickers(ledger: Ledger, state: Path, account: str) -> dict[Ticker, float]:
     """Let sub-accounts that a drawdown has halted enter again, each measured from its equity of now.
 
     Returns
@@ -29,7 +29,7 @@ def resume(ledger: Ledger, state: Path, account: str) -> dict[Ticker, float]:
         if not holding.account.halted:
             continue
         with locked(state, account, ticker), ledger.writing(account, ticker) as writer:
-            equity = sub_account(ledger, account, ticker).equity
+            equity = ticker_status(ledger, account, ticker).equity
             now = ledger.holding(account, ticker)
             assert now is not None, "sub-accounts are never removed"
             writer.hold(replace(now, account=now.account._replace(halted=False, peak_equity=equity)))

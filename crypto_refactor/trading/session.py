@@ -8,9 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from crypto_refactor.execution.rules import ExitRule, RuleOptions, Rules
+from crypto_refactor.execution.rules import ExecutionOptions, ExecutionRules, ExitRule
 from crypto_refactor.execution.venues import VenueRules
-from crypto_refactor.market.bars import MAX_CARRIED_HOURS, Bars
+from crypto_refactor.market.bars import MAX_FILLED_GAP_HOURS, Bars
 from crypto_refactor.market.sources.alpaca import AlpacaSource
 from crypto_refactor.market.sources.base import Source
 from crypto_refactor.market.ticker import Ticker
@@ -18,17 +18,17 @@ from crypto_refactor.model.history import bars_with_history
 from crypto_refactor.model.schedule import hours_needed
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.dask_cluster import Cluster
-from crypto_refactor.model.training.observer import TrainingWatch
+from crypto_refactor.model.training.observer import TrainingObserver
 from crypto_refactor.signals.conditions import SignalRules
-from crypto_refactor.trading.decider import Choice, Decider, FromCache, Pinned
-from crypto_refactor.trading.outcomes import Row
+from crypto_refactor.trading.decider import CachedModelSelector, Decider, ModelSelector, PinnedModelSelector
+from crypto_refactor.trading.outcomes import TickerRow
 
-OnRow = Callable[[Row], None]
+OnRow = Callable[[TickerRow], None]
 """Told about each ticker as soon as something is known of it; called from one thread at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setup:
+class TradingSession:
     """What a run trades, with which models and rules.
 
     Attributes
@@ -43,7 +43,7 @@ class Setup:
         Which models decide.
     signal_rules : SignalRules
         What a forecast needs to become a signal.
-    options : RuleOptions
+    options : ExecutionOptions
         Execution rules.
     model : str or None
         Name of a frozen model that decides everything.
@@ -55,7 +55,7 @@ class Setup:
         Accept more than 5 % missing bars.
     workers : int
         Tickers at the same time.
-    watch : TrainingWatch
+    watch : TrainingObserver
         Told about training.
     clock : callable
         Returns the aware local time.
@@ -70,14 +70,14 @@ class Setup:
     source: Source
     settings: ModelSettings
     signal_rules: SignalRules
-    options: RuleOptions
+    options: ExecutionOptions
     model: str | None
     model_dir: Path
     state_dir: Path
     initial_balance: float
     allow_gaps: bool
     workers: int
-    watch: TrainingWatch
+    watch: TrainingObserver
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
     cluster: Cluster | None = None
@@ -112,18 +112,20 @@ class Setup:
         tickers = tuple(tickers)
         if isinstance(self.source, AlpacaSource) and len(tickers) > 1:
             now = self.source.now(tickers[0])
-            self.source.prefetch(tickers, now - hours_needed(1, self.settings) - MAX_CARRIED_HOURS, now)
+            self.source.prefetch(tickers, now - hours_needed(1, self.settings) - MAX_FILLED_GAP_HOURS, now)
 
-    def rules(self, ticker: Ticker) -> Rules:
+    def rules(self, ticker: Ticker) -> ExecutionRules:
         """Return the execution rules of `ticker`."""
         return self.options.resolve(ticker)
 
-    def decider(self, choice: Choice | None = None, *, ledger: Path | None = None) -> Decider:
+    def decider(self, choice: ModelSelector | None = None, *, ledger: Path | None = None) -> Decider:
         """Return a decider for one ticker, by default with the model of each cut-off from the cache."""
         if self.model is not None:
-            choice = Pinned(self.settings, self.model_dir, self.model)
+            choice = PinnedModelSelector(self.settings, self.model_dir, self.model)
         if choice is None:
-            choice = FromCache(self.settings, self.model_dir, self.watch, ledger=ledger, cluster=self.cluster)
+            choice = CachedModelSelector(
+                self.settings, self.model_dir, self.watch, ledger=ledger, cluster=self.cluster
+            )
         return Decider(self.settings, self.signal_rules, choice)
 
     def about(self) -> dict[str, Any]:
@@ -138,11 +140,13 @@ class Setup:
         }
 
 
-def rules_of(about: Mapping[str, Any], ticker: Ticker, *, stated: VenueRules | None = None) -> Rules:
+def rules_from_snapshot(
+    about: Mapping[str, Any], ticker: Ticker, *, stated: VenueRules | None = None
+) -> ExecutionRules:
     """Return the execution rules an account was last traded with.
 
     `stated` are the order rules of `ticker` as Alpaca itself states them, for an account there.
     """
     values = dict(about["options"])
-    options = RuleOptions(**{**values, "exit": ExitRule(values["exit"])})
+    options = ExecutionOptions(**{**values, "exit": ExitRule(values["exit"])})
     return (options if stated is None else replace(options, venue="alpaca")).resolve(ticker, stated=stated)

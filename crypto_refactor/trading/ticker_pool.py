@@ -10,12 +10,12 @@ from typing import TypeVar
 
 from crypto_refactor.errors import CryptoRefactorError, ModelError, UnavailableError
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.model.cache import provide
-from crypto_refactor.model.training.jobs import Lesson
+from crypto_refactor.model.cache import get_or_train
+from crypto_refactor.model.training.jobs import TrainingJob
 from crypto_refactor.trading.brokers.base import NotTradedError
-from crypto_refactor.trading.interrupts import undisturbed
-from crypto_refactor.trading.outcomes import Failure, Row, Unavailable
-from crypto_refactor.trading.session import OnRow, Setup
+from crypto_refactor.trading.interrupts import deferred_interrupts
+from crypto_refactor.trading.outcomes import Failure, TickerRow, Unavailable
+from crypto_refactor.trading.session import OnRow, TradingSession
 
 T = TypeVar("T")
 OnError = Callable[[Ticker, CryptoRefactorError], None]
@@ -26,19 +26,19 @@ def not_offered(error: CryptoRefactorError) -> bool:
     return isinstance(error, UnavailableError | NotTradedError)
 
 
-def row_of(ticker: Ticker, error: CryptoRefactorError, *, asked: bool) -> Row:
+def row_of(ticker: Ticker, error: CryptoRefactorError, *, asked: bool) -> TickerRow:
     """Return what is said of a ticker that ended in an error; one that is not offered failed only if `asked` for."""
     if not_offered(error) and not asked:
         return Unavailable(ticker=ticker, why=error.what)
     return Failure(ticker=ticker, error=error)
 
 
-class Crew:
+class TickerPool:
     """Runs work for several tickers, as many at a time as the setup has workers.
 
     Parameters
     ----------
-    setup : Setup
+    setup : TradingSession
         Says how many, and what is asked for.
     on_row : callable
         Told about each ticker as soon as something is known of it.
@@ -46,16 +46,16 @@ class Crew:
         Told about each error in the place of showing it as the ticker's row.
     """
 
-    def __init__(self, setup: Setup, on_row: OnRow, on_error: OnError | None = None) -> None:
+    def __init__(self, setup: TradingSession, on_row: OnRow, on_error: OnError | None = None) -> None:
         self._setup = setup
         self._on_row = on_row
         self._on_error = on_error or self.failed
         self._lock = Lock()
         self._pool = ThreadPoolExecutor(setup.workers, thread_name_prefix="ticker")
         self._pending: set[Future[None]] = set()
-        self.rows: list[Row] = []
+        self.rows: list[TickerRow] = []
 
-    def show(self, row: Row) -> None:
+    def show(self, row: TickerRow) -> None:
         """Pass a row on."""
         with self._lock:
             self.rows.append(row)
@@ -94,7 +94,7 @@ class Crew:
         """Run `work` for a ticker beside the others; an error of its own, or Ctrl-C, ends nothing else."""
 
         def whole(ticker: Ticker) -> None:
-            with undisturbed():
+            with deferred_interrupts():
                 work(ticker)
 
         self._begin(ticker, whole)
@@ -124,23 +124,23 @@ class Crew:
 
 
 @contextmanager
-def crew_for(setup: Setup, on_row: OnRow, on_error: OnError | None = None) -> Iterator[Crew]:
+def open_pool(setup: TradingSession, on_row: OnRow, on_error: OnError | None = None) -> Iterator[TickerPool]:
     """Return a crew that is let go at the end."""
-    crew = Crew(setup, on_row, on_error)
+    crew = TickerPool(setup, on_row, on_error)
     try:
         yield crew
     finally:
         crew.close()
 
 
-def trained_ahead(
-    setup: Setup, missing: Mapping[Ticker, Mapping[str, Lesson]]
+def train_ahead(
+    setup: TradingSession, missing: Mapping[Ticker, Mapping[str, TrainingJob]]
 ) -> Iterator[tuple[Ticker, ModelError | None]]:
     """Train what each ticker lacks, side by side, and yield a ticker as soon as that is decided.
 
     Parameters
     ----------
-    setup : Setup
+    setup : TradingSession
         Says where models lie and how many are trained at a time.
     missing : mapping of Ticker to mapping
         What each ticker lacks, by its name in the cache.
@@ -156,7 +156,7 @@ def trained_ahead(
         del waiting[ticker]
         yield ticker, None
     workers = min(setup.workers, len(wanted)) or None
-    provision = provide(
+    provision = get_or_train(
         setup.model_dir, wanted, setup.settings, setup.watch, workers=workers, cluster=setup.cluster
     )
     try:

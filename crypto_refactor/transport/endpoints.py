@@ -23,7 +23,7 @@ def is_loopback(address: str) -> bool:
         return host == "localhost"
 
 
-def checked_address(address: str, *, setting: str) -> str:
+def validate_url(address: str, *, setting: str) -> str:
     """Return scheme, host and port of an API, without a slash at the end.
 
     Raises
@@ -48,7 +48,7 @@ def checked_address(address: str, *, setting: str) -> str:
     return bare
 
 
-def checked_keys(
+def validate_keys(
     address: str, api_key: SecretStr | None, secret_key: SecretStr | None, *, instead: str
 ) -> tuple[str, str] | None:
     """Return the pair of keys that may be sent to `address`, or None where there are none.

@@ -14,7 +14,7 @@ _READ, _SHOWN = 4096, 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class ErrorResponse:
     """An answer that is not 2xx.
 
     Attributes
@@ -35,19 +35,19 @@ class Refusal:
     from_alpaca: bool
 
 
-class Reporter(Protocol):
+class FailureReporter(Protocol):
     """Words what went wrong for those who asked."""
 
     def unreachable(self, reason: str) -> CryptoRefactorError:
         """Return the error for no answer."""
         ...
 
-    def refused(self, refusal: Refusal) -> CryptoRefactorError:
+    def refused(self, refusal: ErrorResponse) -> CryptoRefactorError:
         """Return the error for an answer that is not 2xx."""
         ...
 
 
-def shown(text: str, secrets: tuple[str, ...]) -> str:
+def redact_and_truncate(text: str, secrets: tuple[str, ...]) -> str:
     """Return the beginning of `text` on one line, without the secrets: fit for a message."""
     for secret in secrets:
         text = text.replace(secret, "***")
@@ -55,28 +55,28 @@ def shown(text: str, secrets: tuple[str, ...]) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
-def read_refusal(answer: requests.Response, secrets: tuple[str, ...]) -> Refusal:
+def read_error_response(answer: requests.Response, secrets: tuple[str, ...]) -> ErrorResponse:
     """Read an answer that is not 2xx."""
     try:
         content = answer.json()
         text, code = str(content["message"]), content.get("code")
     except (ValueError, TypeError, KeyError, RecursionError):
-        text = beginning(answer, secrets)
-        return Refusal(status=answer.status_code, code=None, text=text, from_alpaca=False)
-    return Refusal(
+        text = excerpt(answer, secrets)
+        return ErrorResponse(status=answer.status_code, code=None, text=text, from_alpaca=False)
+    return ErrorResponse(
         status=answer.status_code,
         code=code if isinstance(code, int) else None,
-        text=shown(text, secrets),
+        text=redact_and_truncate(text, secrets),
         from_alpaca=True,
     )
 
 
-def beginning(answer: requests.Response, secrets: tuple[str, ...]) -> str:
+def excerpt(answer: requests.Response, secrets: tuple[str, ...]) -> str:
     """Return the beginning of an answer's body, fit for a message."""
-    return shown(answer.text[:_READ], secrets)
+    return redact_and_truncate(answer.text[:_READ], secrets)
 
 
-def reason(error: BaseException, secrets: tuple[str, ...]) -> str:
+def describe_failure(error: BaseException, secrets: tuple[str, ...]) -> str:
     """Return why there was no answer, fit for a message."""
     if isinstance(error, requests.ConnectTimeout):
         return "no connection in time"
@@ -84,4 +84,4 @@ def reason(error: BaseException, secrets: tuple[str, ...]) -> str:
         return "no answer in time"
     while error.__context__ is not None:
         error = error.__context__
-    return shown(str(error) or type(error).__name__, secrets)
+    return redact_and_truncate(str(error) or type(error).__name__, secrets)

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import requests
 
 from crypto_refactor.transport.endpoints import is_loopback
-from crypto_refactor.transport.failures import beginning, read_refusal, reason
+from crypto_refactor.transport.failures import describe_failure, excerpt, read_error_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from crypto_refactor.errors import CryptoRefactorError
-    from crypto_refactor.transport.failures import Reporter
+    from crypto_refactor.transport.failures import FailureReporter
 
 _log = logging.getLogger(__name__)
 _random = random.SystemRandom()
@@ -36,7 +36,7 @@ _SERVER_FAULT = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class HttpLimits:
     """How long, and how often, an answer is waited for.
 
     Attributes
@@ -66,7 +66,7 @@ class _Failure:
     asked_wait: float = 0.0
 
 
-class _Departure:
+class _DeadlineBody:
     """The body of a request that changes something: it leaves in time, or not at all.
 
     The caller stops waiting at the deadline, but the thread that sends may still hang, say, in a look-up of
@@ -93,11 +93,11 @@ class BoundedSession(requests.Session):
 
     Parameters
     ----------
-    limits : Limits
+    limits : HttpLimits
         The bounds.
     seconds : float
         The deadline of the whole call, from now.
-    reporter : Reporter
+    reporter : FailureReporter
         Words what went wrong.
     secrets : tuple of str
         Texts that never appear in a message.
@@ -119,9 +119,9 @@ class BoundedSession(requests.Session):
     def __init__(
         self,
         *,
-        limits: Limits,
+        limits: HttpLimits,
         seconds: float,
-        reporter: Reporter,
+        reporter: FailureReporter,
         secrets: tuple[str, ...],
         clock: Callable[[], datetime],
         sleep: Callable[[float], None],
@@ -151,7 +151,9 @@ class BoundedSession(requests.Session):
         self._refuse_repeated_page(options.get("params") or {})
         attempts = self._limits.attempts if method == "GET" else 1
         if options.get("json") is not None:
-            options["data"] = _Departure(json.dumps(options.pop("json")).encode(), leaves_by=self._leaves_by)
+            options["data"] = _DeadlineBody(
+                json.dumps(options.pop("json")).encode(), leaves_by=self._leaves_by
+            )
             options["headers"] = {**(options.get("headers") or {}), "Content-Type": "application/json"}
         for attempt in count(1):
             outcome = self._attempt(method, url, *args, **options)
@@ -177,7 +179,7 @@ class BoundedSession(requests.Session):
             answer = super().request(*args, **options)
         except requests.RequestException as error:
             # Returned rather than raised from here: the chain would carry the request and its keys.
-            failure = _Failure(error=self._reporter.unreachable(reason(error, self._secrets)))
+            failure = _Failure(error=self._reporter.unreachable(describe_failure(error, self._secrets)))
             if not isinstance(error, _RETRIED):
                 return replace(failure, asked_wait=math.inf)
             return failure
@@ -186,10 +188,10 @@ class BoundedSession(requests.Session):
         if date is not None:
             self.skew_seconds = _skew(sent, self._clock(), date)
         if answer.status_code >= HTTPStatus.MULTIPLE_CHOICES:
-            refusal = read_refusal(answer, self._secrets)
+            refusal = read_error_response(answer, self._secrets)
             return _Failure(error=self._reporter.refused(refusal), asked_wait=_asked_wait(answer, date))
         self.answered_at = self.answered_at or date
-        self.last_text = beginning(answer, self._secrets)
+        self.last_text = excerpt(answer, self._secrets)
         return answer
 
     def _refuse_repeated_page(self, params: dict[str, Any]) -> None:
@@ -199,7 +201,7 @@ class BoundedSession(requests.Session):
         self._pages.add(page)
 
 
-def within(seconds: float, work: Callable[[], _T]) -> _T:
+def call_with_timeout(seconds: float, work: Callable[[], _T]) -> _T:
     """Return what `work` returns, waiting no longer than `seconds`.
 
     Time-outs on a socket bound neither a name server that hangs nor an answer that trickles in; so the work

@@ -10,12 +10,12 @@ from support.trained_models import SETTINGS
 
 from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.errors import DataError, ModelError, UsageError
-from crypto_refactor.execution.rules import ExitRule, RuleOptions
-from crypto_refactor.market.bars import carry_holes
+from crypto_refactor.execution.rules import ExecutionOptions, ExitRule
+from crypto_refactor.market.bars import fill_gaps
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model import artifact
 from crypto_refactor.model.named_models import model_path
-from crypto_refactor.model.schedule import cutoff_for, periods, training_rows
+from crypto_refactor.model.schedule import cutoff_for, refit_periods, training_rows
 from crypto_refactor.signals.conditions import SignalRules
 
 BTC, ADA = Ticker("BTC", "USD"), Ticker("ADA", "USD")
@@ -86,7 +86,7 @@ class TestWindow:
         assert [fill for fill in longer.run.fills if fill.at < end] == list(found.run.fills)
 
     def test_buy_and_hold_buys_at_the_first_open_and_pays_the_fee(self, backtester):
-        found = backtester(options=RuleOptions(fee=0.01)).run(HOURS, initial_balance=5000.0)
+        found = backtester(options=ExecutionOptions(fee=0.01)).run(HOURS, initial_balance=5000.0)
         (bought,) = found.hold.fills
         opened = found.window.open[1]
         assert (bought.at, bought.price) == (found.end - HOURS, opened)
@@ -227,10 +227,10 @@ class TestAtAlpaca:
     @pytest.mark.parametrize(
         "options",
         [
-            RuleOptions(),
-            RuleOptions(fee=0.0001, slippage_bps=3.0, exit=ExitRule.FADE, position_size=0.5),
-            RuleOptions(stop_loss=0.01, strict=True),
-            RuleOptions(max_drawdown=0.02),
+            ExecutionOptions(),
+            ExecutionOptions(fee=0.0001, slippage_bps=3.0, exit=ExitRule.FADE, position_size=0.5),
+            ExecutionOptions(stop_loss=0.01, strict=True),
+            ExecutionOptions(max_drawdown=0.02),
         ],
     )
     def test_it_is_what_the_same_command_with_its_venue_and_fee_gives(self, backtester, options):
@@ -242,7 +242,7 @@ class TestAtAlpaca:
 
     def test_the_venue_implies_its_fee(self, backtester):
         one, other = (
-            backtester(options=RuleOptions(venue="alpaca", fee=fee)).run(HOURS) for fee in (None, 0.0025)
+            backtester(options=ExecutionOptions(venue="alpaca", fee=fee)).run(HOURS) for fee in (None, 0.0025)
         )
         assert one.metrics == other.metrics
 
@@ -254,7 +254,7 @@ class TestAtAlpaca:
 
     def test_and_cannot_be_run_there(self, backtester):
         with pytest.raises(UsageError, match="ADA/USD"):
-            backtester(sample_bars(1400, ADA), ticker=ADA, options=RuleOptions(venue="alpaca"))
+            backtester(sample_bars(1400, ADA), ticker=ADA, options=ExecutionOptions(venue="alpaca"))
 
 
 class TestPinned:
@@ -262,7 +262,7 @@ class TestPinned:
     def pinned(self, tmp_path):
         bars = sample_bars(1250)
         last = int(bars.closed[-1])
-        data = training_rows(periods(bars, last, last, SETTINGS)[0], SETTINGS)
+        data = training_rows(refit_periods(bars, last, last, SETTINGS)[0], SETTINGS)
         card, files = planted_card(data, SETTINGS, bars)
         return artifact.write(model_path(tmp_path / "models", BTC, "mine", simulated=True), card, **files)
 
@@ -300,7 +300,7 @@ def test_what_cannot_be_is_refused(backtester, option, asked):
 
 def test_models_change_at_their_cutoffs(backtester):
     found = backtester().run(HOURS)
-    window = carry_holes(sample_bars(1400))
+    window = fill_gaps(sample_bars(1400))
     assert len(window) == 1400
     by_hour = dict(zip(found.walk.signals.made_at.tolist(), found.walk.deciders, strict=True))
     changes = [hour for hour in by_hour if hour - 1 in by_hour and by_hour[hour] != by_hour[hour - 1]]

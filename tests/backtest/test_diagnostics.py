@@ -8,22 +8,22 @@ from support.stub_models import PlantedFits, sample_bars, without
 from support.trained_models import SETTINGS
 
 from crypto_refactor.backtest.diagnostics import (
+    blocked_entries,
     condition_figures,
     entries_beyond_cost,
     entry_sizes,
     feature_correlations,
     signal_counts,
-    what_held_back,
     why_no_entry,
 )
 from crypto_refactor.backtest.walk_forward import walk_forward
-from crypto_refactor.execution.rules import Rules
+from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import Fill
 from crypto_refactor.features.catalogue import INDICATORS
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.schedule import cutoff_for, training_rows
-from crypto_refactor.model.training.observer import Unwatched
+from crypto_refactor.model.training.observer import SilentObserver
 from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame, SignalRules
 
 FIRST = 400_000
@@ -105,27 +105,27 @@ def test_without_decided_bars_there_are_no_rates():
 
 class TestWhatHeldBack:
     def test_nothing_decided(self):
-        assert what_held_back(decided(), SIX) == "No bar could be decided on."
+        assert blocked_entries(decided(), SIX) == "No bar could be decided on."
 
     def test_no_forecast_beyond_its_threshold(self):
-        text = what_held_back(decided((0.1, "rsi", "", 0), (-0.1, "rsi", "rsi", 0)), SIX)
+        text = blocked_entries(decided((0.1, "rsi", "", 0), (-0.1, "rsi", "rsi", 0)), SIX)
         assert text == "`forecast` held back every bar: none of 2 forecasts exceeded its threshold."
 
     def test_confirmations(self):
-        text = what_held_back(FOUR, SIX)
+        text = blocked_entries(FOUR, SIX)
         assert "on 3 of 4 bars; 1 of them had 6 of 9 confirmations" in text
         assert "`price_trend` on 2" in text
 
 
 class TestWhyNoEntry:
     def test_no_signal_needs_no_excuse(self):
-        assert why_no_entry(decided((0.1, "", "", 0)), Rules()) is None
+        assert why_no_entry(decided((0.1, "", "", 0)), ExecutionRules()) is None
 
     def test_shorts_are_not_opened_by_long_only(self):
-        assert "short" in why_no_entry(decided((-2, "", ALL, -1)), Rules(long_only=True))
+        assert "short" in why_no_entry(decided((-2, "", ALL, -1)), ExecutionRules(long_only=True))
 
     def test_strict_wants_more_than_the_cost(self):
-        assert "--strict" in why_no_entry(decided((0.1, ALL, "", 1)), Rules(strict=True))
+        assert "--strict" in why_no_entry(decided((0.1, ALL, "", 1)), ExecutionRules(strict=True))
 
 
 def fill(at, quantity, price, reason="entry"):
@@ -165,12 +165,12 @@ class TestEntries:
     def test_those_that_promised_more_than_the_round_trip_are_counted(self):
         fills = [fill(FIRST + at, 1, 100) for at in (1, 2, 3)]
         # Moves of 0.1 %, 0.3 % and 2 % against 0.2 %.
-        assert entries_beyond_cost(fills, self.MADE, Rules(fee=0.001)) == 2
+        assert entries_beyond_cost(fills, self.MADE, ExecutionRules(fee=0.001)) == 2
 
     def test_none_at_all(self):
         found = entry_sizes([], tape([1, 1]))
         assert (found.entries, found.above_limit, found.largest_share) == (0, 0, None)
-        assert entries_beyond_cost([], self.MADE, Rules()) == 0
+        assert entries_beyond_cost([], self.MADE, ExecutionRules()) == 0
 
 
 class TestFeatureCorrelations:
@@ -178,7 +178,7 @@ class TestFeatureCorrelations:
         monkeypatch.setattr("crypto_refactor.model.training.jobs.fit_all", PlantedFits())
         last = int(bars.closed[-1])
         walk = walk_forward(
-            bars, last - hours + 1, last, settings, SIX, folder=tmp_path, pinned=None, watch=Unwatched()
+            bars, last - hours + 1, last, settings, SIX, folder=tmp_path, pinned=None, watch=SilentObserver()
         )
         return walk.stretches
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from crypto_refactor.backtest.engine import simulate
-from crypto_refactor.execution.decisions import Plan
-from crypto_refactor.execution.rules import Rules
+from crypto_refactor.execution.decisions import SignalPlan
+from crypto_refactor.execution.rules import ExecutionRules
 
 pytestmark = pytest.mark.oracle
 
@@ -34,7 +34,7 @@ def random_plan(count, seed, sides=(-1, 0, 1)):
     latest = np.maximum.accumulate(np.where(changes, np.arange(count), 0))
     signal[0] = 0
     signal = signal[latest].astype(np.int8)
-    return Plan(
+    return SignalPlan(
         signal=signal,
         forecast_side=signal,
         worthwhile=np.ones(count, dtype=bool),
@@ -73,7 +73,7 @@ def test_vectorbt_agrees_on_every_bar(random_bars, sides):
     )
     value = portfolio.value().to_numpy()
     for column, (seed, fee) in enumerate(columns):
-        result = simulate(bars[column], plans[column], Rules(fee=fee), initial_balance=10_000.0)
+        result = simulate(bars[column], plans[column], ExecutionRules(fee=fee), initial_balance=10_000.0)
         np.testing.assert_allclose(
             result.equity, value[:, column], rtol=1e-9, err_msg=f"seed {seed} fee {fee}"
         )
@@ -109,7 +109,7 @@ def test_backtesting_py_agrees_on_every_bar_and_trade(random_bars, seed, fee):
         index=pandas.to_datetime(bars.opened * 3600, unit="s"),
     )
     run = backtesting.Backtest(frame, Follow, cash=1e12, commission=fee).run()
-    result = simulate(bars, plan, Rules(fee=fee), initial_balance=1e12)
+    result = simulate(bars, plan, ExecutionRules(fee=fee), initial_balance=1e12)
     np.testing.assert_allclose(result.equity, run["_equity_curve"]["Equity"].to_numpy(), rtol=1e-9)
     trades = run["_trades"]
     expected = np.stack(

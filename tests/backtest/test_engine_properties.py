@@ -15,22 +15,22 @@ from hypothesis import strategies as st
 from support.closed_form import closed_form
 from support.strategies import PLAIN, Case, cases, holds_for
 
-from crypto_refactor.backtest.engine import _Run, simulate
+from crypto_refactor.backtest.engine import _Simulator, simulate
 from crypto_refactor.execution.decisions import (
     Exit,
-    Plan,
+    SignalPlan,
     close_without_data,
     decide,
-    wanted_sides,
-    watch_drawdown,
+    target_by_side,
+    update_drawdown,
 )
-from crypto_refactor.execution.rules import ExitRule, Rules
+from crypto_refactor.execution.rules import ExecutionRules, ExitRule
 from crypto_refactor.execution.sub_account import (
-    Account,
+    SubAccount,
     charge_borrow,
-    enter,
-    leave,
+    close_position,
     mark_open,
+    open_position,
     ruin_if_spent,
 )
 
@@ -147,7 +147,7 @@ def test_equity_is_never_negative_and_nothing_follows_ruin(case):
 @holds_for(cases(), examples=400)
 def test_visiting_every_bar_gives_the_same_result(case):
     passed_over = case.run()
-    with patch.object(_Run, "next_visit", lambda _run, i: i + 1):
+    with patch.object(_Simulator, "next_visit", lambda _run, i: i + 1):
         every_bar = case.run()
     assert pickle.dumps(passed_over.account) == pickle.dumps(every_bar.account)
     for name in ("trades", "fills", "pending", "halted_at"):
@@ -367,7 +367,7 @@ def test_the_loop_equals_the_closed_form(case):
 def step_by_step(case: Case):
     """Trade like a process that forgets everything but its account and its orders between two bars."""
     bars, rules = case.bars, case.rules
-    state = pickle.dumps((Account.opened_with(case.balance), ()))
+    state = pickle.dumps((SubAccount.opened_with(case.balance), ()))
     fills, trades, equity = [], [], []
 
     def book(outcome):
@@ -384,20 +384,20 @@ def step_by_step(case: Case):
         adjacent = i > 0 and bars.opened[i] - bars.opened[i - 1] == 1
         for decision in pending if real else ():
             if isinstance(decision, Exit) and account.side:
-                account = book(leave(account, open_, at, decision.reason, rules))
+                account = book(close_position(account, open_, at, decision.reason, rules))
             elif not isinstance(decision, Exit) and adjacent and not account.side and not account.ruined:
-                account = book(enter(account, decision.side, decision.fraction, open_, at, rules))
+                account = book(open_position(account, decision.side, decision.fraction, open_, at, rules))
         pending = () if real else tuple(order for order in pending if isinstance(order, Exit))
         account = charge_borrow(account, close, rules)
         account = book(ruin_if_spent(account, close, at + 1, rules))
         if real:
-            account = watch_drawdown(account, close, rules)
+            account = update_drawdown(account, close, rules)
             if case.plan.decidable[i]:
                 account, pending = decide(
                     account,
                     close,
                     signal=int(case.plan.signal[i]),
-                    target=int(wanted_sides(case.plan, rules)[account.side][i]),
+                    target=int(target_by_side(case.plan, rules)[account.side][i]),
                     worthwhile=bool(case.plan.worthwhile[i]),
                     rules=rules,
                 )
@@ -486,7 +486,7 @@ def test_a_halt_only_takes_away_entries(case):
 
 def test_a_single_bar_is_only_a_decision(random_bars):
     bars = random_bars(1)
-    case = Case(bars=bars, plan=_flat_plan(1), rules=Rules(), balance=1000.0)
+    case = Case(bars=bars, plan=_flat_plan(1), rules=ExecutionRules(), balance=1000.0)
     result = case.run()
     assert result.equity.tolist() == [1000.0]
     assert result.trades == ()
@@ -495,7 +495,7 @@ def test_a_single_bar_is_only_a_decision(random_bars):
 
 def _flat_plan(count):
     nothing = np.zeros(count, dtype=np.int8)
-    return Plan(
+    return SignalPlan(
         signal=nothing,
         forecast_side=nothing,
         worthwhile=nothing.astype(bool),

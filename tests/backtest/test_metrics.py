@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crypto_refactor.backtest.metrics import (
-    MIN_HOURS_FOR_A_YEARLY_RATE,
+    MIN_HOURS_TO_ANNUALISE,
     by_side,
+    compute_metrics,
     drawdown,
     hourly_returns,
-    measure,
     sharpe_ratio,
     sortino_ratio,
 )
@@ -30,7 +30,7 @@ def metrics_of(equity, *, exposed=None, trades=(), fills=(), hours=None):
     equity = np.asarray(equity, dtype=float)
     count = len(equity) - 1
     exposed = np.zeros(count, dtype=bool) if exposed is None else np.asarray(exposed)
-    return measure(equity, exposed, trades, fills, hours=count if hours is None else hours)
+    return compute_metrics(equity, exposed, trades, fills, hours=count if hours is None else hours)
 
 
 def trade(entry, exit_, *, direction=1, quantity=1.0, fees=0.0, held=1, reason="neutral"):
@@ -178,8 +178,8 @@ def test_a_single_bar_has_no_dispersion():
 
 
 def test_a_year_is_not_inferred_from_less_than_ninety_days():
-    returns = np.random.default_rng(1).normal(0, 0.01, MIN_HOURS_FOR_A_YEARLY_RATE)
-    assert MIN_HOURS_FOR_A_YEARLY_RATE == 90 * 24
+    returns = np.random.default_rng(1).normal(0, 0.01, MIN_HOURS_TO_ANNUALISE)
+    assert MIN_HOURS_TO_ANNUALISE == 90 * 24
     short, long = metrics_of(curve(returns[:-1])), metrics_of(curve(returns))
     assert (short.cagr, short.calmar) == (None, None)
     assert short.sharpe is not None

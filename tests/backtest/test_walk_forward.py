@@ -9,13 +9,13 @@ from support.strategies import holds_for
 from support.stub_models import GAIN, PlantedFits, planted_card, sample_bars, without
 from support.trained_models import SETTINGS
 
-from crypto_refactor.backtest.walk_forward import spread, walk_forward
+from crypto_refactor.backtest.walk_forward import align_to_bars, walk_forward
 from crypto_refactor.errors import DataError, ModelError
-from crypto_refactor.market.bars import carry_holes
+from crypto_refactor.market.bars import fill_gaps
 from crypto_refactor.model import artifact
-from crypto_refactor.model.schedule import cutoff_for, periods, series_start, training_rows
+from crypto_refactor.model.schedule import cutoff_for, refit_periods, series_start, training_rows
 from crypto_refactor.model.training import jobs as shelf
-from crypto_refactor.model.training.observer import Unwatched
+from crypto_refactor.model.training.observer import SilentObserver
 from crypto_refactor.signals.conditions import SignalFrame, SignalRules
 
 RULES = SignalRules(min_confirmations=4)
@@ -34,7 +34,7 @@ def fits(monkeypatch):
 def walk(tmp_path, fits):
     def walk(bars, first, last, settings=SETTINGS, *, pinned=None, folder=tmp_path):
         return walk_forward(
-            bars, first, last, settings, RULES, folder=folder, pinned=pinned, watch=Unwatched()
+            bars, first, last, settings, RULES, folder=folder, pinned=pinned, watch=SilentObserver()
         )
 
     return walk
@@ -109,7 +109,7 @@ def test_a_decision_is_the_same_to_the_last_bit_whatever_else_is_asked(
                 RULES,
                 folder=tmp_path_factory.mktemp("models"),
                 pinned=None,
-                watch=Unwatched(),
+                watch=SilentObserver(),
             )
             signals = found.signals
             here = signals.made_at == hour
@@ -134,7 +134,7 @@ def test_cutoffs_within_one_hole_share_a_model(walk, fits):
     cutoff = int(bars.closed[-1]) // 10 * 10 - 20
     bars = without(bars, (cutoff - 800, cutoff - 720), (cutoff - 8, cutoff + 15))
     first, last = cutoff + 1, cutoff + 15
-    cuts = periods(bars, first, last, settings)
+    cuts = refit_periods(bars, first, last, settings)
     sets = [training_rows(part, settings) for part in cuts]
     assert len(cuts) == 2
     assert sets[0].trained_through == sets[1].trained_through
@@ -155,7 +155,9 @@ class TestPinned:
     @pytest.fixture
     def pinned(self, tmp_path):
         bars = sample_bars(1200)
-        data = training_rows(periods(bars, int(bars.closed[-1]), int(bars.closed[-1]), SETTINGS)[0], SETTINGS)
+        data = training_rows(
+            refit_periods(bars, int(bars.closed[-1]), int(bars.closed[-1]), SETTINGS)[0], SETTINGS
+        )
         card, files = planted_card(data, SETTINGS, bars)
         return artifact.write(tmp_path / "btc_usd_mine.keras", card, **files)
 
@@ -178,8 +180,8 @@ def test_signals_are_laid_out_over_the_bars_of_the_window(walk):
     first, last = hours(60)
     bars = without(sample_bars(1400), (first + 9, first + 16))
     found = walk(bars, first, last)
-    window = carry_holes(bars).between(first - 1, last)
-    laid = spread(found.signals, window)
+    window = fill_gaps(bars).between(first - 1, last)
+    laid = align_to_bars(found.signals, window)
     assert {len(column) for column in laid.values()} == {60}
     assert laid["decidable"].sum() == len(found.signals)
     assert not laid["decidable"][window.synthetic].any()

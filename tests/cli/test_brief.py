@@ -8,7 +8,7 @@ from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.cli.commands.backtest import command as backtest
 from crypto_refactor.cli.commands.signal import command as signal
 from crypto_refactor.config import tickers_file
-from crypto_refactor.execution.rules import RuleOptions
+from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.market.sources.sample import SampleSource
 from crypto_refactor.market.ticker import Ticker, read_tickers
 from crypto_refactor.signals.generator import SignalGenerator
@@ -49,7 +49,7 @@ def test_the_backtest_has_the_promised_options(option, default):
 
 def test_the_fee_is_a_tenth_of_a_per_cent():
     assert "--fee" in defaults(backtest)
-    assert RuleOptions(fee=defaults(backtest)["--fee"]).resolve(Ticker("BTC", "USD")).fee == 0.001
+    assert ExecutionOptions(fee=defaults(backtest)["--fee"]).resolve(Ticker("BTC", "USD")).fee == 0.001
 
 
 def test_a_backtest_without_options_has_the_promised_settings(warm):
@@ -83,10 +83,10 @@ def test_models_have_the_promised_names(base):
 
 
 def test_models_are_kept_in_the_promised_folder(monkeypatch):
-    from crypto_refactor.config import Settings, checkout_root
+    from crypto_refactor.config import EnvironmentSettings, checkout_root
 
     monkeypatch.delenv("CRYPTO_MODEL_DIR", raising=False)
-    assert Settings(_env_file=None).model_dir == checkout_root() / "models" / "data"
+    assert EnvironmentSettings(_env_file=None).model_dir == checkout_root() / "models" / "data"
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ class TestWhoTakesIt:
             def stop(self):
                 given["stopped"] = True
 
-        monkeypatch.setattr("crypto_refactor.trading.realtime.background_training.Refits", Refits)
+        monkeypatch.setattr("crypto_refactor.trading.realtime.background_training.BackgroundTrainer", Refits)
         monkeypatch.setattr(trade_run, "_loop", lambda *_: SimpleNamespace(run=lambda: None, dropped=[]))
         setup = SimpleNamespace(
             tickers=("one",), workers=1, model_dir=tmp_path, settings=None, cluster=Cluster(ADDRESS)

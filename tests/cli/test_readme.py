@@ -20,7 +20,7 @@ from crypto_refactor.cli.commands.evaluate import command as evaluate
 from crypto_refactor.cli.commands.models import command as models
 from crypto_refactor.cli.commands.signal import command as signal
 from crypto_refactor.cli.trading.request import DEFAULT_BALANCE, DEFAULT_REPLAY_HOURS
-from crypto_refactor.config import Settings
+from crypto_refactor.config import EnvironmentSettings
 from crypto_refactor.execution.rules import DEFAULT_FEE
 from crypto_refactor.execution.venues import ALPACA_FEE, ALPACA_MAX_DRAWDOWN
 from crypto_refactor.model.named_models import DEFAULT_MODEL_NAME
@@ -57,7 +57,7 @@ WHERE_NONE = {
     "--fee": f"{DEFAULT_FEE}; at Alpaca {ALPACA_FEE}",
     "--max-drawdown": f"off; at Alpaca {ALPACA_MAX_DRAWDOWN}",
     "--seed": str(ModelSettings().seed),
-    "--source": Settings.model_fields["source"].default,
+    "--source": EnvironmentSettings.model_fields["source"].default,
     "--threshold-scale": "the model's",
     "--max-notional": "none",
     "--stop-loss": "off",
@@ -275,6 +275,6 @@ def test_the_exit_codes_of_the_readme_are_those_of_the_tool():
 
 def test_the_environment_variables_of_the_readme_are_read():
     said = set(re.findall(r"`((?:CRYPTO|ALPACA)_[A-Z_]+)`", README))
-    fields = Settings.model_fields.items()
+    fields = EnvironmentSettings.model_fields.items()
     real = {field.validation_alias or f"CRYPTO_{name.upper()}" for name, field in fields}
     assert said == real

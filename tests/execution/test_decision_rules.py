@@ -8,16 +8,16 @@ import pytest
 from crypto_refactor.execution.decisions import (
     Enter,
     Exit,
-    Plan,
+    SignalPlan,
     close_without_data,
     decide,
-    wanted_sides,
-    watch_drawdown,
+    target_by_side,
+    update_drawdown,
 )
-from crypto_refactor.execution.rules import ExitRule, Rules
-from crypto_refactor.execution.sub_account import Account
+from crypto_refactor.execution.rules import ExecutionRules, ExitRule
+from crypto_refactor.execution.sub_account import SubAccount
 
-FLAT = Account.opened_with(1000.0)
+FLAT = SubAccount.opened_with(1000.0)
 LONG = FLAT._replace(cash=0.0, side=1, quantity=10.0, average_price=100.0)
 SHORT = FLAT._replace(cash=2000.0, side=-1, quantity=-10.0, average_price=100.0)
 
@@ -28,13 +28,13 @@ SIGNAL_FORECAST = [(1, 1), (-1, -1), (0, 1), (0, -1), (0, 0)]
 def wanted(side, **rules):
     count = len(SIGNAL_FORECAST)
     signal, forecast = np.array(SIGNAL_FORECAST, dtype=np.int8).T
-    plan = Plan(
+    plan = SignalPlan(
         signal=signal,
         forecast_side=forecast,
         worthwhile=np.ones(count, dtype=bool),
         decidable=np.ones(count, dtype=bool),
     )
-    return wanted_sides(plan, Rules(**rules))[side].tolist()
+    return target_by_side(plan, ExecutionRules(**rules))[side].tolist()
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,9 @@ def test_the_wanted_side_depends_on_the_side_held(rule, long_only, from_flat, fr
 
 def decided(account, close, *, signal, target=None, worthwhile=True, **rules):
     target = signal if target is None else target
-    return decide(account, close, signal=signal, target=target, worthwhile=worthwhile, rules=Rules(**rules))
+    return decide(
+        account, close, signal=signal, target=target, worthwhile=worthwhile, rules=ExecutionRules(**rules)
+    )
 
 
 @pytest.mark.parametrize("blocker", ["strict", "halted", "ruined", "stopped"])
@@ -120,14 +122,14 @@ def test_without_data_a_position_is_left_and_nothing_entered():
 
 
 def test_the_drawdown_halt_stays_when_equity_recovers():
-    rules = Rules(max_drawdown=0.25)
-    higher = watch_drawdown(LONG, 120.0, rules)
+    rules = ExecutionRules(max_drawdown=0.25)
+    higher = update_drawdown(LONG, 120.0, rules)
     assert (higher.peak_equity, higher.halted) == (1200.0, False)
-    assert not watch_drawdown(higher, 90.1, rules).halted
-    halted = watch_drawdown(higher, 90.0, rules)
+    assert not update_drawdown(higher, 90.1, rules).halted
+    halted = update_drawdown(higher, 90.0, rules)
     assert halted.halted
-    assert watch_drawdown(halted, 150.0, rules).halted
+    assert update_drawdown(halted, 150.0, rules).halted
 
 
 def test_without_the_rule_the_drawdown_is_not_watched():
-    assert watch_drawdown(LONG, 1.0, Rules()) is LONG
+    assert update_drawdown(LONG, 1.0, ExecutionRules()) is LONG

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from crypto_refactor.errors import UsageError
-from crypto_refactor.execution.rules import ExitRule, RuleOptions, Rules
+from crypto_refactor.execution.rules import ExecutionOptions, ExecutionRules, ExitRule
 from crypto_refactor.execution.venues import alpaca_rules
 from crypto_refactor.market.ticker import Ticker
 
@@ -24,8 +24,8 @@ OUT_OF_RANGE = {
 
 
 def test_without_a_venue_the_defaults_are_the_documented_ones():
-    rules = RuleOptions().resolve(BTC)
-    assert rules == Rules(
+    rules = ExecutionOptions().resolve(BTC)
+    assert rules == ExecutionRules(
         fee=0.001,
         slippage_bps=0.0,
         position_size=1.0,
@@ -42,18 +42,18 @@ def test_without_a_venue_the_defaults_are_the_documented_ones():
 
 
 def test_alpaca_brings_its_fee_its_drawdown_its_increments_and_no_shorts():
-    rules = RuleOptions(venue="alpaca").resolve(BTC)
+    rules = ExecutionOptions(venue="alpaca").resolve(BTC)
     assert (rules.fee, rules.max_drawdown, rules.long_only) == (0.0025, 0.25, True)
     assert rules.venue == alpaca_rules(BTC)
 
 
 def test_what_was_given_wins_over_the_venue():
-    rules = RuleOptions(venue="alpaca", fee=0.0, max_drawdown=0.5).resolve(BTC)
+    rules = ExecutionOptions(venue="alpaca", fee=0.0, max_drawdown=0.5).resolve(BTC)
     assert (rules.fee, rules.max_drawdown) == (0.0, 0.5)
 
 
 def test_a_fee_of_zero_is_given_not_missing():
-    assert RuleOptions(fee=0.0).resolve(BTC).fee == 0.0
+    assert ExecutionOptions(fee=0.0).resolve(BTC).fee == 0.0
 
 
 def test_every_option_reaches_the_rules():
@@ -70,7 +70,7 @@ def test_every_option_reaches_the_rules():
         "max_drawdown": 0.3,
         "max_notional": 1000.0,
     }
-    assert RuleOptions(**given).resolve(BTC) == Rules(**given)
+    assert ExecutionOptions(**given).resolve(BTC) == ExecutionRules(**given)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_every_option_reaches_the_rules():
 def test_a_value_out_of_range_is_refused_by_the_name_of_its_option(name, value, venue):
     option = OUT_OF_RANGE[name][0]
     with pytest.raises(UsageError) as caught:
-        RuleOptions(venue=venue, **{name: value}).resolve(BTC)
+        ExecutionOptions(venue=venue, **{name: value}).resolve(BTC)
     assert caught.value.what == f"{option} is {value!r}."
     assert option in caught.value.remedy
     assert caught.value.expected
@@ -104,19 +104,19 @@ def test_a_value_out_of_range_is_refused_by_the_name_of_its_option(name, value, 
     ],
 )
 def test_a_value_at_the_edge_of_its_range_is_accepted(name, value):
-    assert getattr(RuleOptions(**{name: value}).resolve(BTC), name) == value
+    assert getattr(ExecutionOptions(**{name: value}).resolve(BTC), name) == value
 
 
 def test_a_ticker_the_venue_does_not_trade_is_refused():
     with pytest.raises(UsageError, match="ALGO/USD"):
-        RuleOptions(venue="alpaca").resolve(Ticker("ALGO", "USD"))
+        ExecutionOptions(venue="alpaca").resolve(Ticker("ALGO", "USD"))
 
 
 def test_without_a_venue_every_ticker_has_rules():
-    assert RuleOptions().resolve(Ticker("ALGO", "USD")).venue is None
+    assert ExecutionOptions().resolve(Ticker("ALGO", "USD")).venue is None
 
 
 def test_slippage_and_the_round_trip_are_fractions():
-    rules = Rules(fee=0.001, slippage_bps=5)
+    rules = ExecutionRules(fee=0.001, slippage_bps=5)
     assert rules.slippage == pytest.approx(0.0005)
     assert rules.round_trip_cost == pytest.approx(0.003)

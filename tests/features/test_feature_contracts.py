@@ -9,7 +9,7 @@ from support import feature_contracts as contracts
 
 from crypto_refactor.features.catalogue import CATALOGUE, WARMUP, IndicatorSpec
 from crypto_refactor.features.frame import compute_features
-from crypto_refactor.market.bars import PRICES, Bars, carry_holes
+from crypto_refactor.market.bars import PRICES, Bars, fill_gaps
 from crypto_refactor.market.ticker import Ticker
 
 
@@ -57,7 +57,7 @@ def without(bars, *holes):
 def broken_series(random_bars, seed=4):
     """Return carried bars in three stretches, the middle one too short to be ready."""
     bars = random_bars(1900, seed=seed)
-    return carry_holes(without(bars, (300, 301), (520, 560), (650, 750), (900, 1000), (1600, 1672)))
+    return fill_gaps(without(bars, (300, 301), (520, 560), (650, 750), (900, 1000), (1600, 1672)))
 
 
 def test_the_first_k_rows_are_the_features_of_the_first_k_bars_for_every_k(any_bars, catalogue):
@@ -66,9 +66,9 @@ def test_the_first_k_rows_are_the_features_of_the_first_k_bars_for_every_k(any_b
 
 def test_what_is_known_at_the_time_gives_the_row_that_is_known_later(random_bars):
     raw = without(random_bars(900, seed=5), (400, 430), (600, 601), (700, 760))
-    full = compute_features(carry_holes(raw))
+    full = compute_features(fill_gaps(raw))
     for count in range(480, len(raw) + 1, 7):
-        now = compute_features(carry_holes(raw.prefix(count)))
+        now = compute_features(fill_gaps(raw.prefix(count)))
         np.testing.assert_array_equal(now.inputs, full.inputs[: len(now)])
 
 

@@ -10,7 +10,7 @@ from crypto_refactor.errors import DataError
 from crypto_refactor.features import catalogue
 from crypto_refactor.features.catalogue import CATALOGUE, INDICATORS, WARMUP, catalogue_hash
 from crypto_refactor.features.frame import compute_features
-from crypto_refactor.market.bars import PRICES, Bars, carry_holes, empty_bars
+from crypto_refactor.market.bars import PRICES, Bars, empty_bars, fill_gaps
 from crypto_refactor.market.ticker import Ticker
 
 
@@ -57,7 +57,7 @@ def test_synthetic_bars_have_features_like_all_others(random_bars):
     whole = random_bars(700)
     keep = np.delete(np.arange(700), np.arange(600, 672))
     columns = {name: getattr(whole, name)[keep] for name in (*PRICES, "volume", "opened")}
-    bars = carry_holes(Bars(ticker=whole.ticker, source="files", **columns))
+    bars = fill_gaps(Bars(ticker=whole.ticker, source="files", **columns))
     frame = compute_features(bars)
     last_synthetic = 671
     assert bars.synthetic[last_synthetic]

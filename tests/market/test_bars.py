@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from crypto_refactor.errors import DataError
 from crypto_refactor.market.bars import (
     COLUMNS,
-    MAX_CARRIED_HOURS,
+    MAX_FILLED_GAP_HOURS,
     Bars,
-    carry_holes,
     empty_bars,
+    fill_gaps,
     segment_starts,
 )
 from crypto_refactor.market.ticker import Ticker
@@ -119,7 +119,7 @@ def test_only_the_sample_is_simulated():
 
 
 def test_a_hole_is_carried_flat_at_the_last_close_without_volume():
-    carried = carry_holes(tape([0, 1, 4]))
+    carried = fill_gaps(tape([0, 1, 4]))
     assert (carried.opened - FIRST).tolist() == [0, 1, 2, 3, 4]
     assert carried.synthetic.tolist() == [False, False, True, True, False]
     for name in ("open", "high", "low", "close"):
@@ -130,11 +130,11 @@ def test_a_hole_is_carried_flat_at_the_last_close_without_volume():
 
 
 def test_a_hole_of_72_hours_is_carried_and_one_of_73_splits():
-    longest = carry_holes(tape([0, 1, 74]))
-    assert longest.synthetic.sum() == MAX_CARRIED_HOURS == 72
+    longest = fill_gaps(tape([0, 1, 74]))
+    assert longest.synthetic.sum() == MAX_FILLED_GAP_HOURS == 72
     assert segment_starts(longest).tolist() == [0]
 
-    split = carry_holes(tape([0, 1, 75]))
+    split = fill_gaps(tape([0, 1, 75]))
     assert len(split) == 3
     assert not split.synthetic.any()
     assert segment_starts(split).tolist() == [0, 2]
@@ -142,20 +142,20 @@ def test_a_hole_of_72_hours_is_carried_and_one_of_73_splits():
 
 def test_bars_carried_before_stay_marked_when_another_hole_is_carried():
     marked = tape([0, 1, 2, 5], synthetic=np.array([False, True, False, False]))
-    assert carry_holes(marked).synthetic.tolist() == [False, True, False, True, True, False]
+    assert fill_gaps(marked).synthetic.tolist() == [False, True, False, True, True, False]
 
 
 def test_carried_and_split_holes_live_together():
-    carried = carry_holes(tape([0, 2, 100, 101, 104]))
+    carried = fill_gaps(tape([0, 2, 100, 101, 104]))
     assert (carried.opened - FIRST).tolist() == [0, 1, 2, 100, 101, 102, 103, 104]
     assert segment_starts(carried).tolist() == [0, 3]
 
 
 def test_bars_without_holes_are_returned_as_they_are():
     bars = tape(range(5))
-    assert carry_holes(bars) is bars
+    assert fill_gaps(bars) is bars
     nothing = empty_bars(BTC, "files")
-    assert carry_holes(nothing) is nothing
+    assert fill_gaps(nothing) is nothing
     assert segment_starts(nothing).tolist() == []
     assert segment_starts(tape([3])).tolist() == [0]
 
@@ -172,14 +172,14 @@ def holed_bars(draw):
 @given(holed_bars(), st.data())
 def test_what_is_known_later_never_changes_an_earlier_carried_bar(bars, data):
     known = data.draw(st.integers(min_value=1, max_value=len(bars)))
-    early, late = carry_holes(bars.prefix(known)), carry_holes(bars)
+    early, late = fill_gaps(bars.prefix(known)), fill_gaps(bars)
     for name in ("opened", "synthetic", *COLUMNS):
         assert np.array_equal(getattr(early, name), getattr(late, name)[: len(early)])
 
 
 @given(holed_bars())
 def test_carrying_keeps_every_real_bar_and_invents_no_information(bars):
-    carried = carry_holes(bars)
+    carried = fill_gaps(bars)
     real = ~carried.synthetic
     for name in ("opened", *COLUMNS):
         assert np.array_equal(getattr(carried, name)[real], getattr(bars, name))
@@ -187,14 +187,14 @@ def test_carrying_keeps_every_real_bar_and_invents_no_information(bars):
     assert (carried.volume[~real] == 0).all()
     before = np.flatnonzero(~real) - 1
     assert np.array_equal(carried.close[~real], carried.close[before])
-    assert np.array_equal(carry_holes(carried).opened, carried.opened)
+    assert np.array_equal(fill_gaps(carried).opened, carried.opened)
 
 
 @given(holed_bars())
 def test_within_a_segment_every_hour_is_there_and_between_them_more_than_72_are_missing(bars):
-    carried = carry_holes(bars)
+    carried = fill_gaps(bars)
     starts = segment_starts(carried)
     for start, stop in zip(starts, [*starts[1:], len(carried)], strict=True):
         assert (np.diff(carried.opened[start:stop]) == 1).all()
     missing = carried.opened[starts[1:]] - carried.opened[starts[1:] - 1] - 1
-    assert (missing > MAX_CARRIED_HOURS).all()
+    assert (missing > MAX_FILLED_GAP_HOURS).all()

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crypto_refactor.errors import DataError
-from crypto_refactor.market.bars import Bars, carry_holes, empty_bars
+from crypto_refactor.market.bars import Bars, empty_bars, fill_gaps
 from crypto_refactor.market.hours import to_iso
-from crypto_refactor.market.quality import Hole, describe, quality_report, require_complete
+from crypto_refactor.market.quality import Gap, describe, quality_report, require_complete
 from crypto_refactor.market.ticker import Ticker
 
 BTC = Ticker("BTC", "USD")
@@ -19,7 +19,7 @@ def carried(hours, *, close=None, volume=None, source="files"):
     """Bars at FIRST + each of `hours`, holes carried."""
     count = len(hours)
     close = np.full(count, 100.0) if close is None else np.array(close, dtype=float)
-    return carry_holes(
+    return fill_gaps(
         Bars(
             ticker=BTC,
             source=source,
@@ -52,9 +52,9 @@ def test_holes_are_listed_with_their_start_length_and_treatment():
     bars = carried(without(300, (5, 2), (50, 72), (200, 73)))
     report = quality_report(bars, FIRST, FIRST + 300)
     assert report.holes == (
-        Hole(start="2024-01-01T05:00:00Z", hours=2, carried=True),
-        Hole(start="2024-01-03T02:00:00Z", hours=72, carried=True),
-        Hole(start="2024-01-09T08:00:00Z", hours=73, carried=False),
+        Gap(start="2024-01-01T05:00:00Z", hours=2, carried=True),
+        Gap(start="2024-01-03T02:00:00Z", hours=72, carried=True),
+        Gap(start="2024-01-09T08:00:00Z", hours=73, carried=False),
     )
     assert (report.synthetic, report.missing, report.bars) == (74, 73, 153)
     assert report.largest_hole == report.holes[2]

@@ -9,12 +9,12 @@ from support.trained_models import SETTINGS
 
 from crypto_refactor.errors import ModelError
 from crypto_refactor.model import artifact
-from crypto_refactor.model.cache import cache_entries, cache_path, cached_models, keep_for_ledger, prune_cache
-from crypto_refactor.model.schedule import model_key, periods, training_rows
-from crypto_refactor.model.training.jobs import Lesson
-from crypto_refactor.model.training.observer import Unwatched
+from crypto_refactor.model.cache import cache_entries, cache_path, get_models, pin_for_ledger, prune_cache
+from crypto_refactor.model.schedule import model_key, refit_periods, training_rows
+from crypto_refactor.model.training.jobs import TrainingJob
+from crypto_refactor.model.training.observer import SilentObserver
 
-UNWATCHED = Unwatched()
+UNWATCHED = SilentObserver()
 
 
 @pytest.fixture(scope="module")
@@ -22,19 +22,19 @@ def wanted():
     """Three models of three cut-offs."""
     bars = sample_bars(1200)
     last = int(bars.closed[-1])
-    data = [training_rows(part, SETTINGS) for part in periods(bars, last - 96, last, SETTINGS)]
+    data = [training_rows(part, SETTINGS) for part in refit_periods(bars, last - 96, last, SETTINGS)]
     assert len(data) == 3
     return {model_key(bars, rows, SETTINGS): rows for rows in data}
 
 
 def lessons(wanted):
-    return {key: Lesson(data=data, bars=sample_bars(1200)) for key, data in wanted.items()}
+    return {key: TrainingJob(data=data, bars=sample_bars(1200)) for key, data in wanted.items()}
 
 
 @pytest.fixture
 def ask(tmp_path):
     def ask(wanted, settings=SETTINGS):
-        return cached_models(tmp_path, lessons(wanted), settings, UNWATCHED)
+        return get_models(tmp_path, lessons(wanted), settings, UNWATCHED)
 
     return ask
 
@@ -97,7 +97,7 @@ def test_what_was_trained_before_a_fit_failed_is_kept(ask, wanted, monkeypatch, 
 def test_a_model_folder_that_is_a_file_is_an_error(fits, wanted, tmp_path):
     (tmp_path / "models").write_text("")
     with pytest.raises(ModelError, match="cannot be written") as caught:
-        cached_models(tmp_path / "models", lessons(wanted), SETTINGS, UNWATCHED)
+        get_models(tmp_path / "models", lessons(wanted), SETTINGS, UNWATCHED)
     assert caught.value.exit_code == 4
 
 
@@ -170,7 +170,7 @@ def test_an_empty_cache_has_no_entries(tmp_path):
         ledger = tmp_path / "ledger.sqlite"
         ledger.touch()
         for _ in range(2):
-            keep_for_ledger(tmp_path, keys[1], ledger)
+            pin_for_ledger(tmp_path, keys[1], ledger)
         assert [entry.key for entry in cache_entries(tmp_path) if entry.named] == [keys[1]]
         assert sorted(entry.key for entry in prune_cache(tmp_path, 0, keep=set())) == sorted(keys[0::2])
         assert self.left(tmp_path) == [keys[1]]

@@ -6,9 +6,16 @@ from hypothesis import strategies as st
 from support.strategies import holds_for
 
 from crypto_refactor.features.frame import FeatureExtras, FeatureFrame, compute_features
-from crypto_refactor.market.bars import Bars, carry_holes
+from crypto_refactor.market.bars import Bars, fill_gaps
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.model.dataset import decidable, gather, labelled, last_bars, split, training_set
+from crypto_refactor.model.dataset import (
+    has_full_window,
+    labelled_rows,
+    last_bars,
+    split,
+    take_windows,
+    training_set,
+)
 
 READY = 500
 FIRST = 400_000
@@ -70,12 +77,12 @@ def drawn_as(mask):
     ],
 )
 def test_a_bar_is_decided_on_if_it_is_real_and_its_window_whole(lookback, bars, before, expected):
-    assert drawn_as(decidable(drawn(bars, before=before), lookback)) == expected
+    assert drawn_as(has_full_window(drawn(bars, before=before), lookback)) == expected
 
 
 def test_after_a_long_hole_the_warm_up_begins_again():
     frame = drawn("###", "###", before=499)
-    assert drawn_as(decidable(frame, 2)) == "--x--x"
+    assert drawn_as(has_full_window(frame, 2)) == "--x--x"
 
 
 @pytest.mark.parametrize(
@@ -91,12 +98,12 @@ def test_after_a_long_hole_the_warm_up_begins_again():
 def test_a_label_needs_two_real_closes_an_hour_apart(bars, expected):
     frame = drawn(bars, before=600)
     marks = np.zeros(len(frame), dtype=bool)
-    marks[labelled(frame, 3)] = True
+    marks[labelled_rows(frame, 3)] = True
     assert drawn_as(marks) == expected
 
 
 def test_no_label_reaches_across_a_long_hole():
-    assert labelled(drawn("###", "###", before=600), 2).tolist() == [0, 1, 3, 4]
+    assert labelled_rows(drawn("###", "###", before=600), 2).tolist() == [0, 1, 3, 4]
 
 
 def test_the_rows_of_real_features_are_those_the_drawing_says(random_bars):
@@ -109,18 +116,18 @@ def test_the_rows_of_real_features_are_those_the_drawing_says(random_bars):
         opened=bars.opened[kept],
         **{name: getattr(bars, name)[kept] for name in ("open", "high", "low", "close", "volume")},
     )
-    frame = compute_features(carry_holes(holed))
+    frame = compute_features(fill_gaps(holed))
     first = 500 + 10 - 1
     expected = [row for row in range(first, 599) if row not in {549, 550, 551, 552}]
-    assert labelled(frame, 10).tolist() == expected
-    assert decidable(frame, 10).sum() == len(range(first, 600)) - 3
+    assert labelled_rows(frame, 10).tolist() == expected
+    assert has_full_window(frame, 10).sum() == len(range(first, 600)) - 3
 
 
 @pytest.mark.parametrize("lookback", [2, 3, 7])
 def test_a_window_holds_the_lookback_bars_that_end_with_its_row(lookback):
     inputs = drawn("#" * 12).inputs.astype(np.float32)
     rows = np.array([lookback - 1, lookback, 9, 11])
-    windows = gather(inputs, rows, lookback)
+    windows = take_windows(inputs, rows, lookback)
     assert windows.shape == (4, lookback, 14)
     assert windows.flags.c_contiguous
     for window, row in zip(windows, rows.tolist(), strict=True):
@@ -130,7 +137,7 @@ def test_a_window_holds_the_lookback_bars_that_end_with_its_row(lookback):
 
 def test_no_rows_give_no_windows():
     inputs = drawn("#" * 12).inputs.astype(np.float32)
-    assert gather(inputs, np.zeros(0, dtype=np.int64), 5).shape == (0, 5, 14)
+    assert take_windows(inputs, np.zeros(0, dtype=np.int64), 5).shape == (0, 5, 14)
 
 
 def test_120_rows_are_divided_82_17_19():
@@ -152,7 +159,7 @@ def test_the_slices_are_70_15_15_with_one_row_between(count):
 @holds_for(st.text("####.", min_size=60, max_size=120))
 def test_no_close_is_in_the_labels_of_two_slices(bars):
     frame = drawn(bars, before=600)
-    rows = labelled(frame, 1)
+    rows = labelled_rows(frame, 1)
     if len(rows) < 20:
         return
     parts = split(len(rows))
@@ -184,8 +191,8 @@ class TestTrainingSet:
         frame, rows = drawn("####.#####"), np.array([3, 6, 7, 8])
         data = training_set(frame, rows, 3)
         inputs = frame.inputs.astype(np.float32)
-        np.testing.assert_array_equal(data.windows(), gather(inputs, rows, 3))
-        np.testing.assert_array_equal(data.windows(slice(1, 3)), gather(inputs, rows[1:3], 3))
+        np.testing.assert_array_equal(data.windows(), take_windows(inputs, rows, 3))
+        np.testing.assert_array_equal(data.windows(slice(1, 3)), take_windows(inputs, rows[1:3], 3))
 
     def test_scaling_sees_each_bar_of_the_windows_once(self):
         data = training_set(drawn("##########"), np.array([3, 4, 8]), 2)
@@ -222,4 +229,4 @@ def test_the_fingerprint_does_not_depend_on_carrying(random_bars):
     }
     holed = Bars(ticker=bars.ticker, source=bars.source, **columns)
     through = int(bars.closed[50])
-    assert last_bars(holed, through) == last_bars(carry_holes(holed), through) != last_bars(bars, through)
+    assert last_bars(holed, through) == last_bars(fill_gaps(holed), through) != last_bars(bars, through)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support.strategies import holds_for
 
 from crypto_refactor.model.evidence import (
-    measure,
+    calibrate,
     rank_correlation,
     ridge_forecast,
     slope_through_origin,
@@ -30,7 +30,7 @@ def made(n=400, *, skill=1.0, noise=1.0, seed=0):
 
 def evidence(n=400, **options):
     f, y, a = made(n, **options)
-    return measure(f, y, a, np.zeros(n))
+    return calibrate(f, y, a, np.zeros(n))
 
 
 def test_slope_and_its_error_by_hand():
@@ -57,7 +57,7 @@ def test_forecasts_that_are_all_zero_have_no_slope():
 
 def test_slope_and_errors_are_in_units_of_atr():
     f, y, a = made(50)
-    found = measure(f, y, a, f)
+    found = calibrate(f, y, a, f)
     assert (found.slope, found.slope_se) == slope_through_origin(f / a, y / a)
     np.testing.assert_allclose(found.error_quantiles[0], np.min(np.abs(y - f) / a))
     np.testing.assert_allclose(found.error_quantiles[-1], np.max(np.abs(y - f) / a))
@@ -85,13 +85,13 @@ def test_rows_without_a_range_are_left_out():
     holed = a.copy()
     holed[::3] = 0
     kept = holed > 0
-    found = measure(f, y, holed, f)
-    assert found == measure(f[kept], y[kept], a[kept], f[kept])
+    found = calibrate(f, y, holed, f)
+    assert found == calibrate(f[kept], y[kept], a[kept], f[kept])
     assert found.n == 40
 
 
 def test_no_usable_row_is_no_evidence():
-    found = measure(np.full(5, 0.1), np.ones(5), np.zeros(5), np.ones(5))
+    found = calibrate(np.full(5, 0.1), np.ones(5), np.zeros(5), np.ones(5))
     assert (found.n, found.shrink, found.rmse_ratio, found.rank_correlation) == (0, 0, None, None)
     assert found.interval_error == 0
     assert found.confidence(np.array([0.1]), np.array([0.01])).tolist() == [0.5]
@@ -143,7 +143,7 @@ def test_half_the_interval_is_the_ninety_percent_smallest_error(n, nth):
     # ceil(0.9 (n + 1)), and the largest there is where n is too small for it.
     errors = np.arange(1, n + 1, dtype=float)
     shuffled = np.random.default_rng(0).permutation(errors)
-    found = measure(np.zeros(n), shuffled * A, np.full(n, A), np.zeros(n))
+    found = calibrate(np.zeros(n), shuffled * A, np.full(n, A), np.zeros(n))
     assert found.interval_error == pytest.approx(nth)
 
 
@@ -151,7 +151,7 @@ def test_the_interval_covers_what_it_says():
     covered = []
     for seed in range(200):
         f, y, a = made(120, skill=0.3, seed=seed)
-        known = measure(f[:60], y[:60], a[:60], f[:60]).interval_error
+        known = calibrate(f[:60], y[:60], a[:60], f[:60]).interval_error
         covered.append((np.abs(y[60:] - f[60:]) / a[60:] <= known).mean())
     assert np.mean(covered) == pytest.approx(0.9, abs=0.015)
 
@@ -160,12 +160,12 @@ class TestAgainstTheZeroForecast:
     def test_rmse_ratio_by_hand(self):
         # errors 1 and 0 against outcomes 2 and 1: sqrt((1 + 0) / (4 + 1))
         y, f, a = np.array([2.0, 1.0]), np.array([1.0, 1.0]), np.ones(2)
-        found = measure(f, y, a, np.zeros(2))
+        found = calibrate(f, y, a, np.zeros(2))
         assert found.rmse_ratio == pytest.approx(math.sqrt(1 / 5))
         assert found.ridge_rmse_ratio == 1
 
     def test_it_is_undefined_where_nothing_moved(self):
-        found = measure(np.array([0.1, 0.2]), np.zeros(2), np.ones(2), np.array([0.1, 0.2]))
+        found = calibrate(np.array([0.1, 0.2]), np.zeros(2), np.ones(2), np.array([0.1, 0.2]))
         assert found.rmse_ratio is None
         assert found.rank_correlation is None
 

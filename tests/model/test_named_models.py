@@ -14,24 +14,24 @@ from support.trained_models import SETTINGS
 
 from crypto_refactor.errors import ModelError, UsageError
 from crypto_refactor.features.frame import compute_features
-from crypto_refactor.market.bars import carry_holes
+from crypto_refactor.market.bars import fill_gaps
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model import artifact
-from crypto_refactor.model.dataset import labelled, training_set
-from crypto_refactor.model.named_models import model_name, model_path, pinned_model, smart_model
-from crypto_refactor.model.reuse_policy import Wish, why_train
-from crypto_refactor.model.training.observer import Unwatched
+from crypto_refactor.model.dataset import labelled_rows, training_set
+from crypto_refactor.model.named_models import load_or_train, model_name, model_path, pinned_model
+from crypto_refactor.model.reuse_policy import ModelRequest, retrain_reason
+from crypto_refactor.model.training.observer import SilentObserver
 
 BTC, ETH = Ticker("BTC", "USD"), Ticker("ETH", "USD")
 ROWS = 150
 NOW = 900
-WISH = Wish(settings=SETTINGS, seed_given=False, rows=ROWS, retrain_threshold=24, retrain=False)
+WISH = ModelRequest(settings=SETTINGS, seed_given=False, rows=ROWS, retrain_threshold=24, retrain=False)
 
 
 def rows_of(bars, count=ROWS):
-    frame = compute_features(carry_holes(bars))
-    return training_set(frame, labelled(frame, SETTINGS.lookback)[-count:], SETTINGS.lookback)
+    frame = compute_features(fill_gaps(bars))
+    return training_set(frame, labelled_rows(frame, SETTINGS.lookback)[-count:], SETTINGS.lookback)
 
 
 def bars_up_to(count):
@@ -47,7 +47,7 @@ def card():
 
 def test_a_model_of_the_last_closed_bar_is_reused(card):
     assert card.trained_through == int(bars_up_to(NOW).closed[-1])
-    assert why_train(card, bars_up_to(NOW), WISH) is None
+    assert retrain_reason(card, bars_up_to(NOW), WISH) is None
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_model_of_the_last_closed_bar_is_reused(card):
     ],
 )
 def test_it_is_trained_anew_where_it_is_not_what_is_asked_for(card, card_says, wish_says, reason):
-    decision, said = why_train(replace(card, **card_says), bars_up_to(NOW), replace(WISH, **wish_says))
+    decision, said = retrain_reason(replace(card, **card_says), bars_up_to(NOW), replace(WISH, **wish_says))
     assert decision == "trained"
     assert reason in said
 
@@ -87,16 +87,16 @@ def test_it_is_trained_anew_where_it_is_not_what_is_asked_for(card, card_says, w
     ],
 )
 def test_what_does_not_matter_does_not_train(card, wish_says):
-    assert why_train(card, bars_up_to(NOW), replace(WISH, **wish_says)) is None
+    assert retrain_reason(card, bars_up_to(NOW), replace(WISH, **wish_says)) is None
 
 
 def test_the_first_reason_is_given(card):
     wrong = replace(card, source="files", last_bars="otherwise", rows=1)
-    decision, said = why_train(wrong, bars_up_to(NOW + 100), replace(WISH, seed_given=True))
+    decision, said = retrain_reason(wrong, bars_up_to(NOW + 100), replace(WISH, seed_given=True))
     assert (decision, "another source" in said) == ("trained", True)
     changed = replace(card, last_bars="otherwise", rows=1)
-    assert "read differently" in why_train(changed, bars_up_to(NOW + 100), WISH)[1]
-    assert "1 rows" in why_train(replace(card, rows=1), bars_up_to(NOW + 100), WISH)[1]
+    assert "read differently" in retrain_reason(changed, bars_up_to(NOW + 100), WISH)[1]
+    assert "1 rows" in retrain_reason(replace(card, rows=1), bars_up_to(NOW + 100), WISH)[1]
 
 
 def test_a_revised_bar_among_the_last_24_trains(card):
@@ -104,21 +104,21 @@ def test_a_revised_bar_among_the_last_24_trains(card):
     for row, trains in ((-1, True), (-24, True), (-25, False)):
         volume = bars.volume.copy()
         volume[row] += 1
-        assert (why_train(card, remade(bars, volume=volume), WISH) is not None) == trains
+        assert (retrain_reason(card, remade(bars, volume=volume), WISH) is not None) == trains
 
 
 def test_its_last_bars_are_looked_up_where_they_lie_before_those_at_hand(card):
     bars = bars_up_to(NOW + 300)
     late = bars.rows(NOW + 100, NOW + 300)
     patient = replace(WISH, retrain_threshold=5000)
-    assert why_train(card, late, replace(patient, older_bars=bars.between)) is None
+    assert retrain_reason(card, late, replace(patient, older_bars=bars.between)) is None
     changed = remade(bars, volume=bars.volume * 3)
-    said = why_train(card, late, replace(patient, older_bars=changed.between))
+    said = retrain_reason(card, late, replace(patient, older_bars=changed.between))
     assert "read differently" in said[1]
 
 
 def test_a_model_that_knows_the_future_of_the_bars_is_not_used(card):
-    decision, said = why_train(card, bars_up_to(NOW - 1), WISH)
+    decision, said = retrain_reason(card, bars_up_to(NOW - 1), WISH)
     assert decision == "trained"
     assert f"knows the future of these bars: trained through {to_iso(card.trained_through)}" in said
 
@@ -128,24 +128,26 @@ def test_a_model_that_knows_the_future_of_the_bars_is_not_used(card):
     [(0, 0, False), (1, 0, True), (24, 24, False), (25, 24, True), (12, 12, False), (13, 12, True)],
 )
 def test_a_model_older_than_the_threshold_is_retrained(card, age, threshold, retrained):
-    must = why_train(card, bars_up_to(NOW + age), replace(WISH, retrain_threshold=threshold))
+    must = retrain_reason(card, bars_up_to(NOW + age), replace(WISH, retrain_threshold=threshold))
     assert must == (
         ("retrained", f"it is {age} h old, above the threshold of {threshold} h") if retrained else None
     )
 
 
 def test_age_is_counted_to_the_last_closed_bar_not_the_wall_clock(card):
-    assert why_train(replace(card, created_at="1999-01-01T00:00:00+00:00"), bars_up_to(NOW), WISH) is None
+    assert (
+        retrain_reason(replace(card, created_at="1999-01-01T00:00:00+00:00"), bars_up_to(NOW), WISH) is None
+    )
 
 
 def test_retrain_is_obeyed(card):
-    assert why_train(card, bars_up_to(NOW), replace(WISH, retrain=True)) == (
+    assert retrain_reason(card, bars_up_to(NOW), replace(WISH, retrain=True)) == (
         "retrained",
         "--retrain was given",
     )
 
 
-class Notes(Unwatched):
+class Notes(SilentObserver):
     def __init__(self):
         self.heard = []
 
@@ -166,7 +168,7 @@ class TestSmartModel:
 
     def ask(self, path, bars=None, wish=WISH, watch=None):
         bars = bars_up_to(NOW) if bars is None else bars
-        return smart_model(path, bars, wish, lambda: rows_of(bars), watch or Unwatched())
+        return load_or_train(path, bars, wish, lambda: rows_of(bars), watch or SilentObserver())
 
     def test_a_missing_model_is_trained_then_reused(self, fits, path):
         first, second = self.ask(path), self.ask(path)
@@ -180,7 +182,7 @@ class TestSmartModel:
 
     def test_nothing_is_collected_for_a_model_that_is_reused(self, fits, path):
         self.ask(path)
-        smart_model(path, bars_up_to(NOW + 24), WISH, lambda: pytest.fail("collected"), Unwatched())
+        load_or_train(path, bars_up_to(NOW + 24), WISH, lambda: pytest.fail("collected"), SilentObserver())
 
     def test_a_day_later_it_is_retrained_on_what_came_since(self, fits, path):
         first, later = self.ask(path), self.ask(path, bars_up_to(NOW + 25))
@@ -320,7 +322,7 @@ class TestNames:
 
 def test_a_model_of_simulated_bars_never_decides_real_ones(card):
     real = remade(bars_up_to(NOW), source="files")
-    assert "another source (sample, not files)" in why_train(card, real, WISH)[1]
+    assert "another source (sample, not files)" in retrain_reason(card, real, WISH)[1]
 
 
 class TestPinned:

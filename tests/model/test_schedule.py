@@ -12,12 +12,12 @@ from crypto_refactor.errors import DataError, UsageError
 from crypto_refactor.features.catalogue import WARMUP
 from crypto_refactor.market.hours import parse_hour
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.model.dataset import decidable
+from crypto_refactor.model.dataset import has_full_window
 from crypto_refactor.model.schedule import (
     cutoff_for,
     hours_needed,
     model_key,
-    periods,
+    refit_periods,
     series_start,
     training_rows,
 )
@@ -62,7 +62,7 @@ def test_every_decision_has_one_model_that_has_not_seen_it(offset, length, refit
     first = int(bars.opened[0]) + BEFORE + 100 + offset
     # Hourly refits are many; a few of them say as much.
     last = first + (length if refit_every > 1 else length % 20)
-    parts = periods(bars, first, last, settings)
+    parts = refit_periods(bars, first, last, settings)
     decided = [hour for part in parts for hour in range(part.first, part.last + 1)]
     assert decided == list(range(first, last + 1))
     for part in parts:
@@ -79,7 +79,7 @@ def test_every_decision_has_one_model_that_has_not_seen_it(offset, length, refit
 
 def first_part(bars, first, last, settings=SETTINGS):
     """Return the first period of the decisions ``first … last``, what its model learns, and its key."""
-    part = periods(bars, first, last, settings)[0]
+    part = refit_periods(bars, first, last, settings)[0]
     data = training_rows(part, settings)
     return part, data, model_key(bars, data, settings)
 
@@ -95,7 +95,7 @@ def assert_same_part(a, b):
     for name in ("values", "inputs", "position"):
         mine, theirs = (getattr(p.frame, name)[:both] for p in (part, other_part))
         assert mine.tobytes() == theirs.tobytes(), name
-    assert (decidable(part.frame, 12)[:both] == decidable(other_part.frame, 12)[:both]).all()
+    assert (has_full_window(part.frame, 12)[:both] == has_full_window(other_part.frame, 12)[:both]).all()
 
 
 HOLES = st.lists(st.tuples(st.integers(-80, 1000), st.sampled_from([1, 2, 6, 7, 30, 72])), max_size=3)
@@ -191,14 +191,14 @@ class TestTooLittleToLearnFrom:
 
     def test_half_of_the_span_is_enough(self):
         cutoff, bars, first = self.rows_left(120)
-        (part,) = periods(bars, first, first, SETTINGS)
+        (part,) = refit_periods(bars, first, first, SETTINGS)
         data = training_rows(part, SETTINGS)
         assert len(data) == 120
         assert data.trained_through == cutoff
 
     def test_one_row_less_is_refused(self):
         _, bars, first = self.rows_left(119)
-        (part,) = periods(bars, first, first, SETTINGS)
+        (part,) = refit_periods(bars, first, first, SETTINGS)
         with pytest.raises(DataError, match="Only 119 hours") as caught:
             training_rows(part, SETTINGS)
         assert caught.value.exit_code == 3

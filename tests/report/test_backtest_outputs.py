@@ -12,7 +12,7 @@ from rich.console import Console
 from support.stub_models import BTC, HeldBars, sample_bars, without
 
 from crypto_refactor.backtest.backtester import Backtester
-from crypto_refactor.execution.rules import RuleOptions
+from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.report.commentary import alpaca_note
 from crypto_refactor.report.documents.backtest import backtest_json, signals_csv
@@ -30,7 +30,7 @@ def found(folder, bars=None, *, judge=True, **options):
         source=source,
         settings=SETTINGS,
         signal_rules=SignalRules(min_confirmations=4),
-        options=RuleOptions(**options),
+        options=ExecutionOptions(**options),
         model_dir=folder,
     )
     return tester.run(HOURS, allow_gaps=True, judge=judge)

@@ -9,11 +9,11 @@ from support.stub_models import sample_bars, without
 from support.trained_models import LOOKBACK, SETTINGS, training_data
 
 from crypto_refactor.features.frame import compute_features
-from crypto_refactor.market.bars import carry_holes
+from crypto_refactor.market.bars import fill_gaps
 from crypto_refactor.model import artifact
 from crypto_refactor.model.reuse_policy import make_card
 from crypto_refactor.signals.conditions import SignalFrame, SignalRules
-from crypto_refactor.signals.pipeline import decidable_rows, signals
+from crypto_refactor.signals.pipeline import decidable_rows, decide_signals
 
 EVER = 10**7
 RULES = SignalRules(min_confirmations=4)
@@ -41,8 +41,8 @@ def bars(request):
 
 
 def decided(model, bars):
-    frame = compute_features(carry_holes(bars))
-    return frame, signals(model, frame, decidable_rows(frame, LOOKBACK, 0, EVER), RULES)
+    frame = compute_features(fill_gaps(bars))
+    return frame, decide_signals(model, frame, decidable_rows(frame, LOOKBACK, 0, EVER), RULES)
 
 
 @pytest.mark.slow  # 888 prefixes each
@@ -64,7 +64,7 @@ def test_a_bar_alone_is_judged_as_in_a_crowd(model, bars):
     frame, whole = decided(model, bars)
     for place in range(0, len(whole), 37):
         hour = int(whole.made_at[place])
-        alone = signals(model, frame, decidable_rows(frame, LOOKBACK, hour, hour), RULES)
+        alone = decide_signals(model, frame, decidable_rows(frame, LOOKBACK, hour, hour), RULES)
         for name in COLUMNS:
             assert (
                 getattr(alone, name).tobytes()

@@ -12,7 +12,7 @@ from support.trained_models import SETTINGS
 
 from crypto_refactor.errors import DataError, UsageError
 from crypto_refactor.features.frame import compute_features
-from crypto_refactor.market.bars import carry_holes
+from crypto_refactor.market.bars import fill_gaps
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.signals.conditions import CONDITIONS, SignalRules
@@ -100,7 +100,7 @@ class TestDocument:
 
     def test_its_indicators_are_those_of_the_last_bar(self, made):
         frame = compute_features(
-            carry_holes(sample_bars(900).between(int(sample_bars(900).closed[-1]) - NEEDED, 10**7))
+            fill_gaps(sample_bars(900).between(int(sample_bars(900).closed[-1]) - NEEDED, 10**7))
         )
         expected = {name: frame.column(name)[-1] for name in frame.names}
         assert made.to_dict()["indicators"] == pytest.approx(expected, rel=1e-9)

@@ -19,8 +19,8 @@ from __future__ import annotations
 import numpy as np
 
 from crypto_refactor.backtest.engine import simulate
-from crypto_refactor.execution.decisions import Plan
-from crypto_refactor.execution.rules import Rules
+from crypto_refactor.execution.decisions import SignalPlan
+from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.ticker import Ticker
 
@@ -32,7 +32,7 @@ SIDES = {"above": 1, "equal": 0, "below": -1}
 def play(tape, *, balance=1250.0, fee=0.25, **rules):
     """Run the engine on `tape`, insist on the fills and the equity drawn in it, and return the result."""
     drawn = _read(tape)
-    result = simulate(_bars(drawn), _plan(drawn), Rules(fee=fee, **rules), initial_balance=balance)
+    result = simulate(_bars(drawn), _plan(drawn), ExecutionRules(fee=fee, **rules), initial_balance=balance)
     got = _render(drawn, result)
     wanted = "\n".join(f"{fills or '-':<70} {equity}" for fills, equity in (row["expected"] for row in drawn))
     assert got == wanted, f"\ngot\n{got}\nwanted\n{wanted}"
@@ -102,7 +102,7 @@ def _bars(drawn):
 
 
 def _plan(drawn):
-    return Plan(
+    return SignalPlan(
         signal=_column(drawn, "signal", np.int8),
         forecast_side=_column(drawn, "forecast", np.int8),
         worthwhile=~_column(drawn, "weak", bool),

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from support.alpaca_trading_server import KEY, SECRET
 from support.fixed_decisions import decided
 
-from crypto_refactor.execution.rules import RuleOptions
+from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import floor_hour, to_datetime
 from crypto_refactor.market.ticker import Ticker
@@ -22,14 +22,14 @@ from crypto_refactor.trading.ledger.ledger import Ledger
 from crypto_refactor.trading.ledger.order_record import client_order_id
 from crypto_refactor.trading.realtime.broker_executor import BrokerExecutor, preflight
 from crypto_refactor.trading.realtime.trader import RealtimeTrader
-from crypto_refactor.transport.session import Limits
+from crypto_refactor.transport.session import HttpLimits
 
 BTC = Ticker("BTC", "USD")
 NAME = "paper/904837e3-3b76-47ec-b432-046db621571b"
 FIRST = floor_hour(datetime(2024, 6, 10, 12, tzinfo=UTC))
 BALANCE = 1000.0
-LIMITS = Limits(total=10, attempts=2)
-HASTY = Limits(connect=0.5, read=0.3, total=1.0, attempts=2, first_wait=0.05, longest_wait=0.1)
+LIMITS = HttpLimits(total=10, attempts=2)
+HASTY = HttpLimits(connect=0.5, read=0.3, total=1.0, attempts=2, first_wait=0.05, longest_wait=0.1)
 """For faults that leave a request without an answer."""
 
 
@@ -38,7 +38,7 @@ class Desk:
 
     def __init__(self, server, folder, *, limits=LIMITS, ticker=BTC, price=50_000.0, **options):
         self.server, self.folder, self.limits, self.ticker = server, folder, limits, ticker
-        self.options = RuleOptions(venue="alpaca", **options)
+        self.options = ExecutionOptions(venue="alpaca", **options)
         self.closes = {FIRST - 1: price}
         self.waits, self.asked = [], 0
         server.clock = self.clock

@@ -12,7 +12,7 @@ from support.crash_test_trader import BALANCE, POINTS, UNSETTLED
 from support.crash_test_world import FIRST, HOURS, MONEY, TICKERS, TradingWorld
 
 from crypto_refactor.trading.account_names import ledger_of
-from crypto_refactor.trading.ledger.order_record import Stage
+from crypto_refactor.trading.ledger.order_record import OrderStatus
 
 ANY_MOMENT = "any moment"
 """A kill from outside, after a random delay."""
@@ -196,7 +196,9 @@ def _faults(world, ledger, account):
 def _ticker_faults(exchange, ledger, account, ticker):
     orders = ledger.orders(account, ticker)
     arrived = [order for order in exchange.orders if order.symbol == str(ticker)]
-    found = [f"order {row.client_order_id} is unsettled" for row in orders if row.stage is Stage.UNSETTLED]
+    found = [
+        f"order {row.client_order_id} is unsettled" for row in orders if row.stage is OrderStatus.UNSETTLED
+    ]
     ids, there = ([order.client_order_id for order in each] for each in (orders, arrived))
     if ids != there:
         found.append(f"orders of {ticker} are not the exchange's: {_first(ids, there)}")

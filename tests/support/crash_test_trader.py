@@ -22,23 +22,23 @@ from support.crash_test_world import LAST, TICKERS
 from support.stub_models import planted_model
 from urllib3.connection import HTTPConnection
 
-from crypto_refactor.execution.rules import RuleOptions
+from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.market.hours import floor_hour
 from crypto_refactor.market.sources.alpaca import AlpacaSource
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training import jobs as shelf
-from crypto_refactor.model.training.observer import Unwatched
+from crypto_refactor.model.training.observer import SilentObserver
 from crypto_refactor.signals.conditions import SignalRules
 from crypto_refactor.trading.account_names import broker_account, ledger_of
 from crypto_refactor.trading.brokers.alpaca import AlpacaBroker
 from crypto_refactor.trading.ledger.ledger import Ledger
-from crypto_refactor.trading.ledger.order_record import Stage
-from crypto_refactor.trading.ledger.transaction import Writer
-from crypto_refactor.trading.outcomes import Entry
+from crypto_refactor.trading.ledger.order_record import OrderStatus
+from crypto_refactor.trading.ledger.transaction import LedgerTransaction
+from crypto_refactor.trading.outcomes import TickerOutcome
 from crypto_refactor.trading.realtime.accounts import BrokerAccount
-from crypto_refactor.trading.realtime.loop import Loop
-from crypto_refactor.trading.session import Setup
-from crypto_refactor.transport.session import Limits
+from crypto_refactor.trading.realtime.loop import TradingLoop
+from crypto_refactor.trading.session import TradingSession
+from crypto_refactor.transport.session import HttpLimits
 
 POINTS = {
     "writing": "the decision is written, its intent is not, and nothing is committed",
@@ -78,7 +78,7 @@ class Fuse:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-class FusedWriter(Writer):
+class FusedWriter(LedgerTransaction):
     def __init__(self, fuse, *details):
         super().__init__(*details)
         self._fuse = fuse
@@ -91,7 +91,7 @@ class FusedWriter(Writer):
 
     def order_now(self, order):
         super().order_now(order)
-        self._settles = order.stage is not Stage.UNSETTLED
+        self._settles = order.stage is not OrderStatus.UNSETTLED
 
     def filled(self, fills, trades):
         if self._settles:
@@ -188,7 +188,7 @@ def say(text):
 
 
 def say_row(row):
-    said = f"{row.bar} {row.reason} {row.notes}" if isinstance(row, Entry) else row
+    said = f"{row.bar} {row.reason} {row.notes}" if isinstance(row, TickerOutcome) else row
     say(f"{row.ticker}: {said}")
 
 
@@ -201,22 +201,22 @@ def main():
     asked = parser.parse_args()
     fuse, clock = Fuse(asked.kill), Clock()
     shelf.fit_all = fit_all
-    times = {"limits": Limits(), "clock": clock, "sleep": clock.sleep}
+    times = {"limits": HttpLimits(), "clock": clock, "sleep": clock.sleep}
     source = AlpacaSource(asked.folder / "bars.sqlite", url=asked.data_url, **times)
-    setup = Setup(
+    setup = TradingSession(
         tickers=TICKERS,
         asked=False,
         source=source,
         settings=SETTINGS,
         signal_rules=SignalRules(min_confirmations=0),
-        options=RuleOptions(venue="alpaca", max_drawdown=1.0),
+        options=ExecutionOptions(venue="alpaca", max_drawdown=1.0),
         model=None,
         model_dir=asked.folder / "models",
         state_dir=asked.folder / "state",
         initial_balance=BALANCE,
         allow_gaps=False,
         workers=1,
-        watch=Unwatched(),
+        watch=SilentObserver(),
         clock=clock,
         sleep=clock.sleep,
     )
@@ -232,7 +232,7 @@ def main():
     name = broker_account(broker.account().account_id, paper=True)
     ledger.open_account(name, clock().isoformat(), setup.about())
     account = BrokerAccount(setup, ledger, name, broker, say)
-    loop = Loop(setup, source, ledger, account, trainer=None, on_row=say_row, on_note=say)
+    loop = TradingLoop(setup, source, ledger, account, trainer=None, on_row=say_row, on_note=say)
     loop.run(LAST + 1 - floor_hour(clock()))
 
 

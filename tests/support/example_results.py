@@ -10,7 +10,7 @@ from crypto_refactor.backtest.audit.auditor import audit
 from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.backtest.external.evaluation import evaluate_targets
 from crypto_refactor.backtest.external.target_file import read_targets
-from crypto_refactor.execution.rules import RuleOptions
+from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.signals.conditions import SignalRules
 
@@ -38,4 +38,4 @@ def evaluated(path, *, hours=HOURS, bars=None, every=9, sides=(1, 0, -1), **aske
     end = int(bars.closed[-1])
     rows = [f"{to_iso(end - hours + at)},{sides[at // every % len(sides)]}" for at in range(hours + 1)]
     path.write_text("\n".join(["made_at,target", *rows, ""]), encoding="utf-8")
-    return evaluate_targets(HeldBars(bars), BTC, read_targets(path), RuleOptions(), **asked)
+    return evaluate_targets(HeldBars(bars), BTC, read_targets(path), ExecutionOptions(), **asked)

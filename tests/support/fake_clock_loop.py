@@ -18,17 +18,17 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from support.alpaca_data_server import AlpacaDataServer, Request
 from support.stub_models import remade, sample_bars
 
-from crypto_refactor.execution.rules import RuleOptions
+from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.market.hours import floor_hour, to_datetime, to_iso
 from crypto_refactor.market.sources.alpaca import AlpacaSource
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.observer import Unwatched
+from crypto_refactor.model.training.observer import SilentObserver
 from crypto_refactor.signals.conditions import SignalRules
 from crypto_refactor.trading.ledger.ledger import Ledger
 from crypto_refactor.trading.realtime.accounts import DemoAccount
-from crypto_refactor.trading.realtime.loop import Loop
-from crypto_refactor.trading.session import Setup
-from crypto_refactor.transport.session import Limits
+from crypto_refactor.trading.realtime.loop import TradingLoop
+from crypto_refactor.trading.session import TradingSession
+from crypto_refactor.transport.session import HttpLimits
 
 SETTINGS = ModelSettings(lookback=12, train_hours=480, refit_every=60, network="small")
 SIGNALS = SignalRules(min_confirmations=4)
@@ -36,7 +36,7 @@ BALANCE = 12_345.67
 ACCOUNT = "demo/alpaca"
 LAG = 2
 """Seconds after its close at which a bar appears."""
-HASTY = Limits(connect=0.5, read=0.2, total=2, attempts=2, first_wait=0.5, longest_wait=1.0)
+HASTY = HttpLimits(connect=0.5, read=0.2, total=2, attempts=2, first_wait=0.5, longest_wait=1.0)
 
 
 def alpaca_bars(ticker, count=1600):
@@ -174,18 +174,18 @@ class PassingHours:
             "source": options.get("source") or self.source(),
             "settings": SETTINGS,
             "signal_rules": SIGNALS,
-            "options": RuleOptions(),
+            "options": ExecutionOptions(),
             "model": None,
             "model_dir": self.folder / "models",
             "state_dir": self.folder / "state",
             "initial_balance": BALANCE,
             "allow_gaps": False,
             "workers": 1,
-            "watch": Unwatched(),
+            "watch": SilentObserver(),
             "clock": self.clock,
             "sleep": self.sleep,
         }
-        return Setup(**(defaults | options))
+        return TradingSession(**(defaults | options))
 
     def seconds(self, hour):
         """Return when each row was told, in seconds after `hour`, beside the row."""
@@ -199,7 +199,7 @@ class PassingHours:
     def loop(self, *, trainer=None, account=None, **options):
         """Return a loop on the demo account, as a new process would."""
         setup, ledger = self.setup(**options), self.ledger
-        return Loop(
+        return TradingLoop(
             setup,
             setup.source,
             ledger,

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame
-from crypto_refactor.trading.decider import Chosen, Decided
+from crypto_refactor.trading.decider import ChosenModel, ModelDecision
 
 
 def decided(signal, *, close=100.0, hour=0, simulated=False):
@@ -28,5 +28,5 @@ def decided(signal, *, close=100.0, hour=0, simulated=False):
         supported=np.array([True]),
         signal=np.array([signal], dtype=np.int8),
     )
-    chosen = Chosen(model=SimpleNamespace(card=card), key=None)
-    return Decided(made=made, chosen=chosen, cutoff=hour, bars="by hand")
+    chosen = ChosenModel(model=SimpleNamespace(card=card), key=None)
+    return ModelDecision(made=made, chosen=chosen, cutoff=hour, bars="by hand")

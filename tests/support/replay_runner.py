@@ -7,16 +7,16 @@ from datetime import UTC, datetime
 from support.stub_models import BTC, sample_bars
 
 from crypto_refactor.errors import UnavailableError
-from crypto_refactor.execution.rules import RuleOptions
+from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.market.sources.base import LatestPrice
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.observer import Unwatched
+from crypto_refactor.model.training.observer import SilentObserver
 from crypto_refactor.signals.conditions import SignalRules
 from crypto_refactor.trading.account_names import ledger_of
-from crypto_refactor.trading.decider import Decider, FromCache
+from crypto_refactor.trading.decider import CachedModelSelector, Decider
 from crypto_refactor.trading.historical.replay import replay
-from crypto_refactor.trading.historical.trader import PastTrader
-from crypto_refactor.trading.session import Setup
+from crypto_refactor.trading.historical.trader import HistoricalTrader
+from crypto_refactor.trading.session import TradingSession
 
 SETTINGS = ModelSettings(lookback=12, train_hours=480, refit_every=60, network="small")
 SIGNALS = SignalRules(min_confirmations=4)
@@ -48,20 +48,20 @@ class SeveralBars:
 
 
 def setup_of(folder, source, tickers, *, asked=False, balance=10_000.0, **rules):
-    return Setup(
+    return TradingSession(
         tickers=tuple(tickers),
         asked=asked,
         source=source,
         settings=SETTINGS,
         signal_rules=SIGNALS,
-        options=RuleOptions(**rules),
+        options=ExecutionOptions(**rules),
         model=None,
         model_dir=folder / "models",
         state_dir=folder / "state",
         initial_balance=balance,
         allow_gaps=True,
         workers=1,
-        watch=Unwatched(),
+        watch=SilentObserver(),
         clock=lambda: NOW,
         sleep=lambda _: None,
     )
@@ -86,12 +86,14 @@ def replay_run(folder, *held, tickers=None, hours=72, end=None, asked=False, **r
 
 def past_trader(folder, **rules):
     """Return a trader of past BTC bars in the account demo/sample."""
-    return PastTrader(
+    return HistoricalTrader(
         ledger_of(folder / "state"),
         "demo/sample",
         balance=10_000.0,
-        decider=Decider(SETTINGS, SIGNALS, FromCache(SETTINGS, folder / "models", Unwatched())),
-        rules=RuleOptions(**rules).resolve(BTC),
+        decider=Decider(
+            SETTINGS, SIGNALS, CachedModelSelector(SETTINGS, folder / "models", SilentObserver())
+        ),
+        rules=ExecutionOptions(**rules).resolve(BTC),
         confirmations=SIGNALS.min_confirmations,
     )
 

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crypto_refactor.backtest.engine import simulate
-from crypto_refactor.execution.decisions import Plan
-from crypto_refactor.execution.rules import ExitRule, Rules
+from crypto_refactor.execution.decisions import SignalPlan
+from crypto_refactor.execution.rules import ExecutionRules, ExitRule
 from crypto_refactor.execution.venues import VenueRules
-from crypto_refactor.market.bars import Bars, carry_holes
+from crypto_refactor.market.bars import Bars, fill_gaps
 from crypto_refactor.market.ticker import Ticker
 
 FIRST = 400_000
@@ -46,8 +46,8 @@ class Case:
     """One run: bars, plan, rules and balance."""
 
     bars: Bars
-    plan: Plan
-    rules: Rules
+    plan: SignalPlan
+    rules: ExecutionRules
     balance: float
 
     def run(self, **changed):
@@ -56,7 +56,7 @@ class Case:
     def rows(self, start, stop):
         """Return the same case on the bars at positions `start … stop - 1`."""
         part = slice(start, stop)
-        plan = Plan(**{name: getattr(self.plan, name)[part] for name in Plan.__slots__})
+        plan = SignalPlan(**{name: getattr(self.plan, name)[part] for name in SignalPlan.__slots__})
         return replace(self, bars=self.bars.rows(start, stop), plan=plan)
 
 
@@ -97,7 +97,7 @@ def rules(**fixed):
 
 
 def _rules(values):
-    return Rules(**values | ({"long_only": True} if values["venue"] else {}))
+    return ExecutionRules(**values | ({"long_only": True} if values["venue"] else {}))
 
 
 def _bars(table, *, holes, scale):
@@ -112,7 +112,7 @@ def _bars(table, *, holes, scale):
         step[(kind >= 225) & (kind < 240)] = 2 + kind[(kind >= 225) & (kind < 240)] % 4
         step[kind >= 250] = 100
     wick = 1 + table[:, 2] / 2000.0
-    return carry_holes(
+    return fill_gaps(
         Bars(
             ticker=Ticker("BTC", "USD"),
             source="files",
@@ -141,7 +141,7 @@ def _plan(table, bars, *, blind):
         return column
 
     kind = table[:, 3]
-    return Plan(
+    return SignalPlan(
         # What a plan says about a synthetic bar must not matter, so it says something loud.
         signal=spread(signal.astype(np.int8), -1),
         forecast_side=spread(forecast.astype(np.int8), -1),

@@ -18,11 +18,11 @@ from filelock import FileLock
 
 from crypto_refactor.errors import ModelError
 from crypto_refactor.features.frame import compute_features
-from crypto_refactor.market.bars import carry_holes
+from crypto_refactor.market.bars import fill_gaps
 from crypto_refactor.market.sources.csv_files import FilesSource
 from crypto_refactor.market.sources.sample import SampleSource
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.model.dataset import gather, labelled, training_set
+from crypto_refactor.model.dataset import labelled_rows, take_windows, training_set
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.trainer import TrainedModel
 
@@ -54,17 +54,17 @@ class Lab:
 
 def sample_frame():
     bars = SampleSource().bars(BTC, 0, 10**7).rows(0, 500 + LOOKBACK + ROWS + LATER)
-    return compute_features(carry_holes(bars))
+    return compute_features(fill_gaps(bars))
 
 
 def real_frame(folder):
     bars = FilesSource(Path(folder)).bars(BTC, 0, 10**7).rows(0, 500 + LOOKBACK + LATER)
-    return compute_features(carry_holes(bars))
+    return compute_features(fill_gaps(bars))
 
 
 def training_data(rows=ROWS):
     frame = sample_frame()
-    return training_set(frame, labelled(frame, LOOKBACK)[:rows], LOOKBACK)
+    return training_set(frame, labelled_rows(frame, LOOKBACK)[:rows], LOOKBACK)
 
 
 def tampered(data):
@@ -81,7 +81,7 @@ def later_windows(frame):
     """Return the windows and the volatility of the last 300 bars."""
     rows = np.arange(len(frame) - LATER, len(frame))
     volatility = frame.column("realised_volatility")[rows]
-    return gather(frame.inputs.astype(np.float32), rows, LOOKBACK), volatility
+    return take_windows(frame.inputs.astype(np.float32), rows, LOOKBACK), volatility
 
 
 def once(shared, name, make):

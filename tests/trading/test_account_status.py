@@ -8,17 +8,24 @@ from support.strategies import cases, holds_for
 
 from crypto_refactor.errors import BrokerError, UsageError
 from crypto_refactor.execution.decisions import Enter, Exit
-from crypto_refactor.execution.rules import RuleOptions
-from crypto_refactor.execution.sub_account import Account, Fill, Trade
+from crypto_refactor.execution.rules import ExecutionOptions
+from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.trading.account_status import accounts_of, choose, overview, trades_of
+from crypto_refactor.trading.account_status import account_status, accounts_of, select_account, trades_of
 from crypto_refactor.trading.kill_switch import halt
 from crypto_refactor.trading.ledger.ledger import AccountRow, Ledger
-from crypto_refactor.trading.ledger.order_record import Order
-from crypto_refactor.trading.stepper import Holding, Step, Verdict, decide_first, opened, step
+from crypto_refactor.trading.ledger.order_record import OrderRecord
+from crypto_refactor.trading.stepper import (
+    BarSignal,
+    Step,
+    SubAccountState,
+    first_decision,
+    new_state,
+    step_bar,
+)
 
 BTC, ETH = Ticker("BTC", "USD"), Ticker("ETH", "USD")
-ABOUT = {"source": "alpaca", "options": asdict(RuleOptions())}
+ABOUT = {"source": "alpaca", "options": asdict(ExecutionOptions())}
 NOW = "2024-06-01T00:00:00+00:00"
 DEMO = "demo/alpaca"
 
@@ -35,14 +42,14 @@ def ledger(state):
 
 def look(ledger, name=DEMO):
     rows = ledger.accounts()
-    return overview(ledger, ledger.path.parent, choose(rows, name=name), rows)
+    return account_status(ledger, ledger.path.parent, select_account(rows, name=name), rows)
 
 
 def put(ledger, account, *, ticker=BTC, name=DEMO, at=100, equity=None, pending=(), decision=None, fills=()):
     """Open a sub-account at 1000, and lead it through one bar to `account`."""
     ledger.open_account(name, NOW, ABOUT)
-    ledger.open_holding(name, ticker, opened(1000.0, at))
-    holding = Holding(account=account, pending=pending, walked_to=at + 1)
+    ledger.open_holding(name, ticker, new_state(1000.0, at))
+    holding = SubAccountState(account=account, pending=pending, walked_to=at + 1)
     with ledger.writing(name, ticker) as writer:
         walked = Step(
             holding=holding, before=account, fills=(), trades=(), equity=equity or account.cash, target=0
@@ -58,20 +65,20 @@ def walk(ledger, case, name="replay/x"):
     bars, plan = case.bars, case.plan
 
     def said(row):
-        return Verdict(
+        return BarSignal(
             signal=int(plan.signal[row]),
             forecast_side=int(plan.forecast_side[row]),
             worthwhile=bool(plan.worthwhile[row]),
             decidable=bool(plan.decidable[row]),
         )
 
-    holding = opened(case.balance, int(bars.closed[0]))
+    holding = new_state(case.balance, int(bars.closed[0]))
     if not bars.synthetic[0]:
-        holding, _ = decide_first(holding, float(bars.close[0]), said(0), case.rules)
+        holding, _ = first_decision(holding, float(bars.close[0]), said(0), case.rules)
     ledger.open_account(name, NOW, ABOUT)
     ledger.open_holding(name, BTC, holding)
     for row in range(1, len(bars)):
-        done = step(holding, bars, row, said(row), case.rules)
+        done = step_bar(holding, bars, row, said(row), case.rules)
         with ledger.writing(name, BTC) as writer:
             writer.walked(done)
             if not bars.synthetic[row]:
@@ -94,7 +101,9 @@ def test_the_rows_of_an_account_add_up_to_its_equity_and_are_the_backtests(tmp_p
 
 def test_a_position_of_this_hour_is_marked_at_the_close_it_was_decided_at(ledger):
     # 1000 buys 9.9 at 101 after the close at 100, and fees are gone at once.
-    account = Account(cash=0.0, side=1, quantity=9.89, average_price=101.0, peak_equity=1000.0, entered=101)
+    account = SubAccount(
+        cash=0.0, side=1, quantity=9.89, average_price=101.0, peak_equity=1000.0, entered=101
+    )
     fill = Fill(at=101, side=1, quantity=9.89, price=101.0, fee=1.1, reason="entry")
     put(ledger, account, equity=1000.0, decision={"close": 100.0, "reason": "up"}, fills=(fill,))
     (part,) = look(ledger).parts
@@ -104,7 +113,7 @@ def test_a_position_of_this_hour_is_marked_at_the_close_it_was_decided_at(ledger
 
 
 def test_without_a_close_the_last_fill_tells_the_price_of_what_it_left(ledger):
-    account = Account(cash=999.0, quantity=0.01, average_price=101.0, peak_equity=1000.0)
+    account = SubAccount(cash=999.0, quantity=0.01, average_price=101.0, peak_equity=1000.0)
     fill = Fill(at=105, side=-1, quantity=9.0, price=99.0, fee=1.0, reason="close")
     put(ledger, account, equity=1000.0, decision={"reason": "too many bars are missing"}, fills=(fill,))
     (part,) = look(ledger).parts
@@ -124,7 +133,7 @@ def test_without_a_close_the_last_fill_tells_the_price_of_what_it_left(ledger):
 def test_without_either_equity_tells_the_price(ledger):
     put(
         ledger,
-        Account(cash=1600.0, side=-1, quantity=-6.0, average_price=100.0, peak_equity=1000.0),
+        SubAccount(cash=1600.0, side=-1, quantity=-6.0, average_price=100.0, peak_equity=1000.0),
         equity=1060.0,
     )
     (part,) = look(ledger).parts
@@ -132,11 +141,13 @@ def test_without_either_equity_tells_the_price(ledger):
 
 
 def test_everything_to_be_known_of_a_sub_account_is_there(ledger, state):
-    account = Account(cash=400.0, side=1, quantity=6.0, average_price=100.0, peak_equity=1200.0, halted=True)
+    account = SubAccount(
+        cash=400.0, side=1, quantity=6.0, average_price=100.0, peak_equity=1200.0, halted=True
+    )
     put(
         ledger, account, equity=1000.0, pending=(Exit("opposite"), Enter(-1, 1.0)), decision={"reason": "why"}
     )
-    waiting = Order(
+    waiting = OrderRecord(
         client_order_id="cr-1",
         ticker=BTC,
         bar=101,
@@ -149,7 +160,7 @@ def test_everything_to_be_known_of_a_sub_account_is_there(ledger, state):
     )
     with ledger.writing(DEMO, BTC) as writer:
         writer.intends(waiting)
-    put(ledger, Account.opened_with(500.0), ticker=ETH)
+    put(ledger, SubAccount.opened_with(500.0), ticker=ETH)
     ledger.open_account("demo/sample", NOW)
     halt(state, at=NOW, why="elections")
     seen = look(ledger)
@@ -169,7 +180,7 @@ def test_everything_to_be_known_of_a_sub_account_is_there(ledger, state):
 
 
 def test_trades_come_in_the_order_of_their_exits_and_what_is_held_last(ledger):
-    held = Account(cash=0.0, side=1, quantity=10.0, average_price=100.0, peak_equity=1000.0, entered=50)
+    held = SubAccount(cash=0.0, side=1, quantity=10.0, average_price=100.0, peak_equity=1000.0, entered=50)
 
     def trade(exited):
         return Trade(
@@ -226,19 +237,19 @@ ROWS = (
     ],
 )
 def test_of_the_accounts_asked_for_the_one_traded_last_is_meant(asked, name):
-    assert choose(ROWS, **asked).name == name
+    assert select_account(ROWS, **asked).name == name
 
 
 @pytest.mark.parametrize("asked", [{"name": "demo/sample"}, {"source": "nowhere"}])
 def test_an_account_that_is_not_there_is_refused_and_the_others_are_named(asked):
     with pytest.raises(BrokerError, match=r"has no account") as caught:
-        choose(ROWS, **asked)
+        select_account(ROWS, **asked)
     assert all(row.name in caught.value.expected for row in ROWS)
 
 
 def test_live_is_never_said_of_another_account():
     with pytest.raises(UsageError, match="paper/7 is no live account"):
-        choose(ROWS, name="paper/7", live=True)
+        select_account(ROWS, name="paper/7", live=True)
 
 
 def test_looking_makes_no_ledger(state, ledger):

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.trading.interrupts import undisturbed
-from crypto_refactor.trading.ticker_pool import crew_for
+from crypto_refactor.trading.interrupts import deferred_interrupts
+from crypto_refactor.trading.ticker_pool import open_pool
 
 BTC, ETH = Ticker("BTC", "USD"), Ticker("ETH", "USD")
 STOPS = (signal.SIGINT, signal.SIGTERM)
@@ -42,7 +42,7 @@ def test_a_signal_waits_for_the_end_of_the_step(told, number):
     before, done = handlers(), []
 
     def step():
-        with undisturbed():
+        with deferred_interrupts():
             signal.raise_signal(number)
             done.append("the rest of the step")
 
@@ -55,7 +55,7 @@ def test_a_signal_waits_for_the_end_of_the_step(told, number):
 
 def test_a_step_without_a_signal_leaves_no_trace(told):
     before = handlers()
-    with undisturbed():
+    with deferred_interrupts():
         assert handlers() != before
     assert handlers() == before
     assert told == []
@@ -65,14 +65,14 @@ def test_steps_within_a_step_wait_for_the_outermost(told):
     done = []
 
     def outer():
-        with undisturbed():
+        with deferred_interrupts():
             inner("inner", signal.SIGINT)
             done.append("between")
             inner("second")
             done.append("outer")
 
     def inner(name, *numbers):
-        with undisturbed():
+        with deferred_interrupts():
             for number in numbers:
                 signal.raise_signal(number)
             done.append(name)
@@ -87,7 +87,7 @@ def test_impatience_does_not_end_a_step_either_and_the_first_signal_counts(told)
     done = []
 
     def step():
-        with undisturbed():
+        with deferred_interrupts():
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGINT):
                 signal.raise_signal(number)
             done.append("rest")
@@ -102,7 +102,7 @@ def test_an_error_of_the_step_does_not_swallow_the_signal(told):
     before = handlers()
 
     def step():
-        with undisturbed():
+        with deferred_interrupts():
             signal.raise_signal(signal.SIGINT)
             raise ValueError("of the step")
 
@@ -114,7 +114,7 @@ def test_an_error_of_the_step_does_not_swallow_the_signal(told):
 
 def test_an_error_alone_passes_and_handlers_are_put_back(told):
     before = handlers()
-    with pytest.raises(ValueError, match="of the step"), undisturbed():
+    with pytest.raises(ValueError, match="of the step"), deferred_interrupts():
         raise ValueError("of the step")
     assert handlers() == before
 
@@ -123,7 +123,7 @@ def test_a_step_in_another_thread_changes_no_handler_and_is_not_ended(told):
     before, inside, go_on, done = handlers(), threading.Event(), threading.Event(), []
 
     def step():
-        with undisturbed():
+        with deferred_interrupts():
             inside.set()
             go_on.wait(10)
             done.append("whole")
@@ -141,7 +141,7 @@ def test_a_step_in_another_thread_changes_no_handler_and_is_not_ended(told):
 
 def test_a_signal_that_is_ignored_stays_ignored(told):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with undisturbed():
+    with deferred_interrupts():
         signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     assert told == []
@@ -162,7 +162,7 @@ def test_a_signal_that_comes_while_handlers_are_changed_leaves_them_as_they_were
         calls.clear()
         monkeypatch.setattr(signal, "signal", interrupted)
         try:
-            with undisturbed():
+            with deferred_interrupts():
                 pass
         except Stopped:
             pass
@@ -174,7 +174,7 @@ def test_a_signal_that_comes_while_handlers_are_changed_leaves_them_as_they_were
 
 
 def crew_of(workers):
-    return crew_for(SimpleNamespace(workers=workers, asked=False), lambda row: None)
+    return open_pool(SimpleNamespace(workers=workers, asked=False), lambda row: None)
 
 
 def test_asking_for_bars_is_given_up_at_once_and_acting_is_finished(told):

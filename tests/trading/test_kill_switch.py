@@ -5,7 +5,7 @@ import json
 import pytest
 
 from crypto_refactor.errors import BrokerError
-from crypto_refactor.trading.kill_switch import halt, halted, lift
+from crypto_refactor.trading.kill_switch import halt, halted, lift_halt
 
 
 def test_nothing_is_halted_until_somebody_halts(tmp_path):
@@ -21,7 +21,7 @@ def test_a_halt_needs_no_reason(tmp_path):
 
 def test_a_halt_is_lifted_once(tmp_path):
     halt(tmp_path, at="now", why="")
-    assert (lift(tmp_path), lift(tmp_path)) == (True, False)
+    assert (lift_halt(tmp_path), lift_halt(tmp_path)) == (True, False)
     assert halted(tmp_path) is None
 
 
@@ -44,7 +44,7 @@ def test_a_halt_that_cannot_be_read_halts(tmp_path, content):
 def test_a_file_made_by_hand_halts_and_is_lifted(tmp_path):
     (tmp_path / "halt.json").touch()
     assert halted(tmp_path) is not None
-    assert lift(tmp_path)
+    assert lift_halt(tmp_path)
     assert halted(tmp_path) is None
 
 
@@ -55,7 +55,7 @@ def test_a_halt_in_a_folder_that_is_none_halts(tmp_path):
     assert "cannot be read" in halted(tmp_path)
 
 
-@pytest.mark.parametrize("command", [lambda state: halt(state, at="now", why=""), lift])
+@pytest.mark.parametrize("command", [lambda state: halt(state, at="now", why=""), lift_halt])
 def test_a_state_folder_that_cannot_be_written_is_an_error_with_a_remedy(tmp_path, command):
     (tmp_path / "state").write_text("a file")
     with pytest.raises(BrokerError, match="cannot be written") as caught:

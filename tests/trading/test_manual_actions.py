@@ -11,34 +11,34 @@ from support.alpaca_trading_server import KEY, SECRET, AlpacaTradingServer, stat
 
 from crypto_refactor.errors import BrokerError, DataError, UsageError
 from crypto_refactor.execution.decisions import Enter, Exit
-from crypto_refactor.execution.rules import RuleOptions, Rules
-from crypto_refactor.execution.sub_account import Account
+from crypto_refactor.execution.rules import ExecutionOptions, ExecutionRules
+from crypto_refactor.execution.sub_account import SubAccount
 from crypto_refactor.market.hours import floor_hour, to_iso
 from crypto_refactor.market.sources.base import LatestPrice
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers.alpaca import AlpacaBroker
 from crypto_refactor.trading.brokers.base import OrderRequest
 from crypto_refactor.trading.ledger.ledger import Ledger
-from crypto_refactor.trading.ledger.order_record import Order, Stage
+from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
 from crypto_refactor.trading.locks import locked
 from crypto_refactor.trading.manual_actions import (
     closable,
     close_all,
-    closes_at_broker,
-    closes_at_next_open,
-    closes_at_once,
+    close_at_broker,
+    close_at_next_open,
+    close_immediately,
     require_closable,
 )
-from crypto_refactor.trading.resume import resume
-from crypto_refactor.trading.stepper import Holding, Verdict, opened, step
-from crypto_refactor.transport.session import Limits
+from crypto_refactor.trading.resume import resume_tickers
+from crypto_refactor.trading.stepper import BarSignal, SubAccountState, new_state, step_bar
+from crypto_refactor.transport.session import HttpLimits
 
 BTC, ETH = Ticker("BTC", "USD"), Ticker("ETH", "USD")
 NOW = datetime(2024, 6, 10, 12, 20, 7, tzinfo=UTC)
 HOUR = floor_hour(NOW)
 PAPER = "paper/904837e3-3b76-47ec-b432-046db621571b"
-LONG = Account(cash=0.0, side=1, quantity=10.0, average_price=100.0, peak_equity=1000.0, entered=400_000)
-SHORT = Account(cash=2000.0, side=-1, quantity=-10.0, average_price=100.0, peak_equity=1000.0)
+LONG = SubAccount(cash=0.0, side=1, quantity=10.0, average_price=100.0, peak_equity=1000.0, entered=400_000)
+SHORT = SubAccount(cash=2000.0, side=-1, quantity=-10.0, average_price=100.0, peak_equity=1000.0)
 
 
 @pytest.fixture
@@ -53,11 +53,11 @@ def ledger(state):
 
 def put(ledger, name, account, *, ticker=BTC, pending=(), at=HOUR, **options):
     """Open a sub-account that stands as `account` after the bar that closed at `at`."""
-    about = {"source": "alpaca", "options": asdict(RuleOptions(**options))}
+    about = {"source": "alpaca", "options": asdict(ExecutionOptions(**options))}
     ledger.open_account(name, NOW.isoformat(), about)
-    ledger.open_holding(name, ticker, opened(1000.0, at))
+    ledger.open_holding(name, ticker, new_state(1000.0, at))
     with ledger.writing(name, ticker) as writer:
-        writer.hold(Holding(account=account, pending=pending, walked_to=at))
+        writer.hold(SubAccountState(account=account, pending=pending, walked_to=at))
         writer.decided(at, 1, {"close": 100.0, "reason": "up"})
     return next(row for row in ledger.accounts() if row.name == name)
 
@@ -98,17 +98,17 @@ def test_a_position_on_bars_that_have_passed_is_closed_at_the_next_open(ledger, 
     bars = random_bars(6)
     at = int(bars.closed[1])
     put(ledger, "demo/sample", LONG, at=at)
-    (closing,) = close_all(state, "demo/sample", (BTC,), closes_at_next_open(ledger, "demo/sample"))
+    (closing,) = close_all(state, "demo/sample", (BTC,), close_at_next_open(ledger, "demo/sample"))
     assert (closing.waiting, closing.error, closing.done.fills) == (True, None, ())
     holding = ledger.holding("demo/sample", BTC)
     assert holding.pending == (Exit("close"),)
     assert (holding.account.side, holding.walked_to) == (1, at)
 
-    rules = Rules()
+    rules = ExecutionRules()
     seen = []
     for row, signal in ((2, 1), (3, 1), (4, 0), (5, 1)):
-        verdict = Verdict(signal=signal, forecast_side=signal, worthwhile=True, decidable=True)
-        done = step(holding, bars, row, verdict, rules)
+        verdict = BarSignal(signal=signal, forecast_side=signal, worthwhile=True, decidable=True)
+        done = step_bar(holding, bars, row, verdict, rules)
         holding = done.holding
         seen.append(([(fill.reason, fill.price) for fill in done.fills], holding.pending))
     sold = [("close", float(bars.open[2]))]
@@ -118,16 +118,16 @@ def test_a_position_on_bars_that_have_passed_is_closed_at_the_next_open(ledger, 
 
 def test_what_was_pending_gives_way_to_the_close(ledger, state):
     put(ledger, "demo/sample", LONG, pending=(Exit("opposite"), Enter(-1, 1.0)))
-    close = closes_at_next_open(ledger, "demo/sample")
+    close = close_at_next_open(ledger, "demo/sample")
     first, second = (close_all(state, "demo/sample", (BTC,), close) for _ in range(2))
     assert first == second
     assert ledger.holding("demo/sample", BTC).pending == (Exit("close"),)
 
 
 def test_an_entry_that_waits_is_dropped(ledger, state):
-    put(ledger, "demo/sample", Account.opened_with(1000.0), pending=(Enter(-1, 1.0),))
+    put(ledger, "demo/sample", SubAccount.opened_with(1000.0), pending=(Enter(-1, 1.0),))
     assert closable(ledger, "demo/sample", None) == (BTC,)
-    (closing,) = close_all(state, "demo/sample", (BTC,), closes_at_next_open(ledger, "demo/sample"))
+    (closing,) = close_all(state, "demo/sample", (BTC,), close_at_next_open(ledger, "demo/sample"))
     assert not closing.waiting
     holding = ledger.holding("demo/sample", BTC)
     assert (holding.pending, holding.account.stopped_side) == ((), -1)
@@ -139,7 +139,7 @@ def test_an_entry_that_waits_is_dropped(ledger, state):
 @pytest.mark.parametrize("account", [LONG, SHORT])
 def test_the_demo_account_is_closed_at_once_at_the_latest_price(ledger, state, market, account):
     row = put(ledger, "demo/alpaca", account, slippage_bps=100.0, fee=0.01)
-    close = closes_at_once(ledger, row, market(price=110.0))
+    close = close_immediately(ledger, row, market(price=110.0))
     (closing,) = close_all(state, row.name, (BTC,), close)
     side = account.side
     price = 110.0 * (1 - side * 0.01)
@@ -157,14 +157,14 @@ def test_the_demo_account_is_closed_at_once_at_the_latest_price(ledger, state, m
 def test_a_trade_older_than_the_last_bar_is_no_price(ledger, state, random_bars, market):
     row = put(ledger, "demo/alpaca", LONG)
     (closing,) = close_all(
-        state, row.name, (BTC,), closes_at_once(ledger, row, market(price=7.0, at=HOUR - 9))
+        state, row.name, (BTC,), close_immediately(ledger, row, market(price=7.0, at=HOUR - 9))
     )
     assert closing.done.fills[0].price == float(random_bars(30).close[-1])
 
 
 def test_what_is_too_little_to_sell_stays_and_is_an_error(ledger, state, market):
     row = put(ledger, "demo/alpaca", LONG._replace(quantity=0.001), venue="alpaca")
-    (closing,) = close_all(state, row.name, (BTC,), closes_at_once(ledger, row, market(price=100.0)))
+    (closing,) = close_all(state, row.name, (BTC,), close_immediately(ledger, row, market(price=100.0)))
     assert "0.001 BTC are still held" in closing.error.what
     assert ledger.holding("demo/alpaca", BTC).account.side == 1
 
@@ -172,7 +172,7 @@ def test_what_is_too_little_to_sell_stays_and_is_an_error(ledger, state, market)
 def test_without_a_price_nothing_is_closed_and_the_next_ticker_goes_on(ledger, state, market):
     for ticker in (BTC, ETH):
         row = put(ledger, "demo/alpaca", LONG, ticker=ticker)
-    here, away = closes_at_once(ledger, row, market(price=1.0)), closes_at_once(ledger, row, Away())
+    here, away = close_immediately(ledger, row, market(price=1.0)), close_immediately(ledger, row, Away())
     failed, done = close_all(
         state, row.name, (BTC, ETH), lambda ticker: (away if ticker == BTC else here)(ticker)
     )
@@ -183,7 +183,7 @@ def test_without_a_price_nothing_is_closed_and_the_next_ticker_goes_on(ledger, s
 
 def test_a_ticker_that_another_process_acts_on_is_waited_for(ledger, state, market):
     row = put(ledger, "demo/alpaca", LONG)
-    close = closes_at_once(ledger, row, market(price=1.0))
+    close = close_immediately(ledger, row, market(price=1.0))
     with locked(state, row.name, BTC):
         waiting = threading.Thread(target=close_all, args=(state, row.name, (BTC,), close))
         waiting.start()
@@ -211,11 +211,11 @@ def closing_at_broker(ledger, server, market):
             secret_key=SecretStr(SECRET),
             paper=True,
             url=server.url,
-            limits=Limits(total=10, attempts=2, first_wait=0.01, longest_wait=0.01),
+            limits=HttpLimits(total=10, attempts=2, first_wait=0.01, longest_wait=0.01),
             clock=lambda: NOW,
             sleep=lambda _: None,
         )
-        return closes_at_broker(
+        return close_at_broker(
             ledger, row, broker, source or market(price=100.0), clock=lambda: NOW, sleep=lambda _: None
         )
 
@@ -229,7 +229,7 @@ def test_a_position_at_the_broker_is_sold_and_not_entered_again(ledger, state, s
     assert closing.error is None
     assert server.held("BTC/USD") == 0
     (order,) = ledger.orders(PAPER, BTC)
-    assert (order.leg, order.stage, order.reason, order.bar) == ("close-1", Stage.FILLED, "close", HOUR)
+    assert (order.leg, order.stage, order.reason, order.bar) == ("close-1", OrderStatus.FILLED, "close", HOUR)
     after = ledger.holding(PAPER, BTC).account
     assert (after.side, after.stopped_side) == (0, 1)
     assert after.cash == pytest.approx(1000 * 0.9975)  # the fee of Alpaca, whatever the run said
@@ -269,8 +269,8 @@ def test_a_refused_sale_is_an_error_in_the_brokers_words(ledger, state, server, 
 
 
 def test_an_entry_whose_end_nobody_knew_is_found_and_sold(ledger, state, server, closing_at_broker):
-    row = put(ledger, PAPER, Account.opened_with(1000.0))
-    waiting = Order(
+    row = put(ledger, PAPER, SubAccount.opened_with(1000.0))
+    waiting = OrderRecord(
         client_order_id="cr-1",
         ticker=BTC,
         bar=HOUR,
@@ -290,7 +290,7 @@ def test_an_entry_whose_end_nobody_knew_is_found_and_sold(ledger, state, server,
         secret_key=SecretStr(SECRET),
         paper=True,
         url=server.url,
-        limits=Limits(),
+        limits=HttpLimits(),
         clock=lambda: NOW,
         sleep=lambda _: None,
     ).submit(request)
@@ -335,7 +335,7 @@ def test_the_keys_of_another_account_sell_nothing(ledger, server, closing_at_bro
 
 def test_only_what_holds_or_may_hold_something_is_closed(ledger):
     put(ledger, "demo/sample", LONG, ticker=BTC)
-    put(ledger, "demo/sample", Account.opened_with(1.0), ticker=ETH)
+    put(ledger, "demo/sample", SubAccount.opened_with(1.0), ticker=ETH)
     assert closable(ledger, "demo/sample", None) == (BTC,)
     assert closable(ledger, "demo/sample", (ETH, Ticker("SOL", "USD"))) == ()
     with pytest.raises(UsageError, match="is a replay"):
@@ -351,16 +351,16 @@ def test_resuming_restarts_the_peak_of_what_was_halted_and_of_nothing_else(ledge
     put(ledger, "demo/alpaca", halted, ticker=BTC)
     put(ledger, "demo/alpaca", LONG._replace(peak_equity=1500.0), ticker=ETH)
     put(ledger, PAPER, halted)
-    assert resume(ledger, state, "demo/alpaca") == {BTC: 1000.0}
+    assert resume_tickers(ledger, state, "demo/alpaca") == {BTC: 1000.0}
     holdings = {ticker: holding.account for ticker, holding in ledger.holdings("demo/alpaca").items()}
     assert holdings == {BTC: LONG, ETH: LONG._replace(peak_equity=1500.0)}
     assert ledger.holding(PAPER, BTC).account == halted
-    assert resume(ledger, state, "demo/alpaca") == {}
+    assert resume_tickers(ledger, state, "demo/alpaca") == {}
 
 
 def test_dust_that_rounding_leaves_is_no_error(ledger, state, market):
     row = put(ledger, "demo/alpaca", LONG._replace(quantity=10.0000000001), venue="alpaca")
-    (closing,) = close_all(state, row.name, (BTC,), closes_at_once(ledger, row, market(price=100.0)))
+    (closing,) = close_all(state, row.name, (BTC,), close_immediately(ledger, row, market(price=100.0)))
     (fill,) = closing.done.fills
     assert fill.quantity == 10.0
     assert (closing.held.side, closing.held.quantity) == (0, pytest.approx(1e-10, rel=1e-3))

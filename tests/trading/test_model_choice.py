@@ -11,19 +11,19 @@ from support.stub_models import BTC, HeldBars, remade
 
 from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.errors import BrokerError, ModelError
-from crypto_refactor.execution.rules import RuleOptions
+from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.market.hours import floor_hour
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.model.cache import at_hand, cache_entries, cache_path, cached_models
-from crypto_refactor.model.schedule import periods
-from crypto_refactor.model.training.observer import Unwatched
-from crypto_refactor.trading.decider import lesson_for
+from crypto_refactor.model.cache import cache_entries, cache_path, get, get_models
+from crypto_refactor.model.schedule import refit_periods
+from crypto_refactor.model.training.observer import SilentObserver
+from crypto_refactor.trading.decider import training_job
 from crypto_refactor.trading.ledger.ledger import Ledger
-from crypto_refactor.trading.model_choice import Standing, StillTrainingError
+from crypto_refactor.trading.model_choice import FirstUsedModelSelector, StillTrainingError
 from crypto_refactor.trading.outcomes import Failure
 from crypto_refactor.trading.realtime.accounts import DemoAccount
 from crypto_refactor.trading.realtime.loop import LATE_SECONDS
-from crypto_refactor.trading.stepper import opened
+from crypto_refactor.trading.stepper import new_state
 
 ETH = Ticker("ETH", "USD")
 CUTOFF = int(alpaca_bars(BTC).closed[1547])
@@ -45,13 +45,13 @@ class Trainer:
 
 
 def period_at(bars, hour=HOUR, settings=SETTINGS):
-    (period,) = periods(bars.between(0, hour), hour, hour, settings)
+    (period,) = refit_periods(bars.between(0, hour), hour, hour, settings)
     return period
 
 
 def wished(bars, hour=HOUR, settings=SETTINGS):
     """Return the name and the lesson of the model that these bars ask for."""
-    return lesson_for(bars.between(0, hour), period_at(bars, hour, settings), settings)
+    return training_job(bars.between(0, hour), period_at(bars, hour, settings), settings)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def bars():
 @pytest.fixture
 def ledger(tmp_path):
     ledger = Ledger(tmp_path / "state" / "ledger.sqlite")
-    ledger.open_holding(ACCOUNT, BTC, opened(1000.0, HOUR - 1))
+    ledger.open_holding(ACCOUNT, BTC, new_state(1000.0, HOUR - 1))
     return ledger
 
 
@@ -71,7 +71,9 @@ def standing(ledger, tmp_path, fits):
     """Return a chooser as a new process would have it."""
 
     def make(trainer=None, settings=SETTINGS):
-        return Standing(ledger, ACCOUNT, settings, tmp_path / "models", Unwatched(), trainer)
+        return FirstUsedModelSelector(
+            ledger, ACCOUNT, settings, tmp_path / "models", SilentObserver(), trainer
+        )
 
     return make
 
@@ -82,7 +84,7 @@ def used(ledger, tmp_path, fits):
 
     def use(bars, hour=HOUR, settings=SETTINGS):
         key, lesson = wished(bars, hour, settings)
-        cached_models(tmp_path / "models", {key: lesson}, settings, Unwatched())
+        get_models(tmp_path / "models", {key: lesson}, settings, SilentObserver())
         with ledger.writing(ACCOUNT, BTC) as writer:
             writer.names_model(period_at(bars, hour, settings).cutoff, key)
         return key
@@ -163,7 +165,7 @@ def test_a_damaged_model_is_trained_again(standing, used, bars, tmp_path):
     key = used(bars)
     cache_path(tmp_path / "models", key).write_bytes(b"half")
     assert standing().choose(bars, period_at(bars)).key == key
-    assert at_hand(tmp_path / "models", key) is not None
+    assert get(tmp_path / "models", key) is not None
 
 
 def test_while_it_is_trained_beside_the_one_before_decides(standing, used, bars):
@@ -227,7 +229,7 @@ class Beside:
         if self.seconds is not None:
             folder = self.world.folder / "models"
             self.world.after(
-                self.seconds, lambda: cached_models(folder, {key: lesson}, SETTINGS, Unwatched())
+                self.seconds, lambda: get_models(folder, {key: lesson}, SETTINGS, SilentObserver())
             )
 
     def failure(self, key):
@@ -265,7 +267,7 @@ def expected(world, hours):
         source=HeldBars(world.bars[BTC].between(0, CUTOFF - 3 + hours)),
         settings=SETTINGS,
         signal_rules=SIGNALS,
-        options=RuleOptions(),
+        options=ExecutionOptions(),
         model_dir=world.folder / "models of the backtest",
     )
     walk = tester.run(hours, initial_balance=BALANCE).walk

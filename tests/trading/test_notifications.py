@@ -9,12 +9,12 @@ import pytest
 from werkzeug import Response
 
 from crypto_refactor.errors import DataError, UsageError
-from crypto_refactor.execution.sub_account import Account, Fill
+from crypto_refactor.execution.sub_account import Fill, SubAccount
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers.base import UnknownOutcomeError
-from crypto_refactor.trading.ledger.order_record import Order, Stage
+from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
 from crypto_refactor.trading.notifications import Notifier, notices, of_account
-from crypto_refactor.trading.outcomes import Entry, Failure, Unavailable
+from crypto_refactor.trading.outcomes import Failure, TickerOutcome, Unavailable
 
 BTC = Ticker("BTC", "USD")
 ETH = Ticker("ETH", "USD")
@@ -23,14 +23,14 @@ SECRET = "/hooks/a-secret-path?token=another-secret"
 
 
 def entry(**fields):
-    given = {"holding": Account.opened_with(1000.0), "simulated": False, "account": "demo/alpaca"} | fields
-    return Entry(
+    given = {"holding": SubAccount.opened_with(1000.0), "simulated": False, "account": "demo/alpaca"} | fields
+    return TickerOutcome(
         ticker=BTC, bar=477_000, decided=None, target=1, price=60_000.0, acted=True, reason="x", **given
     )
 
 
 def order(stage, detail=""):
-    return Order(
+    return OrderRecord(
         client_order_id="cr-1",
         ticker=BTC,
         bar=477_000,
@@ -95,13 +95,13 @@ def test_simulated_fills_are_marked():
 
 
 def test_only_refused_orders_are_told_of_orders():
-    stages = [*Stage]
+    stages = [*OrderStatus]
     told = notices(entry(orders=tuple(order(stage, "insufficient balance") for stage in stages)))
     assert [(each["kind"], each["text"]) for each in told] == [("refused", "BTC/USD: insufficient balance")]
 
 
 def test_a_drawdown_halt_is_told_at_the_bar_it_strikes():
-    halted = Account(cash=700.0, peak_equity=1000.0, halted=True)
+    halted = SubAccount(cash=700.0, peak_equity=1000.0, halted=True)
     (told,) = notices(entry(holding=halted, newly_halted=True))
     assert (told["kind"], told["equity"], told["peak_equity"]) == ("halt", 700.0, 1000.0)
     assert notices(entry(holding=halted)) == []

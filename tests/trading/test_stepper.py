@@ -5,8 +5,8 @@ import pytest
 from support.strategies import cases, holds_for
 
 from crypto_refactor.execution.decisions import Enter
-from crypto_refactor.execution.rules import Rules
-from crypto_refactor.trading.stepper import Holding, Verdict, decide_first, opened, step
+from crypto_refactor.execution.rules import ExecutionRules
+from crypto_refactor.trading.stepper import BarSignal, SubAccountState, first_decision, new_state, step_bar
 
 
 def verdicts(case):
@@ -19,7 +19,7 @@ def verdicts(case):
         strict=True,
     )
     return [
-        Verdict(signal=signal, forecast_side=side, worthwhile=worth, decidable=can)
+        BarSignal(signal=signal, forecast_side=side, worthwhile=worth, decidable=can)
         for signal, side, worth, can in rows
     ]
 
@@ -27,12 +27,12 @@ def verdicts(case):
 def walked(case):
     """Walk the case's account bar by bar, as a process would that is restarted before every bar."""
     bars, rules, said = case.bars, case.rules, verdicts(case)
-    holding = opened(case.balance, int(bars.closed[0]))
+    holding = new_state(case.balance, int(bars.closed[0]))
     targets, equity, fills, trades = [0], [case.balance], [], []
     if not bars.synthetic[0]:
-        holding, targets[0] = decide_first(holding, float(bars.close[0]), said[0], rules)
+        holding, targets[0] = first_decision(holding, float(bars.close[0]), said[0], rules)
     for row in range(1, len(bars)):
-        done = step(holding, bars.prefix(row + 1), row, said[row], rules)
+        done = step_bar(holding, bars.prefix(row + 1), row, said[row], rules)
         holding = done.holding
         targets.append(done.target)
         equity.append(done.equity)
@@ -55,9 +55,9 @@ def test_a_walk_bar_by_bar_is_the_backtest_to_the_last_bit(case):
 
 def test_a_bar_nobody_decides_at_only_fills_and_marks(random_bars):
     bars = random_bars(3)
-    start = opened(1000.0, int(bars.closed[0]))
-    holding = Holding(account=start.account, pending=(Enter(1, 1.0),), walked_to=start.walked_to)
-    done = step(holding, bars, 1, None, Rules())
+    start = new_state(1000.0, int(bars.closed[0]))
+    holding = SubAccountState(account=start.account, pending=(Enter(1, 1.0),), walked_to=start.walked_to)
+    done = step_bar(holding, bars, 1, None, ExecutionRules())
     assert [fill.price for fill in done.fills] == [bars.open[1]]
     assert done.holding.pending == ()
     assert done.equity == pytest.approx(done.holding.account.equity(bars.close[1]))

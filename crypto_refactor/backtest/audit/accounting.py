@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crypto_refactor.backtest.audit.books import Book, books
-from crypto_refactor.backtest.audit.findings import Check, Difference, verdict
-from crypto_refactor.execution.rules import HOURS_PER_YEAR, Rules
+from crypto_refactor.backtest.audit.books import AccountRun, account_runs
+from crypto_refactor.backtest.audit.findings import AuditCheck, Difference, make_check
+from crypto_refactor.execution.rules import HOURS_PER_YEAR, ExecutionRules
 from crypto_refactor.execution.sub_account import Fill
 from crypto_refactor.market.bars import Bars, FloatArray, HourArray
 
@@ -33,14 +33,14 @@ class _Walked:
     unused: tuple[Fill, ...]
 
 
-def check_accounting(result: BacktestResult) -> Check:
+def check_accounting(result: BacktestResult) -> AuditCheck:
     """Check 5: cash + quantity x close = equity, and balance, rows, fills and fees agree."""
     found = [
         difference
-        for book in books(result)
+        for book in account_runs(result)
         for difference in _of_book(book, _walked(result.bars, result.window, book))
     ]
-    return verdict(
+    return make_check(
         "accounting",
         found,
         fine=f"Cash + quantity x close = equity at {len(result.run.equity):,} points; the final balance is the "
@@ -49,7 +49,7 @@ def check_accounting(result: BacktestResult) -> Check:
     )
 
 
-def _walked(bars: Bars, window: Bars, book: Book) -> _Walked:
+def _walked(bars: Bars, window: Bars, book: AccountRun) -> _Walked:
     """Walk through the fills with the closes of `bars`, carried where the window has no real bar."""
     run, rules = book.run, book.rules
     at = np.searchsorted(bars.opened, window.opened, side="right") - 1
@@ -85,14 +85,14 @@ def _ruined_at(fill: Fill, closed: int, held: int) -> bool:
     return fill.reason == "ruin" and fill.at == closed and held == 0
 
 
-def _filled(cash: float, quantity: float, fill: Fill, rules: Rules) -> tuple[float, float]:
+def _filled(cash: float, quantity: float, fill: Fill, rules: ExecutionRules) -> tuple[float, float]:
     if fill.reason == "entry" and rules.venue is not None:
         # The fee is taken in what is received.
         return cash - fill.notional, quantity + fill.quantity * (1 - rules.fee)
     return cash - fill.side * fill.notional - fill.fee, quantity + fill.side * fill.quantity
 
 
-def _of_book(book: Book, walked: _Walked) -> Iterator[Difference]:
+def _of_book(book: AccountRun, walked: _Walked) -> Iterator[Difference]:
     """Yield what does not add up: fills and fees, the curves they give, and the sums."""
     run, label = book.run, book.label
     held = np.abs(walked.quantity)
@@ -125,7 +125,7 @@ def _of_book(book: Book, walked: _Walked) -> Iterator[Difference]:
             yield Difference(bar=int(walked.closed[-1]), column=f"{name}{label}", run=one, recomputed=other)
 
 
-def _sums(book: Book, walked: _Walked) -> Iterator[tuple[str, float, float]]:
+def _sums(book: AccountRun, walked: _Walked) -> Iterator[tuple[str, float, float]]:
     """Yield pairs of amounts that must be equal."""
     rows, told = book.run.trades, book.metrics
     final = float(walked.cash[-1] + walked.quantity[-1] * walked.close[-1])

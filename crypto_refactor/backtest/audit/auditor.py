@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 from crypto_refactor.backtest.audit.accounting import check_accounting
 from crypto_refactor.backtest.audit.fills import check_fills
-from crypto_refactor.backtest.audit.findings import Check, Difference
+from crypto_refactor.backtest.audit.findings import AuditCheck, Difference
 from crypto_refactor.backtest.audit.models import check_models
 from crypto_refactor.backtest.audit.sample import real_closes, sampled_closes
-from crypto_refactor.backtest.audit.signals import check_signals, check_start, replay_closes
+from crypto_refactor.backtest.audit.signals import check_signals, check_start, recompute_closes
 
 if TYPE_CHECKING:
     from crypto_refactor.backtest.backtester import BacktestResult
@@ -30,7 +30,7 @@ class Audit:
 
     Attributes
     ----------
-    checks : tuple of Check
+    checks : tuple of AuditCheck
         ``signals``, ``models``, ``start``, ``fills`` and ``accounting``.
     bars_checked, bars : int
         Closes that were decided again, and real closes of the window.
@@ -38,7 +38,7 @@ class Audit:
         Whether every close was.
     """
 
-    checks: tuple[Check, ...]
+    checks: tuple[AuditCheck, ...]
     bars_checked: int
     bars: int
     full: bool
@@ -79,7 +79,7 @@ def audit(result: BacktestResult, *, full: bool = False) -> Audit:
     """
     closes = real_closes(result)
     hours = closes if full else sampled_closes(result)
-    replayed = replay_closes(result, hours)
+    replayed = recompute_closes(result, hours)
     checks = (
         check_signals(replayed, len(closes)),
         check_models(result),

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crypto_refactor.backtest.audit.books import Book, books
-from crypto_refactor.backtest.audit.findings import Check, Difference, verdict
-from crypto_refactor.backtest.audit.signals import Replayed
-from crypto_refactor.execution.decisions import Plan, SideArray, protected_range, wanted_sides
-from crypto_refactor.execution.sub_account import Account, Fill, Trade
+from crypto_refactor.backtest.audit.books import AccountRun, account_runs
+from crypto_refactor.backtest.audit.findings import AuditCheck, Difference, make_check
+from crypto_refactor.backtest.audit.signals import RecomputedSignal
+from crypto_refactor.execution.decisions import SideArray, SignalPlan, stop_levels, target_by_side
+from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade
 from crypto_refactor.market.bars import Bars, BoolArray
 from crypto_refactor.signals.conditions import SignalFrame
 
@@ -38,17 +38,17 @@ class _Decided:
     aim: SideArray
 
 
-def check_fills(result: BacktestResult, replayed: list[Replayed]) -> Check:
+def check_fills(result: BacktestResult, replayed: list[RecomputedSignal]) -> AuditCheck:
     """Check 4: targets follow from the signals, and fills from the targets, one open later."""
     found: list[Difference] = []
     count = 0
-    accounts = books(result)
+    accounts = account_runs(result)
     for book in accounts:
         decided = _decided(result, book, replayed)
         count += len(book.run.fills)
         found += [*_targets(book, decided), *_fills(book, decided)]
     found.sort(key=lambda difference: difference.bar)
-    return verdict(
+    return make_check(
         "fills",
         found,
         fine=f"{count:,} fills{', those at Alpaca included' if len(accounts) > 1 else ''}: each at the first real open after the close that "
@@ -57,7 +57,7 @@ def check_fills(result: BacktestResult, replayed: list[Replayed]) -> Check:
     )
 
 
-def _decided(result: BacktestResult, book: Book, replayed: list[Replayed]) -> _Decided:
+def _decided(result: BacktestResult, book: AccountRun, replayed: list[RecomputedSignal]) -> _Decided:
     window, count = result.window, len(result.window)
     signal, forecast = np.zeros(count, dtype=np.int8), np.zeros(count, dtype=np.int8)
     worthwhile, known = np.zeros(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_)
@@ -76,15 +76,15 @@ def _decided(result: BacktestResult, book: Book, replayed: list[Replayed]) -> _D
         if each.made is not None:
             known[np.searchsorted(window.closed, each.hour)] = False
             lay(each.made)
-    plan = Plan(signal=signal, forecast_side=forecast, worthwhile=worthwhile, decidable=known)
-    wanted, held = wanted_sides(plan, book.rules), book.run.sides
+    plan = SignalPlan(signal=signal, forecast_side=forecast, worthwhile=worthwhile, decidable=known)
+    wanted, held = target_by_side(plan, book.rules), book.run.sides
     aim = np.where(held == 0, wanted[0], np.where(held > 0, wanted[1], wanted[-1])).astype(np.int8)
     real = ~window.synthetic
     aim[~(known & real)] = 0
     return _Decided(bars=result.bars, window=window, real=real, known=known, worthwhile=worthwhile, aim=aim)
 
 
-def _targets(book: Book, decided: _Decided) -> Iterator[Difference]:
+def _targets(book: AccountRun, decided: _Decided) -> Iterator[Difference]:
     for row in np.flatnonzero(book.run.target != decided.aim).tolist():
         yield Difference(
             bar=int(decided.window.closed[row]),
@@ -94,7 +94,7 @@ def _targets(book: Book, decided: _Decided) -> Iterator[Difference]:
         )
 
 
-def _fills(book: Book, decided: _Decided) -> Iterator[Difference]:
+def _fills(book: AccountRun, decided: _Decided) -> Iterator[Difference]:
     run = book.run
     closed = iter(trade for trade in run.trades if trade.closed)
     for fill in run.fills:
@@ -106,7 +106,7 @@ def _fills(book: Book, decided: _Decided) -> Iterator[Difference]:
             yield difference
 
 
-def _price(book: Book, decided: _Decided, fill: Fill) -> Difference | None:
+def _price(book: AccountRun, decided: _Decided, fill: Fill) -> Difference | None:
     """Return how a fill differs from the open of its bar, moved against the trader by the slippage."""
     bars = decided.bars
     row = int(np.searchsorted(bars.opened, fill.at))
@@ -119,7 +119,7 @@ def _price(book: Book, decided: _Decided, fill: Fill) -> Difference | None:
     return Difference(bar=fill.at, column=column, run=fill.price, recomputed=price)
 
 
-def _decision(book: Book, decided: _Decided, fill: Fill, trade: Trade | None) -> Difference | None:
+def _decision(book: AccountRun, decided: _Decided, fill: Fill, trade: Trade | None) -> Difference | None:
     """Return how a fill differs from what the last real close before its open asks for."""
     window, run = decided.window, book.run
     row = int(np.searchsorted(window.opened, fill.at))
@@ -146,7 +146,7 @@ def _decision(book: Book, decided: _Decided, fill: Fill, trade: Trade | None) ->
     )
 
 
-def _must_leave(book: Book, decided: _Decided, made: int, fill: Fill, trade: Trade | None) -> bool:
+def _must_leave(book: AccountRun, decided: _Decided, made: int, fill: Fill, trade: Trade | None) -> bool:
     """Whether the close at position `made` gives the reason for which `fill` left a position."""
     held, known = int(book.run.sides[made]), bool(decided.known[made])
     if fill.reason == "no_data":
@@ -154,7 +154,7 @@ def _must_leave(book: Book, decided: _Decided, made: int, fill: Fill, trade: Tra
     if fill.reason in _PROTECTIONS:
         if trade is None:
             return False
-        position = Account(cash=0.0, peak_equity=0.0, side=held, average_price=trade.entry_price)
-        lower, upper = protected_range(position, book.rules)
+        position = SubAccount(cash=0.0, peak_equity=0.0, side=held, average_price=trade.entry_price)
+        lower, upper = stop_levels(position, book.rules)
         return known and not lower < decided.window.close[made] < upper
     return known and int(decided.aim[made]) != held

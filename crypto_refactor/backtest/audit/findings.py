@@ -45,7 +45,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class AuditCheck:
     """One check of the audit.
 
     Attributes
@@ -70,9 +70,9 @@ class Check:
         return {"name": self.name, "passed": self.passed, "detail": self.detail}
 
 
-def verdict(name: str, found: Sequence[Difference], *, fine: str, wrong: str) -> Check:
+def make_check(name: str, found: Sequence[Difference], *, fine: str, wrong: str) -> AuditCheck:
     """Return the check `name`: it says `fine` where nothing was found, else `wrong`."""
-    return Check(
+    return AuditCheck(
         name=name,
         passed=not found,
         detail=wrong if found else fine,

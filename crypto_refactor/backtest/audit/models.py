@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crypto_refactor.backtest.audit.findings import (
-    Check,
+    AuditCheck,
     Difference,
     failure,
+    make_check,
     same_bits,
     value_of,
-    verdict,
 )
 from crypto_refactor.features.frame import compute_features
-from crypto_refactor.market.bars import carry_holes
+from crypto_refactor.market.bars import fill_gaps
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.model.dataset import TrainingSet
 from crypto_refactor.model.schedule import (
-    HOURS_TO_TRAIN,
-    Period,
+    TRAINING_LEAD_HOURS,
+    RefitPeriod,
     cutoff_for,
     model_key,
     series_start,
@@ -30,10 +30,10 @@ from crypto_refactor.model.schedule import (
 
 if TYPE_CHECKING:
     from crypto_refactor.backtest.backtester import BacktestResult
-    from crypto_refactor.backtest.walk_forward import Stretch
+    from crypto_refactor.backtest.walk_forward import PeriodSignals
 
 
-def check_models(result: BacktestResult) -> Check:
+def check_models(result: BacktestResult) -> AuditCheck:
     """Check 2: every stretch was decided by the model it belongs to, which had learnt from none of it."""
     stretches = result.walk.stretches
     found = [
@@ -48,7 +48,7 @@ def check_models(result: BacktestResult) -> Check:
         )
     else:
         fine = "The pinned model had learnt from nothing after the first decision."
-    return verdict(
+    return make_check(
         "models",
         found,
         fine=fine,
@@ -80,7 +80,7 @@ def _coverage(result: BacktestResult) -> Iterator[Difference]:
         yield _moment(last, "last bar of the last stretch", expected - 1, last)
 
 
-def _of_stretch(result: BacktestResult, stretch: Stretch) -> Iterator[Difference]:
+def _of_stretch(result: BacktestResult, stretch: PeriodSignals) -> Iterator[Difference]:
     period, card = stretch.period, stretch.model.card
     if result.pinned is not None:
         first = int(result.window.closed[0])
@@ -91,7 +91,7 @@ def _of_stretch(result: BacktestResult, stretch: Stretch) -> Iterator[Difference
         belongs = cutoff_for(hour, result.settings)
         if belongs != period.cutoff:
             yield _moment(hour, "cut-off", period.cutoff, belongs)
-    latest = period.first - HOURS_TO_TRAIN
+    latest = period.first - TRAINING_LEAD_HOURS
     if period.cutoff > latest:
         yield _moment(period.first, "cut-off, at most", period.cutoff, latest)
     if card.trained_through > period.cutoff:
@@ -104,13 +104,13 @@ def _of_stretch(result: BacktestResult, stretch: Stretch) -> Iterator[Difference
         )
 
 
-def _lesson(result: BacktestResult, stretch: Stretch) -> Iterator[Difference]:
+def _lesson(result: BacktestResult, stretch: PeriodSignals) -> Iterator[Difference]:
     """Yield where the model did not learn what the bars up to its cut-off alone have to teach."""
     period, settings, card = stretch.period, result.settings, stretch.model.card
     start = series_start(period.cutoff, settings)
     known = result.bars.between(0, period.cutoff)
-    frame = compute_features(carry_holes(known.between(start, period.cutoff)))
-    alone = Period(cutoff=period.cutoff, first=period.first, last=period.last, frame=frame)
+    frame = compute_features(fill_gaps(known.between(start, period.cutoff)))
+    alone = RefitPeriod(cutoff=period.cutoff, first=period.first, last=period.last, frame=frame)
     data = training_rows(alone, settings)
     key = model_key(known, data, settings)
     named = stretch.model.path.parent.name
@@ -127,7 +127,7 @@ def _lesson(result: BacktestResult, stretch: Stretch) -> Iterator[Difference]:
         yield Difference(bar=period.cutoff, column="rows learnt", run=card.rows, recomputed=len(data))
 
 
-def _first_difference(run: TrainingSet, alone: TrainingSet, period: Period) -> Difference | None:
+def _first_difference(run: TrainingSet, alone: TrainingSet, period: RefitPeriod) -> Difference | None:
     """Return the last input or label that differs: the one nearest to the bars to come."""
     if len(run) != len(alone) or run.trained_from != alone.trained_from:
         return Difference(bar=period.cutoff, column="rows to learn", run=len(run), recomputed=len(alone))

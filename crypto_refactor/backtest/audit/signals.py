@@ -10,26 +10,26 @@ import numpy as np
 import numpy.typing as npt
 
 from crypto_refactor.backtest.audit.findings import (
-    Check,
+    AuditCheck,
     Difference,
     failure,
+    make_check,
     same_bits,
     value_of,
-    verdict,
 )
 from crypto_refactor.features.frame import FeatureFrame, compute_features
-from crypto_refactor.market.bars import FloatArray, HourArray, carry_holes
+from crypto_refactor.market.bars import FloatArray, HourArray, fill_gaps
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.model.forecaster import Forecaster
-from crypto_refactor.model.schedule import periods, series_start
+from crypto_refactor.model.schedule import refit_periods, series_start
 from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame
-from crypto_refactor.signals.pipeline import decidable_rows, signals
+from crypto_refactor.signals.pipeline import decidable_rows, decide_signals
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from crypto_refactor.backtest.backtester import BacktestResult
-    from crypto_refactor.backtest.walk_forward import Stretch
+    from crypto_refactor.backtest.walk_forward import PeriodSignals
 
 START_TOLERANCE = 1e-6
 """Of a column's interquartile range: how much the hour at which the data begin may matter."""
@@ -38,7 +38,7 @@ _MISSING = "nothing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Replayed:
+class RecomputedSignal:
     """What the audit found at one close: the signal made then (none, or one row), and a difference."""
 
     hour: int
@@ -46,7 +46,7 @@ class Replayed:
     difference: Difference | None
 
 
-def replay_closes(result: BacktestResult, hours: HourArray) -> list[Replayed]:
+def recompute_closes(result: BacktestResult, hours: HourArray) -> list[RecomputedSignal]:
     """Decide again at each of `hours`, as a trader does who knows only the bars closed by then."""
     loaded: dict[Path, Forecaster] = {}
     found = []
@@ -59,10 +59,10 @@ def replay_closes(result: BacktestResult, hours: HourArray) -> list[Replayed]:
     return found
 
 
-def check_signals(replayed: list[Replayed], bars: int) -> Check:
+def check_signals(replayed: list[RecomputedSignal], bars: int) -> AuditCheck:
     """Check 1: features, forecast and signal are the same bits as from the bars known at the time."""
     found = [each.difference for each in replayed if each.difference is not None]
-    return verdict(
+    return make_check(
         "signals",
         found,
         fine=f"{len(replayed):,} of {bars:,} closes decided again from the bars that had closed by then: "
@@ -72,7 +72,7 @@ def check_signals(replayed: list[Replayed], bars: int) -> Check:
     )
 
 
-def check_start(result: BacktestResult, hours: HourArray) -> Check:
+def check_start(result: BacktestResult, hours: HourArray) -> AuditCheck:
     """Check 3: features do not depend on where the data begin, once they are warmed up."""
     found: list[Difference] = []
     compared = 0
@@ -86,7 +86,7 @@ def check_start(result: BacktestResult, hours: HourArray) -> Check:
             count, difference = 0, _unable(int(made_at[0]), "the features", error)
         compared += count
         found += [] if difference is None else [difference]
-    return verdict(
+    return make_check(
         "start",
         found,
         fine=f"The features of {compared:,} bars hold still when their series begins "
@@ -96,17 +96,19 @@ def check_start(result: BacktestResult, hours: HourArray) -> Check:
     )
 
 
-def _replayed(result: BacktestResult, stretch: Stretch, hour: int, forecaster: Forecaster) -> Replayed:
+def _replayed(
+    result: BacktestResult, stretch: PeriodSignals, hour: int, forecaster: Forecaster
+) -> RecomputedSignal:
     settings = result.settings
     try:
-        (period,) = periods(result.bars.between(0, hour), hour, hour, settings)
+        (period,) = refit_periods(result.bars.between(0, hour), hour, hour, settings)
         rows = decidable_rows(period.frame, settings.lookback, hour, hour)
-        made = signals(stretch.model, period.frame, rows, result.signal_rules, forecaster=forecaster)
+        made = decide_signals(stretch.model, period.frame, rows, result.signal_rules, forecaster=forecaster)
     except Exception as error:  # noqa: BLE001 - code that reaches for bars to come may raise anything
-        return Replayed(hour=hour, made=None, difference=_unable(hour, "the signal", error))
+        return RecomputedSignal(hour=hour, made=None, difference=_unable(hour, "the signal", error))
     pairs = _feature_pairs(stretch.period.frame, period.frame, hour, settings.lookback)
     difference = next(pairs, None) or _signal_difference(stretch.made, made, hour)
-    return Replayed(hour=hour, made=made, difference=difference)
+    return RecomputedSignal(hour=hour, made=made, difference=difference)
 
 
 def _unable(bar: int, column: str, error: Exception) -> Difference:
@@ -175,13 +177,13 @@ def _signal_difference(run: SignalFrame, known: SignalFrame, hour: int) -> Diffe
 
 
 def _from_a_later_start(
-    result: BacktestResult, stretch: Stretch, made_at: HourArray
+    result: BacktestResult, stretch: PeriodSignals, made_at: HourArray
 ) -> tuple[int, Difference | None]:
     """Return how many bars were compared with a series that has just warmed up, and the first difference."""
     frame, settings = stretch.period.frame, result.settings
     # The latest start that still warms the first window up is the strictest.
     start = series_start(stretch.period.cutoff, settings) + settings.train_hours
-    later = compute_features(carry_holes(result.bars.between(start, stretch.period.last)))
+    later = compute_features(fill_gaps(result.bars.between(start, stretch.period.last)))
     there = np.searchsorted(later.bars.closed, made_at)
     warm = there < len(later)
     warm[warm] = later.ready[there[warm]]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from crypto_refactor.errors import UsageError
-from crypto_refactor.execution.rules import ExitRule, RuleOptions
+from crypto_refactor.execution.rules import ExecutionOptions, ExitRule
 from crypto_refactor.model.settings import NETWORK_NAMES, ModelSettings
 from crypto_refactor.signals.conditions import SignalRules
 
@@ -17,7 +17,7 @@ Value = bool | int | float | str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class ParameterSet:
     """One way to decide and to trade.
 
     Attributes
@@ -30,7 +30,7 @@ class Setting:
 
     settings: ModelSettings
     signal_rules: SignalRules
-    options: RuleOptions
+    options: ExecutionOptions
     varied: tuple[tuple[str, Value], ...] = ()
 
     @property
@@ -38,7 +38,7 @@ class Setting:
         """The varied options as they would be written: ``exit=fade, long-only=on``."""
         return ", ".join(f"{name}={value_text(name, value)}" for name, value in self.varied) or "as given"
 
-    def changed(self, name: str, value: Value) -> Setting:
+    def changed(self, name: str, value: Value) -> ParameterSet:
         """Return this setting with one option changed.
 
         Raises
@@ -52,7 +52,7 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Variation:
+class Axis:
     """An option and the values to try, each once."""
 
     name: str
@@ -70,7 +70,7 @@ class _Option:
     none: str | None = None
 
 
-def _switch(text: str) -> bool:
+def _parse_on_off(text: str) -> bool:
     return {"on": True, "off": False}[text]
 
 
@@ -100,12 +100,12 @@ _OPTIONS: Mapping[str, _Option] = {
         part="signal_rules", field="min_confirmations", expected="whole numbers", read=int
     ),
     "exit": _Option(part="options", field="exit", expected=", ".join(_EXITS), read=_one_of(_EXITS, ExitRule)),
-    "long-only": _Option(part="options", field="long_only", expected="on, off", read=_switch),
+    "long-only": _Option(part="options", field="long_only", expected="on, off", read=_parse_on_off),
     "network": _Option(
         part="settings", field="network", expected=", ".join(NETWORK_NAMES), read=_one_of(NETWORK_NAMES)
     ),
     "venue": _Option(part="options", field="venue", expected=", ".join(_VENUES), read=_one_of(_VENUES)),
-    "strict": _Option(part="options", field="strict", expected="on, off", read=_switch),
+    "strict": _Option(part="options", field="strict", expected="on, off", read=_parse_on_off),
     "stop-loss": _Option(
         part="options",
         field="stop_loss",
@@ -121,7 +121,7 @@ _OPTIONS: Mapping[str, _Option] = {
         none="off",
     ),
 }
-VARIABLE = tuple(_OPTIONS)
+VARIABLE_OPTIONS = tuple(_OPTIONS)
 """The names of the options that can be varied."""
 
 
@@ -134,7 +134,7 @@ def value_text(name: str, value: Value) -> str:
     return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
-def parse_variation(text: str) -> Variation:
+def parse_axis(text: str) -> Axis:
     """Read ``NAME=V1,V2,…``; a value that is named twice counts once.
 
     Raises
@@ -146,10 +146,10 @@ def parse_variation(text: str) -> Variation:
     if name not in _OPTIONS or not equals:
         raise UsageError(
             f"--vary is {text!r}.",
-            expected="NAME=V1,V2,… with NAME one of " + ", ".join(VARIABLE) + ".",
+            expected="NAME=V1,V2,… with NAME one of " + ", ".join(VARIABLE_OPTIONS) + ".",
             remedy="correct --vary.",
         )
-    return Variation(name=name, values=tuple(dict.fromkeys(_read(name, each) for each in values.split(","))))
+    return Axis(name=name, values=tuple(dict.fromkeys(_read(name, each) for each in values.split(","))))
 
 
 def _read(name: str, text: str) -> Value:
@@ -166,7 +166,7 @@ def _read(name: str, text: str) -> Value:
         ) from error
 
 
-def combinations(base: Setting, variations: Sequence[Variation]) -> tuple[Setting, ...]:
+def combinations(base: ParameterSet, variations: Sequence[Axis]) -> tuple[ParameterSet, ...]:
     """Return every combination of the values, the last option changing fastest.
 
     Raises

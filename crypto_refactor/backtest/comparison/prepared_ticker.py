@@ -6,28 +6,28 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from crypto_refactor.backtest.walk_forward import Stretch, WalkForward
+from crypto_refactor.backtest.walk_forward import PeriodSignals, WalkForward
 from crypto_refactor.errors import ModelError
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.quality import QualityReport
 from crypto_refactor.market.sources.base import Source
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.artifact import Model
-from crypto_refactor.model.cache import provide
+from crypto_refactor.model.cache import get_or_train
 from crypto_refactor.model.dataset import TrainingSet
 from crypto_refactor.model.history import bars_with_history, window_of
 from crypto_refactor.model.named_models import model_path, pinned_model
-from crypto_refactor.model.schedule import Period, model_key, periods, training_rows
+from crypto_refactor.model.schedule import RefitPeriod, model_key, refit_periods, training_rows
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.dask_cluster import Cluster
-from crypto_refactor.model.training.jobs import Lesson
-from crypto_refactor.model.training.observer import TrainingWatch
+from crypto_refactor.model.training.jobs import TrainingJob
+from crypto_refactor.model.training.observer import TrainingObserver
 from crypto_refactor.signals.conditions import SignalRules, evaluate
 from crypto_refactor.signals.pipeline import decidable_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Prepared:
+class PreparedTicker:
     """One ticker's part of a comparison, before any model is asked.
 
     Attributes
@@ -38,7 +38,7 @@ class Prepared:
         n + 1 carried bars: the one that makes the first decision, then the n of the window.
     quality : QualityReport
         Of the bars used, history included.
-    parts : tuple of Period
+    parts : tuple of RefitPeriod
         The decisions by their cut-offs, with their features.
     data : tuple of TrainingSet
         What the model of each period learns; empty where a frozen model decides.
@@ -47,7 +47,7 @@ class Prepared:
     bars: Bars
     window: Bars
     quality: QualityReport
-    parts: tuple[Period, ...]
+    parts: tuple[RefitPeriod, ...]
     data: tuple[TrainingSet, ...]
 
     @property
@@ -65,7 +65,7 @@ def prepare(
     *,
     allow_gaps: bool,
     pinned: bool,
-) -> Prepared:
+) -> PreparedTicker:
     """Load the bars of one ticker and compute what every model with these spans and lookback needs.
 
     Raises
@@ -75,9 +75,9 @@ def prepare(
     """
     bars, quality = bars_with_history(source, ticker, hours, end, settings, allow_gaps=allow_gaps)
     window = window_of(bars, hours, end)
-    parts = tuple(periods(bars, end - hours, int(window.closed[-1]), settings))
+    parts = tuple(refit_periods(bars, end - hours, int(window.closed[-1]), settings))
     data = () if pinned else tuple(training_rows(period, settings) for period in parts)
-    return Prepared(bars=bars, window=window, quality=quality, parts=parts, data=data)
+    return PreparedTicker(bars=bars, window=window, quality=quality, parts=parts, data=data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -102,19 +102,19 @@ class GroupModels:
 
 
 def group_models(
-    prepared: Sequence[Prepared],
+    prepared: Sequence[PreparedTicker],
     settings: ModelSettings,
     *,
     folder: Path,
     pinned: str | None,
-    watch: TrainingWatch,
+    watch: TrainingObserver,
     cluster: Cluster | None = None,
 ) -> GroupModels:
     """Return the models of several tickers, training side by side those the cache lacks.
 
     Parameters
     ----------
-    prepared : sequence of Prepared
+    prepared : sequence of PreparedTicker
         One for each ticker.
     settings : ModelSettings
         Shared by all.
@@ -122,7 +122,7 @@ def group_models(
         The model folder.
     pinned : str or None
         Name of a frozen model that decides everything.
-    watch : TrainingWatch
+    watch : TrainingObserver
         Told about training.
     cluster : Cluster, optional
         Where models are trained; by default on this machine.
@@ -133,7 +133,7 @@ def group_models(
         )
     keys = {each.ticker: [model_key(each.bars, rows, settings) for rows in each.data] for each in prepared}
     wanted = {
-        key: Lesson(data=rows, bars=each.bars)
+        key: TrainingJob(data=rows, bars=each.bars)
         for each in prepared
         for key, rows in zip(keys[each.ticker], each.data, strict=True)
     }
@@ -144,16 +144,16 @@ def group_models(
 
 
 def _provided(
-    wanted: dict[str, Lesson],
+    wanted: dict[str, TrainingJob],
     settings: ModelSettings,
     folder: Path,
-    watch: TrainingWatch,
+    watch: TrainingObserver,
     cluster: Cluster | None,
 ) -> tuple[dict[str, Model | ModelError], int]:
     found: dict[str, Model | ModelError] = {}
     trained = 0
     try:
-        for each in provide(folder, wanted, settings, watch, cluster=cluster):
+        for each in get_or_train(folder, wanted, settings, watch, cluster=cluster):
             found[each.key] = each.model
             trained += each.trained and isinstance(each.model, Model)
     except ModelError as error:  # no fit can run any more; what was at hand is used all the same
@@ -171,7 +171,7 @@ def _whole(models: Iterable[Model | ModelError]) -> tuple[Model, ...] | ModelErr
 
 
 def _pinned(
-    each: Prepared, settings: ModelSettings, folder: Path, name: str
+    each: PreparedTicker, settings: ModelSettings, folder: Path, name: str
 ) -> tuple[Model, ...] | ModelError:
     path = model_path(folder, each.ticker, name, simulated=each.bars.simulated)
     try:
@@ -181,14 +181,14 @@ def _pinned(
     return (model,) * len(each.parts)
 
 
-def walks_of(
-    prepared: Prepared, models: Sequence[Model], rules: Iterable[SignalRules], settings: ModelSettings
+def walk_forward_group(
+    prepared: PreparedTicker, models: Sequence[Model], rules: Iterable[SignalRules], settings: ModelSettings
 ) -> dict[SignalRules, WalkForward]:
     """Return the signals of one ticker for each of `rules`; every model makes its forecasts once.
 
     Parameters
     ----------
-    prepared : Prepared
+    prepared : PreparedTicker
         The ticker's part.
     models : sequence of Model
         One for each of its periods.
@@ -203,7 +203,7 @@ def walks_of(
         If a network cannot be loaded.
     """
     rules = tuple(rules)
-    stretches: dict[SignalRules, list[Stretch]] = {each: [] for each in rules}
+    stretches: dict[SignalRules, list[PeriodSignals]] = {each: [] for each in rules}
     for period, model in zip(prepared.parts, models, strict=True):
         rows = decidable_rows(period.frame, settings.lookback, period.first, period.last)
         forecast = model.forecaster().forecast_rows(period.frame, rows)
@@ -216,5 +216,5 @@ def walks_of(
                 threshold_scale=model.card.threshold_scale,
                 rules=each,
             )
-            stretches[each].append(Stretch(period=period, model=model, made=made))
+            stretches[each].append(PeriodSignals(period=period, model=model, made=made))
     return {each: WalkForward(stretches=tuple(own), trained=0) for each, own in stretches.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from crypto_refactor.backtest.comparison.parameter_grid import Setting
+from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet
 from crypto_refactor.backtest.scenarios import check_request
 from crypto_refactor.errors import UsageError
 from crypto_refactor.execution.venues import alpaca_rules
@@ -13,14 +13,14 @@ from crypto_refactor.market.sources.base import Source
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.named_models import model_name
 from crypto_refactor.model.training.dask_cluster import Cluster
-from crypto_refactor.model.training.observer import TrainingWatch
+from crypto_refactor.model.training.observer import TrainingObserver
 
 MAX_TRIALS = 500
 """More than this is a search, and the best of a search says little."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Request:
+class ComparisonRequest:
     """What is to be compared.
 
     Attributes
@@ -29,7 +29,7 @@ class Request:
         In the order asked for.
     asked : bool
         Whether they were named one by one, so that one that is not offered is a failure.
-    settings : tuple of Setting
+    settings : tuple of ParameterSet
         What each ticker is tried with; spans and lookback of their models are the same.
     source : Source
         Where bars come from.
@@ -45,7 +45,7 @@ class Request:
         The model folder.
     allow_gaps : bool
         Accept more than 5 % missing bars.
-    watch : TrainingWatch
+    watch : TrainingObserver
         Told about training.
     cluster : Cluster or None
         Where models are trained; None for this machine.
@@ -53,7 +53,7 @@ class Request:
 
     tickers: tuple[Ticker, ...]
     asked: bool
-    settings: tuple[Setting, ...]
+    settings: tuple[ParameterSet, ...]
     source: Source
     hours: int
     end: int | None
@@ -61,11 +61,11 @@ class Request:
     model: str | None
     model_dir: Path
     allow_gaps: bool
-    watch: TrainingWatch
+    watch: TrainingObserver
     cluster: Cluster | None = None
 
 
-def check(request: Request) -> None:
+def check_request_options(request: ComparisonRequest) -> None:
     """Refuse what cannot be compared, whatever the bars say.
 
     Raises
@@ -93,6 +93,6 @@ def check(request: Request) -> None:
         replace(setting.options, venue="none").resolve(request.tickers[0])
 
 
-def traded(ticker: Ticker, setting: Setting) -> bool:
+def traded(ticker: Ticker, setting: ParameterSet) -> bool:
     """Whether the venue of a setting trades the ticker."""
     return setting.options.venue != "alpaca" or alpaca_rules(ticker) is not None

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crypto_refactor.backtest.comparison.prepared_ticker import Prepared, group_models, prepare, walks_of
-from crypto_refactor.backtest.comparison.request import Request, check, traded
-from crypto_refactor.backtest.comparison.trials import Portfolio, Trial, portfolio_of, trial_of
-from crypto_refactor.backtest.significance.selection_bias import Luck, luck_of
+from crypto_refactor.backtest.comparison.prepared_ticker import (
+    PreparedTicker,
+    group_models,
+    prepare,
+    walk_forward_group,
+)
+from crypto_refactor.backtest.comparison.request import ComparisonRequest, check_request_options, traded
+from crypto_refactor.backtest.comparison.trials import Portfolio, Trial, combine, run_trial
+from crypto_refactor.backtest.significance.selection_bias import SelectionBias, selection_bias
 from crypto_refactor.errors import CryptoRefactorError, DataError, UnavailableError, UsageError
 from crypto_refactor.execution.venues import require_alpaca_rules
-from crypto_refactor.market.bars import MAX_CARRIED_HOURS
+from crypto_refactor.market.bars import MAX_FILLED_GAP_HOURS
 from crypto_refactor.market.sources.alpaca import AlpacaSource
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.named_models import model_name
@@ -19,7 +24,7 @@ from crypto_refactor.model.settings import ModelSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
+class FailedTicker:
     """A ticker that ended in an error; `where` names the settings it ended for, empty for all of them."""
 
     ticker: Ticker
@@ -28,7 +33,7 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NotOffered:
+class UnavailableTicker:
     """A listed ticker that the source does not offer, or that the venue of the settings `where` does not trade."""
 
     ticker: Ticker
@@ -42,7 +47,7 @@ class Comparison:
 
     Attributes
     ----------
-    request : Request
+    request : ComparisonRequest
         What was asked for.
     end : int or None
         End of the window; None where no ticker could even tell its now.
@@ -50,27 +55,27 @@ class Comparison:
         Ranked by Sharpe ratio, then by return; where it is undefined, last.
     portfolios : tuple of Portfolio
         One for each setting with which anything could be traded, in the order of the settings.
-    luck : Luck or None
+    luck : SelectionBias or None
         What the best would show by luck alone; None where no trial has a Sharpe ratio.
-    failed : tuple of Failed
+    failed : tuple of FailedTicker
         What ended in an error.
-    not_offered : tuple of NotOffered
+    not_offered : tuple of UnavailableTicker
         What there was nothing to trade of.
     trained : int
         Models trained for this.
     """
 
-    request: Request
+    request: ComparisonRequest
     end: int | None
     trials: tuple[Trial, ...]
     portfolios: tuple[Portfolio, ...]
-    luck: Luck | None
-    failed: tuple[Failed, ...]
-    not_offered: tuple[NotOffered, ...]
+    luck: SelectionBias | None
+    failed: tuple[FailedTicker, ...]
+    not_offered: tuple[UnavailableTicker, ...]
     trained: int
 
 
-def compare(request: Request) -> Comparison:
+def compare(request: ComparisonRequest) -> Comparison:
     """Backtest every ticker with every setting over one window.
 
     A ticker that fails is named and leaves the others alone.
@@ -80,8 +85,8 @@ def compare(request: Request) -> Comparison:
     UsageError
         If the request as a whole is not as it must be.
     """
-    check(request)
-    run = _Run(request)
+    check_request_options(request)
+    run = _ComparisonRun(request)
     run.leave_out_untraded()
     end = run.common_end()
     prepared = [] if end is None else run.prepare(end)
@@ -93,7 +98,7 @@ def compare(request: Request) -> Comparison:
         end=end,
         trials=ranked,
         portfolios=() if end is None else run.portfolios(end),
-        luck=luck_of([trial.columns.metrics for trial in ranked]),
+        luck=selection_bias([trial.columns.metrics for trial in ranked]),
         failed=tuple(run.failed),
         not_offered=tuple(run.not_offered),
         trained=run.trained,
@@ -105,16 +110,16 @@ def _rank(trial: Trial) -> tuple[bool, float, float]:
     return metrics.sharpe is None, -(metrics.sharpe or 0.0), -metrics.total_return
 
 
-class _Run:
+class _ComparisonRun:
     """A comparison on its way: what was found so far, and what became of the tickers."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: ComparisonRequest) -> None:
         self._request = request
         self._name = None if request.model is None else model_name(request.model)
         self._gone: set[Ticker] = set()
         self.trials: list[Trial] = []
-        self.failed: list[Failed] = []
-        self.not_offered: list[NotOffered] = []
+        self.failed: list[FailedTicker] = []
+        self.not_offered: list[UnavailableTicker] = []
         self.trained = 0
 
     def leave_out_untraded(self) -> None:
@@ -140,7 +145,7 @@ class _Run:
                 self._fail(ticker, error)
         return max(found, default=None)
 
-    def prepare(self, end: int) -> list[Prepared]:
+    def prepare(self, end: int) -> list[PreparedTicker]:
         """Load every ticker that has not failed yet."""
         request, found = self._request, []
         tickers = self._left()
@@ -169,7 +174,7 @@ class _Run:
         request = self._request
         if not isinstance(request.source, AlpacaSource) or len(tickers) < 2:
             return True
-        start = end - hours_needed(request.hours, settings) - MAX_CARRIED_HOURS
+        start = end - hours_needed(request.hours, settings) - MAX_FILLED_GAP_HOURS
         try:
             request.source.prefetch(tickers, start, end)
         except DataError as error:
@@ -178,7 +183,7 @@ class _Run:
             return False
         return True
 
-    def try_with(self, settings: ModelSettings, prepared: list[Prepared]) -> None:
+    def try_with(self, settings: ModelSettings, prepared: list[PreparedTicker]) -> None:
         """Run every trial whose models have these settings."""
         request = self._request
         group = [setting for setting in request.settings if setting.settings == settings]
@@ -195,12 +200,12 @@ class _Run:
         rules = tuple(dict.fromkeys(setting.signal_rules for setting in group))
         for each in prepared:
             try:
-                walks = walks_of(each, models.of(each.ticker), rules, settings)
+                walks = walk_forward_group(each, models.of(each.ticker), rules, settings)
             except CryptoRefactorError as error:
                 self._fail(each.ticker, error, where)
                 continue
             self.trials += [
-                trial_of(
+                run_trial(
                     each,
                     setting,
                     walks[setting.signal_rules],
@@ -223,7 +228,7 @@ class _Run:
                     if ticker not in self._gone and traded(ticker, setting)
                 ]
                 balance = request.initial_balance
-                found.append(portfolio_of(own, offered, end=end, hours=request.hours, balance=balance))
+                found.append(combine(own, offered, end=end, hours=request.hours, balance=balance))
         return tuple(found)
 
     def _left(self) -> list[Ticker]:
@@ -237,11 +242,11 @@ class _Run:
             self._gone.add(ticker)
             self._leave_out(ticker, error, where)
         else:
-            self.failed.append(Failed(ticker=ticker, where=where, error=error))
+            self.failed.append(FailedTicker(ticker=ticker, where=where, error=error))
 
     def _leave_out(self, ticker: Ticker, error: CryptoRefactorError, where: str) -> None:
         """Note that there is nothing to trade; a failure only where the ticker was asked for by name."""
         if self._request.asked:
-            self.failed.append(Failed(ticker=ticker, where=where, error=error))
+            self.failed.append(FailedTicker(ticker=ticker, where=where, error=error))
         else:
-            self.not_offered.append(NotOffered(ticker=ticker, where=where, why=error.what))
+            self.not_offered.append(UnavailableTicker(ticker=ticker, where=where, why=error.what))

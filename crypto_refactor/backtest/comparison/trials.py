@@ -9,11 +9,11 @@ from functools import partial
 import numpy as np
 
 from crypto_refactor.backtest.backtester import plan_for
-from crypto_refactor.backtest.comparison.parameter_grid import Setting
-from crypto_refactor.backtest.comparison.prepared_ticker import Prepared
+from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet
+from crypto_refactor.backtest.comparison.prepared_ticker import PreparedTicker
 from crypto_refactor.backtest.engine import Simulation
-from crypto_refactor.backtest.metrics import Metrics, measure
-from crypto_refactor.backtest.scenarios import Columns, three_columns
+from crypto_refactor.backtest.metrics import Metrics, compute_metrics
+from crypto_refactor.backtest.scenarios import Scenarios, run_scenarios
 from crypto_refactor.backtest.walk_forward import WalkForward
 from crypto_refactor.execution.venues import alpaca_rules
 from crypto_refactor.market.bars import Bars, FloatArray
@@ -26,32 +26,34 @@ class Trial:
 
     Attributes
     ----------
-    prepared : Prepared
+    prepared : PreparedTicker
         Bars, window and quality.
-    setting : Setting
+    setting : ParameterSet
         What decided and traded.
     walk : WalkForward
         Models and signals.
-    columns : Columns
+    columns : Scenarios
         This run, at Alpaca, buy and hold, with the whole initial balance.
     """
 
-    prepared: Prepared
-    setting: Setting
+    prepared: PreparedTicker
+    setting: ParameterSet
     walk: WalkForward
-    columns: Columns
+    columns: Scenarios
 
     @property
     def ticker(self) -> Ticker:
         """What was traded."""
         return self.prepared.ticker
 
-    def with_balance(self, balance: float, hours: int) -> Columns:
+    def with_balance(self, balance: float, hours: int) -> Scenarios:
         """Return the columns of the same trial with another balance."""
         return _columns(self.prepared, self.setting, self.walk, balance, hours)
 
 
-def trial_of(prepared: Prepared, setting: Setting, walk: WalkForward, *, balance: float, hours: int) -> Trial:
+def run_trial(
+    prepared: PreparedTicker, setting: ParameterSet, walk: WalkForward, *, balance: float, hours: int
+) -> Trial:
     """Trade the signals of `walk` with the rules of `setting`.
 
     Raises
@@ -67,8 +69,10 @@ def trial_of(prepared: Prepared, setting: Setting, walk: WalkForward, *, balance
     )
 
 
-def _columns(prepared: Prepared, setting: Setting, walk: WalkForward, balance: float, hours: int) -> Columns:
-    return three_columns(
+def _columns(
+    prepared: PreparedTicker, setting: ParameterSet, walk: WalkForward, balance: float, hours: int
+) -> Scenarios:
+    return run_scenarios(
         prepared.window,
         partial(plan_for, walk, prepared.window),
         setting.options,
@@ -83,7 +87,7 @@ class Portfolio:
 
     Attributes
     ----------
-    setting : Setting
+    setting : ParameterSet
         Shared by all.
     tickers : tuple of Ticker
         Those that were traded.
@@ -98,7 +102,7 @@ class Portfolio:
         trades none.
     """
 
-    setting: Setting
+    setting: ParameterSet
     tickers: tuple[Ticker, ...]
     share: float
     equity: FloatArray
@@ -107,7 +111,7 @@ class Portfolio:
     alpaca_metrics: Metrics | None
 
 
-def portfolio_of(
+def combine(
     trials: Sequence[Trial],
     offered: Sequence[Ticker],
     *,
@@ -153,7 +157,7 @@ def portfolio_of(
 
 def _measure_sum(runs: Sequence[tuple[Bars, Simulation]], end: int, hours: int) -> Metrics:
     holding = _sum([(window, (run.sides != 0).astype(np.float64)) for window, run in runs], end, hours)
-    return measure(
+    return compute_metrics(
         _sum([(window, run.equity) for window, run in runs], end, hours),
         holding[1:] / len(runs),
         [trade for _, run in runs for trade in run.trades],

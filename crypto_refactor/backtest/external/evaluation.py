@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from crypto_refactor.backtest.engine import Simulation
-from crypto_refactor.backtest.external.target_file import Targets
+from crypto_refactor.backtest.external.target_file import ExternalTargets
 from crypto_refactor.backtest.metrics import Metrics
-from crypto_refactor.backtest.scenarios import Columns, check_request, three_columns
+from crypto_refactor.backtest.scenarios import Scenarios, check_request, run_scenarios
 from crypto_refactor.backtest.significance.summary import Significance, significance_of
 from crypto_refactor.backtest.significance.verdict import Verdict, verdict
 from crypto_refactor.errors import UsageError
-from crypto_refactor.execution.decisions import Plan, SideArray
-from crypto_refactor.execution.rules import RuleOptions, Rules
-from crypto_refactor.market.bars import MAX_CARRIED_HOURS, Bars, carry_holes
+from crypto_refactor.execution.decisions import SideArray, SignalPlan
+from crypto_refactor.execution.rules import ExecutionOptions, ExecutionRules
+from crypto_refactor.market.bars import MAX_FILLED_GAP_HOURS, Bars, fill_gaps
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.quality import QualityReport, quality_report, require_complete, require_recent
 from crypto_refactor.market.sources.base import Source
@@ -24,12 +24,12 @@ from crypto_refactor.model.history import window_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Evaluation:
+class EvaluationResult:
     """What somebody else's targets came to.
 
     Attributes
     ----------
-    targets : Targets
+    targets : ExternalTargets
         As they were read.
     end : int
         End of the window.
@@ -41,19 +41,19 @@ class Evaluation:
         The target known at each close: a row's stays until the next row.
     between_bars : int
         Rows of the window made where there was no bar; they count from the next close on.
-    columns : Columns
+    columns : Scenarios
         This run, at Alpaca, buy and hold.
     significance : Significance
         What tells this run from luck; it knows of no forecasts.
     """
 
-    targets: Targets
+    targets: ExternalTargets
     end: int
     window: Bars
     quality: QualityReport
     wanted: SideArray
     between_bars: int
-    columns: Columns
+    columns: Scenarios
     significance: Significance
 
     @property
@@ -67,12 +67,12 @@ class Evaluation:
         return self.end - int(self.window.closed[0])
 
     @property
-    def rules(self) -> Rules:
+    def rules(self) -> ExecutionRules:
         """What this run went by."""
         return self.columns.rules
 
     @property
-    def alpaca_rules(self) -> Rules | None:
+    def alpaca_rules(self) -> ExecutionRules | None:
         """What the run at Alpaca went by; None where it does not trade the ticker."""
         return self.columns.alpaca_rules
 
@@ -117,7 +117,7 @@ class Evaluation:
         wanted = self.wanted[~self.window.synthetic]
         return {name: int((wanted == side).sum()) for name, side in (("long", 1), ("flat", 0), ("short", -1))}
 
-    def why_no_entry(self, rules: Rules) -> str:  # noqa: ARG002 - a backtest's answer depends on them
+    def why_no_entry(self, rules: ExecutionRules) -> str:  # noqa: ARG002 - a backtest's answer depends on them
         """Say that nothing was entered; whoever made the targets may know why."""
         return "No entry was filled there."
 
@@ -125,14 +125,14 @@ class Evaluation:
 def evaluate_targets(
     source: Source,
     ticker: Ticker,
-    targets: Targets,
-    options: RuleOptions,
+    targets: ExternalTargets,
+    options: ExecutionOptions,
     *,
     hours: int | None = None,
     end: int | None = None,
     initial_balance: float = 100_000.0,
     allow_gaps: bool = False,
-) -> Evaluation:
+) -> EvaluationResult:
     """Trade targets over the window from the first to the last of them.
 
     A target made at a close is filled at the next open, and the one at the end of the window is pending, as
@@ -144,9 +144,9 @@ def evaluate_targets(
         Where bars come from.
     ticker : Ticker
         Of the targets.
-    targets : Targets
+    targets : ExternalTargets
         From `read_targets`.
-    options : RuleOptions
+    options : ExecutionOptions
         Execution rules; ``exit`` and ``strict`` ask for a forecast and stay at their defaults.
     hours, end : int or None
         A shorter window within that of the targets.
@@ -163,20 +163,20 @@ def evaluate_targets(
     start, end = _window(targets, hours, end)
     check_request(end - start, initial_balance)
     options.resolve(ticker)
-    bars = source.bars(ticker, start - 1 - MAX_CARRIED_HOURS, end)
+    bars = source.bars(ticker, start - 1 - MAX_FILLED_GAP_HOURS, end)
     targets.require_bars(bars, start, end)
     window = window_of(bars, end - start, end)
     require_recent(bars, end)
-    quality = quality_report(carry_holes(bars), start, end)
+    quality = quality_report(fill_gaps(bars), start, end)
     require_complete(quality, allow_gaps=allow_gaps)
     wanted = targets.at(window.closed)
     always = np.ones(len(window), dtype=np.bool_)
-    plan = Plan(signal=wanted, forecast_side=wanted, worthwhile=always, decidable=always)
+    plan = SignalPlan(signal=wanted, forecast_side=wanted, worthwhile=always, decidable=always)
     made = targets.made_at[targets.within(start, end)]
-    columns = three_columns(
+    columns = run_scenarios(
         window, lambda _: plan, options, hours=end - start, initial_balance=initial_balance
     )
-    return Evaluation(
+    return EvaluationResult(
         targets=targets,
         end=end,
         window=window,
@@ -188,7 +188,7 @@ def evaluate_targets(
     )
 
 
-def _window(targets: Targets, hours: int | None, end: int | None) -> tuple[int, int]:
+def _window(targets: ExternalTargets, hours: int | None, end: int | None) -> tuple[int, int]:
     """Return first and last decision.
 
     Raises

@@ -24,7 +24,7 @@ _REMEDY = "correct or remove that row; nothing was computed from this file."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Targets:
+class ExternalTargets:
     """The side wanted from each of m closes on, until the next one says otherwise.
 
     Attributes
@@ -94,7 +94,7 @@ class Targets:
         )
 
 
-def read_targets(path: Path) -> Targets:
+def read_targets(path: Path) -> ExternalTargets:
     """Read a CSV file with the columns ``made_at`` and ``target``, in any place among others.
 
     ``made_at`` is the close of a bar, a full hour, ISO-8601, UTC where it names no offset; ``target`` is -1,
@@ -135,7 +135,7 @@ def read_targets(path: Path) -> Targets:
             expected="at least two: the window reaches from the first to the last.",
             remedy="write one row a target below the header.",
         )
-    return Targets(
+    return ExternalTargets(
         path=path,
         made_at=np.array(made_at, dtype=np.int64),
         target=np.array(target, dtype=np.int8),

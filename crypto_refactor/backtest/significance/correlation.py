@@ -16,7 +16,7 @@ MIN_BLOCKS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Association:
+class Correlation:
     """A correlation and its standard error.
 
     Attributes
@@ -31,12 +31,12 @@ class Association:
     se: float | None
 
 
-def pearson(x: FloatArray, y: FloatArray, hours: RowArray) -> Association:
+def pearson(x: FloatArray, y: FloatArray, hours: RowArray) -> Correlation:
     """Return Pearson's r of `x` and `y`, with the day-block error of `_associate`."""
     return _associate(x, y, hours)
 
 
-def spearman(x: FloatArray, y: FloatArray, hours: RowArray) -> Association:
+def spearman(x: FloatArray, y: FloatArray, hours: RowArray) -> Correlation:
     """Return Spearman's rho, which is Pearson's r of the ranks (ties share their mean rank)."""
     return _associate(_ranks(x), _ranks(y), hours)
 
@@ -47,7 +47,7 @@ def _ranks(values: FloatArray) -> FloatArray:
     return np.asarray(pd.Series(values).rank(), dtype=np.float64)
 
 
-def _associate(x: FloatArray, y: FloatArray, hours: RowArray) -> Association:
+def _associate(x: FloatArray, y: FloatArray, hours: RowArray) -> Correlation:
     """Return the correlation of `x` and `y` made at `hours`, all of shape (n,).
 
     Neighbouring hours are not independent, days nearly are.  With u and v the standardised sides, r is the
@@ -67,7 +67,7 @@ def _associate(x: FloatArray, y: FloatArray, hours: RowArray) -> Association:
     """
     count = len(x)
     if count < 2 or (x == x[0]).all() or (y == y[0]).all():
-        return Association(value=None, se=None)
+        return Correlation(value=None, se=None)
     u, v = ((side - side.mean()) / side.std() for side in (x, y))
     value = float((u * v).mean())
     influence = u * v - value * (u**2 + v**2) / 2
@@ -75,5 +75,5 @@ def _associate(x: FloatArray, y: FloatArray, hours: RowArray) -> Association:
     sums = np.bincount(day, weights=influence)
     days = len(sums)
     if days < MIN_BLOCKS:
-        return Association(value=value, se=None)
-    return Association(value=value, se=math.sqrt(days / (days - 1) * float(sums @ sums)) / count)
+        return Correlation(value=value, se=None)
+    return Correlation(value=value, se=math.sqrt(days / (days - 1) * float(sums @ sums)) / count)

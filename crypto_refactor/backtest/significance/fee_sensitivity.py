@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from crypto_refactor.backtest.engine import Simulation, simulate
-from crypto_refactor.execution.decisions import Plan
-from crypto_refactor.execution.rules import Rules
+from crypto_refactor.execution.decisions import SignalPlan
+from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.market.bars import Bars
 
 FEE_FACTORS = (0.0, 0.5, 1.0, 2.0, 5.0)
-HIGHEST_FEE = 0.999
+MAX_FEE = 0.999
 _CLOSE_ENOUGH = 1e-10
-_MOST_STEPS = 60
+_MAX_STEPS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ class CostPoint:
 Earns = Callable[[float], float]
 
 
-def earnings_by_fee(run: Simulation, window: Bars, plan: Plan, rules: Rules) -> Earns:
+def earnings_by_fee(run: Simulation, window: Bars, plan: SignalPlan, rules: ExecutionRules) -> Earns:
     """Return the function that gives the total return of the run's entries at a fee.
 
     Parameters
@@ -98,7 +98,7 @@ def break_even_fee(earns: Earns, fills: int) -> BreakEven:
     def excess(cost: float) -> float:
         return math.log(max(1 + earns(math.tanh(cost)), 1e-300))
 
-    low, high = 0.0, math.atanh(HIGHEST_FEE)
+    low, high = 0.0, math.atanh(MAX_FEE)
     at_low = excess(low)
     if at_low <= 0:
         return BreakEven(fee=None, reason="it loses before fees" if at_low < 0 else "it earns 0 before fees")
@@ -117,7 +117,7 @@ def break_even_fee(earns: Earns, fills: int) -> BreakEven:
 def _root(excess: Callable[[float], float], low: float, at_low: float, high: float, at_high: float) -> float:
     """Return where `excess`, above 0 at `low` and not at `high`, is 0."""
     middle, at_middle, last_side = high, at_high, 0
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MAX_STEPS):
         if abs(at_middle) < _CLOSE_ENOUGH or high - low < _CLOSE_ENOUGH * high:
             break
         middle = (at_low * high - at_high * low) / (at_low - at_high)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from crypto_refactor.backtest.significance.calibration import Calibration, Coverage, calibration, coverage
-from crypto_refactor.backtest.significance.correlation import Association, pearson, spearman
-from crypto_refactor.backtest.walk_forward import Stretch
+from crypto_refactor.backtest.significance.correlation import Correlation, pearson, spearman
+from crypto_refactor.backtest.walk_forward import PeriodSignals
 from crypto_refactor.market.bars import Bars, BoolArray, FloatArray
 from crypto_refactor.model.dataset import RowArray
 from crypto_refactor.model.evidence import ridge_forecast
@@ -33,8 +33,8 @@ class ForecastFigures:
     """
 
     rmse_ratio: float | None
-    pearson: Association
-    spearman: Association
+    pearson: Correlation
+    spearman: Correlation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,13 +65,13 @@ class Skill:
 
 
 def forecast_skill(
-    stretches: Sequence[Stretch], window: Bars, settings: ModelSettings, *, pinned: bool = False
+    stretches: Sequence[PeriodSignals], window: Bars, settings: ModelSettings, *, pinned: bool = False
 ) -> Skill:
     """Measure the forecasts of a walk-forward.
 
     Parameters
     ----------
-    stretches : sequence of Stretch
+    stretches : sequence of PeriodSignals
         In time order.
     window : Bars
         The carried bars of the window, which hold what happened next.
@@ -80,10 +80,10 @@ def forecast_skill(
     pinned : bool
         Whether one frozen model decided everything.
     """
-    parts = [_claims(stretch) for stretch in stretches]
+    parts = [_forecast_columns(stretch) for stretch in stretches]
     claims = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     hours = np.concatenate([stretch.made.made_at for stretch in stretches])
-    known, outcome, next_close = _what_came(hours, claims["close"], window)
+    known, outcome, next_close = _realised_outcomes(hours, claims["close"], window)
     hours = hours[known]
     made = {name: column[known] for name, column in claims.items()}
     ridge = None
@@ -100,7 +100,7 @@ def forecast_skill(
     )
 
 
-def _claims(stretch: Stretch) -> dict[str, FloatArray]:
+def _forecast_columns(stretch: PeriodSignals) -> dict[str, FloatArray]:
     """Return what was stated at each decided close of a stretch."""
     made, frame = stretch.made, stretch.period.frame
     forecast = np.log(made.predicted / made.close)
@@ -117,11 +117,13 @@ def _claims(stretch: Stretch) -> dict[str, FloatArray]:
     }
 
 
-def _rows(stretch: Stretch) -> RowArray:
+def _rows(stretch: PeriodSignals) -> RowArray:
     return np.searchsorted(stretch.period.frame.bars.closed, stretch.made.made_at)
 
 
-def _what_came(hours: RowArray, close: FloatArray, window: Bars) -> tuple[BoolArray, FloatArray, FloatArray]:
+def _realised_outcomes(
+    hours: RowArray, close: FloatArray, window: Bars
+) -> tuple[BoolArray, FloatArray, FloatArray]:
     """Return which closes have a real next one, and the log return to it and its price for those."""
     after = np.minimum(np.searchsorted(window.closed, hours + 1), len(window) - 1)
     known = (window.closed[after] == hours + 1) & ~window.synthetic[after]
@@ -129,7 +131,7 @@ def _what_came(hours: RowArray, close: FloatArray, window: Bars) -> tuple[BoolAr
     return known, np.log(next_close / close[known]), next_close
 
 
-def _ridge(stretch: Stretch, settings: ModelSettings) -> FloatArray:
+def _ridge(stretch: PeriodSignals, settings: ModelSettings) -> FloatArray:
     """Return the ridge's forecasts at the decided closes of a stretch, log returns."""
     data, frame, rows = training_rows(stretch.period, settings), stretch.period.frame, _rows(stretch)
     learnt = data.inputs[data.rows]

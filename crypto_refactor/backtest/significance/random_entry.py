@@ -31,7 +31,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from crypto_refactor.execution.rules import HOURS_PER_YEAR, Rules
+from crypto_refactor.execution.rules import HOURS_PER_YEAR, ExecutionRules
 from crypto_refactor.execution.sub_account import Trade
 from crypto_refactor.market.bars import Bars, FloatArray
 from crypto_refactor.model.dataset import RowArray
@@ -68,7 +68,7 @@ class RandomEntry:
 def random_entry(
     trades: Sequence[Trade],
     window: Bars,
-    rules: Rules,
+    rules: ExecutionRules,
     *,
     initial_balance: float,
     draws: int = DRAWS,
@@ -82,7 +82,7 @@ def random_entry(
         Of the run.
     window : Bars
         n + 1 carried bars; the first makes the first decision and fills nothing.
-    rules : Rules
+    rules : ExecutionRules
         The execution rules of the run.
     initial_balance : float
         Quote currency; it matters where `Rules.max_notional` is set.
@@ -187,7 +187,7 @@ class _Costs:
     in_kind: bool
 
     @classmethod
-    def of(cls, rules: Rules, initial_balance: float) -> _Costs:
+    def of(cls, rules: ExecutionRules, initial_balance: float) -> _Costs:
         return cls(
             fee=rules.fee,
             slippage=rules.slippage,

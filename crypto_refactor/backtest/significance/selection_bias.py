@@ -10,7 +10,7 @@ from crypto_refactor.backtest.significance.sharpe import deflated_sharpe, expect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Luck:
+class SelectionBias:
     """The best trial beside what luck alone would make of so many.
 
     Attributes
@@ -34,14 +34,14 @@ class Luck:
     deflated_sharpe: float | None
 
 
-def luck_of(trials: Sequence[Metrics]) -> Luck | None:
+def selection_bias(trials: Sequence[Metrics]) -> SelectionBias | None:
     """Return how much of the best of `trials` luck explains; None where no trial has a Sharpe ratio."""
     found = [(each.sharpe, each.sharpe_se) for each in trials if each.sharpe is not None]
     if not found:
         return None
     sharpe, error = max(found, key=lambda pair: pair[0])
     ratios = [ratio for ratio, _ in found]
-    return Luck(
+    return SelectionBias(
         tried=len(trials),
         counted=len(found),
         best_sharpe=sharpe,

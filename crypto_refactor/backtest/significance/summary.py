@@ -24,8 +24,8 @@ from crypto_refactor.backtest.significance.fee_sensitivity import (
 from crypto_refactor.backtest.significance.forecast_skill import Skill, forecast_skill
 from crypto_refactor.backtest.significance.random_entry import RandomEntry, random_entry
 from crypto_refactor.backtest.significance.sharpe import probabilistic_sharpe
-from crypto_refactor.execution.decisions import Plan
-from crypto_refactor.execution.rules import Rules
+from crypto_refactor.execution.decisions import SignalPlan
+from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.market.bars import Bars
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def significance(result: BacktestResult) -> Significance:
 
 
 def significance_of(
-    run: Simulation, window: Bars, plan: Plan, rules: Rules, *, skill: Skill | None = None
+    run: Simulation, window: Bars, plan: SignalPlan, rules: ExecutionRules, *, skill: Skill | None = None
 ) -> Significance:
     """Measure any run, wherever its plan came from.
 
@@ -105,9 +105,9 @@ def significance_of(
         What ``simulate(window, plan, rules)`` gave.
     window : Bars
         n + 1 carried bars.
-    plan : Plan
+    plan : SignalPlan
         What was known at each close.
-    rules : Rules
+    rules : ExecutionRules
         The execution rules.
     skill : Skill, optional
         Of the forecasts behind the plan, where there were any.

@@ -12,16 +12,16 @@ from crypto_refactor.cli.output import check_writable, console, write_text
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.trading.account_selection import (
     account_options,
-    chosen,
-    opened,
+    closer_for,
+    open_ledger,
+    selected_account,
     state_options,
-    way_to_close,
 )
 from crypto_refactor.errors import EXIT_OK, EXIT_TICKERS_DIFFER, BrokerError, UsageError
 
 if TYPE_CHECKING:
     from crypto_refactor.trading.ledger.ledger import AccountRow, Ledger
-    from crypto_refactor.trading.manual_actions import Closing
+    from crypto_refactor.trading.manual_actions import CloseResult
 
 
 @click.command("status")
@@ -32,12 +32,12 @@ def status(**values: Any) -> None:
     Only the ledger is read; nobody is asked, and nothing is changed.
     """
     from crypto_refactor.report.documents.account import status_json
-    from crypto_refactor.trading.account_status import overview
+    from crypto_refactor.trading.account_status import account_status
     from crypto_refactor.trading.kill_switch import halted
 
-    state, ledger, rows = opened(values)
-    row = chosen(values, rows)
-    seen = None if row is None else overview(ledger, state, row, rows)
+    state, ledger, rows = open_ledger(values)
+    row = selected_account(values, rows)
+    seen = None if row is None else account_status(ledger, state, row, rows)
     halt = halted(state)
     if values["as_json"]:
         print_json(status_json(seen, ledger.path, halt))
@@ -72,18 +72,18 @@ def close(tickers: tuple[str, ...], everything: bool, **values: Any) -> int:
             remedy="name what to close with --ticker, or close everything with --all.",
         )
     asked = None if everything else tuple(dict.fromkeys(map(Ticker.parse, tickers)))
-    state, ledger, rows = opened(values)
+    state, ledger, rows = open_ledger(values)
     named = any(values[name] for name in ("account", "demo", "live", "source", "data_dir"))
     lasting = [each for each in rows if not each.name.startswith(REPLAY)]
-    row = chosen(values, lasting if lasting and not named else rows)
+    row = selected_account(values, lasting if lasting and not named else rows)
     if row is not None:
         require_closable(row.name)
     due = () if row is None else closable(ledger, row.name, asked)
     if row is not None and not due and not named:
         _require_nothing_elsewhere(row.name, ledger, rows)
-    closings: list[Closing] = []
+    closings: list[CloseResult] = []
     if row is not None and due:
-        closings = close_all(state, row.name, due, way_to_close(values, row, ledger))
+        closings = close_all(state, row.name, due, closer_for(values, row, ledger))
     name, simulated = (None, False) if row is None else (row.name, is_simulated(row))
     _show_closings(name, closings, simulated=simulated, as_json=values["as_json"])
     return _exit_code(closings)
@@ -103,7 +103,9 @@ def _require_nothing_elsewhere(account: str, ledger: Ledger, rows: Sequence[Acco
             )
 
 
-def _show_closings(account: str | None, closings: list[Closing], *, simulated: bool, as_json: bool) -> None:
+def _show_closings(
+    account: str | None, closings: list[CloseResult], *, simulated: bool, as_json: bool
+) -> None:
     if as_json:
         from crypto_refactor.report.documents.account import closings_json
 
@@ -124,7 +126,7 @@ def _show_closings(account: str | None, closings: list[Closing], *, simulated: b
             click.echo(f"{closing.ticker}: {closing.error.what}\n  Remedy: {closing.error.remedy}", err=True)
 
 
-def _exit_code(closings: Sequence[Closing]) -> int:
+def _exit_code(closings: Sequence[CloseResult]) -> int:
     """Return 0, the one code that every ticker failed with, or 1 where tickers ended differently."""
     codes = [EXIT_OK if closing.error is None else closing.error.exit_code for closing in closings]
     return EXIT_TICKERS_DIFFER if len(set(codes)) > 1 else next(iter(codes), EXIT_OK)
@@ -160,12 +162,12 @@ def resume(**values: Any) -> None:
     A sub-account that its drawdown has halted is measured from its equity of now.
     """
     from crypto_refactor.trading.account_status import REPLAY
-    from crypto_refactor.trading.kill_switch import lift
-    from crypto_refactor.trading.resume import resume as restart
+    from crypto_refactor.trading.kill_switch import lift_halt
+    from crypto_refactor.trading.resume import resume_tickers as restart
 
-    state, ledger, rows = opened(values)
-    row = chosen(values, rows)
-    lifted = lift(state)
+    state, ledger, rows = open_ledger(values)
+    row = selected_account(values, rows)
+    lifted = lift_halt(state)
     replayed = row is not None and row.name.startswith(REPLAY)
     peaks = {} if row is None or replayed else restart(ledger, state, row.name)
     if values["as_json"]:
@@ -191,12 +193,12 @@ def trades(file: Path | None, **values: Any) -> None:
     """List the trades of an account, and what is still held, marked at the last recorded bar."""
     from crypto_refactor.report.csv_files import trades_text
     from crypto_refactor.report.documents.account import trades_json
-    from crypto_refactor.trading.account_status import is_simulated, overview, trades_of
+    from crypto_refactor.trading.account_status import account_status, is_simulated, trades_of
 
     check_writable(file)
-    state, ledger, rows = opened(values)
-    row = chosen(values, rows)
-    found = [] if row is None else trades_of(overview(ledger, state, row, rows), ledger)
+    state, ledger, rows = open_ledger(values)
+    row = selected_account(values, rows)
+    found = [] if row is None else trades_of(account_status(ledger, state, row, rows), ledger)
     simulated = row is not None and is_simulated(row)
     if file is not None:
         write_text(file, trades_text(found, simulated=simulated))

@@ -64,7 +64,7 @@ def command(
 
     backtester = Backtester(
         ticker,
-        source=options.opened_source(source, data_dir, state_dir),
+        source=options.open_selected_source(source, data_dir, state_dir),
         settings=model_settings(strategy),
         signal_rules=signal_rules(strategy),
         options=rule_options(strategy),

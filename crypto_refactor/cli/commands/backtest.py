@@ -75,7 +75,7 @@ def command(
     check_outputs({"--trades": trades, "--signals": signals, "--report": report})
     backtester = Backtester(
         ticker,
-        source=options.opened_source(source, data_dir, state_dir),
+        source=options.open_selected_source(source, data_dir, state_dir),
         settings=model_settings(strategy),
         signal_rules=signal_rules(strategy),
         options=rule_options(strategy),

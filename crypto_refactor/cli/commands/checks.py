@@ -15,7 +15,7 @@ from crypto_refactor.errors import EXIT_OK, DataError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from crypto_refactor.market.self_checks import Check
+    from crypto_refactor.market.self_checks import SelfCheck
     from crypto_refactor.market.ticker import Ticker
 
 
@@ -46,7 +46,7 @@ def history(
     """Check that historical bars are complete, in order, closed and repeatable."""
     from crypto_refactor.market.self_checks import history_checks
 
-    opened = options.opened_source(source, data_dir, state_dir)
+    opened = options.open_selected_source(source, data_dir, state_dir)
     until = opened.now(ticker) if end is None else end
     return _show(
         f"Historical bars of {ticker} from {opened.name}",
@@ -65,7 +65,7 @@ def mountain_time(as_json: bool) -> int:
     return _show("Mountain Time (America/Denver)", mountain_time_checks(), as_json=as_json)
 
 
-def _show(title: str, checks: Sequence[Check], *, as_json: bool) -> int:
+def _show(title: str, checks: Sequence[SelfCheck], *, as_json: bool) -> int:
     failed = sum(not check.holds for check in checks)
     if as_json:
         print_json(

@@ -22,7 +22,7 @@ from crypto_refactor.errors import EXIT_OK, EXIT_TICKERS_DIFFER, UnavailableErro
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from crypto_refactor.backtest.comparison.parameter_grid import Setting
+    from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet
     from crypto_refactor.backtest.comparison.runner import Comparison
     from crypto_refactor.market.ticker import Ticker
 
@@ -76,7 +76,7 @@ def command(
     the ranking stands what its best would show by luck alone, and for each setting the portfolio of equal
     sub-accounts that run_multi_ticker.py would have traded.
     """
-    from crypto_refactor.backtest.comparison.request import Request
+    from crypto_refactor.backtest.comparison.request import ComparisonRequest
     from crypto_refactor.backtest.comparison.runner import compare
     from crypto_refactor.cli.progress import TrainingBars
     from crypto_refactor.config import settings, tickers_file
@@ -85,11 +85,11 @@ def command(
 
     check_writable(table)
     found = compare(
-        Request(
+        ComparisonRequest(
             tickers=tickers or read_tickers(tickers_file()),
             asked=bool(tickers),
             settings=_settings(strategy, vary),
-            source=options.opened_source(source, data_dir, state_dir),
+            source=options.open_selected_source(source, data_dir, state_dir),
             hours=hours,
             end=end,
             initial_balance=initial_balance,
@@ -114,13 +114,13 @@ def command(
     return _exit_code(found)
 
 
-def _settings(strategy: dict[str, object], vary: tuple[str, ...]) -> tuple[Setting, ...]:
-    from crypto_refactor.backtest.comparison.parameter_grid import Setting, combinations, parse_variation
+def _settings(strategy: dict[str, object], vary: tuple[str, ...]) -> tuple[ParameterSet, ...]:
+    from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet, combinations, parse_axis
 
-    base = Setting(
+    base = ParameterSet(
         settings=model_settings(strategy), signal_rules=signal_rules(strategy), options=rule_options(strategy)
     )
-    return combinations(base, [parse_variation(text) for text in vary])
+    return combinations(base, [parse_axis(text) for text in vary])
 
 
 def _none_offered() -> UnavailableError:

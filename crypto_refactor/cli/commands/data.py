@@ -43,14 +43,14 @@ def command(
     as_json: bool,
 ) -> None:
     """Show recent bars in UTC and Mountain Time, the latest price and how complete the bars are."""
-    from crypto_refactor.market.bars import carry_holes
+    from crypto_refactor.market.bars import fill_gaps
     from crypto_refactor.market.client import CryptoMarketDataClient
     from crypto_refactor.market.quality import quality_report
 
-    opened = options.opened_source(source, data_dir, state_dir)
+    opened = options.open_selected_source(source, data_dir, state_dir)
     end = opened.now(ticker) if end is None else end
     bars = CryptoMarketDataClient(opened).get_historical_bars(ticker, hours, end)
-    report = quality_report(carry_holes(bars), end - hours, end)
+    report = quality_report(fill_gaps(bars), end - hours, end)
     latest = opened.latest_price(ticker)
     if as_json:
         print_json(_document(bars, report, latest, end))

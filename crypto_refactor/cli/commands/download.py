@@ -66,7 +66,7 @@ def command(
     path = tickers_file()
     tickers = tuple(supported_ticker(text, path) for text in names) or read_tickers(path)
     rows = _download(
-        options.opened_source(name, None, state_dir), tickers, hours, end, data_dir, asked=bool(names)
+        options.open_selected_source(name, None, state_dir), tickers, hours, end, data_dir, asked=bool(names)
     )
     if as_json:
         print_json({"schema": 1, "source": name, "tickers": rows})

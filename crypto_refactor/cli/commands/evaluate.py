@@ -73,7 +73,7 @@ def command(
 
     check_outputs({"--trades": trades, "--report": report}, {"--targets": targets})
     found = evaluate_targets(
-        options.opened_source(source, data_dir, state_dir),
+        options.open_selected_source(source, data_dir, state_dir),
         ticker,
         read_targets(targets),
         rule_options(execution | _OF_A_FORECAST),

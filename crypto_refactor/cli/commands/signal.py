@@ -70,7 +70,7 @@ def command(
     generator = SignalGenerator(
         ticker,
         lookback,
-        source=options.opened_source(source, data_dir, state_dir),
+        source=options.open_selected_source(source, data_dir, state_dir),
         model=DEFAULT_MODEL_NAME if model is None else model,
         network=network,
         seed=seed,

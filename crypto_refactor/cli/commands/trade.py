@@ -10,7 +10,7 @@ from click.core import ParameterSource
 from crypto_refactor.cli import options
 from crypto_refactor.cli.options import combined
 from crypto_refactor.cli.strategy_options import strategy_options
-from crypto_refactor.cli.trading.request import DEFAULT_REPLAY_HOURS, Passes, Where, read_request
+from crypto_refactor.cli.trading.request import DEFAULT_REPLAY_HOURS, AccountKind, Passes, read_request
 
 if TYPE_CHECKING:
     from crypto_refactor.market.ticker import Ticker
@@ -54,7 +54,7 @@ def trade(ticker: Ticker, once: bool, **values: object) -> int:
         tickers=(ticker,),
         asked=True,
         passes=Passes.ONE if once else Passes.UNTIL_STOPPED,
-        where=Where.DEMO if values["demo"] else Where.ALPACA,
+        where=AccountKind.DEMO if values["demo"] else AccountKind.ALPACA,
         workers=1,
     )
     return run_single(request, values)
@@ -96,13 +96,13 @@ def multi(mode: str, max_workers: int, tickers: tuple[Ticker, ...], **values: ob
             expected="--max-workers with a mode that works on several tickers at a time.",
             remedy="use --mode parallel, or leave out --max-workers.",
         )
-    acts = {"demo": Where.DEMO, "once": Where.ALPACA}.get(mode, Where.NOWHERE)
+    acts = {"demo": AccountKind.DEMO, "once": AccountKind.ALPACA}.get(mode, AccountKind.NOWHERE)
     request = read_request(
         values,
         tickers=tickers or read_tickers(tickers_file()),
         asked=bool(tickers),
         passes=Passes.UNTIL_STOPPED if mode == "demo" else Passes.ONE,
-        where=Where.DEMO if values["demo"] else acts,
+        where=AccountKind.DEMO if values["demo"] else acts,
         workers=1 if mode == "sequential" else max_workers,
     )
     return run_multi(request, mode, values)

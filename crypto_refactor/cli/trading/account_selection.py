@@ -27,7 +27,7 @@ account_options = options.combined(
 )
 
 
-def opened(values: Mapping[str, Any]) -> tuple[Path, Ledger, tuple[AccountRow, ...]]:
+def open_ledger(values: Mapping[str, Any]) -> tuple[Path, Ledger, tuple[AccountRow, ...]]:
     """Return the state folder, its ledger and every account, the one traded last first."""
     from crypto_refactor.config import settings
     from crypto_refactor.trading.account_names import ledger_of
@@ -38,9 +38,9 @@ def opened(values: Mapping[str, Any]) -> tuple[Path, Ledger, tuple[AccountRow, .
     return state, ledger, accounts_of(state, ledger)
 
 
-def chosen(values: Mapping[str, Any], rows: Sequence[AccountRow]) -> AccountRow | None:
+def selected_account(values: Mapping[str, Any], rows: Sequence[AccountRow]) -> AccountRow | None:
     """Return the account asked for, None where no account has ever been traded."""
-    from crypto_refactor.trading.account_status import choose
+    from crypto_refactor.trading.account_status import select_account
 
     _check_choice(values)
     name, source = values["account"], values["source"]
@@ -48,7 +48,7 @@ def chosen(values: Mapping[str, Any], rows: Sequence[AccountRow]) -> AccountRow 
         name, source = _demo_name(source, values["data_dir"]), None
     if not rows:
         return None
-    return choose(rows, name=name, live=values["live"], source=source)
+    return select_account(rows, name=name, live=values["live"], source=source)
 
 
 def _check_choice(values: Mapping[str, Any]) -> None:
@@ -94,11 +94,11 @@ def _demo_name(source: str | None, folder: Path | None) -> str:
     )
 
 
-def way_to_close(values: Mapping[str, Any], row: AccountRow, ledger: Ledger) -> Close:
+def closer_for(values: Mapping[str, Any], row: AccountRow, ledger: Ledger) -> Close:
     """Return how positions of an account are closed."""
     from crypto_refactor.trading.manual_actions import (
-        closes_at_next_open,
-        closes_at_once,
+        close_at_next_open,
+        close_immediately,
         is_at_broker,
         is_realtime_demo,
     )
@@ -106,8 +106,10 @@ def way_to_close(values: Mapping[str, Any], row: AccountRow, ledger: Ledger) -> 
     if is_at_broker(row.name):
         return _at_broker(values, row, ledger)
     if is_realtime_demo(row.name):
-        return closes_at_once(ledger, row, options.opened_source("alpaca", None, values["state_dir"]))
-    return closes_at_next_open(ledger, row.name)
+        return close_immediately(
+            ledger, row, options.open_selected_source("alpaca", None, values["state_dir"])
+        )
+    return close_at_next_open(ledger, row.name)
 
 
 def _at_broker(values: Mapping[str, Any], row: AccountRow, ledger: Ledger) -> Close:
@@ -117,8 +119,8 @@ def _at_broker(values: Mapping[str, Any], row: AccountRow, ledger: Ledger) -> Cl
     from crypto_refactor.config import settings
     from crypto_refactor.trading.account_status import LIVE
     from crypto_refactor.trading.brokers.alpaca import AlpacaBroker
-    from crypto_refactor.trading.manual_actions import closes_at_broker
-    from crypto_refactor.transport.session import Limits
+    from crypto_refactor.trading.manual_actions import close_at_broker
+    from crypto_refactor.transport.session import HttpLimits
 
     chosen, live = settings(), row.name.startswith(LIVE)
     if live:
@@ -132,12 +134,12 @@ def _at_broker(values: Mapping[str, Any], row: AccountRow, ledger: Ledger) -> Cl
         secret_key=chosen.alpaca_secret_key,
         paper=not live,
         url=chosen.alpaca_trading_url,
-        limits=Limits(),
+        limits=HttpLimits(),
         clock=clock,
         sleep=time.sleep,
     )
-    source = options.opened_source("alpaca", None, values["state_dir"])
-    return closes_at_broker(ledger, row, broker, source, clock=clock, sleep=time.sleep)
+    source = options.open_selected_source("alpaca", None, values["state_dir"])
+    return close_at_broker(ledger, row, broker, source, clock=clock, sleep=time.sleep)
 
 
 def _check_live(account: str, *, said_so: bool) -> None:

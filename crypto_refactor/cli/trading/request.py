@@ -17,7 +17,7 @@ from crypto_refactor.errors import UsageError
 
 if TYPE_CHECKING:
     from crypto_refactor.market.ticker import Ticker
-    from crypto_refactor.trading.session import Setup
+    from crypto_refactor.trading.session import TradingSession
 
 DEFAULT_BALANCE = 100_000.0
 DEFAULT_REPLAY_HOURS = 72
@@ -30,7 +30,7 @@ class Passes(StrEnum):
     UNTIL_STOPPED = "until stopped"
 
 
-class Where(StrEnum):
+class AccountKind(StrEnum):
     """Where a run acts."""
 
     NOWHERE = "nowhere"
@@ -39,16 +39,16 @@ class Where(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class TradingRequest:
     """A trading run as asked for.
 
     Attributes
     ----------
-    setup : Setup
+    setup : TradingSession
         What is traded.
     passes : Passes
         Once, or until stopped.
-    where : Where
+    where : AccountKind
         In which kind of account.
     live : bool
         Whether with real money.
@@ -60,9 +60,9 @@ class Request:
         Seconds to wait after each hour of it.
     """
 
-    setup: Setup
+    setup: TradingSession
     passes: Passes
-    where: Where
+    where: AccountKind
     live: bool
     end: int | None
     replay_hours: int
@@ -71,7 +71,7 @@ class Request:
     @property
     def realtime(self) -> bool:
         """Whether orders fill as time passes: at Alpaca, or in the demo account on Alpaca's bars."""
-        return self.where is not Where.NOWHERE and self.setup.source.name == "alpaca"
+        return self.where is not AccountKind.NOWHERE and self.setup.source.name == "alpaca"
 
     @property
     def replays(self) -> bool:
@@ -85,9 +85,9 @@ def read_request(
     tickers: tuple[Ticker, ...],
     asked: bool,
     passes: Passes,
-    where: Where,
+    where: AccountKind,
     workers: int,
-) -> Request:
+) -> TradingRequest:
     """Check a command line and return what it asks for.
 
     Raises
@@ -97,7 +97,7 @@ def read_request(
     """
     live = bool(values["live"])
     setup = _setup(values, tickers=tickers, asked=asked, live=live, where=where, workers=workers)
-    request = Request(
+    request = TradingRequest(
         setup=setup,
         passes=passes,
         where=where,
@@ -117,19 +117,19 @@ def _setup(
     tickers: tuple[Ticker, ...],
     asked: bool,
     live: bool,
-    where: Where,
+    where: AccountKind,
     workers: int,
-) -> Setup:
+) -> TradingSession:
     import time
     from datetime import UTC, datetime
 
     from crypto_refactor.cli.progress import TrainingBars
     from crypto_refactor.config import settings
     from crypto_refactor.model.named_models import model_name
-    from crypto_refactor.trading.session import Setup
+    from crypto_refactor.trading.session import TradingSession
 
     rules = rule_options(values)
-    if where is Where.ALPACA:
+    if where is AccountKind.ALPACA:
         rules = replace(rules, venue="alpaca")
     strict = click.get_current_context().get_parameter_source("strict")
     if live and strict is ParameterSource.DEFAULT:
@@ -144,10 +144,10 @@ def _setup(
             expected="an amount above 0.",
             remedy="correct --initial-balance.",
         )
-    return Setup(
+    return TradingSession(
         tickers=tickers,
         asked=asked,
-        source=options.opened_source(values["source"], values["data_dir"], values["state_dir"]),
+        source=options.open_selected_source(values["source"], values["data_dir"], values["state_dir"]),
         settings=model_settings(values),
         signal_rules=signal_rules(values),
         options=rules,
@@ -164,22 +164,26 @@ def _setup(
     )
 
 
-def _check_account(request: Request, values: Mapping[str, Any]) -> None:
+def _check_account(request: TradingRequest, values: Mapping[str, Any]) -> None:
     source = request.setup.source.name
     venue = click.get_current_context().get_parameter_source("venue")
-    if request.where is Where.ALPACA and venue is ParameterSource.COMMANDLINE and values["venue"] == "none":
+    if (
+        request.where is AccountKind.ALPACA
+        and venue is ParameterSource.COMMANDLINE
+        and values["venue"] == "none"
+    ):
         raise UsageError(
             "--venue none was given for an account at Alpaca.",
             expected="Alpaca's own rules there.",
             remedy="leave out --venue, or add --demo.",
         )
-    if request.live and request.where is not Where.ALPACA:
+    if request.live and request.where is not AccountKind.ALPACA:
         raise UsageError(
             "--live was given for a run that does not trade at Alpaca.",
             expected="--live without --demo, and a mode that trades.",
             remedy="leave out --live, or --demo.",
         )
-    if request.where is Where.ALPACA and source != "alpaca":
+    if request.where is AccountKind.ALPACA and source != "alpaca":
         raise UsageError(
             f"An account at Alpaca cannot be traded on the source {source}.",
             expected="--source alpaca: orders follow the market's own bars.",
@@ -187,7 +191,7 @@ def _check_account(request: Request, values: Mapping[str, Any]) -> None:
         )
     if request.live:
         _check_live(values)
-    if request.where is Where.ALPACA:
+    if request.where is AccountKind.ALPACA:
         _check_addresses()
 
 
@@ -232,7 +236,7 @@ def _check_addresses() -> None:
         )
 
 
-def _check_time(request: Request, values: Mapping[str, Any]) -> None:
+def _check_time(request: TradingRequest, values: Mapping[str, Any]) -> None:
     if request.end is not None and request.realtime:
         raise UsageError(
             "--end was given for an account that fills as time passes.",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crypto_refactor.cli.runner import print_json
-from crypto_refactor.cli.trading.request import Passes, Request, Where
+from crypto_refactor.cli.trading.request import AccountKind, Passes, TradingRequest
 from crypto_refactor.cli.trading.screen import Screen
 from crypto_refactor.errors import (
     EXIT_AUDIT_FAILED,
@@ -23,23 +23,23 @@ from crypto_refactor.errors import (
 from crypto_refactor.report.equivalent_backtest import backtest_command
 from crypto_refactor.trading.account_names import broker_account, demo_account, ledger_of
 from crypto_refactor.trading.historical.replay import ReplayResult, replay
-from crypto_refactor.trading.historical.single_pass import PastDesk, SignalsOnly, one_pass
+from crypto_refactor.trading.historical.single_pass import DemoPass, SignalPass, single_pass
 from crypto_refactor.trading.ledger.ledger import Ledger
-from crypto_refactor.trading.outcomes import Entry, Failure, Row
-from crypto_refactor.trading.realtime.accounts import Account, BrokerAccount, DemoAccount
+from crypto_refactor.trading.outcomes import Failure, TickerOutcome, TickerRow
+from crypto_refactor.trading.realtime.accounts import BrokerAccount, DemoAccount, TradingAccount
 
 if TYPE_CHECKING:
-    from crypto_refactor.trading.realtime.background_training import Refits
-    from crypto_refactor.trading.realtime.loop import Loop
+    from crypto_refactor.trading.realtime.background_training import BackgroundTrainer
+    from crypto_refactor.trading.realtime.loop import TradingLoop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class RunOutcome:
     """What a run came to.
 
     Attributes
     ----------
-    rows : sequence of Row
+    rows : sequence of TickerRow
         One for each ticker, as far as it is known what became of it.
     fine : bool
         Whether at least one ticker ended well.
@@ -47,12 +47,12 @@ class Outcome:
         What the run as a whole ended with.
     """
 
-    rows: Sequence[Row]
+    rows: Sequence[TickerRow]
     fine: bool
     code: int = EXIT_OK
 
 
-def run_single(request: Request, values: Mapping[str, Any]) -> int:
+def run_single(request: TradingRequest, values: Mapping[str, Any]) -> int:
     """Run ``run_trading.py``."""
     with _screen(
         request, values, failures=request.realtime and request.passes is Passes.UNTIL_STOPPED
@@ -68,7 +68,7 @@ def run_single(request: Request, values: Mapping[str, Any]) -> int:
     return outcome.code
 
 
-def run_multi(request: Request, mode: str, values: Mapping[str, Any]) -> int:
+def run_multi(request: TradingRequest, mode: str, values: Mapping[str, Any]) -> int:
     """Run ``run_multi_ticker.py``."""
     with _screen(request, values, failures=True) as screen:
         outcome = _run(request, values, screen)
@@ -81,7 +81,7 @@ def run_multi(request: Request, mode: str, values: Mapping[str, Any]) -> int:
 
 
 @contextmanager
-def _screen(request: Request, values: Mapping[str, Any], *, failures: bool) -> Iterator[Screen]:
+def _screen(request: TradingRequest, values: Mapping[str, Any], *, failures: bool) -> Iterator[Screen]:
     notifier = None
     if values["notify"] is not None:
         from crypto_refactor.trading.notifications import Notifier
@@ -97,7 +97,7 @@ def _screen(request: Request, values: Mapping[str, Any], *, failures: bool) -> I
             notifier.close(5.0)
 
 
-def _run(request: Request, values: Mapping[str, Any], screen: Screen) -> Outcome:
+def _run(request: TradingRequest, values: Mapping[str, Any], screen: Screen) -> RunOutcome:
     setup = request.setup
     hours = request.replay_hours if request.replays else 720
     screen.note(backtest_command(setup, hours, request.end, values["data_dir"]))
@@ -105,21 +105,21 @@ def _run(request: Request, values: Mapping[str, Any], screen: Screen) -> Outcome
         return _replay(request, values, screen)
     if request.realtime:
         return _trade(request, screen)
-    if request.where is Where.NOWHERE:
+    if request.where is AccountKind.NOWHERE:
         screen.heading(None, setup.source.name, setup.tickers)
-        return _of_one_pass(one_pass(setup, SignalsOnly(setup), request.end, screen.row))
+        return _of_one_pass(single_pass(setup, SignalPass(setup), request.end, screen.row))
     ledger, name = ledger_of(setup.state_dir), demo_account(setup.source)
     screen.heading(name, setup.source.name, setup.tickers)
     ledger.open_account(name, setup.clock().isoformat(), setup.about())
     with _positions_named(ledger, lambda: name, screen):
-        rows = one_pass(setup, PastDesk(setup, ledger, name), request.end, screen.row)
+        rows = single_pass(setup, DemoPass(setup, ledger, name), request.end, screen.row)
     return _of_one_pass(rows)
 
 
-def _of_one_pass(rows: Sequence[Row], code: int = EXIT_OK) -> Outcome:
-    if not any(isinstance(row, Entry | Failure) for row in rows):
+def _of_one_pass(rows: Sequence[TickerRow], code: int = EXIT_OK) -> RunOutcome:
+    if not any(isinstance(row, TickerOutcome | Failure) for row in rows):
         raise _none_offered()
-    return Outcome(rows=rows, fine=any(isinstance(row, Entry) for row in rows), code=code)
+    return RunOutcome(rows=rows, fine=any(isinstance(row, TickerOutcome) for row in rows), code=code)
 
 
 def _none_offered() -> UnavailableError:
@@ -130,7 +130,7 @@ def _none_offered() -> UnavailableError:
     )
 
 
-def _replay(request: Request, values: Mapping[str, Any], screen: Screen) -> Outcome:
+def _replay(request: TradingRequest, values: Mapping[str, Any], screen: Screen) -> RunOutcome:
     setup = request.setup
     ledger = ledger_of(setup.state_dir)
     account = ""
@@ -156,7 +156,9 @@ def _replay(request: Request, values: Mapping[str, Any], screen: Screen) -> Outc
     if not result.replayed and not any(isinstance(row, Failure) for row in result.rows):
         raise _none_offered()
     same = all(replayed.same for replayed in result.replayed)
-    return Outcome(rows=result.rows, fine=bool(result.replayed), code=EXIT_OK if same else EXIT_AUDIT_FAILED)
+    return RunOutcome(
+        rows=result.rows, fine=bool(result.replayed), code=EXIT_OK if same else EXIT_AUDIT_FAILED
+    )
 
 
 def _show_result(result: ReplayResult, values: Mapping[str, Any], screen: Screen) -> None:
@@ -173,7 +175,7 @@ def _show_result(result: ReplayResult, values: Mapping[str, Any], screen: Screen
         click.echo(replay_summary(result, values["tz"]))
 
 
-def _trade(request: Request, screen: Screen) -> Outcome:
+def _trade(request: TradingRequest, screen: Screen) -> RunOutcome:
     setup = request.setup
     ledger = ledger_of(setup.state_dir)
     account = _account(request, ledger, screen)
@@ -185,20 +187,22 @@ def _trade(request: Request, screen: Screen) -> Outcome:
         return _until_stopped(request, ledger, account, screen)
 
 
-def _once(request: Request, ledger: Ledger, account: Account, screen: Screen) -> Outcome:
+def _once(request: TradingRequest, ledger: Ledger, account: TradingAccount, screen: Screen) -> RunOutcome:
     loop = _loop(request, ledger, account, None, screen)
     rows = loop.once()
     return _of_one_pass(rows, EXIT_OK if loop.blocked is None else BrokerError.exit_code)
 
 
-def _until_stopped(request: Request, ledger: Ledger, account: Account, screen: Screen) -> Outcome:
-    from crypto_refactor.trading.realtime.background_training import Refits
+def _until_stopped(
+    request: TradingRequest, ledger: Ledger, account: TradingAccount, screen: Screen
+) -> RunOutcome:
+    from crypto_refactor.trading.realtime.background_training import BackgroundTrainer
 
     setup = request.setup
     workers = len(setup.tickers)
     if setup.cluster is None:  # otherwise these processes only wait for the cluster
         workers = min(os.cpu_count() or 1, workers, setup.workers)
-    refits = Refits(setup.model_dir, setup.settings, workers=workers, cluster=setup.cluster)
+    refits = BackgroundTrainer(setup.model_dir, setup.settings, workers=workers, cluster=setup.cluster)
     loop = _loop(request, ledger, account, refits, screen)
     try:
         loop.run()
@@ -208,13 +212,19 @@ def _until_stopped(request: Request, ledger: Ledger, account: Account, screen: S
     return _of_one_pass(loop.dropped)
 
 
-def _loop(request: Request, ledger: Ledger, account: Account, refits: Refits | None, screen: Screen) -> Loop:
+def _loop(
+    request: TradingRequest,
+    ledger: Ledger,
+    account: TradingAccount,
+    refits: BackgroundTrainer | None,
+    screen: Screen,
+) -> TradingLoop:
     from crypto_refactor.market.sources.alpaca import AlpacaSource
-    from crypto_refactor.trading.realtime.loop import Loop
+    from crypto_refactor.trading.realtime.loop import TradingLoop
 
     source = request.setup.source
     assert isinstance(source, AlpacaSource), "only Alpaca's bars are traded as time passes"
-    return Loop(
+    return TradingLoop(
         request.setup,
         source,
         ledger,
@@ -226,13 +236,13 @@ def _loop(request: Request, ledger: Ledger, account: Account, refits: Refits | N
     )
 
 
-def _account(request: Request, ledger: Ledger, screen: Screen) -> Account:
+def _account(request: TradingRequest, ledger: Ledger, screen: Screen) -> TradingAccount:
     setup = request.setup
-    if request.where is Where.DEMO:
+    if request.where is AccountKind.DEMO:
         return DemoAccount(setup, ledger, demo_account(setup.source))
     from crypto_refactor.config import settings
     from crypto_refactor.trading.brokers.alpaca import AlpacaBroker
-    from crypto_refactor.transport.session import Limits
+    from crypto_refactor.transport.session import HttpLimits
 
     chosen = settings()
     broker = AlpacaBroker(
@@ -240,7 +250,7 @@ def _account(request: Request, ledger: Ledger, screen: Screen) -> Account:
         secret_key=chosen.alpaca_secret_key,
         paper=not request.live,
         url=chosen.alpaca_trading_url,
-        limits=Limits(),
+        limits=HttpLimits(),
         clock=setup.clock,
         sleep=setup.sleep,
     )
@@ -268,7 +278,7 @@ def _name_positions(ledger: Ledger, account: str, screen: Screen) -> None:
     screen.left_open(account, {t: held.account for t, held in holdings.items() if held.account.side})
 
 
-def _exit_code(outcome: Outcome) -> int:
+def _exit_code(outcome: RunOutcome) -> int:
     """Return 0, the one code that every ticker failed with, or 1 where tickers ended differently."""
     codes = {row.error.exit_code for row in outcome.rows if isinstance(row, Failure)}
     if not codes:

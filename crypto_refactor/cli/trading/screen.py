@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from crypto_refactor.trading.outcomes import Failure, Row
+from crypto_refactor.trading.outcomes import Failure, TickerRow
 
 if TYPE_CHECKING:
-    from crypto_refactor.execution.sub_account import Account
+    from crypto_refactor.execution.sub_account import SubAccount
     from crypto_refactor.market.ticker import Ticker
     from crypto_refactor.trading.notifications import Notifier
 
@@ -50,14 +50,14 @@ class Screen:
 
             click.echo(heading(account, source, tickers))
 
-    def row(self, row: Row) -> None:
+    def row(self, row: TickerRow) -> None:
         """Show one ticker's row."""
         if isinstance(row, Failure) and not self._failures:
             pass
         elif not self._as_json:
-            from crypto_refactor.report.terminal.trading import entry_line
+            from crypto_refactor.report.terminal.trading import outcome_line
 
-            click.echo(entry_line(row, self._tz))
+            click.echo(outcome_line(row, self._tz))
         elif self._lines:
             from crypto_refactor.report.documents.trading import row_json
 
@@ -85,7 +85,7 @@ class Screen:
 
             self._notifier.post(of_account(account, text))
 
-    def left_open(self, account: str, holdings: Mapping[Ticker, Account]) -> None:
+    def left_open(self, account: str, holdings: Mapping[Ticker, SubAccount]) -> None:
         """Name every position left open."""
         from crypto_refactor.report.terminal.trading import positions_text
 

@@ -15,15 +15,15 @@ from crypto_refactor.market.sources.alpaca_parser import (
     ALPACA,
     GONE_HOURS,
     BarsReporter,
-    check_recent,
-    read_bars,
-    read_price,
+    parse_bars,
+    parse_price,
+    require_current,
     unreadable,
 )
 from crypto_refactor.market.sources.bar_store import BarStore
-from crypto_refactor.transport.endpoints import checked_address, checked_keys
-from crypto_refactor.transport.failures import shown
-from crypto_refactor.transport.session import BoundedSession, Limits, within
+from crypto_refactor.transport.endpoints import validate_keys, validate_url
+from crypto_refactor.transport.failures import redact_and_truncate
+from crypto_refactor.transport.session import BoundedSession, HttpLimits, call_with_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -43,7 +43,7 @@ _UNSETTLED_HOURS = 3
 """Bars younger than this are asked for again, because Alpaca may still revise them."""
 _NOTED_SKEW_SECONDS = 5.0
 _BARS_A_PAGE = 10_000
-_LIMITS = Limits()
+_LIMITS = HttpLimits()
 
 
 def _utc_now() -> datetime:
@@ -73,7 +73,7 @@ class AlpacaSource:
         Another address for the data API; its bars are kept apart from Alpaca's own.
     api_key, secret_key : SecretStr, optional
         Both or none; they only raise Alpaca's rate limit.
-    limits : Limits
+    limits : HttpLimits
         Bounds on time and attempts.
     clock : callable
         Returns the aware local time.
@@ -100,13 +100,13 @@ class AlpacaSource:
         url: str | None = None,
         api_key: SecretStr | None = None,
         secret_key: SecretStr | None = None,
-        limits: Limits = _LIMITS,
+        limits: HttpLimits = _LIMITS,
         clock: Callable[[], datetime] = _utc_now,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        address = checked_address(url or ADDRESS, setting="CRYPTO_ALPACA_DATA_URL")
+        address = validate_url(url or ADDRESS, setting="CRYPTO_ALPACA_DATA_URL")
         self._address = address
-        self._keys = checked_keys(address, api_key, secret_key, instead="unset both: bars need no keys")
+        self._keys = validate_keys(address, api_key, secret_key, instead="unset both: bars need no keys")
         self._store = BarStore(store, source=ALPACA, address="" if address == ADDRESS else address)
         self._limits = limits
         self._clock = clock
@@ -135,7 +135,7 @@ class AlpacaSource:
                 self._keep(self._read(ticker, answer, *gap), gap, answer.hour)
                 end = min(end, answer.hour)
         bars = self._store.read(ticker, first, end)
-        check_recent(bars, end)
+        require_current(bars, end)
         return bars.between(start, end)
 
     def prefetch(self, tickers: Iterable[Ticker], start: int, end: int) -> None:
@@ -174,7 +174,7 @@ class AlpacaSource:
 
         request = CryptoLatestTradeRequest(symbol_or_symbols=str(ticker))
         answer = self._call(f"the latest {ticker} price", 1, lambda sdk: sdk.get_crypto_latest_trade(request))
-        return read_price(ticker, answer.content.get(str(ticker)), answer.hour, shown=self._shown)
+        return parse_price(ticker, answer.content.get(str(ticker)), answer.hour, shown=self._shown)
 
     def now(self, ticker: Ticker) -> int:
         """Return the last full hour by the local clock and Alpaca's, asking Alpaca if not yet known.
@@ -244,7 +244,7 @@ class AlpacaSource:
         )
         sdk = self._sdk(session)
         try:
-            content = within(seconds, lambda: request(sdk))
+            content = call_with_timeout(seconds, lambda: request(sdk))
         except TimeoutError as error:
             raise DataError(
                 f"Alpaca did not complete its answer to the request for {subject} within {seconds:g} s.",
@@ -281,7 +281,7 @@ class AlpacaSource:
 
     def _read(self, ticker: Ticker, answer: _Answer, start: int, end: int) -> Bars:
         rows = answer.content.get(str(ticker), [])
-        return read_bars(ticker, rows, start, min(end, answer.hour), shown=self._shown)
+        return parse_bars(ticker, rows, start, min(end, answer.hour), shown=self._shown)
 
     def _keep(self, bars: Bars, gap: tuple[int, int], hour: int) -> None:
         """Store what was answered for `gap` at `hour`."""
@@ -296,7 +296,7 @@ class AlpacaSource:
         self._store.write(bars, start, end, answered=min(known, hour - _UNSETTLED_HOURS))
 
     def _shown(self, text: str) -> str:
-        return shown(text, self._keys or ())
+        return redact_and_truncate(text, self._keys or ())
 
 
 def _changed(stored: Bars, received: Bars) -> list[str]:

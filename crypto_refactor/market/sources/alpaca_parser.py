@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from crypto_refactor.market.ticker import Ticker
-    from crypto_refactor.transport.failures import Refusal
+    from crypto_refactor.transport.failures import ErrorResponse
 
 ALPACA = "alpaca"
 GONE_HOURS = 72
@@ -52,7 +52,7 @@ class BarsReporter:
             remedy="check the network, then run the command again; bars already stored were kept.",
         )
 
-    def refused(self, refusal: Refusal) -> DataError:
+    def refused(self, refusal: ErrorResponse) -> DataError:
         """Return the error for an answer that is not 2xx."""
         status, text = refusal.status, refusal.text
         what = f"Alpaca answered the request for {self.subject} with {status}: {text!r}."
@@ -74,7 +74,7 @@ class BarsReporter:
         return DataError(what, expected=expected, remedy=remedy)
 
 
-def read_bars(ticker: Ticker, rows: Any, start: int, end: int, *, shown: Callable[[str], str]) -> Bars:
+def parse_bars(ticker: Ticker, rows: Any, start: int, end: int, *, shown: Callable[[str], str]) -> Bars:
     """Read the bars of one ticker that opened in ``[start, end)``; others are left out.
 
     Parameters
@@ -107,7 +107,7 @@ def read_bars(ticker: Ticker, rows: Any, start: int, end: int, *, shown: Callabl
     return Bars(ticker=ticker, source=ALPACA, opened=np.array(opened, dtype=np.int64), **columns)
 
 
-def read_price(ticker: Ticker, trade: Any, hour: int, *, shown: Callable[[str], str]) -> LatestPrice:
+def parse_price(ticker: Ticker, trade: Any, hour: int, *, shown: Callable[[str], str]) -> LatestPrice:
     """Read the latest trade, as it was known at `hour`.
 
     Raises
@@ -131,7 +131,7 @@ def read_price(ticker: Ticker, trade: Any, hour: int, *, shown: Callable[[str], 
     return LatestPrice(price=price, at=stamp)
 
 
-def check_recent(bars: Bars, end: int) -> None:
+def require_current(bars: Bars, end: int) -> None:
     """Insist that the last of `bars`, which reach back 73 h or more, closed close enough to `end`.
 
     Raises

@@ -9,7 +9,7 @@ import numpy as np
 from crypto_refactor.errors import DataError
 from crypto_refactor.market.bars import COLUMNS, Bars
 from crypto_refactor.market.hours import to_iso
-from crypto_refactor.storage.sqlite_file import Database, Kind
+from crypto_refactor.storage.sqlite_file import FileFormat, SqliteFile
 
 if TYPE_CHECKING:
     import sqlite3
@@ -32,7 +32,7 @@ _TABLES = (
         PRIMARY KEY (source, ticker, since)
     ) WITHOUT ROWID""",
 )
-_KIND = Kind(
+_KIND = FileFormat(
     name="bar store",
     application_id=_APPLICATION_ID,
     schema=SCHEMA,
@@ -71,7 +71,7 @@ class BarStore:
     """
 
     def __init__(self, path: Path, *, source: str, address: str = "", busy_seconds: float = 15.0) -> None:
-        self._file = Database(path, _KIND, busy_seconds=busy_seconds)
+        self._file = SqliteFile(path, _KIND, busy_seconds=busy_seconds)
         self._source = source
         self._shelf = f"{source} at {address}" if address else source
 

@@ -12,7 +12,7 @@ from crypto_refactor.market.bars import COLUMNS
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.sources.base import LatestPrice
 from crypto_refactor.market.sources.csv_parser import FILES, HEADER_LINE, read_csv, unreadable
-from crypto_refactor.storage.atomic_file import put
+from crypto_refactor.storage.atomic_file import write_atomic
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ def file_path(data_dir: Path, ticker: Ticker) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class _CachedFile:
     """One file as it was read, with what shows that it has changed since."""
 
     version: tuple[Path, int, int]
@@ -47,7 +47,7 @@ class FilesSource:
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
-        self._held: dict[Ticker, _Held] = {}
+        self._held: dict[Ticker, _CachedFile] = {}
 
     def bars(self, ticker: Ticker, start: int, end: int) -> Bars:
         """Return the bars that opened at `start` or later and had closed by `end`.
@@ -79,7 +79,7 @@ class FilesSource:
         version = (path, found.st_mtime_ns, found.st_size)
         held = self._held.get(ticker)
         if held is None or held.version != version:
-            held = self._held[ticker] = _Held(version, read_csv(path, ticker))
+            held = self._held[ticker] = _CachedFile(version, read_csv(path, ticker))
         return held.bars
 
     def _missing(self, ticker: Ticker, path: Path, error: OSError) -> DataError:
@@ -136,7 +136,7 @@ def write_csv(bars: Bars, path: Path) -> None:
     rows = map(",".join, zip(stamps, *values, strict=True))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        put(path, ("\n".join([HEADER_LINE, *rows]) + "\n").encode())
+        write_atomic(path, ("\n".join([HEADER_LINE, *rows]) + "\n").encode())
     except OSError as error:
         raise DataError(
             f"{path} cannot be written: {error.strerror or error}.",

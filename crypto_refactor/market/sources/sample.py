@@ -8,7 +8,7 @@ from crypto_refactor.errors import UnavailableError
 from crypto_refactor.market.bars import COLUMNS, SAMPLE, Bars
 from crypto_refactor.market.hours import parse_hour, to_iso
 from crypto_refactor.market.sources.base import LatestPrice
-from crypto_refactor.market.sources.simulator import PROFILES, simulate
+from crypto_refactor.market.sources.simulator import PROFILES, simulate_bars
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,7 +59,7 @@ def _simulated(ticker: Ticker) -> Bars:
             expected="one of " + ", ".join(f"{base}/{QUOTE}" for base in PROFILES) + ".",
             remedy="choose one of these, or another --source.",
         )
-    return simulate(ticker)
+    return simulate_bars(ticker)
 
 
 def _with_outage(bars: Bars) -> Bars:

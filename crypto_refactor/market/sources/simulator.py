@@ -30,7 +30,7 @@ SEED: Final = 45
 """A year that ends about where it began and in which no ticker's returns lean on the hour before."""
 
 _TAIL_FREEDOM = 5.0  # Student t of hourly shocks: kurtosis 9 before volatility clusters add theirs
-_LARGEST_SHOCK = 8.0  # standard deviations; keeps exp() of a shock within what markets have seen
+_MAX_SHOCK = 8.0  # standard deviations; keeps exp() of a shock within what markets have seen
 _STEPS = 12  # five-minute steps inside an hour, from which high and low come
 _CLIMATE_LEVEL = 0.22  # subtracted from log volatility, so that a profile's volatility is the overall one
 _GAP = 0.04  # of an hour's volatility: how far an open lies from the close before it
@@ -79,7 +79,7 @@ PROFILES: Final[Mapping[str, Profile]] = {
 """Every ticker of the simulation by its base; levels of early 2024, rounded."""
 
 
-def simulate(
+def simulate_bars(
     ticker: Ticker,
     *,
     count: int = BAR_COUNT,
@@ -144,10 +144,10 @@ def _stream(seed: int, name: str) -> np.random.Generator:
 def _shocks(rng: np.random.Generator, count: int) -> FloatArray:
     """Return Student-t shocks of unit variance, shape (count,)."""
     unit = math.sqrt((_TAIL_FREEDOM - 2) / _TAIL_FREEDOM)
-    return np.clip(rng.standard_t(_TAIL_FREEDOM, count) * unit, -_LARGEST_SHOCK, _LARGEST_SHOCK)
+    return np.clip(rng.standard_t(_TAIL_FREEDOM, count) * unit, -_MAX_SHOCK, _MAX_SHOCK)
 
 
-def _drifting(rng: np.random.Generator, count: int, memory: float) -> FloatArray:
+def _ar1(rng: np.random.Generator, count: int, memory: float) -> FloatArray:
     """Return a standard normal AR(1) series with lag-1 correlation `memory`, shape (count,)."""
     draws = rng.standard_normal(count)
     draws[1:] *= np.sqrt(1 - memory**2)
@@ -156,7 +156,7 @@ def _drifting(rng: np.random.Generator, count: int, memory: float) -> FloatArray
 
 def _volatility_cycle(rng: np.random.Generator, count: int) -> FloatArray:
     """Return a log-volatility series, a fast swing of about a day on a slow one of about two weeks."""
-    return 0.35 * _drifting(rng, count, 0.96) + 0.35 * _drifting(rng, count, 0.998)
+    return 0.35 * _ar1(rng, count, 0.96) + 0.35 * _ar1(rng, count, 0.998)
 
 
 def _by_time_of_day(opened: HourArray, *, depth: float) -> FloatArray:
@@ -191,7 +191,7 @@ def _volumes(
     rng: np.random.Generator, opened: HourArray, profile: Profile, climate: FloatArray, shock: FloatArray
 ) -> FloatArray:
     """Return volumes that rise with the size of the move, the volatility and the busy hours."""
-    mood = 0.45 * _drifting(rng, len(opened), 0.9)
+    mood = 0.45 * _ar1(rng, len(opened), 0.9)
     level = 0.7 * climate + 0.45 * (np.abs(shock) - 0.8) + mood
     volume = profile.volume * np.exp(level) * _by_time_of_day(opened, depth=0.45)
     idle = rng.random(len(opened)) < profile.idle

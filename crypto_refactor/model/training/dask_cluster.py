@@ -62,7 +62,7 @@ def _is_address(text: str) -> bool:
     return whole and bare
 
 
-def arithmetic() -> dict[str, str]:
+def numeric_environment() -> dict[str, str]:
     """Return what decides, beside data and settings, which weights a fit ends with.
 
     The recipe and the versions are part of a model's name in the cache.  The processor is not, because one
@@ -81,14 +81,14 @@ def arithmetic() -> dict[str, str]:
 
 
 def require_same(wanted: Mapping[str, str]) -> None:
-    """Refuse to train in this process, a cluster's worker, for one whose `arithmetic` is another.
+    """Refuse to train in this process, a cluster's worker, for one whose `numeric_environment` is another.
 
     Raises
     ------
     ModelError
         Naming every difference.
     """
-    own = arithmetic()
+    own = numeric_environment()
     differing = [
         f"{name} {own.get(name, 'unknown')} there, {wanted.get(name, 'unknown')} here"
         for name in sorted(own.keys() | wanted.keys())

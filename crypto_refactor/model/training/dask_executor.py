@@ -26,7 +26,7 @@ from crypto_refactor.model.training.dask_cluster import Cluster
 T = TypeVar("T")
 
 CONNECT_SECONDS = 10.0
-ALONE_SECONDS = 60.0
+NO_WORKER_TIMEOUT = 60.0
 """How long a cluster may be without any worker, or its scheduler without an answer."""
 _LOOK_SECONDS = 1.0
 _LEAVE_SECONDS = 2.0
@@ -205,7 +205,7 @@ def _watched(cluster: Cluster, client: distributed.Client, backend: _Backend) ->
             now = time.monotonic()
             if workers:
                 good = now
-            elif now - good > ALONE_SECONDS:
+            elif now - good > NO_WORKER_TIMEOUT:
                 backend.give_up(_alone(cluster) if workers == 0 else _silent(cluster))
                 return
 
@@ -230,7 +230,7 @@ def _workers(client: distributed.Client) -> int | None:
 
 def _alone(cluster: Cluster) -> ModelError:
     return ModelError(
-        f"The cluster {cluster.address} has had no worker for {ALONE_SECONDS:.0f} seconds.",
+        f"The cluster {cluster.address} has had no worker for {NO_WORKER_TIMEOUT:.0f} seconds.",
         expected="at least one worker to train on.",
         remedy=f"start workers (`dask worker {cluster.address} --nthreads 1 --nworkers 4`) and run the command again: {_KEPT}",
     )
@@ -238,7 +238,7 @@ def _alone(cluster: Cluster) -> ModelError:
 
 def _silent(cluster: Cluster) -> ModelError:
     return ModelError(
-        f"The scheduler of the cluster {cluster.address} has not answered for {ALONE_SECONDS:.0f} seconds.",
+        f"The scheduler of the cluster {cluster.address} has not answered for {NO_WORKER_TIMEOUT:.0f} seconds.",
         expected="a scheduler that answers until everything is trained.",
         remedy=f"start it again and run the command again: {_KEPT}",
     )

@@ -17,12 +17,12 @@ from crypto_refactor.model.dataset import TrainingSet
 from crypto_refactor.model.reuse_policy import make_card
 from crypto_refactor.model.settings import RECIPE, ModelSettings
 from crypto_refactor.model.training.dask_cluster import Cluster
-from crypto_refactor.model.training.observer import TrainingWatch
+from crypto_refactor.model.training.observer import TrainingObserver
 from crypto_refactor.model.training.parallel import fit_all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Lesson:
+class TrainingJob:
     """What a model is to learn, and the bars it was taken from."""
 
     data: TrainingSet
@@ -30,9 +30,9 @@ class Lesson:
 
 
 def fit_and_write(
-    jobs: Mapping[Path, Lesson],
+    jobs: Mapping[Path, TrainingJob],
     settings: ModelSettings,
-    watch: TrainingWatch,
+    watch: TrainingObserver,
     *,
     workers: int | None = None,
     cluster: Cluster | None = None,
@@ -59,7 +59,7 @@ def fit_and_write(
 
 
 @contextmanager
-def held(lock: FileLock, watch: TrainingWatch) -> Iterator[None]:
+def hold_lock(lock: FileLock, watch: TrainingObserver) -> Iterator[None]:
     """Hold `lock`, telling `watch` where another process has it."""
     try:
         lock.acquire(timeout=0)
@@ -72,7 +72,7 @@ def held(lock: FileLock, watch: TrainingWatch) -> Iterator[None]:
         lock.release()
 
 
-def whole(path: Path) -> Model | None:
+def read_if_valid(path: Path) -> Model | None:
     """Read the model at `path`; None where there is none or it is damaged."""
     try:
         return artifact.read(path)
@@ -80,13 +80,13 @@ def whole(path: Path) -> Model | None:
         return None
 
 
-def set_aside_damaged(path: Path) -> None:
+def quarantine_damaged(path: Path) -> None:
     """Set a damaged model aside; only under its lock, because a model being written looks damaged too."""
-    if whole(path) is None:
-        artifact.set_aside(path)
+    if read_if_valid(path) is None:
+        artifact.quarantine(path)
 
 
-def settled(path: Path) -> Model | None:
+def read_after_writer(path: Path) -> Model | None:
     """Read the model at `path`; where it looks damaged, wait for whoever may be writing it and look again.
 
     Raises

@@ -7,7 +7,7 @@ from typing import Protocol
 from crypto_refactor.model.training.parallel import Progress
 
 
-class TrainingWatch(Protocol):
+class TrainingObserver(Protocol):
     """Whoever wants to follow training."""
 
     def begin(self, jobs: int, max_epochs: int) -> None:
@@ -26,7 +26,7 @@ class TrainingWatch(Protocol):
         """Pass on a sentence for the user."""
 
 
-class Unwatched:
+class SilentObserver:
     """Nobody follows."""
 
     def begin(self, jobs: int, max_epochs: int) -> None:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from crypto_refactor.errors import ModelError
 from crypto_refactor.model.dataset import TrainingSet
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.dask_cluster import Cluster, arithmetic, require_same
-from crypto_refactor.model.training.worker_process import apart
+from crypto_refactor.model.training.dask_cluster import Cluster, numeric_environment, require_same
+from crypto_refactor.model.training.worker_process import run_in_process
 
 if TYPE_CHECKING:
     from crypto_refactor.model.training.trainer import TrainedModel
@@ -133,15 +133,16 @@ def _fit_on(
 ) -> Iterator[tuple[int, TrainedModel | ModelError]]:
     from crypto_refactor.model.training.dask_executor import on_cluster
 
-    own = arithmetic()
+    own = numeric_environment()
     with _relayed(on_progress) as report:
         calls = [
-            partial(_fit_apart, own, position, data, settings, report) for position, data in enumerate(jobs)
+            partial(_fit_in_process, own, position, data, settings, report)
+            for position, data in enumerate(jobs)
         ]
         yield from on_cluster(cluster, calls)
 
 
-def _fit_apart(
+def _fit_in_process(
     asked: Mapping[str, str],
     position: int,
     data: TrainingSet,
@@ -151,7 +152,7 @@ def _fit_apart(
     """Fit beside a worker of a cluster, and only if that gives the weights of whoever asks."""
     try:
         require_same(asked)
-        return apart(partial(_fit_one, position, data, settings, on_progress))
+        return run_in_process(partial(_fit_one, position, data, settings, on_progress))
     except ModelError as error:
         return position, error
 

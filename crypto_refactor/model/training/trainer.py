@@ -105,7 +105,7 @@ def train(data: TrainingSet, settings: ModelSettings, report: Report = _ignore) 
         weights=_weights_hash(bare),
         volatility_floor=floor,
         threshold_scale=ev.threshold_scale(forecast, close, unit),
-        evidence=ev.measure(forecast, data.returns[parts.calibrate], atr / close, ridge),
+        evidence=ev.calibrate(forecast, data.returns[parts.calibrate], atr / close, ridge),
         epochs=len(history),
         stop_loss=min(history),
     )

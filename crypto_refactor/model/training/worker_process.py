@@ -34,7 +34,7 @@ _CALLS = 50
 """A process ends after so many: every fit leaves some MB behind."""
 
 
-def apart(call: Callable[[], T]) -> T:
+def run_in_process(call: Callable[[], T]) -> T:
     """Return what `call` returns in a process that makes no other at the same time.
 
     Raises
@@ -42,7 +42,7 @@ def apart(call: Callable[[], T]) -> T:
     ModelError
         If that process dies; what it said stands in the worker's log.
     """
-    process = _waiting() or _Process()
+    process = _idle_process() or _WorkerProcess()
     answer: T = process.make(call)
     if process.calls < _CALLS:
         _idle.append(process)
@@ -51,7 +51,7 @@ def apart(call: Callable[[], T]) -> T:
     return answer
 
 
-def _waiting() -> _Process | None:
+def _idle_process() -> _WorkerProcess | None:
     """Take a process that was started for an earlier call and has not ended since."""
     while True:
         try:
@@ -62,7 +62,7 @@ def _waiting() -> _Process | None:
             return process
 
 
-class _Process:
+class _WorkerProcess:
     """A process that makes the calls it is given, one after another."""
 
     def __init__(self) -> None:
@@ -114,7 +114,7 @@ class _Process:
         return self._popen.wait()
 
 
-_idle: deque[_Process] = deque()
+_idle: deque[_WorkerProcess] = deque()
 
 
 @atexit.register

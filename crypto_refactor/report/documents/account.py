@@ -11,14 +11,14 @@ from crypto_refactor.execution.sub_account import Fill, Trade
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.report.csv_files import trade_row
-from crypto_refactor.trading.account_status import Overview, SubAccount
-from crypto_refactor.trading.ledger.order_record import Order
-from crypto_refactor.trading.manual_actions import Closing
+from crypto_refactor.trading.account_status import AccountStatus, TickerStatus
+from crypto_refactor.trading.ledger.order_record import OrderRecord
+from crypto_refactor.trading.manual_actions import CloseResult
 
 SCHEMA = 1
 
 
-def status_json(overview: Overview | None, ledger: Path, halt: str | None) -> dict[str, Any]:
+def status_json(overview: AccountStatus | None, ledger: Path, halt: str | None) -> dict[str, Any]:
     """Return an account as it stands; `account` is null where none has been traded yet."""
     document: dict[str, Any] = {
         "schema": SCHEMA,
@@ -46,7 +46,7 @@ def status_json(overview: Overview | None, ledger: Path, halt: str | None) -> di
     }
 
 
-def _part(part: SubAccount) -> dict[str, Any]:
+def _part(part: TickerStatus) -> dict[str, Any]:
     account = part.account
     return {
         "ticker": str(part.ticker),
@@ -76,7 +76,7 @@ def _decision(decision: dict[str, Any] | None) -> dict[str, Any] | None:
     return decision | stamps
 
 
-def _order(order: Order) -> dict[str, Any]:
+def _order(order: OrderRecord) -> dict[str, Any]:
     return {**asdict(order), "ticker": str(order.ticker), "bar": to_iso(order.bar)}
 
 
@@ -96,7 +96,7 @@ def trades_json(
     }
 
 
-def closings_json(account: str | None, closings: Sequence[Closing], *, simulated: bool) -> dict[str, Any]:
+def closings_json(account: str | None, closings: Sequence[CloseResult], *, simulated: bool) -> dict[str, Any]:
     """Return what came of closing each ticker."""
     return {
         "schema": SCHEMA,
@@ -107,7 +107,7 @@ def closings_json(account: str | None, closings: Sequence[Closing], *, simulated
     }
 
 
-def _closing(closing: Closing) -> dict[str, Any]:
+def _closing(closing: CloseResult) -> dict[str, Any]:
     document: dict[str, Any] = {
         "ticker": str(closing.ticker),
         "fills": [_fill(fill) for fill in closing.done.fills],

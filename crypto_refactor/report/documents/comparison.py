@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from crypto_refactor.backtest.comparison.parameter_grid import Setting, value_text
-from crypto_refactor.backtest.comparison.runner import Comparison, Failed, NotOffered
+from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet, value_text
+from crypto_refactor.backtest.comparison.runner import Comparison, FailedTicker, UnavailableTicker
 from crypto_refactor.backtest.comparison.trials import Portfolio, Trial
 from crypto_refactor.backtest.metrics import Metrics
 from crypto_refactor.market.bars import SAMPLE
@@ -52,7 +52,7 @@ def comparison_json(found: Comparison) -> dict[str, object]:
     }
 
 
-def _setting(setting: Setting) -> dict[str, object]:
+def _setting(setting: ParameterSet) -> dict[str, object]:
     return {
         "setting": setting.label,
         "varied": dict(setting.varied),
@@ -97,13 +97,13 @@ def _columns(metrics: Metrics, at_alpaca: Metrics | None, hold: Metrics) -> dict
     }
 
 
-def _failed(failed: Failed) -> dict[str, object]:
+def _failed(failed: FailedTicker) -> dict[str, object]:
     error = failed.error
     problem = {"code": error.exit_code, "message": error.what, "remedy": error.remedy}
     return {"ticker": str(failed.ticker), "where": failed.where or None, "error": problem}
 
 
-def _not_offered(each: NotOffered) -> dict[str, object]:
+def _not_offered(each: UnavailableTicker) -> dict[str, object]:
     return {"ticker": str(each.ticker), "where": each.where or None, "unavailable": each.why}
 
 
@@ -135,7 +135,7 @@ def comparison_csv(found: Comparison) -> str:
     return csv_text(header, rows, simulated=found.request.source.name == SAMPLE)
 
 
-def _cells(setting: Setting) -> list[object]:
+def _cells(setting: ParameterSet) -> list[object]:
     return [setting.label, *(value_text(name, value) for name, value in setting.varied)]
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from crypto_refactor.backtest.diagnostics import entry_sizes
-from crypto_refactor.backtest.external.evaluation import Evaluation
+from crypto_refactor.backtest.external.evaluation import EvaluationResult
 from crypto_refactor.report.documents.run import columns_json, data_json, ending_json, head_json, rules_json
 
 SCHEMA = 1
 
 
-def evaluation_json(found: Evaluation) -> dict[str, object]:
+def evaluation_json(found: EvaluationResult) -> dict[str, object]:
     """Return the document of a backtest without models, signals, conditions and features."""
     return {
         "schema": SCHEMA,
@@ -34,7 +34,7 @@ def evaluation_json(found: Evaluation) -> dict[str, object]:
     }
 
 
-def evaluation_settings(found: Evaluation) -> dict[str, object]:
+def evaluation_settings(found: EvaluationResult) -> dict[str, object]:
     """Return everything that decided the result, beside the bars and the targets."""
     values = rules_json(found)
     # Both ask for a forecast, and targets are targets.

@@ -8,10 +8,10 @@ from crypto_refactor.backtest.metrics import by_side
 from crypto_refactor.execution.decisions import Enter
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.report.commentary import alpaca_note
-from crypto_refactor.report.traded import Traded
+from crypto_refactor.report.traded import RunResult
 
 
-def head_json(told: Traded) -> dict[str, object]:
+def head_json(told: RunResult) -> dict[str, object]:
     """Return what was traded: ``ticker`` to ``window``."""
     bars = told.window
     return {
@@ -28,7 +28,7 @@ def head_json(told: Traded) -> dict[str, object]:
     }
 
 
-def rules_json(told: Traded) -> dict[str, object]:
+def rules_json(told: RunResult) -> dict[str, object]:
     """Return the settings that every run has: rules, money and hours."""
     venue = told.rules.venue
     return {
@@ -40,7 +40,7 @@ def rules_json(told: Traded) -> dict[str, object]:
     }
 
 
-def columns_json(told: Traded) -> dict[str, object]:
+def columns_json(told: RunResult) -> dict[str, object]:
     """Return the three columns, ``metrics`` to ``by_side``."""
     return {
         "metrics": told.metrics.to_dict(),
@@ -51,7 +51,7 @@ def columns_json(told: Traded) -> dict[str, object]:
     }
 
 
-def ending_json(told: Traded) -> dict[str, object]:
+def ending_json(told: RunResult) -> dict[str, object]:
     """Return what was decided at the last close and would be filled after it, and since when nothing is entered."""
     halted = told.run.halted_at
     return {
@@ -65,7 +65,7 @@ def ending_json(told: Traded) -> dict[str, object]:
     }
 
 
-def data_json(told: Traded) -> dict[str, object]:
+def data_json(told: RunResult) -> dict[str, object]:
     """Return which bars were used, and how complete they are."""
     return {
         "fingerprint": told.window.fingerprint(),

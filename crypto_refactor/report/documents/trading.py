@@ -7,23 +7,23 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from crypto_refactor.execution.sub_account import Account, Fill
+from crypto_refactor.execution.sub_account import Fill, SubAccount
 from crypto_refactor.market.hours import to_iso
-from crypto_refactor.report.replay_summary import Figures, figures_of, total_of
-from crypto_refactor.trading.explanations import record
-from crypto_refactor.trading.historical.replay import Replayed, ReplayResult
-from crypto_refactor.trading.ledger.order_record import Order
-from crypto_refactor.trading.outcomes import Entry, Failure, Row, Unavailable
+from crypto_refactor.report.replay_summary import ReplayFigures, ticker_figures, total_figures
+from crypto_refactor.trading.explanations import ledger_record
+from crypto_refactor.trading.historical.replay import ReplayResult, TickerReplay
+from crypto_refactor.trading.ledger.order_record import OrderRecord
+from crypto_refactor.trading.outcomes import Failure, TickerOutcome, TickerRow, Unavailable
 
 SCHEMA = 1
 
 
-def entry_json(entry: Entry) -> dict[str, Any]:
+def outcome_json(entry: TickerOutcome) -> dict[str, Any]:
     """Return one decision: UTC stamps, null for what is undefined, never NaN.
 
     Parameters
     ----------
-    entry : Entry
+    entry : TickerOutcome
         What a pass found and did for a ticker.
 
     Returns
@@ -57,7 +57,7 @@ def entry_json(entry: Entry) -> dict[str, Any]:
     return document
 
 
-def row_json(row: Row) -> dict[str, Any]:
+def row_json(row: TickerRow) -> dict[str, Any]:
     """Return one ticker's row: its decision, its error, or why it is not offered."""
     if isinstance(row, Failure):
         error = row.error
@@ -65,17 +65,17 @@ def row_json(row: Row) -> dict[str, Any]:
         return {"schema": SCHEMA, "ticker": str(row.ticker), "error": problem}
     if isinstance(row, Unavailable):
         return {"schema": SCHEMA, "ticker": str(row.ticker), "unavailable": row.why}
-    return entry_json(row)
+    return outcome_json(row)
 
 
-def multi_json(mode: str, rows: Sequence[Row]) -> dict[str, Any]:
+def multi_json(mode: str, rows: Sequence[TickerRow]) -> dict[str, Any]:
     """Return one pass over several tickers.
 
     Parameters
     ----------
     mode : str
         Of the command.
-    rows : sequence of Row
+    rows : sequence of TickerRow
         In the order they are to be shown.
     """
     return {
@@ -109,20 +109,20 @@ def replay_json(result: ReplayResult) -> dict[str, Any]:
     return document
 
 
-def _signal(entry: Entry) -> int | None:
+def _signal(entry: TickerOutcome) -> int | None:
     if entry.decided is None or not len(entry.decided.made):
         return None
     return int(entry.decided.made.signal[-1])
 
 
-def _decision(entry: Entry) -> dict[str, Any] | None:
+def _decision(entry: TickerOutcome) -> dict[str, Any] | None:
     if entry.decided is None:
         return None
-    kept = record(entry.decided, entry.reason)
+    kept = ledger_record(entry.decided, entry.reason)
     return {**kept, "cutoff": to_iso(kept["cutoff"])}
 
 
-def _order(order: Order) -> dict[str, Any]:
+def _order(order: OrderRecord) -> dict[str, Any]:
     return {
         **asdict(order),
         "ticker": str(order.ticker),
@@ -135,7 +135,7 @@ def _fill(fill: Fill) -> dict[str, Any]:
     return {**fill._asdict(), "at": to_iso(fill.at)}
 
 
-def _position(holding: Account) -> dict[str, Any]:
+def _position(holding: SubAccount) -> dict[str, Any]:
     return {
         "side": holding.side,
         "quantity": holding.quantity,
@@ -144,12 +144,12 @@ def _position(holding: Account) -> dict[str, Any]:
     }
 
 
-def _failed(rows: Sequence[Row]) -> list[str]:
+def _failed(rows: Sequence[TickerRow]) -> list[str]:
     return [str(row.ticker) for row in rows if isinstance(row, Failure)]
 
 
-def _replayed(replayed: Replayed) -> dict[str, Any]:
-    backtest, figures = replayed.backtest, figures_of(replayed)
+def _replayed(replayed: TickerReplay) -> dict[str, Any]:
+    backtest, figures = replayed.backtest, ticker_figures(replayed)
     window = backtest.window
     return {
         "ticker": str(replayed.ticker),
@@ -172,7 +172,7 @@ def _replayed(replayed: Replayed) -> dict[str, Any]:
 def _total(result: ReplayResult) -> dict[str, Any] | None:
     if not result.replayed:
         return None
-    total: Figures = total_of([figures_of(replayed) for replayed in result.replayed])
+    total: ReplayFigures = total_figures([ticker_figures(replayed) for replayed in result.replayed])
     return {
         "initial_balance": total.initial,
         "final_balance": total.final,

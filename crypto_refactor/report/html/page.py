@@ -7,7 +7,7 @@ from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 from crypto_refactor.backtest.backtester import BacktestResult
-from crypto_refactor.backtest.external.evaluation import Evaluation
+from crypto_refactor.backtest.external.evaluation import EvaluationResult
 from crypto_refactor.report.commentary import (
     CANNOT_BE_AUDITED,
     backtest_remarks,
@@ -16,16 +16,16 @@ from crypto_refactor.report.commentary import (
 )
 from crypto_refactor.report.html import charts
 from crypto_refactor.report.html.markup import Html, join, script_json, tag
-from crypto_refactor.report.html.page_context import Context, Section
+from crypto_refactor.report.html.page_context import PageContext, Section
 from crypto_refactor.report.html.sections import models_and_audit as provenance
 from crypto_refactor.report.html.sections import performance, signals, verdict
 from crypto_refactor.report.html.sections import significance as evidence
 from crypto_refactor.report.html.sections.price_chart import price_section
-from crypto_refactor.report.html.sections.reproduce import of_models, of_targets, repeat_section
+from crypto_refactor.report.html.sections.reproduce import of_models, of_targets, reproduce_section
 from crypto_refactor.report.html.sections.targets import targets_section
 from crypto_refactor.report.html.sections.trade_reasons import signal_reasons, target_reasons
 from crypto_refactor.report.html.sections.trades import trades_section
-from crypto_refactor.report.traded import Traded
+from crypto_refactor.report.traded import RunResult
 
 # The browser itself refuses whatever this page would load: no address, not even a relative one, is allowed.
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -49,11 +49,11 @@ def report_html(result: BacktestResult, *, command: str | None, tz: ZoneInfo) ->
     tz : ZoneInfo
         In which people read times.
     """
-    context = Context(result=result, tz=tz, command=command)
+    context = PageContext(result=result, tz=tz, command=command)
     sections = (
         verdict.verdict_section(context, audit=result.audit),
         verdict.figures_section(context, backtest_remarks(result, tz)),
-        evidence.luck_section(context),
+        evidence.significance_section(context),
         performance.equity_section(context),
         price_section(context, signal_reasons(result.walk.signals)),
         performance.months_section(context),
@@ -66,30 +66,30 @@ def report_html(result: BacktestResult, *, command: str | None, tz: ZoneInfo) ->
         evidence.costs_section(context),
         provenance.models_section(context),
         provenance.audit_section(result.audit),
-        repeat_section(context, of_models(result)),
+        reproduce_section(context, of_models(result)),
     )
     return _page(f"{result.ticker} backtest", context, sections)
 
 
-def evaluation_html(found: Evaluation, *, command: str | None, tz: ZoneInfo) -> str:
+def evaluation_html(found: EvaluationResult, *, command: str | None, tz: ZoneInfo) -> str:
     """Return an evaluation of somebody else's targets as one HTML file: the page of a backtest without models.
 
     The same arguments give the same text.
 
     Parameters
     ----------
-    found : Evaluation
+    found : EvaluationResult
         What is told.
     command : str or None
         The command that repeats the run.
     tz : ZoneInfo
         In which people read times.
     """
-    context = Context(result=found, tz=tz, command=command)
+    context = PageContext(result=found, tz=tz, command=command)
     sections = (
         verdict.verdict_section(context, caveat=CANNOT_BE_AUDITED),
         verdict.figures_section(context, evaluation_remarks(found, tz)),
-        evidence.luck_section(context),
+        evidence.significance_section(context),
         performance.equity_section(context),
         price_section(context, target_reasons(found.targets, tz)),
         performance.months_section(context),
@@ -97,12 +97,12 @@ def evaluation_html(found: Evaluation, *, command: str | None, tz: ZoneInfo) -> 
         trades_section(context),
         evidence.costs_section(context),
         targets_section(context),
-        repeat_section(context, of_targets(found)),
+        reproduce_section(context, of_targets(found)),
     )
     return _page(f"{found.ticker} evaluation of targets", context, sections)
 
 
-def _page(title: str, context: Context[Traded], given: Sequence[Section | None]) -> str:
+def _page(title: str, context: PageContext[RunResult], given: Sequence[Section | None]) -> str:
     sections = [section for section in given if section is not None]
     mark = f"{_SIMULATED} " if context.simulated else ""
     head = tag(
@@ -125,13 +125,13 @@ def _page(title: str, context: Context[Traded], given: Sequence[Section | None])
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 
-def _banner(context: Context[Traded]) -> Html:
+def _banner(context: PageContext[RunResult]) -> Html:
     if not context.simulated:
         return Html("")
     return tag("div", tag("strong", _SIMULATED), f": {_SIMULATED_TEXT}", class_="simulated", role="note")
 
 
-def _header(title: str, context: Context[Traded], sections: Sequence[Section]) -> Html:
+def _header(title: str, context: PageContext[RunResult], sections: Sequence[Section]) -> Html:
     toggle = tag("button", "Dark or light", type="button", id="theme", class_="theme")
     links = [tag("a", section.title, href=f"#{section.name}") for section in sections[1:]]
     return tag(
@@ -152,7 +152,7 @@ def _footer() -> Html:
     return tag("footer", tag("p", text))
 
 
-def _scripts(context: Context[Traded], sections: Sequence[Section]) -> Html:
+def _scripts(context: PageContext[RunResult], sections: Sequence[Section]) -> Html:
     from plotly.offline import get_plotlyjs
 
     drawn = [chart for section in sections for chart in section.charts]

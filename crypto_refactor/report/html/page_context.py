@@ -10,19 +10,19 @@ from crypto_refactor.backtest.significance.summary import Significance
 from crypto_refactor.backtest.significance.verdict import Verdict
 from crypto_refactor.report.html.charts import Chart
 from crypto_refactor.report.html.markup import Html
-from crypto_refactor.report.traded import Traded
+from crypto_refactor.report.traded import RunResult
 
 # Covariant: a section that asks for no more than every run has takes the context of any of them.
-Traded_co = TypeVar("Traded_co", bound=Traded, covariant=True)
+Traded_co = TypeVar("Traded_co", bound=RunResult, covariant=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Context(Generic[Traded_co]):
+class PageContext(Generic[Traded_co]):
     """A result and how to tell it.
 
     Attributes
     ----------
-    result : Traded
+    result : RunResult
         What is told: a backtest, or an evaluation of targets.
     tz : ZoneInfo
         In which people read times.

@@ -18,11 +18,11 @@ from crypto_refactor.signals.conditions import SignalFrame
 
 ROLLING_HOURS = 168
 BINS = 10
-LEAST_IN_A_BIN = 8
+MIN_IN_A_BIN = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fall:
+class Drawdown:
     """A fall of the equity below an earlier peak; positions in the equity curve.
 
     Attributes
@@ -41,14 +41,14 @@ class Fall:
     recovered: int | None
 
 
-def underwater(equity: FloatArray) -> FloatArray:
+def drawdown_series(equity: FloatArray) -> FloatArray:
     """Return how far each point lies below the highest one so far, a fraction of at most 0."""
     return np.asarray(equity / np.maximum.accumulate(equity) - 1, dtype=np.float64)
 
 
-def worst_falls(equity: FloatArray, count: int = 5) -> list[Fall]:
+def worst_drawdowns(equity: FloatArray, count: int = 5) -> list[Drawdown]:
     """Return the deepest falls, deepest first; no two of them overlap."""
-    depth = underwater(equity)
+    depth = drawdown_series(equity)
     # A fall is a stretch of points below the peak; the point before it is the peak.
     below = np.concatenate([[False], depth < 0, [False]])
     edges = np.flatnonzero(below[1:] != below[:-1])
@@ -56,7 +56,7 @@ def worst_falls(equity: FloatArray, count: int = 5) -> list[Fall]:
     for start, stop in edges.reshape(-1, 2).tolist():
         trough = start + int(np.argmin(depth[start:stop]))
         falls.append(
-            Fall(
+            Drawdown(
                 depth=float(depth[trough]),
                 peak=start - 1,
                 trough=trough,
@@ -150,7 +150,7 @@ class Bin:
 
 def binned(found: Outcomes) -> list[Bin]:
     """Divide forecasts by their size into bins of equal count, ten at most; none where there are too few."""
-    bins = min(BINS, len(found.forecast) // LEAST_IN_A_BIN)
+    bins = min(BINS, len(found.forecast) // MIN_IN_A_BIN)
     if bins < 2:
         return []
     order = np.argsort(found.forecast, kind="stable")

@@ -13,11 +13,11 @@ from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.report.formatting import UNDEFINED, money, percent, price
 from crypto_refactor.signals.signal import DIRECTIONS
-from crypto_refactor.trading.account_status import Overview, SubAccount
-from crypto_refactor.trading.manual_actions import Closing
+from crypto_refactor.trading.account_status import AccountStatus, TickerStatus
+from crypto_refactor.trading.manual_actions import CloseResult
 
 
-def print_status(overview: Overview, screen: Console) -> None:
+def print_status(overview: AccountStatus, screen: Console) -> None:
     """Print one account: a table of its sub-accounts, then what is to be known of each."""
     row, mark = overview.row, "   SIMULATED" if overview.simulated else ""
     _say(
@@ -36,7 +36,7 @@ def print_status(overview: Overview, screen: Console) -> None:
         _say(screen, f"Other accounts: {', '.join(overview.others)}")
 
 
-def _status_table(overview: Overview) -> Table:
+def _status_table(overview: AccountStatus) -> Table:
     table = _table(
         (
             "ticker",
@@ -76,7 +76,7 @@ def _result(equity: float, balance: float) -> str:
     return percent(equity / balance - 1 if balance else None, signed=True)
 
 
-def _remarks(part: SubAccount) -> list[str]:
+def _remarks(part: TickerStatus) -> list[str]:
     lines = []
     if part.decision is not None:
         lines.append(f"decided {_hour(part.decision['bar'])}: {part.decision.get('reason', UNDEFINED)}")
@@ -146,7 +146,7 @@ def print_trades(
     )
 
 
-def closing_text(closing: Closing) -> list[str]:
+def closing_text(closing: CloseResult) -> list[str]:
     """Return what came of closing one ticker, without its error."""
     ticker = closing.ticker
     lines = [

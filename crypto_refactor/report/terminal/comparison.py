@@ -8,9 +8,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from crypto_refactor.backtest.comparison.runner import Comparison, Failed
+from crypto_refactor.backtest.comparison.runner import Comparison, FailedTicker
 from crypto_refactor.backtest.metrics import Metrics
-from crypto_refactor.backtest.significance.selection_bias import Luck
+from crypto_refactor.backtest.significance.selection_bias import SelectionBias
 from crypto_refactor.backtest.significance.verdict import MIN_TRADES
 from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.market.hours import to_iso, to_local_text
@@ -156,7 +156,7 @@ def _luck(found: Comparison) -> list[RenderableType]:
     return [Text(luck_text(luck, name), style="bold"), "What was tried before this command is not counted."]
 
 
-def luck_text(luck: Luck, best: str) -> str:
+def luck_text(luck: SelectionBias, best: str) -> str:
     """Return what was tried, what luck alone would show, and what is left of the best."""
     idle = luck.tried - luck.counted
     never = f", {idle} of which never held anything" if idle else ""
@@ -172,7 +172,7 @@ def _where(where: str) -> str:
     return f" ({where})" if where else ""
 
 
-def _failed(failed: Failed) -> str:
+def _failed(failed: FailedTicker) -> str:
     error = failed.error
     return (
         f"Failed: {failed.ticker}{_where(failed.where)}: {error.what}\n"

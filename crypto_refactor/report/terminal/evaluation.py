@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from rich.console import Console, Group
 from rich.text import Text
 
-from crypto_refactor.backtest.external.evaluation import Evaluation
+from crypto_refactor.backtest.external.evaluation import EvaluationResult
 from crypto_refactor.report.commentary import (
     CANNOT_BE_AUDITED,
     evaluation_remarks,
@@ -22,7 +22,7 @@ from crypto_refactor.report.rules_summary import rules_text
 from crypto_refactor.report.terminal.metrics_table import metrics_table
 
 
-def print_evaluation(found: Evaluation, tz: ZoneInfo, console: Console) -> None:
+def print_evaluation(found: EvaluationResult, tz: ZoneInfo, console: Console) -> None:
     """Print the human view, times in `tz`."""
     mark = "   SIMULATED" if found.window.simulated else ""
     read, *others = target_remarks(found)

@@ -10,7 +10,7 @@ from crypto_refactor.backtest.metrics import Metrics
 from crypto_refactor.backtest.significance.forecast_skill import Skill
 from crypto_refactor.backtest.significance.summary import Significance
 from crypto_refactor.report.formatting import UNDEFINED, money, number, percent
-from crypto_refactor.report.traded import Traded
+from crypto_refactor.report.traded import RunResult
 
 _ROWS: tuple[tuple[str, Callable[[Metrics], str]], ...] = (
     ("Final balance", lambda m: money(m.final_balance)),
@@ -39,7 +39,7 @@ _ROWS: tuple[tuple[str, Callable[[Metrics], str]], ...] = (
 )
 
 
-def metrics_table(told: Traded) -> Table:
+def metrics_table(told: RunResult) -> Table:
     """Return the figures of this run, of Alpaca and of buying and holding, and what tells the run from luck."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("")

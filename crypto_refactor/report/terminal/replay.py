@@ -9,21 +9,21 @@ from crypto_refactor.backtest.significance.verdict import MIN_TRADES
 from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.report.commentary import few_trades, still_held
 from crypto_refactor.report.formatting import amount, money, percent, price, source_name
-from crypto_refactor.report.replay_summary import Figures, figures_of, total_curve, total_of
+from crypto_refactor.report.replay_summary import ReplayFigures, ticker_figures, total_curve, total_figures
 from crypto_refactor.report.rules_summary import rules_text
 from crypto_refactor.report.terminal.equity_chart import chart
-from crypto_refactor.report.terminal.trading import entry_line
+from crypto_refactor.report.terminal.trading import outcome_line
 from crypto_refactor.signals.signal import DIRECTIONS
-from crypto_refactor.trading.historical.replay import Replayed, ReplayResult
+from crypto_refactor.trading.historical.replay import ReplayResult, TickerReplay
 
-MOST_TRADES_LISTED = 20
+MAX_TRADES_LISTED = 20
 
 _COLUMNS = ("", "start", "final", "return", "buy and hold", "trades closed", "win rate", "fees")
 
 
 def replay_summary(result: ReplayResult, tz: ZoneInfo) -> str:
     """Return the summary, several lines, times in `tz`."""
-    others = [entry_line(row, tz) for row in result.rows]
+    others = [outcome_line(row, tz) for row in result.rows]
     if not result.replayed:
         parts = [[f"Replay {result.account}", "No ticker was replayed to its end."], others]
     else:
@@ -62,14 +62,14 @@ def _headline(result: ReplayResult, tz: ZoneInfo) -> list[str]:
 
 
 def _figures(result: ReplayResult) -> list[str]:
-    figures = {str(replayed.ticker): figures_of(replayed) for replayed in result.replayed}
+    figures = {str(replayed.ticker): ticker_figures(replayed) for replayed in result.replayed}
     if len(figures) > 1:
-        figures["Total"] = total_of(figures.values())
+        figures["Total"] = total_figures(figures.values())
     rows = [_COLUMNS, *(_cells(name, each) for name, each in figures.items())]
     return _aligned(rows)
 
 
-def _cells(name: str, figures: Figures) -> tuple[str, ...]:
+def _cells(name: str, figures: ReplayFigures) -> tuple[str, ...]:
     return (
         name,
         money(figures.initial),
@@ -98,7 +98,7 @@ def _trades(result: ReplayResult, tz: ZoneInfo) -> list[str]:
     rows = [(replayed.ticker, trade) for replayed in result.replayed for trade in replayed.trades]
     if not rows:
         return ["No trade was closed."]
-    if len(rows) > MOST_TRADES_LISTED:
+    if len(rows) > MAX_TRADES_LISTED:
         return [
             (
                 f"{len(rows)} trades were closed; "
@@ -145,7 +145,7 @@ def _parity(result: ReplayResult) -> list[str]:
     ]
 
 
-def _differing(replayed: Sequence[Replayed]) -> list[str]:
+def _differing(replayed: Sequence[TickerReplay]) -> list[str]:
     return [str(each.ticker) for each in replayed if not each.same]
 
 

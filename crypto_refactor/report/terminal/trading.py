@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from zoneinfo import ZoneInfo
 
-from crypto_refactor.execution.sub_account import Account, Fill, Trade
+from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade
 from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.report.formatting import amount, money, price, source_name
 from crypto_refactor.trading.explanations import SIDES
-from crypto_refactor.trading.ledger.order_record import Order, Stage
-from crypto_refactor.trading.outcomes import Entry, Failure, Row, Unavailable
+from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
+from crypto_refactor.trading.outcomes import Failure, TickerOutcome, TickerRow, Unavailable
 
 _ARROWS = {1: "▲", 0: "■", -1: "▼"}
 _UTC = ZoneInfo("UTC")
@@ -37,7 +37,7 @@ def heading(account: str | None, source: str, tickers: Sequence[Ticker]) -> str:
     return f"{where}, on bars from {source_name(source)}: {', '.join(map(str, tickers))}"
 
 
-def entry_line(row: Row, tz: ZoneInfo) -> str:
+def outcome_line(row: TickerRow, tz: ZoneInfo) -> str:
     """Return one ticker's row: when, which, what is held, what was filled | why and what follows.
 
     What else a person should know follows in lines of its own, indented.  Times are in `tz`.
@@ -59,7 +59,7 @@ def entry_line(row: Row, tz: ZoneInfo) -> str:
     return "\n".join([line, *(f"{_INDENT}{note}" for note in _notes(row))])
 
 
-def positions_text(holdings: Mapping[Ticker, Account], tz: ZoneInfo = _UTC) -> list[str]:
+def positions_text(holdings: Mapping[Ticker, SubAccount], tz: ZoneInfo = _UTC) -> list[str]:
     """Return a line for every position that is open, or one line that says that none is."""
     lines = [
         f"{ticker!s:<{_TICKER_WIDTH}}  {_ARROWS[account.side]} {SIDES[account.side]} "
@@ -76,7 +76,7 @@ def _unreported(ticker: Ticker, state: str, text: str, tz: ZoneInfo) -> str:
     return f"{when}  {ticker!s:<{_TICKER_WIDTH}}  {state:<{_STATE_WIDTH}}  {text}"
 
 
-def _state(entry: Entry) -> str:
+def _state(entry: TickerOutcome) -> str:
     """Say what is held and was held before, or, where nothing is traded, what is wanted."""
     if entry.holding is None:
         wanted = entry.target or 0
@@ -89,22 +89,22 @@ def _state(entry: Entry) -> str:
     return f"{_ARROWS[side]} {SIDES[side]}{change}"
 
 
-def _worth(entry: Entry) -> str:
+def _worth(entry: TickerOutcome) -> str:
     if entry.equity is None:
         return f"close  {price(entry.price):>{_MONEY_WIDTH}}"
     return f"equity {money(entry.equity):>{_MONEY_WIDTH}}"
 
 
-def _late(entry: Entry) -> list[str]:
+def _late(entry: TickerOutcome) -> list[str]:
     return ["LATE, more than 10 minutes after the close"] if entry.late else []
 
 
-def _executed(entry: Entry, tz: ZoneInfo) -> list[str]:
+def _executed(entry: TickerOutcome, tz: ZoneInfo) -> list[str]:
     exits = iter(entry.trades)
     return [_fill(fill, exits, entry, tz) for fill in entry.fills]
 
 
-def _fill(fill: Fill, exits: Iterator[Trade], entry: Entry, tz: ZoneInfo) -> str:
+def _fill(fill: Fill, exits: Iterator[Trade], entry: TickerOutcome, tz: ZoneInfo) -> str:
     text = f"{_VERBS[fill.reason == 'entry', fill.side]} {amount(fill.quantity)} at {price(fill.price)}"
     # A bar is filled at its open or at its close; what a later run has caught up with may be much older.
     if fill.at < entry.bar - 1:
@@ -126,7 +126,7 @@ _VERBS = {
 """By whether the fill is an entry, and its side."""
 
 
-def _why(entry: Entry) -> str:
+def _why(entry: TickerOutcome) -> str:
     if not entry.pending:
         return entry.reason
     # The reason of a decision ends with what was decided: said once, with the time it will be done at.
@@ -134,7 +134,7 @@ def _why(entry: Entry) -> str:
     return f"{entry.reason.removesuffix(f': {decided}')}; at the next open: {decided}"
 
 
-def _notes(entry: Entry) -> list[str]:
+def _notes(entry: TickerOutcome) -> list[str]:
     notes = [*map(_order, entry.orders), *entry.notes]
     if entry.decided is not None and entry.decided.chosen.late:
         notes.append("decided by the model of the cut-off before: the new one is not trained yet")
@@ -143,9 +143,9 @@ def _notes(entry: Entry) -> list[str]:
     return [note for note in notes if note]
 
 
-def _order(order: Order) -> str:
+def _order(order: OrderRecord) -> str:
     """Say how an order ended, where neither a fill nor a note of its own does."""
-    if order.stage is Stage.PARTLY_FILLED:
+    if order.stage is OrderStatus.PARTLY_FILLED:
         base, quote = order.ticker.base, order.ticker.quote
         wanted = (
             f"{money(order.notional)} {quote}"
@@ -156,6 +156,6 @@ def _order(order: Order) -> str:
             f"order {order.client_order_id} was filled in part only ({amount(order.filled_quantity)} {base} "
             f"of {wanted}): the rest is decided afresh at the next bar"
         )
-    if order.stage is Stage.UNFILLED:
+    if order.stage is OrderStatus.UNFILLED:
         return f"order {order.client_order_id} was not filled: {order.detail}"
     return ""

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from crypto_refactor.errors import BrokerError, CryptoRefactorError
-from crypto_refactor.trading.brokers.alpaca_access import checked_access
+from crypto_refactor.trading.brokers.alpaca_access import validate_access
 from crypto_refactor.trading.brokers.alpaca_errors import (
     AnswerReporter,
     CancelReporter,
@@ -18,18 +18,18 @@ from crypto_refactor.trading.brokers.alpaca_errors import (
 )
 from crypto_refactor.trading.brokers.alpaca_parser import (
     order_fields,
-    read_account,
-    read_assets,
-    read_listed_position,
-    read_open_orders,
-    read_own_order,
-    read_position,
+    parse_account,
+    parse_assets,
+    parse_listed_position,
+    parse_open_orders,
+    parse_own_order,
+    parse_position,
     same_pair,
     to_rules,
     to_ticker,
 )
 from crypto_refactor.trading.brokers.base import NotTradedError
-from crypto_refactor.transport.session import BoundedSession, within
+from crypto_refactor.transport.session import BoundedSession, call_with_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,14 +41,14 @@ if TYPE_CHECKING:
     from crypto_refactor.execution.venues import VenueRules
     from crypto_refactor.market.ticker import Ticker
     from crypto_refactor.trading.brokers.alpaca_parser import Asset
-    from crypto_refactor.trading.brokers.base import BrokerAccount, OrderReport, OrderRequest, Position
-    from crypto_refactor.transport.session import Limits
+    from crypto_refactor.trading.brokers.base import AccountSnapshot, OrderReport, OrderRequest, Position
+    from crypto_refactor.transport.session import HttpLimits
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 _ASSETS_KEPT = timedelta(minutes=5)
-_MOST_ORDERS = 500
+_MAX_ORDERS = 500
 """Alpaca's own limit on one list of orders."""
 
 
@@ -67,7 +67,7 @@ class AlpacaBroker:
         Whether the account is Alpaca's simulated one.
     url : str or None
         A server on this machine in place of Alpaca's paper address; never for a live account.
-    limits : Limits
+    limits : HttpLimits
         Bounds on time and attempts.
     clock : callable
         Returns the aware local time.
@@ -89,18 +89,18 @@ class AlpacaBroker:
         secret_key: SecretStr | None,
         paper: bool,
         url: str | None,
-        limits: Limits,
+        limits: HttpLimits,
         clock: Callable[[], datetime],
         sleep: Callable[[float], None],
     ) -> None:
         self._paper = paper
-        self._address, self._keys = checked_access(url, api_key, secret_key, paper=paper)
+        self._address, self._keys = validate_access(url, api_key, secret_key, paper=paper)
         self._limits = limits
         self._clock = clock
         self._sleep = sleep
         self._assets: tuple[datetime, tuple[Asset, ...]] | None = None
 
-    def account(self) -> BrokerAccount:
+    def account(self) -> AccountSnapshot:
         """Return the account's figures.
 
         Raises
@@ -113,7 +113,7 @@ class AlpacaBroker:
         return self._ask(
             QueryReporter(subject="the account"),
             lambda sdk: sdk.get_account(),
-            lambda content: read_account(content, paper=self._paper),
+            lambda content: parse_account(content, paper=self._paper),
         )
 
     def venue_rules(self, ticker: Ticker) -> VenueRules:
@@ -142,13 +142,13 @@ class AlpacaBroker:
             return self._ask(
                 reporter,
                 lambda sdk: sdk.get_open_position(asset.position_symbol),
-                lambda content: read_position(content, asset),
+                lambda content: parse_position(content, asset),
             )
         except NotThereError:
             return self._ask(
                 reporter,
                 lambda sdk: sdk.get_all_positions(),
-                lambda content: read_listed_position(content, asset),
+                lambda content: parse_listed_position(content, asset),
             )
 
     def open_orders(self) -> tuple[OrderReport, ...]:
@@ -162,16 +162,16 @@ class AlpacaBroker:
         from alpaca.trading.enums import QueryOrderStatus
         from alpaca.trading.requests import GetOrdersRequest
 
-        wanted = GetOrdersRequest(status=QueryOrderStatus.OPEN, limit=_MOST_ORDERS)
+        wanted = GetOrdersRequest(status=QueryOrderStatus.OPEN, limit=_MAX_ORDERS)
 
         def read(content: Any) -> tuple[OrderReport, ...]:
-            if len(content) >= _MOST_ORDERS:
+            if len(content) >= _MAX_ORDERS:
                 raise BrokerError(
-                    f"The account has {_MOST_ORDERS} open orders or more.",
+                    f"The account has {_MAX_ORDERS} open orders or more.",
                     expected="fewer, so that all of them can be seen.",
                     remedy="cancel orders that are not needed.",
                 )
-            return read_open_orders(content, self._ticker)
+            return parse_open_orders(content, self._ticker)
 
         return self._ask(QueryReporter(subject="open orders"), lambda sdk: sdk.get_orders(wanted), read)
 
@@ -187,7 +187,7 @@ class AlpacaBroker:
             return self._ask(
                 QueryReporter(subject=f"order {client_order_id}"),
                 lambda sdk: sdk.get_order_by_client_id(client_order_id),
-                lambda content: read_own_order(content, client_order_id, self._ticker),
+                lambda content: parse_own_order(content, client_order_id, self._ticker),
             )
         except NotThereError:
             return None
@@ -207,7 +207,7 @@ class AlpacaBroker:
             OrderReporter(request=request),
             # alpaca-py's own request models hold a quantity as a float, which goes out as 1e-06.
             lambda sdk: sdk.post("/orders", fields),
-            lambda content: read_own_order(
+            lambda content: parse_own_order(
                 content, request.client_order_id, lambda symbol: same_pair(symbol, request.ticker)
             ),
         )
@@ -255,7 +255,7 @@ class AlpacaBroker:
             return kept[1]
         wanted = GetAssetsRequest(asset_class=AssetClass.CRYPTO)
         assets = self._ask(
-            QueryReporter(subject="the asset list"), lambda sdk: sdk.get_all_assets(wanted), read_assets
+            QueryReporter(subject="the asset list"), lambda sdk: sdk.get_all_assets(wanted), parse_assets
         )
         self._assets = now, assets
         return assets
@@ -278,7 +278,7 @@ class AlpacaBroker:
         sdk = TradingClient(*self._keys, paper=self._paper, raw_data=True, url_override=self._address)
         _install(session, sdk)
         try:
-            return read(within(seconds, lambda: call(sdk)))
+            return read(call_with_timeout(seconds, lambda: call(sdk)))
         except CryptoRefactorError:
             raise
         except TimeoutError:

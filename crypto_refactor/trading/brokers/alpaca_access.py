@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crypto_refactor.errors import BrokerError, UsageError
-from crypto_refactor.transport.endpoints import checked_address, checked_keys, is_loopback
+from crypto_refactor.transport.endpoints import is_loopback, validate_keys, validate_url
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -16,7 +16,7 @@ URL_SETTING = "CRYPTO_ALPACA_TRADING_URL"
 _WITHOUT_KEYS = "add --demo: the demo account needs none"
 
 
-def checked_access(
+def validate_access(
     url: str | None, api_key: SecretStr | None, secret_key: SecretStr | None, *, paper: bool
 ) -> tuple[str, tuple[str, str]]:
     """Return the address orders go to and the pair of keys that goes with them.
@@ -30,7 +30,7 @@ def checked_access(
         but this machine or Alpaca's paper address.
     """
     address = _checked_trading_address(url, paper=paper)
-    keys = checked_keys(address, api_key, secret_key, instead=_WITHOUT_KEYS)
+    keys = validate_keys(address, api_key, secret_key, instead=_WITHOUT_KEYS)
     if keys is None:
         raise BrokerError(
             "Alpaca's account cannot be used without keys.",
@@ -49,7 +49,7 @@ def _checked_trading_address(url: str | None, *, paper: bool) -> str:
             expected="live orders to go to Alpaca itself.",
             remedy=f"unset {URL_SETTING}, or trade on paper.",
         )
-    address = checked_address(url, setting=URL_SETTING)
+    address = validate_url(url, setting=URL_SETTING)
     if address.lower() != PAPER_ADDRESS and not is_loopback(address):
         raise UsageError(
             f"Keys and paper orders are not sent to {address}.",

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from crypto_refactor.errors import BrokerError
 from crypto_refactor.trading.brokers.base import OrderRefusedError, UnknownOutcomeError, UnreachableError
-from crypto_refactor.transport.failures import Reporter
+from crypto_refactor.transport.failures import FailureReporter
 
 if TYPE_CHECKING:
     from crypto_refactor.trading.brokers.base import OrderRequest
-    from crypto_refactor.transport.failures import Refusal
+    from crypto_refactor.transport.failures import ErrorResponse
 
 _KEYS_REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _ORDER_REFUSED = frozenset(
@@ -41,7 +41,7 @@ class TooLateError(BrokerError):
     """Alpaca says that an order cannot be cancelled any more."""
 
 
-class AnswerReporter(Reporter, Protocol):
+class AnswerReporter(FailureReporter, Protocol):
     """Words what goes wrong with one request and with reading its answer."""
 
     def unreadable(self, text: str) -> BrokerError:
@@ -77,7 +77,7 @@ class QueryReporter:
             remedy="try again in a few minutes; nothing was concluded from this answer.",
         )
 
-    def refused(self, refusal: Refusal) -> BrokerError:
+    def refused(self, refusal: ErrorResponse) -> BrokerError:
         """Return the error for a refusal.
 
         "Not found" counts only where Alpaca says so of the thing asked for: the page of a proxy, or a path
@@ -99,7 +99,7 @@ class QueryReporter:
 class CancelReporter(QueryReporter):
     """Words what goes wrong with a request to cancel an order."""
 
-    def refused(self, refusal: Refusal) -> BrokerError:
+    def refused(self, refusal: ErrorResponse) -> BrokerError:
         """Return the error for a refusal: 422 means that the order has ended."""
         if refusal.from_alpaca and refusal.status == HTTPStatus.UNPROCESSABLE_ENTITY:
             return TooLateError(
@@ -142,7 +142,7 @@ class OrderReporter:
         """Return the error for an answer that is not what Alpaca documents."""
         return self.unreachable(f"its answer cannot be read: {text!r}")
 
-    def refused(self, refusal: Refusal) -> BrokerError:
+    def refused(self, refusal: ErrorResponse) -> BrokerError:
         """Return the error for a refusal."""
         said = f"{refusal.status}: {refusal.text!r}"
         explicit = refusal.from_alpaca and refusal.status in _ORDER_REFUSED

@@ -16,7 +16,7 @@ from crypto_refactor.execution.venues import VenueRules, alpaca_rules
 from crypto_refactor.market.hours import parse_instant
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers.base import (
-    BrokerAccount,
+    AccountSnapshot,
     NotTradedError,
     OrderRefusedError,
     OrderReport,
@@ -118,9 +118,9 @@ def order_fields(request: OrderRequest) -> dict[str, str]:
     }
 
 
-def read_account(content: Any, *, paper: bool) -> BrokerAccount:
+def parse_account(content: Any, *, paper: bool) -> AccountSnapshot:
     """Read the account; crypto is bought with what is not borrowed."""
-    return BrokerAccount(
+    return AccountSnapshot(
         account_id=_text(content["id"]),
         buying_power=_number(content["non_marginable_buying_power"]),
         equity=_number(content["equity"]),
@@ -143,7 +143,7 @@ def _blocked(content: Any, *, paper: bool) -> str | None:
     return ", ".join(reasons) or None
 
 
-def read_assets(content: Any) -> tuple[Asset, ...]:
+def parse_assets(content: Any) -> tuple[Asset, ...]:
     """Read the asset list; what is no pair is left out."""
     if not isinstance(content, list):
         raise TypeError
@@ -196,7 +196,7 @@ def to_rules(asset: Asset) -> VenueRules:
     )
 
 
-def read_position(content: Any, asset: Asset) -> Position:
+def parse_position(content: Any, asset: Asset) -> Position:
     """Read one position, which must be that of `asset`: ids of positions and assets may differ."""
     if content["asset_class"] != "crypto" or joined(content["symbol"]) != asset.position_symbol:
         raise ValueError
@@ -211,7 +211,7 @@ def read_position(content: Any, asset: Asset) -> Position:
     )
 
 
-def read_listed_position(content: Any, asset: Asset) -> Position:
+def parse_listed_position(content: Any, asset: Asset) -> Position:
     """Find the position of `asset` in the list of all; one that is not in it is 0."""
     if not isinstance(content, list):
         raise TypeError
@@ -220,10 +220,10 @@ def read_listed_position(content: Any, asset: Asset) -> Position:
     if not found:
         return Position(ticker=asset.ticker, quantity=0.0, available=0.0, average_price=None)
     (only,) = found
-    return read_position(only, asset)
+    return parse_position(only, asset)
 
 
-def read_order(content: Any, to_ticker: Callable[[str], Ticker | None]) -> OrderReport:
+def parse_order(content: Any, to_ticker: Callable[[str], Ticker | None]) -> OrderReport:
     """Read one order; `to_ticker` knows its symbol."""
     ticker = to_ticker(_text(content["symbol"]))
     if ticker is None:
@@ -246,22 +246,22 @@ def read_order(content: Any, to_ticker: Callable[[str], Ticker | None]) -> Order
     )
 
 
-def read_own_order(
+def parse_own_order(
     content: Any, client_order_id: str, to_ticker: Callable[[str], Ticker | None]
 ) -> OrderReport:
     """Read one order, which must be the one with this id."""
-    report = read_order(content, to_ticker)
+    report = parse_order(content, to_ticker)
     if report.client_order_id != client_order_id:
         raise ValueError
     return report
 
 
-def read_open_orders(content: Any, to_ticker: Callable[[str], Ticker | None]) -> tuple[OrderReport, ...]:
+def parse_open_orders(content: Any, to_ticker: Callable[[str], Ticker | None]) -> tuple[OrderReport, ...]:
     """Read a list of orders; those for anything but crypto pairs are left out."""
     if not isinstance(content, list):
         raise TypeError
     own = [row for row in content if row["asset_class"] == "crypto" and to_ticker(row["symbol"]) is not None]
-    return tuple(read_order(row, to_ticker) for row in own)
+    return tuple(parse_order(row, to_ticker) for row in own)
 
 
 def _state(status: str, filled: float) -> OrderState:

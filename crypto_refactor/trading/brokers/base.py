@@ -113,7 +113,7 @@ class OrderReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BrokerAccount:
+class AccountSnapshot:
     """The account's own figures.
 
     Attributes
@@ -160,7 +160,7 @@ class Broker(Protocol):
     Every method raises `UnreachableError` where the answer could not be had in bounded time.
     """
 
-    def account(self) -> BrokerAccount:
+    def account(self) -> AccountSnapshot:
         """Return the account's figures."""
         ...
 

@@ -18,13 +18,13 @@ from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.history import window_of
 from crypto_refactor.trading.account_names import replay_account
 from crypto_refactor.trading.decider import Decider
-from crypto_refactor.trading.historical.trader import PastTrader
-from crypto_refactor.trading.interrupts import undisturbed
+from crypto_refactor.trading.historical.trader import HistoricalTrader
+from crypto_refactor.trading.interrupts import deferred_interrupts
 from crypto_refactor.trading.ledger.ledger import Ledger
 from crypto_refactor.trading.locks import locked
-from crypto_refactor.trading.outcomes import Entry, Row
-from crypto_refactor.trading.session import OnRow, Setup
-from crypto_refactor.trading.ticker_pool import Crew, crew_for, trained_ahead
+from crypto_refactor.trading.outcomes import TickerOutcome, TickerRow
+from crypto_refactor.trading.session import OnRow, TradingSession
+from crypto_refactor.trading.ticker_pool import TickerPool, open_pool, train_ahead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,7 +38,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Replayed:
+class TickerReplay:
     """What a replay of one ticker came to.
 
     Attributes
@@ -69,12 +69,12 @@ class ReplayResult:
 
     account: str
     resumed: bool
-    replayed: tuple[Replayed, ...]
-    rows: tuple[Row, ...]
+    replayed: tuple[TickerReplay, ...]
+    rows: tuple[TickerRow, ...]
 
 
 def replay(
-    setup: Setup,
+    setup: TradingSession,
     ledger: Ledger,
     hours: int,
     end: int | None,
@@ -87,7 +87,7 @@ def replay(
 
     Parameters
     ----------
-    setup : Setup
+    setup : TradingSession
         What is traded.
     ledger : Ledger
         Where the replay lives.
@@ -106,7 +106,7 @@ def replay(
         raise UsageError(
             f"--replay-hours is {hours}.", expected="1 or more.", remedy="correct --replay-hours."
         )
-    with crew_for(setup, on_row) as crew:
+    with open_pool(setup, on_row) as crew:
         windows = _windows(setup, ledger, crew, hours, end)
         share = crew.share()
         account = replay_account(
@@ -123,7 +123,11 @@ def replay(
             ledger.open_account(account, to_iso_now(setup), setup.about())
             on_start(account, resumed)
             _play(setup, ledger, account, share, windows, crew, delay)
-            failed = {row.ticker for row in crew.rows if row.ticker in windows and not isinstance(row, Entry)}
+            failed = {
+                row.ticker
+                for row in crew.rows
+                if row.ticker in windows and not isinstance(row, TickerOutcome)
+            }
             replayed = tuple(
                 _held_against_backtest(setup, ledger, account, window, share)
                 for ticker, window in windows.items()
@@ -131,16 +135,18 @@ def replay(
             )
             if not failed:
                 ledger.finish(account)
-        rows = tuple(row for row in crew.rows if not isinstance(row, Entry))
+        rows = tuple(row for row in crew.rows if not isinstance(row, TickerOutcome))
     return ReplayResult(account=account, resumed=resumed, replayed=replayed, rows=rows)
 
 
-def to_iso_now(setup: Setup) -> str:
+def to_iso_now(setup: TradingSession) -> str:
     """Return the present as ISO-8601 UTC, to the microsecond."""
     return setup.clock().isoformat()
 
 
-def _windows(setup: Setup, ledger: Ledger, crew: Crew, hours: int, end: int | None) -> dict[Ticker, Window]:
+def _windows(
+    setup: TradingSession, ledger: Ledger, crew: TickerPool, hours: int, end: int | None
+) -> dict[Ticker, Window]:
     """Load every window and train what its decisions need, all tickers side by side."""
 
     def load(ticker: Ticker) -> Window:
@@ -158,7 +164,7 @@ def _windows(setup: Setup, ledger: Ledger, crew: Crew, hours: int, end: int | No
             missing[ticker] = window.decider.missing(window.bars, window.start, last)
         except CryptoRefactorError as error:
             crew.trouble(ticker, error)
-    for ticker, failed in trained_ahead(setup, missing):
+    for ticker, failed in train_ahead(setup, missing):
         if failed is not None:
             crew.trouble(ticker, failed)
             del missing[ticker]
@@ -166,12 +172,12 @@ def _windows(setup: Setup, ledger: Ledger, crew: Crew, hours: int, end: int | No
 
 
 def _play(
-    setup: Setup,
+    setup: TradingSession,
     ledger: Ledger,
     account: str,
     share: float,
     windows: dict[Ticker, Window],
-    crew: Crew,
+    crew: TickerPool,
     delay: float,
 ) -> None:
     traders = {ticker: _trader(setup, ledger, account, share, window) for ticker, window in windows.items()}
@@ -188,7 +194,7 @@ def _play(
             and (hour == window.start or hour in closes[ticker])
         ]
         for ticker in due:
-            with undisturbed():
+            with deferred_interrupts():
                 try:
                     crew.show(traders[ticker].visit(windows[ticker].bars, hour))
                 except CryptoRefactorError as error:
@@ -198,8 +204,10 @@ def _play(
             setup.sleep(delay)
 
 
-def _trader(setup: Setup, ledger: Ledger, account: str, share: float, window: Window) -> PastTrader:
-    return PastTrader(
+def _trader(
+    setup: TradingSession, ledger: Ledger, account: str, share: float, window: Window
+) -> HistoricalTrader:
+    return HistoricalTrader(
         ledger,
         account,
         balance=share,
@@ -210,8 +218,8 @@ def _trader(setup: Setup, ledger: Ledger, account: str, share: float, window: Wi
 
 
 def _held_against_backtest(
-    setup: Setup, ledger: Ledger, account: str, window: Window, share: float
-) -> Replayed:
+    setup: TradingSession, ledger: Ledger, account: str, window: Window, share: float
+) -> TickerReplay:
     ticker = window.bars.ticker
     backtest = Backtester(
         ticker,
@@ -244,7 +252,9 @@ def _held_against_backtest(
         and _targets(ledger.decisions(account, ticker)) == _targets_of(backtest)
         and [row["model"] for row in decisions] == walk.deciders
     )
-    return Replayed(ticker=ticker, backtest=backtest, equity=equity, fills=fills, trades=trades, same=same)
+    return TickerReplay(
+        ticker=ticker, backtest=backtest, equity=equity, fills=fills, trades=trades, same=same
+    )
 
 
 def _targets(decisions: Sequence[Mapping[str, Any]]) -> dict[int, int]:

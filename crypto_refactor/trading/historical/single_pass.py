@@ -11,18 +11,18 @@ from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.account_names import share_note
 from crypto_refactor.trading.decider import Decider
-from crypto_refactor.trading.explanations import reason
-from crypto_refactor.trading.historical.trader import PastTrader
+from crypto_refactor.trading.explanations import explain
+from crypto_refactor.trading.historical.trader import HistoricalTrader
 from crypto_refactor.trading.ledger.ledger import Ledger
 from crypto_refactor.trading.locks import locked
-from crypto_refactor.trading.outcomes import Entry, Row
-from crypto_refactor.trading.session import OnRow, Setup
-from crypto_refactor.trading.stepper import decide_first, opened, verdict_of
-from crypto_refactor.trading.ticker_pool import Crew, crew_for, trained_ahead
+from crypto_refactor.trading.outcomes import TickerOutcome, TickerRow
+from crypto_refactor.trading.session import OnRow, TradingSession
+from crypto_refactor.trading.stepper import bar_signal, first_decision, new_state
+from crypto_refactor.trading.ticker_pool import TickerPool, open_pool, train_ahead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Loaded:
+class LoadedTicker:
     """What a pass knows of one ticker before it decides."""
 
     bars: Bars
@@ -35,7 +35,7 @@ class Loaded:
         return int(self.bars.closed[-1]) == self.hour
 
 
-class Desk(Protocol):
+class PassMode(Protocol):
     """What is done with a decision."""
 
     def hours(self, ticker: Ticker, now: int) -> int:
@@ -46,19 +46,19 @@ class Desk(Protocol):
         """Return a decider for one ticker."""
         ...
 
-    def decides(self, loaded: Loaded) -> bool:
+    def decides(self, loaded: LoadedTicker) -> bool:
         """Whether there is anything to decide, and so a model is needed."""
         ...
 
-    def act(self, loaded: Loaded, share: float) -> Entry:
+    def act(self, loaded: LoadedTicker, share: float) -> TickerOutcome:
         """Decide, and do something with it."""
         ...
 
 
-class SignalsOnly:
+class SignalPass:
     """Nothing is traded: the signal and the side that would be wanted from flat."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: TradingSession) -> None:
         self._setup = setup
 
     def hours(self, ticker: Ticker, now: int) -> int:  # noqa: ARG002 - as every desk is asked
@@ -69,22 +69,22 @@ class SignalsOnly:
         """Return a decider for one ticker."""
         return self._setup.decider()
 
-    def decides(self, loaded: Loaded) -> bool:
+    def decides(self, loaded: LoadedTicker) -> bool:
         """Whether a bar closed at that hour."""
         return loaded.real
 
-    def act(self, loaded: Loaded, share: float) -> Entry:
+    def act(self, loaded: LoadedTicker, share: float) -> TickerOutcome:
         """Decide at the last close, as seen from flat."""
         bars, rules = loaded.bars, self._setup.rules(loaded.bars.ticker)
         decided = target = None
         why = "no bar closed at this hour"
         if loaded.real:
             decided = loaded.decider.decide(bars, loaded.hour)
-            flat, verdict = opened(share, loaded.hour), verdict_of(decided.made, rules)
-            then, target = decide_first(flat, float(bars.close[-1]), verdict, rules)
+            flat, verdict = new_state(share, loaded.hour), bar_signal(decided.made, rules)
+            then, target = first_decision(flat, float(bars.close[-1]), verdict, rules)
             needed = self._setup.signal_rules.min_confirmations
-            why = reason(decided, target, flat.account, then.pending, rules, needed)
-        return Entry(
+            why = explain(decided, target, flat.account, then.pending, rules, needed)
+        return TickerOutcome(
             ticker=bars.ticker,
             simulated=bars.simulated,
             account=None,
@@ -98,12 +98,12 @@ class SignalsOnly:
         )
 
 
-class PastDesk:
+class DemoPass:
     """The demo account of files or sample: orders wait for the next bar's open.
 
     Parameters
     ----------
-    setup : Setup
+    setup : TradingSession
         What is traded.
     ledger : Ledger
         Where the account lives.
@@ -111,7 +111,7 @@ class PastDesk:
         Its name.
     """
 
-    def __init__(self, setup: Setup, ledger: Ledger, account: str) -> None:
+    def __init__(self, setup: TradingSession, ledger: Ledger, account: str) -> None:
         self._setup = setup
         self._ledger = ledger
         self._account = account
@@ -125,14 +125,14 @@ class PastDesk:
         """Return a decider for one ticker."""
         return self._setup.decider(ledger=self._ledger.path)
 
-    def decides(self, loaded: Loaded) -> bool:
+    def decides(self, loaded: LoadedTicker) -> bool:
         """Whether a bar closed at that hour that the sub-account has not been led through."""
         holding = self._ledger.holding(self._account, loaded.bars.ticker)
         return loaded.real and (holding is None or holding.walked_to < loaded.hour)
 
-    def act(self, loaded: Loaded, share: float) -> Entry:
+    def act(self, loaded: LoadedTicker, share: float) -> TickerOutcome:
         """Fill what was pending, then decide."""
-        trader = PastTrader(
+        trader = HistoricalTrader(
             self._ledger,
             self._account,
             balance=share,
@@ -147,14 +147,14 @@ class PastDesk:
         return replace(entry, notes=entry.notes + notes)
 
 
-def one_pass(setup: Setup, desk: Desk, end: int | None, on_row: OnRow) -> list[Row]:
+def single_pass(setup: TradingSession, desk: PassMode, end: int | None, on_row: OnRow) -> list[TickerRow]:
     """Decide the last close of every ticker once, and act at `desk`.
 
     Parameters
     ----------
-    setup : Setup
+    setup : TradingSession
         What is asked for.
-    desk : Desk
+    desk : PassMode
         What is done with the decisions.
     end : int or None
         Now; by default the source's.
@@ -167,14 +167,14 @@ def one_pass(setup: Setup, desk: Desk, end: int | None, on_row: OnRow) -> list[R
         One for each ticker, as they finished.
     """
 
-    def load(ticker: Ticker) -> Loaded:
+    def load(ticker: Ticker) -> LoadedTicker:
         now = setup.source.now(ticker) if end is None else end
         bars = setup.history(ticker, desk.hours(ticker, now), now)
         setup.rules(ticker)  # what cannot be traded by these rules is said before anything is trained
         hour = int(bars.closed[-1]) if end is None else end
-        return Loaded(bars=bars, hour=hour, decider=desk.decider())
+        return LoadedTicker(bars=bars, hour=hour, decider=desk.decider())
 
-    with crew_for(setup, on_row) as crew:
+    with open_pool(setup, on_row) as crew:
         loaded = crew.load(_reachable(setup, crew, end), load)
         share = crew.share()
         missing = {}
@@ -184,13 +184,13 @@ def one_pass(setup: Setup, desk: Desk, end: int | None, on_row: OnRow) -> list[R
                 missing[ticker] = found.decider.missing(found.bars, found.hour, found.hour) if wanted else {}
             except CryptoRefactorError as error:
                 crew.trouble(ticker, error)
-        for ticker, failed in trained_ahead(setup, missing):
+        for ticker, failed in train_ahead(setup, missing):
             _go_on(crew, desk, loaded[ticker], share, failed)
         crew.finish()
         return crew.rows
 
 
-def _reachable(setup: Setup, crew: Crew, end: int | None) -> tuple[Ticker, ...]:
+def _reachable(setup: TradingSession, crew: TickerPool, end: int | None) -> tuple[Ticker, ...]:
     """Ask for all tickers at once; return those that are worth asking for alone."""
     try:
         if end is None:
@@ -203,7 +203,9 @@ def _reachable(setup: Setup, crew: Crew, end: int | None) -> tuple[Ticker, ...]:
     return setup.tickers
 
 
-def _go_on(crew: Crew, desk: Desk, loaded: Loaded, share: float, error: ModelError | None) -> None:
+def _go_on(
+    crew: TickerPool, desk: PassMode, loaded: LoadedTicker, share: float, error: ModelError | None
+) -> None:
     ticker = loaded.bars.ticker
     if error is not None:
         crew.trouble(ticker, error)

@@ -9,28 +9,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crypto_refactor.errors import UsageError
-from crypto_refactor.execution.rules import Rules
-from crypto_refactor.market.bars import Bars, carry_holes
+from crypto_refactor.execution.rules import ExecutionRules
+from crypto_refactor.market.bars import Bars, fill_gaps
 from crypto_refactor.market.hours import to_iso
-from crypto_refactor.trading.decider import Decided, Decider
-from crypto_refactor.trading.explanations import described, reason, record, unfilled_entry
+from crypto_refactor.trading.decider import Decider, ModelDecision
+from crypto_refactor.trading.explanations import describe_decision, explain, ledger_record, unfilled_entry
 from crypto_refactor.trading.ledger.ledger import Ledger
-from crypto_refactor.trading.ledger.transaction import Writer
-from crypto_refactor.trading.outcomes import Entry
-from crypto_refactor.trading.stepper import Holding, Step, Verdict, decide_first, opened, verdict_of, walk
+from crypto_refactor.trading.ledger.transaction import LedgerTransaction
+from crypto_refactor.trading.outcomes import TickerOutcome
+from crypto_refactor.trading.stepper import (
+    BarSignal,
+    Step,
+    SubAccountState,
+    bar_signal,
+    first_decision,
+    new_state,
+    step_through,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Visit:
+class _BarResult:
     """What came of one bar, before it is written down."""
 
-    holding: Holding
+    holding: SubAccountState
     steps: tuple[Step, ...]
     target: int
     fresh: bool
 
 
-class PastTrader:
+class HistoricalTrader:
     """Trades one sub-account on bars that have passed.
 
     Parameters
@@ -43,7 +51,7 @@ class PastTrader:
         What it is opened with, where it is not open yet.
     decider : Decider
         Decides at real closes.
-    rules : Rules
+    rules : ExecutionRules
         The execution rules.
     confirmations : int
         How many of nine a signal needs; for the words only.
@@ -56,7 +64,7 @@ class PastTrader:
         *,
         balance: float,
         decider: Decider,
-        rules: Rules,
+        rules: ExecutionRules,
         confirmations: int,
     ) -> None:
         self._ledger = ledger
@@ -66,7 +74,7 @@ class PastTrader:
         self._rules = rules
         self._confirmations = confirmations
 
-    def visit(self, bars: Bars, hour: int) -> Entry:
+    def visit(self, bars: Bars, hour: int) -> TickerOutcome:
         """Walk the sub-account to `hour` and decide at that close, where a real bar closed then.
 
         Parameters
@@ -89,33 +97,35 @@ class PastTrader:
             return self._visited(known, holding, hour)
         real = bool(len(known)) and int(known.closed[-1]) == hour
         decided = self._decider.decide(known, hour) if real else None
-        verdict = None if decided is None else verdict_of(decided.made, self._rules)
-        visit = self._walked(holding, carry_holes(known), hour, verdict)
+        verdict = None if decided is None else bar_signal(decided.made, self._rules)
+        visit = self._walked(holding, fill_gaps(known), hour, verdict)
         before = visit.steps[-1].before if visit.steps else visit.holding.account
         why = "no bar closed at this hour"
         if decided is not None:
-            why = reason(
+            why = explain(
                 decided, visit.target, before, visit.holding.pending, self._rules, self._confirmations
             )
         with self._ledger.writing(self._account, ticker) as writer:
             _write(writer, visit)
             if decided is not None:
-                writer.decided(hour, visit.target, record(decided, why))
+                writer.decided(hour, visit.target, ledger_record(decided, why))
         return self._entry(known, hour, decided, visit, why, holding)
 
-    def _walked(self, holding: Holding | None, carried: Bars, hour: int, verdict: Verdict | None) -> _Visit:
+    def _walked(
+        self, holding: SubAccountState | None, carried: Bars, hour: int, verdict: BarSignal | None
+    ) -> _BarResult:
         if holding is None:
-            holding, target = opened(self._balance, hour), 0
+            holding, target = new_state(self._balance, hour), 0
             if verdict is not None:
-                holding, target = decide_first(holding, float(carried.close[-1]), verdict, self._rules)
-            return _Visit(holding=holding, steps=(), target=target, fresh=True)
-        steps = walk(holding, carried, verdict, self._rules)
+                holding, target = first_decision(holding, float(carried.close[-1]), verdict, self._rules)
+            return _BarResult(holding=holding, steps=(), target=target, fresh=True)
+        steps = step_through(holding, carried, verdict, self._rules)
         target = steps[-1].target if steps else 0
-        return _Visit(
+        return _BarResult(
             holding=steps[-1].holding if steps else holding, steps=steps, target=target, fresh=False
         )
 
-    def _visited(self, known: Bars, holding: Holding, hour: int) -> Entry:
+    def _visited(self, known: Bars, holding: SubAccountState, hour: int) -> TickerOutcome:
         if holding.walked_to > hour:
             raise UsageError(
                 f"The account {self._account} has traded {known.ticker} up to {to_iso(holding.walked_to)}, "
@@ -123,7 +133,7 @@ class PastTrader:
                 expected="a time that has not been traded yet.",
                 remedy="leave --end out, or use another --state-dir.",
             )
-        return Entry(
+        return TickerOutcome(
             ticker=known.ticker,
             simulated=known.simulated,
             account=self._account,
@@ -131,7 +141,7 @@ class PastTrader:
             decided=None,
             target=None,
             holding=holding.account,
-            pending=tuple(map(described, holding.pending)),
+            pending=tuple(map(describe_decision, holding.pending)),
             price=float(known.close[-1]),
             acted=False,
             reason="this bar was already acted on; nothing was done",
@@ -141,14 +151,14 @@ class PastTrader:
         self,
         known: Bars,
         hour: int,
-        decided: Decided | None,
-        visit: _Visit,
+        decided: ModelDecision | None,
+        visit: _BarResult,
         why: str,
-        earlier: Holding | None,
-    ) -> Entry:
+        earlier: SubAccountState | None,
+    ) -> TickerOutcome:
         pending, halted_before = ((), False) if earlier is None else (earlier.pending, earlier.account.halted)
         fills = tuple(fill for step in visit.steps for fill in step.fills)
-        return Entry(
+        return TickerOutcome(
             ticker=known.ticker,
             simulated=known.simulated,
             account=self._account,
@@ -158,7 +168,7 @@ class PastTrader:
             fills=fills,
             trades=tuple(trade for step in visit.steps for trade in step.trades),
             holding=visit.holding.account,
-            pending=tuple(map(described, visit.holding.pending)),
+            pending=tuple(map(describe_decision, visit.holding.pending)),
             price=float(known.close[-1]),
             acted=decided is not None,
             newly_halted=visit.holding.account.halted and not halted_before,
@@ -167,7 +177,7 @@ class PastTrader:
         )
 
 
-def _write(writer: Writer, visit: _Visit) -> None:
+def _write(writer: LedgerTransaction, visit: _BarResult) -> None:
     if visit.fresh:
         writer.open(visit.holding)
     for step in visit.steps:

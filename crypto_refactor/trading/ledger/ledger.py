@@ -18,11 +18,11 @@ from typing import Any
 
 from crypto_refactor.execution.sub_account import Fill, Trade
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.storage.sqlite_file import Database
-from crypto_refactor.trading.ledger.order_record import Order, Stage
+from crypto_refactor.storage.sqlite_file import SqliteFile
+from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
 from crypto_refactor.trading.ledger.schema import KIND, STATE_TABLES, from_text
-from crypto_refactor.trading.ledger.transaction import Writer
-from crypto_refactor.trading.stepper import Holding
+from crypto_refactor.trading.ledger.transaction import LedgerTransaction
+from crypto_refactor.trading.stepper import SubAccountState
 
 _KEY = "account = ? AND ticker = ?"
 
@@ -79,7 +79,7 @@ class Ledger:
     def __init__(self, path: Path, clock: Callable[[], datetime] = _utc_now) -> None:
         self.path = path
         self._clock = clock
-        self._file = Database(path, KIND)
+        self._file = SqliteFile(path, KIND)
 
     def open_account(self, name: str, now: str, about: dict[str, Any] | None = None) -> None:
         """Open the account `name` at the ISO-8601 instant `now`, or note what it is traded with from now on."""
@@ -117,21 +117,21 @@ class Ledger:
             connection.execute("UPDATE accounts SET finished = 0 WHERE name = ?", (name,))
         return True
 
-    def open_holding(self, account: str, ticker: Ticker, holding: Holding) -> Holding:
+    def open_holding(self, account: str, ticker: Ticker, holding: SubAccountState) -> SubAccountState:
         """Open a sub-account with the cash of `holding`, or return the one that is open already."""
         with self._file.transaction("BEGIN IMMEDIATE") as connection:
             found = self._holding(connection, account, ticker)
             if found is not None:
                 return found
-            Writer(connection, account, ticker, self._clock().isoformat()).open(holding)
+            LedgerTransaction(connection, account, ticker, self._clock().isoformat()).open(holding)
         return holding
 
-    def holding(self, account: str, ticker: Ticker) -> Holding | None:
+    def holding(self, account: str, ticker: Ticker) -> SubAccountState | None:
         """Return the sub-account's state, None where it was never opened."""
         with self._file.transaction("BEGIN") as connection:
             return self._holding(connection, account, ticker)
 
-    def holdings(self, account: str) -> dict[Ticker, Holding]:
+    def holdings(self, account: str) -> dict[Ticker, SubAccountState]:
         """Return every sub-account's state."""
         with self._file.transaction("BEGIN") as connection:
             rows = connection.execute(
@@ -158,18 +158,20 @@ class Ledger:
         return dict(self._rows("cutoff, key", "models", account, ticker, "cutoff"))
 
     @contextmanager
-    def writing(self, account: str, ticker: Ticker) -> Iterator[Writer]:
+    def writing(self, account: str, ticker: Ticker) -> Iterator[LedgerTransaction]:
         """Collect what one or more bars brought, and commit it as a whole."""
         with self._file.transaction("BEGIN IMMEDIATE") as connection:
-            yield Writer(connection, account, ticker, self._clock().isoformat())
+            yield LedgerTransaction(connection, account, ticker, self._clock().isoformat())
 
-    def orders(self, account: str, ticker: Ticker, *, unsettled: bool = False) -> tuple[Order, ...]:
+    def orders(self, account: str, ticker: Ticker, *, unsettled: bool = False) -> tuple[OrderRecord, ...]:
         """Return every order, or those whose end is not known, in the order they were written down."""
-        names = tuple(field.name for field in fields(Order))
+        names = tuple(field.name for field in fields(OrderRecord))
         rows = self._rows(", ".join(names), "orders", account, ticker, "rowid")
         found = [dict(zip(names, row, strict=True)) for row in rows]
-        orders = tuple(Order(**{**row, "ticker": ticker, "stage": Stage(row["stage"])}) for row in found)
-        return tuple(order for order in orders if not unsettled or order.stage is Stage.UNSETTLED)
+        orders = tuple(
+            OrderRecord(**{**row, "ticker": ticker, "stage": OrderStatus(row["stage"])}) for row in found
+        )
+        return tuple(order for order in orders if not unsettled or order.stage is OrderStatus.UNSETTLED)
 
     def fills(self, account: str, ticker: Ticker) -> tuple[Fill, ...]:
         """Return every fill, in order."""
@@ -200,14 +202,16 @@ class Ledger:
         with self._file.transaction("BEGIN") as connection:
             return connection.execute(query, (account, str(ticker))).fetchall()
 
-    def _holding(self, connection: sqlite3.Connection, account: str, ticker: Ticker) -> Holding | None:
+    def _holding(
+        self, connection: sqlite3.Connection, account: str, ticker: Ticker
+    ) -> SubAccountState | None:
         row = connection.execute(
             f"SELECT state FROM holdings WHERE {_KEY}",  # noqa: S608
             (account, str(ticker)),
         ).fetchone()
         return None if row is None else self._read(account, str(ticker), row[0])
 
-    def _read(self, account: str, ticker: str, state: str) -> Holding:
+    def _read(self, account: str, ticker: str, state: str) -> SubAccountState:
         try:
             return from_text(state)
         except (ValueError, TypeError, KeyError) as error:

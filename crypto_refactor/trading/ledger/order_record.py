@@ -14,7 +14,7 @@ PREFIX = "cr-"
 """Begins every client order id of this tool, so that its orders are told from those of others."""
 
 
-class Stage(StrEnum):
+class OrderStatus(StrEnum):
     """What is known of an order.  All but `UNSETTLED` are final."""
 
     UNSETTLED = "unsettled"
@@ -28,7 +28,7 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class OrderRecord:
     """One order of the ledger.
 
     Attributes
@@ -49,7 +49,7 @@ class Order:
         ``entry`` or the reason of the exit.
     sent_at : str
         ISO-8601 UTC: when it was last about to be sent.
-    stage : Stage
+    stage : OrderStatus
         What is known of it.
     filled_quantity : float
         Executed, before any fee taken in the base currency.
@@ -68,7 +68,7 @@ class Order:
     quantity: float | None
     reason: str
     sent_at: str
-    stage: Stage = Stage.UNSETTLED
+    stage: OrderStatus = OrderStatus.UNSETTLED
     filled_quantity: float = 0.0
     average_price: float | None = None
     detail: str = ""

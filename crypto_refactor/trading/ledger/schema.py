@@ -7,9 +7,9 @@ from dataclasses import asdict
 
 from crypto_refactor.errors import BrokerError
 from crypto_refactor.execution.decisions import Decision, Enter, Exit
-from crypto_refactor.execution.sub_account import Account
-from crypto_refactor.storage.sqlite_file import Kind
-from crypto_refactor.trading.stepper import Holding
+from crypto_refactor.execution.sub_account import SubAccount
+from crypto_refactor.storage.sqlite_file import FileFormat
+from crypto_refactor.trading.stepper import SubAccountState
 
 SCHEMA = 1
 TABLES = (
@@ -63,7 +63,7 @@ TABLES = (
 STATE_TABLES = ("holdings", "decisions", "models", "orders", "fills", "trades", "equity")
 """What belongs to a sub-account, and goes when a replay starts afresh."""
 
-KIND = Kind(
+KIND = FileFormat(
     name="ledger",
     application_id=0x43524C47,
     schema=SCHEMA,
@@ -73,7 +73,7 @@ KIND = Kind(
 )
 
 
-def to_text(holding: Holding) -> str:
+def to_text(holding: SubAccountState) -> str:
     """Write a sub-account's state."""
     # JSON writes floats so that they read back to the last bit.
     pending = [asdict(decision) for decision in holding.pending]
@@ -81,7 +81,7 @@ def to_text(holding: Holding) -> str:
     return json.dumps(state, allow_nan=False)
 
 
-def from_text(text: str) -> Holding:
+def from_text(text: str) -> SubAccountState:
     """Read a sub-account's state.
 
     Raises
@@ -93,4 +93,6 @@ def from_text(text: str) -> Holding:
     pending: list[Decision] = [
         Exit(**decision) if "reason" in decision else Enter(**decision) for decision in state["pending"]
     ]
-    return Holding(account=Account(**state["account"]), pending=tuple(pending), walked_to=state["walked_to"])
+    return SubAccountState(
+        account=SubAccount(**state["account"]), pending=tuple(pending), walked_to=state["walked_to"]
+    )

@@ -10,12 +10,12 @@ from typing import Any
 
 from crypto_refactor.execution.sub_account import Fill, Trade
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.trading.ledger.order_record import Order
+from crypto_refactor.trading.ledger.order_record import OrderRecord
 from crypto_refactor.trading.ledger.schema import to_text
-from crypto_refactor.trading.stepper import Holding, Step
+from crypto_refactor.trading.stepper import Step, SubAccountState
 
 
-class Writer:
+class LedgerTransaction:
     """What one or more bars brought to a sub-account, committed as a whole; see `Ledger.writing`."""
 
     def __init__(self, connection: sqlite3.Connection, account: str, ticker: Ticker, now: str) -> None:
@@ -23,14 +23,14 @@ class Writer:
         self._now = now
         self._key = {"account": account, "ticker": str(ticker)}
 
-    def open(self, holding: Holding) -> None:
+    def open(self, holding: SubAccountState) -> None:
         """Open the sub-account with the cash of `holding`; one that is open already is refused."""
         cash, at = holding.account.cash, holding.walked_to
         row = {"opened_with": cash, "opened_at": at, "state": to_text(holding)}
         self._insert("holdings", row)
         self._insert("equity", {"bar": at, "equity": cash})
 
-    def hold(self, holding: Holding) -> None:
+    def hold(self, holding: SubAccountState) -> None:
         """Replace the sub-account's state."""
         self._connection.execute(
             "UPDATE holdings SET state = :state WHERE account = :account AND ticker = :ticker",
@@ -66,11 +66,11 @@ class Writer:
             {"cutoff": cutoff, "key": key, **self._key},
         )
 
-    def intends(self, order: Order) -> None:
+    def intends(self, order: OrderRecord) -> None:
         """Record an order before it is sent; a second one with its id is refused by the table itself."""
         self._insert("orders", {**asdict(order), "ticker": str(order.ticker)})
 
-    def order_now(self, order: Order) -> None:
+    def order_now(self, order: OrderRecord) -> None:
         """Replace what is known of an order."""
         self._connection.execute(
             "UPDATE orders SET sent_at = :sent_at, stage = :stage, filled_quantity = :filled_quantity,"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from crypto_refactor.execution.rules import Rules
+from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.venues import alpaca_rules
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers.base import Broker
@@ -14,10 +14,10 @@ from crypto_refactor.trading.ledger.ledger import Ledger
 from crypto_refactor.trading.realtime.broker_executor import BrokerExecutor, preflight
 from crypto_refactor.trading.realtime.demo_executor import DemoExecutor
 from crypto_refactor.trading.realtime.trader import Executor
-from crypto_refactor.trading.session import Setup
+from crypto_refactor.trading.session import TradingSession
 
 
-class Account(Protocol):
+class TradingAccount(Protocol):
     """Where the loop trades."""
 
     name: str
@@ -30,7 +30,7 @@ class Account(Protocol):
         """Return what carries orders out."""
         ...
 
-    def rules(self, ticker: Ticker) -> Rules:
+    def rules(self, ticker: Ticker) -> ExecutionRules:
         """Return the execution rules of `ticker`."""
         ...
 
@@ -40,7 +40,7 @@ class DemoAccount:
 
     Parameters
     ----------
-    setup : Setup
+    setup : TradingSession
         What is traded.
     ledger : Ledger
         Where the account lives.
@@ -48,7 +48,7 @@ class DemoAccount:
         Its name.
     """
 
-    def __init__(self, setup: Setup, ledger: Ledger, name: str) -> None:
+    def __init__(self, setup: TradingSession, ledger: Ledger, name: str) -> None:
         self.name = name
         self._setup = setup
         self._executor = DemoExecutor(ledger, name, setup.source)
@@ -61,7 +61,7 @@ class DemoAccount:
         """Return the execution code."""
         return self._executor
 
-    def rules(self, ticker: Ticker) -> Rules:
+    def rules(self, ticker: Ticker) -> ExecutionRules:
         """Return the execution rules of `ticker`."""
         return self._setup.rules(ticker)
 
@@ -71,7 +71,7 @@ class BrokerAccount:
 
     Parameters
     ----------
-    setup : Setup
+    setup : TradingSession
         What is traded.
     ledger : Ledger
         Where the account lives.
@@ -84,7 +84,7 @@ class BrokerAccount:
     """
 
     def __init__(
-        self, setup: Setup, ledger: Ledger, name: str, broker: Broker, on_note: Callable[[str], None]
+        self, setup: TradingSession, ledger: Ledger, name: str, broker: Broker, on_note: Callable[[str], None]
     ) -> None:
         self.name = name
         self._setup = setup
@@ -109,7 +109,7 @@ class BrokerAccount:
         """Return what sends orders."""
         return self._executor
 
-    def rules(self, ticker: Ticker) -> Rules:
+    def rules(self, ticker: Ticker) -> ExecutionRules:
         """Return the execution rules of `ticker`, with the asset's own figures.
 
         Raises

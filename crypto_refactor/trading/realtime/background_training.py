@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crypto_refactor.errors import CryptoRefactorError
-from crypto_refactor.model.cache import at_hand, cached_models
+from crypto_refactor.model.cache import get, get_models
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.dask_cluster import Cluster
-from crypto_refactor.model.training.jobs import Lesson
-from crypto_refactor.model.training.observer import Unwatched
+from crypto_refactor.model.training.jobs import TrainingJob
+from crypto_refactor.model.training.observer import SilentObserver
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -27,7 +27,7 @@ _AGAIN_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Running:
+class _RunningFit:
     process: SpawnProcess
     said: Connection
 
@@ -38,7 +38,7 @@ class _Running:
         self.said.close()
 
 
-class Refits:
+class BackgroundTrainer:
     """Fits models into the cache, each in a process of its own that ends with this one.
 
     Threads may share an object.
@@ -72,17 +72,17 @@ class Refits:
         self._cluster = cluster
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._queued: dict[str, Lesson] = {}
-        self._running: dict[str, _Running] = {}
+        self._queued: dict[str, TrainingJob] = {}
+        self._running: dict[str, _RunningFit] = {}
         self._failed: dict[str, tuple[float, str]] = {}
 
-    def begin(self, key: str, lesson: Lesson) -> None:
+    def begin(self, key: str, lesson: TrainingJob) -> None:
         """See to it that the model `key` is trained; one that failed is tried again after ten minutes."""
         with self._lock:
             self._reap()
             failed = self._failed.get(key)
             resting = failed is not None and self._monotonic() - failed[0] < _AGAIN_SECONDS
-            if key not in self._running and not resting and at_hand(self._folder, key) is None:
+            if key not in self._running and not resting and get(self._folder, key) is None:
                 self._queued[key] = lesson
             self._start()
 
@@ -124,14 +124,14 @@ class Refits:
             self._failed.pop(key, None)
             code = running.process.exitcode
             if code != 0:
-                said = _said(running.said) or f"its process ended with {code}"
+                said = _error_text(running.said) or f"its process ended with {code}"
                 self._failed[key] = self._monotonic(), said
             running.close()
 
 
 def _started(
-    folder: Path, key: str, lesson: Lesson, settings: ModelSettings, cluster: Cluster | None
-) -> _Running:
+    folder: Path, key: str, lesson: TrainingJob, settings: ModelSettings, cluster: Cluster | None
+) -> _RunningFit:
     context = get_context("spawn")
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=_fit, args=(folder, key, lesson, settings, cluster, there), daemon=True)
@@ -142,10 +142,10 @@ def _started(
         raise
     finally:
         there.close()
-    return _Running(process, here)
+    return _RunningFit(process, here)
 
 
-def _said(connection: Connection) -> str | None:
+def _error_text(connection: Connection) -> str | None:
     try:
         return str(connection.recv()) if connection.poll() else None
     except EOFError:
@@ -153,13 +153,13 @@ def _said(connection: Connection) -> str | None:
 
 
 def _fit(
-    folder: Path, key: str, lesson: Lesson, settings: ModelSettings, cluster: Cluster | None, said: Any
+    folder: Path, key: str, lesson: TrainingJob, settings: ModelSettings, cluster: Cluster | None, said: Any
 ) -> None:
     """Fit one model, or have it fitted, in a process of its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        cached_models(folder, {key: lesson}, settings, Unwatched(), cluster=cluster)
+        get_models(folder, {key: lesson}, settings, SilentObserver(), cluster=cluster)
     except CryptoRefactorError as error:
         said.send(error.what)
         raise SystemExit(1) from None

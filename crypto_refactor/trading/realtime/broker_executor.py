@@ -9,17 +9,17 @@ from decimal import ROUND_DOWN, Decimal
 
 from crypto_refactor.errors import BrokerError
 from crypto_refactor.execution.decisions import Decision, Enter
-from crypto_refactor.execution.rules import Rules
-from crypto_refactor.execution.sub_account import Account, enter
+from crypto_refactor.execution.rules import ExecutionRules
+from crypto_refactor.execution.sub_account import SubAccount, open_position
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers.base import Broker, OrderReport, Position
 from crypto_refactor.trading.ledger.ledger import Ledger
-from crypto_refactor.trading.ledger.order_record import Order, client_order_id
-from crypto_refactor.trading.realtime.order_lifecycle import BOUND_TO_BAR, CLOSED_BY_HAND, Settling
-from crypto_refactor.trading.realtime.reconciliation import reconciled, seen_position, strangers
-from crypto_refactor.trading.realtime.trader import Executed, Planned
+from crypto_refactor.trading.ledger.order_record import OrderRecord, client_order_id
+from crypto_refactor.trading.realtime.order_lifecycle import BAR_LEGS, CLOSED_BY_HAND, OrderLifecycle
+from crypto_refactor.trading.realtime.reconciliation import confirmed_position, foreign_orders, reconcile
+from crypto_refactor.trading.realtime.trader import ExecutionResult, OrderPlan
 
-_SHORT_OF_MONEY = 0.01
+BUYING_POWER_TOLERANCE = 0.01
 _FEES_BOOKED_WITHIN_HOURS = 48
 """Alpaca books the coins it takes as a fee at the end of the day."""
 _CENT = Decimal("0.01")
@@ -71,12 +71,12 @@ def preflight(broker: Broker, ledger: Ledger, account: str, opening: Mapping[Tic
             remedy="look at the account at Alpaca; nothing was sent.",
         )
     cash = {
-        ticker: holding.account.cash - _spent_unseen(ledger, account, ticker)
+        ticker: holding.account.cash - _unresolved_buy_notional(ledger, account, ticker)
         for ticker, holding in ledger.holdings(account).items()
     }
     needed = sum(({**opening, **cash}).values())
     blocked = None
-    if state.buying_power < needed * (1 - _SHORT_OF_MONEY):
+    if state.buying_power < needed * (1 - BUYING_POWER_TOLERANCE):
         blocked = (
             f"the account's buying power of {state.buying_power:,.2f} is more than 1 % below the "
             f"{needed:,.2f} that its sub-accounts hold in cash (use a smaller --initial-balance for new ones, or "
@@ -89,7 +89,7 @@ def preflight(broker: Broker, ledger: Ledger, account: str, opening: Mapping[Tic
     )
 
 
-def _spent_unseen(ledger: Ledger, account: str, ticker: Ticker) -> float:
+def _unresolved_buy_notional(ledger: Ledger, account: str, ticker: Ticker) -> float:
     """Return the money of buys whose end is not known: it may be gone at the broker, not yet in the ledger."""
     return sum(order.notional or 0.0 for order in ledger.orders(account, ticker, unsettled=True))
 
@@ -128,11 +128,13 @@ class BrokerExecutor:
         self._account = account
         self._clock = clock
         self._sleep = sleep
-        self._settling = Settling(broker, ledger, account, clock=clock, sleep=sleep)
+        self._settling = OrderLifecycle(broker, ledger, account, clock=clock, sleep=sleep)
         self._positions: dict[Ticker, Position] = {}
         self.state = Preflight(open_orders=(), scale=1.0, blocked=None)
 
-    def recover(self, ticker: Ticker, hour: int, price: float, rules: Rules, *, entries: bool) -> Executed:
+    def recover(
+        self, ticker: Ticker, hour: int, price: float, rules: ExecutionRules, *, entries: bool
+    ) -> ExecutionResult:
         """Settle unsettled orders, then make the ledger and the account agree.
 
         Raises
@@ -143,35 +145,35 @@ class BrokerExecutor:
         """
         known = {order.client_order_id for order in self._ledger.orders(self._account, ticker)}
         own = (report for report in self.state.open_orders if report.ticker == ticker)
-        done = Executed(notes=strangers(own, known))
+        done = ExecutionResult(notes=foreign_orders(own, known))
         for order in self._ledger.orders(self._account, ticker, unsettled=True):
             done += self._settled(order, hour, rules, entries=entries)
         holding = self._ledger.holding(self._account, ticker)
         quantity = holding.account.quantity if holding is not None else 0.0
-        position = seen_position(self._broker, ticker, quantity, self._sleep)
+        position = confirmed_position(self._broker, ticker, quantity, self._sleep)
         self._positions[ticker] = position
         if done.fills:
             # Positions follow orders with a delay, so that what has just been filled may seem to be missing.
             return done
-        account = holding.account if holding is not None else Account.opened_with(0.0)
+        account = holding.account if holding is not None else SubAccount.opened_with(0.0)
         lately = sum(
             fill.quantity
             for fill in self._ledger.fills(self._account, ticker)
             if fill.side > 0 and fill.at > hour - _FEES_BOOKED_WITHIN_HOURS
         )
-        account, found = reconciled(account, position, price, hour, rules, bought_lately=lately)
+        account, found = reconcile(account, position, price, hour, rules, bought_lately=lately)
         if holding is not None and account != holding.account:
             with self._ledger.writing(self._account, ticker) as writer:
                 writer.filled(found.fills, found.trades)
                 writer.hold(replace(holding, account=account))
         return done + found
 
-    def execute(self, planned: Planned) -> Executed:
+    def execute(self, planned: OrderPlan) -> ExecutionResult:
         """Commit the decision with its intents, then send them."""
         orders, notes = [], []
         for decision in planned.decisions:
             order = self._order(planned, decision)
-            if isinstance(order, Order):
+            if isinstance(order, OrderRecord):
                 orders.append(order)
             else:
                 notes.append(order)
@@ -179,12 +181,12 @@ class BrokerExecutor:
             planned.write(writer)
             for order in orders:
                 writer.intends(order)
-        done = Executed(notes=tuple(notes))
+        done = ExecutionResult(notes=tuple(notes))
         for order in orders:
             done += self._settling.send(order, planned.rules)
         return done
 
-    def close(self, ticker: Ticker, hour: int, price: float, rules: Rules) -> Executed:
+    def close(self, ticker: Ticker, hour: int, price: float, rules: ExecutionRules) -> ExecutionResult:
         """Sell what the ledger has opened of `ticker`, as the next of its ``close`` orders.
 
         Raises
@@ -198,18 +200,20 @@ class BrokerExecutor:
             return done
         count = sum(order.leg.startswith("close-") for order in self._ledger.orders(self._account, ticker))
         order = self._sale(ticker, holding.account, hour, f"close-{count + 1}", CLOSED_BY_HAND, price, rules)
-        if not isinstance(order, Order):
-            return done + Executed(notes=(order,))
+        if not isinstance(order, OrderRecord):
+            return done + ExecutionResult(notes=(order,))
         with self._ledger.writing(self._account, ticker) as writer:
             writer.intends(order)
         return done + self._settling.send(order, rules)
 
-    def _settled(self, order: Order, hour: int, rules: Rules, *, entries: bool) -> Executed:
+    def _settled(
+        self, order: OrderRecord, hour: int, rules: ExecutionRules, *, entries: bool
+    ) -> ExecutionResult:
         """Bring an order to its end that an earlier process, or an earlier attempt, left open."""
         settled = self._settling.look_up(order, rules)
         if settled is not None:
             return settled
-        wanted = order.leg in BOUND_TO_BAR and order.bar == hour and (entries or order.side < 0)
+        wanted = order.leg in BAR_LEGS and order.bar == hour and (entries or order.side < 0)
         # One that has been refused meanwhile is not sent a third time.
         if wanted and not order.detail:
             available = self._broker.position(order.ticker).available
@@ -217,7 +221,7 @@ class BrokerExecutor:
                 return self._settling.send(order, rules, again=True)
         return self._settling.give_up(order)
 
-    def _order(self, planned: Planned, decision: Decision) -> Order | str:
+    def _order(self, planned: OrderPlan, decision: Decision) -> OrderRecord | str:
         account, rules = planned.holding.account, planned.rules
         if not isinstance(decision, Enter):
             return self._sale(
@@ -228,7 +232,7 @@ class BrokerExecutor:
             money = min(money, rules.max_notional)
         money = float(Decimal(repr(money)).quantize(_CENT, rounding=ROUND_DOWN))
         share = money / account.cash if account.cash > 0 else 0.0
-        _, sellable = enter(account, 1, share, planned.close, planned.hour, rules)
+        _, sellable = open_position(account, 1, share, planned.close, planned.hour, rules)
         if sellable is None:
             return f"{money:,.2f} is below what {planned.ticker} can be bought and sold again with: no order"
         return self._intent(planned.ticker, planned.hour, "enter", 1, money, "entry")
@@ -236,13 +240,13 @@ class BrokerExecutor:
     def _sale(
         self,
         ticker: Ticker,
-        account: Account,
+        account: SubAccount,
         hour: int,
         leg: str,
         reason: str,
         price: float,
-        rules: Rules,
-    ) -> Order | str:
+        rules: ExecutionRules,
+    ) -> OrderRecord | str:
         venue, available = rules.venue, self._positions[ticker].available
         assert venue is not None, "an account at a broker has venue rules"
         quantity = venue.round_down(min(account.quantity, available))
@@ -250,8 +254,10 @@ class BrokerExecutor:
             return f"{quantity:.9g} {ticker.base} can be sold, which is below the least order: not sold"
         return self._intent(ticker, hour, leg, -1, quantity, reason)
 
-    def _intent(self, ticker: Ticker, hour: int, leg: str, side: int, amount: float, reason: str) -> Order:
-        return Order(
+    def _intent(
+        self, ticker: Ticker, hour: int, leg: str, side: int, amount: float, reason: str
+    ) -> OrderRecord:
+        return OrderRecord(
             client_order_id=client_order_id(self._account, ticker, hour, leg),
             ticker=ticker,
             bar=hour,

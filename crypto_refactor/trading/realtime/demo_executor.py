@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from crypto_refactor.errors import UnavailableError
-from crypto_refactor.execution.bar_steps import Outcome, at_open
-from crypto_refactor.execution.rules import Rules
+from crypto_refactor.execution.bar_steps import BarOutcome, fill_at_open
+from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.sources.base import Source
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.explanations import unfilled_entry
 from crypto_refactor.trading.ledger.ledger import Ledger
-from crypto_refactor.trading.realtime.trader import Executed, Planned
+from crypto_refactor.trading.realtime.trader import ExecutionResult, OrderPlan
 
 
 class DemoExecutor:
@@ -33,16 +33,24 @@ class DemoExecutor:
         self._account = account
         self._source = source
 
-    def recover(self, ticker: Ticker, hour: int, price: float, rules: Rules, *, entries: bool) -> Executed:  # noqa: ARG002 - as every executor is asked
+    def recover(  # every executor is asked
+        self,
+        ticker: Ticker,
+        hour: int,
+        price: float,
+        rules: ExecutionRules,
+        *,
+        entries: bool,  # noqa: ARG002
+    ) -> ExecutionResult:
         """Do nothing: there is no order that only somebody else knows of."""
-        return Executed()
+        return ExecutionResult()
 
-    def execute(self, planned: Planned) -> Executed:
+    def execute(self, planned: OrderPlan) -> ExecutionResult:
         """Fill at the latest price, moved by slippage, and commit everything at once."""
-        outcome = Outcome(planned.holding.account)
+        outcome = BarOutcome(planned.holding.account)
         if planned.decisions:
             price = fresh_price(self._source, planned.ticker, planned.hour, planned.close)
-            outcome = at_open(
+            outcome = fill_at_open(
                 outcome.account,
                 planned.decisions,
                 price,
@@ -54,7 +62,7 @@ class DemoExecutor:
             planned.write(writer)
             writer.filled(outcome.fills, outcome.trades)
             writer.hold(replace(planned.holding, account=outcome.account))
-        return Executed(
+        return ExecutionResult(
             fills=outcome.fills,
             trades=outcome.trades,
             notes=unfilled_entry(planned.decisions, outcome.fills),

@@ -16,16 +16,16 @@ from crypto_refactor.trading.account_names import share_note
 from crypto_refactor.trading.decider import Decider
 from crypto_refactor.trading.kill_switch import halted
 from crypto_refactor.trading.ledger.ledger import Ledger
-from crypto_refactor.trading.model_choice import Standing, Trainer
-from crypto_refactor.trading.outcomes import Entry, Row
-from crypto_refactor.trading.realtime.accounts import Account
+from crypto_refactor.trading.model_choice import FirstUsedModelSelector, Trainer
+from crypto_refactor.trading.outcomes import TickerOutcome, TickerRow
+from crypto_refactor.trading.realtime.accounts import TradingAccount
 from crypto_refactor.trading.realtime.trader import RealtimeTrader
-from crypto_refactor.trading.session import OnRow, Setup
-from crypto_refactor.trading.ticker_pool import Crew, crew_for, not_offered, trained_ahead
+from crypto_refactor.trading.session import OnRow, TradingSession
+from crypto_refactor.trading.ticker_pool import TickerPool, not_offered, open_pool, train_ahead
 
 LATE_SECONDS = 600
 """A decision made later than this after the close is late, and a bar that comes later is not waited for."""
-MOST_SKEW_SECONDS = 120
+MAX_SKEW_SECONDS = 120
 
 OnNote = Callable[[str], None]
 """Told sentences for people: waiting, asking again, heartbeat."""
@@ -37,25 +37,25 @@ class BarLateError(DataError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempted:
+class PassResult:
     """What an attempt came to: a row for each ticker it is done with, and what stood in the way of the others."""
 
-    rows: list[Row]
+    rows: list[TickerRow]
     troubles: dict[Ticker, CryptoRefactorError]
 
 
-class Attempts:
+class HourlyPass:
     """Acts at an hour as far as it can be done now.
 
     Parameters
     ----------
-    setup : Setup
+    setup : TradingSession
         What is traded.
     source : AlpacaSource
         The very source of the setup.
     ledger : Ledger
         Where the account lives.
-    account : Account
+    account : TradingAccount
         Where it is traded.
     trainer : Trainer or None
         Trains beside this process; None to wait for models.
@@ -72,10 +72,10 @@ class Attempts:
 
     def __init__(
         self,
-        setup: Setup,
+        setup: TradingSession,
         source: AlpacaSource,
         ledger: Ledger,
-        account: Account,
+        account: TradingAccount,
         *,
         trainer: Trainer | None,
         on_note: OnNote,
@@ -94,15 +94,15 @@ class Attempts:
         self._told: set[Ticker] = set()
         self.blocked: str | None = None
 
-    def attempt(self, tickers: list[Ticker], hour: int, on_row: OnRow) -> Attempted:
+    def attempt(self, tickers: list[Ticker], hour: int, on_row: OnRow) -> PassResult:
         """Act on the bars of `tickers` that closed at `hour`; `on_row` is told of each that is acted on."""
         troubles: dict[Ticker, CryptoRefactorError] = {}
         try:
             with suppress(UnavailableError):  # one of them is meant, and finds out for itself
                 self._setup.prefetch(tickers)
         except DataError as error:
-            return Attempted(rows=[], troubles=dict.fromkeys(tickers, error))
-        with crew_for(self._setup, on_row, troubles.__setitem__) as crew:
+            return PassResult(rows=[], troubles=dict.fromkeys(tickers, error))
+        with open_pool(self._setup, on_row, troubles.__setitem__) as crew:
             loaded = crew.load(tickers, lambda ticker: self._load(ticker, hour))
             share = self._settled_share(troubles)
             if loaded and self._begun(crew, loaded, share):
@@ -110,7 +110,7 @@ class Attempts:
                     crew.start(ticker, lambda ticker: crew.show(self._act(loaded[ticker], share, crew.show)))
                 crew.finish()
             self._train_ahead(loaded, hour)
-        return Attempted(rows=crew.rows, troubles=troubles)
+        return PassResult(rows=crew.rows, troubles=troubles)
 
     def _load(self, ticker: Ticker, hour: int) -> Bars:
         holding = self._ledger.holding(self._account.name, ticker)
@@ -125,7 +125,7 @@ class Attempts:
             )
         return bars
 
-    def _begun(self, crew: Crew, loaded: dict[Ticker, Bars], share: float) -> bool:
+    def _begun(self, crew: TickerPool, loaded: dict[Ticker, Bars], share: float) -> bool:
         """Look at the whole account; whether it can be traded now."""
         try:
             opening = {
@@ -151,7 +151,7 @@ class Attempts:
             self._share = self._setup.initial_balance / max(len(self._setup.tickers) - gone, 1)
         return self._share
 
-    def _ready(self, crew: Crew, loaded: dict[Ticker, Bars], hour: int) -> Iterator[Ticker]:
+    def _ready(self, crew: TickerPool, loaded: dict[Ticker, Bars], hour: int) -> Iterator[Ticker]:
         """Yield each ticker once it can be decided, after training for it where this process waits."""
         if self._trainer is not None:
             yield from loaded
@@ -163,13 +163,13 @@ class Attempts:
                 missing[ticker] = {} if acted_on else self._deciders[ticker].missing(bars, hour, hour)
             except CryptoRefactorError as error:
                 crew.trouble(ticker, error)
-        for ticker, failed in trained_ahead(self._setup, missing):
+        for ticker, failed in train_ahead(self._setup, missing):
             if failed is None:
                 yield ticker
             else:
                 crew.trouble(ticker, failed)
 
-    def _act(self, bars: Bars, share: float, on_settled: Callable[[Entry], None]) -> Row:
+    def _act(self, bars: Bars, share: float, on_settled: Callable[[TickerOutcome], None]) -> TickerRow:
         ticker, hour = bars.ticker, int(bars.closed[-1])
         trader = RealtimeTrader(
             self._ledger,
@@ -195,7 +195,7 @@ class Attempts:
 
     def _decider(self) -> Decider:
         return self._setup.decider(
-            Standing(
+            FirstUsedModelSelector(
                 self._ledger,
                 self._account.name,
                 self._setup.settings,
@@ -223,7 +223,7 @@ class Attempts:
 def seconds_apart(source: AlpacaSource) -> float | None:
     """Return the seconds between the local clock and Alpaca's, where they are too many to trade."""
     skew = source.clock_skew_seconds
-    return None if skew is None or abs(skew) <= MOST_SKEW_SECONDS else abs(skew)
+    return None if skew is None or abs(skew) <= MAX_SKEW_SECONDS else abs(skew)
 
 
 def _check_clocks(source: AlpacaSource) -> None:
@@ -231,6 +231,6 @@ def _check_clocks(source: AlpacaSource) -> None:
     if apart is not None:
         raise DataError(
             f"The local clock and Alpaca's are {apart:.0f} s apart.",
-            expected=f"at most {MOST_SKEW_SECONDS} s: which bar is the latest must be beyond doubt.",
+            expected=f"at most {MAX_SKEW_SECONDS} s: which bar is the latest must be beyond doubt.",
             remedy="set this machine's clock; nothing is traded before.",
         )

@@ -15,43 +15,43 @@ from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers.base import UnknownOutcomeError
 from crypto_refactor.trading.ledger.ledger import Ledger
 from crypto_refactor.trading.model_choice import StillTrainingError, Trainer
-from crypto_refactor.trading.outcomes import Row
-from crypto_refactor.trading.realtime.accounts import Account
+from crypto_refactor.trading.outcomes import TickerRow
+from crypto_refactor.trading.realtime.accounts import TradingAccount
 from crypto_refactor.trading.realtime.hourly_pass import (
     LATE_SECONDS,
-    MOST_SKEW_SECONDS,
-    Attempts,
+    MAX_SKEW_SECONDS,
     BarLateError,
+    HourlyPass,
     OnBlocked,
     OnNote,
     seconds_apart,
 )
-from crypto_refactor.trading.session import OnRow, Setup
+from crypto_refactor.trading.session import OnRow, TradingSession
 from crypto_refactor.trading.ticker_pool import not_offered, row_of
 
 WAKE_SECONDS = 5
 """How long after the close the loop first asks for the bar."""
-_LEAST_PATIENCE_SECONDS = 120
+_MIN_PATIENCE_SECONDS = 120
 """How long troubles are met by asking again, at the least, where the loop was started late in the hour."""
 _ASK_AGAIN_SECONDS = (5, 10, 15, 30)
 _HEARTBEAT_SECONDS = 900
 _LAST_CALL_SECONDS = 60
 """Nothing new is begun this close to the end of the hour."""
-_LONGEST_WAIT_SECONDS = 3600 + WAKE_SECONDS + MOST_SKEW_SECONDS
+_MAX_WAIT_SECONDS = 3600 + WAKE_SECONDS + MAX_SKEW_SECONDS
 
 
-class Loop:
+class TradingLoop:
     """Trades every ticker of a setup once an hour.
 
     Parameters
     ----------
-    setup : Setup
+    setup : TradingSession
         What is traded; its source is `AlpacaSource`.
     source : AlpacaSource
         The very source of the setup.
     ledger : Ledger
         Where the account lives.
-    account : Account
+    account : TradingAccount
         Where it is traded.
     trainer : Trainer or None
         Trains beside this process; None to wait for models.
@@ -64,16 +64,16 @@ class Loop:
 
     Attributes
     ----------
-    dropped : list of Row
+    dropped : list of TickerRow
         What was said of tickers that are not offered and looked at no more.
     """
 
     def __init__(
         self,
-        setup: Setup,
+        setup: TradingSession,
         source: AlpacaSource,
         ledger: Ledger,
-        account: Account,
+        account: TradingAccount,
         *,
         trainer: Trainer | None,
         on_row: OnRow,
@@ -87,8 +87,8 @@ class Loop:
         self._on_row = on_row
         self._on_note = on_note
         self._tickers = setup.tickers
-        self.dropped: list[Row] = []
-        self._attempts = Attempts(
+        self.dropped: list[TickerRow] = []
+        self._attempts = HourlyPass(
             setup, source, ledger, account, trainer=trainer, on_note=on_note, on_blocked=on_blocked
         )
 
@@ -97,7 +97,7 @@ class Loop:
         """Why the account as a whole allowed no entry in the last pass."""
         return self._attempts.blocked
 
-    def once(self) -> list[Row]:
+    def once(self) -> list[TickerRow]:
         """Act on the bar that closed last, and return what came of each ticker."""
         return self._hour(self._now(), patient=False)
 
@@ -124,8 +124,8 @@ class Loop:
         except DataError:  # what is wrong shows for each ticker when its bars are asked for
             return floor_hour(self._setup.clock())
 
-    def _hour(self, hour: int, *, patient: bool) -> list[Row]:
-        rows: list[Row] = []
+    def _hour(self, hour: int, *, patient: bool) -> list[TickerRow]:
+        rows: list[TickerRow] = []
         waiting = list(self._tickers)
         began, attempt, said = self._setup.clock(), 0, ""
         while waiting:
@@ -144,7 +144,7 @@ class Loop:
                 attempt += 1
         return rows
 
-    def _given_up(self, ticker: Ticker, error: CryptoRefactorError) -> Row:
+    def _given_up(self, ticker: Ticker, error: CryptoRefactorError) -> TickerRow:
         row = row_of(ticker, error, asked=self._setup.asked)
         if not_offered(error) and not self._holds(ticker):
             self._tickers = tuple(other for other in self._tickers if other != ticker)
@@ -171,7 +171,7 @@ class Loop:
             return True
         deadline = close + timedelta(seconds=LATE_SECONDS)
         if patient or not isinstance(error, BarLateError):
-            deadline = max(deadline, began + timedelta(seconds=_LEAST_PATIENCE_SECONDS))
+            deadline = max(deadline, began + timedelta(seconds=_MIN_PATIENCE_SECONDS))
         return now >= deadline
 
     def _say_once(self, said: str, troubles: dict[Ticker, str]) -> str:
@@ -184,7 +184,7 @@ class Loop:
         """Wait until a few seconds after `hour` by both clocks, and never much longer than an hour."""
         ahead = max(self._source.clock_skew_seconds or 0.0, 0.0)
         due, waited = to_datetime(hour) + timedelta(seconds=WAKE_SECONDS + ahead), 0.0
-        while waited < _LONGEST_WAIT_SECONDS and (left := (due - self._setup.clock()).total_seconds()) > 0:
+        while waited < _MAX_WAIT_SECONDS and (left := (due - self._setup.clock()).total_seconds()) > 0:
             self._setup.sleep(min(left, _HEARTBEAT_SECONDS))
             waited += min(left, _HEARTBEAT_SECONDS)
             if left > _HEARTBEAT_SECONDS:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from crypto_refactor.errors import BrokerError
-from crypto_refactor.execution.rules import Rules
-from crypto_refactor.execution.sub_account import Account, Fill, Trade, bought, sold
+from crypto_refactor.execution.rules import ExecutionRules
+from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade, book_buy, book_sell
 from crypto_refactor.market.hours import floor_hour
 from crypto_refactor.trading.brokers.base import (
     Broker,
@@ -19,8 +19,8 @@ from crypto_refactor.trading.brokers.base import (
     UnreachableError,
 )
 from crypto_refactor.trading.ledger.ledger import Ledger
-from crypto_refactor.trading.ledger.order_record import Order, Stage
-from crypto_refactor.trading.realtime.trader import Executed
+from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
+from crypto_refactor.trading.realtime.trader import ExecutionResult
 
 _ARRIVAL_SECONDS = 120
 """How long after it was sent an order may still arrive that nobody has seen."""
@@ -28,13 +28,13 @@ _LOOKS = (0.2, 0.5, 1.0, 2.0, 4.0)
 """Seconds between looks at an order that is still open; immediate-or-cancel ends within the first."""
 _LOOKS_AFTER_CANCEL = (0.0, 0.5, 2.0)
 _SENDINGS = 2
-BOUND_TO_BAR = frozenset({"enter", "exit"})
+BAR_LEGS = frozenset({"enter", "exit"})
 """Legs that leave in the hour after their bar or never."""
 CLOSED_BY_HAND = "close"
 """Reason of an exit that the ``close`` command made."""
 
 
-class Settling:
+class OrderLifecycle:
     """Brings orders to their end and books what was executed.
 
     Parameters
@@ -66,14 +66,14 @@ class Settling:
         self._clock = clock
         self._sleep = sleep
 
-    def send(self, order: Order, rules: Rules, *, again: bool = False) -> Executed:
+    def send(self, order: OrderRecord, rules: ExecutionRules, *, again: bool = False) -> ExecutionResult:
         """Send an order that is written down, and see it through.
 
         Parameters
         ----------
-        order : Order
+        order : OrderRecord
             As the ledger has it.
-        rules : Rules
+        rules : ExecutionRules
             The execution rules.
         again : bool
             Whether it may have been sent before.
@@ -87,7 +87,7 @@ class Settling:
         """
         unknown: UnknownOutcomeError | None = None
         for _ in range(_SENDINGS):
-            if order.leg in BOUND_TO_BAR and floor_hour(self._clock()) != order.bar:
+            if order.leg in BAR_LEGS and floor_hour(self._clock()) != order.bar:
                 return self.give_up(order)
             order = self._stamped(order)
             report: OrderReport | None
@@ -95,7 +95,7 @@ class Settling:
                 report = self._broker.submit(order.request())
             except OrderRefusedError as error:
                 if not (again or unknown):
-                    return self._end(order, Stage.REFUSED, error.what)
+                    return self._end(order, OrderStatus.REFUSED, error.what)
                 return self._refused_again(order, error, rules)
             except UnknownOutcomeError as error:
                 unknown = error
@@ -106,7 +106,7 @@ class Settling:
         assert unknown is not None
         raise unknown
 
-    def look_up(self, order: Order, rules: Rules) -> Executed | None:
+    def look_up(self, order: OrderRecord, rules: ExecutionRules) -> ExecutionResult | None:
         """Find out what became of an order that may have been sent; None where the broker has never seen it.
 
         Raises
@@ -117,7 +117,7 @@ class Settling:
         report = self._broker.order(order.client_order_id)
         return None if report is None else self._see_through(order, report, rules)
 
-    def give_up(self, order: Order) -> Executed:
+    def give_up(self, order: OrderRecord) -> ExecutionResult:
         """End an order that the broker has never seen, and that must not be sent any more.
 
         Raises
@@ -133,10 +133,12 @@ class Settling:
                 remedy="run the command again in two minutes; nothing else is sent for this ticker before.",
             )
         if order.detail:
-            return self._end(order, Stage.REFUSED, order.detail)
-        return self._end(order, Stage.LAPSED, "it never arrived")
+            return self._end(order, OrderStatus.REFUSED, order.detail)
+        return self._end(order, OrderStatus.LAPSED, "it never arrived")
 
-    def _refused_again(self, order: Order, error: OrderRefusedError, rules: Rules) -> Executed:
+    def _refused_again(
+        self, order: OrderRecord, error: OrderRefusedError, rules: ExecutionRules
+    ) -> ExecutionResult:
         """Settle an order that was refused when it was sent once more.
 
         That says nothing of the sending before, which may be what the refusal is about: it has the money.
@@ -149,13 +151,13 @@ class Settling:
             writer.order_now(order)
         return self.give_up(order)
 
-    def _stamped(self, order: Order) -> Order:
+    def _stamped(self, order: OrderRecord) -> OrderRecord:
         order = replace(order, sent_at=self._clock().astimezone(UTC).isoformat(timespec="seconds"))
         with self._ledger.writing(self._account, order.ticker) as writer:
             writer.order_now(order)
         return order
 
-    def _see_through(self, order: Order, report: OrderReport, rules: Rules) -> Executed:
+    def _see_through(self, order: OrderRecord, report: OrderReport, rules: ExecutionRules) -> ExecutionResult:
         if (report.ticker, report.side) != (order.ticker, order.side):
             raise BrokerError(
                 f"The broker knows order {order.client_order_id} as one for {report.ticker}, side {report.side}.",
@@ -175,7 +177,7 @@ class Settling:
             )
         return self._book(order, report, rules)
 
-    def _watched(self, order: Order, report: OrderReport, waits: Sequence[float]) -> OrderReport:
+    def _watched(self, order: OrderRecord, report: OrderReport, waits: Sequence[float]) -> OrderReport:
         for wait in waits:
             if report.state is not OrderState.OPEN:
                 break
@@ -183,7 +185,7 @@ class Settling:
             report = self._again(order)
         return report
 
-    def _again(self, order: Order) -> OrderReport:
+    def _again(self, order: OrderRecord) -> OrderReport:
         report = self._broker.order(order.client_order_id)
         if report is None:
             raise UnreachableError(
@@ -193,46 +195,46 @@ class Settling:
             )
         return report
 
-    def _book(self, order: Order, report: OrderReport, rules: Rules) -> Executed:
+    def _book(self, order: OrderRecord, report: OrderReport, rules: ExecutionRules) -> ExecutionResult:
         ended = replace(
             order,
-            stage=Stage(report.state.value),
+            stage=OrderStatus(report.state.value),
             filled_quantity=report.filled_quantity,
             average_price=report.average_price,
             detail=report.detail,
         )
         holding = self._ledger.holding(self._account, order.ticker)
         assert holding is not None, "an order is written down together with its sub-account"
-        account, fills, trades = booked(holding.account, ended, rules)
+        account, fills, trades = book_report(holding.account, ended, rules)
         with self._ledger.writing(self._account, order.ticker) as writer:
             writer.order_now(ended)
             writer.filled(fills, trades)
             writer.hold(replace(holding, account=account))
-        return Executed(fills=fills, trades=trades, orders=(ended,))
+        return ExecutionResult(fills=fills, trades=trades, orders=(ended,))
 
-    def _end(self, order: Order, stage: Stage, detail: str) -> Executed:
+    def _end(self, order: OrderRecord, stage: OrderStatus, detail: str) -> ExecutionResult:
         ended = replace(order, stage=stage, detail=detail)
         with self._ledger.writing(self._account, order.ticker) as writer:
             writer.order_now(ended)
-        return Executed(orders=(ended,), notes=(f"order {order.client_order_id} {stage}: {detail}",))
+        return ExecutionResult(orders=(ended,), notes=(f"order {order.client_order_id} {stage}: {detail}",))
 
 
-def booked(
-    account: Account, order: Order, rules: Rules
-) -> tuple[Account, tuple[Fill, ...], tuple[Trade, ...]]:
+def book_report(
+    account: SubAccount, order: OrderRecord, rules: ExecutionRules
+) -> tuple[SubAccount, tuple[Fill, ...], tuple[Trade, ...]]:
     """Return the sub-account after what was executed of `order`."""
     quantity, price = order.filled_quantity, order.average_price
     if not quantity or price is None:
         return account, (), ()
     if order.side > 0:
-        account, fill = bought(account, quantity, price, order.bar, rules)
+        account, fill = book_buy(account, quantity, price, order.bar, rules)
         return account, (fill,), ()
-    account, fill, trade = sold(account, quantity, price, order.bar, order.reason, rules)
+    account, fill, trade = book_sell(account, quantity, price, order.bar, order.reason, rules)
     if order.reason == CLOSED_BY_HAND:
-        account = kept_out(account, trade)
+        account = block_reentry(account, trade)
     return account, (fill,), (trade,)
 
 
-def kept_out(account: Account, trade: Trade) -> Account:
+def block_reentry(account: SubAccount, trade: Trade) -> SubAccount:
     """Return `account` as after a stop: whoever sells by hand does not want to be back in an hour later."""
     return account._replace(stopped_side=trade.direction)

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from crypto_refactor.errors import BrokerError
-from crypto_refactor.execution.rules import Rules
-from crypto_refactor.execution.sub_account import Account, sold
+from crypto_refactor.execution.rules import ExecutionRules
+from crypto_refactor.execution.sub_account import SubAccount, book_sell
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers.base import Broker, OrderReport, Position
 from crypto_refactor.trading.ledger.order_record import PREFIX
-from crypto_refactor.trading.realtime.order_lifecycle import kept_out
-from crypto_refactor.trading.realtime.trader import Executed
+from crypto_refactor.trading.realtime.order_lifecycle import block_reentry
+from crypto_refactor.trading.realtime.trader import ExecutionResult
 
 _FEES_APART = 0.01
 """Share of a position by which fees, which Alpaca takes in coins and books late, may move it."""
@@ -20,7 +20,7 @@ _SECOND_LOOK_SECONDS = 2.0
 _WORTH_A_NOTE = 1.0
 
 
-def strangers(reports: Iterable[OrderReport], known: set[str]) -> tuple[str, ...]:
+def foreign_orders(reports: Iterable[OrderReport], known: set[str]) -> tuple[str, ...]:
     """Return a note for each open order of others.
 
     Raises
@@ -42,7 +42,7 @@ def strangers(reports: Iterable[OrderReport], known: set[str]) -> tuple[str, ...
     )
 
 
-def seen_position(
+def confirmed_position(
     broker: Broker, ticker: Ticker, quantity: float, sleep: Callable[[float], None]
 ) -> Position:
     """Ask for the position; one that is smaller than `quantity` is believed only when it is seen twice.
@@ -59,14 +59,20 @@ def seen_position(
     return position
 
 
-def reconciled(
-    account: Account, position: Position, price: float, hour: int, rules: Rules, *, bought_lately: float = 0.0
-) -> tuple[Account, Executed]:
+def reconcile(
+    account: SubAccount,
+    position: Position,
+    price: float,
+    hour: int,
+    rules: ExecutionRules,
+    *,
+    bought_lately: float = 0.0,
+) -> tuple[SubAccount, ExecutionResult]:
     """Return the sub-account with no more than what the broker holds, and what that means.
 
     Parameters
     ----------
-    account : Account
+    account : SubAccount
         As the ledger has it.
     position : Position
         As the broker has it.
@@ -74,26 +80,28 @@ def reconciled(
         The last close, at which what is gone is booked.
     hour : int
         When that was.
-    rules : Rules
+    rules : ExecutionRules
         The execution rules.
     bought_lately : float
         Quantity whose fee, taken in coins, may not have been booked by the broker yet.
     """
     missing = account.quantity - position.quantity
     if missing <= 0:
-        return account, Executed(notes=_foreign(account, position, price, bought_lately))
+        return account, ExecutionResult(notes=_foreign_quantity_note(account, position, price, bought_lately))
     if missing <= account.quantity * _FEES_APART or account.side == 0:
-        return _less(account, position.quantity), Executed()
-    left, fill, trade = sold(account, missing, price, hour, "external", replace(rules, fee=0.0))
+        return _reduce(account, position.quantity), ExecutionResult()
+    left, fill, trade = book_sell(account, missing, price, hour, "external", replace(rules, fee=0.0))
     note = (
         f"{missing:.9g} {position.ticker.base} were sold or moved outside this tool: "
         "booked at the last close, reason external"
     )
-    left = kept_out(left, trade)._replace(quantity=position.quantity)  # free of the subtraction's rounding
-    return left, Executed(fills=(fill,), trades=(trade,), notes=(note,))
+    left = block_reentry(left, trade)._replace(
+        quantity=position.quantity
+    )  # free of the subtraction's rounding
+    return left, ExecutionResult(fills=(fill,), trades=(trade,), notes=(note,))
 
 
-def _less(account: Account, held: float) -> Account:
+def _reduce(account: SubAccount, held: float) -> SubAccount:
     """Return `account` with what is `held`: fees were higher than reckoned, or dust is gone."""
     if not held:
         return account._replace(quantity=0.0, average_price=0.0, open_fees=0.0)
@@ -101,7 +109,9 @@ def _less(account: Account, held: float) -> Account:
     return account._replace(quantity=held, open_fees=account.open_fees + lost)
 
 
-def _foreign(account: Account, position: Position, price: float, bought_lately: float) -> tuple[str, ...]:
+def _foreign_quantity_note(
+    account: SubAccount, position: Position, price: float, bought_lately: float
+) -> tuple[str, ...]:
     foreign = position.quantity - account.quantity
     if foreign <= max(account.quantity, bought_lately) * _FEES_APART or foreign * price < _WORTH_A_NOTE:
         return ()

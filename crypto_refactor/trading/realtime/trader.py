@@ -13,23 +13,30 @@ from typing import Protocol, cast
 
 from crypto_refactor.errors import BrokerError, CryptoRefactorError
 from crypto_refactor.execution.decisions import Decision, Exit
-from crypto_refactor.execution.rules import Rules
-from crypto_refactor.execution.sub_account import Account, Fill, Trade
-from crypto_refactor.market.bars import Bars, carry_holes
+from crypto_refactor.execution.rules import ExecutionRules
+from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade
+from crypto_refactor.market.bars import Bars, fill_gaps
 from crypto_refactor.market.hours import floor_hour, to_iso
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.trading.decider import Decided
-from crypto_refactor.trading.explanations import reason, record
+from crypto_refactor.trading.decider import ModelDecision
+from crypto_refactor.trading.explanations import explain, ledger_record
 from crypto_refactor.trading.ledger.ledger import Ledger
-from crypto_refactor.trading.ledger.order_record import Order
-from crypto_refactor.trading.ledger.transaction import Writer
+from crypto_refactor.trading.ledger.order_record import OrderRecord
+from crypto_refactor.trading.ledger.transaction import LedgerTransaction
 from crypto_refactor.trading.locks import locked
-from crypto_refactor.trading.outcomes import Entry
-from crypto_refactor.trading.stepper import Holding, Step, decide_first, opened, verdict_of, walk
+from crypto_refactor.trading.outcomes import TickerOutcome
+from crypto_refactor.trading.stepper import (
+    Step,
+    SubAccountState,
+    bar_signal,
+    first_decision,
+    new_state,
+    step_through,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
+class OrderPlan:
     """What is to be carried out at one bar.
 
     Attributes
@@ -40,11 +47,11 @@ class Planned:
         Close of the bar.
     close : float
         Its price.
-    holding : Holding
+    holding : SubAccountState
         After the bar; what was decided is not in it.
     decisions : tuple of Decision
         What was decided.
-    rules : Rules
+    rules : ExecutionRules
         The execution rules.
     write : callable
         Writes the bar and the decision; called once, in the transaction that commits whatever must not be
@@ -54,23 +61,23 @@ class Planned:
     ticker: Ticker
     hour: int
     close: float
-    holding: Holding
+    holding: SubAccountState
     decisions: tuple[Decision, ...]
-    rules: Rules
-    write: Callable[[Writer], None]
+    rules: ExecutionRules
+    write: Callable[[LedgerTransaction], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Executed:
+class ExecutionResult:
     """What was carried out, and what a person should know of it."""
 
     fills: tuple[Fill, ...] = ()
     trades: tuple[Trade, ...] = ()
-    orders: tuple[Order, ...] = ()
+    orders: tuple[OrderRecord, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def __add__(self, later: Executed) -> Executed:
-        return Executed(
+    def __add__(self, later: ExecutionResult) -> ExecutionResult:
+        return ExecutionResult(
             fills=self.fills + later.fills,
             trades=self.trades + later.trades,
             orders=self.orders + later.orders,
@@ -81,7 +88,9 @@ class Executed:
 class Executor(Protocol):
     """Carries orders out.  Both methods are called while the sub-account is locked."""
 
-    def recover(self, ticker: Ticker, hour: int, price: float, rules: Rules, *, entries: bool) -> Executed:
+    def recover(
+        self, ticker: Ticker, hour: int, price: float, rules: ExecutionRules, *, entries: bool
+    ) -> ExecutionResult:
         """Settle what an earlier process left open, and make ledger and account agree.
 
         Parameters
@@ -92,14 +101,14 @@ class Executor(Protocol):
             Close of the latest bar.
         price : float
             Its close.
-        rules : Rules
+        rules : ExecutionRules
             The execution rules.
         entries : bool
             Whether an entry that never left may still leave.
         """
         ...
 
-    def execute(self, planned: Planned) -> Executed:
+    def execute(self, planned: OrderPlan) -> ExecutionResult:
         """Commit and carry out what was decided."""
         ...
 
@@ -117,7 +126,7 @@ class RealtimeTrader:
         The state folder, for locks.
     balance : float
         What it is opened with, where it is not open yet.
-    rules : Rules
+    rules : ExecutionRules
         The execution rules.
     confirmations : int
         How many of nine a signal needs; for the words only.
@@ -136,11 +145,11 @@ class RealtimeTrader:
         *,
         state: Path,
         balance: float,
-        rules: Rules,
+        rules: ExecutionRules,
         confirmations: int,
         executor: Executor,
         clock: Callable[[], datetime],
-        on_settled: Callable[[Entry], None] = lambda _: None,
+        on_settled: Callable[[TickerOutcome], None] = lambda _: None,
     ) -> None:
         self._on_settled = on_settled
         self._ledger = ledger
@@ -152,7 +161,9 @@ class RealtimeTrader:
         self._executor = executor
         self._clock = clock
 
-    def act(self, known: Bars, decide: Callable[[], Decided], *, blocked: str | None, late: bool) -> Entry:
+    def act(
+        self, known: Bars, decide: Callable[[], ModelDecision], *, blocked: str | None, late: bool
+    ) -> TickerOutcome:
         """Carry out what is decided at the close of the last of `known`.
 
         Parameters
@@ -194,12 +205,12 @@ class RealtimeTrader:
     def _decided(
         self,
         known: Bars,
-        decide: Callable[[], Decided],
-        done: Executed,
+        decide: Callable[[], ModelDecision],
+        done: ExecutionResult,
         *,
         blocked: str | None,
         late: bool,
-    ) -> Entry:
+    ) -> TickerOutcome:
         ticker, hour = known.ticker, int(known.closed[-1])
         decided = decide()
         _require_real(f"{ticker} model is", simulated=decided.model.card.simulated)
@@ -230,33 +241,33 @@ class RealtimeTrader:
                 remedy="wait for the next bar.",
             )
 
-    def _plan(self, known: Bars, decided: Decided, blocked: str | None) -> tuple[Planned, int, str]:
+    def _plan(self, known: Bars, decided: ModelDecision, blocked: str | None) -> tuple[OrderPlan, int, str]:
         ticker, hour = known.ticker, int(known.closed[-1])
         holding = self._ledger.holding(self._account, ticker)
         fresh, steps = holding is None, cast("tuple[Step, ...]", ())
-        verdict = verdict_of(decided.made, self._rules)
+        verdict = bar_signal(decided.made, self._rules)
         if holding is None:
-            holding = opened(self._balance, hour)
+            holding = new_state(self._balance, hour)
             before = holding.account
-            holding, target = decide_first(holding, float(known.close[-1]), verdict, self._rules)
+            holding, target = first_decision(holding, float(known.close[-1]), verdict, self._rules)
         else:
             _require_later(ticker, hour, holding)
-            steps = walk(holding, carry_holes(known), verdict, self._rules)
+            steps = step_through(holding, fill_gaps(known), verdict, self._rules)
             before, target, holding = steps[-1].before, steps[-1].target, steps[-1].holding
         decisions = holding.pending
-        why = reason(decided, target, before, decisions, self._rules, self._confirmations)
+        why = explain(decided, target, before, decisions, self._rules, self._confirmations)
         exits = tuple(decision for decision in decisions if isinstance(decision, Exit))
         if blocked is not None and (fresh or exits != decisions):
             decisions, why = exits, f"{why}, not done: {blocked}"
         at_rest = replace(holding, pending=())
 
-        def write(writer: Writer) -> None:
+        def write(writer: LedgerTransaction) -> None:
             _write(writer, at_rest, steps, fresh=fresh)
-            writer.decided(hour, target, record(decided, why))
+            writer.decided(hour, target, ledger_record(decided, why))
             if decided.chosen.key is not None and not decided.chosen.late:
                 writer.names_model(decided.cutoff, decided.chosen.key)
 
-        planned = Planned(
+        planned = OrderPlan(
             ticker=ticker,
             hour=hour,
             close=float(known.close[-1]),
@@ -270,16 +281,16 @@ class RealtimeTrader:
     def _entry(
         self,
         known: Bars,
-        done: Executed,
+        done: ExecutionResult,
         *,
         reason: str,
-        decided: Decided | None = None,
+        decided: ModelDecision | None = None,
         target: int | None = None,
         acted: bool = False,
         late: bool = False,
         newly_halted: bool = False,
-    ) -> Entry:
-        return Entry(
+    ) -> TickerOutcome:
+        return TickerOutcome(
             ticker=known.ticker,
             simulated=known.simulated,
             account=self._account,
@@ -298,7 +309,7 @@ class RealtimeTrader:
             notes=done.notes,
         )
 
-    def _held(self, ticker: Ticker) -> Account | None:
+    def _held(self, ticker: Ticker) -> SubAccount | None:
         holding = self._ledger.holding(self._account, ticker)
         return None if holding is None else holding.account
 
@@ -312,7 +323,7 @@ def _require_real(what: str, *, simulated: bool) -> None:
         )
 
 
-def _require_later(ticker: Ticker, hour: int, holding: Holding) -> None:
+def _require_later(ticker: Ticker, hour: int, holding: SubAccountState) -> None:
     if hour <= holding.walked_to:
         raise BrokerError(
             f"The {ticker} sub-account has been led to {to_iso(holding.walked_to)}, which is later than this bar.",
@@ -321,7 +332,9 @@ def _require_later(ticker: Ticker, hour: int, holding: Holding) -> None:
         )
 
 
-def _write(writer: Writer, at_rest: Holding, steps: tuple[Step, ...], *, fresh: bool) -> None:
+def _write(
+    writer: LedgerTransaction, at_rest: SubAccountState, steps: tuple[Step, ...], *, fresh: bool
+) -> None:
     if fresh:
         writer.open(at_rest)
     for step in steps:

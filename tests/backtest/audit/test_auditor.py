@@ -17,12 +17,12 @@ from crypto_refactor.backtest.audit.fills import check_fills
 from crypto_refactor.backtest.audit.findings import Difference
 from crypto_refactor.backtest.audit.sample import real_closes, sampled_closes
 from crypto_refactor.backtest.backtester import Backtester
-from crypto_refactor.backtest.metrics import measure
-from crypto_refactor.execution.rules import ExitRule, RuleOptions
+from crypto_refactor.backtest.metrics import compute_metrics
+from crypto_refactor.execution.rules import ExecutionOptions, ExitRule
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model import artifact
 from crypto_refactor.model.named_models import model_path
-from crypto_refactor.model.schedule import periods, training_rows
+from crypto_refactor.model.schedule import refit_periods, training_rows
 from crypto_refactor.signals.conditions import SignalRules
 
 BTC = Ticker("BTC", "USD")
@@ -59,11 +59,11 @@ class TestAnHonestRunPasses:
     @pytest.mark.parametrize(
         "options",
         [
-            RuleOptions(venue="alpaca", slippage_bps=3.0),
-            RuleOptions(exit=ExitRule.OPPOSITE, stop_loss=0.004, take_profit=0.006, borrow=0.3),
-            RuleOptions(exit=ExitRule.FADE, max_drawdown=0.005, slippage_bps=2.0, position_size=0.4),
-            RuleOptions(long_only=True, max_notional=5000.0),
-            RuleOptions(strict=True, fee=0.0),
+            ExecutionOptions(venue="alpaca", slippage_bps=3.0),
+            ExecutionOptions(exit=ExitRule.OPPOSITE, stop_loss=0.004, take_profit=0.006, borrow=0.3),
+            ExecutionOptions(exit=ExitRule.FADE, max_drawdown=0.005, slippage_bps=2.0, position_size=0.4),
+            ExecutionOptions(long_only=True, max_notional=5000.0),
+            ExecutionOptions(strict=True, fee=0.0),
         ],
     )
     def test_under_every_kind_of_rule(self, backtest, options):
@@ -75,7 +75,9 @@ class TestAnHonestRunPasses:
         end = int(sample_bars(1400).closed[-1])
         holes = ((end - 20, end - 17), (end - 50, end - 41), (end - 75, end - 74), (end - 400, end - 390))
         result = backtest(
-            without(sample_bars(1400), *holes), allow_gaps=True, options=RuleOptions(exit=ExitRule.OPPOSITE)
+            without(sample_bars(1400), *holes),
+            allow_gaps=True,
+            options=ExecutionOptions(exit=ExitRule.OPPOSITE),
         )
         assert result.undecidable
         found = assert_passes(result)
@@ -100,7 +102,7 @@ class TestAnHonestRunPasses:
     def test_with_a_pinned_model(self, backtest, tmp_path):
         bars = sample_bars(1250)
         last = int(bars.closed[-1])
-        data = training_rows(periods(bars, last, last, SETTINGS)[0], SETTINGS)
+        data = training_rows(refit_periods(bars, last, last, SETTINGS)[0], SETTINGS)
         card, files = planted_card(data, SETTINGS, bars)
         artifact.write(model_path(tmp_path / "models", BTC, "mine", simulated=True), card, **files)
         result = backtest(model="mine")
@@ -124,7 +126,7 @@ class TestTheSample:
         assert one.tolist() == other.tolist()
 
     def test_it_holds_the_edges_of_every_stretch_and_what_led_to_fills(self, backtest):
-        result = backtest(options=RuleOptions(exit=ExitRule.OPPOSITE))
+        result = backtest(options=ExecutionOptions(exit=ExitRule.OPPOSITE))
         sample = set(sampled_closes(result).tolist())
         for stretch in result.walk.stretches:
             assert {stretch.period.first, stretch.period.last} <= sample
@@ -239,7 +241,7 @@ def as_result(case):
         walk=SimpleNamespace(stretches=(SimpleNamespace(made=made),)),
         run=run,
         rules=case.rules,
-        metrics=measure(run.equity, run.sides[1:] != 0, run.trades, run.fills, hours=len(bars) - 1),
+        metrics=compute_metrics(run.equity, run.sides[1:] != 0, run.trades, run.fills, hours=len(bars) - 1),
         at_alpaca=None,
         alpaca_rules=None,
         alpaca_metrics=None,

@@ -19,11 +19,11 @@ from crypto_refactor.backtest.audit import models as audit_models
 from crypto_refactor.backtest.audit import signals as audit_signals
 from crypto_refactor.backtest.audit.auditor import audit
 from crypto_refactor.backtest.backtester import Backtester
-from crypto_refactor.backtest.engine import _Run
+from crypto_refactor.backtest.engine import _Simulator
 from crypto_refactor.execution import bar_steps as steps
 from crypto_refactor.execution import decisions
 from crypto_refactor.execution import sub_account as account
-from crypto_refactor.execution.rules import ExitRule, RuleOptions
+from crypto_refactor.execution.rules import ExecutionOptions, ExitRule
 from crypto_refactor.features import price_indicators as price
 from crypto_refactor.features import volume_indicators as volume
 from crypto_refactor.features.frame import compute_features
@@ -47,7 +47,7 @@ def audited(tmp_path, fits):
             source=HeldBars(sample_bars(1400) if bars is None else bars),
             settings=SETTINGS,
             signal_rules=RULES,
-            options=options or RuleOptions(),
+            options=options or ExecutionOptions(),
             model_dir=tmp_path / "models",
         ).run(HOURS, **kwargs)
         assert made.run.fills
@@ -251,23 +251,23 @@ class TestThresholds:
 
 class TestFills:
     def test_a_fill_at_the_close_it_was_decided_on(self, audited, plant):
-        honest = _Run.fill_pending
+        honest = _Simulator.fill_pending
 
         def early(self, i, _price, *, real):
             honest(self, i, float(self.bars.close[i - 1]), real=real)
 
-        plant(early, (_Run, "fill_pending"))
+        plant(early, (_Simulator, "fill_pending"))
         found = audited()
         assert failed(found) == {"fills"}
         assert found.first_difference.column == "entry price"
 
     def test_a_fill_at_the_open_of_the_signals_own_bar(self, audited, plant):
-        honest = _Run.fill_pending
+        honest = _Simulator.fill_pending
 
         def early(self, i, _price, *, real):
             honest(self, i, float(self.bars.open[i - 1]), real=real)
 
-        plant(early, (_Run, "fill_pending"))
+        plant(early, (_Simulator, "fill_pending"))
         assert failed(audited()) == {"fills"}
 
     def test_signals_laid_out_one_bar_early(self, audited, plant):
@@ -296,17 +296,17 @@ class TestFills:
             return honest(held, pending, price, at, adjacent=adjacent, rules=replace(rules, slippage_bps=0.0))
 
         plant(kindly, (engine, "at_open"))
-        assert failed(audited(RuleOptions(slippage_bps=4.0))) == {"fills"}
+        assert failed(audited(ExecutionOptions(slippage_bps=4.0))) == {"fills"}
 
     def test_a_stop_nearer_than_stated(self, audited, plant):
-        honest = decisions.protected_range
+        honest = decisions.stop_levels
 
         def nearer(held, rules):
             lower, upper = honest(held, rules)
             return lower * 1.004 if held.side > 0 else lower, upper
 
         plant(nearer, (engine, "protected_range"), (decisions, "protected_range"))
-        assert failed(audited(RuleOptions(stop_loss=0.005, exit=ExitRule.OPPOSITE))) == {"fills"}
+        assert failed(audited(ExecutionOptions(stop_loss=0.005, exit=ExitRule.OPPOSITE))) == {"fills"}
 
     def test_strict_ignored(self, audited, plant):
         honest = engine.decide
@@ -314,7 +314,7 @@ class TestFills:
             lambda *arguments, **options: honest(*arguments, **options | {"worthwhile": True}),
             (engine, "decide"),
         )
-        assert failed(audited(RuleOptions(strict=True, fee=0.01))) == {"fills"}
+        assert failed(audited(ExecutionOptions(strict=True, fee=0.01))) == {"fills"}
 
 
 class TestMoney:
@@ -371,7 +371,7 @@ class TestMoney:
 
     def test_borrow_that_is_never_charged(self, audited, plant):
         plant(lambda held, _price, _rules: held, (steps, "charge_borrow"))
-        assert failed(audited(RuleOptions(borrow=0.5))) == {"accounting"}
+        assert failed(audited(ExecutionOptions(borrow=0.5))) == {"accounting"}
 
     def test_a_balance_that_is_told_better_than_it_is(self, audited, plant):
         honest = columns._measure
@@ -401,6 +401,6 @@ class TestMoney:
 
         assert audited(bars=holed, allow_gaps=True).passed
         plant(back_filled, (backtester, "window_of"))
-        found = audited(RuleOptions(exit=ExitRule.OPPOSITE), bars=holed, allow_gaps=True)
+        found = audited(ExecutionOptions(exit=ExitRule.OPPOSITE), bars=holed, allow_gaps=True)
         assert failed(found) == {"accounting"}
         assert found.first_difference.column == "equity"

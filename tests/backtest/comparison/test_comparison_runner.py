@@ -13,24 +13,26 @@ from support.trained_models import SETTINGS
 
 from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.backtest.comparison.parameter_grid import (
-    VARIABLE,
-    Setting,
+    VARIABLE_OPTIONS,
+    ParameterSet,
     combinations,
-    parse_variation,
+    parse_axis,
 )
-from crypto_refactor.backtest.comparison.request import MAX_TRIALS, Request
+from crypto_refactor.backtest.comparison.request import MAX_TRIALS, ComparisonRequest
 from crypto_refactor.backtest.comparison.runner import compare
-from crypto_refactor.backtest.significance.selection_bias import luck_of
+from crypto_refactor.backtest.significance.selection_bias import selection_bias
 from crypto_refactor.errors import DataError, ModelError, UsageError
-from crypto_refactor.execution.rules import ExitRule, RuleOptions
+from crypto_refactor.execution.rules import ExecutionOptions, ExitRule
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.model.training.observer import Unwatched
-from crypto_refactor.report.replay_summary import figures_of, total_curve, total_of
+from crypto_refactor.model.training.observer import SilentObserver
+from crypto_refactor.report.replay_summary import ticker_figures, total_curve, total_figures
 from crypto_refactor.signals.conditions import SignalRules
 
 ETH, ADA = Ticker("ETH", "USD"), Ticker("ADA", "USD")
 HOURS = 100
-BASE = Setting(settings=SETTINGS, signal_rules=SignalRules(min_confirmations=4), options=RuleOptions())
+BASE = ParameterSet(
+    settings=SETTINGS, signal_rules=SignalRules(min_confirmations=4), options=ExecutionOptions()
+)
 
 
 def bars_of(*tickers, count=1400):
@@ -38,7 +40,7 @@ def bars_of(*tickers, count=1400):
 
 
 def settings_of(*vary, base=BASE):
-    return combinations(base, [parse_variation(text) for text in vary])
+    return combinations(base, [parse_axis(text) for text in vary])
 
 
 @pytest.fixture
@@ -56,9 +58,9 @@ def run(tmp_path, fits):
             "model": None,
             "model_dir": tmp_path / folder,
             "allow_gaps": True,
-            "watch": Unwatched(),
+            "watch": SilentObserver(),
         }
-        return compare(Request(**(asked | options)))
+        return compare(ComparisonRequest(**(asked | options)))
 
     return make
 
@@ -157,7 +159,7 @@ class TestPortfolio:
     @pytest.mark.parametrize("exit_rule", list(ExitRule))
     def test_it_is_the_sum_of_backtests_with_a_share_of_the_balance(self, run, tmp_path, exit_rule):
         held = bars_of(BTC, ETH, ADA)
-        setting = replace(BASE, options=RuleOptions(exit=exit_rule, max_notional=2500.0))
+        setting = replace(BASE, options=ExecutionOptions(exit=exit_rule, max_notional=2500.0))
         (portfolio,) = run(*held, settings=(setting,)).portfolios
         alone = [backtest(bars, setting, tmp_path / "models", balance=10_000 / 3) for bars in held]
         assert portfolio.tickers == (BTC, ETH, ADA)
@@ -189,11 +191,11 @@ class TestPortfolio:
         btc, eth = bars_of(BTC, ETH, count=1200)
         end = int(btc.closed[-1])
         eth = without(eth, (end - 40, end - 35))
-        setting = Setting(settings=REPLAYED, signal_rules=SIGNALS, options=RuleOptions())
+        setting = ParameterSet(settings=REPLAYED, signal_rules=SIGNALS, options=ExecutionOptions())
         result, _ = replay_run(tmp_path, btc, eth, hours=72)
         assert all(replayed.same for replayed in result.replayed)
         (portfolio,) = run(btc, eth, settings=(setting,), hours=72).portfolios
-        total = total_of(map(figures_of, result.replayed))
+        total = total_figures(map(ticker_figures, result.replayed))
         assert total.trades > 3
         assert portfolio.metrics.final_balance == pytest.approx(total.final, rel=1e-15)
         assert portfolio.metrics.initial_balance == total.initial
@@ -294,7 +296,7 @@ class TestLuck:
 
     def test_the_deflated_sharpe_ratio_falls_with_the_number_of_trials(self, run):
         one, *others = self.metrics(run, [3.0, 1.0, -1.0])
-        found = [luck_of([one]), *(luck_of([one, *others * times]) for times in (1, 3, 10, 50))]
+        found = [selection_bias([one]), *(selection_bias([one, *others * times]) for times in (1, 3, 10, 50))]
         deflated = [luck.deflated_sharpe for luck in found]
         assert deflated == sorted(deflated, reverse=True)
         assert len(set(deflated)) == 5
@@ -305,9 +307,9 @@ class TestLuck:
         assert found[0].deflated_sharpe == pytest.approx(0.99865, abs=1e-5)
 
     def test_what_never_held_anything_is_tried_and_had_no_chance_at_luck(self, run):
-        luck = luck_of(self.metrics(run, [3.0, None, 1.0]))
+        luck = selection_bias(self.metrics(run, [3.0, None, 1.0]))
         assert (luck.tried, luck.counted) == (3, 2)
-        assert luck_of(self.metrics(run, [None])) is None
+        assert selection_bias(self.metrics(run, [None])) is None
 
     def test_a_comparison_counts_its_trials(self, run):
         found = run(*bars_of(BTC, ETH), settings=settings_of("exit=neutral,opposite,fade"))
@@ -324,14 +326,14 @@ class TestVariations:
         ]
         assert len(found) == 8
         last = found[-1]
-        assert last.options == RuleOptions(exit=ExitRule.FADE, long_only=False, stop_loss=0.05)
+        assert last.options == ExecutionOptions(exit=ExitRule.FADE, long_only=False, stop_loss=0.05)
         assert (last.settings, last.signal_rules) == (BASE.settings, BASE.signal_rules)
 
     def test_values_are_typed_and_count_once(self):
-        assert parse_variation("threshold-scale=own, 1,1.0,0.5").values == (None, 1.0, 0.5)
-        assert parse_variation("min-confirmations=6,6,4").values == (6, 4)
-        assert parse_variation("network=small").values == ("small",)
-        assert parse_variation("strict=on,off").values == (True, False)
+        assert parse_axis("threshold-scale=own, 1,1.0,0.5").values == (None, 1.0, 0.5)
+        assert parse_axis("min-confirmations=6,6,4").values == (6, 4)
+        assert parse_axis("network=small").values == ("small",)
+        assert parse_axis("strict=on,off").values == (True, False)
 
     def test_nothing_varied_is_the_base(self):
         assert settings_of() == (BASE,)
@@ -357,12 +359,12 @@ class TestVariations:
     )
     def test_what_is_no_variation_is_refused(self, text):
         with pytest.raises(UsageError, match="--vary"):
-            parse_variation(text)
+            parse_axis(text)
 
     def test_every_name_is_offered_in_the_error(self):
         with pytest.raises(UsageError) as caught:
-            parse_variation("colour=red")
-        assert all(name in caught.value.expected for name in VARIABLE)
+            parse_axis("colour=red")
+        assert all(name in caught.value.expected for name in VARIABLE_OPTIONS)
 
     def test_an_option_is_varied_once(self):
         with pytest.raises(UsageError, match="exit twice"):

@@ -13,7 +13,7 @@ from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.backtest.external.evaluation import evaluate_targets
 from crypto_refactor.backtest.external.target_file import read_targets
 from crypto_refactor.errors import DataError, UsageError
-from crypto_refactor.execution.rules import ExitRule, RuleOptions
+from crypto_refactor.execution.rules import ExecutionOptions, ExitRule
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.report.documents.backtest import signals_csv
@@ -55,7 +55,7 @@ def drawn(opens=OPENS, closes=CLOSES, hours=None):
 @pytest.fixture
 def evaluate(file):
     def run(text, bars=None, *, options=None, **asked):
-        options = options or RuleOptions(fee=0.25)
+        options = options or ExecutionOptions(fee=0.25)
         asked = {"initial_balance": 1250.0} | asked
         source = HeldBars(drawn() if bars is None else bars)
         return evaluate_targets(source, BTC, read_targets(file(text)), options, **asked)
@@ -107,11 +107,13 @@ class TestATape:
         assert (found.metrics.total_return, found.metrics.sharpe) == (0, None)
 
     def test_the_execution_rules_apply(self, evaluate):
-        long_only = evaluate(rows((1, 1), (4, -1), (6, -1)), options=RuleOptions(fee=0.25, long_only=True))
+        long_only = evaluate(
+            rows((1, 1), (4, -1), (6, -1)), options=ExecutionOptions(fee=0.25, long_only=True)
+        )
         assert [fill[:2] for fill in fills(long_only)] == [(1, 1), (4, -1)]
-        stopped = evaluate(rows((1, 1), (6, 1)), options=RuleOptions(fee=0.25, take_profit=0.4))
+        stopped = evaluate(rows((1, 1), (6, 1)), options=ExecutionOptions(fee=0.25, take_profit=0.4))
         assert [(fill[0], fill[-1]) for fill in fills(stopped)] == [(1, "entry"), (3, "take_profit")]
-        venue = evaluate(rows((1, 1), (6, 1)), options=RuleOptions(venue="alpaca"))
+        venue = evaluate(rows((1, 1), (6, 1)), options=ExecutionOptions(venue="alpaca"))
         assert venue.metrics == venue.alpaca_metrics
         assert fills(venue)[0][-2] == pytest.approx(1250 * 0.0025)
 
@@ -269,13 +271,13 @@ class TestReading:
 
 HOURS = 150
 RULES = {
-    "neutral": RuleOptions(),
-    "long only": RuleOptions(long_only=True, slippage_bps=3.0),
-    "opposite": RuleOptions(exit=ExitRule.OPPOSITE, borrow=0.2),
-    "fade": RuleOptions(exit=ExitRule.FADE, position_size=0.5),
-    "alpaca": RuleOptions(venue="alpaca"),
-    "protected": RuleOptions(stop_loss=0.01, take_profit=0.015, max_drawdown=0.03, max_notional=9000.0),
-    "opposite and protected": RuleOptions(exit=ExitRule.OPPOSITE, stop_loss=0.005, take_profit=0.01),
+    "neutral": ExecutionOptions(),
+    "long only": ExecutionOptions(long_only=True, slippage_bps=3.0),
+    "opposite": ExecutionOptions(exit=ExitRule.OPPOSITE, borrow=0.2),
+    "fade": ExecutionOptions(exit=ExitRule.FADE, position_size=0.5),
+    "alpaca": ExecutionOptions(venue="alpaca"),
+    "protected": ExecutionOptions(stop_loss=0.01, take_profit=0.015, max_drawdown=0.03, max_notional=9000.0),
+    "opposite and protected": ExecutionOptions(exit=ExitRule.OPPOSITE, stop_loss=0.005, take_profit=0.01),
 }
 
 

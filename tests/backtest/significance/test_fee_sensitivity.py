@@ -8,13 +8,13 @@ from support.strategies import cases, holds_for
 from crypto_refactor.backtest.engine import simulate
 from crypto_refactor.backtest.significance.fee_sensitivity import (
     FEE_FACTORS,
-    HIGHEST_FEE,
+    MAX_FEE,
     break_even_fee,
     cost_sweep,
     earnings_by_fee,
 )
-from crypto_refactor.execution.decisions import Plan
-from crypto_refactor.execution.rules import Rules
+from crypto_refactor.execution.decisions import SignalPlan
+from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.ticker import Ticker
 
@@ -38,7 +38,7 @@ def bars_of(opens):
 def plan_of(signal, worthwhile=None):
     side = np.array(signal, dtype=np.int8)
     yes = np.ones(len(side), dtype=bool)
-    return Plan(
+    return SignalPlan(
         signal=side,
         forecast_side=side,
         worthwhile=yes if worthwhile is None else np.array(worthwhile, dtype=bool),
@@ -47,7 +47,7 @@ def plan_of(signal, worthwhile=None):
 
 
 def earning(opens, signal, **rules):
-    window, plan, asked = bars_of(opens), plan_of(signal), Rules(**rules)
+    window, plan, asked = bars_of(opens), plan_of(signal), ExecutionRules(**rules)
     run = simulate(window, plan, asked, initial_balance=1000.0)
     return earnings_by_fee(run, window, plan, asked), len(run.fills), run
 
@@ -112,7 +112,7 @@ class TestEntriesAreKept:
     def test_those_that_strict_let_in_at_the_runs_own_fee(self):
         window = bars_of([100, 100, 110, 110, 121, 121])
         plan = plan_of([1, 0, 1, 0, 0, 0], worthwhile=[True, True, False, True, True, True])
-        rules = Rules(strict=True)
+        rules = ExecutionRules(strict=True)
         run = simulate(window, plan, rules, initial_balance=1000.0)
         assert len(run.trades) == 1
         earns = earnings_by_fee(run, window, plan, rules)
@@ -121,7 +121,7 @@ class TestEntriesAreKept:
     def test_those_before_the_drawdown_halt(self):
         # Down 20 % and halted; what comes after is not entered at any fee.
         window = bars_of([100, 100, 80, 80, 160, 160])
-        plan, rules = plan_of([1, 0, 1, 0, 0, 0]), Rules(max_drawdown=0.1, fee=0.0)
+        plan, rules = plan_of([1, 0, 1, 0, 0, 0]), ExecutionRules(max_drawdown=0.1, fee=0.0)
         run = simulate(window, plan, rules, initial_balance=1000.0)
         assert run.halted_at is not None
         earns = earnings_by_fee(run, window, plan, rules)
@@ -129,7 +129,7 @@ class TestEntriesAreKept:
 
     def test_and_a_higher_fee_halts_nothing(self):
         window = bars_of([100, 100, 110, 110, 121, 121])
-        plan, rules = plan_of([1, 0, 1, 0, 0, 0]), Rules(max_drawdown=0.05, fee=0.0)
+        plan, rules = plan_of([1, 0, 1, 0, 0, 0]), ExecutionRules(max_drawdown=0.05, fee=0.0)
         earns = earnings_by_fee(simulate(window, plan, rules, initial_balance=1000.0), window, plan, rules)
         assert earns(0.1) == pytest.approx((1.1 * 0.9 / 1.1) ** 2 - 1)
 
@@ -162,10 +162,10 @@ def test_at_the_break_even_fee_nothing_is_left(case):
     found = break_even_fee(earns, len(run.fills))
     assert len(calls) < 40
     if found.fee is not None:
-        assert 0 < found.fee < HIGHEST_FEE + 1e-9
+        assert 0 < found.fee < MAX_FEE + 1e-9
         assert plain(found.fee) == pytest.approx(0, abs=1e-6)
     elif found.reason == "it gains at any fee":
-        assert plain(HIGHEST_FEE) > 0
+        assert plain(MAX_FEE) > 0
     else:
         assert plain(0.0) <= 0
 
@@ -175,7 +175,7 @@ def test_it_is_found_in_a_few_runs_of_the_engine(random_bars):
     # Ten hours ahead, and right six times in ten.
     ahead = np.sign(np.roll(window.open, -11) - np.roll(window.open, -1))[::10]
     right = np.random.default_rng(0).random(200) < 0.6
-    plan, rules = plan_of(np.repeat(np.where(right, ahead, -ahead), 10)), Rules()
+    plan, rules = plan_of(np.repeat(np.where(right, ahead, -ahead), 10)), ExecutionRules()
     run = simulate(window, plan, rules, initial_balance=1000.0)
     calls = []
     plain = earnings_by_fee(run, window, plan, rules)

@@ -12,10 +12,10 @@ from support.strategies import cases, holds_for
 from crypto_refactor.backtest.engine import simulate
 from crypto_refactor.backtest.significance import random_entry as module
 from crypto_refactor.backtest.significance.random_entry import random_entry
-from crypto_refactor.execution.decisions import Plan
-from crypto_refactor.execution.rules import Rules
+from crypto_refactor.execution.decisions import SignalPlan
+from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import Trade
-from crypto_refactor.market.bars import Bars, carry_holes
+from crypto_refactor.market.bars import Bars, fill_gaps
 from crypto_refactor.market.ticker import Ticker
 
 FIRST = 400_000
@@ -24,7 +24,7 @@ FIRST = 400_000
 def bars_of(opens, closes=None, *, hours=None):
     opens = np.asarray(opens, dtype=float)
     closes = opens if closes is None else np.asarray(closes, dtype=float)
-    return carry_holes(
+    return fill_gaps(
         Bars(
             ticker=Ticker("BTC", "USD"),
             source="files",
@@ -52,13 +52,15 @@ def trade(entry, leave, *, side=1, reason="neutral"):
 
 
 def compared(trades, window, *, balance=1000.0, draws=1000, seed=0, **rules):
-    return random_entry(trades, window, Rules(**rules), initial_balance=balance, draws=draws, seed=seed)
+    return random_entry(
+        trades, window, ExecutionRules(**rules), initial_balance=balance, draws=draws, seed=seed
+    )
 
 
 def signals_on(window, signal):
     always = np.ones(len(window), dtype=bool)
     side = np.asarray(signal, dtype=np.int8)
-    return Plan(signal=side, forecast_side=side, worthwhile=always, decidable=~window.synthetic)
+    return SignalPlan(signal=side, forecast_side=side, worthwhile=always, decidable=~window.synthetic)
 
 
 class TestByHand:
@@ -200,8 +202,10 @@ def test_without_timing_p_is_uniform_whatever_the_drift(drift):
         prices = 100 * np.exp(np.cumsum(rng.normal(drift, 0.01, 300)))
         window = bars_of(prices)
         signal = np.repeat(rng.choice([-1, 0, 0, 0, 1], 100), 3)
-        run = simulate(window, signals_on(window, signal), Rules(), initial_balance=1000.0)
-        found.append(random_entry(run.trades, window, Rules(), initial_balance=1000.0, draws=99, seed=seed).p)
+        run = simulate(window, signals_on(window, signal), ExecutionRules(), initial_balance=1000.0)
+        found.append(
+            random_entry(run.trades, window, ExecutionRules(), initial_balance=1000.0, draws=99, seed=seed).p
+        )
     levels = np.sort(found)
     # Kolmogorov's distance: 1.63 / sqrt(n) is exceeded in 1 % of samples.
     assert np.abs(levels - np.arange(1, 401) / 400).max() < 1.63 / 20

@@ -15,8 +15,8 @@ from crypto_refactor.backtest.engine import simulate
 from crypto_refactor.backtest.significance.fee_sensitivity import FEE_FACTORS
 from crypto_refactor.backtest.significance.summary import significance, significance_of
 from crypto_refactor.backtest.significance.verdict import verdict
-from crypto_refactor.execution.decisions import Plan
-from crypto_refactor.execution.rules import RuleOptions, Rules
+from crypto_refactor.execution.decisions import SignalPlan
+from crypto_refactor.execution.rules import ExecutionOptions, ExecutionRules
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.signals.conditions import SignalRules
 
@@ -44,7 +44,7 @@ def run(tmp_path, monkeypatch):
             source=HeldBars(sample_bars(5000)),
             settings=SETTINGS,
             signal_rules=SignalRules(min_confirmations=confirmations),
-            options=RuleOptions(**options),
+            options=ExecutionOptions(**options),
             model_dir=tmp_path / "models",
         )
         return tester.run(hours, judge=judge)
@@ -55,7 +55,7 @@ def run(tmp_path, monkeypatch):
 def plan_of(signal):
     side = np.asarray(signal, dtype=np.int8)
     always = np.ones(len(side), dtype=bool)
-    return Plan(signal=side, forecast_side=side, worthwhile=always, decidable=always)
+    return SignalPlan(signal=side, forecast_side=side, worthwhile=always, decidable=always)
 
 
 def signals_of(window, how_right, rng, *, held=6):
@@ -122,8 +122,8 @@ class TestWithoutModels:
     def test_somebody_elses_signals_have_everything_but_skill(self, random_bars):
         window = random_bars(2200)
         plan = plan_of(signals_of(window, 0.5, np.random.default_rng(0)))
-        simulation = simulate(window, plan, Rules(), initial_balance=1000.0)
-        found = significance_of(simulation, window, plan, Rules())
+        simulation = simulate(window, plan, ExecutionRules(), initial_balance=1000.0)
+        found = significance_of(simulation, window, plan, ExecutionRules())
         assert found.skill is None
         document = found.to_dict()
         undefined = {name for name in KEYS if document[name] is None}
@@ -132,8 +132,8 @@ class TestWithoutModels:
     def test_no_signal_at_all(self, random_bars):
         window = random_bars(2200)
         plan = plan_of(np.zeros(2200))
-        simulation = simulate(window, plan, Rules(), initial_balance=1000.0)
-        found = significance_of(simulation, window, plan, Rules())
+        simulation = simulate(window, plan, ExecutionRules(), initial_balance=1000.0)
+        found = significance_of(simulation, window, plan, ExecutionRules())
         assert found.probabilistic_sharpe is found.random_entry is found.intervals.sharpe is None
         assert found.intervals.total_return == (0.0, 0.0)
         assert found.break_even.reason == "nothing was traded"
@@ -143,13 +143,13 @@ class TestWithoutModels:
     def test_skill_in_timing_is_found_and_luck_is_not(self, random_bars, how_right, code):
         window = random_bars(2200)
         plan = plan_of(signals_of(window, how_right, np.random.default_rng(1)))
-        rules = Rules(fee=0.0005)
+        rules = ExecutionRules(fee=0.0005)
         simulation = simulate(window, plan, rules, initial_balance=1000.0)
         found = significance_of(simulation, window, plan, rules)
         assert judged(simulation, found).code == code
 
     def test_without_an_edge_evidence_is_rarer_than_one_run_in_fifty_even_free_of_charge(self, random_bars):
-        rules, codes = Rules(fee=0.0), []
+        rules, codes = ExecutionRules(fee=0.0), []
         for seed in range(60):
             window = random_bars(2200, seed=seed)
             plan = plan_of(signals_of(window, 0.5, np.random.default_rng(seed), held=12))
@@ -161,9 +161,9 @@ class TestWithoutModels:
 
 
 def judged(simulation, found):
-    from crypto_refactor.backtest.metrics import measure
+    from crypto_refactor.backtest.metrics import compute_metrics
 
-    metrics = measure(
+    metrics = compute_metrics(
         simulation.equity, simulation.sides[1:] != 0, simulation.trades, simulation.fills, hours=2199
     )
     return verdict(metrics, 2199, found, audit_passed=True)

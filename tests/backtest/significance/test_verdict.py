@@ -5,24 +5,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from crypto_refactor.backtest.metrics import measure
+from crypto_refactor.backtest.metrics import compute_metrics
 from crypto_refactor.backtest.significance.bootstrap import Intervals
 from crypto_refactor.backtest.significance.calibration import Calibration, coverage
-from crypto_refactor.backtest.significance.correlation import Association
+from crypto_refactor.backtest.significance.correlation import Correlation
 from crypto_refactor.backtest.significance.fee_sensitivity import BreakEven
 from crypto_refactor.backtest.significance.forecast_skill import ForecastFigures, Skill
 from crypto_refactor.backtest.significance.random_entry import RandomEntry
 from crypto_refactor.backtest.significance.summary import Significance
 from crypto_refactor.backtest.significance.verdict import EVIDENCE, IC_ERRORS, NO_EVIDENCE, TOO_FEW, verdict
 
-METRICS = measure(np.array([1.0, 1.1]), np.ones(1, dtype=bool), (), (), hours=2160)
+METRICS = compute_metrics(np.array([1.0, 1.1]), np.ones(1, dtype=bool), (), (), hours=2160)
 
 
 def skill_of(value, error):
     figures = ForecastFigures(
         rmse_ratio=0.99,
-        pearson=Association(value=None, se=None),
-        spearman=Association(value=value, se=error),
+        pearson=Correlation(value=None, se=None),
+        spearman=Correlation(value=value, se=error),
     )
     empty = Calibration(bins=(), brier=None)
     return Skill(

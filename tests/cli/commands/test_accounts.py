@@ -14,20 +14,20 @@ from support.alpaca_trading_server import KEY, SECRET, AlpacaTradingServer
 
 from crypto_refactor.cli.commands.accounts import COMMANDS
 from crypto_refactor.execution.decisions import Enter, Exit
-from crypto_refactor.execution.rules import RuleOptions
-from crypto_refactor.execution.sub_account import Account, Trade
+from crypto_refactor.execution.rules import ExecutionOptions
+from crypto_refactor.execution.sub_account import SubAccount, Trade
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.report.csv_files import TRADE_COLUMNS
 from crypto_refactor.trading.account_names import demo_account_name
 from crypto_refactor.trading.ledger.ledger import Ledger
-from crypto_refactor.trading.ledger.order_record import Order
-from crypto_refactor.trading.stepper import Holding, opened
+from crypto_refactor.trading.ledger.order_record import OrderRecord
+from crypto_refactor.trading.stepper import SubAccountState, new_state
 
 BTC, ETH = Ticker("BTC", "USD"), Ticker("ETH", "USD")
 AT = 477_000  # 2024-06-01T00:00Z
 PAPER = "paper/904837e3-3b76-47ec-b432-046db621571b"
-LONG = Account(cash=0.0, side=1, quantity=10.0, average_price=90.0, peak_equity=1200.0, entered=AT - 5)
-FLAT = Account.opened_with(1000.0)
+LONG = SubAccount(cash=0.0, side=1, quantity=10.0, average_price=90.0, peak_equity=1200.0, entered=AT - 5)
+FLAT = SubAccount.opened_with(1000.0)
 TRADE = Trade(
     direction=1,
     entered=AT - 9,
@@ -38,7 +38,7 @@ TRADE = Trade(
     fees=2.0,
     exit_reason="neutral",
 )
-ORDER = Order(
+ORDER = OrderRecord(
     client_order_id="cr-BTCUSD-2024060100-exit-1a2b3c4d",
     ticker=BTC,
     bar=AT,
@@ -81,10 +81,10 @@ def put(ledger):
 
     def do(name, account=FLAT, *, ticker=BTC, source="alpaca", pending=(), trades=(), reason="up", **options):
         now = "2024-06-01T00:00:00+00:00"
-        ledger.open_account(name, now, {"source": source, "options": asdict(RuleOptions(**options))})
-        ledger.open_holding(name, ticker, opened(1000.0, AT))
+        ledger.open_account(name, now, {"source": source, "options": asdict(ExecutionOptions(**options))})
+        ledger.open_holding(name, ticker, new_state(1000.0, AT))
         with ledger.writing(name, ticker) as writer:
-            writer.hold(Holding(account=account, pending=pending, walked_to=AT))
+            writer.hold(SubAccountState(account=account, pending=pending, walked_to=AT))
             writer.decided(AT, 1, {"close": 100.0, "reason": reason, "cutoff": AT - 100, "signal": 1})
             writer.filled((), trades)
 

@@ -18,7 +18,7 @@ from crypto_refactor.market.bars import COLUMNS, Bars
 from crypto_refactor.market.hours import floor_hour, to_iso
 from crypto_refactor.market.sources.alpaca import AlpacaSource
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.transport.session import Limits
+from crypto_refactor.transport.session import HttpLimits
 
 # The SDK imports it whether it is used or not.
 pytestmark = pytest.mark.filterwarnings("ignore:websockets.legacy is deprecated:DeprecationWarning")
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:websockets.legacy is deprecated:
 BTC, ETH, SOL = (Ticker(base, "USD") for base in ("BTC", "ETH", "SOL"))
 NOW = datetime(2024, 6, 10, 12, 0, 7, tzinfo=UTC)
 HOUR = floor_hour(NOW)
-LIMITS = Limits(total=20, attempts=3, first_wait=0.5, longest_wait=1.0)
+LIMITS = HttpLimits(total=20, attempts=3, first_wait=0.5, longest_wait=1.0)
 HASTY = replace(
     LIMITS, connect=0.5, read=0.15, total=0.9, first_wait=0.05
 )  # where the server is known not to answer
@@ -483,7 +483,7 @@ def test_429_with_a_date_or_a_reset_time_waits_until_then(new_source, server, ta
         status(429, Retry_After=at.strftime("%a, %d %b %Y %H:%M:%S GMT")),
         status(429, X_RateLimit_Reset=str(int(at.timestamp()))),
     ]
-    new_source(limits=Limits()).bars(BTC, HOUR - 10, HOUR)
+    new_source(limits=HttpLimits()).bars(BTC, HOUR - 10, HOUR)
     assert waits == [20.0, 20.0]
 
 
@@ -505,7 +505,7 @@ def test_a_wait_that_cannot_be_read_is_backed_off_as_usual(source, server, tape,
 
 def test_backing_off_doubles_up_to_its_bound_with_jitter(new_source, server, waits):
     server.always = status(503)
-    limits = Limits(total=1000, attempts=8, first_wait=1, longest_wait=10)
+    limits = HttpLimits(total=1000, attempts=8, first_wait=1, longest_wait=10)
     with pytest.raises(DataError, match="503"):
         new_source(limits=limits).bars(BTC, HOUR - 10, HOUR)
     assert len(waits) == 7
@@ -523,7 +523,7 @@ def test_every_retried_fault_can_be_survived(new_source, server, tape, waits):
         silence(),
         status(504),
     ]
-    received = new_source(limits=Limits(read=0.15, attempts=7)).bars(BTC, HOUR - 10, HOUR)
+    received = new_source(limits=HttpLimits(read=0.15, attempts=7)).bars(BTC, HOUR - 10, HOUR)
     assert same(received, bars.between(HOUR - 10, HOUR))
     assert len(waits) == 6
 

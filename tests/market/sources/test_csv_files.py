@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crypto_refactor.errors import DataError, UnavailableError, UsageError
-from crypto_refactor.market.bars import COLUMNS, Bars, carry_holes, empty_bars
+from crypto_refactor.market.bars import COLUMNS, Bars, empty_bars, fill_gaps
 from crypto_refactor.market.hours import parse_hour, to_iso
 from crypto_refactor.market.sources import csv_parser as csv_bars
 from crypto_refactor.market.sources.csv_files import FilesSource, write_csv
@@ -368,7 +368,7 @@ def test_a_carried_hole_is_written_as_the_hole_it_is(tmp_path, random_bars):
         source="files",
         **{name: np.delete(getattr(whole, name), [4, 5]) for name in ("opened", *COLUMNS)},
     )
-    write_csv(carry_holes(holed), tmp_path / "x.csv")
+    write_csv(fill_gaps(holed), tmp_path / "x.csv")
     assert same(read_csv(tmp_path / "x.csv", BTC), holed)
 
 

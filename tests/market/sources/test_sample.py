@@ -8,11 +8,11 @@ import pytest
 
 from crypto_refactor.config import tickers_file
 from crypto_refactor.errors import UnavailableError
-from crypto_refactor.market.bars import carry_holes, segment_starts
+from crypto_refactor.market.bars import fill_gaps, segment_starts
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.quality import quality_report
 from crypto_refactor.market.sources.sample import SampleSource
-from crypto_refactor.market.sources.simulator import LAST_CLOSE, PROFILES, simulate
+from crypto_refactor.market.sources.simulator import LAST_CLOSE, PROFILES, simulate_bars
 from crypto_refactor.market.ticker import Ticker, read_tickers
 
 TICKERS = [Ticker(base, "USD") for base in PROFILES]
@@ -64,7 +64,7 @@ def test_a_range_is_cut_out():
 
 def test_the_largest_tickers_have_no_holes_and_one_ticker_has_an_outage():
     assert segment_starts(everything(BTC)).tolist() == segment_starts(everything(ETH)).tolist() == [0]
-    outage = carry_holes(everything(Ticker("ATOM", "USD")))
+    outage = fill_gaps(everything(Ticker("ATOM", "USD")))
     assert quality_report(outage, LAST_CLOSE - 720, LAST_CLOSE).synthetic == 5
 
 
@@ -94,7 +94,7 @@ def test_nothing_in_them_can_be_forecast(ticker):
 
 
 def test_tickers_move_together_but_not_as_one():
-    moves = {ticker.base: returns(simulate(ticker)) for ticker in TICKERS}
+    moves = {ticker.base: returns(simulate_bars(ticker)) for ticker in TICKERS}
     assert 0.5 <= correlation(moves["BTC"], moves["ETH"]) <= 0.9
     table = np.corrcoef(list(moves.values()))[~np.eye(len(moves), dtype=bool)]
     assert table.min() > 0.3
@@ -151,7 +151,7 @@ def test_two_processes_simulate_the_same():
         ).stdout.split()
         for seed in ("1", "2")
     ]
-    assert runs[0] == runs[1] == [simulate(ticker, count=500).fingerprint() for ticker in TICKERS]
+    assert runs[0] == runs[1] == [simulate_bars(ticker, count=500).fingerprint() for ticker in TICKERS]
     assert len(set(runs[0])) == len(TICKERS)
 
 
@@ -162,20 +162,25 @@ def test_the_bundled_bars_are_those_of_every_earlier_release():
 
 
 def test_another_seed_is_another_world_and_another_end_another_time():
-    assert simulate(BTC, count=50, seed=1).fingerprint() != simulate(BTC, count=50, seed=2).fingerprint()
-    assert simulate(BTC, count=50, last_close=1000).closed[-1] == 1000
-    assert len(simulate(BTC, count=1)) == 1
+    assert (
+        simulate_bars(BTC, count=50, seed=1).fingerprint()
+        != simulate_bars(BTC, count=50, seed=2).fingerprint()
+    )
+    assert simulate_bars(BTC, count=50, last_close=1000).closed[-1] == 1000
+    assert len(simulate_bars(BTC, count=1)) == 1
 
 
 def test_over_many_worlds_the_price_is_a_martingale():
-    growth = [simulate(BTC, count=2_000, seed=seed).close[-1] / PROFILES["BTC"].price for seed in range(150)]
+    growth = [
+        simulate_bars(BTC, count=2_000, seed=seed).close[-1] / PROFILES["BTC"].price for seed in range(150)
+    ]
     error = np.std(growth) / np.sqrt(len(growth))
     assert abs(np.mean(growth) - 1) < 3 * error
 
 
 def test_a_drift_plants_a_pattern_that_the_driftless_world_does_not_have():
     pattern = np.where(np.arange(4_000) % 2, 0.002, -0.002)
-    plain, planted = simulate(ETH, count=4_000), simulate(ETH, count=4_000, drift=pattern)
+    plain, planted = simulate_bars(ETH, count=4_000), simulate_bars(ETH, count=4_000, drift=pattern)
     shift = returns(planted) - returns(plain)
     assert np.allclose(shift, pattern[1:], atol=1e-5)
     assert np.array_equal(planted.volume, plain.volume)
@@ -183,4 +188,4 @@ def test_a_drift_plants_a_pattern_that_the_driftless_world_does_not_have():
 
 def test_a_long_world_never_runs_out_of_decimals():
     ticker = Ticker("ALGO", "USD")
-    assert simulate(ticker, count=20_000, drift=-0.002).low.min() > 0
+    assert simulate_bars(ticker, count=20_000, drift=-0.002).low.min() > 0

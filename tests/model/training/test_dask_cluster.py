@@ -21,10 +21,10 @@ from support.trained_models import SETTINGS, once, tampered, training_data
 
 from crypto_refactor.errors import ModelError, UsageError
 from crypto_refactor.model.training import dask_executor as spreading
-from crypto_refactor.model.training.dask_cluster import Cluster, arithmetic, require_same
+from crypto_refactor.model.training.dask_cluster import Cluster, numeric_environment, require_same
 from crypto_refactor.model.training.dask_executor import on_cluster
 from crypto_refactor.model.training.parallel import fit_all
-from crypto_refactor.model.training.worker_process import apart
+from crypto_refactor.model.training.worker_process import run_in_process
 
 PATIENCE = 120.0
 
@@ -82,28 +82,28 @@ class TestAddress:
 
 class TestTheSameArithmetic:
     def test_this_process_has_its_own(self):
-        require_same(arithmetic())
+        require_same(numeric_environment())
 
     def test_it_holds_what_decides_the_weights(self):
-        own = arithmetic()
+        own = numeric_environment()
         assert {"keras", "numpy", "tensorflow", "recipe", "processor", "crypto-refactor"} <= own.keys()
         assert all(own.values())
 
-    @pytest.mark.parametrize("name", sorted(arithmetic()))
+    @pytest.mark.parametrize("name", sorted(numeric_environment()))
     def test_any_difference_is_refused_and_named_from_both_sides(self, name):
         with pytest.raises(ModelError) as caught:
-            require_same(arithmetic() | {name: "another"})
-        assert f"{name} {arithmetic()[name]} there, another here" in caught.value.what
+            require_same(numeric_environment() | {name: "another"})
+        assert f"{name} {numeric_environment()[name]} there, another here" in caught.value.what
         assert caught.value.exit_code == 4
 
     def test_what_only_one_side_knows_is_a_difference(self):
         with pytest.raises(ModelError, match="abacus unknown there, 1 here"):
-            require_same(arithmetic() | {"abacus": "1"})
+            require_same(numeric_environment() | {"abacus": "1"})
 
 
 class TestApart:
     def test_a_call_is_made_in_another_process_which_is_kept(self):
-        first, second = apart(os.getpid), apart(os.getpid)
+        first, second = run_in_process(os.getpid), run_in_process(os.getpid)
         assert first == second != os.getpid()
 
     def test_calls_at_the_same_time_have_a_process_each(self):
@@ -111,7 +111,7 @@ class TestApart:
 
         def ask():
             together.wait()
-            found.append(apart(partial(_slow_pid, 0.5)))
+            found.append(run_in_process(partial(_slow_pid, 0.5)))
 
         threads = [threading.Thread(target=ask) for _ in range(2)]
         for thread in threads:
@@ -121,29 +121,29 @@ class TestApart:
         assert len(set(found)) == 2
 
     def test_what_it_prints_does_not_stand_among_its_answers(self):
-        assert apart(partial(os.system, "echo noise")) == 0
-        assert apart(partial(print, "noise")) is None
-        assert apart(partial(abs, -3)) == 3
+        assert run_in_process(partial(os.system, "echo noise")) == 0
+        assert run_in_process(partial(print, "noise")) is None
+        assert run_in_process(partial(abs, -3)) == 3
 
     def test_one_that_dies_is_an_error_and_the_next_call_has_another(self):
         with pytest.raises(ModelError, match="has died with -9") as caught:
-            apart(die)
+            run_in_process(die)
         assert caught.value.exit_code == 4
-        assert apart(partial(abs, -3)) == 3
+        assert run_in_process(partial(abs, -3)) == 3
 
     def test_one_ends_after_a_few_calls_because_fits_leave_memory_behind(self, monkeypatch):
         monkeypatch.setattr("crypto_refactor.model.training.worker_process._CALLS", 3)
         monkeypatch.setattr("crypto_refactor.model.training.worker_process._idle", kept := deque())
-        first, *others = [apart(os.getpid) for _ in range(4)]
+        first, *others = [run_in_process(os.getpid) for _ in range(4)]
         kept.pop().end()
         assert [other == first for other in others] == [True, True, False]
         assert gone(first)
 
     def test_one_that_died_between_two_calls_is_replaced(self):
-        number = apart(os.getpid)
+        number = run_in_process(os.getpid)
         os.kill(number, signal.SIGKILL)
         wait_until(lambda: os.waitid(os.P_PID, number, os.WEXITED | os.WNOHANG | os.WNOWAIT))
-        assert apart(os.getpid) not in {number, os.getpid()}
+        assert run_in_process(os.getpid) not in {number, os.getpid()}
 
     def test_it_ends_with_whoever_asked_in_the_middle_of_a_call(self, tmp_path):
         said = tmp_path / "pid"
@@ -229,7 +229,7 @@ class TestTrouble:
     @pytest.fixture(autouse=True)
     def impatient(self, monkeypatch):
         monkeypatch.setattr(spreading, "CONNECT_SECONDS", 1.5)
-        monkeypatch.setattr(spreading, "ALONE_SECONDS", 1.5)
+        monkeypatch.setattr(spreading, "NO_WORKER_TIMEOUT", 1.5)
 
     def refusal(self, cluster, call=abs_of_three):
         began = time.monotonic()
@@ -326,7 +326,7 @@ class TestFits:
         )
         thread.start()
         try:
-            found = apart(partial(_train, training_data()))
+            found = run_in_process(partial(_train, training_data()))
         finally:
             done.set()
             thread.join()

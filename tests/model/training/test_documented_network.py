@@ -11,9 +11,9 @@ from support.stub_models import sample_bars
 from support.trained_models import run_alone
 
 from crypto_refactor.features.frame import compute_features
-from crypto_refactor.market.bars import carry_holes
+from crypto_refactor.market.bars import fill_gaps
 from crypto_refactor.model import artifact
-from crypto_refactor.model.dataset import gather
+from crypto_refactor.model.dataset import take_windows
 
 ROWS = 150
 LOOKBACK = 24
@@ -78,8 +78,8 @@ import json
 
 @pytest.mark.slow
 def test_the_documented_network_is_what_the_documentation_says(tmp_path):
-    frame = compute_features(carry_holes(sample_bars(900)))
-    windows = gather(frame.inputs.astype(np.float32), np.arange(600, 900), LOOKBACK)
+    frame = compute_features(fill_gaps(sample_bars(900)))
+    windows = take_windows(frame.inputs.astype(np.float32), np.arange(600, 900), LOOKBACK)
     np.save(tmp_path / "windows.npy", windows)
     script = tmp_path / "train.py"
     script.write_text(SCRIPT.format(lookback=LOOKBACK, rows=ROWS))
@@ -142,6 +142,6 @@ def test_the_documented_network_is_what_the_documentation_says(tmp_path):
     assert abs(known.rank_correlation) < 0.65
     assert 0.8 < known.rmse_ratio < 1.5
     assert known.shrink < 0.9
-    later = gather(frame.inputs.astype(np.float32), np.arange(600, 899), LOOKBACK)
+    later = take_windows(frame.inputs.astype(np.float32), np.arange(600, 899), LOOKBACK)
     returns = np.diff(np.log(frame.bars.close))[600:]
     assert abs(np.corrcoef(model.forecaster().raw(later)[:140], returns[:140])[0, 1]) < 0.3

@@ -155,7 +155,7 @@ class TestEvidence:
         known = lab.trained.evidence
         assert known.n == rows.stop - rows.start == 23
         a = data.atr[rows] / data.close[rows]
-        again = ev.measure(forecast, data.returns[rows], a, np.zeros(known.n))
+        again = ev.calibrate(forecast, data.returns[rows], a, np.zeros(known.n))
         assert (again.slope, again.slope_se, again.shrink) == (known.slope, known.slope_se, known.shrink)
         assert again.error_quantiles == known.error_quantiles
         unit = ev.threshold_unit(data.atr[rows], data.volatility[rows], data.close[rows])

@@ -10,13 +10,13 @@ from support.replay_runner import SeveralBars, entries, setup_of
 from support.stub_models import BTC, sample_bars, without
 
 from crypto_refactor.errors import ModelError
-from crypto_refactor.execution.sub_account import Account
+from crypto_refactor.execution.sub_account import SubAccount
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.report.documents.trading import entry_json, multi_json, replay_json, row_json
+from crypto_refactor.report.documents.trading import multi_json, outcome_json, replay_json, row_json
 from crypto_refactor.signals.conditions import CONDITIONS
-from crypto_refactor.trading.historical.single_pass import SignalsOnly, one_pass
-from crypto_refactor.trading.ledger.order_record import Order, Stage
+from crypto_refactor.trading.historical.single_pass import SignalPass, single_pass
+from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
 from crypto_refactor.trading.outcomes import Failure, Unavailable
 
 ETH, SOL = Ticker("ETH", "USD"), Ticker("SOL", "USD")
@@ -29,7 +29,7 @@ FAILED = Failure(
     ticker=ETH, error=ModelError("It is damaged.", expected="a model.", remedy="train it again.")
 )
 GONE = Unavailable(ticker=SOL, why="There are no bars of SOL/USD.")
-ORDER = Order(
+ORDER = OrderRecord(
     client_order_id="cr-x",
     ticker=BTC,
     bar=474_001,
@@ -39,7 +39,7 @@ ORDER = Order(
     quantity=None,
     reason="entry",
     sent_at="2024-01-28T01:00:03+00:00",
-    stage=Stage.PARTLY_FILLED,
+    stage=OrderStatus.PARTLY_FILLED,
     filled_quantity=0.4,
     average_price=50.0,
     detail="canceled",
@@ -54,12 +54,12 @@ def written(document):
 class TestAnEntry:
     def test_has_the_documented_keys_and_no_unexpected_ones(self, made):
         for entry in made:
-            assert set(written(entry_json(entry))) == DOCUMENTED | FURTHER
+            assert set(written(outcome_json(entry))) == DOCUMENTED | FURTHER
 
     def test_says_what_the_entry_says(self, made):
         entry = next(entry for entry in made if entry.fills)
         (fill,) = entry.fills
-        said = written(entry_json(entry))
+        said = written(outcome_json(entry))
         assert said["schema"] == 1
         assert said["ticker"] == "BTC/USD"
         assert said["simulated"] is True
@@ -90,7 +90,7 @@ class TestAnEntry:
 
     def test_names_the_model_and_every_condition(self, made):
         entry = made[-1]
-        said = written(entry_json(entry))["decision"]
+        said = written(outcome_json(entry))["decision"]
         assert said["model"] == entry.decided.model.card.fingerprint
         assert said["cutoff"] == to_iso(entry.decided.cutoff)
         assert list(said["conditions"]) == list(CONDITIONS)
@@ -98,11 +98,11 @@ class TestAnEntry:
 
     def test_pending_decisions_are_in_words(self, made):
         entry = next(entry for entry in made if entry.pending)
-        assert entry_json(entry)["pending"] == list(entry.pending)
+        assert outcome_json(entry)["pending"] == list(entry.pending)
 
     def test_holding_nothing_has_no_average_price(self, made):
-        flat = replace(made[0], holding=Account.opened_with(500.0))
-        assert entry_json(flat)["position"] == {
+        flat = replace(made[0], holding=SubAccount.opened_with(500.0))
+        assert outcome_json(flat)["position"] == {
             "side": 0,
             "quantity": 0.0,
             "average_price": None,
@@ -110,28 +110,28 @@ class TestAnEntry:
         }
 
     def test_where_nobody_was_asked_what_was_decided_is_null(self, made):
-        said = written(entry_json(replace(made[0], decided=None, target=None, acted=False)))
+        said = written(outcome_json(replace(made[0], decided=None, target=None, acted=False)))
         assert (said["signal"], said["target"], said["decision"]) == (None, None, None)
 
     def test_a_close_that_could_not_be_decided_on_has_no_signal(self, fits, tmp_path):
         whole = sample_bars(1200)
         end = int(whole.closed[-1])
         (blind,) = entries(tmp_path, bars=without(whole, (end - 12, end - 2)), hours=0)
-        said = written(entry_json(blind))
+        said = written(outcome_json(blind))
         assert said["signal"] is None
         assert said["target"] == 0
         assert "missing to decide" in said["decision"]["reason"]
 
     def test_signals_alone_have_no_account_position_or_equity(self, fits, tmp_path):
         setup = setup_of(tmp_path, SeveralBars(sample_bars(1200)), [BTC])
-        (entry,) = one_pass(setup, SignalsOnly(setup), None, lambda _: None)
-        said = written(entry_json(entry))
+        (entry,) = single_pass(setup, SignalPass(setup), None, lambda _: None)
+        said = written(outcome_json(entry))
         assert (said["account"], said["position"], said["equity"]) == (None, None, None)
         assert said["price"] == entry.price
         assert said["acted"] is False
 
     def test_orders_are_whole(self, made):
-        (said,) = written(entry_json(replace(made[0], orders=(ORDER,))))["orders"]
+        (said,) = written(outcome_json(replace(made[0], orders=(ORDER,))))["orders"]
         assert said == {
             "client_order_id": "cr-x",
             "ticker": "BTC/USD",
@@ -150,7 +150,7 @@ class TestAnEntry:
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
     def test_what_is_no_number_is_null(self, made, value):
-        said = written(entry_json(replace(made[0], price=value, orders=(replace(ORDER, notional=value),))))
+        said = written(outcome_json(replace(made[0], price=value, orders=(replace(ORDER, notional=value),))))
         assert said["price"] is None
         assert said["equity"] is None
         assert said["orders"][0]["notional"] is None
@@ -175,7 +175,7 @@ class TestSeveralTickers:
         said = written(multi_json("parallel", [GONE, made[0], FAILED]))
         assert (said["schema"], said["mode"]) == (1, "parallel")
         assert [row["ticker"] for row in said["tickers"]] == ["SOL/USD", "BTC/USD", "ETH/USD"]
-        assert said["tickers"][1] == written(entry_json(made[0]))
+        assert said["tickers"][1] == written(outcome_json(made[0]))
         assert said["failed"] == ["ETH/USD"]
 
 

@@ -233,7 +233,7 @@ class TestSeries:
     def test_falls_are_drawn_by_hand(self):
         #                  0    1    2    3    4    5    6    7    8
         equity = np.array([100, 110, 99.0, 88, 110, 120, 114, 130, 117])
-        found = series.worst_falls(equity)
+        found = series.worst_drawdowns(equity)
         assert [(round(f.depth, 6), f.peak, f.trough, f.recovered) for f in found] == [
             (-0.2, 1, 3, 4),
             (-0.1, 7, 8, None),
@@ -242,12 +242,12 @@ class TestSeries:
 
     def test_the_worst_fall_is_the_drawdown_of_the_metrics(self, run):
         equity = run[0].run.equity
-        worst = series.worst_falls(equity)[0]
+        worst = series.worst_drawdowns(equity)[0]
         end = len(equity) - 1 if worst.recovered is None else worst.recovered
         assert (worst.depth, end - worst.peak) == drawdown(equity)
 
     def test_no_fall_where_equity_only_rises(self):
-        assert series.worst_falls(np.array([1.0, 1.0, 2.0])) == []
+        assert series.worst_drawdowns(np.array([1.0, 1.0, 2.0])) == []
 
     def test_the_hour_that_ends_at_midnight_belongs_to_the_month_it_passed_in(self):
         last = parse_hour("2024-03-01T00:00Z")

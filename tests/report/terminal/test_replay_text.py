@@ -12,7 +12,7 @@ from support.stub_models import BTC, remade, sample_bars
 from crypto_refactor.errors import DataError
 from crypto_refactor.market.hours import to_local_text, zone
 from crypto_refactor.report.replay_summary import total_curve
-from crypto_refactor.report.terminal.replay import MOST_TRADES_LISTED, replay_summary
+from crypto_refactor.report.terminal.replay import MAX_TRADES_LISTED, replay_summary
 from crypto_refactor.trading.outcomes import Failure
 
 UTC = zone("UTC")
@@ -80,9 +80,9 @@ def test_few_trades_are_listed_with_what_they_earned(single):
 
 def test_many_trades_are_left_to_the_command_that_lists_them(single):
     replayed = single.replayed[0]
-    many = replace(replayed, trades=replayed.trades[:1] * (MOST_TRADES_LISTED + 1))
+    many = replace(replayed, trades=replayed.trades[:1] * (MAX_TRADES_LISTED + 1))
     text = text_of(replace(single, replayed=(many,)))
-    assert f"{MOST_TRADES_LISTED + 1} trades were closed" in text
+    assert f"{MAX_TRADES_LISTED + 1} trades were closed" in text
     assert f"crypto-refactor trades --account {single.account} --csv" in text
     assert "why it was left" not in text
 

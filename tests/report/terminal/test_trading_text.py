@@ -9,12 +9,12 @@ from support.replay_runner import SeveralBars, entries, past_trader, setup_of
 from support.stub_models import BTC, sample_bars, without
 
 from crypto_refactor.errors import DataError
-from crypto_refactor.execution.sub_account import Account, Fill
+from crypto_refactor.execution.sub_account import Fill, SubAccount
 from crypto_refactor.market.hours import to_local_text, zone
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.report.terminal.trading import entry_line, heading, positions_text
-from crypto_refactor.trading.historical.single_pass import SignalsOnly, one_pass
-from crypto_refactor.trading.ledger.order_record import Order, Stage
+from crypto_refactor.report.terminal.trading import heading, outcome_line, positions_text
+from crypto_refactor.trading.historical.single_pass import SignalPass, single_pass
+from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
 from crypto_refactor.trading.outcomes import Failure, Unavailable
 
 UTC = zone("UTC")
@@ -23,7 +23,7 @@ AT = 474_001  # 2024-01-28 01:00 UTC
 
 
 def line(row, tz=UTC):
-    return entry_line(row, tz)
+    return outcome_line(row, tz)
 
 
 def first(found, wanted):
@@ -32,7 +32,7 @@ def first(found, wanted):
 
 def filled(entry, *fills, trades=(), side=0, **changed):
     """Return `entry` with these fills, holding `side` after them."""
-    holding = Account.opened_with(1_000.0)._replace(side=side)
+    holding = SubAccount.opened_with(1_000.0)._replace(side=side)
     return replace(entry, fills=fills, trades=trades, holding=holding, pending=(), **changed)
 
 
@@ -154,14 +154,14 @@ def test_an_unusual_model_is_a_note(made, which, words):
 @pytest.mark.parametrize(
     ("stage", "words"),
     [
-        (Stage.PARTLY_FILLED, "in part only (0.40000 BTC of 100.00 USD): the rest is decided afresh"),
-        (Stage.UNFILLED, "was not filled: canceled"),
-        (Stage.FILLED, None),
-        (Stage.REFUSED, None),  # the pass notes it itself
+        (OrderStatus.PARTLY_FILLED, "in part only (0.40000 BTC of 100.00 USD): the rest is decided afresh"),
+        (OrderStatus.UNFILLED, "was not filled: canceled"),
+        (OrderStatus.FILLED, None),
+        (OrderStatus.REFUSED, None),  # the pass notes it itself
     ],
 )
 def test_orders_that_did_not_simply_fill_are_explained(made, stage, words):
-    order = Order(
+    order = OrderRecord(
         client_order_id="cr-x",
         ticker=BTC,
         bar=AT,
@@ -189,7 +189,7 @@ def test_a_close_that_could_not_be_decided_on_says_why(tmp_path, fits):
 def test_signals_alone_show_target_and_close(tmp_path, fits):
     bars = sample_bars(1200)
     setup = setup_of(tmp_path, SeveralBars(bars), [BTC])
-    (entry,) = one_pass(setup, SignalsOnly(setup), None, lambda _: None)
+    (entry,) = single_pass(setup, SignalPass(setup), None, lambda _: None)
     said = line(entry)
     assert "target " in said
     assert f"close  {bars.close[-1]:>12,.2f}" in said
@@ -233,7 +233,7 @@ class TestHeading:
 
 
 class TestPositions:
-    LONG = Account(cash=0.0, side=1, quantity=1.25, average_price=42_000.0, entered=AT, peak_equity=1.0)
+    LONG = SubAccount(cash=0.0, side=1, quantity=1.25, average_price=42_000.0, entered=AT, peak_equity=1.0)
 
     def test_each_open_position_has_a_line(self):
         short = self.LONG._replace(side=-1, quantity=-3.0, average_price=2_500.5)
@@ -244,5 +244,5 @@ class TestPositions:
 
     def test_dust_and_flat_accounts_are_no_positions(self):
         dust = self.LONG._replace(side=0, quantity=1e-9)
-        assert positions_text({BTC: Account.opened_with(1.0), ETH: dust}) == ["no open position"]
+        assert positions_text({BTC: SubAccount.opened_with(1.0), ETH: dust}) == ["no open position"]
         assert positions_text({}) == ["no open position"]

@@ -39,11 +39,11 @@ from crypto_refactor.trading.brokers.base import (
     UnknownOutcomeError,
     UnreachableError,
 )
-from crypto_refactor.transport.session import Limits
+from crypto_refactor.transport.session import HttpLimits
 
 BTC, ETH, ADA = (Ticker(base, "USD") for base in ("BTC", "ETH", "ADA"))
 NOW = datetime(2024, 6, 10, 12, 0, 7, tzinfo=UTC)
-LIMITS = Limits(total=10, attempts=3, first_wait=0.5, longest_wait=1.0)
+LIMITS = HttpLimits(total=10, attempts=3, first_wait=0.5, longest_wait=1.0)
 HASTY = replace(LIMITS, connect=0.3, read=0.15, total=0.6, first_wait=0.05)  # where no answer will come
 MESSAGE = '{"code": 42210000, "message": "no such thing"}'
 

@@ -6,12 +6,12 @@ import pytest
 from support.stub_models import BTC, HeldBars, sample_bars, without
 
 from crypto_refactor.backtest.backtester import Backtester
-from crypto_refactor.execution.rules import ExitRule, RuleOptions
+from crypto_refactor.execution.rules import ExecutionOptions, ExitRule
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.observer import Unwatched
+from crypto_refactor.model.training.observer import SilentObserver
 from crypto_refactor.signals.conditions import SignalRules
-from crypto_refactor.trading.decider import Decider, FromCache
-from crypto_refactor.trading.historical.trader import PastTrader
+from crypto_refactor.trading.decider import CachedModelSelector, Decider
+from crypto_refactor.trading.historical.trader import HistoricalTrader
 from crypto_refactor.trading.ledger.ledger import Ledger
 
 SETTINGS = ModelSettings(lookback=12, train_hours=480, refit_every=60, network="small")
@@ -19,10 +19,10 @@ SIGNALS = SignalRules(min_confirmations=4)
 HOURS = 150
 BALANCE = 12_345.67
 RULES = {
-    "long and short": RuleOptions(),
-    "long only": RuleOptions(long_only=True),
-    "alpaca": RuleOptions(venue="alpaca"),
-    "protected": RuleOptions(
+    "long and short": ExecutionOptions(),
+    "long only": ExecutionOptions(long_only=True),
+    "alpaca": ExecutionOptions(venue="alpaca"),
+    "protected": ExecutionOptions(
         exit=ExitRule.OPPOSITE,
         stop_loss=0.01,
         take_profit=0.02,
@@ -49,9 +49,11 @@ def backtest(bars, options, folder):
 
 def replayed(bars, options, folder, ledger, *, decider=None, hours=HOURS, stop_after=None):
     end = int(bars.closed[-1])
-    decider = decider or Decider(SETTINGS, SIGNALS, FromCache(SETTINGS, folder, Unwatched()))
+    decider = decider or Decider(SETTINGS, SIGNALS, CachedModelSelector(SETTINGS, folder, SilentObserver()))
     rules = options.resolve(BTC)
-    trader = PastTrader(ledger, "replay/x", balance=BALANCE, decider=decider, rules=rules, confirmations=4)
+    trader = HistoricalTrader(
+        ledger, "replay/x", balance=BALANCE, decider=decider, rules=rules, confirmations=4
+    )
     real = set(bars.closed.tolist())
     visited = 0
     for hour in range(end - hours, end + 1):
@@ -113,6 +115,6 @@ def test_no_step_is_shown_a_later_bar(bars, tmp_path, fits):
             return super().decide(known, hour)
 
     end = int(bars.closed[-1])
-    decider = Watching(SETTINGS, SIGNALS, FromCache(SETTINGS, tmp_path, Unwatched()))
-    replayed(bars, RuleOptions(), tmp_path, ledger, decider=decider, hours=30)
+    decider = Watching(SETTINGS, SIGNALS, CachedModelSelector(SETTINGS, tmp_path, SilentObserver()))
+    replayed(bars, ExecutionOptions(), tmp_path, ledger, decider=decider, hours=30)
     assert [last for last, _ in shown] == [hour for _, hour in shown] == list(range(end - 30, end + 1))

@@ -13,16 +13,16 @@ from support.stub_models import BTC, HeldBars, sample_bars, without
 
 from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.errors import DataError, ModelError, UnavailableError, UsageError
-from crypto_refactor.execution.rules import ExitRule, RuleOptions
+from crypto_refactor.execution.rules import ExecutionOptions, ExitRule
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.sources.base import LatestPrice
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.model.schedule import periods, training_rows
-from crypto_refactor.model.training.observer import Unwatched
-from crypto_refactor.trading.historical.single_pass import PastDesk, SignalsOnly, one_pass
+from crypto_refactor.model.schedule import refit_periods, training_rows
+from crypto_refactor.model.training.observer import SilentObserver
+from crypto_refactor.trading.historical.single_pass import DemoPass, SignalPass, single_pass
 from crypto_refactor.trading.ledger.ledger import Ledger
-from crypto_refactor.trading.outcomes import Entry, Failure, Unavailable
-from crypto_refactor.trading.session import Setup
+from crypto_refactor.trading.outcomes import Failure, TickerOutcome, Unavailable
+from crypto_refactor.trading.session import TradingSession
 
 ETH, SOL = Ticker("ETH", "USD"), Ticker("SOL", "USD")
 ACCOUNT = "demo/sample"
@@ -70,18 +70,18 @@ def make_setup(source, tmp_path):
             "source": source,
             "settings": SETTINGS,
             "signal_rules": SIGNALS,
-            "options": RuleOptions(),
+            "options": ExecutionOptions(),
             "model": None,
             "model_dir": tmp_path / "models",
             "state_dir": tmp_path / "state",
             "initial_balance": BALANCE,
             "allow_gaps": True,
             "workers": 1,
-            "watch": Unwatched(),
+            "watch": SilentObserver(),
             "clock": lambda: datetime.now(UTC),
             "sleep": lambda _: None,
         }
-        return Setup(**(defaults | options))
+        return TradingSession(**(defaults | options))
 
     return make
 
@@ -97,7 +97,7 @@ def visit(make_setup, ledger):
 
     def visit(end=None, **options):
         setup = make_setup(**options)
-        return one_pass(setup, PastDesk(setup, Ledger(ledger.path), ACCOUNT), end, lambda row: None)
+        return single_pass(setup, DemoPass(setup, Ledger(ledger.path), ACCOUNT), end, lambda row: None)
 
     return visit
 
@@ -108,7 +108,7 @@ def look(make_setup):
 
     def look(end=None, **options):
         setup = make_setup(**options)
-        return one_pass(setup, SignalsOnly(setup), end, lambda row: None)
+        return single_pass(setup, SignalPass(setup), end, lambda row: None)
 
     return look
 
@@ -147,7 +147,10 @@ def failed(rows):
 
 @pytest.mark.parametrize(
     "options",
-    [RuleOptions(), RuleOptions(exit=ExitRule.OPPOSITE, stop_loss=0.01, borrow=0.2, slippage_bps=3)],
+    [
+        ExecutionOptions(),
+        ExecutionOptions(exit=ExitRule.OPPOSITE, stop_loss=0.01, borrow=0.2, slippage_bps=3),
+    ],
 )
 def test_visits_hour_by_hour_are_the_backtest(visit, source, ledger, fits, tmp_path, options):
     source.held[BTC] = without(source.held[BTC], (FIRST + 5, FIRST + 7))
@@ -172,7 +175,7 @@ def test_tickers_side_by_side_are_backtests_with_a_share_each(visit, source, led
             source=HeldBars(held.between(0, FIRST + 18)),
             settings=SETTINGS,
             signal_rules=SIGNALS,
-            options=RuleOptions(),
+            options=ExecutionOptions(),
             model_dir=tmp_path / "models",
         )
         check(ledger, ticker, tester.run(8, initial_balance=BALANCE / 3))
@@ -180,7 +183,7 @@ def test_tickers_side_by_side_are_backtests_with_a_share_each(visit, source, led
 
 def entry_ahead(source, folder):
     """Return the backtest and the hour at whose open its first entry fills."""
-    result = backtest(source.held[BTC], 30, RuleOptions(), folder)
+    result = backtest(source.held[BTC], 30, ExecutionOptions(), folder)
     return result, result.run.fills[0].at
 
 
@@ -212,7 +215,7 @@ def test_a_second_run_on_the_same_bar_does_nothing(visit, source, ledger, fits, 
 
 
 def test_a_run_after_several_bars_walks_them_and_decides_the_last(visit, source, ledger, fits, tmp_path):
-    options = RuleOptions(borrow=0.3)
+    options = ExecutionOptions(borrow=0.3)
     _, hour = entry_ahead(source, tmp_path / "other")
     source.until = hour
     visit(options=options)
@@ -301,13 +304,13 @@ def test_a_ticker_whose_data_are_broken_leaves_the_others_alone(visit, source, l
     source.wrong[ETH] = DataError("Row 3 is not a bar.", expected="a bar.", remedy="correct it.")
     rows = visit(tickers=(BTC, ETH, SOL), workers=workers)
     assert list(failed(rows)) == [ETH]
-    assert {row.ticker for row in rows if isinstance(row, Entry) and row.acted} == {BTC, SOL}
+    assert {row.ticker for row in rows if isinstance(row, TickerOutcome) and row.acted} == {BTC, SOL}
     assert ledger.opening(ACCOUNT, BTC).balance == BALANCE / 3  # it is offered, so it has its share
 
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_ticker_whose_fit_fails_leaves_the_others_alone(visit, source, fits, monkeypatch, workers):
-    (period,) = periods(source.held[ETH], FIRST, FIRST, SETTINGS)
+    (period,) = refit_periods(source.held[ETH], FIRST, FIRST, SETTINGS)
     bad = training_rows(period, SETTINGS).last_bars
 
     def fit(jobs, settings, on_progress, *, workers=None, cluster=None):
@@ -318,7 +321,7 @@ def test_a_ticker_whose_fit_fails_leaves_the_others_alone(visit, source, fits, m
     monkeypatch.setattr("crypto_refactor.model.training.jobs.fit_all", fit)
     rows = visit(tickers=(BTC, ETH, SOL), workers=workers)
     assert list(failed(rows)) == [ETH]
-    assert {row.ticker for row in rows if isinstance(row, Entry)} == {BTC, SOL}
+    assert {row.ticker for row in rows if isinstance(row, TickerOutcome)} == {BTC, SOL}
 
 
 def test_where_no_fit_can_run_any_more_those_with_a_model_act_all_the_same(visit, source, fits, monkeypatch):
@@ -333,13 +336,13 @@ def test_where_no_fit_can_run_any_more_those_with_a_model_act_all_the_same(visit
     rows = visit(tickers=(BTC, ETH, SOL), workers=3)
     assert set(failed(rows)) == {ETH, SOL}
     assert {error.exit_code for error in failed(rows).values()} == {4}
-    assert [row.ticker for row in rows if isinstance(row, Entry) and row.acted] == [BTC]
+    assert [row.ticker for row in rows if isinstance(row, TickerOutcome) and row.acted] == [BTC]
 
 
 def test_rules_that_a_ticker_does_not_allow_are_said_before_anything_is_trained(visit, source, fits):
     odd = Ticker("ODD", "USD")
     source.held[odd] = replace(source.held[BTC], ticker=odd)
-    rows = visit(tickers=(odd,), options=RuleOptions(venue="alpaca"))
+    rows = visit(tickers=(odd,), options=ExecutionOptions(venue="alpaca"))
     assert isinstance(failed(rows)[odd], UsageError)
     assert fits.trained == 0
 
@@ -352,7 +355,7 @@ def test_signals_alone_are_those_of_the_backtest_and_leave_no_ledger(look, sourc
     source.until = FIRST + 30
     rows = {row.ticker: row for row in look(tickers=(BTC, ETH, SOL), workers=workers)}
     for ticker in (BTC, ETH, SOL):
-        made = backtest(source.held[ticker], 30, RuleOptions(), tmp_path / "models").walk.signals
+        made = backtest(source.held[ticker], 30, ExecutionOptions(), tmp_path / "models").walk.signals
         row = rows[ticker]
         assert (row.account, row.acted, row.holding, row.pending) == (None, False, None, ())
         assert int(row.decided.made.signal[-1]) == row.target == int(made.signal[-1])
@@ -362,7 +365,7 @@ def test_signals_alone_are_those_of_the_backtest_and_leave_no_ledger(look, sourc
 
 def test_what_would_be_wanted_from_flat_follows_the_rules(look, source, fits):
     targets = {}
-    for name, options in {"both": RuleOptions(), "long": RuleOptions(long_only=True)}.items():
+    for name, options in {"both": ExecutionOptions(), "long": ExecutionOptions(long_only=True)}.items():
         targets[name] = []
         for hour in range(FIRST, FIRST + 31):
             targets[name] += [row.target for row in look(hour, options=options)]
@@ -394,14 +397,17 @@ def world(tmp_path, fits):
 def test_a_first_ticker_that_alpaca_does_not_offer_leaves_the_others_alone(world, workers, dated):
     world.server.dated = dated
     setup = world.setup(tickers=(SOL, BTC, ETH), workers=workers)
-    rows = one_pass(setup, SignalsOnly(setup), None, lambda row: None)
+    rows = single_pass(setup, SignalPass(setup), None, lambda row: None)
     assert {row.ticker for row in rows if isinstance(row, Unavailable)} == {SOL}
-    assert {(row.ticker, row.bar) for row in rows if isinstance(row, Entry)} == {(BTC, FIRST), (ETH, FIRST)}
+    assert {(row.ticker, row.bar) for row in rows if isinstance(row, TickerOutcome)} == {
+        (BTC, FIRST),
+        (ETH, FIRST),
+    }
 
 
 def test_an_alpaca_that_does_not_answer_fails_every_ticker_once(world):
     world.server.always = status(500)
     setup = world.setup()
-    rows = one_pass(setup, SignalsOnly(setup), None, lambda row: None)
+    rows = single_pass(setup, SignalPass(setup), None, lambda row: None)
     assert {row.ticker: row.error.exit_code for row in rows} == {BTC: 3, ETH: 3}
     assert len(world.server.requests) < 8

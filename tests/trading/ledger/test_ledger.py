@@ -10,7 +10,7 @@ from crypto_refactor.errors import BrokerError
 from crypto_refactor.execution.decisions import Enter, Exit
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.ledger.ledger import Ledger
-from crypto_refactor.trading.stepper import Holding, Verdict, decide_first, opened, step
+from crypto_refactor.trading.stepper import BarSignal, SubAccountState, first_decision, new_state, step_bar
 
 BTC = Ticker("BTC", "USD")
 ETH = Ticker("ETH", "USD")
@@ -24,7 +24,7 @@ def ledger(tmp_path):
 
 def said(case, row):
     plan = case.plan
-    return Verdict(
+    return BarSignal(
         signal=int(plan.signal[row]),
         forecast_side=int(plan.forecast_side[row]),
         worthwhile=bool(plan.worthwhile[row]),
@@ -35,13 +35,13 @@ def said(case, row):
 def walk(ledger, case, name="replay/x"):
     """Walk a case, with nothing but the ledger to remember from one bar to the next."""
     bars = case.bars
-    start = opened(case.balance, int(bars.closed[0]))
+    start = new_state(case.balance, int(bars.closed[0]))
     if not bars.synthetic[0]:
-        start, _ = decide_first(start, float(bars.close[0]), said(case, 0), case.rules)
+        start, _ = first_decision(start, float(bars.close[0]), said(case, 0), case.rules)
     ledger.open_account(name, NOW)
     ledger.open_holding(name, BTC, start)
     for row in range(1, len(bars)):
-        done = step(ledger.holding(name, BTC), bars, row, said(case, row), case.rules)
+        done = step_bar(ledger.holding(name, BTC), bars, row, said(case, row), case.rules)
         with ledger.writing(name, BTC) as writer:
             writer.walked(done)
             writer.decided(int(bars.closed[row]), done.target, {"reason": "test"})
@@ -62,7 +62,7 @@ def test_a_ledger_remembers_a_walk_to_the_last_bit(tmp_path_factory, case):
 def test_accounts_and_tickers_are_kept_apart(ledger):
     for name, ticker, cash in (("demo/sample", BTC, 1.0), ("demo/sample", ETH, 2.0), ("paper/1", BTC, 3.0)):
         ledger.open_account(name, NOW)
-        ledger.open_holding(name, ticker, opened(cash, 100))
+        ledger.open_holding(name, ticker, new_state(cash, 100))
     assert ledger.holding("demo/sample", ETH).account.cash == 2.0
     assert ledger.holding("paper/1", BTC).account.cash == 3.0
     assert ledger.holding("paper/1", ETH) is None
@@ -70,21 +70,21 @@ def test_accounts_and_tickers_are_kept_apart(ledger):
 
 
 def test_an_open_sub_account_keeps_its_balance(ledger):
-    ledger.open_holding("demo/sample", BTC, opened(10.0, 100))
-    assert ledger.open_holding("demo/sample", BTC, opened(99.0, 200)) == opened(10.0, 100)
+    ledger.open_holding("demo/sample", BTC, new_state(10.0, 100))
+    assert ledger.open_holding("demo/sample", BTC, new_state(99.0, 200)) == new_state(10.0, 100)
 
 
 def test_pending_decisions_survive(ledger):
     pending = (Exit("stop_loss"), Enter(-1, 0.5))
-    holding = Holding(account=opened(0.1 + 0.2, 5).account, pending=pending, walked_to=7)
-    ledger.open_holding("demo/sample", BTC, opened(0.1 + 0.2, 5))
+    holding = SubAccountState(account=new_state(0.1 + 0.2, 5).account, pending=pending, walked_to=7)
+    ledger.open_holding("demo/sample", BTC, new_state(0.1 + 0.2, 5))
     with ledger.writing("demo/sample", BTC) as writer:
         writer.hold(holding)
     assert ledger.holding("demo/sample", BTC) == holding
 
 
 def test_a_bar_is_acted_on_once(ledger):
-    ledger.open_holding("demo/sample", BTC, opened(10.0, 100))
+    ledger.open_holding("demo/sample", BTC, new_state(10.0, 100))
     with ledger.writing("demo/sample", BTC) as writer:
         writer.decided(101, 1, {"reason": "first"})
     assert ledger.acted_on("demo/sample", BTC, 101)
@@ -96,11 +96,13 @@ def test_a_bar_is_acted_on_once(ledger):
 
 def test_a_bar_is_written_whole_or_not_at_all(ledger, random_bars):
     bars = random_bars(3)
-    start = Holding(account=opened(10.0, 0).account, pending=(Enter(1, 1.0),), walked_to=int(bars.closed[0]))
+    start = SubAccountState(
+        account=new_state(10.0, 0).account, pending=(Enter(1, 1.0),), walked_to=int(bars.closed[0])
+    )
     ledger.open_holding("demo/sample", BTC, start)
-    from crypto_refactor.execution.rules import Rules
+    from crypto_refactor.execution.rules import ExecutionRules
 
-    done = step(start, bars, 1, None, Rules())
+    done = step_bar(start, bars, 1, None, ExecutionRules())
     with pytest.raises(ZeroDivisionError), ledger.writing("demo/sample", BTC) as writer:  # noqa: PT012 - the crash midway is the point
         writer.walked(done)
         raise ZeroDivisionError
@@ -111,7 +113,7 @@ def test_a_bar_is_written_whole_or_not_at_all(ledger, random_bars):
 
 def test_a_finished_replay_starts_afresh_and_an_unfinished_one_stays(ledger):
     ledger.open_account("replay/x", NOW)
-    ledger.open_holding("replay/x", BTC, opened(10.0, 100))
+    ledger.open_holding("replay/x", BTC, new_state(10.0, 100))
     assert not ledger.start_afresh_if_finished("replay/x")
     assert ledger.holding("replay/x", BTC) is not None
     ledger.finish("replay/x")
@@ -127,7 +129,7 @@ def test_the_account_traded_last_is_found(tmp_path):
     assert ledger.accounts() == ()
     for hour, name in enumerate(("demo/sample", "demo/alpaca")):
         ledger.open_account(name, f"2024-05-01T0{hour}:00:00+00:00")
-        ledger.open_holding(name, BTC, opened(10.0, 100))
+        ledger.open_holding(name, BTC, new_state(10.0, 100))
     assert [account.name for account in ledger.accounts()] == ["demo/alpaca", "demo/sample"]
     # Being started is not being traded; a decision is.
     now = datetime(2024, 5, 1, 2, tzinfo=UTC)

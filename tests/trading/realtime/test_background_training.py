@@ -18,17 +18,17 @@ from support.stub_models import sample_bars
 from support.trained_models import SETTINGS, training_data
 
 from crypto_refactor.model import artifact
-from crypto_refactor.model.cache import at_hand, cached_models
+from crypto_refactor.model.cache import get, get_models
 from crypto_refactor.model.training.dask_cluster import Cluster
-from crypto_refactor.model.training.jobs import Lesson
-from crypto_refactor.model.training.observer import Unwatched
-from crypto_refactor.trading.realtime.background_training import Refits
+from crypto_refactor.model.training.jobs import TrainingJob
+from crypto_refactor.model.training.observer import SilentObserver
+from crypto_refactor.trading.realtime.background_training import BackgroundTrainer
 
 PATIENCE = 120.0
 
 
 def lesson(**changed):
-    return Lesson(data=replace(training_data(), **changed), bars=sample_bars())
+    return TrainingJob(data=replace(training_data(), **changed), bars=sample_bars())
 
 
 # With processes that are none
@@ -64,7 +64,7 @@ class Process:
         self.closed = True
 
     def train(self):
-        cached_models(self.folder, {self.key: self.lesson}, self.settings, Unwatched())
+        get_models(self.folder, {self.key: self.lesson}, self.settings, SilentObserver())
         self.exitcode = 0
 
     def fail(self, code=1, said=None):
@@ -130,7 +130,7 @@ def clock():
 
 @pytest.fixture
 def refits(context, clock, tmp_path, fits):
-    return Refits(tmp_path, SETTINGS, workers=2, monotonic=clock)
+    return BackgroundTrainer(tmp_path, SETTINGS, workers=2, monotonic=clock)
 
 
 def test_a_model_is_trained_by_one_process_however_often_it_is_asked_for(refits, context, tmp_path):
@@ -141,18 +141,18 @@ def test_a_model_is_trained_by_one_process_however_often_it_is_asked_for(refits,
     refits.begin("a", lesson())
     assert context.keys == ["a"]
     assert refits.failure("a") is None
-    assert at_hand(tmp_path, "a") is not None
+    assert get(tmp_path, "a") is not None
     assert context.started[0].closed
 
 
 def test_the_process_is_told_which_cluster_trains(context, tmp_path, fits):
     cluster = Cluster("tcp://127.0.0.1:8786")
-    Refits(tmp_path, SETTINGS, workers=2, cluster=cluster).begin("a", lesson())
+    BackgroundTrainer(tmp_path, SETTINGS, workers=2, cluster=cluster).begin("a", lesson())
     assert context.started[0].cluster == cluster
 
 
 def test_what_is_at_hand_is_not_trained(refits, context, tmp_path):
-    cached_models(tmp_path, {"a": lesson()}, SETTINGS, Unwatched())
+    get_models(tmp_path, {"a": lesson()}, SETTINGS, SilentObserver())
     refits.begin("a", lesson())
     assert context.keys == []
 
@@ -245,7 +245,7 @@ def test_many_threads_may_ask_at_once(refits, context):
 
 @pytest.fixture
 def real(tmp_path):
-    refits = Refits(tmp_path, SETTINGS, workers=2)
+    refits = BackgroundTrainer(tmp_path, SETTINGS, workers=2)
     yield refits
     refits.stop()
 
@@ -284,9 +284,9 @@ def test_processes_of_their_own_train_models_that_serve_and_tell_what_fails(real
     real.begin("bad", bad)
     assert ended(real, "good") is None
     assert "loss" in ended(real, "bad") or "diverged" in ended(real, "bad")
-    model = at_hand(tmp_path, "good")
+    model = get(tmp_path, "good")
     assert model.card.network == "small"
-    assert at_hand(tmp_path, "bad") is None
+    assert get(tmp_path, "bad") is None
     assert "tensorflow" not in sys.modules
     assert capfd.readouterr() == ("", "")
 
@@ -302,7 +302,7 @@ def test_stopping_in_the_middle_of_a_fit_leaves_no_process_no_lock_and_no_model(
         os.kill(number, 0)
     assert not locked(tmp_path, "a")
     assert model_files(tmp_path) == []
-    assert at_hand(tmp_path, "a") is None
+    assert get(tmp_path, "a") is None
 
 
 PARENT = """

@@ -34,8 +34,8 @@ from crypto_refactor.errors import BrokerError
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers.base import UnknownOutcomeError, UnreachableError
 from crypto_refactor.trading.ledger.ledger import Ledger
-from crypto_refactor.trading.ledger.order_record import Stage
-from crypto_refactor.trading.ledger.transaction import Writer
+from crypto_refactor.trading.ledger.order_record import OrderStatus
+from crypto_refactor.trading.ledger.transaction import LedgerTransaction
 from crypto_refactor.trading.realtime.trader import RealtimeTrader
 
 ETH = Ticker("ETH", "USD")
@@ -103,7 +103,7 @@ def test_whatever_happens_to_a_request_one_order_is_executed_and_booked(hasty, s
     insistent(hasty, 1 if leg == "enter" else 0)
     assert time.monotonic() - began < 8
     assert [order.client_order_id for order in server.orders[before:]] == [hasty.own_id(leg)]
-    assert [order.stage for order in hasty.orders[before:]] == [Stage.FILLED]
+    assert [order.stage for order in hasty.orders[before:]] == [OrderStatus.FILLED]
     assert hasty.account.side == (leg == "enter")
     hasty.agrees()
 
@@ -119,7 +119,7 @@ def test_what_stays_unknown_is_an_error_and_the_next_act_finds_it_out(hasty, ser
             pytest.fail("an unknown outcome was taken for an answer")
     if name != "slow":
         (order,) = hasty.orders
-        assert order.stage is Stage.UNSETTLED
+        assert order.stage is OrderStatus.UNSETTLED
         assert hasty.sent() == 1, "nothing is sent again before the look-up has worked"
     entry = insistent(hasty, 1)
     assert "already acted on" in entry.reason
@@ -133,7 +133,7 @@ def test_an_order_that_never_arrives_is_sent_twice_and_then_left_unsettled(desk,
     with pytest.raises(UnknownOutcomeError):
         desk.act(1)
     assert (desk.sent(), server.orders) == (2, [])
-    assert desk.orders[0].stage is Stage.UNSETTLED
+    assert desk.orders[0].stage is OrderStatus.UNSETTLED
     entry = desk.act(1)
     assert entry.reason == "this bar was already acted on; an order that was left open has been settled"
     assert [fill.side for fill in entry.fills] == [1]
@@ -203,14 +203,14 @@ def test_a_server_that_never_answers_costs_bounded_time(hasty, server):
 def test_a_refused_order_is_final_and_the_next_bar_decides_afresh(desk, server, answer):
     server.fail(answer)
     entry = desk.act(1)
-    assert [order.stage for order in entry.orders] == [Stage.REFUSED]
+    assert [order.stage for order in entry.orders] == [OrderStatus.REFUSED]
     assert desk.own_id("enter") in entry.notes[0]
     assert (desk.sent(), desk.account.side) == (1, 0)
     assert "already acted on" in desk.act(1).reason
     assert desk.sent() == 1
     desk.later()
     desk.act(1)
-    assert [order.stage for order in desk.orders] == [Stage.REFUSED, Stage.FILLED]
+    assert [order.stage for order in desk.orders] == [OrderStatus.REFUSED, OrderStatus.FILLED]
     desk.agrees()
 
 
@@ -220,7 +220,7 @@ def test_a_refused_repetition_says_nothing_of_the_first_sending(desk, server):
     server.fail(NOT_FOUND, on=LOOKUP)
     server.fail(TOO_POOR)
     entry = desk.act(1)
-    assert [order.stage for order in entry.orders] == [Stage.FILLED]
+    assert [order.stage for order in entry.orders] == [OrderStatus.FILLED]
     desk.agrees()
 
 
@@ -234,7 +234,7 @@ def test_a_refused_repetition_is_final_only_when_the_first_can_no_longer_arrive(
     assert desk.sent() == 2, "what was refused is not sent again and again"
     desk.sleep(60)
     entry = desk.act(1)
-    assert entry.orders[0].stage is Stage.REFUSED
+    assert entry.orders[0].stage is OrderStatus.REFUSED
     assert "insufficient balance" in entry.orders[0].detail
     desk.agrees()
 
@@ -242,15 +242,15 @@ def test_a_refused_repetition_is_final_only_when_the_first_can_no_longer_arrive(
 # What becomes of an accepted order
 
 FILLS = {
-    "partly": (partly(0.5), Stage.PARTLY_FILLED, 0.5),
-    "late": (late(), Stage.FILLED, 1),
-    "late, in part": (late(0.25), Stage.PARTLY_FILLED, 0.25),
-    "stuck": (stuck, Stage.UNFILLED, 0),
-    "race": (race(), Stage.FILLED, 1),
-    "race, in part": (race(0.75), Stage.PARTLY_FILLED, 0.75),
-    "rejected": (rejected, Stage.UNFILLED, 0),
-    "unfilled": (unfilled, Stage.UNFILLED, 0),
-    "growing": (growing(0.3), Stage.FILLED, 1),
+    "partly": (partly(0.5), OrderStatus.PARTLY_FILLED, 0.5),
+    "late": (late(), OrderStatus.FILLED, 1),
+    "late, in part": (late(0.25), OrderStatus.PARTLY_FILLED, 0.25),
+    "stuck": (stuck, OrderStatus.UNFILLED, 0),
+    "race": (race(), OrderStatus.FILLED, 1),
+    "race, in part": (race(0.75), OrderStatus.PARTLY_FILLED, 0.75),
+    "rejected": (rejected, OrderStatus.UNFILLED, 0),
+    "unfilled": (unfilled, OrderStatus.UNFILLED, 0),
+    "growing": (growing(0.3), OrderStatus.FILLED, 1),
 }
 
 
@@ -339,7 +339,7 @@ class Fatal:
 
     def watch(self, monkeypatch):
         for kind, names in (
-            (Writer, ("open", "hold", "walked", "filled", "decided", "intends", "order_now")),
+            (LedgerTransaction, ("open", "hold", "walked", "filled", "decided", "intends", "order_now")),
             (_broker_kind(), ("submit", "order", "position")),
             (RealtimeTrader, ("_entry",)),
         ):
@@ -431,14 +431,14 @@ def dead_before_sending(desk, signal):
     broker.__class__ = Dying
     with pytest.raises(Death):
         desk.act(signal, broker=broker)
-    assert desk.orders[-1].stage is Stage.UNSETTLED
+    assert desk.orders[-1].stage is OrderStatus.UNSETTLED
 
 
 def test_an_order_that_never_left_leaves_within_its_hour(desk):
     dead_before_sending(desk, 1)
     desk.sleep(1800)
     entry = desk.act(1)
-    assert entry.orders[0].stage is Stage.FILLED
+    assert entry.orders[0].stage is OrderStatus.FILLED
     assert not entry.acted
     desk.agrees()
 
@@ -448,7 +448,7 @@ def test_an_order_of_an_older_bar_lapses_and_the_new_bar_is_decided(desk, server
     first = desk.own_id("enter")
     desk.later()
     entry = desk.act(1)
-    assert [order.stage for order in desk.orders] == [Stage.LAPSED, Stage.FILLED]
+    assert [order.stage for order in desk.orders] == [OrderStatus.LAPSED, OrderStatus.FILLED]
     assert [order.client_order_id for order in server.orders] == [desk.own_id("enter")]
     assert any(first in note and "never arrived" in note for note in entry.notes)
     desk.agrees()
@@ -464,7 +464,7 @@ def test_an_order_of_an_older_bar_is_given_time_to_arrive(desk, server):
         desk.sleep(45)
     assert (desk.sent(), len(desk.decisions)) == (0, 1)
     desk.act(1)
-    assert [order.stage for order in desk.orders] == [Stage.LAPSED, Stage.FILLED]
+    assert [order.stage for order in desk.orders] == [OrderStatus.LAPSED, OrderStatus.FILLED]
     assert len(server.orders) == 1
 
 
@@ -489,7 +489,7 @@ def test_an_entry_that_never_left_stays_at_home_once_entries_are_blocked(desk):
         desk.act(1, blocked="halted")
     desk.sleep(130)
     entry = desk.act(1, blocked="halted")
-    assert entry.orders[0].stage is Stage.LAPSED
+    assert entry.orders[0].stage is OrderStatus.LAPSED
     assert (desk.sent(), desk.account.side) == (0, 0)
 
 
@@ -497,7 +497,7 @@ def test_an_exit_that_never_left_leaves_even_while_entries_are_blocked(desk):
     desk.act(1)
     desk.later()
     dead_before_sending(desk, 0)
-    assert desk.act(0, blocked="halted").orders[0].stage is Stage.FILLED
+    assert desk.act(0, blocked="halted").orders[0].stage is OrderStatus.FILLED
     desk.agrees()
 
 
@@ -514,7 +514,7 @@ def test_nothing_is_sent_again_once_the_hour_has_passed(desk, server):
     assert desk.sent() == 1
     desk.later(seconds=200)
     desk.act(0)
-    assert [order.stage for order in desk.orders] == [Stage.LAPSED]
+    assert [order.stage for order in desk.orders] == [OrderStatus.LAPSED]
     assert desk.sent() == 1
 
 
@@ -603,8 +603,8 @@ def test_a_ticker_in_trouble_leaves_the_others_alone(server, tmp_path):
     server.fail(silence(), times=2)
     with pytest.raises(UnknownOutcomeError):
         troubled.act(1)
-    assert calm.act(1).orders[0].stage is Stage.FILLED
-    assert insistent(troubled, 1).orders[0].stage is Stage.FILLED
+    assert calm.act(1).orders[0].stage is OrderStatus.FILLED
+    assert insistent(troubled, 1).orders[0].stage is OrderStatus.FILLED
     assert [order.symbol for order in server.orders] == ["ETH/USD", "BTC/USD"]
 
 
@@ -617,8 +617,8 @@ def test_money_of_an_order_that_is_not_booked_yet_holds_up_no_other_ticker(tmp_p
         with pytest.raises(UnreachableError):
             first.act(1)
         dead_before_sending(second, 1)
-        assert second.act(1).orders[0].stage is Stage.FILLED
-        assert first.act(1).orders[0].stage is Stage.FILLED
+        assert second.act(1).orders[0].stage is OrderStatus.FILLED
+        assert first.act(1).orders[0].stage is OrderStatus.FILLED
         assert server.cash == 0
 
 

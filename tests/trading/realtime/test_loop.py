@@ -22,10 +22,10 @@ from support.stub_models import BTC, HeldBars
 
 from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.errors import BrokerError, ModelError, UnavailableError
-from crypto_refactor.execution.rules import ExitRule, RuleOptions
+from crypto_refactor.execution.rules import ExecutionOptions, ExitRule
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers.base import NotTradedError
-from crypto_refactor.trading.kill_switch import halt, lift
+from crypto_refactor.trading.kill_switch import halt, lift_halt
 from crypto_refactor.trading.outcomes import Failure, Unavailable
 from crypto_refactor.trading.realtime.accounts import DemoAccount
 from crypto_refactor.trading.realtime.loop import LATE_SECONDS, WAKE_SECONDS
@@ -98,9 +98,9 @@ def kinds(world):
 # What is traded is what was backtested
 
 RULES = {
-    "long and short": RuleOptions(),
-    "alpaca": RuleOptions(venue="alpaca"),
-    "protected": RuleOptions(
+    "long and short": ExecutionOptions(),
+    "alpaca": ExecutionOptions(venue="alpaca"),
+    "protected": ExecutionOptions(
         exit=ExitRule.OPPOSITE,
         stop_loss=0.01,
         take_profit=0.02,
@@ -128,7 +128,7 @@ def test_restarts_change_nothing(world):
 
 
 def test_hours_in_which_nothing_ran_are_lived_through_but_not_decided(world):
-    options = RuleOptions(exit=ExitRule.OPPOSITE, borrow=0.5)
+    options = ExecutionOptions(exit=ExitRule.OPPOSITE, borrow=0.5)
     world.loop(options=options).run(3)
     world.sleep(5 * 3600)
     world.loop(options=options).run(1)
@@ -141,7 +141,7 @@ def test_several_tickers_are_several_backtests_with_a_share_each(make_world, wor
     world = make_world(BTC, ETH, SOL)
     world.loop(workers=workers).run(17)
     for ticker in (BTC, ETH, SOL):
-        check(world, ticker, backtest(world, ticker, 16, RuleOptions(), BALANCE / 3))
+        check(world, ticker, backtest(world, ticker, 16, ExecutionOptions(), BALANCE / 3))
 
 
 # When it acts
@@ -321,8 +321,8 @@ def test_a_source_that_fails_late_in_the_hour_is_asked_for_two_minutes_more(make
 def test_a_price_that_cannot_be_had_leaves_no_half_decision(world):
     for hour in range(FIRST, FIRST + 13):
         world.fault(hour, 0, 100, only("latest/trades", status(500)))
-    world.loop(options=RuleOptions(position_size=0.5)).run(13)
-    result = backtest(world, BTC, 12, RuleOptions(position_size=0.5))
+    world.loop(options=ExecutionOptions(position_size=0.5)).run(13)
+    result = backtest(world, BTC, 12, ExecutionOptions(position_size=0.5))
     assert result.run.fills
     check(world, BTC, result)
 
@@ -489,7 +489,7 @@ def test_a_ledger_that_is_busy_for_a_while_is_no_end(world, method, call):
 
 def flips(world):
     """Return the backtest, and an hour at which it goes from one side to the other."""
-    result = backtest(world, BTC, 30, RuleOptions())
+    result = backtest(world, BTC, 30, ExecutionOptions())
     flips = (
         fill.at for fill, then in pairwise(result.run.fills) if fill.reason != "entry" and then.at == fill.at
     )
@@ -501,7 +501,7 @@ def test_a_halt_blocks_the_entry_and_never_the_exit(world):
     assert hour > FIRST
     halted, state = [], world.folder / "state"
     world.at(hour, 1, lambda: halted.append(halt(state, at="now", why="testing")))
-    world.at(hour + 3, 1800, lambda: lift(state))
+    world.at(hour + 3, 1800, lambda: lift_halt(state))
     world.loop().run(31)
     ledger = world.ledger
     fills = ledger.fills(ACCOUNT, BTC)
@@ -525,7 +525,7 @@ def test_a_halt_that_cannot_be_read_halts(world):
 
 
 def test_a_sub_account_below_its_drawdown_leaves_and_does_not_enter(world):
-    options = RuleOptions(max_drawdown=0.002)
+    options = ExecutionOptions(max_drawdown=0.002)
     world.loop(options=options).run(31)
     check(world, BTC, backtest(world, BTC, 30, options))
     account = world.ledger.holding(ACCOUNT, BTC).account
@@ -593,7 +593,7 @@ def test_once_in_each_hour_is_the_backtest(world):
     for _ in range(21):
         once(world)
         world.sleep(3600)
-    check(world, BTC, backtest(world, BTC, 20, RuleOptions()))
+    check(world, BTC, backtest(world, BTC, 20, ExecutionOptions()))
 
 
 def test_once_by_several_workers_decides_the_same(tmp_path, fits):

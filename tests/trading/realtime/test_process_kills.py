@@ -11,7 +11,7 @@ import pytest
 from support.crash_runs import differences, killed_run, run_at_once, undisturbed_run
 from support.crash_test_trader import POINTS
 
-from crypto_refactor.trading.ledger.order_record import Stage
+from crypto_refactor.trading.ledger.order_record import OrderStatus
 
 pytestmark = pytest.mark.slow
 KILLS = 20
@@ -27,7 +27,7 @@ def test_a_process_that_is_left_alone_trades_every_hour_and_agrees_with_the_brok
     sides = [order["side"] for order in reference.orders]
     assert min(sides.count("buy"), sides.count("sell")) >= 15
     stages = {row["stage"] for tables in reference.ledger.values() for row in tables["orders"]}
-    assert stages == {Stage.FILLED, Stage.PARTLY_FILLED}
+    assert stages == {OrderStatus.FILLED, OrderStatus.PARTLY_FILLED}
     assert [tables["holding"][0].account.side for tables in reference.ledger.values()] == [1, 0]
     assert all(len(tables["models"]) >= 3 for tables in reference.ledger.values())
 

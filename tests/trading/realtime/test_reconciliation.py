@@ -11,8 +11,8 @@ from support.broker_harness import BALANCE, BTC, FIRST, NAME, Desk
 
 from crypto_refactor.errors import BrokerError
 from crypto_refactor.trading.brokers.base import UnknownOutcomeError
-from crypto_refactor.trading.ledger.order_record import Stage, client_order_id
-from crypto_refactor.trading.ledger.transaction import Writer
+from crypto_refactor.trading.ledger.order_record import OrderStatus, client_order_id
+from crypto_refactor.trading.ledger.transaction import LedgerTransaction
 
 POSITION, ALL_POSITIONS = "GET /v2/positions/BTCUSD", "GET /v2/positions"
 NONE_THERE = status(404, '{"code": 40410000, "message": "position does not exist"}')
@@ -75,7 +75,7 @@ def test_the_rest_of_a_partly_filled_sale_is_decided_afresh(desk, server):
     desk.act(1)
     server.fates.append(partly(0.25))
     entry = desk.later(52_000).act(0)
-    assert entry.orders[0].stage is Stage.PARTLY_FILLED
+    assert entry.orders[0].stage is OrderStatus.PARTLY_FILLED
     assert (entry.holding.side, entry.holding.average_price) == (1, 50_000)
     assert entry.holding.quantity == pytest.approx(0.75 * BOUGHT)
     desk.later(54_000).act(0)
@@ -104,7 +104,7 @@ def test_so_little_left_that_it_cannot_be_sold_is_dust_and_counts_as_flat(desk, 
     desk.act(1)
     server.fates.append(partly(0.9995))
     entry = desk.later().act(0)
-    assert (entry.orders[0].stage, entry.holding.side) == (Stage.PARTLY_FILLED, 0)
+    assert (entry.orders[0].stage, entry.holding.side) == (OrderStatus.PARTLY_FILLED, 0)
     assert 0 < entry.holding.quantity * 50_000 < 1
     assert desk.later().act(0).orders == ()
     desk.later().act(1)
@@ -145,9 +145,9 @@ def test_quantities_are_multiples_of_the_increment(desk, server):
 
 def test_a_cancelled_order_that_filled_first_is_a_fill(desk, server):
     server.fates.append(race(0.5))
-    assert desk.act(1).orders[0].stage is Stage.PARTLY_FILLED
+    assert desk.act(1).orders[0].stage is OrderStatus.PARTLY_FILLED
     server.fates.append(race())
-    assert desk.later().act(0).orders[0].stage is Stage.FILLED
+    assert desk.later().act(0).orders[0].stage is OrderStatus.FILLED
     assert desk.held() == 0
     desk.agrees()
 
@@ -274,7 +274,7 @@ def test_coins_that_an_order_of_others_locks_are_not_sold(desk, server):
     rest_open(server, "sell", qty=Decimal("0.015"))
     entry = desk.later().act(0)
     (order,) = entry.orders
-    assert (order.stage, order.quantity) == (Stage.FILLED, pytest.approx(BOUGHT - 0.015, abs=2e-9))
+    assert (order.stage, order.quantity) == (OrderStatus.FILLED, pytest.approx(BOUGHT - 0.015, abs=2e-9))
     assert entry.holding.side == 1
     assert any("id-of-somebody-else" in note and "left alone" in note for note in entry.notes)
     assert server.orders[-2].open
@@ -348,7 +348,7 @@ def test_close_sells_what_the_ledger_opened_and_nothing_else(desk, server):
     server.set_position("BTC/USD", "0.5")
     desk.act(1)
     done = desk.close()
-    assert [(order.leg, order.stage) for order in done.orders] == [("close-1", Stage.FILLED)]
+    assert [(order.leg, order.stage) for order in done.orders] == [("close-1", OrderStatus.FILLED)]
     assert [trade.exit_reason for trade in done.trades] == ["close"]
     assert desk.held() == pytest.approx(0.5, abs=2e-9)
     assert desk.close().orders == ()
@@ -360,7 +360,7 @@ def test_what_was_closed_by_hand_is_not_bought_back_before_the_target_has_change
     desk.close()
     assert desk.later().act(1).orders == ()
     desk.later().act(0)
-    assert desk.later().act(1).orders[0].stage is Stage.FILLED
+    assert desk.later().act(1).orders[0].stage is OrderStatus.FILLED
 
 
 def test_each_close_is_an_order_of_its_own(desk, server):
@@ -395,14 +395,18 @@ def test_a_close_that_never_left_is_given_up_and_the_next_one_sells(desk, monkey
 
     desk.act(1)
     with monkeypatch.context() as patch:
-        patch.setattr(Writer, "order_now", dies)
+        patch.setattr(LedgerTransaction, "order_now", dies)
         with pytest.raises(Death):
             desk.close()
     with pytest.raises(UnknownOutcomeError):
         desk.close()
     desk.sleep(130)
     desk.close()
-    assert [order.stage for order in desk.orders] == [Stage.FILLED, Stage.LAPSED, Stage.FILLED]
+    assert [order.stage for order in desk.orders] == [
+        OrderStatus.FILLED,
+        OrderStatus.LAPSED,
+        OrderStatus.FILLED,
+    ]
     assert (desk.sent(), desk.held()) == (2, 0)
     desk.agrees()
 

@@ -6,15 +6,15 @@ from zoneinfo import ZoneInfo
 
 from crypto_refactor.backtest.audit.auditor import Audit
 from crypto_refactor.backtest.backtester import BacktestResult
-from crypto_refactor.backtest.walk_forward import Stretch
+from crypto_refactor.backtest.walk_forward import PeriodSignals
 from crypto_refactor.report.formatting import number, percent
 from crypto_refactor.report.html.charts import wall_clock
 from crypto_refactor.report.html.markup import Html, join, tag
-from crypto_refactor.report.html.page_context import Context, Section
+from crypto_refactor.report.html.page_context import PageContext, Section
 from crypto_refactor.report.html.tables import Cell, facts, numbers, table, words
 
 
-def models_section(context: Context[BacktestResult]) -> Section:
+def models_section(context: PageContext[BacktestResult]) -> Section:
     """Return each model, what it had learnt from, what it knew and what it decided."""
     columns = (
         words("Weights", "fingerprint of the weights"),
@@ -40,7 +40,7 @@ def models_section(context: Context[BacktestResult]) -> Section:
     return Section(name="models", title="Models", body=body)
 
 
-def _model(stretch: Stretch, context: Context[BacktestResult]) -> tuple[object, ...]:
+def _model(stretch: PeriodSignals, context: PageContext[BacktestResult]) -> tuple[object, ...]:
     card, made, tz = stretch.model.card, stretch.made, context.tz
     sides = [f"{int((made.signal == side).sum()):,}" for side in (1, 0, -1)]
     evidence = card.evidence

@@ -9,16 +9,16 @@ from crypto_refactor.report.formatting import UNDEFINED, percent
 from crypto_refactor.report.html import charts, series
 from crypto_refactor.report.html.charts import Chart, axis, line, short, time_axis, titled
 from crypto_refactor.report.html.markup import Html, join, tag
-from crypto_refactor.report.html.page_context import Context, Section
+from crypto_refactor.report.html.page_context import PageContext, Section
 from crypto_refactor.report.html.tables import Cell, numbers, signed_look, table, words
-from crypto_refactor.report.traded import Traded
+from crypto_refactor.report.traded import RunResult
 
 HEAT_STEPS = 4
 HEAT_STEP = 0.02
-LEAST_HOURS_FOR_ROLLING = 48
+MIN_HOURS_FOR_ROLLING = 48
 
 
-def equity_section(context: Context[Traded]) -> Section:
+def equity_section(context: PageContext[RunResult]) -> Section:
     """Return the equity curves, the depth below their peaks, and the worst falls."""
     chart = _equity_chart(context)
     switch = charts.axis_switch(chart, "yaxis", (("Linear", "linear"), ("Logarithmic", "log")))
@@ -30,7 +30,7 @@ def equity_section(context: Context[Traded]) -> Section:
     return Section(name="equity", title="Equity and drawdowns", body=body, charts=(chart,))
 
 
-def _curves(context: Context[Traded]) -> list[tuple[str, Simulation, str, str]]:
+def _curves(context: PageContext[RunResult]) -> list[tuple[str, Simulation, str, str]]:
     result = context.result
     curves = [("This run", result.run, charts.RUN, "solid")]
     if result.at_alpaca is not None:
@@ -38,14 +38,14 @@ def _curves(context: Context[Traded]) -> list[tuple[str, Simulation, str, str]]:
     return [*curves, ("Buy and hold", result.hold, charts.HOLD, "dot")]
 
 
-def _equity_chart(context: Context[Traded]) -> Chart:
+def _equity_chart(context: PageContext[RunResult]) -> Chart:
     traces = []
     for name, run, color, dash in _curves(context):
         traces.append(line(name, short(run.equity), color, dash, hovertemplate="%{y:,.2f}", legendgroup=name))
         traces.append(
             line(
                 f"{name}, below its peak",
-                short(series.underwater(run.equity)),
+                short(series.drawdown_series(run.equity)),
                 color,
                 dash,
                 yaxis="y2",
@@ -65,8 +65,8 @@ def _equity_chart(context: Context[Traded]) -> Chart:
     return Chart(name="equity", summary=summary, traces=traces, layout=layout, height=520)
 
 
-def _falls(context: Context[Traded]) -> Html:
-    falls = series.worst_falls(context.result.run.equity)
+def _falls(context: PageContext[RunResult]) -> Html:
+    falls = series.worst_drawdowns(context.result.run.equity)
     if not falls:
         return tag("p", "The equity never fell below an earlier close.")
     closed = context.result.window.closed.tolist()
@@ -96,7 +96,7 @@ def _falls(context: Context[Traded]) -> Html:
     return join(table("The five worst drawdowns of this run", columns, rows), note)
 
 
-def months_section(context: Context[Traded]) -> Section:
+def months_section(context: PageContext[RunResult]) -> Section:
     """Return the return of each calendar month, in three columns."""
     months = series.month_starts(context.result.window.closed, context.tz)
     curves = _curves(context)
@@ -127,11 +127,11 @@ def _heat(run: Simulation, first: int, stop: int) -> Cell:
     return Cell(text=percent(change, signed=True), look=None if look is None else f"heat {look}-{step}")
 
 
-def rolling_section(context: Context[Traded]) -> Section | None:
+def rolling_section(context: PageContext[RunResult]) -> Section | None:
     """Return the rolling Sharpe ratio with the range in which it says nothing, None for a short window."""
     run, hold = context.result.run, context.result.hold
     hours = len(run.equity) - 1
-    if hours < LEAST_HOURS_FOR_ROLLING:
+    if hours < MIN_HOURS_FOR_ROLLING:
         return None
     span = min(series.ROLLING_HOURS, hours // 2)
     noise = series.sharpe_noise(span)

@@ -11,10 +11,10 @@ from crypto_refactor.report.formatting import money, percent, price
 from crypto_refactor.report.html import charts
 from crypto_refactor.report.html.charts import Chart, Trace, axis, line, short, time_axis, titled
 from crypto_refactor.report.html.markup import chart_text
-from crypto_refactor.report.html.page_context import Context, Section
+from crypto_refactor.report.html.page_context import PageContext, Section
 from crypto_refactor.report.html.sections.trade_reasons import Reasons
 from crypto_refactor.report.rules_summary import HYPOTHETICAL
-from crypto_refactor.report.traded import Traded
+from crypto_refactor.report.traded import RunResult
 from crypto_refactor.signals.signal import DIRECTIONS
 
 EXIT_REASONS: Mapping[str, str] = {
@@ -30,7 +30,7 @@ EXIT_REASONS: Mapping[str, str] = {
 }
 
 
-def price_section(context: Context[Traded], reasons: Reasons) -> Section:
+def price_section(context: PageContext[RunResult], reasons: Reasons) -> Section:
     """Return the chart of the price with the trades of this run, and the reasons of each entry."""
     chart = _chart(context, reasons)
     hypothetical = "" if context.result.rules.long_only else f" Shorts are {HYPOTHETICAL}."
@@ -42,7 +42,7 @@ def price_section(context: Context[Traded], reasons: Reasons) -> Section:
     return Section(name="price", title="Price, entries and exits", body=body, charts=(chart,))
 
 
-def _chart(context: Context[Traded], reasons: Reasons) -> Chart:
+def _chart(context: PageContext[RunResult], reasons: Reasons) -> Chart:
     window = context.result.window
     held = [trade for trade in context.result.run.trades if trade.exit_reason != "dust"]
     gone = [trade for trade in held if trade.closed]
@@ -94,18 +94,22 @@ class _Kind:
     color: str
     wears: Callable[[Trade], bool]
 
-    def entries(self, trades: list[Trade], context: Context[Traded], text: Callable[[Trade], str]) -> Trace:
+    def entries(
+        self, trades: list[Trade], context: PageContext[RunResult], text: Callable[[Trade], str]
+    ) -> Trace:
         mine = [trade for trade in trades if self.wears(trade)]
         places = [(trade.entered, trade.entry_price) for trade in mine]
         return self._markers(places, [text(trade) for trade in mine], context, size=12)
 
-    def exits(self, trades: list[Trade], context: Context[Traded], text: Callable[[Trade], str]) -> Trace:
+    def exits(
+        self, trades: list[Trade], context: PageContext[RunResult], text: Callable[[Trade], str]
+    ) -> Trace:
         mine = [trade for trade in trades if self.wears(trade)]
         places = [(trade.exited, trade.exit_price) for trade in mine]
         return self._markers(places, [text(trade) for trade in mine], context, size=9)
 
     def _markers(
-        self, places: list[tuple[int, float]], texts: list[str], context: Context[Traded], *, size: int
+        self, places: list[tuple[int, float]], texts: list[str], context: PageContext[RunResult], *, size: int
     ) -> Trace:
         outline = 2.5 if self.symbol.endswith("-open") else 1
         edge = self.color if self.symbol.endswith("-open") else charts.SURFACE
@@ -126,7 +130,7 @@ class _Kind:
         }
 
 
-def _connections(trades: list[Trade], context: Context[Traded]) -> Trace:
+def _connections(trades: list[Trade], context: PageContext[RunResult]) -> Trace:
     """Return thin lines from each entry to its exit."""
     x: list[str | None] = []
     y: list[float | None] = []
@@ -145,7 +149,7 @@ def _connections(trades: list[Trade], context: Context[Traded]) -> Trace:
     }
 
 
-def _entry_text(context: Context[Traded], reasons: Reasons) -> Callable[[Trade], str]:
+def _entry_text(context: PageContext[RunResult], reasons: Reasons) -> Callable[[Trade], str]:
     def text(trade: Trade) -> str:
         return "<br>".join(
             (
@@ -158,7 +162,7 @@ def _entry_text(context: Context[Traded], reasons: Reasons) -> Callable[[Trade],
     return text
 
 
-def _exit_text(context: Context[Traded]) -> Callable[[Trade], str]:
+def _exit_text(context: PageContext[RunResult]) -> Callable[[Trade], str]:
     def text(trade: Trade) -> str:
         return "<br>".join(
             (

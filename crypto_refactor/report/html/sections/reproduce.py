@@ -7,21 +7,21 @@ from importlib.metadata import PackageNotFoundError, version
 
 from crypto_refactor import __version__
 from crypto_refactor.backtest.backtester import BacktestResult
-from crypto_refactor.backtest.external.evaluation import Evaluation
+from crypto_refactor.backtest.external.evaluation import EvaluationResult
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.report.documents.backtest import settings_json
 from crypto_refactor.report.documents.evaluation import evaluation_settings
 from crypto_refactor.report.formatting import source_name
 from crypto_refactor.report.html.markup import join, tag
-from crypto_refactor.report.html.page_context import Context, Section
+from crypto_refactor.report.html.page_context import PageContext, Section
 from crypto_refactor.report.html.tables import facts
-from crypto_refactor.report.traded import Traded
+from crypto_refactor.report.traded import RunResult
 
 Group = tuple[str, Mapping[str, object]]
 """Facts under a heading of their own."""
 
 
-def repeat_section(context: Context[Traded], decided_by: Sequence[Group]) -> Section:
+def reproduce_section(context: PageContext[RunResult], decided_by: Sequence[Group]) -> Section:
     """Return everything needed to come to the same figures again: the command, the bars, and what decided."""
     told = context.result
     window, quality = told.window, told.quality
@@ -58,7 +58,7 @@ def of_models(result: BacktestResult) -> Sequence[Group]:
     )
 
 
-def of_targets(found: Evaluation) -> Sequence[Group]:
+def of_targets(found: EvaluationResult) -> Sequence[Group]:
     """Return what decided an evaluation: settings and targets; no model, and no library of one."""
     targets = found.targets
     return (

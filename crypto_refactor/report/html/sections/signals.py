@@ -8,13 +8,13 @@ from collections.abc import Iterable
 import numpy as np
 
 from crypto_refactor.backtest.backtester import BacktestResult
-from crypto_refactor.backtest.diagnostics import Correlation, condition_figures, feature_correlations
+from crypto_refactor.backtest.diagnostics import FeatureCorrelation, condition_figures, feature_correlations
 from crypto_refactor.report.commentary import signal_remarks
 from crypto_refactor.report.formatting import UNDEFINED, percent
 from crypto_refactor.report.html import charts, series
 from crypto_refactor.report.html.charts import Chart, Trace, axis, short, titled
 from crypto_refactor.report.html.markup import Html, coded, join, tag
-from crypto_refactor.report.html.page_context import Context, Section
+from crypto_refactor.report.html.page_context import PageContext, Section
 from crypto_refactor.report.html.tables import Cell, numbers, table, words
 from crypto_refactor.signals.conditions import DESCRIPTIONS, FORECAST
 
@@ -22,7 +22,7 @@ BEYOND_BY_CHANCE = 0.0455
 """Share of normal draws more than two standard errors from their mean."""
 
 
-def conditions_section(context: Context[BacktestResult]) -> Section:
+def conditions_section(context: PageContext[BacktestResult]) -> Section:
     """Return how often each condition held and how often it stood in the way."""
     result = context.result
     made = result.walk.signals
@@ -64,7 +64,7 @@ def _bar(share: float | None) -> Cell:
     return Cell(text=join(tag("span", width, class_="track"), percent(share, 1)), look="barred")
 
 
-def correlation_section(context: Context[BacktestResult]) -> Section:
+def correlation_section(context: PageContext[BacktestResult]) -> Section:
     """Return the correlation of each feature with the next return, beside what noise would give."""
     result = context.result
     figures = feature_correlations(result.walk.stretches, result.settings, pinned=result.pinned is not None)
@@ -95,7 +95,7 @@ def correlation_section(context: Context[BacktestResult]) -> Section:
     return Section(name="features", title="What the features knew", body=body, charts=(chart,))
 
 
-def _around(figures: Iterable[Correlation]) -> list[float]:
+def _around(figures: Iterable[FeatureCorrelation]) -> list[float]:
     """Return a range that holds every dot and the ends of the noise."""
     values = [
         each for one in figures for each in (one.train, one.out_of_sample, one.noise) if each is not None
@@ -126,7 +126,7 @@ def _dots(name: str, values: list[float | None], names: list[str], symbol: str, 
     }
 
 
-def forecast_section(context: Context[BacktestResult]) -> Section:
+def forecast_section(context: PageContext[BacktestResult]) -> Section:
     """Return forecasts beside what came of them, by the size of the forecast."""
     made, window = context.result.walk.signals, context.result.window
     found = series.outcomes(made, window)

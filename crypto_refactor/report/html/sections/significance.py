@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from crypto_refactor.backtest.significance.calibration import Calibration, Coverage
-from crypto_refactor.backtest.significance.correlation import Association
+from crypto_refactor.backtest.significance.correlation import Correlation
 from crypto_refactor.backtest.significance.fee_sensitivity import CostPoint
 from crypto_refactor.backtest.significance.forecast_skill import ForecastFigures, Skill
 from crypto_refactor.backtest.significance.random_entry import RandomEntry
@@ -14,12 +14,12 @@ from crypto_refactor.report.formatting import UNDEFINED, number, percent
 from crypto_refactor.report.html import charts
 from crypto_refactor.report.html.charts import Chart, Trace, axis, short, titled
 from crypto_refactor.report.html.markup import Html, join, tag
-from crypto_refactor.report.html.page_context import Context, Section
+from crypto_refactor.report.html.page_context import PageContext, Section
 from crypto_refactor.report.html.tables import Cell, numbers, signed_look, table, words
-from crypto_refactor.report.traded import Traded
+from crypto_refactor.report.traded import RunResult
 
 LARGEST_DOT, SMALLEST_DOT = 20.0, 7.0
-LEAST_TOP = 0.6
+MIN_TOP = 0.6
 """The axis of confidence reaches at least this far: most statements lie close to one half."""
 
 
@@ -28,7 +28,7 @@ def interval_text(ends: tuple[float, float] | None, show: Callable[[float | None
     return UNDEFINED if ends is None else f"{show(ends[0])} to {show(ends[1])}"
 
 
-def associated(found: Association, decimals: int) -> str:
+def correlation_text(found: Correlation, decimals: int) -> str:
     """Return a correlation with its error."""
     if found.value is None:
         return UNDEFINED
@@ -36,7 +36,7 @@ def associated(found: Association, decimals: int) -> str:
     return f"{found.value:+.{decimals}f}{error}"
 
 
-def luck_section(context: Context[Traded]) -> Section | None:
+def significance_section(context: PageContext[RunResult]) -> Section | None:
     """Return the tests against luck, None where there were none."""
     found = context.significance
     if found is None:
@@ -96,12 +96,12 @@ def _skill_table(skill: Skill) -> Html:
         ),
         (
             "Correlation with what came",
-            lambda each: associated(each.pearson, 3),
+            lambda each: correlation_text(each.pearson, 3),
             "Pearson's; ± one standard error, from whole days.",
         ),
         (
             "Rank correlation (IC)",
-            lambda each: associated(each.spearman, 3),
+            lambda each: correlation_text(each.spearman, 3),
             "Spearman's; ± one standard error, from whole days.",
         ),
     )
@@ -113,7 +113,7 @@ def _skill_table(skill: Skill) -> Html:
     return join(table("Skill of the forecasts", columns, rows), tag("p", note, class_="note"))
 
 
-def calibration_section(context: Context[Traded]) -> Section | None:
+def calibration_section(context: PageContext[RunResult]) -> Section | None:
     """Return confidence and intervals beside what came true, None where that was not measured."""
     found = context.significance
     if found is None or found.skill is None:
@@ -138,7 +138,7 @@ def calibration_section(context: Context[Traded]) -> Section | None:
 
 
 def _calibration_chart(stages: Sequence[tuple[str, Calibration, str, str]]) -> Chart:
-    top = max([LEAST_TOP, *(each.stated for _, stage, *_ in stages for each in stage.bins)])
+    top = max([MIN_TOP, *(each.stated for _, stage, *_ in stages for each in stage.bins)])
     traces: list[Trace] = [
         {
             "type": "scatter",
@@ -200,7 +200,7 @@ def _coverage(found: Coverage) -> Html:
     return table("Coverage of the 90 % interval", columns, rows)
 
 
-def costs_section(context: Context[Traded]) -> Section | None:
+def costs_section(context: PageContext[RunResult]) -> Section | None:
     """Return what the same trades earn at other fees, None where that was not asked for or nothing traded."""
     if context.significance is None or not context.result.run.fills:
         return None

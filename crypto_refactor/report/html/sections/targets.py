@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from crypto_refactor.backtest.external.evaluation import Evaluation
+from crypto_refactor.backtest.external.evaluation import EvaluationResult
 from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.report.commentary import target_remarks
 from crypto_refactor.report.formatting import percent
 from crypto_refactor.report.html.markup import join, tag
-from crypto_refactor.report.html.page_context import Context, Section
+from crypto_refactor.report.html.page_context import PageContext, Section
 from crypto_refactor.report.html.tables import facts, numbers, table, words
 
 
-def targets_section(context: Context[Evaluation]) -> Section:
+def targets_section(context: PageContext[EvaluationResult]) -> Section:
     """Return what the file held, and at how many closes each side was wanted."""
     found, tz = context.result, context.tz
     targets, counts = found.targets, found.wanted_counts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
-from crypto_refactor.backtest.external.target_file import Targets
+from crypto_refactor.backtest.external.target_file import ExternalTargets
 from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame
 
@@ -37,7 +37,7 @@ def _signal(made: SignalFrame, row: int) -> list[str]:
     return reasons + ([f"not held: {', '.join(missing)}"] if missing else [])
 
 
-def target_reasons(targets: Targets, tz: ZoneInfo) -> Reasons:
+def target_reasons(targets: ExternalTargets, tz: ZoneInfo) -> Reasons:
     """Return the row behind an entry, and when it was made where that was earlier."""
 
     def reasons(hour: int) -> list[str]:

@@ -7,15 +7,15 @@ from crypto_refactor.report.commentary import pending_text, side_remarks
 from crypto_refactor.report.formatting import money, percent, price
 from crypto_refactor.report.html.charts import wall_clock
 from crypto_refactor.report.html.markup import Html, join, tag
-from crypto_refactor.report.html.page_context import Context, Section
+from crypto_refactor.report.html.page_context import PageContext, Section
 from crypto_refactor.report.html.sections.price_chart import EXIT_REASONS
 from crypto_refactor.report.html.tables import Cell, numbers, signed_look, table, words
 from crypto_refactor.report.rules_summary import HYPOTHETICAL
-from crypto_refactor.report.traded import Traded
+from crypto_refactor.report.traded import RunResult
 from crypto_refactor.signals.signal import DIRECTIONS
 
 
-def trades_section(context: Context[Traded]) -> Section:
+def trades_section(context: PageContext[RunResult]) -> Section:
     """Return every trade of this run, and what would be done next."""
     trades = context.result.run.trades
     listed = join(_by_side(context), _list(context)) if trades else tag("p", "This run made no trade.")
@@ -23,7 +23,7 @@ def trades_section(context: Context[Traded]) -> Section:
     return Section(name="trades", title=f"Trades ({len(trades)})", body=body)
 
 
-def _by_side(context: Context[Traded]) -> Html:
+def _by_side(context: PageContext[RunResult]) -> Html:
     lines = []
     for name, text in side_remarks(context.result.run.trades, context.quote):
         mark = f" ({HYPOTHETICAL})" if name == "short" else ""
@@ -31,7 +31,7 @@ def _by_side(context: Context[Traded]) -> Html:
     return tag("ul", *lines)
 
 
-def _list(context: Context[Traded]) -> Html:
+def _list(context: PageContext[RunResult]) -> Html:
     quote, base = context.quote, context.result.ticker.base
     columns = (
         words("#"),
@@ -55,7 +55,7 @@ def _list(context: Context[Traded]) -> Html:
     return join(listed, tag("p", note, class_="note"))
 
 
-def _row(position: int, trade: Trade, context: Context[Traded]) -> tuple[Cell, ...]:
+def _row(position: int, trade: Trade, context: PageContext[RunResult]) -> tuple[Cell, ...]:
     return (
         Cell(text=str(position), order=position),
         Cell(text=DIRECTIONS[trade.direction]),

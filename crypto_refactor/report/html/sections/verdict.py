@@ -9,11 +9,11 @@ from crypto_refactor.backtest.metrics import Metrics
 from crypto_refactor.backtest.significance.verdict import EVIDENCE, NO_EVIDENCE, TOO_FEW
 from crypto_refactor.report.formatting import UNDEFINED, money, number, percent
 from crypto_refactor.report.html.markup import Html, join, tag, unbroken
-from crypto_refactor.report.html.page_context import Context, Section
-from crypto_refactor.report.html.sections.significance import associated, interval_text
+from crypto_refactor.report.html.page_context import PageContext, Section
+from crypto_refactor.report.html.sections.significance import correlation_text, interval_text
 from crypto_refactor.report.html.tables import Cell, numbers, signed_look, table, words
 from crypto_refactor.report.rules_summary import rules_text
-from crypto_refactor.report.traded import Traded
+from crypto_refactor.report.traded import RunResult
 
 _HEADLINES = {
     EVIDENCE: ("✓", "Evidence of an edge"),
@@ -23,13 +23,13 @@ _HEADLINES = {
 
 
 def verdict_section(
-    context: Context[Traded], *, audit: Audit | None = None, caveat: str | None = None
+    context: PageContext[RunResult], *, audit: Audit | None = None, caveat: str | None = None
 ) -> Section:
     """Return what the run says, in words anyone understands.
 
     Parameters
     ----------
-    context : Context
+    context : PageContext
         The run.
     audit : Audit or None
         Of the run, where there was one: a failed one comes before every verdict.
@@ -54,7 +54,7 @@ def verdict_section(
     return Section(name="verdict", title="Verdict", body=join(box, _tiles(context)))
 
 
-def _look(context: Context[Traded], audit: Audit | None) -> tuple[str, str, str]:
+def _look(context: PageContext[RunResult], audit: Audit | None) -> tuple[str, str, str]:
     """Return the class of the box, its mark and its headline."""
     if audit is not None and not audit.passed:
         return "failed", "!", "The audit failed: do not believe these figures"
@@ -64,7 +64,7 @@ def _look(context: Context[Traded], audit: Audit | None) -> tuple[str, str, str]
     return code.replace("_", "-"), *_HEADLINES[code]
 
 
-def outcome_text(context: Context[Traded]) -> str:
+def outcome_text(context: PageContext[RunResult]) -> str:
     """Return one sentence on what came of this run, beside buying and holding."""
     result = context.result
     metrics, hold = result.metrics, result.hold_metrics
@@ -86,7 +86,7 @@ def _moved(change: float) -> str:
     return f"{'gained' if change > 0 else 'lost'} {percent(abs(change))}"
 
 
-def _tiles(context: Context[Traded]) -> Html:
+def _tiles(context: PageContext[RunResult]) -> Html:
     """Return the figures that carry the verdict: three, and a fourth where there were forecasts."""
     found = context.significance
     if found is None:
@@ -110,7 +110,7 @@ def _tiles(context: Context[Traded]) -> Html:
         ),
     ]
     if found.skill is not None:
-        ic = associated(found.skill.model.spearman, 3)
+        ic = correlation_text(found.skill.model.spearman, 3)
         tiles.append(("Forecast skill (rank IC)", ic, "0 is none; ± one standard error"))
     shown = (
         tag("div", tag("dt", title), tag("dd", unbroken(value), tag("small", hint)))
@@ -150,7 +150,7 @@ def _hours(value: float | None) -> str:
     return UNDEFINED if value is None else f"{value:.1f} h"
 
 
-def figures_section(context: Context[Traded], remarks: Sequence[str]) -> Section:
+def figures_section(context: PageContext[RunResult], remarks: Sequence[str]) -> Section:
     """Return the figures of this run, at Alpaca and of buying and holding, and what one must know beside them."""
     result = context.result
     three = (result.metrics, result.alpaca_metrics, result.hold_metrics)
