@@ -33,14 +33,8 @@ class DemoExecutor:
         self._account = account
         self._source = source
 
-    def recover(  # every executor is asked
-        self,
-        ticker: Ticker,
-        hour: int,
-        price: float,
-        rules: ExecutionRules,
-        *,
-        entries: bool,  # noqa: ARG002
+    def recover(
+        self, ticker: Ticker, hour: int, price: float, rules: ExecutionRules, *, entries: bool
     ) -> ExecutionResult:
         """Do nothing: there is no order that only somebody else knows of."""
         return ExecutionResult()

@@ -196,7 +196,7 @@ class TestModels:
             found = honest(*arguments, **options)
             return replace(found, models=(*found.models[1:], found.models[-1]))
 
-        plant(mixed_up, (walkforward, "cached_models"))
+        plant(mixed_up, (walkforward, "get_models"))
         assert failed(audited()) == {"models"}
 
     def test_models_of_the_stretch_before(self, audited, plant):
@@ -207,7 +207,7 @@ class TestModels:
             found = honest(*arguments, **options)
             return replace(found, models=(found.models[0], *found.models[:-1]))
 
-        plant(mixed_up, (walkforward, "cached_models"))
+        plant(mixed_up, (walkforward, "get_models"))
         found = audited()
         assert failed(found) == {"models"}
         assert found.first_difference.column == "model"
@@ -275,7 +275,7 @@ class TestFills:
         honest = backtester.spread
         plant(
             lambda made, window: {name: ahead(column) for name, column in honest(made, window).items()},
-            (backtester, "spread"),
+            (backtester, "align_to_bars"),
         )
         found = audited()
         assert failed(found) == {"fills"}
@@ -285,7 +285,7 @@ class TestFills:
         honest = engine.at_open
         plant(
             lambda account, pending, price, at, **options: honest(account, pending, price, at - 1, **options),
-            (engine, "at_open"),
+            (engine, "fill_at_open"),
         )
         assert "fills" in failed(audited())
 
@@ -295,7 +295,7 @@ class TestFills:
         def kindly(held, pending, price, at, *, adjacent, rules):
             return honest(held, pending, price, at, adjacent=adjacent, rules=replace(rules, slippage_bps=0.0))
 
-        plant(kindly, (engine, "at_open"))
+        plant(kindly, (engine, "fill_at_open"))
         assert failed(audited(ExecutionOptions(slippage_bps=4.0))) == {"fills"}
 
     def test_a_stop_nearer_than_stated(self, audited, plant):
@@ -305,7 +305,7 @@ class TestFills:
             lower, upper = honest(held, rules)
             return lower * 1.004 if held.side > 0 else lower, upper
 
-        plant(nearer, (engine, "protected_range"), (decisions, "protected_range"))
+        plant(nearer, (engine, "stop_levels"), (decisions, "stop_levels"))
         assert failed(audited(ExecutionOptions(stop_loss=0.005, exit=ExitRule.OPPOSITE))) == {"fills"}
 
     def test_strict_ignored(self, audited, plant):
