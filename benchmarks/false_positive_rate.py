@@ -136,7 +136,7 @@ def figures(result):
         "code": result.verdict.code,
         "text": result.verdict.text,
         "audit": result.audit.passed,
-        "trades": result.metrics.trades,
+        "trades": result.requested.metrics.trades,
         "ic": ic.value,
         "break_even": found.break_even.fee or 0.0,
         "passed": {

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from crypto_refactor.backtest.audit.auditor import Audit, audit
-from crypto_refactor.backtest.diagnostics import why_no_entry
-from crypto_refactor.backtest.engine import Simulation
-from crypto_refactor.backtest.metrics import Metrics
+from crypto_refactor.backtest.audit.auditor import audit
+from crypto_refactor.backtest.result import BacktestResult, plan_for
 from crypto_refactor.backtest.scenarios import check_request, run_scenarios
-from crypto_refactor.backtest.significance.summary import Significance, significance
-from crypto_refactor.backtest.significance.verdict import Verdict
-from crypto_refactor.backtest.significance.verdict import verdict as judged
-from crypto_refactor.backtest.walk_forward import WalkForward, align_to_bars, walk_forward
-from crypto_refactor.execution.decisions import SignalPlan
-from crypto_refactor.execution.rules import ExecutionOptions, ExecutionRules
+from crypto_refactor.backtest.significance.forecast_skill import forecast_skill
+from crypto_refactor.backtest.significance.summary import Significance, significance_of
+from crypto_refactor.backtest.walk_forward import walk_forward
+from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.market.bars import Bars
-from crypto_refactor.market.quality import QualityReport
 from crypto_refactor.market.sources.base import Source
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.history import bars_with_history, window_of
@@ -26,90 +22,6 @@ from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.dask_cluster import Cluster
 from crypto_refactor.model.training.observer import SilentObserver, TrainingObserver
 from crypto_refactor.signals.conditions import SignalRules
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class BacktestResult:
-    """What a backtest found.
-
-    Attributes
-    ----------
-    ticker : Ticker
-        What was traded.
-    end : int
-        End of the window.
-    bars : Bars
-        Real bars up to the end of the window, history included.
-    window : Bars
-        n + 1 carried bars: the one that makes the first decision, then the n of the window.
-    quality : QualityReport
-        Of the bars used, history included.
-    settings, signal_rules, rules : object
-        What decided.
-    walk : WalkForward
-        Models and signals.
-    run, hold : Simulation
-        This run, and buying at the first open.
-    at_alpaca : Simulation or None
-        The same command with ``--venue alpaca --fee 0.0025``; None where Alpaca does not trade the ticker.
-    alpaca_rules : ExecutionRules or None
-        What `at_alpaca` went by.
-    metrics, hold_metrics, alpaca_metrics : Metrics or None
-        Of each.
-    pinned : str or None
-        Name of the frozen model that decided everything.
-    significance : Significance or None
-        What tells this run from luck; None where it was not asked for.
-    audit : Audit or None
-        Whether it has seen the future, and adds up; None where it was not asked for.
-    """
-
-    ticker: Ticker
-    end: int
-    bars: Bars
-    window: Bars
-    quality: QualityReport
-    settings: ModelSettings
-    signal_rules: SignalRules
-    rules: ExecutionRules
-    walk: WalkForward
-    run: Simulation
-    hold: Simulation
-    at_alpaca: Simulation | None
-    alpaca_rules: ExecutionRules | None
-    metrics: Metrics
-    hold_metrics: Metrics
-    alpaca_metrics: Metrics | None
-    pinned: str | None
-    significance: Significance | None = None
-    audit: Audit | None = None
-
-    @property
-    def plan(self) -> SignalPlan:
-        """What this run knew at each close of the window."""
-        return plan_for(self.walk, self.window, self.rules)
-
-    @property
-    def verdict(self) -> Verdict | None:
-        """Whether there is evidence of an edge; None where significance was not asked for."""
-        if self.significance is None:
-            return None
-        passed = None if self.audit is None else self.audit.passed
-        return judged(self.metrics, self.hours, self.significance, passed)
-
-    @property
-    def undecidable(self) -> int:
-        """Real closes of the window that their own bars did not allow to decide on."""
-        return int((~self.window.synthetic).sum()) - len(self.walk.signals)
-
-    @property
-    def hours(self) -> int:
-        """Length of the window."""
-        return self.end - int(self.window.closed[0])
-
-    def why_no_entry(self, rules: ExecutionRules) -> str:
-        """Say in one sentence why nothing was entered by `rules`, where nothing was."""
-        return why_no_entry(self.walk.signals, rules) or "There was no signal."
 
 
 class Backtester:
@@ -195,30 +107,21 @@ class Backtester:
             watch=self._watch,
             cluster=self._cluster,
         )
-        columns = run_scenarios(
-            window,
-            lambda rules: plan_for(walk, window, rules),
-            self._options,
-            hours=hours,
-            initial_balance=initial_balance,
-        )
         result = BacktestResult(
-            ticker=self.ticker,
             end=end,
             bars=bars,
             window=window,
             quality=quality,
             settings=self._settings,
             signal_rules=self._signal_rules,
-            rules=columns.rules,
             walk=walk,
-            run=columns.run,
-            hold=columns.hold,
-            at_alpaca=columns.at_alpaca,
-            alpaca_rules=columns.alpaca_rules,
-            metrics=columns.metrics,
-            hold_metrics=columns.hold_metrics,
-            alpaca_metrics=columns.alpaca_metrics,
+            scenarios=run_scenarios(
+                window,
+                partial(plan_for, walk, window),
+                self._options,
+                hours=hours,
+                initial_balance=initial_balance,
+            ),
             pinned=self._model,
         )
         return replace(result, significance=significance(result), audit=audit(result)) if judge else result
@@ -229,12 +132,10 @@ class Backtester:
         return model_path(self._model_dir, self.ticker, self._model, simulated=bars.simulated)
 
 
-def plan_for(walk: WalkForward, window: Bars, rules: ExecutionRules) -> SignalPlan:
-    """Return what is known at each close of `window`."""
-    laid = align_to_bars(walk.signals, window)
-    return SignalPlan(
-        signal=laid["signal"],
-        forecast_side=laid["forecast_side"],
-        worthwhile=laid["supported"] & (laid["expected_move"] > rules.round_trip_cost),
-        decidable=laid["decidable"],
+def significance(result: BacktestResult) -> Significance:
+    """Test the requested run of a backtest against chance."""
+    skill = forecast_skill(
+        result.walk.stretches, result.window, result.settings, pinned=result.pinned is not None
     )
+    run = result.requested
+    return significance_of(run.simulation, result.window, result.plan, run.rules, skill=skill)

@@ -1,4 +1,4 @@
-"""Debug statistics: what held signals back, and what the features knew."""
+"""Debug statistics: what blocked signals, how features correlate with returns, how large entries were."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crypto_refactor.backtest.walk_forward import PeriodSignals
+from crypto_refactor.backtest.walk_forward import PeriodSignals, WalkForward
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import Fill
 from crypto_refactor.features.catalogue import INDICATORS
@@ -204,3 +204,54 @@ def entries_beyond_cost(fills: Sequence[Fill], made: SignalFrame, rules: Executi
     """Return how many entries expected a move that exceeds the cost of their round trip."""
     decided = np.searchsorted(made.made_at, [fill.at for fill in fills if fill.reason == "entry"])
     return int((made.expected_move[decided] > rules.round_trip_cost).sum())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnostics:
+    """All debug statistics of one backtest.
+
+    Attributes
+    ----------
+    signals : dict of str to int
+        Number of ``long``, ``flat`` and ``short`` signals.
+    conditions : dict of str to ConditionFigures
+        Rates and vetoes of each condition.
+    correlations : dict of str to FeatureCorrelation
+        Correlation of each feature with the next return.
+    entries : EntrySizes
+        Entries of the requested account beside the traded value of their bar.
+    entries_beyond_cost : int
+        Entries whose expected move exceeded the cost of the round trip.
+    blocked : str
+        One sentence on why there were no signals, or so few.
+    """
+
+    signals: dict[str, int]
+    conditions: dict[str, ConditionFigures]
+    correlations: dict[str, FeatureCorrelation]
+    entries: EntrySizes
+    entries_beyond_cost: int
+    blocked: str
+
+    @classmethod
+    def of(
+        cls,
+        walk: WalkForward,
+        window: Bars,
+        fills: Sequence[Fill],
+        *,
+        settings: ModelSettings,
+        signal_rules: SignalRules,
+        rules: ExecutionRules,
+        pinned: bool,
+    ) -> Diagnostics:
+        """Compute the diagnostics of a walk-forward whose signals led to `fills`."""
+        signals = walk.signals
+        return cls(
+            signals=signal_counts(signals),
+            conditions=condition_figures(signals, signal_rules),
+            correlations=feature_correlations(walk.stretches, settings, pinned=pinned),
+            entries=entry_sizes(fills, window),
+            entries_beyond_cost=entries_beyond_cost(fills, signals, rules),
+            blocked=blocked_entries(signals, signal_rules),
+        )

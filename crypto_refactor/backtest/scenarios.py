@@ -1,48 +1,21 @@
-"""The three columns every result is read beside: this run, the same at Alpaca, buying and holding."""
+"""The three account runs of every result: the request, the same at Alpaca, buy and hold."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from crypto_refactor.backtest.engine import Simulation, simulate
-from crypto_refactor.backtest.metrics import Metrics, compute_metrics
+from crypto_refactor.backtest.engine import simulate
+from crypto_refactor.backtest.metrics import compute_metrics
+from crypto_refactor.backtest.result import AccountRun, Scenarios
 from crypto_refactor.errors import UsageError
 from crypto_refactor.execution.decisions import SignalPlan
 from crypto_refactor.execution.rules import ExecutionOptions, ExecutionRules
 from crypto_refactor.execution.venues import ALPACA_FEE, alpaca_rules
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.ticker import Ticker
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Scenarios:
-    """One plan, traded three ways.
-
-    Attributes
-    ----------
-    rules : ExecutionRules
-        What `run` went by.
-    alpaca_rules : ExecutionRules or None
-        What `at_alpaca` went by; None where Alpaca does not trade the ticker.
-    run, hold : Simulation
-        This run, and buying at the first open.
-    at_alpaca : Simulation or None
-        The same options with ``--venue alpaca --fee 0.0025``.
-    metrics, hold_metrics, alpaca_metrics : Metrics or None
-        Of each.
-    """
-
-    rules: ExecutionRules
-    alpaca_rules: ExecutionRules | None
-    run: Simulation
-    hold: Simulation
-    at_alpaca: Simulation | None
-    metrics: Metrics
-    hold_metrics: Metrics
-    alpaca_metrics: Metrics | None
 
 
 def run_scenarios(
@@ -53,19 +26,19 @@ def run_scenarios(
     hours: int,
     initial_balance: float,
 ) -> Scenarios:
-    """Trade a plan by the rules asked for, by Alpaca's, and not at all.
+    """Trade a plan by the requested rules, by Alpaca's, and by buying and holding.
 
     Parameters
     ----------
     window : Bars
-        n + 1 carried bars: the one that makes the first decision, then the n of the window.
+        n + 1 forward-filled bars: the one that makes the first decision, then the n of the window.
     plan_of : callable
         Returns what is known at each close, shape (n + 1,), for given rules: what is worth its cost
         depends on them.
     options : ExecutionOptions
-        The rules as asked for.
+        The requested options.
     hours : int
-        Length of the window, holes included.
+        Length of the window, gaps included.
     initial_balance : float
         Quote currency.
 
@@ -74,22 +47,25 @@ def run_scenarios(
     UsageError
         If a rule is out of range, or the venue does not trade the ticker.
     """
-    rules, there = options.resolve(window.ticker), rules_at_alpaca(options, window.ticker)
-    run = simulate(window, plan_of(rules), rules, initial_balance=initial_balance)
-    hold = _hold(window, rules, initial_balance)
-    at_alpaca = None
-    if there is not None:
-        at_alpaca = simulate(window, plan_of(there), there, initial_balance=initial_balance)
+    requested = _trade(window, plan_of, options.resolve(window.ticker), hours, initial_balance)
+    alpaca = rules_at_alpaca(options, window.ticker)
     return Scenarios(
-        rules=rules,
-        alpaca_rules=there,
-        run=run,
-        hold=hold,
-        at_alpaca=at_alpaca,
-        metrics=_measure(run, hours),
-        hold_metrics=_measure(hold, hours),
-        alpaca_metrics=None if at_alpaca is None else _measure(at_alpaca, hours),
+        requested=requested,
+        alpaca=None if alpaca is None else _trade(window, plan_of, alpaca, hours, initial_balance),
+        buy_and_hold=_buy_and_hold(window, requested.rules, hours, initial_balance),
     )
+
+
+def _trade(
+    window: Bars,
+    plan_of: Callable[[ExecutionRules], SignalPlan],
+    rules: ExecutionRules,
+    hours: int,
+    initial_balance: float,
+) -> AccountRun:
+    run = simulate(window, plan_of(rules), rules, initial_balance=initial_balance)
+    metrics = compute_metrics(run.equity, run.sides[1:] != 0, run.trades, run.fills, hours=hours)
+    return AccountRun(rules=rules, simulation=run, metrics=metrics)
 
 
 def rules_at_alpaca(options: ExecutionOptions, ticker: Ticker) -> ExecutionRules | None:
@@ -100,12 +76,12 @@ def rules_at_alpaca(options: ExecutionOptions, ticker: Ticker) -> ExecutionRules
 
 
 def check_request(hours: int, initial_balance: float) -> None:
-    """Insist on a window and on money.
+    """Require a window of at least an hour and a positive balance.
 
     Raises
     ------
     UsageError
-        If there is none.
+        If either is missing.
     """
     if hours < 1:
         raise UsageError(f"--hours is {hours}.", expected="1 or more.", remedy="correct --hours.")
@@ -117,18 +93,9 @@ def check_request(hours: int, initial_balance: float) -> None:
         )
 
 
-def _hold(window: Bars, rules: ExecutionRules, initial_balance: float) -> Simulation:
-    """Buy at the first open with everything, pay the fee, and hold."""
+def _buy_and_hold(window: Bars, rules: ExecutionRules, hours: int, initial_balance: float) -> AccountRun:
     always = np.ones(len(window), dtype=np.bool_)
-    plan = SignalPlan(
-        signal=always.astype(np.int8),
-        forecast_side=always.astype(np.int8),
-        worthwhile=always,
-        decidable=always,
-    )
+    sides = always.astype(np.int8)
+    plan = SignalPlan(signal=sides, forecast_side=sides, worthwhile=always, decidable=always)
     plain = ExecutionRules(fee=rules.fee, slippage_bps=rules.slippage_bps)
-    return simulate(window, plan, plain, initial_balance=initial_balance)
-
-
-def _measure(run: Simulation, hours: int) -> Metrics:
-    return compute_metrics(run.equity, run.sides[1:] != 0, run.trades, run.fills, hours=hours)
+    return _trade(window, lambda _: plan, plain, hours, initial_balance)

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
-from crypto_refactor.backtest.backtester import BacktestResult
 from crypto_refactor.backtest.diagnostics import (
-    blocked_entries,
-    entries_beyond_cost,
     entry_sizes,
-    signal_counts,
     why_no_entry,
 )
 from crypto_refactor.backtest.external.evaluation import EvaluationResult
 from crypto_refactor.backtest.metrics import MIN_HOURS_TO_ANNUALISE, by_side
+from crypto_refactor.backtest.result import BacktestResult, RunResult
 from crypto_refactor.backtest.significance.verdict import MIN_TRADES
 from crypto_refactor.execution.decisions import Enter
 from crypto_refactor.execution.sub_account import Trade
@@ -23,7 +20,6 @@ from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import to_iso, to_local_text
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.report.formatting import amount, money, percent, price, source_name
-from crypto_refactor.report.traded import RunResult
 from crypto_refactor.signals.signal import DIRECTIONS
 
 CANNOT_BE_AUDITED = (
@@ -49,9 +45,9 @@ def alpaca_note(told: RunResult, tz: ZoneInfo | None = None) -> str:
     tz : ZoneInfo, optional
         In which people read times; without it they are ISO-8601 UTC.
     """
-    rules, run = told.alpaca_rules, told.at_alpaca
-    if rules is None or run is None:
+    if told.alpaca is None:
         return f"Alpaca does not trade {told.ticker} (as of {ALPACA_RULES_AS_OF})."
+    rules, run = told.alpaca.rules, told.alpaca.simulation
     halted = ""
     if run.halted_at is not None:
         at = to_iso(run.halted_at) if tz is None else to_local_text(run.halted_at, tz)
@@ -86,12 +82,12 @@ def evaluation_remarks(found: EvaluationResult, tz: ZoneInfo) -> list[str]:
 
 
 def _remarks(told: RunResult, tz: ZoneInfo) -> list[str]:
-    run, quality = told.run, told.quality
+    run, quality = told.requested.simulation, told.quality
     remarks = [f"At Alpaca: {alpaca_note(told, tz)}"]
     if told.hours < MIN_HOURS_TO_ANNUALISE:
         remarks.append("CAGR and Calmar are withheld below 90 days: they would only magnify a short window.")
-    if told.significance is None and told.metrics.trades < MIN_TRADES:
-        remarks.append(few_trades(told.metrics.trades))
+    if told.significance is None and told.requested.metrics.trades < MIN_TRADES:
+        remarks.append(few_trades(told.requested.metrics.trades))
     if run.halted_at is not None:
         remarks.append(f"Entries were halted by the drawdown at {to_local_text(run.halted_at, tz)}.")
     sizes = entry_sizes(run.fills, told.window)
@@ -123,26 +119,26 @@ def no_break_even(told: RunResult) -> list[str]:
 
 def signal_remarks(result: BacktestResult) -> list[str]:
     """Say how many signals there were, what held others back, and what entries promised."""
-    made, run = result.walk.signals, result.run
-    counts = signal_counts(made)
+    signals, diagnostics = result.walk.signals, result.diagnostics
+    counts = diagnostics.signals
     remarks = [
-        f"{counts['long']} long, {counts['flat']} flat and {counts['short']} short signals at {len(made):,} closes.",
-        blocked_entries(made, result.signal_rules),
+        f"{counts['long']} long, {counts['flat']} flat and {counts['short']} short signals at {len(signals):,} closes.",
+        diagnostics.blocked,
     ]
-    entries = entry_sizes(run.fills, result.window).entries
+    entries = diagnostics.entries.entries
     if entries:
         remarks.append(
-            f"{entries_beyond_cost(run.fills, made, result.rules)} of {entries} entries expected more than their "
-            f"round trip of {percent(result.rules.round_trip_cost)} costs."
+            f"{diagnostics.entries_beyond_cost} of {entries} entries expected more than their "
+            f"round trip of {percent(result.requested.rules.round_trip_cost)} costs."
         )
-    elif (why := why_no_entry(made, result.rules)) is not None:
+    elif (why := why_no_entry(signals, result.requested.rules)) is not None:
         remarks.append(why)
     return remarks
 
 
 def target_remarks(found: EvaluationResult) -> list[str]:
     """Say what was read, what was wanted, and what was not looked at."""
-    targets, counts = found.targets, found.wanted_counts
+    targets, counts = found.targets, found.side_counts
     remarks = [
         (
             f"{len(targets):,} rows of {targets.path}; long at {counts['long']:,} closes, flat at "
@@ -170,9 +166,12 @@ def side_remarks(trades: Sequence[Trade], quote: str) -> list[tuple[str, str]]:
 def position_lines(told: RunResult, tz: ZoneInfo) -> list[str]:
     """Say what came of each side that was traded, and what is still held."""
     lines = [
-        f"{name.capitalize()}: {text}" for name, text in side_remarks(told.run.trades, told.ticker.quote)
+        f"{name.capitalize()}: {text}"
+        for name, text in side_remarks(told.requested.simulation.trades, told.ticker.quote)
     ]
-    return lines + [still_held(told.ticker, trade, tz) for trade in told.run.trades if not trade.closed]
+    return lines + [
+        still_held(told.ticker, trade, tz) for trade in told.requested.simulation.trades if not trade.closed
+    ]
 
 
 def still_held(ticker: Ticker, trade: Trade, tz: ZoneInfo) -> str:
@@ -189,7 +188,7 @@ def pending_text(told: RunResult, tz: ZoneInfo) -> str:
     """Say what was decided at the last close and would be filled after it."""
     decisions = [
         f"enter {DIRECTIONS[decision.side]}" if isinstance(decision, Enter) else f"exit ({decision.reason})"
-        for decision in told.run.pending
+        for decision in told.requested.simulation.pending
     ]
     at = to_local_text(int(told.window.closed[-1]), tz)
     return f"Decided at {at}, to be filled at the next open: {' then '.join(decisions) or 'nothing to do'}."

@@ -6,10 +6,10 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
+from crypto_refactor.backtest.result import RunResult
 from crypto_refactor.execution.sub_account import Trade
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.report.traded import RunResult
 from crypto_refactor.signals.signal import DIRECTIONS
 
 TRADE_COLUMNS = (
@@ -51,7 +51,9 @@ def trade_row(ticker: Ticker, trade: Trade) -> dict[str, object]:
 
 def trades_csv(told: RunResult) -> str:
     """Return one row per trade of a run; simulated ones carry a further column that says so."""
-    return trades_text(((told.ticker, trade) for trade in told.run.trades), simulated=told.window.simulated)
+    return trades_text(
+        ((told.ticker, trade) for trade in told.requested.simulation.trades), simulated=told.window.simulated
+    )
 
 
 def trades_text(trades: Iterable[tuple[Ticker, Trade]], *, simulated: bool) -> str:

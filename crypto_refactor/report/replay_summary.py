@@ -55,11 +55,15 @@ def ticker_figures(replayed: TickerReplay) -> ReplayFigures:
     backtest = replayed.backtest
     # What a position that is still held has cost in borrow is in no row of the ledger; the backtest knows
     # it, where it went the same way.
-    fees = backtest.metrics.fees_paid if replayed.same else sum((fill.fee for fill in replayed.fills), 0.0)
+    fees = (
+        backtest.requested.metrics.fees_paid
+        if replayed.same
+        else sum((fill.fee for fill in replayed.fills), 0.0)
+    )
     return ReplayFigures(
         initial=replayed.equity[0][1],
         final=replayed.equity[-1][1],
-        hold=backtest.hold_metrics.final_balance,
+        hold=backtest.buy_and_hold.metrics.final_balance,
         trades=len(replayed.trades),
         wins=sum(trade.net_pnl > 0 for trade in replayed.trades),
         fees=fees,

@@ -42,13 +42,13 @@ def backtester(tmp_path, fits):
 
 
 def assert_same(one, other):
-    assert one.metrics == other.metrics
-    assert one.run.fills == other.run.fills
-    assert one.run.trades == other.run.trades
-    assert one.run.equity.tobytes() == other.run.equity.tobytes()
+    assert one.requested.metrics == other.requested.metrics
+    assert one.requested.simulation.fills == other.requested.simulation.fills
+    assert one.requested.simulation.trades == other.requested.simulation.trades
+    assert one.requested.simulation.equity.tobytes() == other.requested.simulation.equity.tobytes()
     assert one.walk.deciders == other.walk.deciders
-    assert one.alpaca_metrics == other.alpaca_metrics
-    assert one.hold_metrics == other.hold_metrics
+    assert one.alpaca.metrics == other.alpaca.metrics
+    assert one.buy_and_hold.metrics == other.buy_and_hold.metrics
 
 
 class TestWindow:
@@ -61,37 +61,39 @@ class TestWindow:
         # The bar that makes the first decision, then the N of the window.
         assert found.window.closed.tolist() == list(range(end - HOURS, end + 1))
         assert found.walk.signals.made_at.tolist() == list(range(end - HOURS, end + 1))
-        assert len(found.run.equity) == HOURS + 1
-        assert found.run.equity[0] == 100_000
-        assert all(end - HOURS <= fill.at < end for fill in found.run.fills)
-        assert {fill.at for fill in found.run.fills}
-        for fill in found.run.fills:
+        assert len(found.requested.simulation.equity) == HOURS + 1
+        assert found.requested.simulation.equity[0] == 100_000
+        assert all(end - HOURS <= fill.at < end for fill in found.requested.simulation.fills)
+        assert {fill.at for fill in found.requested.simulation.fills}
+        for fill in found.requested.simulation.fills:
             assert fill.price == bars.open[np.searchsorted(bars.opened, fill.at)]
 
     def test_one_hour_is_one_decision_filled_and_one_pending(self, backtester):
         found = backtester().run(1)
         end = found.end
         assert found.walk.signals.made_at.tolist() == [end - 1, end]
-        assert {fill.at for fill in found.run.fills} <= {end - 1}
+        assert {fill.at for fill in found.requested.simulation.fills} <= {end - 1}
 
     def test_the_decision_at_the_end_is_pending_and_fills_when_the_next_bar_is_there(self, backtester):
         bars = sample_bars(1400)
         for end in range(int(bars.closed[-1]) - 40, int(bars.closed[-1])):
             found = backtester(bars).run(HOURS, end=end)
-            if found.run.pending:
+            if found.requested.simulation.pending:
                 break
-        assert found.run.pending
+        assert found.requested.simulation.pending
         longer = backtester(bars).run(HOURS + 1, end=end + 1)
-        assert [fill.at for fill in longer.run.fills if fill.at == end]
-        assert [fill for fill in longer.run.fills if fill.at < end] == list(found.run.fills)
+        assert [fill.at for fill in longer.requested.simulation.fills if fill.at == end]
+        assert [fill for fill in longer.requested.simulation.fills if fill.at < end] == list(
+            found.requested.simulation.fills
+        )
 
     def test_buy_and_hold_buys_at_the_first_open_and_pays_the_fee(self, backtester):
         found = backtester(options=ExecutionOptions(fee=0.01)).run(HOURS, initial_balance=5000.0)
-        (bought,) = found.hold.fills
+        (bought,) = found.buy_and_hold.simulation.fills
         opened = found.window.open[1]
         assert (bought.at, bought.price) == (found.end - HOURS, opened)
         assert bought.quantity == pytest.approx(5000 / (opened * 1.01))
-        assert found.hold_metrics.final_balance == pytest.approx(
+        assert found.buy_and_hold.metrics.final_balance == pytest.approx(
             5000 / 1.01 * found.window.close[-1] / opened
         )
 
@@ -166,7 +168,7 @@ class TestTooFewBars:
 
     def test_exactly_enough_is_enough(self, backtester):
         found = backtester(sample_bars(1400).rows(1400 - BEFORE - HOURS, 1400)).run(HOURS)
-        assert len(found.run.equity) == HOURS + 1
+        assert len(found.requested.simulation.equity) == HOURS + 1
 
     def test_no_bars_at_all(self, backtester):
         with pytest.raises(DataError):
@@ -197,8 +199,8 @@ class TestHoles:
         found = backtester(bars).run(HOURS)
         carried = set(range(hole, hole + 6))
         assert carried.isdisjoint(found.walk.signals.made_at - 1)
-        assert carried.isdisjoint(fill.at for fill in found.run.fills)
-        assert len(found.run.equity) == HOURS + 1
+        assert carried.isdisjoint(fill.at for fill in found.requested.simulation.fills)
+        assert len(found.requested.simulation.equity) == HOURS + 1
 
     def test_a_window_that_begins_within_a_short_hole_decides_when_it_is_over(self, backtester):
         first = self.end() - HOURS
@@ -220,7 +222,7 @@ class TestHoles:
     def test_a_missing_last_bar_shortens_the_window(self, backtester):
         found = backtester(sample_bars(1400)).run(HOURS, end=self.end() + 1)
         assert int(found.window.closed[-1]) == self.end()
-        assert len(found.run.equity) == HOURS
+        assert len(found.requested.simulation.equity) == HOURS
 
 
 class TestAtAlpaca:
@@ -236,21 +238,20 @@ class TestAtAlpaca:
     def test_it_is_what_the_same_command_with_its_venue_and_fee_gives(self, backtester, options):
         found = backtester(options=options).run(HOURS)
         there = backtester(options=replace(options, venue="alpaca", fee=0.0025)).run(HOURS)
-        assert found.alpaca_metrics == there.metrics == there.alpaca_metrics
-        assert found.at_alpaca.fills == there.run.fills
-        assert all(fill.side == 1 for fill in there.run.fills if fill.reason == "entry")
+        assert found.alpaca.metrics == there.requested.metrics == there.alpaca.metrics
+        assert found.alpaca.simulation.fills == there.requested.simulation.fills
+        assert all(fill.side == 1 for fill in there.requested.simulation.fills if fill.reason == "entry")
 
     def test_the_venue_implies_its_fee(self, backtester):
         one, other = (
             backtester(options=ExecutionOptions(venue="alpaca", fee=fee)).run(HOURS) for fee in (None, 0.0025)
         )
-        assert one.metrics == other.metrics
+        assert one.requested.metrics == other.requested.metrics
 
     def test_a_ticker_alpaca_does_not_trade_has_none(self, backtester):
         bars = sample_bars(1400, ADA)
         found = backtester(bars, ticker=ADA).run(HOURS)
-        assert found.at_alpaca is None
-        assert found.alpaca_metrics is None
+        assert found.alpaca is None
 
     def test_and_cannot_be_run_there(self, backtester):
         with pytest.raises(UsageError, match="ADA/USD"):

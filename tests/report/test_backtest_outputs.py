@@ -51,7 +51,7 @@ def test_the_text_names_network_lookback_and_seed(tmp_path, fits):
 def test_the_note_at_alpaca_names_the_drawdown_that_was_asked_for(tmp_path, fits):
     result = found(tmp_path, max_drawdown=0.001)
     assert "entries halt 0.1 % below the peak" in alpaca_note(result)
-    assert result.at_alpaca.halted_at is not None
+    assert result.alpaca.simulation.halted_at is not None
     assert "halted at" in alpaca_note(result)
     assert alpaca_note(result, ZoneInfo("UTC")) in text_of(result).replace("\n", " ")
     assert backtest_json(result)["at_alpaca_note"] == alpaca_note(result)

@@ -33,11 +33,11 @@ def thin_bars():
 def halted(told):
     """Return the same, its entries halted in both accounts."""
     hour = int(told.window.closed[7])
-    return replace(
-        told,
-        run=replace(told.run, halted_at=hour),
-        at_alpaca=replace(told.at_alpaca, halted_at=hour),
-    ), hour
+    requested, alpaca = (
+        replace(account, simulation=replace(account.simulation, halted_at=hour))
+        for account in (told.requested, told.alpaca)
+    )
+    return replace(told, scenarios=replace(told.scenarios, requested=requested, alpaca=alpaca)), hour
 
 
 def printed(print_it, told):
@@ -60,7 +60,7 @@ def test_text_and_page_say_the_same_of_a_backtest(backtest):
     result, _ = backtest
     said = [
         *remarks.backtest_remarks(result, DENVER),
-        *(text for _, text in remarks.side_remarks(result.run.trades, "USD")),
+        *(text for _, text in remarks.side_remarks(result.requested.simulation.trades, "USD")),
         remarks.window_text(result.window, DENVER),
     ]
     assert len(said) >= 9
@@ -109,7 +109,7 @@ def test_no_row_is_left_empty_for_forecasts_that_were_never_made(backtest, evalu
 
 
 def test_a_position_and_what_rounding_left_are_told_apart(evaluation):
-    trade = evaluation.run.trades[-1]
+    trade = evaluation.requested.simulation.trades[-1]
     held = trade._replace(exit_reason="open")
     assert remarks.still_held(evaluation.ticker, held, DENVER).startswith("Still held at the end: ")
     left = trade._replace(exit_reason="dust")

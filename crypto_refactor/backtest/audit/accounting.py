@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from crypto_refactor.backtest.audit.books import AccountRun, account_runs
 from crypto_refactor.backtest.audit.findings import AuditCheck, Difference, make_check
+from crypto_refactor.backtest.audit.sample import audited_accounts
+from crypto_refactor.backtest.result import AccountRun, BacktestResult
 from crypto_refactor.execution.rules import HOURS_PER_YEAR, ExecutionRules
 from crypto_refactor.execution.sub_account import Fill
 from crypto_refactor.market.bars import Bars, FloatArray, HourArray
-
-if TYPE_CHECKING:
-    from crypto_refactor.backtest.backtester import BacktestResult
 
 TOLERANCE = 1e-9
 """Of the largest amount in play: what adding up in another order may change."""
@@ -36,26 +33,26 @@ class _Walked:
 def check_accounting(result: BacktestResult) -> AuditCheck:
     """Check 5: cash + quantity x close = equity, and balance, rows, fills and fees agree."""
     found = [
-        difference
-        for book in account_runs(result)
-        for difference in _of_book(book, _walked(result.bars, result.window, book))
+        replace(difference, column=f"{difference.column}{suffix}")
+        for suffix, account in audited_accounts(result)
+        for difference in _of_account(account, _walked(result.bars, result.window, account))
     ]
     return make_check(
         "accounting",
         found,
-        fine=f"Cash + quantity x close = equity at {len(result.run.equity):,} points; the final balance is the "
+        fine=f"Cash + quantity x close = equity at {len(result.requested.simulation.equity):,} points; the final balance is the "
         "initial one and the net profit of all rows; fees of fills and borrow are the fees of the rows.",
         wrong="The account does not add up.",
     )
 
 
-def _walked(bars: Bars, window: Bars, book: AccountRun) -> _Walked:
+def _walked(bars: Bars, window: Bars, account: AccountRun) -> _Walked:
     """Walk through the fills with the closes of `bars`, carried where the window has no real bar."""
-    run, rules = book.run, book.rules
+    run, rules = account.simulation, account.rules
     at = np.searchsorted(bars.opened, window.opened, side="right") - 1
     close = bars.close[at]
     # This is the only balance there is that no fill has touched.
-    cash, quantity, borrow = book.metrics.initial_balance, 0.0, 0.0
+    cash, quantity, borrow = account.metrics.initial_balance, 0.0, 0.0
     fills, place = run.fills, 0
     points = []
     for row, (opened, price) in enumerate(zip(window.opened.tolist(), close.tolist(), strict=True)):
@@ -92,20 +89,20 @@ def _filled(cash: float, quantity: float, fill: Fill, rules: ExecutionRules) -> 
     return cash - fill.side * fill.notional - fill.fee, quantity + fill.side * fill.quantity
 
 
-def _of_book(book: AccountRun, walked: _Walked) -> Iterator[Difference]:
+def _of_account(account: AccountRun, walked: _Walked) -> Iterator[Difference]:
     """Yield what does not add up: fills and fees, the curves they give, and the sums."""
-    run, label = book.run, book.label
+    run = account.simulation
     held = np.abs(walked.quantity)
     unit = float(held.max())
     money = max(float(np.abs(walked.cash).max()), float((held * walked.close).max()))
     for fill in walked.unused:
         yield Difference(
-            bar=fill.at, column=f"{fill.reason}{label}", run=fill.quantity, recomputed="no bar to fill it on"
+            bar=fill.at, column=fill.reason, run=fill.quantity, recomputed="no bar to fill it on"
         )
     for fill in run.fills:
-        fee = book.rules.fee * fill.notional
+        fee = account.rules.fee * fill.notional
         if not _same(fill.fee, fee, money):
-            yield Difference(bar=fill.at, column=f"fee{label}", run=fill.fee, recomputed=fee)
+            yield Difference(bar=fill.at, column="fee", run=fill.fee, recomputed=fee)
     for name, ours, theirs, scale in (
         ("quantity", run.quantity, walked.quantity, unit),
         ("cash", run.cash, walked.cash, money),
@@ -116,20 +113,20 @@ def _of_book(book: AccountRun, walked: _Walked) -> Iterator[Difference]:
             row = int(np.argmax(wrong))
             yield Difference(
                 bar=int(walked.closed[row]),
-                column=f"{name}{label}",
+                column=name,
                 run=float(ours[row]),
                 recomputed=float(theirs[row]),
             )
-    for name, one, other in _sums(book, walked):
+    for name, one, other in _sums(account, walked):
         if not _same(one, other, money):
-            yield Difference(bar=int(walked.closed[-1]), column=f"{name}{label}", run=one, recomputed=other)
+            yield Difference(bar=int(walked.closed[-1]), column=name, run=one, recomputed=other)
 
 
-def _sums(book: AccountRun, walked: _Walked) -> Iterator[tuple[str, float, float]]:
+def _sums(account: AccountRun, walked: _Walked) -> Iterator[tuple[str, float, float]]:
     """Yield pairs of amounts that must be equal."""
-    rows, told = book.run.trades, book.metrics
+    rows, told = account.simulation.trades, account.metrics
     final = float(walked.cash[-1] + walked.quantity[-1] * walked.close[-1])
-    fees = sum(fill.fee for fill in book.run.fills) + walked.borrow
+    fees = sum(fill.fee for fill in account.simulation.fills) + walked.borrow
     yield "final balance", told.final_balance, final
     yield "initial balance + net profit", told.initial_balance + sum(row.net_pnl for row in rows), final
     yield "fees of the rows", sum(row.fees for row in rows), fees

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from crypto_refactor.backtest.audit.books import AccountRun, account_runs
 from crypto_refactor.backtest.audit.findings import AuditCheck, Difference, make_check
+from crypto_refactor.backtest.audit.sample import audited_accounts
 from crypto_refactor.backtest.audit.signals import RecomputedSignal
+from crypto_refactor.backtest.result import AccountRun, BacktestResult
 from crypto_refactor.execution.decisions import SideArray, SignalPlan, stop_levels, target_by_side
 from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade
 from crypto_refactor.market.bars import Bars, BoolArray
 from crypto_refactor.signals.conditions import SignalFrame
-
-if TYPE_CHECKING:
-    from crypto_refactor.backtest.backtester import BacktestResult
 
 _PROTECTIONS = frozenset({"stop_loss", "take_profit"})
 
@@ -42,11 +39,14 @@ def check_fills(result: BacktestResult, replayed: list[RecomputedSignal]) -> Aud
     """Check 4: targets follow from the signals, and fills from the targets, one open later."""
     found: list[Difference] = []
     count = 0
-    accounts = account_runs(result)
-    for book in accounts:
-        decided = _decided(result, book, replayed)
-        count += len(book.run.fills)
-        found += [*_targets(book, decided), *_fills(book, decided)]
+    accounts = audited_accounts(result)
+    for suffix, account in accounts:
+        decided = _decided(result, account, replayed)
+        count += len(account.simulation.fills)
+        found += [
+            replace(difference, column=f"{difference.column}{suffix}")
+            for difference in (*_targets(account, decided), *_fills(account, decided))
+        ]
     found.sort(key=lambda difference: difference.bar)
     return make_check(
         "fills",
@@ -57,7 +57,7 @@ def check_fills(result: BacktestResult, replayed: list[RecomputedSignal]) -> Aud
     )
 
 
-def _decided(result: BacktestResult, book: AccountRun, replayed: list[RecomputedSignal]) -> _Decided:
+def _decided(result: BacktestResult, account: AccountRun, replayed: list[RecomputedSignal]) -> _Decided:
     window, count = result.window, len(result.window)
     signal, forecast = np.zeros(count, dtype=np.int8), np.zeros(count, dtype=np.int8)
     worthwhile, known = np.zeros(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_)
@@ -66,7 +66,7 @@ def _decided(result: BacktestResult, book: AccountRun, replayed: list[Recomputed
         inside = np.isin(made.made_at, window.closed)
         where = np.searchsorted(window.closed, made.made_at[inside])
         signal[where], forecast[where] = made.signal[inside], made.forecast_side[inside]
-        enough = made.supported & (made.expected_move > book.rules.round_trip_cost)
+        enough = made.supported & (made.expected_move > account.rules.round_trip_cost)
         worthwhile[where], known[where] = enough[inside], True
 
     for stretch in result.walk.stretches:
@@ -77,84 +77,84 @@ def _decided(result: BacktestResult, book: AccountRun, replayed: list[Recomputed
             known[np.searchsorted(window.closed, each.hour)] = False
             lay(each.made)
     plan = SignalPlan(signal=signal, forecast_side=forecast, worthwhile=worthwhile, decidable=known)
-    wanted, held = target_by_side(plan, book.rules), book.run.sides
+    wanted, held = target_by_side(plan, account.rules), account.simulation.sides
     aim = np.where(held == 0, wanted[0], np.where(held > 0, wanted[1], wanted[-1])).astype(np.int8)
     real = ~window.synthetic
     aim[~(known & real)] = 0
     return _Decided(bars=result.bars, window=window, real=real, known=known, worthwhile=worthwhile, aim=aim)
 
 
-def _targets(book: AccountRun, decided: _Decided) -> Iterator[Difference]:
-    for row in np.flatnonzero(book.run.target != decided.aim).tolist():
+def _targets(account: AccountRun, decided: _Decided) -> Iterator[Difference]:
+    for row in np.flatnonzero(account.simulation.target != decided.aim).tolist():
         yield Difference(
             bar=int(decided.window.closed[row]),
-            column=f"target{book.label}",
-            run=int(book.run.target[row]),
+            column="target",
+            run=int(account.simulation.target[row]),
             recomputed=int(decided.aim[row]),
         )
 
 
-def _fills(book: AccountRun, decided: _Decided) -> Iterator[Difference]:
-    run = book.run
+def _fills(account: AccountRun, decided: _Decided) -> Iterator[Difference]:
+    run = account.simulation
     closed = iter(trade for trade in run.trades if trade.closed)
     for fill in run.fills:
         trade = None if fill.reason == "entry" else next(closed, None)
         if fill.reason == "ruin":
             continue  # at the price that leaves nothing: the accounting sees whether it did
-        difference = _price(book, decided, fill) or _decision(book, decided, fill, trade)
+        difference = _price(account, decided, fill) or _decision(account, decided, fill, trade)
         if difference is not None:
             yield difference
 
 
-def _price(book: AccountRun, decided: _Decided, fill: Fill) -> Difference | None:
+def _price(account: AccountRun, decided: _Decided, fill: Fill) -> Difference | None:
     """Return how a fill differs from the open of its bar, moved against the trader by the slippage."""
     bars = decided.bars
     row = int(np.searchsorted(bars.opened, fill.at))
-    column = f"{fill.reason} price{book.label}"
+    column = f"{fill.reason} price"
     if row == len(bars) or bars.opened[row] != fill.at:
         return Difference(bar=fill.at, column=column, run=fill.price, recomputed="no bar opened then")
-    price = float(bars.open[row]) * (1 + fill.side * book.rules.slippage)
+    price = float(bars.open[row]) * (1 + fill.side * account.rules.slippage)
     if fill.price == price:
         return None
     return Difference(bar=fill.at, column=column, run=fill.price, recomputed=price)
 
 
-def _decision(book: AccountRun, decided: _Decided, fill: Fill, trade: Trade | None) -> Difference | None:
+def _decision(account: AccountRun, decided: _Decided, fill: Fill, trade: Trade | None) -> Difference | None:
     """Return how a fill differs from what the last real close before its open asks for."""
-    window, run = decided.window, book.run
+    window, run = decided.window, account.simulation
     row = int(np.searchsorted(window.opened, fill.at))
     before = np.flatnonzero(decided.real[:row])
     if not len(before):
         return Difference(
-            bar=fill.at, column=f"{fill.reason}{book.label}", run=fill.side, recomputed="no close before it"
+            bar=fill.at, column=f"{fill.reason}", run=fill.side, recomputed="no close before it"
         )
     made = int(before[-1])
     held, aim = int(run.sides[made]), int(decided.aim[made])
     if fill.reason == "entry":
         adjacent = int(window.closed[made]) == fill.at
-        allowed = bool(decided.worthwhile[made]) or not book.rules.strict
+        allowed = bool(decided.worthwhile[made]) or not account.rules.strict
         asked = adjacent and allowed and aim == fill.side != held
     else:
-        asked = held == -fill.side and _must_leave(book, decided, made, fill, trade)
+        asked = held == -fill.side and _must_leave(account, decided, made, fill, trade)
     if asked:
         return None
     return Difference(
         bar=int(window.closed[made]),
-        column=f"{fill.reason} at the next open{book.label}",
+        column=f"{fill.reason} at the next open",
         run=fill.side,
         recomputed=f"side {held} held, side {aim} wanted",
     )
 
 
-def _must_leave(book: AccountRun, decided: _Decided, made: int, fill: Fill, trade: Trade | None) -> bool:
+def _must_leave(account: AccountRun, decided: _Decided, made: int, fill: Fill, trade: Trade | None) -> bool:
     """Whether the close at position `made` gives the reason for which `fill` left a position."""
-    held, known = int(book.run.sides[made]), bool(decided.known[made])
+    held, known = int(account.simulation.sides[made]), bool(decided.known[made])
     if fill.reason == "no_data":
         return not known
     if fill.reason in _PROTECTIONS:
         if trade is None:
             return False
         position = SubAccount(cash=0.0, peak_equity=0.0, side=held, average_price=trade.entry_price)
-        lower, upper = stop_levels(position, book.rules)
+        lower, upper = stop_levels(position, account.rules)
         return known and not lower < decided.window.close[made] < upper
     return known and int(decided.aim[made]) != held

@@ -70,6 +70,48 @@ class AuditCheck:
         return {"name": self.name, "passed": self.passed, "detail": self.detail}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """What the audit of one run found.
+
+    Attributes
+    ----------
+    checks : tuple of AuditCheck
+        ``signals``, ``models``, ``start``, ``fills`` and ``accounting``.
+    bars_checked, bars : int
+        Closes that were decided again, and real closes of the window.
+    full : bool
+        Whether every close was.
+    """
+
+    checks: tuple[AuditCheck, ...]
+    bars_checked: int
+    bars: int
+    full: bool
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check passed."""
+        return all(check.passed for check in self.checks)
+
+    @property
+    def first_difference(self) -> Difference | None:
+        """The first thing the first failed check found."""
+        return next((check.difference for check in self.checks if check.difference is not None), None)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the documented JSON."""
+        difference = self.first_difference
+        return {
+            "passed": self.passed,
+            "full": self.full,
+            "bars": self.bars,
+            "bars_checked": self.bars_checked,
+            "checks": [check.to_dict() for check in self.checks],
+            "first_difference": None if difference is None else difference.to_dict(),
+        }
+
+
 def make_check(name: str, found: Sequence[Difference], *, fine: str, wrong: str) -> AuditCheck:
     """Return the check `name`: it says `fine` where nothing was found, else `wrong`."""
     return AuditCheck(

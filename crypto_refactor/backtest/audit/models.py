@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +14,8 @@ from crypto_refactor.backtest.audit.findings import (
     same_bits,
     value_of,
 )
+from crypto_refactor.backtest.result import BacktestResult
+from crypto_refactor.backtest.walk_forward import PeriodSignals
 from crypto_refactor.features.frame import compute_features
 from crypto_refactor.market.bars import fill_gaps
 from crypto_refactor.market.hours import to_iso
@@ -27,10 +28,6 @@ from crypto_refactor.model.schedule import (
     series_start,
     training_rows,
 )
-
-if TYPE_CHECKING:
-    from crypto_refactor.backtest.backtester import BacktestResult
-    from crypto_refactor.backtest.walk_forward import PeriodSignals
 
 
 def check_models(result: BacktestResult) -> AuditCheck:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from crypto_refactor.backtest.result import AccountRun, BacktestResult
 from crypto_refactor.market.bars import HourArray
-
-if TYPE_CHECKING:
-    from crypto_refactor.backtest.backtester import BacktestResult
 
 FILLS, SPREAD = 8, 8
 """How many bars that led to a fill, and how many others, evenly spread over the window."""
+
+
+def audited_accounts(result: BacktestResult) -> list[tuple[str, AccountRun]]:
+    """Return the accounts to audit, each with the suffix of its column names."""
+    accounts = [("", result.requested)]
+    return accounts if result.alpaca is None else [*accounts, (" at Alpaca", result.alpaca)]
 
 
 def real_closes(result: BacktestResult) -> HourArray:
@@ -29,7 +31,7 @@ def sampled_closes(result: BacktestResult) -> HourArray:
         Ascending, each once.
     """
     closes = real_closes(result)
-    filled = np.array([fill.at for fill in result.run.fills], dtype=np.int64)
+    filled = np.array([fill.at for fill in result.requested.simulation.fills], dtype=np.int64)
     led = np.unique(_last_at(closes, filled))
     edges = [
         closes[position]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,8 @@ from crypto_refactor.backtest.audit.findings import (
     same_bits,
     value_of,
 )
+from crypto_refactor.backtest.result import BacktestResult
+from crypto_refactor.backtest.walk_forward import PeriodSignals
 from crypto_refactor.features.frame import FeatureFrame, compute_features
 from crypto_refactor.market.bars import FloatArray, HourArray, fill_gaps
 from crypto_refactor.market.hours import to_iso
@@ -24,12 +27,6 @@ from crypto_refactor.model.forecaster import Forecaster
 from crypto_refactor.model.schedule import refit_periods, series_start
 from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame
 from crypto_refactor.signals.pipeline import decidable_rows, decide_signals
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from crypto_refactor.backtest.backtester import BacktestResult
-    from crypto_refactor.backtest.walk_forward import PeriodSignals
 
 START_TOLERANCE = 1e-6
 """Of a column's interquartile range: how much the hour at which the data begin may matter."""

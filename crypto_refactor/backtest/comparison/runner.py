@@ -98,7 +98,7 @@ def compare(request: ComparisonRequest) -> Comparison:
         end=end,
         trials=ranked,
         portfolios=() if end is None else run.portfolios(end),
-        luck=selection_bias([trial.columns.metrics for trial in ranked]),
+        luck=selection_bias([trial.scenarios.requested.metrics for trial in ranked]),
         failed=tuple(run.failed),
         not_offered=tuple(run.not_offered),
         trained=run.trained,
@@ -106,7 +106,7 @@ def compare(request: ComparisonRequest) -> Comparison:
 
 
 def _rank(trial: Trial) -> tuple[bool, float, float]:
-    metrics = trial.columns.metrics
+    metrics = trial.scenarios.requested.metrics
     return metrics.sharpe is None, -(metrics.sharpe or 0.0), -metrics.total_return
 
 

@@ -8,12 +8,12 @@ from functools import partial
 
 import numpy as np
 
-from crypto_refactor.backtest.backtester import plan_for
 from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet
 from crypto_refactor.backtest.comparison.prepared_ticker import PreparedTicker
 from crypto_refactor.backtest.engine import Simulation
 from crypto_refactor.backtest.metrics import Metrics, compute_metrics
-from crypto_refactor.backtest.scenarios import Scenarios, run_scenarios
+from crypto_refactor.backtest.result import Scenarios, plan_for
+from crypto_refactor.backtest.scenarios import run_scenarios
 from crypto_refactor.backtest.walk_forward import WalkForward
 from crypto_refactor.execution.venues import alpaca_rules
 from crypto_refactor.market.bars import Bars, FloatArray
@@ -32,14 +32,14 @@ class Trial:
         What decided and traded.
     walk : WalkForward
         Models and signals.
-    columns : Scenarios
-        This run, at Alpaca, buy and hold, with the whole initial balance.
+    scenarios : Scenarios
+        The request, the same at Alpaca, buy and hold, with the whole initial balance.
     """
 
     prepared: PreparedTicker
     setting: ParameterSet
     walk: WalkForward
-    columns: Scenarios
+    scenarios: Scenarios
 
     @property
     def ticker(self) -> Ticker:
@@ -47,8 +47,8 @@ class Trial:
         return self.prepared.ticker
 
     def with_balance(self, balance: float, hours: int) -> Scenarios:
-        """Return the columns of the same trial with another balance."""
-        return _columns(self.prepared, self.setting, self.walk, balance, hours)
+        """Return the scenarios of the same trial with another balance."""
+        return _run(self.prepared, self.setting, self.walk, balance, hours)
 
 
 def run_trial(
@@ -65,11 +65,11 @@ def run_trial(
         prepared=prepared,
         setting=setting,
         walk=walk,
-        columns=_columns(prepared, setting, walk, balance, hours),
+        scenarios=_run(prepared, setting, walk, balance, hours),
     )
 
 
-def _columns(
+def _run(
     prepared: PreparedTicker, setting: ParameterSet, walk: WalkForward, balance: float, hours: int
 ) -> Scenarios:
     return run_scenarios(
@@ -133,17 +133,16 @@ def combine(
         Of the whole, quote currency.
     """
     share = balance / len(offered)
-    columns = [trial.with_balance(share, hours) for trial in trials]
-    windows = [trial.prepared.window for trial in trials]
+    shares = [(trial.prepared.window, trial.with_balance(share, hours)) for trial in trials]
     at_alpaca = [ticker for ticker in offered if alpaca_rules(ticker) is not None]
-    there = [
-        (trial.prepared.window, run)
+    alpaca_runs = [
+        (trial.prepared.window, run.simulation)
         for trial in trials
         if trial.ticker in at_alpaca
-        and (run := trial.with_balance(balance / len(at_alpaca), hours).at_alpaca) is not None
+        and (run := trial.with_balance(balance / len(at_alpaca), hours).alpaca) is not None
     ]
-    runs = [(window, column.run) for window, column in zip(windows, columns, strict=True)]
-    holds = [(window, column.hold) for window, column in zip(windows, columns, strict=True)]
+    runs = [(window, scenarios.requested.simulation) for window, scenarios in shares]
+    holds = [(window, scenarios.buy_and_hold.simulation) for window, scenarios in shares]
     return Portfolio(
         setting=trials[0].setting,
         tickers=tuple(trial.ticker for trial in trials),
@@ -151,7 +150,7 @@ def combine(
         equity=_sum([(window, run.equity) for window, run in runs], end, hours),
         metrics=_measure_sum(runs, end, hours),
         hold_metrics=_measure_sum(holds, end, hours),
-        alpaca_metrics=_measure_sum(there, end, hours) if there else None,
+        alpaca_metrics=_measure_sum(alpaca_runs, end, hours) if alpaca_runs else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""Somebody else's targets through the same engine, costs and metrics as a backtest."""
+"""External targets through the same engine, costs and metrics as a backtest."""
 
 from __future__ import annotations
 
@@ -6,119 +6,47 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crypto_refactor.backtest.engine import Simulation
 from crypto_refactor.backtest.external.target_file import ExternalTargets
-from crypto_refactor.backtest.metrics import Metrics
-from crypto_refactor.backtest.scenarios import Scenarios, check_request, run_scenarios
-from crypto_refactor.backtest.significance.summary import Significance, significance_of
-from crypto_refactor.backtest.significance.verdict import Verdict, verdict
+from crypto_refactor.backtest.result import RunResult
+from crypto_refactor.backtest.scenarios import check_request, run_scenarios
+from crypto_refactor.backtest.significance.summary import significance_of
 from crypto_refactor.errors import UsageError
 from crypto_refactor.execution.decisions import SideArray, SignalPlan
 from crypto_refactor.execution.rules import ExecutionOptions, ExecutionRules
-from crypto_refactor.market.bars import MAX_FILLED_GAP_HOURS, Bars, fill_gaps
+from crypto_refactor.market.bars import MAX_FILLED_GAP_HOURS, fill_gaps
 from crypto_refactor.market.hours import to_iso
-from crypto_refactor.market.quality import QualityReport, quality_report, require_complete, require_recent
+from crypto_refactor.market.quality import quality_report, require_complete, require_recent
 from crypto_refactor.market.sources.base import Source
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.history import window_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class EvaluationResult:
-    """What somebody else's targets came to.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EvaluationResult(RunResult):
+    """The outcome of trading external targets.
 
     Attributes
     ----------
     targets : ExternalTargets
-        As they were read.
-    end : int
-        End of the window.
-    window : Bars
-        n + 1 carried bars: the one that makes the first decision, then the n of the window.
-    quality : QualityReport
-        Of the window.
-    wanted : ndarray of int8, shape (n + 1,)
-        The target known at each close: a row's stays until the next row.
+        The targets of the file.
+    sides : ndarray of int8, shape (n + 1,)
+        The target in force at each close: a row's target holds until the next row.
     between_bars : int
         Rows of the window made where there was no bar; they count from the next close on.
-    columns : Scenarios
-        This run, at Alpaca, buy and hold.
-    significance : Significance
-        What tells this run from luck; it knows of no forecasts.
     """
 
     targets: ExternalTargets
-    end: int
-    window: Bars
-    quality: QualityReport
-    wanted: SideArray
+    sides: SideArray
     between_bars: int
-    columns: Scenarios
-    significance: Significance
 
     @property
-    def ticker(self) -> Ticker:
-        """What was traded."""
-        return self.window.ticker
+    def side_counts(self) -> dict[str, int]:
+        """Number of real closes at which each side was the target."""
+        sides = self.sides[~self.window.synthetic]
+        return {name: int((sides == side).sum()) for name, side in (("long", 1), ("flat", 0), ("short", -1))}
 
-    @property
-    def hours(self) -> int:
-        """Length of the window."""
-        return self.end - int(self.window.closed[0])
-
-    @property
-    def rules(self) -> ExecutionRules:
-        """What this run went by."""
-        return self.columns.rules
-
-    @property
-    def alpaca_rules(self) -> ExecutionRules | None:
-        """What the run at Alpaca went by; None where it does not trade the ticker."""
-        return self.columns.alpaca_rules
-
-    @property
-    def run(self) -> Simulation:
-        """The targets by the rules asked for."""
-        return self.columns.run
-
-    @property
-    def at_alpaca(self) -> Simulation | None:
-        """The same targets at Alpaca; None where it does not trade the ticker."""
-        return self.columns.at_alpaca
-
-    @property
-    def hold(self) -> Simulation:
-        """Buying and holding."""
-        return self.columns.hold
-
-    @property
-    def metrics(self) -> Metrics:
-        """Of this run."""
-        return self.columns.metrics
-
-    @property
-    def hold_metrics(self) -> Metrics:
-        """Of buying and holding."""
-        return self.columns.hold_metrics
-
-    @property
-    def alpaca_metrics(self) -> Metrics | None:
-        """Of the same targets at Alpaca; None where it does not trade the ticker."""
-        return self.columns.alpaca_metrics
-
-    @property
-    def verdict(self) -> Verdict:
-        """Whether there is evidence of an edge; never so, because where targets come from cannot be audited."""
-        return verdict(self.metrics, self.hours, self.significance, None)
-
-    @property
-    def wanted_counts(self) -> dict[str, int]:
-        """At how many real closes each side was wanted."""
-        wanted = self.wanted[~self.window.synthetic]
-        return {name: int((wanted == side).sum()) for name, side in (("long", 1), ("flat", 0), ("short", -1))}
-
-    def why_no_entry(self, rules: ExecutionRules) -> str:  # noqa: ARG002 - a backtest's answer depends on them
-        """Say that nothing was entered; whoever made the targets may know why."""
+    def why_no_entry(self, rules: ExecutionRules) -> str:  # noqa: ARG002 - only a backtest knows more
+        """State that nothing was entered."""
         return "No entry was filled there."
 
 
@@ -169,22 +97,23 @@ def evaluate_targets(
     require_recent(bars, end)
     quality = quality_report(fill_gaps(bars), start, end)
     require_complete(quality, allow_gaps=allow_gaps)
-    wanted = targets.at(window.closed)
+    sides = targets.at(window.closed)
     always = np.ones(len(window), dtype=np.bool_)
-    plan = SignalPlan(signal=wanted, forecast_side=wanted, worthwhile=always, decidable=always)
-    made = targets.made_at[targets.within(start, end)]
-    columns = run_scenarios(
+    plan = SignalPlan(signal=sides, forecast_side=sides, worthwhile=always, decidable=always)
+    made_at = targets.made_at[targets.within(start, end)]
+    scenarios = run_scenarios(
         window, lambda _: plan, options, hours=end - start, initial_balance=initial_balance
     )
+    run = scenarios.requested
     return EvaluationResult(
         targets=targets,
         end=end,
         window=window,
         quality=quality,
-        wanted=wanted,
-        between_bars=int((~np.isin(made, window.only_real().closed)).sum()),
-        columns=columns,
-        significance=significance_of(columns.run, window, plan, columns.rules),
+        sides=sides,
+        between_bars=int((~np.isin(made_at, window.only_real().closed)).sum()),
+        scenarios=scenarios,
+        significance=significance_of(run.simulation, window, plan, run.rules),
     )
 
 

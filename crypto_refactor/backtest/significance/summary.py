@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
 
 from crypto_refactor.backtest.engine import Simulation
 from crypto_refactor.backtest.metrics import hourly_returns, sharpe_ratio
@@ -21,15 +20,12 @@ from crypto_refactor.backtest.significance.fee_sensitivity import (
     cost_sweep,
     earnings_by_fee,
 )
-from crypto_refactor.backtest.significance.forecast_skill import Skill, forecast_skill
+from crypto_refactor.backtest.significance.forecast_skill import Skill
 from crypto_refactor.backtest.significance.random_entry import RandomEntry, random_entry
 from crypto_refactor.backtest.significance.sharpe import probabilistic_sharpe
 from crypto_refactor.execution.decisions import SignalPlan
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.market.bars import Bars
-
-if TYPE_CHECKING:
-    from crypto_refactor.backtest.backtester import BacktestResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,14 +80,6 @@ def _skill_json(skill: Skill) -> dict[str, object]:
     for name in ("stated", "unshrunk"):
         document[name]["bins"] = list(document[name]["bins"])
     return document
-
-
-def significance(result: BacktestResult) -> Significance:
-    """Measure the run of a backtest, by its own rules."""
-    skill = forecast_skill(
-        result.walk.stretches, result.window, result.settings, pinned=result.pinned is not None
-    )
-    return significance_of(result.run, result.window, result.plan, result.rules, skill=skill)
 
 
 def significance_of(

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from crypto_refactor.backtest.backtester import BacktestResult
-from crypto_refactor.backtest.diagnostics import (
-    condition_figures,
-    entries_beyond_cost,
-    entry_sizes,
-    feature_correlations,
-    signal_counts,
-)
+from crypto_refactor.backtest.result import BacktestResult
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.report.csv_files import csv_text
 from crypto_refactor.report.documents.run import columns_json, data_json, ending_json, head_json, rules_json
@@ -22,21 +15,17 @@ SCHEMA = 1
 
 def backtest_json(result: BacktestResult) -> dict[str, object]:
     """Return the documented JSON."""
-    made, stretches = result.walk.signals, result.walk.stretches
-    correlations = feature_correlations(stretches, result.settings, pinned=result.pinned is not None)
+    diagnostics = result.diagnostics
     return {
         "schema": SCHEMA,
         **head_json(result),
         "settings": settings_json(result),
         "models": models_json(result),
         **columns_json(result),
-        "signals": signal_counts(made),
-        "conditions": {n: asdict(f) for n, f in condition_figures(made, result.signal_rules).items()},
-        "feature_correlation": {name: asdict(figure) for name, figure in correlations.items()},
-        "entries": {
-            **asdict(entry_sizes(result.run.fills, result.window)),
-            "beyond_cost": entries_beyond_cost(result.run.fills, made, result.rules),
-        },
+        "signals": diagnostics.signals,
+        "conditions": {name: asdict(figures) for name, figures in diagnostics.conditions.items()},
+        "feature_correlation": {name: asdict(figure) for name, figure in diagnostics.correlations.items()},
+        "entries": asdict(diagnostics.entries) | {"beyond_cost": diagnostics.entries_beyond_cost},
         **ending_json(result),
         "data": data_json(result) | {"undecidable": result.undecidable},
         "significance": None if result.significance is None else result.significance.to_dict(),
@@ -84,7 +73,7 @@ def models_json(result: BacktestResult) -> list[dict[str, object]]:
 def signals_csv(result: BacktestResult) -> str:
     """Return one row per decided bar; simulated ones carry a further column that says so."""
     made, window = result.walk.signals, result.window
-    targets = dict(zip(window.closed.tolist(), result.run.target.tolist(), strict=True))
+    targets = dict(zip(window.closed.tolist(), result.requested.simulation.target.tolist(), strict=True))
     header = (
         "made_at",
         "close",

@@ -63,13 +63,13 @@ def _setting(setting: ParameterSet) -> dict[str, object]:
 
 
 def _trial(rank: int, trial: Trial) -> dict[str, object]:
-    columns, window = trial.columns, trial.prepared.window
-    halted = columns.run.halted_at
+    window = trial.prepared.window
+    halted = trial.scenarios.requested.simulation.halted_at
     return {
         "rank": rank,
         "ticker": str(trial.ticker),
         "setting": trial.setting.label,
-        **_columns(columns.metrics, columns.alpaca_metrics, columns.hold_metrics),
+        **_columns(*trial.scenarios.metrics),
         "halted_at": None if halted is None else to_iso(halted),
         "models": list(dict.fromkeys(stretch.model.card.fingerprint for stretch in trial.walk.stretches)),
         "data": {
@@ -118,7 +118,7 @@ def comparison_csv(found: Comparison) -> str:
             rank,
             trial.ticker,
             *_cells(trial.setting),
-            *_figures(trial.columns.metrics, trial.columns.alpaca_metrics, trial.columns.hold_metrics),
+            *_figures(*trial.scenarios.metrics),
         ]
         for rank, trial in enumerate(found.trials, start=1)
     ]

@@ -23,14 +23,14 @@ def evaluation_json(found: EvaluationResult) -> dict[str, object]:
             "fingerprint": found.targets.fingerprint(),
             "ignored_columns": list(found.targets.ignored),
             "made_between_bars": found.between_bars,
-            **found.wanted_counts,
+            **found.side_counts,
         },
         **columns_json(found),
-        "entries": asdict(entry_sizes(found.run.fills, found.window)),
+        "entries": asdict(entry_sizes(found.requested.simulation.fills, found.window)),
         **ending_json(found),
         "data": data_json(found),
-        "significance": found.significance.to_dict(),
-        "verdict": asdict(found.verdict),
+        "significance": None if found.significance is None else found.significance.to_dict(),
+        "verdict": None if found.verdict is None else asdict(found.verdict),
     }
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from crypto_refactor.backtest.metrics import by_side
+from crypto_refactor.backtest.result import RunResult
 from crypto_refactor.execution.decisions import Enter
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.report.commentary import alpaca_note
-from crypto_refactor.report.traded import RunResult
 
 
 def head_json(told: RunResult) -> dict[str, object]:
@@ -30,12 +30,12 @@ def head_json(told: RunResult) -> dict[str, object]:
 
 def rules_json(told: RunResult) -> dict[str, object]:
     """Return the settings that every run has: rules, money and hours."""
-    venue = told.rules.venue
+    venue = told.requested.rules.venue
     return {
-        **asdict(told.rules),
+        **asdict(told.requested.rules),
         "venue": "none" if venue is None else venue.name,
         "venue_rules_as_of": None if venue is None else venue.as_of,
-        "initial_balance": told.metrics.initial_balance,
+        "initial_balance": told.requested.metrics.initial_balance,
         "hours": told.hours,
     }
 
@@ -43,23 +43,23 @@ def rules_json(told: RunResult) -> dict[str, object]:
 def columns_json(told: RunResult) -> dict[str, object]:
     """Return the three columns, ``metrics`` to ``by_side``."""
     return {
-        "metrics": told.metrics.to_dict(),
-        "at_alpaca": None if told.alpaca_metrics is None else told.alpaca_metrics.to_dict(),
+        "metrics": told.requested.metrics.to_dict(),
+        "at_alpaca": None if told.alpaca is None else told.alpaca.metrics.to_dict(),
         "at_alpaca_note": alpaca_note(told),
-        "buy_and_hold": told.hold_metrics.to_dict(),
-        "by_side": by_side(told.run.trades),
+        "buy_and_hold": told.buy_and_hold.metrics.to_dict(),
+        "by_side": by_side(told.requested.simulation.trades),
     }
 
 
 def ending_json(told: RunResult) -> dict[str, object]:
     """Return what was decided at the last close and would be filled after it, and since when nothing is entered."""
-    halted = told.run.halted_at
+    halted = told.requested.simulation.halted_at
     return {
         "pending": [
             {"action": "enter", "side": decision.side, "fraction": decision.fraction}
             if isinstance(decision, Enter)
             else {"action": "exit", "reason": decision.reason}
-            for decision in told.run.pending
+            for decision in told.requested.simulation.pending
         ],
         "halted_at": None if halted is None else to_iso(halted),
     }

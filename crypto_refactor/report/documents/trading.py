@@ -164,8 +164,8 @@ def _replayed(replayed: TickerReplay) -> dict[str, Any]:
         "fees_paid": figures.fees,
         "trades": figures.trades,
         "same_as_backtest": replayed.same,
-        "metrics": backtest.metrics.to_dict(),
-        "buy_and_hold": backtest.hold_metrics.to_dict(),
+        "metrics": backtest.requested.metrics.to_dict(),
+        "buy_and_hold": backtest.buy_and_hold.metrics.to_dict(),
     }
 
 

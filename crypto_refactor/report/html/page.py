@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from importlib.resources import files
 from zoneinfo import ZoneInfo
 
-from crypto_refactor.backtest.backtester import BacktestResult
 from crypto_refactor.backtest.external.evaluation import EvaluationResult
+from crypto_refactor.backtest.result import BacktestResult, RunResult
 from crypto_refactor.report.commentary import (
     CANNOT_BE_AUDITED,
     backtest_remarks,
@@ -25,7 +25,6 @@ from crypto_refactor.report.html.sections.reproduce import of_models, of_targets
 from crypto_refactor.report.html.sections.targets import targets_section
 from crypto_refactor.report.html.sections.trade_reasons import signal_reasons, target_reasons
 from crypto_refactor.report.html.sections.trades import trades_section
-from crypto_refactor.report.traded import RunResult
 
 # The browser itself refuses whatever this page would load: no address, not even a relative one, is allowed.
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 from zoneinfo import ZoneInfo
 
+from crypto_refactor.backtest.result import RunResult
 from crypto_refactor.backtest.significance.summary import Significance
 from crypto_refactor.backtest.significance.verdict import Verdict
 from crypto_refactor.report.html.charts import Chart
 from crypto_refactor.report.html.markup import Html
-from crypto_refactor.report.traded import RunResult
 
 # Covariant: a section that asks for no more than every run has takes the context of any of them.
 Traded_co = TypeVar("Traded_co", bound=RunResult, covariant=True)

@@ -8,9 +8,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from crypto_refactor.backtest.audit.auditor import Audit
-from crypto_refactor.backtest.audit.findings import Difference, Value
-from crypto_refactor.backtest.backtester import BacktestResult
+from crypto_refactor.backtest.audit.findings import Audit, Difference, Value
+from crypto_refactor.backtest.result import BacktestResult
 from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.report.commentary import window_text
 from crypto_refactor.report.documents.backtest import settings_json

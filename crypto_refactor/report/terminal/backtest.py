@@ -8,8 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from crypto_refactor.backtest.backtester import BacktestResult
-from crypto_refactor.backtest.diagnostics import condition_figures, feature_correlations
+from crypto_refactor.backtest.result import BacktestResult
 from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.report.commentary import (
     backtest_remarks,
@@ -66,7 +65,7 @@ def _headline(result: BacktestResult, tz: ZoneInfo) -> list[RenderableType]:
     return [
         Text(f"Backtest {result.ticker}{mark}", style="bold"),
         window_text(result.window, tz),
-        rules_text(result.rules),
+        rules_text(result.requested.rules),
         _models_text(result),
         "",
     ]
@@ -134,7 +133,7 @@ def _conditions_table(result: BacktestResult) -> Table:
     table.add_column("asks (long)")
     for name in ("long holds", "short holds", "vetoes"):
         table.add_column(name, justify="right")
-    for name, figures in condition_figures(result.walk.signals, result.signal_rules).items():
+    for name, figures in result.diagnostics.conditions.items():
         table.add_row(
             name,
             DESCRIPTIONS[name][0],
@@ -157,9 +156,7 @@ def _correlation_table(result: BacktestResult) -> Table:
     table.add_column("")
     for name in ("in training", "out of sample", "noise"):
         table.add_column(name, justify="right")
-    for name, figures in feature_correlations(
-        result.walk.stretches, result.settings, pinned=result.pinned is not None
-    ).items():
+    for name, figures in result.diagnostics.correlations.items():
         found = figures.out_of_sample
         beyond = found is not None and figures.noise is not None and abs(found) > figures.noise
         table.add_row(

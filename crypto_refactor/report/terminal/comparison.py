@@ -73,7 +73,7 @@ def _what_traded(found: Comparison) -> list[RenderableType]:
         spans = f"pinned, {request.model}"
     trained = "nothing was trained" if not found.trained else f"{found.trained} trained for this"
     return [
-        rules_text(trial.columns.rules) + changed,
+        rules_text(trial.scenarios.requested.rules) + changed,
         (
             f"Models: {models.network} network, lookback {models.lookback}, seed {seed}, {spans}; "
             f"{first.signal_rules.min_confirmations} of 9 confirmations; {trained}."
@@ -90,8 +90,7 @@ def _table(found: Comparison, width: int) -> Table:
     for name in figures:
         table.add_column(name, justify="right", no_wrap=True)
     for rank, trial in enumerate(found.trials, start=1):
-        columns = trial.columns
-        cells = _cells(columns.metrics, columns.alpaca_metrics, columns.hold_metrics)
+        cells = _cells(*trial.scenarios.metrics)
         table.add_row(str(rank), str(trial.ticker), trial.setting.label, *cells[: len(figures)])
     table.add_row()
     for portfolio in found.portfolios:
@@ -132,7 +131,7 @@ def _notes(found: Comparison) -> list[RenderableType]:
             f"{found.portfolios[0].setting.label}): what run_multi_ticker.py would have traded."
         ),
     ]
-    few = sum(trial.columns.metrics.trades < MIN_TRADES for trial in found.trials)
+    few = sum(trial.scenarios.requested.metrics.trades < MIN_TRADES for trial in found.trials)
     if few:
         notes.append(
             f"{few} of {len(found.trials)} trials closed fewer than {MIN_TRADES} trades: too few to tell skill from luck."

@@ -27,11 +27,11 @@ def print_evaluation(found: EvaluationResult, tz: ZoneInfo, console: Console) ->
     mark = "   SIMULATED" if found.window.simulated else ""
     read, *others = target_remarks(found)
     parts = Group(
-        Text(found.verdict.text, style="bold"),
+        Text("" if found.verdict is None else found.verdict.text, style="bold"),
         "",
         Text(f"Evaluation of targets {found.ticker}{mark}", style="bold"),
         window_text(found.window, tz),
-        rules_text(found.rules),
+        rules_text(found.requested.rules),
         f"Targets: {read}",
         *others,
         "",

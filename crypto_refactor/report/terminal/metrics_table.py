@@ -7,10 +7,10 @@ from collections.abc import Callable
 from rich.table import Table
 
 from crypto_refactor.backtest.metrics import Metrics
+from crypto_refactor.backtest.result import RunResult
 from crypto_refactor.backtest.significance.forecast_skill import Skill
 from crypto_refactor.backtest.significance.summary import Significance
 from crypto_refactor.report.formatting import UNDEFINED, money, number, percent
-from crypto_refactor.report.traded import RunResult
 
 _ROWS: tuple[tuple[str, Callable[[Metrics], str]], ...] = (
     ("Final balance", lambda m: money(m.final_balance)),
@@ -45,9 +45,10 @@ def metrics_table(told: RunResult) -> Table:
     table.add_column("")
     for name in ("This run", "At Alpaca", "Buy and hold"):
         table.add_column(name, justify="right", no_wrap=True)
-    columns = (told.metrics, told.alpaca_metrics, told.hold_metrics)
     for label, show in _ROWS:
-        table.add_row(label, *(UNDEFINED if column is None else show(column) for column in columns))
+        table.add_row(
+            label, *(UNDEFINED if column is None else show(column) for column in told.scenarios.metrics)
+        )
     if told.significance is not None:
         for label, text in _luck_rows(told.significance):
             table.add_row(label, text, "", "")

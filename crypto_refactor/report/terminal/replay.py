@@ -58,7 +58,7 @@ def _headline(result: ReplayResult, tz: ZoneInfo) -> list[str]:
         lines.append(f"bars from {source_name(window.source)}")
         lines += [f"  {ticker}: {span}" for ticker, span in spans.items()]
     again = " (a replay that had been stopped, played on to its end)" if result.resumed else ""
-    return [*lines, f"Account {result.account}{again}", rules_text(backtests[0].rules)]
+    return [*lines, f"Account {result.account}{again}", rules_text(backtests[0].requested.rules)]
 
 
 def _figures(result: ReplayResult) -> list[str]:
@@ -89,7 +89,11 @@ def _remarks(result: ReplayResult, tz: ZoneInfo) -> list[str]:
         lines.append(few_trades(count))
     for replayed in result.replayed:
         # What is held is in no row that a replay hands over; where the two agree, the backtest's is the same.
-        held = [trade for trade in replayed.backtest.run.trades if not trade.closed and replayed.same]
+        held = [
+            trade
+            for trade in replayed.backtest.requested.simulation.trades
+            if not trade.closed and replayed.same
+        ]
         lines += [still_held(replayed.ticker, trade, tz) for trade in held]
     return lines
 

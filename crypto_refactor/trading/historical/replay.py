@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crypto_refactor.backtest.backtester import Backtester, BacktestResult
+from crypto_refactor.backtest.backtester import Backtester
+from crypto_refactor.backtest.result import BacktestResult
 from crypto_refactor.errors import CryptoRefactorError, UsageError
 from crypto_refactor.execution.sub_account import Fill, Trade
 from crypto_refactor.market.bars import Bars
@@ -240,7 +241,7 @@ def _held_against_backtest(
     )
     fills, trades = ledger.fills(account, ticker), ledger.trades(account, ticker)
     equity = tuple(ledger.equity(account, ticker))
-    run, walk = backtest.run, backtest.walk
+    run, walk = backtest.requested.simulation, backtest.walk
     decisions = [row for row in ledger.decisions(account, ticker) if "signal" in row]
     same = (
         fills == run.fills
@@ -263,5 +264,10 @@ def _targets(decisions: Sequence[Mapping[str, Any]]) -> dict[int, int]:
 
 def _targets_of(backtest: BacktestResult) -> dict[int, int]:
     window = backtest.window
-    pairs = zip(window.closed.tolist(), backtest.run.target.tolist(), window.synthetic.tolist(), strict=True)
+    pairs = zip(
+        window.closed.tolist(),
+        backtest.requested.simulation.target.tolist(),
+        window.synthetic.tolist(),
+        strict=True,
+    )
     return {hour: target for hour, target, synthetic in pairs if not synthetic}

@@ -18,6 +18,7 @@ from crypto_refactor.backtest.audit.findings import Difference
 from crypto_refactor.backtest.audit.sample import real_closes, sampled_closes
 from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.backtest.metrics import compute_metrics
+from crypto_refactor.backtest.result import AccountRun
 from crypto_refactor.execution.rules import ExecutionOptions, ExitRule
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model import artifact
@@ -52,7 +53,7 @@ class TestAnHonestRunPasses:
     @pytest.mark.parametrize("ticker", ["BTC/USD", "ETH/USD", "ADA/USD"])
     def test_of_several_tickers(self, backtest, ticker):
         result = backtest(ticker=Ticker.parse(ticker))
-        assert result.run.fills
+        assert result.requested.simulation.fills
         assert_passes(result)
         assert_passes(result, full=False)
 
@@ -68,7 +69,7 @@ class TestAnHonestRunPasses:
     )
     def test_under_every_kind_of_rule(self, backtest, options):
         result = backtest(options=options)
-        assert result.run.fills
+        assert result.requested.simulation.fills
         assert_passes(result, full=False)
 
     def test_with_holes_in_the_window_and_in_its_history(self, backtest):
@@ -130,7 +131,7 @@ class TestTheSample:
         sample = set(sampled_closes(result).tolist())
         for stretch in result.walk.stretches:
             assert {stretch.period.first, stretch.period.last} <= sample
-        decided = {fill.at for fill in result.run.fills}
+        decided = {fill.at for fill in result.requested.simulation.fills}
         assert len(decided & sample) >= min(8, len(decided))
         assert {min(decided), max(decided)} <= sample
 
@@ -239,12 +240,14 @@ def as_result(case):
         bars=bars.only_real(),
         window=bars,
         walk=SimpleNamespace(stretches=(SimpleNamespace(made=made),)),
-        run=run,
-        rules=case.rules,
-        metrics=compute_metrics(run.equity, run.sides[1:] != 0, run.trades, run.fills, hours=len(bars) - 1),
-        at_alpaca=None,
-        alpaca_rules=None,
-        alpaca_metrics=None,
+        requested=AccountRun(
+            simulation=run,
+            rules=case.rules,
+            metrics=compute_metrics(
+                run.equity, run.sides[1:] != 0, run.trades, run.fills, hours=len(bars) - 1
+            ),
+        ),
+        alpaca=None,
     )
 
 

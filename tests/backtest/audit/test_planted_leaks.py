@@ -12,8 +12,7 @@ import pytest
 from support.stub_models import HeldBars, remade, sample_bars, without
 from support.trained_models import SETTINGS
 
-from crypto_refactor.backtest import backtester, engine
-from crypto_refactor.backtest import scenarios as columns
+from crypto_refactor.backtest import backtester, engine, result, scenarios
 from crypto_refactor.backtest import walk_forward as walkforward
 from crypto_refactor.backtest.audit import models as audit_models
 from crypto_refactor.backtest.audit import signals as audit_signals
@@ -50,7 +49,7 @@ def audited(tmp_path, fits):
             options=options or ExecutionOptions(),
             model_dir=tmp_path / "models",
         ).run(HOURS, **kwargs)
-        assert made.run.fills
+        assert made.requested.simulation.fills
         found = audit(made)
         assert found.bars_checked < found.bars / 2
         return found
@@ -272,17 +271,17 @@ class TestFills:
 
     def test_signals_laid_out_one_bar_early(self, audited, plant):
         """The open that is filled at is that of the bar whose close gives the signal."""
-        honest = backtester.spread
+        honest = result.align_to_bars
         plant(
             lambda made, window: {name: ahead(column) for name, column in honest(made, window).items()},
-            (backtester, "align_to_bars"),
+            (result, "align_to_bars"),
         )
         found = audited()
         assert failed(found) == {"fills"}
         assert found.first_difference.column == "target"
 
     def test_fills_dated_an_hour_back(self, audited, plant):
-        honest = engine.at_open
+        honest = engine.fill_at_open
         plant(
             lambda account, pending, price, at, **options: honest(account, pending, price, at - 1, **options),
             (engine, "fill_at_open"),
@@ -290,7 +289,7 @@ class TestFills:
         assert "fills" in failed(audited())
 
     def test_slippage_in_our_favour(self, audited, plant):
-        honest = engine.at_open
+        honest = engine.fill_at_open
 
         def kindly(held, pending, price, at, *, adjacent, rules):
             return honest(held, pending, price, at, adjacent=adjacent, rules=replace(rules, slippage_bps=0.0))
@@ -374,13 +373,13 @@ class TestMoney:
         assert failed(audited(ExecutionOptions(borrow=0.5))) == {"accounting"}
 
     def test_a_balance_that_is_told_better_than_it_is(self, audited, plant):
-        honest = columns._measure
+        honest = scenarios.compute_metrics
 
-        def flattered(run, hours):
-            told = honest(run, hours)
-            return replace(told, final_balance=told.final_balance * 1.001)
+        def flattered(*arguments, **options):
+            metrics = honest(*arguments, **options)
+            return replace(metrics, final_balance=metrics.final_balance * 1.001)
 
-        plant(flattered, (columns, "_measure"))
+        plant(flattered, (scenarios, "compute_metrics"))
         found = audited()
         assert failed(found) == {"accounting"}
         assert found.first_difference.column == "final balance"

@@ -81,15 +81,13 @@ class TestATrialIsABacktest:
     def test_one_ticker_and_one_setting(self, run, tmp_path):
         (trial,) = run(*bars_of(BTC)).trials
         alone = backtest(sample_bars(1400), BASE, tmp_path / "other")
-        assert alone.metrics.trades > 3
-        columns = trial.columns
-        assert (columns.metrics, columns.alpaca_metrics, columns.hold_metrics) == (
-            alone.metrics,
-            alone.alpaca_metrics,
-            alone.hold_metrics,
+        assert alone.requested.metrics.trades > 3
+        assert trial.scenarios.metrics == alone.scenarios.metrics
+        assert trial.scenarios.requested.simulation.fills == alone.requested.simulation.fills
+        assert (
+            trial.scenarios.requested.simulation.equity.tobytes()
+            == alone.requested.simulation.equity.tobytes()
         )
-        assert columns.run.fills == alone.run.fills
-        assert columns.run.equity.tobytes() == alone.run.equity.tobytes()
         assert trial.walk.deciders == alone.walk.deciders
 
     @pytest.mark.parametrize(
@@ -110,14 +108,15 @@ class TestATrialIsABacktest:
         for trial in found.trials:
             bars = next(bars for bars in held if bars.ticker == trial.ticker)
             alone = backtest(bars, trial.setting, tmp_path / "models")
-            assert trial.columns.metrics == alone.metrics
-            assert trial.columns.alpaca_metrics == alone.alpaca_metrics
-            assert trial.columns.hold_metrics == alone.hold_metrics
+            assert trial.scenarios.requested.metrics == alone.requested.metrics
+            assert trial.scenarios.alpaca.metrics == alone.alpaca.metrics
+            assert trial.scenarios.buy_and_hold.metrics == alone.buy_and_hold.metrics
 
     def test_they_are_ranked_by_sharpe_and_what_never_traded_comes_last(self, run):
         settings = settings_of("threshold-scale=own,1000000", "exit=neutral,opposite,fade")
         sharpes = [
-            trial.columns.metrics.sharpe for trial in run(*bars_of(BTC, ETH), settings=settings).trials
+            trial.scenarios.requested.metrics.sharpe
+            for trial in run(*bars_of(BTC, ETH), settings=settings).trials
         ]
         defined = [sharpe for sharpe in sharpes if sharpe is not None]
         assert sharpes == sorted(defined, reverse=True) + [None] * 6
@@ -164,15 +163,19 @@ class TestPortfolio:
         alone = [backtest(bars, setting, tmp_path / "models", balance=10_000 / 3) for bars in held]
         assert portfolio.tickers == (BTC, ETH, ADA)
         assert portfolio.share == 10_000 / 3
-        assert portfolio.equity == pytest.approx(sum(each.run.equity for each in alone), rel=1e-15)
+        assert portfolio.equity == pytest.approx(
+            sum(each.requested.simulation.equity for each in alone), rel=1e-15
+        )
         metrics = portfolio.metrics
         assert metrics.initial_balance == pytest.approx(10_000)
-        assert metrics.final_balance == pytest.approx(sum(each.metrics.final_balance for each in alone))
-        assert metrics.trades == sum(each.metrics.trades for each in alone)
-        assert metrics.fees_paid == pytest.approx(sum(each.metrics.fees_paid for each in alone))
-        assert metrics.exposure == pytest.approx(np.mean([each.metrics.exposure for each in alone]))
+        assert metrics.final_balance == pytest.approx(
+            sum(each.requested.metrics.final_balance for each in alone)
+        )
+        assert metrics.trades == sum(each.requested.metrics.trades for each in alone)
+        assert metrics.fees_paid == pytest.approx(sum(each.requested.metrics.fees_paid for each in alone))
+        assert metrics.exposure == pytest.approx(np.mean([each.requested.metrics.exposure for each in alone]))
         assert portfolio.hold_metrics.final_balance == pytest.approx(
-            sum(each.hold_metrics.final_balance for each in alone)
+            sum(each.buy_and_hold.metrics.final_balance for each in alone)
         )
 
     def test_at_alpaca_the_balance_is_shared_among_what_it_trades(self, run, tmp_path):
@@ -180,12 +183,12 @@ class TestPortfolio:
         (portfolio,) = run(*held).portfolios
         there = [backtest(bars, BASE, tmp_path / "models", balance=5000.0) for bars in held[:2]]
         assert portfolio.alpaca_metrics.final_balance == pytest.approx(
-            sum(each.alpaca_metrics.final_balance for each in there)
+            sum(each.alpaca.metrics.final_balance for each in there)
         )
         (venue,) = run(*held, settings=settings_of("venue=alpaca")).portfolios
         assert venue.tickers == (BTC, ETH)
         # Only the fee is the venue's own in both.
-        assert venue.metrics == venue.alpaca_metrics == portfolio.alpaca_metrics
+        assert venue.requested.metrics == venue.alpaca.metrics == portfolio.alpaca_metrics
 
     def test_it_is_what_a_replay_of_several_tickers_comes_to(self, run, tmp_path):
         btc, eth = bars_of(BTC, ETH, count=1200)
@@ -212,7 +215,7 @@ class TestPortfolio:
         eth = without(eth, (end - 90, end - 10), (end - 1, end))
         (portfolio,) = run(btc, eth, settings=(setting,)).portfolios
         alone = [backtest(bars, setting, tmp_path / "models", balance=5000.0, end=end) for bars in (btc, eth)]
-        assert [len(each.run.equity) for each in alone] == [HOURS + 1, HOURS + 1 - 81]
+        assert [len(each.requested.simulation.equity) for each in alone] == [HOURS + 1, HOURS + 1 - 81]
         known = dict(zip(alone[1].window.closed.tolist(), alone[1].run.equity.tolist(), strict=True))
         last, expected = None, []
         for hour, value in zip(range(end - HOURS, end + 1), alone[0].run.equity.tolist(), strict=True):
@@ -245,7 +248,9 @@ class TestTickersThatCannotBeCompared:
     def test_a_corrupted_one_is_named_with_its_error_and_leaves_the_others_alone(self, run, end):
         found = run(source=Corrupted(BTC, ETH), tickers=(ETH, BTC), end=end)
         alone = run(*bars_of(BTC))
-        assert [trial.columns.metrics for trial in found.trials] == [alone.trials[0].columns.metrics]
+        assert [trial.scenarios.requested.metrics for trial in found.trials] == [
+            alone.trials[0].scenarios.requested.metrics
+        ]
         (failed,) = found.failed
         assert (failed.ticker, failed.where, failed.error.what) == (ETH, "", "Row 7 is not a bar.")
         assert found.not_offered == ()
@@ -291,7 +296,7 @@ class TestTickersThatCannotBeCompared:
 
 class TestLuck:
     def metrics(self, run, sharpes):
-        like = run(*bars_of(BTC)).trials[0].columns.metrics
+        like = run(*bars_of(BTC)).trials[0].scenarios.requested.metrics
         return [replace(like, sharpe=sharpe, sharpe_se=1.0) for sharpe in sharpes]
 
     def test_the_deflated_sharpe_ratio_falls_with_the_number_of_trials(self, run):
@@ -313,7 +318,10 @@ class TestLuck:
 
     def test_a_comparison_counts_its_trials(self, run):
         found = run(*bars_of(BTC, ETH), settings=settings_of("exit=neutral,opposite,fade"))
-        assert (found.luck.tried, found.luck.best_sharpe) == (6, found.trials[0].columns.metrics.sharpe)
+        assert (found.luck.tried, found.luck.best_sharpe) == (
+            6,
+            found.trials[0].scenarios.requested.metrics.sharpe,
+        )
 
 
 class TestVariations:

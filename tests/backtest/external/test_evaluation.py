@@ -66,7 +66,7 @@ def evaluate(file):
 def fills(found):
     return [
         (fill.at - FIRST, fill.side, fill.quantity, fill.price, fill.fee, fill.reason)
-        for fill in found.columns.run.fills
+        for fill in found.requested.simulation.fills
     ]
 
 
@@ -83,13 +83,13 @@ class TestATape:
             (3, -1, 10.0, 200.0, 500.0, "neutral"),
             (4, -1, 12.0, 100.0, 300.0, "entry"),
         ]
-        assert found.columns.run.equity.tolist() == [1250, 1200, 1500, 1500, 1200]
-        assert (found.hours, found.end, found.metrics.trades) == (4, FIRST + 5, 1)
+        assert found.requested.simulation.equity.tolist() == [1250, 1200, 1500, 1500, 1200]
+        assert (found.hours, found.end, found.requested.metrics.trades) == (4, FIRST + 5, 1)
 
     def test_the_last_target_is_pending(self, evaluate):
         found = evaluate(rows((1, 0), (5, 1)))
         assert fills(found) == []
-        assert [decision.side for decision in found.columns.run.pending] == [1]
+        assert [decision.side for decision in found.requested.simulation.pending] == [1]
 
     def test_an_hour_without_a_row_keeps_the_last_target(self, evaluate):
         sparse = evaluate(rows((1, 1), (4, -1), (6, -1)))
@@ -103,8 +103,8 @@ class TestATape:
 
     def test_buying_and_holding_stands_beside_it(self, evaluate):
         found = evaluate(rows((1, 0), (5, 0)))
-        assert found.hold_metrics.final_balance == 1250 / 1.25
-        assert (found.metrics.total_return, found.metrics.sharpe) == (0, None)
+        assert found.buy_and_hold.metrics.final_balance == 1250 / 1.25
+        assert (found.requested.metrics.total_return, found.requested.metrics.sharpe) == (0, None)
 
     def test_the_execution_rules_apply(self, evaluate):
         long_only = evaluate(
@@ -114,7 +114,7 @@ class TestATape:
         stopped = evaluate(rows((1, 1), (6, 1)), options=ExecutionOptions(fee=0.25, take_profit=0.4))
         assert [(fill[0], fill[-1]) for fill in fills(stopped)] == [(1, "entry"), (3, "take_profit")]
         venue = evaluate(rows((1, 1), (6, 1)), options=ExecutionOptions(venue="alpaca"))
-        assert venue.metrics == venue.alpaca_metrics
+        assert venue.requested.metrics == venue.alpaca.metrics
         assert fills(venue)[0][-2] == pytest.approx(1250 * 0.0025)
 
 
@@ -298,7 +298,7 @@ def test_the_targets_of_a_backtest_give_its_trades_and_its_equity(evaluate, tmp_
         model_dir=tmp_path / "models",
     )
     own = tester.run(HOURS, initial_balance=10_000.0, allow_gaps=True, judge=False)
-    assert own.metrics.trades > 2
+    assert own.requested.metrics.trades > 2
     found = evaluate(
         signals_csv(own),
         bars,
@@ -307,20 +307,20 @@ def test_the_targets_of_a_backtest_give_its_trades_and_its_equity(evaluate, tmp_
         allow_gaps=True,
     )
     # What an exit is called depends on signals, which targets know nothing of.
-    assert unnamed(found.columns.run.fills) == unnamed(own.run.fills)
-    assert unnamed(found.columns.run.trades) == unnamed(own.run.trades)
-    assert found.columns.run.equity.tobytes() == own.run.equity.tobytes()
-    assert found.metrics == own.metrics
-    assert found.hold_metrics == own.hold_metrics
+    assert unnamed(found.requested.simulation.fills) == unnamed(own.requested.simulation.fills)
+    assert unnamed(found.requested.simulation.trades) == unnamed(own.requested.simulation.trades)
+    assert found.requested.simulation.equity.tobytes() == own.requested.simulation.equity.tobytes()
+    assert found.requested.metrics == own.requested.metrics
+    assert found.buy_and_hold.metrics == own.buy_and_hold.metrics
     if name == "neutral" and not holes:
-        assert found.columns.run.trades == own.run.trades
+        assert found.requested.simulation.trades == own.requested.simulation.trades
         assert found.significance == replace(own_significance(own), skill=None)
 
 
 def own_significance(own):
     from crypto_refactor.backtest.significance.summary import significance_of
 
-    return significance_of(own.run, own.window, own.plan, own.rules)
+    return significance_of(own.requested.simulation, own.window, own.plan, own.requested.rules)
 
 
 def unnamed(executed):

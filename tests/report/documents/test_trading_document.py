@@ -193,7 +193,7 @@ class TestAReplay:
             assert row["equity"] == replayed.equity[-1][1] == row["metrics"]["final_balance"]
             assert row["trades"] == len(replayed.trades) == row["metrics"]["trades"]
             assert row["fees_paid"] == row["metrics"]["fees_paid"]
-            assert row["buy_and_hold"] == replayed.backtest.hold_metrics.to_dict()
+            assert row["buy_and_hold"] == replayed.backtest.buy_and_hold.metrics.to_dict()
 
     def test_names_the_window_by_the_opens_of_its_outermost_bars(self, several):
         end = int(sample_bars(1200).closed[-1])

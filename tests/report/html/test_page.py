@@ -96,7 +96,7 @@ class TestThePage:
     def test_lists_every_trade_and_every_check(self, run, told):
         own = without_plotly(told)
         body = re.search(r'id="trade-list".*?<tbody>(.*?)</tbody>', own, re.DOTALL)[1]
-        assert body.count("<tr>") == len(run[0].run.trades) > 3
+        assert body.count("<tr>") == len(run[0].requested.simulation.trades) > 3
         text = Page(own).sections["audit"]
         assert all(check.detail in text for check in run[1].checks)
 
@@ -122,7 +122,7 @@ class TestWhatIsNotThere:
 
     def test_no_trades_and_a_single_hour(self, tmp_path):
         result, found = backtested(tmp_path, hours=1, confirmations=9)
-        assert not result.run.trades
+        assert not result.requested.simulation.trades
         page = Page(without_plotly(report_html(replace(result, audit=found), command=None, tz=UTC)))
         assert "no trade" in page.sections["trades"]
         assert "rolling" not in page.sections
@@ -132,14 +132,17 @@ class TestHostileNames:
     @pytest.fixture
     def hostile(self, run):
         result, found = run
-        trades = tuple(trade._replace(exit_reason=HOSTILE) for trade in result.run.trades)
+        trades = tuple(trade._replace(exit_reason=HOSTILE) for trade in result.requested.simulation.trades)
         spoilt = replace(
             result,
-            ticker=Hostile(),
-            at_alpaca=None,
-            alpaca_metrics=None,
-            alpaca_rules=None,
-            run=replace(result.run, trades=trades),
+            window=remade(result.window, ticker=Hostile()),
+            scenarios=replace(
+                result.scenarios,
+                alpaca=None,
+                requested=replace(
+                    result.requested, simulation=replace(result.requested.simulation, trades=trades)
+                ),
+            ),
             pinned=HOSTILE,
         )
         return report_html(replace(spoilt, audit=found), command=f"--data-dir {HOSTILE}", tz=UTC)
@@ -209,13 +212,13 @@ class TestCharts:
         for name in ("equity", "rolling-sharpe"):
             assert all(len(trace["y"]) == points for trace in charts[name]["data"])
         equity = charts["equity"]["data"][0]["y"]
-        assert np.allclose(equity, run[0].run.equity, rtol=1e-7)
+        assert np.allclose(equity, run[0].requested.simulation.equity, rtol=1e-7)
 
     def test_every_entry_and_exit_has_its_place_and_its_reason(self, run, told):
         traces = {trace["name"]: trace for trace in charts_of(told)[0]["price"]["data"]}
         entries = [text for name, trace in traces.items() if "entry" in name for text in trace["text"]]
         exits = [text for name, trace in traces.items() if "Exit" in name for text in trace["text"]]
-        trades = run[0].run.trades
+        trades = run[0].requested.simulation.trades
         assert len(entries) == len(trades)
         assert len(exits) == sum(trade.closed for trade in trades)
         assert all("confirmations" in text and "threshold" in text for text in entries)
@@ -241,7 +244,7 @@ class TestSeries:
         ]
 
     def test_the_worst_fall_is_the_drawdown_of_the_metrics(self, run):
-        equity = run[0].run.equity
+        equity = run[0].requested.simulation.equity
         worst = series.worst_drawdowns(equity)[0]
         end = len(equity) - 1 if worst.recovered is None else worst.recovered
         assert (worst.depth, end - worst.peak) == drawdown(equity)
@@ -256,7 +259,7 @@ class TestSeries:
         assert series.month_starts(closed, DENVER) == [("2024-02", 0, 5)]
 
     def test_months_multiply_to_the_whole(self, run):
-        equity, closed = run[0].run.equity, run[0].window.closed
+        equity, closed = run[0].requested.simulation.equity, run[0].window.closed
         growth = [equity[stop] / equity[first] for _, first, stop in series.month_starts(closed, UTC)]
         assert np.prod(growth) == pytest.approx(equity[-1] / equity[0])
 

@@ -101,9 +101,9 @@ class TestWhereAModelWouldStand:
     def test_rows_and_closes_of_each_side_are_counted(self, found, told):
         rows = without_plotly(told).split('id="targets"')[1].split("<tbody>")[1].split("</tbody>")[0]
         for side in ("long", "flat", "short"):
-            count = found.wanted_counts[side]
+            count = found.side_counts[side]
             assert f"{side}</th><td>{count}</td><td>{count}</td>" in rows
-        assert sum(found.wanted_counts.values()) == len(found.window) == 241
+        assert sum(found.side_counts.values()) == len(found.window) == 241
 
     def test_the_run_can_be_repeated(self, found, page):
         said = page.sections["reproduce"]
@@ -126,9 +126,9 @@ class TestCharts:
     def test_every_entry_names_the_row_behind_it(self, found, told):
         traces = {trace["name"]: trace for trace in charts_of(told)[0]["price"]["data"]}
         entries = [*traces["Long entry"]["text"], *traces["Short entry (hypothetical)"]["text"]]
-        assert len(entries) == len(found.run.trades) > 10
+        assert len(entries) == len(found.requested.simulation.trades) > 10
         assert all("target" in text and "line" in text for text in entries)
-        first = found.run.trades[0]
+        first = found.requested.simulation.trades[0]
         assert f"target {first.direction}, line 2 of the file" in traces["Long entry"]["text"][0]
 
     def test_a_target_made_earlier_says_when(self, found):
@@ -153,7 +153,7 @@ class TestWhatIsNotThere:
 
     def test_no_trade_has_no_costs(self, tmp_path):
         nothing = evaluated(tmp_path / "t.csv", sides=(0,))
-        assert not nothing.run.trades
+        assert not nothing.requested.simulation.trades
         page = Page(without_plotly(evaluation_html(nothing, command=None, tz=UTC)))
         assert "no trade" in page.sections["trades"]
         assert "No entry was filled there." in page.sections["figures"]
@@ -163,12 +163,11 @@ class TestWhatIsNotThere:
 class TestHostileNames:
     @pytest.fixture
     def hostile(self, found):
-        columns = replace(found.columns, at_alpaca=None, alpaca_metrics=None, alpaca_rules=None)
         spoilt = replace(
             found,
             targets=replace(found.targets, path=Path(f"a folder/{HOSTILE}"), ignored=(HOSTILE,)),
             window=remade(found.window, ticker=Hostile()),
-            columns=columns,
+            scenarios=replace(found.scenarios, alpaca=None),
         )
         return evaluation_html(spoilt, command=shlex.join(["--targets", HOSTILE]), tz=UTC)
 

@@ -45,7 +45,7 @@ def test_bars_of_a_market_are_not_called_simulated(tmp_path, fits):
 
 def test_its_figures_are_those_of_the_backtest(single):
     found = single.replayed[0].backtest
-    metrics, hold = found.metrics, found.hold_metrics
+    metrics, hold = found.requested.metrics, found.buy_and_hold.metrics
     assert cells(text_of(single), "BTC/USD") == [
         "BTC/USD",
         "10,000.00",
@@ -99,7 +99,9 @@ def test_a_small_number_of_trades_is_called_what_it_is(single):
 
 
 def test_what_is_still_held_is_named(single):
-    (still,) = [trade for trade in single.replayed[0].backtest.run.trades if not trade.closed]
+    (still,) = [
+        trade for trade in single.replayed[0].backtest.requested.simulation.trades if not trade.closed
+    ]
     assert (
         f"Still held at the end: long {still.quantity:.5f} BTC since {to_local_text(still.entered, UTC)}, "
         f"from {still.entry_price:,.2f} to {still.exit_price:,.2f}, net {still.net_pnl:+,.2f} so far"
@@ -108,7 +110,7 @@ def test_what_is_still_held_is_named(single):
 
 def test_dust_is_not_called_a_position(single):
     replayed = single.replayed[0]
-    run = replayed.backtest.run
+    run = replayed.backtest.requested.simulation
     dust = replace(run, trades=(run.trades[-1]._replace(exit_reason="dust"),))
     backtest = replace(replayed.backtest, run=dust)
     text = text_of(replace(single, replayed=(replace(replayed, backtest=backtest),)))

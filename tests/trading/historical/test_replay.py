@@ -67,7 +67,7 @@ def replayed(bars, options, folder, ledger, *, decider=None, hours=HOURS, stop_a
 
 
 def check(ledger, result):
-    run, walk = result.run, result.walk
+    run, walk = result.requested.simulation, result.walk
     assert ledger.fills("replay/x", BTC) == run.fills
     assert ledger.trades("replay/x", BTC) == tuple(trade for trade in run.trades if trade.closed)
     assert [value for _, value in ledger.equity("replay/x", BTC)] == run.equity.tolist()
@@ -85,13 +85,13 @@ def check(ledger, result):
 @pytest.mark.parametrize("name", RULES)
 def test_a_replay_is_the_backtest_to_the_last_bit(name, bars, tmp_path, fits):
     result = backtest(bars, RULES[name], tmp_path)
-    assert result.metrics.trades > 3
+    assert result.requested.metrics.trades > 3
     ledger = Ledger(tmp_path / "ledger.sqlite")
     trained = fits.trained
     holding = replayed(bars, RULES[name], tmp_path, ledger)
     check(ledger, result)
-    assert holding.pending == result.run.pending
-    assert holding.account == result.run.account
+    assert holding.pending == result.requested.simulation.pending
+    assert holding.account == result.requested.simulation.account
     assert fits.trained == trained
 
 

@@ -126,7 +126,7 @@ def backtest(bars, hours, options, folder, balance=BALANCE):
 
 
 def check(ledger, ticker, result):
-    run = result.run
+    run = result.requested.simulation
     rows = ledger.decisions(ACCOUNT, ticker)
     decided = [row for row in rows if "signal" in row]
     assert [row["bar"] for row in decided] == result.walk.signals.made_at.tolist()
@@ -158,7 +158,7 @@ def test_visits_hour_by_hour_are_the_backtest(visit, source, ledger, fits, tmp_p
         source.until = hour
         visit(options=options)
     result = backtest(source.held[BTC], 30, options, tmp_path / "models")
-    assert len(result.run.fills) > 4
+    assert len(result.requested.simulation.fills) > 4
     check(ledger, BTC, result)
 
 
@@ -184,7 +184,7 @@ def test_tickers_side_by_side_are_backtests_with_a_share_each(visit, source, led
 def entry_ahead(source, folder):
     """Return the backtest and the hour at whose open its first entry fills."""
     result = backtest(source.held[BTC], 30, ExecutionOptions(), folder)
-    return result, result.run.fills[0].at
+    return result, result.requested.simulation.fills[0].at
 
 
 def test_a_pending_order_is_filled_at_the_next_open_before_the_next_decision(
@@ -194,7 +194,7 @@ def test_a_pending_order_is_filled_at_the_next_open_before_the_next_decision(
     source.until = hour
     (row,) = visit()
     assert row.acted
-    assert row.pending == (f"enter {'long' if result.run.fills[0].side > 0 else 'short'}",)
+    assert row.pending == (f"enter {'long' if result.requested.simulation.fills[0].side > 0 else 'short'}",)
     assert ledger.fills(ACCOUNT, BTC) == row.fills == ()
     source.until = hour + 1
     (row,) = visit()

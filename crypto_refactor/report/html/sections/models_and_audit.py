@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
-from crypto_refactor.backtest.audit.auditor import Audit
-from crypto_refactor.backtest.backtester import BacktestResult
+from crypto_refactor.backtest.audit.findings import Audit
+from crypto_refactor.backtest.result import BacktestResult
 from crypto_refactor.backtest.walk_forward import PeriodSignals
 from crypto_refactor.report.formatting import number, percent
 from crypto_refactor.report.html.charts import wall_clock

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from crypto_refactor.backtest.engine import Simulation
+from crypto_refactor.backtest.result import RunResult
 from crypto_refactor.report.formatting import UNDEFINED, percent
 from crypto_refactor.report.html import charts, series
 from crypto_refactor.report.html.charts import Chart, axis, line, short, time_axis, titled
 from crypto_refactor.report.html.markup import Html, join, tag
 from crypto_refactor.report.html.page_context import PageContext, Section
 from crypto_refactor.report.html.tables import Cell, numbers, signed_look, table, words
-from crypto_refactor.report.traded import RunResult
 
 HEAT_STEPS = 4
 HEAT_STEP = 0.02
@@ -32,10 +32,10 @@ def equity_section(context: PageContext[RunResult]) -> Section:
 
 def _curves(context: PageContext[RunResult]) -> list[tuple[str, Simulation, str, str]]:
     result = context.result
-    curves = [("This run", result.run, charts.RUN, "solid")]
-    if result.at_alpaca is not None:
-        curves.append(("At Alpaca", result.at_alpaca, charts.ALPACA, "dash"))
-    return [*curves, ("Buy and hold", result.hold, charts.HOLD, "dot")]
+    curves = [("This run", result.requested.simulation, charts.RUN, "solid")]
+    if result.alpaca is not None:
+        curves.append(("At Alpaca", result.alpaca.simulation, charts.ALPACA, "dash"))
+    return [*curves, ("Buy and hold", result.buy_and_hold.simulation, charts.HOLD, "dot")]
 
 
 def _equity_chart(context: PageContext[RunResult]) -> Chart:
@@ -66,7 +66,7 @@ def _equity_chart(context: PageContext[RunResult]) -> Chart:
 
 
 def _falls(context: PageContext[RunResult]) -> Html:
-    falls = series.worst_drawdowns(context.result.run.equity)
+    falls = series.worst_drawdowns(context.result.requested.simulation.equity)
     if not falls:
         return tag("p", "The equity never fell below an earlier close.")
     closed = context.result.window.closed.tolist()
@@ -129,7 +129,7 @@ def _heat(run: Simulation, first: int, stop: int) -> Cell:
 
 def rolling_section(context: PageContext[RunResult]) -> Section | None:
     """Return the rolling Sharpe ratio with the range in which it says nothing, None for a short window."""
-    run, hold = context.result.run, context.result.hold
+    run, hold = context.result.requested.simulation, context.result.buy_and_hold.simulation
     hours = len(run.equity) - 1
     if hours < MIN_HOURS_FOR_ROLLING:
         return None

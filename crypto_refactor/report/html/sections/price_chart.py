@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from crypto_refactor.backtest.result import RunResult
 from crypto_refactor.execution.sub_account import Trade
 from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.report.formatting import money, percent, price
@@ -14,7 +15,6 @@ from crypto_refactor.report.html.markup import chart_text
 from crypto_refactor.report.html.page_context import PageContext, Section
 from crypto_refactor.report.html.sections.trade_reasons import Reasons
 from crypto_refactor.report.rules_summary import HYPOTHETICAL
-from crypto_refactor.report.traded import RunResult
 from crypto_refactor.signals.signal import DIRECTIONS
 
 EXIT_REASONS: Mapping[str, str] = {
@@ -33,7 +33,7 @@ EXIT_REASONS: Mapping[str, str] = {
 def price_section(context: PageContext[RunResult], reasons: Reasons) -> Section:
     """Return the chart of the price with the trades of this run, and the reasons of each entry."""
     chart = _chart(context, reasons)
-    hypothetical = "" if context.result.rules.long_only else f" Shorts are {HYPOTHETICAL}."
+    hypothetical = "" if context.result.requested.rules.long_only else f" Shorts are {HYPOTHETICAL}."
     caption = (
         "Hourly closes, the range from low to high shaded behind them. ▲ long entry, ▼ short entry, ● exit with a "
         "profit after fees, ✕ exit with a loss; hover or tap for the reason. Drag to zoom, double-click to see all."
@@ -44,7 +44,7 @@ def price_section(context: PageContext[RunResult], reasons: Reasons) -> Section:
 
 def _chart(context: PageContext[RunResult], reasons: Reasons) -> Chart:
     window = context.result.window
-    held = [trade for trade in context.result.run.trades if trade.exit_reason != "dust"]
+    held = [trade for trade in context.result.requested.simulation.trades if trade.exit_reason != "dust"]
     gone = [trade for trade in held if trade.closed]
     entry, leave = _entry_text(context, reasons), _exit_text(context)
     quiet: Trace = {"hoverinfo": "skip", "showlegend": False}

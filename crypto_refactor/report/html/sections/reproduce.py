@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from crypto_refactor import __version__
-from crypto_refactor.backtest.backtester import BacktestResult
 from crypto_refactor.backtest.external.evaluation import EvaluationResult
+from crypto_refactor.backtest.result import BacktestResult, RunResult
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.report.documents.backtest import settings_json
 from crypto_refactor.report.documents.evaluation import evaluation_settings
@@ -15,7 +15,6 @@ from crypto_refactor.report.formatting import source_name
 from crypto_refactor.report.html.markup import join, tag
 from crypto_refactor.report.html.page_context import PageContext, Section
 from crypto_refactor.report.html.tables import facts
-from crypto_refactor.report.traded import RunResult
 
 Group = tuple[str, Mapping[str, object]]
 """Facts under a heading of their own."""

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from crypto_refactor.backtest.backtester import BacktestResult
-from crypto_refactor.backtest.diagnostics import FeatureCorrelation, condition_figures, feature_correlations
+from crypto_refactor.backtest.diagnostics import FeatureCorrelation
+from crypto_refactor.backtest.result import BacktestResult
 from crypto_refactor.report.commentary import signal_remarks
 from crypto_refactor.report.formatting import UNDEFINED, percent
 from crypto_refactor.report.html import charts, series
@@ -25,7 +25,6 @@ BEYOND_BY_CHANCE = 0.0455
 def conditions_section(context: PageContext[BacktestResult]) -> Section:
     """Return how often each condition held and how often it stood in the way."""
     result = context.result
-    made = result.walk.signals
     columns = (
         words("Condition"),
         words("Asks (long)"),
@@ -43,7 +42,7 @@ def conditions_section(context: PageContext[BacktestResult]) -> Section:
             _bar(figures.short_pass_rate),
             UNDEFINED if name == FORECAST else f"{figures.vetoes:,}",
         )
-        for name, figures in condition_figures(made, result.signal_rules).items()
+        for name, figures in result.diagnostics.conditions.items()
     ]
     note = (
         "A veto: the forecast held, confirmations fell short, and this condition was one of those missing. "
@@ -67,7 +66,7 @@ def _bar(share: float | None) -> Cell:
 def correlation_section(context: PageContext[BacktestResult]) -> Section:
     """Return the correlation of each feature with the next return, beside what noise would give."""
     result = context.result
-    figures = feature_correlations(result.walk.stretches, result.settings, pinned=result.pinned is not None)
+    figures = result.diagnostics.correlations
     names = list(reversed(figures))
     noise = next(iter(figures.values())).noise
     beyond = [

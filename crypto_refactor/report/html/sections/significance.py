@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from crypto_refactor.backtest.result import RunResult
 from crypto_refactor.backtest.significance.calibration import Calibration, Coverage
 from crypto_refactor.backtest.significance.correlation import Correlation
 from crypto_refactor.backtest.significance.fee_sensitivity import CostPoint
@@ -16,7 +17,6 @@ from crypto_refactor.report.html.charts import Chart, Trace, axis, short, titled
 from crypto_refactor.report.html.markup import Html, join, tag
 from crypto_refactor.report.html.page_context import PageContext, Section
 from crypto_refactor.report.html.tables import Cell, numbers, signed_look, table, words
-from crypto_refactor.report.traded import RunResult
 
 LARGEST_DOT, SMALLEST_DOT = 20.0, 7.0
 MIN_TOP = 0.6
@@ -202,7 +202,7 @@ def _coverage(found: Coverage) -> Html:
 
 def costs_section(context: PageContext[RunResult]) -> Section | None:
     """Return what the same trades earn at other fees, None where that was not asked for or nothing traded."""
-    if context.significance is None or not context.result.run.fills:
+    if context.significance is None or not context.result.requested.simulation.fills:
         return None
     sweep = context.significance.cost_sweep
     rows = [

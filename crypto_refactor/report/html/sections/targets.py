@@ -14,7 +14,7 @@ from crypto_refactor.report.html.tables import facts, numbers, table, words
 def targets_section(context: PageContext[EvaluationResult]) -> Section:
     """Return what the file held, and at how many closes each side was wanted."""
     found, tz = context.result, context.tz
-    targets, counts = found.targets, found.wanted_counts
+    targets, counts = found.targets, found.side_counts
     within = targets.target[targets.within(int(found.window.closed[0]), found.end)]
     closes = sum(counts.values())
     rows = [

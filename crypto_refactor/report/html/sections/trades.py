@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crypto_refactor.backtest.result import RunResult
 from crypto_refactor.execution.sub_account import Trade
 from crypto_refactor.report.commentary import pending_text, side_remarks
 from crypto_refactor.report.formatting import money, percent, price
@@ -11,13 +12,12 @@ from crypto_refactor.report.html.page_context import PageContext, Section
 from crypto_refactor.report.html.sections.price_chart import EXIT_REASONS
 from crypto_refactor.report.html.tables import Cell, numbers, signed_look, table, words
 from crypto_refactor.report.rules_summary import HYPOTHETICAL
-from crypto_refactor.report.traded import RunResult
 from crypto_refactor.signals.signal import DIRECTIONS
 
 
 def trades_section(context: PageContext[RunResult]) -> Section:
     """Return every trade of this run, and what would be done next."""
-    trades = context.result.run.trades
+    trades = context.result.requested.simulation.trades
     listed = join(_by_side(context), _list(context)) if trades else tag("p", "This run made no trade.")
     body = join(listed, tag("p", pending_text(context.result, context.tz)))
     return Section(name="trades", title=f"Trades ({len(trades)})", body=body)
@@ -25,7 +25,7 @@ def trades_section(context: PageContext[RunResult]) -> Section:
 
 def _by_side(context: PageContext[RunResult]) -> Html:
     lines = []
-    for name, text in side_remarks(context.result.run.trades, context.quote):
+    for name, text in side_remarks(context.result.requested.simulation.trades, context.quote):
         mark = f" ({HYPOTHETICAL})" if name == "short" else ""
         lines.append(tag("li", tag("strong", f"{name.capitalize()}s{mark}: "), text))
     return tag("ul", *lines)
@@ -48,7 +48,8 @@ def _list(context: PageContext[RunResult]) -> Html:
         words("Why it ended"),
     )
     rows = [
-        _row(position, trade, context) for position, trade in enumerate(context.result.run.trades, start=1)
+        _row(position, trade, context)
+        for position, trade in enumerate(context.result.requested.simulation.trades, start=1)
     ]
     note = f"Times in {context.tz.key}, prices in {quote}. Click a header to sort by it, once more to turn the order round."
     listed = table("Every trade of this run", columns, rows, sortable=True, name="trade-list")

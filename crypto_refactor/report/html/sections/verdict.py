@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from crypto_refactor.backtest.audit.auditor import Audit
+from crypto_refactor.backtest.audit.findings import Audit
 from crypto_refactor.backtest.metrics import Metrics
+from crypto_refactor.backtest.result import RunResult
 from crypto_refactor.backtest.significance.verdict import EVIDENCE, NO_EVIDENCE, TOO_FEW
 from crypto_refactor.report.formatting import UNDEFINED, money, number, percent
 from crypto_refactor.report.html.markup import Html, join, tag, unbroken
@@ -13,7 +14,6 @@ from crypto_refactor.report.html.page_context import PageContext, Section
 from crypto_refactor.report.html.sections.significance import correlation_text, interval_text
 from crypto_refactor.report.html.tables import Cell, numbers, signed_look, table, words
 from crypto_refactor.report.rules_summary import rules_text
-from crypto_refactor.report.traded import RunResult
 
 _HEADLINES = {
     EVIDENCE: ("✓", "Evidence of an edge"),
@@ -67,16 +67,15 @@ def _look(context: PageContext[RunResult], audit: Audit | None) -> tuple[str, st
 def outcome_text(context: PageContext[RunResult]) -> str:
     """Return one sentence on what came of this run, beside buying and holding."""
     result = context.result
-    metrics, hold = result.metrics, result.hold_metrics
+    metrics, hold = result.requested.metrics, result.buy_and_hold.metrics
     days = result.hours / 24
     span = f"{result.hours:,} hours" if days < 3 else f"{days:,.0f} days"
     text = (
         f"In {span} this run {_moved(metrics.total_return)} after fees of {money(metrics.fees_paid)} "
         f"{context.quote}; buying {result.ticker.base} and holding it {_moved(hold.total_return)}."
     )
-    at_alpaca = result.alpaca_metrics
-    if at_alpaca is not None:
-        text += f" An Alpaca account would have {_moved(at_alpaca.total_return)}."
+    if result.alpaca is not None:
+        text += f" An Alpaca account would have {_moved(result.alpaca.metrics.total_return)}."
     return text
 
 
@@ -106,7 +105,7 @@ def _tiles(context: PageContext[RunResult]) -> Html:
         (
             "Break-even fee",
             "none" if fee is None else f"{percent(fee, 3)} a fill",
-            found.break_even.reason or f"this run paid {percent(context.result.rules.fee)}",
+            found.break_even.reason or f"this run paid {percent(context.result.requested.rules.fee)}",
         ),
     ]
     if found.skill is not None:
@@ -153,15 +152,14 @@ def _hours(value: float | None) -> str:
 def figures_section(context: PageContext[RunResult], remarks: Sequence[str]) -> Section:
     """Return the figures of this run, at Alpaca and of buying and holding, and what one must know beside them."""
     result = context.result
-    three = (result.metrics, result.alpaca_metrics, result.hold_metrics)
     rows: list[list[object]] = []
     for name, hint, show in _FIGURES:
         label = f"{name}, {context.quote}" if name in _MONEY else name
-        cells = [_figure(name, metrics, show) for metrics in three]
+        cells = [_figure(name, metrics, show) for metrics in result.scenarios.metrics]
         rows.append([join(label, tag("small", hint)), *cells])
     columns = (words("Figure"), numbers("This run"), numbers("At Alpaca"), numbers("Buy and hold"))
     notes = tag("ul", *(tag("li", note) for note in remarks), class_="note")
-    body = join(tag("p", rules_text(result.rules)), table("Key figures", columns, rows), notes)
+    body = join(tag("p", rules_text(result.requested.rules)), table("Key figures", columns, rows), notes)
     return Section(name="figures", title="Key figures", body=body)
 
 

@@ -1,0 +1,193 @@
+"""What a traded window amounts to: three account runs, and what they prove."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+
+from crypto_refactor.backtest.audit.findings import Audit
+from crypto_refactor.backtest.diagnostics import Diagnostics, why_no_entry
+from crypto_refactor.backtest.engine import Simulation
+from crypto_refactor.backtest.metrics import Metrics
+from crypto_refactor.backtest.significance.summary import Significance
+from crypto_refactor.backtest.significance.verdict import Verdict, verdict
+from crypto_refactor.backtest.walk_forward import WalkForward, align_to_bars
+from crypto_refactor.execution.decisions import SignalPlan
+from crypto_refactor.execution.rules import ExecutionRules
+from crypto_refactor.market.bars import Bars
+from crypto_refactor.market.quality import QualityReport
+from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.model.settings import ModelSettings
+from crypto_refactor.signals.conditions import SignalRules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class AccountRun:
+    """One account over the window: its rules, what happened to it, and its metrics."""
+
+    rules: ExecutionRules
+    simulation: Simulation
+    metrics: Metrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scenarios:
+    """One plan traded three ways.
+
+    Attributes
+    ----------
+    requested : AccountRun
+        By the rules of the request.
+    alpaca : AccountRun or None
+        By the same options with ``--venue alpaca --fee 0.0025``; None where Alpaca does not trade the ticker.
+    buy_and_hold : AccountRun
+        Buys at the first open with everything, pays the fee, and holds.
+    """
+
+    requested: AccountRun
+    alpaca: AccountRun | None
+    buy_and_hold: AccountRun
+
+    @property
+    def metrics(self) -> tuple[Metrics, Metrics | None, Metrics]:
+        """Metrics of the three runs, in the order of the fields."""
+        alpaca = None if self.alpaca is None else self.alpaca.metrics
+        return self.requested.metrics, alpaca, self.buy_and_hold.metrics
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RunResult(ABC):
+    """A window that was traded, by the tool's signals or by external targets.
+
+    Attributes
+    ----------
+    end : int
+        End of the window, hours since 1970.
+    window : Bars
+        n + 1 forward-filled bars: the one that makes the first decision, then the n of the window.
+    quality : QualityReport
+        Quality of the bars in use.
+    scenarios : Scenarios
+        The request, the same at Alpaca, and buy and hold.
+    significance : Significance or None
+        Tests of the requested run against chance; None where they were not asked for.
+    """
+
+    end: int
+    window: Bars
+    quality: QualityReport
+    scenarios: Scenarios
+    significance: Significance | None = None
+
+    @property
+    def requested(self) -> AccountRun:
+        """The account that follows the requested rules."""
+        return self.scenarios.requested
+
+    @property
+    def alpaca(self) -> AccountRun | None:
+        """The account at Alpaca; None where Alpaca does not trade the ticker."""
+        return self.scenarios.alpaca
+
+    @property
+    def buy_and_hold(self) -> AccountRun:
+        """The account that buys at the first open and holds."""
+        return self.scenarios.buy_and_hold
+
+    @property
+    def ticker(self) -> Ticker:
+        """The ticker that was traded."""
+        return self.window.ticker
+
+    @property
+    def hours(self) -> int:
+        """Length of the window in hours."""
+        return self.end - int(self.window.closed[0])
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Whether there is evidence of an edge; None without significance tests."""
+        if self.significance is None:
+            return None
+        return verdict(self.requested.metrics, self.hours, self.significance, self.audit_passed)
+
+    @property
+    def audit_passed(self) -> bool | None:
+        """Whether the audit passed; None where nothing was audited."""
+        return None
+
+    @abstractmethod
+    def why_no_entry(self, rules: ExecutionRules) -> str:
+        """Return one sentence on why nothing was entered by `rules`, where nothing was."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BacktestResult(RunResult):
+    """The outcome of a backtest.
+
+    Attributes
+    ----------
+    bars : Bars
+        Real bars up to the end of the window, history included.
+    settings : ModelSettings
+        Which models decided.
+    signal_rules : SignalRules
+        What a forecast needed to become a signal.
+    walk : WalkForward
+        Models and signals.
+    pinned : str or None
+        Name of the pinned model that decided everything.
+    audit : Audit or None
+        Whether the run used the future, and adds up; None where it was not asked for.
+    """
+
+    bars: Bars
+    settings: ModelSettings
+    signal_rules: SignalRules
+    walk: WalkForward
+    pinned: str | None
+    audit: Audit | None = None
+
+    @property
+    def plan(self) -> SignalPlan:
+        """What the requested run knew at each close of the window."""
+        return plan_for(self.walk, self.window, self.requested.rules)
+
+    @property
+    def audit_passed(self) -> bool | None:
+        """Whether the audit passed; None where nothing was audited."""
+        return None if self.audit is None else self.audit.passed
+
+    @property
+    def undecidable(self) -> int:
+        """Number of real closes whose own bars did not allow a decision."""
+        return int((~self.window.synthetic).sum()) - len(self.walk.signals)
+
+    @cached_property
+    def diagnostics(self) -> Diagnostics:
+        """Signal counts, condition rates, feature correlations and entry sizes, computed once."""
+        return Diagnostics.of(
+            self.walk,
+            self.window,
+            self.requested.simulation.fills,
+            settings=self.settings,
+            signal_rules=self.signal_rules,
+            rules=self.requested.rules,
+            pinned=self.pinned is not None,
+        )
+
+    def why_no_entry(self, rules: ExecutionRules) -> str:
+        """Return one sentence on why nothing was entered by `rules`, where nothing was."""
+        return why_no_entry(self.walk.signals, rules) or "There was no signal."
+
+
+def plan_for(walk: WalkForward, window: Bars, rules: ExecutionRules) -> SignalPlan:
+    """Return what is known at each close of `window`."""
+    aligned = align_to_bars(walk.signals, window)
+    return SignalPlan(
+        signal=aligned["signal"],
+        forecast_side=aligned["forecast_side"],
+        worthwhile=aligned["supported"] & (aligned["expected_move"] > rules.round_trip_cost),
+        decidable=aligned["decidable"],
+    )
