@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crypto_refactor.arrays import FloatArray, HourArray
 from crypto_refactor.backtest.audit.books import AccountRun, account_runs
 from crypto_refactor.backtest.audit.findings import AuditCheck, Difference, make_check
 from crypto_refactor.execution.rules import HOURS_PER_YEAR, ExecutionRules
 from crypto_refactor.execution.sub_account import Fill
-from crypto_refactor.market.bars import Bars, FloatArray, HourArray
+from crypto_refactor.market.bars import Bars
 
 if TYPE_CHECKING:
     from crypto_refactor.backtest.backtester import BacktestResult

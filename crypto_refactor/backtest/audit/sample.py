@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crypto_refactor.market.bars import HourArray
+from crypto_refactor.arrays import HourArray
 
 if TYPE_CHECKING:
     from crypto_refactor.backtest.backtester import BacktestResult

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crypto_refactor.arrays import SideArray
 from crypto_refactor.backtest.engine import Simulation
 from crypto_refactor.backtest.external.target_file import ExternalTargets
 from crypto_refactor.backtest.metrics import Metrics
@@ -13,7 +14,7 @@ from crypto_refactor.backtest.scenarios import Scenarios, check_request, run_sce
 from crypto_refactor.backtest.significance.summary import Significance, significance_of
 from crypto_refactor.backtest.significance.verdict import Verdict, verdict
 from crypto_refactor.errors import UsageError
-from crypto_refactor.execution.decisions import SideArray, SignalPlan
+from crypto_refactor.execution.decisions import SignalPlan
 from crypto_refactor.execution.rules import ExecutionOptions, ExecutionRules
 from crypto_refactor.market.bars import MAX_FILLED_GAP_HOURS, Bars, fill_gaps
 from crypto_refactor.market.hours import to_iso
