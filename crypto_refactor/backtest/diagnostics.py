@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crypto_refactor.arrays import FloatArray
 from crypto_refactor.backtest.walk_forward import PeriodSignals, WalkForward
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import Fill
 from crypto_refactor.features.catalogue import INDICATORS
-from crypto_refactor.market.bars import Bars, FloatArray
+from crypto_refactor.market.bars import Bars
 from crypto_refactor.model.dataset import labelled_rows
 from crypto_refactor.model.schedule import training_rows
 from crypto_refactor.model.settings import ModelSettings

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crypto_refactor.arrays import FloatArray, SideArray
 from crypto_refactor.execution.bar_steps import BarOutcome, carry_over_exits, fill_at_open, settle_at_close
 from crypto_refactor.execution.decisions import (
     Decision,
-    SideArray,
     SignalPlan,
     close_without_data,
     decide,
@@ -25,7 +25,7 @@ from crypto_refactor.execution.decisions import (
 )
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade, mark_open
-from crypto_refactor.market.bars import Bars, FloatArray
+from crypto_refactor.market.bars import Bars
 
 _NEVER = float("inf")
 _NEARLY = 1 - 1e-9

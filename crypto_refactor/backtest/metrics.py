@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from crypto_refactor.arrays import FloatArray
 from crypto_refactor.execution.rules import HOURS_PER_YEAR
 from crypto_refactor.execution.sub_account import Fill, Trade
-from crypto_refactor.market.bars import FloatArray
 
 MIN_HOURS_TO_ANNUALISE = 90 * 24
 """Below this, CAGR and Calmar would only magnify a short window, and are withheld."""

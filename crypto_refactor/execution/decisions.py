@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from crypto_refactor.arrays import BoolArray, SideArray
 from crypto_refactor.execution.rules import ExecutionRules, ExitRule
 from crypto_refactor.execution.sub_account import SubAccount
-
-SideArray = npt.NDArray[np.int8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +47,8 @@ class SignalPlan:
 
     signal: SideArray
     forecast_side: SideArray
-    worthwhile: npt.NDArray[np.bool_]
-    decidable: npt.NDArray[np.bool_]
+    worthwhile: BoolArray
+    decidable: BoolArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)

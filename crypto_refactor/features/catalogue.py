@@ -17,7 +17,8 @@ from crypto_refactor.features import volume_indicators as volume
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from crypto_refactor.market.bars import Bars, FloatArray
+    from crypto_refactor.arrays import FloatArray
+    from crypto_refactor.market.bars import Bars
 
 WARMUP = 500
 """Bars at the beginning of every unbroken series for which no feature is given."""

@@ -6,10 +6,11 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from crypto_refactor.arrays import BoolArray, FloatArray, HourArray
 from crypto_refactor.errors import DataError
 from crypto_refactor.features.catalogue import CATALOGUE, WARMUP, IndicatorSpec
 from crypto_refactor.features.price_indicators import bollinger_bands, volatility_mean
-from crypto_refactor.market.bars import Bars, BoolArray, FloatArray, HourArray, segment_starts
+from crypto_refactor.market.bars import Bars, segment_starts
 from crypto_refactor.market.hours import to_iso
 
 

@@ -24,7 +24,7 @@ from crypto_refactor.features.rolling import (
 )
 
 if TYPE_CHECKING:
-    from crypto_refactor.market.bars import FloatArray
+    from crypto_refactor.arrays import FloatArray
 
 SAME_RSI = 1e-6
 """Points between the highest and the lowest RSI of a window below which the RSI has stood still."""

@@ -17,7 +17,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from crypto_refactor.market.bars import FloatArray
+    from crypto_refactor.arrays import FloatArray
 
 FLAT = 1e-9
 """A price move below this fraction of the price is no move.

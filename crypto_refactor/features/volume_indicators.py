@@ -20,7 +20,7 @@ from crypto_refactor.features.rolling import (
 )
 
 if TYPE_CHECKING:
-    from crypto_refactor.market.bars import FloatArray
+    from crypto_refactor.arrays import FloatArray
 
 
 def obv(close: FloatArray, volume: FloatArray, window: int) -> FloatArray:

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import numpy.typing as npt
 
+from crypto_refactor.arrays import BoolArray, FloatArray, HourArray
 from crypto_refactor.errors import DataError
 from crypto_refactor.market.hours import to_iso
 
 if TYPE_CHECKING:
     from crypto_refactor.market.ticker import Ticker
 
-FloatArray = npt.NDArray[np.float64]
-HourArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 
 PRICES = ("open", "high", "low", "close")
 COLUMNS = (*PRICES, "volume")

@@ -12,14 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from crypto_refactor.arrays import BoolArray, Float32Array, FloatArray, RowArray
 from crypto_refactor.features.catalogue import WARMUP
 from crypto_refactor.features.frame import FeatureFrame
-from crypto_refactor.market.bars import Bars, BoolArray, FloatArray
-
-Float32Array = npt.NDArray[np.float32]
-RowArray = npt.NDArray[np.int64]
+from crypto_refactor.market.bars import Bars
 
 MAX_SYNTHETIC_IN_WINDOW = 6
 

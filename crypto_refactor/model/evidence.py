@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crypto_refactor.market.bars import FloatArray
+from crypto_refactor.arrays import FloatArray
 
 N_QUANTILES = 101
 COVERAGE = 0.9

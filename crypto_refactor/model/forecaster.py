@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from crypto_refactor.arrays import Float32Array, FloatArray, RowArray
 from crypto_refactor.errors import ModelError
 from crypto_refactor.features.frame import FeatureFrame
-from crypto_refactor.market.bars import FloatArray
-from crypto_refactor.model.dataset import Float32Array, RowArray, take_windows
+from crypto_refactor.model.dataset import take_windows
 
 BATCH_ROWS = 64
 """Windows handed over at once: enough to fill a matrix product, few enough to keep every core at work."""

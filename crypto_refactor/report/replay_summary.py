@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crypto_refactor.market.bars import FloatArray
+from crypto_refactor.arrays import FloatArray
 from crypto_refactor.trading.historical.replay import TickerReplay
 
 

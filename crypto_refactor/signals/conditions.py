@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crypto_refactor.arrays import BoolArray, FloatArray, RowArray
 from crypto_refactor.errors import UsageError
 from crypto_refactor.features.frame import FeatureFrame
-from crypto_refactor.market.bars import BoolArray, FloatArray
-from crypto_refactor.model.dataset import RowArray
 from crypto_refactor.model.evidence import Evidence, threshold_unit
 
 FORECAST = "forecast"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from crypto_refactor.arrays import RowArray
 from crypto_refactor.errors import DataError, UsageError
 from crypto_refactor.features.catalogue import WARMUP
 from crypto_refactor.features.frame import FeatureFrame, compute_features
@@ -12,7 +13,7 @@ from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.quality import quality_report, require_complete, require_recent
 from crypto_refactor.market.sources.base import Source, require_reached
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.model.dataset import RowArray, TrainingSet, labelled_rows, training_set
+from crypto_refactor.model.dataset import TrainingSet, labelled_rows, training_set
 from crypto_refactor.model.named_models import (
     DEFAULT_MODEL_NAME,
     load_or_train,

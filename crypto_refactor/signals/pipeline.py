@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from crypto_refactor.arrays import RowArray
 from crypto_refactor.features.frame import FeatureFrame
 from crypto_refactor.model.artifact import Model
-from crypto_refactor.model.dataset import RowArray, has_full_window
+from crypto_refactor.model.dataset import has_full_window
 from crypto_refactor.model.forecaster import Forecaster
 from crypto_refactor.signals.conditions import SignalFrame, SignalRules, evaluate
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from crypto_refactor.arrays import FloatArray, HourArray
 from crypto_refactor.backtest.audit.findings import AuditCheck, Difference, make_check
 from crypto_refactor.backtest.audit.sample import audited_accounts
 from crypto_refactor.backtest.result import AccountRun, BacktestResult
 from crypto_refactor.execution.rules import HOURS_PER_YEAR, ExecutionRules
 from crypto_refactor.execution.sub_account import Fill
-from crypto_refactor.market.bars import Bars, FloatArray, HourArray
+from crypto_refactor.market.bars import Bars
 
 TOLERANCE = 1e-9
 """Of the largest amount in play: what adding up in another order may change."""

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from crypto_refactor.arrays import BoolArray, SideArray
 from crypto_refactor.backtest.audit.findings import AuditCheck, Difference, make_check
 from crypto_refactor.backtest.audit.sample import audited_accounts
 from crypto_refactor.backtest.audit.signals import RecomputedSignal
 from crypto_refactor.backtest.result import AccountRun, BacktestResult
-from crypto_refactor.execution.decisions import SideArray, SignalPlan, stop_levels, target_by_side
+from crypto_refactor.execution.decisions import SignalPlan, stop_levels, target_by_side
 from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade
-from crypto_refactor.market.bars import Bars, BoolArray
+from crypto_refactor.market.bars import Bars
 from crypto_refactor.signals.conditions import SignalFrame
 
 _PROTECTIONS = frozenset({"stop_loss", "take_profit"})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from crypto_refactor.arrays import HourArray
 from crypto_refactor.backtest.result import AccountRun, BacktestResult
-from crypto_refactor.market.bars import HourArray
 
 FILLS, SPREAD = 8, 8
 """How many bars that led to a fill, and how many others, evenly spread over the window."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crypto_refactor.arrays import FloatArray, HourArray
 from crypto_refactor.backtest.audit.findings import (
     AuditCheck,
     Difference,
@@ -21,7 +22,7 @@ from crypto_refactor.backtest.audit.findings import (
 from crypto_refactor.backtest.result import BacktestResult
 from crypto_refactor.backtest.walk_forward import PeriodSignals
 from crypto_refactor.features.frame import FeatureFrame, compute_features
-from crypto_refactor.market.bars import FloatArray, HourArray, fill_gaps
+from crypto_refactor.market.bars import fill_gaps
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.model.forecaster import Forecaster
 from crypto_refactor.model.schedule import refit_periods, series_start

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crypto_refactor.arrays import SideArray
 from crypto_refactor.backtest.external.target_file import ExternalTargets
 from crypto_refactor.backtest.result import RunResult
 from crypto_refactor.backtest.scenarios import check_request, run_scenarios
 from crypto_refactor.backtest.significance.summary import significance_of
 from crypto_refactor.errors import UsageError
-from crypto_refactor.execution.decisions import SideArray, SignalPlan
+from crypto_refactor.execution.decisions import SignalPlan
 from crypto_refactor.execution.rules import ExecutionOptions, ExecutionRules
 from crypto_refactor.market.bars import MAX_FILLED_GAP_HOURS, fill_gaps
 from crypto_refactor.market.hours import to_iso

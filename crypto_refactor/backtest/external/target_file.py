@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from crypto_refactor.arrays import BoolArray, HourArray, SideArray
 from crypto_refactor.errors import DataError
-from crypto_refactor.execution.decisions import SideArray
-from crypto_refactor.market.bars import Bars, BoolArray, HourArray
+from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import parse_hour, to_iso
 
 MADE_AT, TARGET = "made_at", "target"

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crypto_refactor.arrays import FloatArray, RowArray
 from crypto_refactor.backtest.metrics import sharpe_ratio
 from crypto_refactor.execution.rules import HOURS_PER_YEAR
-from crypto_refactor.market.bars import FloatArray
-from crypto_refactor.model.dataset import RowArray
 
 RESAMPLES = 1000
 MEAN_BLOCK_HOURS = 24

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crypto_refactor.market.bars import BoolArray, FloatArray
+from crypto_refactor.arrays import BoolArray, FloatArray
 
 EDGES = tuple(round(0.5 + 0.05 * step, 2) for step in range(11))
 """0.50, 0.55 … 1.00: fixed, so that the tables of several tickers can be added up."""

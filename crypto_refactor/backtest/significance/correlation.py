@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crypto_refactor.market.bars import FloatArray
-from crypto_refactor.model.dataset import RowArray
+from crypto_refactor.arrays import FloatArray, RowArray
 
 BLOCK_HOURS = 24
 MIN_BLOCKS = 10

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from crypto_refactor.arrays import BoolArray, FloatArray, RowArray
 from crypto_refactor.backtest.significance.calibration import Calibration, Coverage, calibration, coverage
 from crypto_refactor.backtest.significance.correlation import Correlation, pearson, spearman
 from crypto_refactor.backtest.walk_forward import PeriodSignals
-from crypto_refactor.market.bars import Bars, BoolArray, FloatArray
-from crypto_refactor.model.dataset import RowArray
+from crypto_refactor.market.bars import Bars
 from crypto_refactor.model.evidence import ridge_forecast
 from crypto_refactor.model.schedule import training_rows
 from crypto_refactor.model.settings import ModelSettings

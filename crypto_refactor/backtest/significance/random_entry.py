@@ -29,12 +29,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from crypto_refactor.arrays import FloatArray, HourArray, RowArray
 from crypto_refactor.execution.rules import HOURS_PER_YEAR, ExecutionRules
 from crypto_refactor.execution.sub_account import Trade
-from crypto_refactor.market.bars import Bars, FloatArray
-from crypto_refactor.model.dataset import RowArray
+from crypto_refactor.market.bars import Bars
 
 DRAWS = 1000
 _TIE = 1e-12
@@ -160,7 +159,7 @@ class _Market:
         Sum of all closes up to these hours, carried ones included: what borrow is charged on.
     """
 
-    hours: npt.NDArray[np.int64]
+    hours: HourArray
     prices: FloatArray
     closes_before: FloatArray
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crypto_refactor.arrays import FloatArray, HourArray
 from crypto_refactor.errors import DataError
-from crypto_refactor.market.bars import COLUMNS, Bars, FloatArray, HourArray
+from crypto_refactor.market.bars import COLUMNS, Bars
 from crypto_refactor.market.hours import parse_hour, to_iso
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from crypto_refactor.market.bars import SAMPLE, Bars, FloatArray, HourArray
+from crypto_refactor.arrays import FloatArray, HourArray
+from crypto_refactor.market.bars import SAMPLE, Bars
 from crypto_refactor.market.hours import parse_hour
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from crypto_refactor.arrays import Float32Array, FloatArray
 from crypto_refactor.errors import ModelError
-from crypto_refactor.market.bars import FloatArray
 from crypto_refactor.model import evidence as ev
 from crypto_refactor.model import forecaster
-from crypto_refactor.model.dataset import Float32Array, Split, TrainingSet, split
+from crypto_refactor.model.dataset import Split, TrainingSet, split
 from crypto_refactor.model.settings import RECIPE, ModelSettings
 from crypto_refactor.model.training.compiled import fresh_network, shape
 from crypto_refactor.model.training.network import CLIP, build, import_keras, scaled

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from crypto_refactor.market.bars import FloatArray
+from crypto_refactor.arrays import FloatArray
 from crypto_refactor.market.hours import to_datetime
 from crypto_refactor.report.html.markup import Html, join, tag
 

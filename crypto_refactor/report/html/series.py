@@ -8,11 +8,11 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import numpy.typing as npt
 
+from crypto_refactor.arrays import FloatArray, HourArray, RowArray
 from crypto_refactor.backtest.metrics import hourly_returns
 from crypto_refactor.execution.rules import HOURS_PER_YEAR
-from crypto_refactor.market.bars import Bars, FloatArray, HourArray
+from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import to_datetime
 from crypto_refactor.signals.conditions import SignalFrame
 
@@ -121,7 +121,7 @@ class Outcomes:
 
     forecast: FloatArray
     outcome: FloatArray
-    rows: npt.NDArray[np.int64]
+    rows: RowArray
 
 
 def outcomes(made: SignalFrame, window: Bars) -> Outcomes:
