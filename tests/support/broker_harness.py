@@ -130,7 +130,7 @@ class Desk:
 
     @property
     def holding(self):
-        return self.ledger.holding(NAME, self.ticker)
+        return self.ledger.state(NAME, self.ticker)
 
     @property
     def account(self):

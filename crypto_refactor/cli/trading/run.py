@@ -271,7 +271,7 @@ def _positions_named(ledger: Ledger, account: Callable[[], str], screen: Screen)
 
 def _name_positions(ledger: Ledger, account: str, screen: Screen) -> None:
     try:
-        holdings = ledger.holdings(account)
+        holdings = ledger.states(account)
     except BrokerError as error:
         screen.note(f"What is open cannot be named: {error.what}")
         return

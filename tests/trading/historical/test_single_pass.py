@@ -135,7 +135,7 @@ def check(ledger, ticker, result):
     assert ledger.fills(ACCOUNT, ticker) == run.fills
     assert ledger.trades(ACCOUNT, ticker) == tuple(trade for trade in run.trades if trade.closed)
     assert [value for _, value in ledger.equity(ACCOUNT, ticker)] == run.equity.tolist()
-    assert ledger.holding(ACCOUNT, ticker).pending == run.pending
+    assert ledger.state(ACCOUNT, ticker).pending == run.pending
 
 
 def failed(rows):
