@@ -211,7 +211,7 @@ def closing_at_broker(ledger, server, market):
             secret_key=SecretStr(SECRET),
             paper=True,
             url=server.url,
-            limits=HttpLimits(total=10, attempts=2, first_wait=0.01, longest_wait=0.01),
+            limits=HttpLimits(total=10, attempts=2, first_wait=0.01, max_wait=0.01),
             clock=lambda: NOW,
             sleep=lambda _: None,
         )
