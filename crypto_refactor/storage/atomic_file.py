@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all: a reader, or a crash, sees the old one or the new one."""
+"""Atomic writes: a reader, or a crash, sees the old file or the new one, never a part."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def write_temporary(folder: Path, content: bytes) -> Path:
-    """Write `content` to a new hidden file in `folder`, down to the disk; nothing is left of it on failure.
+    """Write `content` to a new hidden file in `folder`, synced to disk; on failure nothing remains.
 
     Raises
     ------
@@ -30,16 +30,16 @@ def write_temporary(folder: Path, content: bytes) -> Path:
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Put `content` at `path`, in place of what is there.
+    """Replace `path` by `content`.
 
     Raises
     ------
     OSError
-        If it cannot be written; what is there stays.
+        If it cannot be written; an existing file is unchanged then.
     """
-    written = write_temporary(path.parent, content)
+    temporary = write_temporary(path.parent, content)
     try:
-        written.replace(path)
+        temporary.replace(path)
     except BaseException:
-        written.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise

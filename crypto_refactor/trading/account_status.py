@@ -190,7 +190,7 @@ def account_status(ledger: Ledger, state: Path, row: AccountRow, rows: Iterable[
     """
     return AccountStatus(
         row=row,
-        parts=tuple(ticker_status(ledger, row.name, ticker) for ticker in ledger.holdings(row.name)),
+        parts=tuple(ticker_status(ledger, row.name, ticker) for ticker in ledger.states(row.name)),
         others=tuple(other.name for other in rows if other.name != row.name),
         halt=halted(state),
     )
@@ -204,7 +204,7 @@ def ticker_status(ledger: Ledger, account: str, ticker: Ticker) -> TickerStatus:
     BrokerError
         If the ledger cannot be read.
     """
-    holding, opening = ledger.holding(account, ticker), ledger.opening(account, ticker)
+    holding, opening = ledger.state(account, ticker), ledger.opening(account, ticker)
     assert holding is not None, "asked for only where the ledger has it"
     assert opening is not None, "written together with the holding"
     decision = next(reversed(ledger.decisions(account, ticker)), None)

@@ -99,7 +99,7 @@ def closable(ledger: Ledger, account: str, asked: Iterable[Ticker] | None) -> tu
     asked : iterable of Ticker or None
         Only these; None for all.
     """
-    holdings = ledger.holdings(account)
+    holdings = ledger.states(account)
     return tuple(
         ticker
         for ticker in (holdings if asked is None else asked)
@@ -141,10 +141,10 @@ def close_at_next_open(ledger: Ledger, account: str) -> Close:
 
     def close(ticker: Ticker) -> CloseResult:
         # Nobody else can write meanwhile, so what is read here is what is replaced.
-        with ledger.writing(account, ticker) as writer:
+        with ledger.transaction(account, ticker) as writer:
             holding = _holding(ledger, account, ticker)
             left = _leaving(holding)
-            writer.hold(left)
+            writer.save_state(left)
         return CloseResult(ticker=ticker, held=left.account, waiting=bool(left.pending))
 
     return close
@@ -166,15 +166,15 @@ def close_immediately(ledger: Ledger, row: AccountRow, source: Source) -> Close:
             return CloseResult(ticker=ticker)
         hour, price = price_now(source, ticker)
         rules = rules_from_snapshot(row.about, ticker)
-        with ledger.writing(row.name, ticker) as writer:
+        with ledger.transaction(row.name, ticker) as writer:
             holding = _holding(ledger, row.name, ticker)
             leave = (Exit(CLOSED_BY_HAND),)
             outcome = fill_at_open(holding.account, leave, price, hour, adjacent=True, rules=rules)
             account = outcome.account
             for trade in outcome.trades:
                 account = block_reentry(account, trade)
-            writer.filled(outcome.fills, outcome.trades)
-            writer.hold(replace(holding, account=account, pending=()))
+            writer.record_fills(outcome.fills, outcome.trades)
+            writer.save_state(replace(holding, account=account, pending=()))
         return _closed(ticker, ExecutionResult(fills=outcome.fills, trades=outcome.trades), account)
 
     return close
@@ -283,6 +283,6 @@ def _closed(ticker: Ticker, done: ExecutionResult, account: SubAccount) -> Close
 
 
 def _holding(ledger: Ledger, account: str, ticker: Ticker) -> SubAccountState:
-    holding = ledger.holding(account, ticker)
+    holding = ledger.state(account, ticker)
     assert holding is not None, "closed only where the ledger has it"
     return holding

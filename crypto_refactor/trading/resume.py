@@ -25,13 +25,13 @@ def resume_tickers(ledger: Ledger, state: Path, account: str) -> dict[Ticker, fl
         If another process does not let go of one of them, or the ledger cannot be written.
     """
     lifted = {}
-    for ticker, holding in ledger.holdings(account).items():
+    for ticker, holding in ledger.states(account).items():
         if not holding.account.halted:
             continue
-        with locked(state, account, ticker), ledger.writing(account, ticker) as writer:
+        with locked(state, account, ticker), ledger.transaction(account, ticker) as writer:
             equity = ticker_status(ledger, account, ticker).equity
-            now = ledger.holding(account, ticker)
+            now = ledger.state(account, ticker)
             assert now is not None, "sub-accounts are never removed"
-            writer.hold(replace(now, account=now.account._replace(halted=False, peak_equity=equity)))
+            writer.save_state(replace(now, account=now.account._replace(halted=False, peak_equity=equity)))
         lifted[ticker] = equity
     return lifted

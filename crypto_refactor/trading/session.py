@@ -11,7 +11,6 @@ from typing import Any
 from crypto_refactor.execution.rules import ExecutionOptions, ExecutionRules, ExitRule
 from crypto_refactor.execution.venues import VenueRules
 from crypto_refactor.market.bars import MAX_FILLED_GAP_HOURS, Bars
-from crypto_refactor.market.sources.alpaca import AlpacaSource
 from crypto_refactor.market.sources.base import Source
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.history import bars_with_history
@@ -109,10 +108,7 @@ class TradingSession:
         DataError
             If it cannot be asked.
         """
-        tickers = tuple(tickers)
-        if isinstance(self.source, AlpacaSource) and len(tickers) > 1:
-            now = self.source.now(tickers[0])
-            self.source.prefetch(tickers, now - hours_needed(1, self.settings) - MAX_FILLED_GAP_HOURS, now)
+        self.source.prefetch(tickers, hours_needed(1, self.settings) + MAX_FILLED_GAP_HOURS)
 
     def rules(self, ticker: Ticker) -> ExecutionRules:
         """Return the execution rules of `ticker`."""

@@ -1,4 +1,4 @@
-"""Where requests may go, and where keys may go with them."""
+"""Which URLs may be used, and which keys may be sent to them."""
 
 from __future__ import annotations
 
@@ -11,72 +11,72 @@ from crypto_refactor.errors import UsageError
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-_OWN_DOMAIN = "alpaca.markets"
+_ALPACA_DOMAIN = "alpaca.markets"
 
 
-def is_loopback(address: str) -> bool:
-    """Return whether `address`, a URL, names this machine."""
-    host = urlsplit(address).hostname or ""
+def is_loopback(url: str) -> bool:
+    """Return whether `url` names this machine."""
+    host = urlsplit(url).hostname or ""
     try:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
 
 
-def validate_url(address: str, *, setting: str) -> str:
-    """Return scheme, host and port of an API, without a slash at the end.
+def validate_url(url: str, *, setting: str) -> str:
+    """Return scheme, host and port of an API, without a trailing slash.
 
     Raises
     ------
     UsageError
-        If `address` is anything else; `setting` names where it was given.  It is not repeated, because a
-        URL may carry a password.
+        If `url` is anything else.  The message names the `setting` it came from and does not repeat the
+        URL, which may carry a password.
     """
-    address = address.strip().rstrip("/")
+    url = url.strip().rstrip("/")
     try:
-        parts = urlsplit(address)
-        bare = f"{parts.scheme}://{parts.netloc}"
+        parts = urlsplit(url)
+        base = f"{parts.scheme}://{parts.netloc}"
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        bare, usable = "", False
-    if not usable or "@" in bare or bare.lower() != address.lower():
+        base, usable = "", False
+    if not usable or "@" in base or base.lower() != url.lower():
         raise UsageError(
-            f"The address in {setting} cannot be used.",
-            expected="scheme, host and perhaps a port only, for example http://127.0.0.1:8000.",
-            remedy=f"correct {setting}, or unset it to use Alpaca's own address.",
+            f"The URL in {setting} is not valid.",
+            expected="scheme, host and optionally a port, for example http://127.0.0.1:8000.",
+            remedy=f"correct {setting}, or unset it to use Alpaca's own URL.",
         )
-    return bare
+    return base
 
 
 def validate_keys(
-    address: str, api_key: SecretStr | None, secret_key: SecretStr | None, *, instead: str
+    url: str, api_key: SecretStr | None, secret_key: SecretStr | None, *, alternative: str
 ) -> tuple[str, str] | None:
-    """Return the pair of keys that may be sent to `address`, or None where there are none.
+    """Return the pair of keys that may be sent to `url`, or None where there are none.
 
-    `instead` ends the remedy for keys that cannot be used: what else than setting them helps.
+    `alternative` ends the remedy for unusable keys: what helps instead of setting them.
 
     Raises
     ------
     UsageError
-        If only one of the two is set, one cannot be a key, or `address` is neither one of Alpaca's own
-        over https nor this machine.
+        If only one of the two is set, one cannot be a key, or `url` is neither https at Alpaca nor this
+        machine.
     """
     pair = tuple(key.get_secret_value().strip() if key else "" for key in (api_key, secret_key))
     if not any(pair):
         return None
-    # A line break in a header is refused with a message that repeats the header: never let it get there.
+    # A line break in a header is refused with a message that repeats the header: it must not get there.
     if not all(key.isascii() and key.isprintable() and key and " " not in key for key in pair):
         raise UsageError(
-            "Alpaca's keys cannot be used: one is missing or holds characters no key has.",
+            "Alpaca's keys cannot be used: one is missing or contains invalid characters.",
             expected="ALPACA_API_KEY and ALPACA_SECRET_KEY, both as Alpaca shows them.",
-            remedy=f"set both again, or {instead}.",
+            remedy=f"set both again, or {alternative}.",
         )
-    parts = urlsplit(address)
-    own = parts.scheme == "https" and f".{parts.hostname}".endswith(f".{_OWN_DOMAIN}")
-    if not own and not is_loopback(address):
+    parts = urlsplit(url)
+    at_alpaca = parts.scheme == "https" and f".{parts.hostname}".endswith(f".{_ALPACA_DOMAIN}")
+    if not at_alpaca and not is_loopback(url):
         raise UsageError(
-            f"Keys are not sent to {address}.",
-            expected=f"an https address under {_OWN_DOMAIN}, or this machine.",
-            remedy="unset ALPACA_API_KEY and ALPACA_SECRET_KEY, or the other address.",
+            f"Keys are not sent to {url}.",
+            expected=f"an https URL under {_ALPACA_DOMAIN}, or this machine.",
+            remedy="unset ALPACA_API_KEY and ALPACA_SECRET_KEY, or the URL.",
         )
     return pair[0], pair[1]

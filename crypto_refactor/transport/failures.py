@@ -1,83 +1,93 @@
-"""What came instead of an answer, and how those who asked put it into words."""
+"""Typed failures of a request.  They carry facts, with secrets removed; the caller words the message."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+import math
+from dataclasses import dataclass, field
 
 import requests
 
-if TYPE_CHECKING:
-    from crypto_refactor.errors import CryptoRefactorError
-
-_READ, _SHOWN = 4096, 120
+_READ_CHARACTERS, _SHOWN_CHARACTERS = 4096, 120
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorResponse:
-    """An answer that is not 2xx.
+@dataclass(eq=False)
+class RequestFailedError(Exception):
+    """A request without a usable response.
+
+    Attributes
+    ----------
+    text : str
+        The reason, or the beginning of the response; fit for a message.
+    retry_after : float
+        Seconds to wait before a retry; infinite where a retry is pointless.
+    """
+
+    text: str
+    retry_after: float = field(default=math.inf, kw_only=True)
+
+
+class NoResponseError(RequestFailedError):
+    """No response arrived within the bounds."""
+
+
+class UnreadableResponseError(RequestFailedError):
+    """A 2xx response that does not hold what the API documents."""
+
+
+@dataclass(eq=False, kw_only=True)
+class HttpStatusError(RequestFailedError):
+    """A response that is not 2xx.
 
     Attributes
     ----------
     status : int
-        HTTP's.
+        The HTTP status.
     code : int or None
-        Alpaca's own, where the answer has one.
-    text : str
-        Alpaca's message, or the beginning of whatever came instead; fit for a message.
+        Alpaca's own error code, where the response has one.
     from_alpaca : bool
-        Whether it is JSON as Alpaca documents it, and not, say, the page of a proxy on the way.
+        Whether the body is JSON as Alpaca documents it, rather than, say, the page of a proxy.
     """
 
     status: int
     code: int | None
-    text: str
     from_alpaca: bool
 
 
-class FailureReporter(Protocol):
-    """Words what went wrong for those who asked."""
-
-    def unreachable(self, reason: str) -> CryptoRefactorError:
-        """Return the error for no answer."""
-        ...
-
-    def refused(self, refusal: ErrorResponse) -> CryptoRefactorError:
-        """Return the error for an answer that is not 2xx."""
-        ...
-
-
 def redact_and_truncate(text: str, secrets: tuple[str, ...]) -> str:
-    """Return the beginning of `text` on one line, without the secrets: fit for a message."""
+    """Return the beginning of `text` on one line, without the secrets."""
     for secret in secrets:
         text = text.replace(secret, "***")
     text = " ".join(text.split())
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
 
-def read_error_response(answer: requests.Response, secrets: tuple[str, ...]) -> ErrorResponse:
-    """Read an answer that is not 2xx."""
+def status_error(
+    response: requests.Response, secrets: tuple[str, ...], retry_after: float
+) -> HttpStatusError:
+    """Read a response that is not 2xx."""
+    status = response.status_code
     try:
-        content = answer.json()
+        content = response.json()
         text, code = str(content["message"]), content.get("code")
     except (ValueError, TypeError, KeyError, RecursionError):
-        text = excerpt(answer, secrets)
-        return ErrorResponse(status=answer.status_code, code=None, text=text, from_alpaca=False)
-    return ErrorResponse(
-        status=answer.status_code,
+        text = excerpt(response, secrets)
+        return HttpStatusError(text, status=status, code=None, from_alpaca=False, retry_after=retry_after)
+    return HttpStatusError(
+        redact_and_truncate(text, secrets),
+        status=status,
         code=code if isinstance(code, int) else None,
-        text=redact_and_truncate(text, secrets),
         from_alpaca=True,
+        retry_after=retry_after,
     )
 
 
-def excerpt(answer: requests.Response, secrets: tuple[str, ...]) -> str:
-    """Return the beginning of an answer's body, fit for a message."""
-    return redact_and_truncate(answer.text[:_READ], secrets)
+def excerpt(response: requests.Response, secrets: tuple[str, ...]) -> str:
+    """Return the beginning of a response's body, fit for a message."""
+    return redact_and_truncate(response.text[:_READ_CHARACTERS], secrets)
 
 
 def describe_failure(error: BaseException, secrets: tuple[str, ...]) -> str:
-    """Return why there was no answer, fit for a message."""
+    """Return why there was no response, fit for a message."""
     if isinstance(error, requests.ConnectTimeout):
         return "no connection in time"
     if isinstance(error, requests.Timeout):

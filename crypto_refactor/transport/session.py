@@ -1,55 +1,58 @@
-"""HTTP with bounds: time-outs, a deadline, few retries, and what the answers say about the clock."""
+"""HTTP within bounds: time-outs, a deadline, few retries, and the server's clock."""
 
 from __future__ import annotations
 
 import json
 import logging
 import math
-import queue
 import random
 import threading
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from itertools import count
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import requests
 
+from crypto_refactor.errors import CryptoRefactorError
 from crypto_refactor.transport.endpoints import is_loopback
-from crypto_refactor.transport.failures import describe_failure, excerpt, read_error_response
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from crypto_refactor.errors import CryptoRefactorError
-    from crypto_refactor.transport.failures import FailureReporter
+from crypto_refactor.transport.failures import (
+    NoResponseError,
+    RequestFailedError,
+    UnreadableResponseError,
+    describe_failure,
+    excerpt,
+    status_error,
+)
 
 _log = logging.getLogger(__name__)
 _random = random.SystemRandom()
 _T = TypeVar("_T")
 
 _RETRIED = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
-_SERVER_FAULT = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpLimits:
-    """How long, and how often, an answer is waited for.
+    """Bounds on the time and the attempts of a request.
 
     Attributes
     ----------
     connect, read : float
-        Seconds until a connection stands, and between two pieces of an answer.
+        Seconds until a connection is established, and between two pieces of a response.
     total : float
-        Seconds for a whole call with its retries and waits, for every page it is expected to have.
+        Seconds for a whole call with its retries and waits, for each page it is expected to have.
     attempts : int
         Requests for one page, the first one included.
-    first_wait, longest_wait : float
-        Seconds before the first retry, doubled for each further one up to the longest; shortened by a
-        random part of up to a half, so that many clients do not come back at once.
+    first_wait, max_wait : float
+        Seconds before the first retry, doubled for each further one up to the maximum.  A random part of up
+        to a half is taken off, so that many clients do not return at once.
     """
 
     connect: float = 5.0
@@ -57,63 +60,56 @@ class HttpLimits:
     total: float = 90.0
     attempts: int = 4
     first_wait: float = 1.0
-    longest_wait: float = 20.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Failure:
-    error: CryptoRefactorError
-    asked_wait: float = 0.0
+    max_wait: float = 20.0
 
 
 class _DeadlineBody:
-    """The body of a request that changes something: it leaves in time, or not at all.
+    """A request body that is sent in time or not at all.
 
-    The caller stops waiting at the deadline, but the thread that sends may still hang, say, in a look-up of
-    the host's name.  Were the body sent afterwards, an order would arrive that its sender has given up.
+    At the deadline the caller gives up, but the sending thread may still hang, for example in a DNS look-up.
+    Without this check the broker could receive an order that its sender has given up.
     """
 
-    def __init__(self, content: bytes, *, leaves_by: float) -> None:
+    def __init__(self, content: bytes, *, send_by: float) -> None:
         self._content = content
-        self._leaves_by = leaves_by
+        self._send_by = send_by
 
     def __len__(self) -> int:
         return len(self._content)
 
     def __iter__(self) -> Iterator[bytes]:
-        if time.monotonic() > self._leaves_by:
+        if time.monotonic() > self._send_by:
             raise requests.Timeout("the request did not leave in time")
         yield self._content
 
 
 class BoundedSession(requests.Session):
-    """A session for one call (all its pages): bounded in time, retrying what can be retried.
+    """A session for one call with all its pages, which ends within `seconds`.
 
-    Only GET is ever retried.  Anything else is sent once: no answer does not mean that nothing was done.
+    Only GET is retried.  Anything else is sent once, in the first half of the time or not at all: a missing
+    response does not mean that nothing was done.
 
     Parameters
     ----------
     limits : HttpLimits
-        The bounds.
+        Bounds of each request.
     seconds : float
         The deadline of the whole call, from now.
-    reporter : FailureReporter
-        Words what went wrong.
     secrets : tuple of str
         Texts that never appear in a message.
     clock : callable
         Returns the aware local time.
     sleep : callable
-        Waits for so many seconds.
+        Waits for a number of seconds.
 
     Attributes
     ----------
-    answered_at : datetime or None
-        The server's clock at the first accepted answer.
+    server_time : datetime or None
+        The server's clock at the first accepted response.
     skew_seconds : float or None
-        How far the local clock is ahead of the server's, as little as the last answer allows.
+        How far the local clock is ahead of the server's: the smallest value the last response allows.
     last_text : str
-        The beginning of the last accepted answer.
+        The beginning of the last accepted response.
     """
 
     def __init__(
@@ -121,116 +117,131 @@ class BoundedSession(requests.Session):
         *,
         limits: HttpLimits,
         seconds: float,
-        reporter: FailureReporter,
         secrets: tuple[str, ...],
         clock: Callable[[], datetime],
         sleep: Callable[[float], None],
     ) -> None:
         super().__init__()
         self._limits = limits
-        self._ends = time.monotonic() + seconds
-        self._leaves_by = self._ends - seconds / 2
-        self._reporter = reporter
+        self._seconds = seconds
+        self._deadline = time.monotonic() + seconds
         self._secrets = secrets
         self._clock = clock
         self._sleep = sleep
-        self._pages: set[object] = set()
-        self.answered_at: datetime | None = None
+        self._page_tokens: set[object] = set()
+        self.server_time: datetime | None = None
         self.skew_seconds: float | None = None
         self.last_text = ""
+
+    def call(self, request: Callable[[], Any], parse: Callable[[Any], _T]) -> _T:
+        """Run `request`, an SDK call that uses this session, parse what it returns, and close the session.
+
+        Raises
+        ------
+        NoResponseError, HttpStatusError
+            If no usable response arrives within the bounds.
+        UnreadableResponseError
+            If the SDK or `parse` cannot read it.
+        """
+        failure: RequestFailedError
+        try:
+            return parse(call_with_timeout(self._seconds, request))
+        except (RequestFailedError, CryptoRefactorError):
+            raise
+        except TimeoutError:
+            failure = NoResponseError(f"no complete answer within {self._seconds:g} s")
+        except Exception as error:  # noqa: BLE001 - on an unexpected body the SDK raises whatever it runs into
+            _log.debug("%s while a response was read", type(error).__name__)
+            failure = UnreadableResponseError(self.last_text)
+        finally:
+            self.close()
+        raise failure  # outside the handlers: chained, it would carry the request and its keys
 
     def request(self, method: str | bytes, url: Any, *args: Any, **options: Any) -> requests.Response:
         """Send one request; retry it if it is a GET.
 
         Raises
         ------
-        CryptoRefactorError
-            The reporter's, if there is no usable answer within the bounds.
+        NoResponseError, HttpStatusError
+            If no usable response arrives within the bounds.
         """
-        self.trust_env = not is_loopback(str(url))  # a proxy must not see what is meant for this machine
+        self.trust_env = not is_loopback(str(url))  # no proxy may see what is meant for this machine
         self._refuse_repeated_page(options.get("params") or {})
-        attempts = self._limits.attempts if method == "GET" else 1
         if options.get("json") is not None:
-            options["data"] = _DeadlineBody(
-                json.dumps(options.pop("json")).encode(), leaves_by=self._leaves_by
-            )
+            content = json.dumps(options.pop("json")).encode()
+            options["data"] = _DeadlineBody(content, send_by=self._deadline - self._seconds / 2)
             options["headers"] = {**(options.get("headers") or {}), "Content-Type": "application/json"}
+        attempts = self._limits.attempts if method == "GET" else 1
         for attempt in count(1):
             outcome = self._attempt(method, url, *args, **options)
             if isinstance(outcome, requests.Response):
                 return outcome
-            doubled = self._limits.first_wait * 2.0 ** (attempt - 1)
-            backed_off = min(doubled, self._limits.longest_wait) * _random.uniform(0.5, 1)
-            wait = max(backed_off, outcome.asked_wait)
+            wait = max(self._backoff(attempt), outcome.retry_after)
             if attempt >= attempts or wait > self._remaining():
-                raise outcome.error
-            _log.info("%s Attempt %d follows in %.1f s.", outcome.error.what, attempt + 1, wait)
+                raise outcome
+            path = urlsplit(str(url)).path
+            _log.info("%s failed (%s). Attempt %d follows in %.1f s.", path, outcome.text, attempt + 1, wait)
             self._sleep(wait)
         raise AssertionError  # pragma: no cover - the loop above has no end
 
-    def _remaining(self) -> float:
-        return self._ends - time.monotonic()
+    def _backoff(self, attempt: int) -> float:
+        doubled = self._limits.first_wait * 2.0 ** (attempt - 1)
+        return min(doubled, self._limits.max_wait) * _random.uniform(0.5, 1)
 
-    def _attempt(self, *args: Any, **options: Any) -> requests.Response | _Failure:
-        left = max(self._remaining(), 0.001)
-        options["timeout"] = (min(self._limits.connect, left), min(self._limits.read, left))
+    def _remaining(self) -> float:
+        return self._deadline - time.monotonic()
+
+    def _attempt(self, *args: Any, **options: Any) -> requests.Response | RequestFailedError:
+        remaining = max(self._remaining(), 0.001)
+        options["timeout"] = (min(self._limits.connect, remaining), min(self._limits.read, remaining))
         sent = self._clock()
         try:
-            answer = super().request(*args, **options)
+            response = super().request(*args, **options)
         except requests.RequestException as error:
-            # Returned rather than raised from here: the chain would carry the request and its keys.
-            failure = _Failure(error=self._reporter.unreachable(describe_failure(error, self._secrets)))
-            if not isinstance(error, _RETRIED):
-                return replace(failure, asked_wait=math.inf)
-            return failure
-        answer.encoding = "utf-8"  # guessing it takes seconds on a full page
-        date = _date(answer.headers.get("Date"))
+            # Returned, not raised: chained, it would carry the request and its keys.
+            retry_after = 0.0 if isinstance(error, _RETRIED) else math.inf
+            return NoResponseError(describe_failure(error, self._secrets), retry_after=retry_after)
+        response.encoding = "utf-8"  # guessing it takes seconds on a full page
+        date = _parse_date(response.headers.get("Date"))
         if date is not None:
             self.skew_seconds = _skew(sent, self._clock(), date)
-        if answer.status_code >= HTTPStatus.MULTIPLE_CHOICES:
-            refusal = read_error_response(answer, self._secrets)
-            return _Failure(error=self._reporter.refused(refusal), asked_wait=_asked_wait(answer, date))
-        self.answered_at = self.answered_at or date
-        self.last_text = excerpt(answer, self._secrets)
-        return answer
+        if response.status_code >= HTTPStatus.MULTIPLE_CHOICES:
+            return status_error(response, self._secrets, _retry_after(response, date))
+        self.server_time = self.server_time or date
+        self.last_text = excerpt(response, self._secrets)
+        return response
 
     def _refuse_repeated_page(self, params: dict[str, Any]) -> None:
-        page = params.get("page_token")
-        if page in self._pages:
-            raise self._reporter.unreachable("it answered with the same page twice")
-        self._pages.add(page)
+        token = params.get("page_token")
+        if token in self._page_tokens:
+            raise NoResponseError("it answered with the same page twice")
+        self._page_tokens.add(token)
 
 
 def call_with_timeout(seconds: float, work: Callable[[], _T]) -> _T:
-    """Return what `work` returns, waiting no longer than `seconds`.
+    """Return what `work` returns, within `seconds`.
 
-    Time-outs on a socket bound neither a name server that hangs nor an answer that trickles in; so the work
-    runs in a thread of its own, which is left behind when time is up.
+    Socket time-outs bound neither a name server that hangs nor a response that trickles in.  So the work
+    runs in a daemon thread, which is left behind when time is up.
 
     Raises
     ------
     TimeoutError
         When time is up.
     """
-    results: queue.SimpleQueue[tuple[_T, None] | tuple[None, BaseException]] = queue.SimpleQueue()
+    future: Future[_T] = Future()
 
     def run() -> None:
         try:
-            results.put((work(), None))
-        except BaseException as error:  # noqa: BLE001 - raised again by the caller's thread
-            results.put((None, error))
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+            future.set_exception(error)
 
     threading.Thread(target=run, daemon=True, name="alpaca").start()
-    try:
-        value, error = results.get(timeout=seconds)
-    except queue.Empty:
-        raise TimeoutError from None
-    if error is not None:
-        raise error
-    return cast("_T", value)
+    return future.result(timeout=seconds)
 
 
-def _date(text: str | None) -> datetime | None:
+def _parse_date(text: str | None) -> datetime | None:
     try:
         date = parsedate_to_datetime(text or "")
     except ValueError:
@@ -239,23 +250,24 @@ def _date(text: str | None) -> datetime | None:
 
 
 def _skew(sent: datetime, received: datetime, date: datetime) -> float:
-    # The server stamped the answer somewhere in [date, date + 1 s), here between `sent` and `received`.
-    least = (sent - date).total_seconds() - 1
-    most = (received - date).total_seconds()
-    return least if least > 0 else min(most, 0.0)
+    # The server stamped the response somewhere in [date, date + 1 s), here between `sent` and `received`.
+    smallest = (sent - date).total_seconds() - 1
+    largest = (received - date).total_seconds()
+    return smallest if smallest > 0 else min(largest, 0.0)
 
 
-def _asked_wait(answer: requests.Response, date: datetime | None) -> float:
-    """Return the seconds the server wants to be left alone; infinity if asking again is of no use."""
-    if answer.status_code != HTTPStatus.TOO_MANY_REQUESTS and answer.status_code < _SERVER_FAULT:
+def _retry_after(response: requests.Response, date: datetime | None) -> float:
+    """Return the seconds the server asks to wait, by its own clock; infinity if a retry is pointless."""
+    limited = response.status_code == HTTPStatus.TOO_MANY_REQUESTS
+    if not limited and response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
         return math.inf
-    text = answer.headers.get("Retry-After", "").strip()
-    until = _date(text)
+    text = response.headers.get("Retry-After", "").strip()
+    until = _parse_date(text)
     try:
         if text.isdecimal():
             return float(text)
-        if until is None and date is not None and answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-            until = datetime.fromtimestamp(float(answer.headers["X-RateLimit-Reset"]), UTC)
+        if until is None and limited:  # the header Alpaca documents
+            until = datetime.fromtimestamp(float(response.headers["X-RateLimit-Reset"]), UTC)
     except (KeyError, ValueError, OverflowError, OSError):
         return 0.0
     return max((until - date).total_seconds(), 0.0) if until and date else 0.0

@@ -29,7 +29,7 @@ NAME = "paper/904837e3-3b76-47ec-b432-046db621571b"
 FIRST = floor_hour(datetime(2024, 6, 10, 12, tzinfo=UTC))
 BALANCE = 1000.0
 LIMITS = HttpLimits(total=10, attempts=2)
-HASTY = HttpLimits(connect=0.5, read=0.3, total=1.0, attempts=2, first_wait=0.05, longest_wait=0.1)
+HASTY = HttpLimits(connect=0.5, read=0.3, total=1.0, attempts=2, first_wait=0.05, max_wait=0.1)
 """For faults that leave a request without an answer."""
 
 
@@ -130,7 +130,7 @@ class Desk:
 
     @property
     def holding(self):
-        return self.ledger.holding(NAME, self.ticker)
+        return self.ledger.state(NAME, self.ticker)
 
     @property
     def account(self):

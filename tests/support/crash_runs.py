@@ -179,14 +179,14 @@ def _tables(ledger, account, ticker):
         "trades": list(ledger.trades(account, ticker)),
         "equity": ledger.equity(account, ticker),
         "models": sorted(ledger.models(account, ticker).items()),
-        "holding": [ledger.holding(account, ticker)],
+        "holding": [ledger.state(account, ticker)],
     }
 
 
 def _faults(world, ledger, account):
     """Hold the ledger against the exchange."""
     found = [fault for ticker in TICKERS for fault in _ticker_faults(world.exchange, ledger, account, ticker)]
-    cash = sum(holding.account.cash for holding in ledger.holdings(account).values())
+    cash = sum(holding.account.cash for holding in ledger.states(account).values())
     spent = float(world.exchange.cash) - MONEY
     if abs(cash - BALANCE - spent) > 1e-6:
         found.append(f"{cash - BALANCE} was earned by the ledger, {spent} at the exchange")
@@ -210,7 +210,7 @@ def _ticker_faults(exchange, ledger, account, ticker):
     ]
     if fills != executed:
         found.append(f"fills of {ticker} are not the exchange's: {_first(fills, executed)}")
-    quantity, held = ledger.holding(account, ticker).account.quantity, exchange.held(str(ticker))
+    quantity, held = ledger.state(account, ticker).account.quantity, exchange.held(str(ticker))
     if abs(quantity - held) > 1e-9:  # the exchange rounds what it pays out down to nine decimals
         found.append(f"{quantity} {ticker} in the ledger, {held} at the exchange")
     decided = [row["bar"] for row in ledger.decisions(account, ticker)]

@@ -84,19 +84,19 @@ class FusedWriter(LedgerTransaction):
         self._fuse = fuse
         self._intends = self._settles = False
 
-    def intends(self, order):
+    def add_intent(self, order):
         self._fuse.passing("writing")
-        super().intends(order)
+        super().add_intent(order)
         self._intends = True
 
-    def order_now(self, order):
-        super().order_now(order)
+    def update_order(self, order):
+        super().update_order(order)
         self._settles = order.stage is not OrderStatus.UNSETTLED
 
-    def filled(self, fills, trades):
+    def record_fills(self, fills, trades):
         if self._settles:
             self._fuse.passing("booking")
-        super().filled(fills, trades)
+        super().record_fills(fills, trades)
 
     def before_commit(self):
         if self._intends:
@@ -115,8 +115,8 @@ class FusedLedger(Ledger):
         self._fuse = fuse
 
     @contextmanager
-    def writing(self, account, ticker):
-        with super().writing(account, ticker) as writer:
+    def transaction(self, account, ticker):
+        with super().transaction(account, ticker) as writer:
             fused = FusedWriter(self._fuse, writer._connection, account, ticker, writer._now)
             yield fused
             fused.before_commit()

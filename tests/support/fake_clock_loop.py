@@ -36,7 +36,7 @@ BALANCE = 12_345.67
 ACCOUNT = "demo/alpaca"
 LAG = 2
 """Seconds after its close at which a bar appears."""
-HASTY = HttpLimits(connect=0.5, read=0.2, total=2, attempts=2, first_wait=0.5, longest_wait=1.0)
+HASTY = HttpLimits(connect=0.5, read=0.2, total=2, attempts=2, first_wait=0.5, max_wait=1.0)
 
 
 def alpaca_bars(ticker, count=1600):

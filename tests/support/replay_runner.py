@@ -33,6 +33,9 @@ class SeveralBars:
     def bars(self, ticker, start, end):
         return self._of(ticker).between(start, end)
 
+    def prefetch(self, tickers, hours, end=None):
+        """Everything is here already."""
+
     def latest_price(self, ticker):
         return LatestPrice(price=float(self._of(ticker).close[-1]), at=NOW.isoformat())
 

@@ -50,14 +50,14 @@ def put(ledger, account, *, ticker=BTC, name=DEMO, at=100, equity=None, pending=
     ledger.open_account(name, NOW, ABOUT)
     ledger.open_holding(name, ticker, new_state(1000.0, at))
     holding = SubAccountState(account=account, pending=pending, walked_to=at + 1)
-    with ledger.writing(name, ticker) as writer:
+    with ledger.transaction(name, ticker) as writer:
         walked = Step(
             holding=holding, before=account, fills=(), trades=(), equity=equity or account.cash, target=0
         )
-        writer.walked(walked)
-        writer.filled(fills, ())
+        writer.record_bar(walked)
+        writer.record_fills(fills, ())
         if decision is not None:
-            writer.decided(at + 1, 1, decision)
+            writer.record_decision(at + 1, 1, decision)
 
 
 def walk(ledger, case, name="replay/x"):
@@ -79,10 +79,10 @@ def walk(ledger, case, name="replay/x"):
     ledger.open_holding(name, BTC, holding)
     for row in range(1, len(bars)):
         done = step_bar(holding, bars, row, said(row), case.rules)
-        with ledger.writing(name, BTC) as writer:
-            writer.walked(done)
+        with ledger.transaction(name, BTC) as writer:
+            writer.record_bar(done)
             if not bars.synthetic[row]:
-                writer.decided(int(bars.closed[row]), done.target, {"close": float(bars.close[row])})
+                writer.record_decision(int(bars.closed[row]), done.target, {"close": float(bars.close[row])})
         holding = done.holding
 
 
@@ -158,8 +158,8 @@ def test_everything_to_be_known_of_a_sub_account_is_there(ledger, state):
         reason="neutral",
         sent_at=NOW,
     )
-    with ledger.writing(DEMO, BTC) as writer:
-        writer.intends(waiting)
+    with ledger.transaction(DEMO, BTC) as writer:
+        writer.add_intent(waiting)
     put(ledger, SubAccount.opened_with(500.0), ticker=ETH)
     ledger.open_account("demo/sample", NOW)
     halt(state, at=NOW, why="elections")
@@ -196,8 +196,8 @@ def test_trades_come_in_the_order_of_their_exits_and_what_is_held_last(ledger):
 
     for ticker, exits in ((ETH, (60, 300)), (BTC, (70, 80))):
         put(ledger, held, ticker=ticker, equity=1000.0)
-        with ledger.writing(DEMO, ticker) as writer:
-            writer.filled((), [trade(at) for at in exits])
+        with ledger.transaction(DEMO, ticker) as writer:
+            writer.record_fills((), [trade(at) for at in exits])
     rows = [(str(ticker), row.exited, row.exit_reason) for ticker, row in trades_of(look(ledger), ledger)]
     assert rows == [
         ("ETH/USD", 60, "neutral"),

@@ -56,9 +56,9 @@ def put(ledger, name, account, *, ticker=BTC, pending=(), at=HOUR, **options):
     about = {"source": "alpaca", "options": asdict(ExecutionOptions(**options))}
     ledger.open_account(name, NOW.isoformat(), about)
     ledger.open_holding(name, ticker, new_state(1000.0, at))
-    with ledger.writing(name, ticker) as writer:
-        writer.hold(SubAccountState(account=account, pending=pending, walked_to=at))
-        writer.decided(at, 1, {"close": 100.0, "reason": "up"})
+    with ledger.transaction(name, ticker) as writer:
+        writer.save_state(SubAccountState(account=account, pending=pending, walked_to=at))
+        writer.record_decision(at, 1, {"close": 100.0, "reason": "up"})
     return next(row for row in ledger.accounts() if row.name == name)
 
 
@@ -100,7 +100,7 @@ def test_a_position_on_bars_that_have_passed_is_closed_at_the_next_open(ledger, 
     put(ledger, "demo/sample", LONG, at=at)
     (closing,) = close_all(state, "demo/sample", (BTC,), close_at_next_open(ledger, "demo/sample"))
     assert (closing.waiting, closing.error, closing.done.fills) == (True, None, ())
-    holding = ledger.holding("demo/sample", BTC)
+    holding = ledger.state("demo/sample", BTC)
     assert holding.pending == (Exit("close"),)
     assert (holding.account.side, holding.walked_to) == (1, at)
 
@@ -121,7 +121,7 @@ def test_what_was_pending_gives_way_to_the_close(ledger, state):
     close = close_at_next_open(ledger, "demo/sample")
     first, second = (close_all(state, "demo/sample", (BTC,), close) for _ in range(2))
     assert first == second
-    assert ledger.holding("demo/sample", BTC).pending == (Exit("close"),)
+    assert ledger.state("demo/sample", BTC).pending == (Exit("close"),)
 
 
 def test_an_entry_that_waits_is_dropped(ledger, state):
@@ -129,7 +129,7 @@ def test_an_entry_that_waits_is_dropped(ledger, state):
     assert closable(ledger, "demo/sample", None) == (BTC,)
     (closing,) = close_all(state, "demo/sample", (BTC,), close_at_next_open(ledger, "demo/sample"))
     assert not closing.waiting
-    holding = ledger.holding("demo/sample", BTC)
+    holding = ledger.state("demo/sample", BTC)
     assert (holding.pending, holding.account.stopped_side) == ((), -1)
 
 
@@ -146,7 +146,7 @@ def test_the_demo_account_is_closed_at_once_at_the_latest_price(ledger, state, m
     assert [(fill.at, fill.side, fill.price, fill.reason) for fill in closing.done.fills] == [
         (HOUR, -side, pytest.approx(price), "close")
     ]
-    after = ledger.holding("demo/alpaca", BTC).account
+    after = ledger.state("demo/alpaca", BTC).account
     assert (after.side, after.quantity, after.stopped_side) == (0, 0.0, side)
     assert after.cash == pytest.approx(account.cash + side * 10 * price - 0.01 * 10 * price)
     assert ledger.trades("demo/alpaca", BTC) == closing.done.trades
@@ -166,7 +166,7 @@ def test_what_is_too_little_to_sell_stays_and_is_an_error(ledger, state, market)
     row = put(ledger, "demo/alpaca", LONG._replace(quantity=0.001), venue="alpaca")
     (closing,) = close_all(state, row.name, (BTC,), close_immediately(ledger, row, market(price=100.0)))
     assert "0.001 BTC are still held" in closing.error.what
-    assert ledger.holding("demo/alpaca", BTC).account.side == 1
+    assert ledger.state("demo/alpaca", BTC).account.side == 1
 
 
 def test_without_a_price_nothing_is_closed_and_the_next_ticker_goes_on(ledger, state, market):
@@ -178,7 +178,7 @@ def test_without_a_price_nothing_is_closed_and_the_next_ticker_goes_on(ledger, s
     )
     assert failed.error.exit_code == 3
     assert (done.error, len(done.done.fills)) == (None, 1)
-    assert ledger.holding("demo/alpaca", BTC).account == LONG
+    assert ledger.state("demo/alpaca", BTC).account == LONG
 
 
 def test_a_ticker_that_another_process_acts_on_is_waited_for(ledger, state, market):
@@ -188,9 +188,9 @@ def test_a_ticker_that_another_process_acts_on_is_waited_for(ledger, state, mark
         waiting = threading.Thread(target=close_all, args=(state, row.name, (BTC,), close))
         waiting.start()
         waiting.join(0.2)
-        assert ledger.holding("demo/alpaca", BTC).account == LONG
+        assert ledger.state("demo/alpaca", BTC).account == LONG
     waiting.join(10)
-    assert ledger.holding("demo/alpaca", BTC).account.side == 0
+    assert ledger.state("demo/alpaca", BTC).account.side == 0
 
 
 # An account at a broker
@@ -211,7 +211,7 @@ def closing_at_broker(ledger, server, market):
             secret_key=SecretStr(SECRET),
             paper=True,
             url=server.url,
-            limits=HttpLimits(total=10, attempts=2, first_wait=0.01, longest_wait=0.01),
+            limits=HttpLimits(total=10, attempts=2, first_wait=0.01, max_wait=0.01),
             clock=lambda: NOW,
             sleep=lambda _: None,
         )
@@ -230,7 +230,7 @@ def test_a_position_at_the_broker_is_sold_and_not_entered_again(ledger, state, s
     assert server.held("BTC/USD") == 0
     (order,) = ledger.orders(PAPER, BTC)
     assert (order.leg, order.stage, order.reason, order.bar) == ("close-1", OrderStatus.FILLED, "close", HOUR)
-    after = ledger.holding(PAPER, BTC).account
+    after = ledger.state(PAPER, BTC).account
     assert (after.side, after.stopped_side) == (0, 1)
     assert after.cash == pytest.approx(1000 * 0.9975)  # the fee of Alpaca, whatever the run said
     assert closable(ledger, PAPER, None) == ()
@@ -265,7 +265,7 @@ def test_a_refused_sale_is_an_error_in_the_brokers_words(ledger, state, server, 
     (closing,) = close_all(state, PAPER, (BTC,), closing_at_broker(row))
     assert isinstance(closing.error, BrokerError)
     assert "the market is on holiday" in closing.error.what
-    assert ledger.holding(PAPER, BTC).account.side == 1
+    assert ledger.state(PAPER, BTC).account.side == 1
 
 
 def test_an_entry_whose_end_nobody_knew_is_found_and_sold(ledger, state, server, closing_at_broker):
@@ -281,8 +281,8 @@ def test_an_entry_whose_end_nobody_knew_is_found_and_sold(ledger, state, server,
         reason="entry",
         sent_at=NOW.isoformat(),
     )
-    with ledger.writing(PAPER, BTC) as writer:
-        writer.intends(waiting)
+    with ledger.transaction(PAPER, BTC) as writer:
+        writer.add_intent(waiting)
     server.cash = 1000
     request = OrderRequest(client_order_id="cr-1", ticker=BTC, side=1, notional=500.0)
     AlpacaBroker(
@@ -352,9 +352,9 @@ def test_resuming_restarts_the_peak_of_what_was_halted_and_of_nothing_else(ledge
     put(ledger, "demo/alpaca", LONG._replace(peak_equity=1500.0), ticker=ETH)
     put(ledger, PAPER, halted)
     assert resume_tickers(ledger, state, "demo/alpaca") == {BTC: 1000.0}
-    holdings = {ticker: holding.account for ticker, holding in ledger.holdings("demo/alpaca").items()}
+    holdings = {ticker: holding.account for ticker, holding in ledger.states("demo/alpaca").items()}
     assert holdings == {BTC: LONG, ETH: LONG._replace(peak_equity=1500.0)}
-    assert ledger.holding(PAPER, BTC).account == halted
+    assert ledger.state(PAPER, BTC).account == halted
     assert resume_tickers(ledger, state, "demo/alpaca") == {}
 
 

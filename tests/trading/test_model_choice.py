@@ -85,8 +85,8 @@ def used(ledger, tmp_path, fits):
     def use(bars, hour=HOUR, settings=SETTINGS):
         key, lesson = wished(bars, hour, settings)
         get_models(tmp_path / "models", {key: lesson}, settings, SilentObserver())
-        with ledger.writing(ACCOUNT, BTC) as writer:
-            writer.names_model(period_at(bars, hour, settings).cutoff, key)
+        with ledger.transaction(ACCOUNT, BTC) as writer:
+            writer.record_model(period_at(bars, hour, settings).cutoff, key)
         return key
 
     return use

@@ -16,7 +16,6 @@ from crypto_refactor.backtest.significance.selection_bias import SelectionBias, 
 from crypto_refactor.errors import CryptoRefactorError, DataError, UnavailableError, UsageError
 from crypto_refactor.execution.venues import require_alpaca_rules
 from crypto_refactor.market.bars import MAX_FILLED_GAP_HOURS
-from crypto_refactor.market.sources.alpaca import AlpacaSource
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.named_models import model_name
 from crypto_refactor.model.schedule import hours_needed
@@ -172,11 +171,10 @@ class _ComparisonRun:
     def _prefetched(self, tickers: list[Ticker], end: int, settings: ModelSettings) -> bool:
         """Ask for the bars of all tickers at once, where the source can; return whether it could be asked."""
         request = self._request
-        if not isinstance(request.source, AlpacaSource) or len(tickers) < 2:
-            return True
-        start = end - hours_needed(request.hours, settings) - MAX_FILLED_GAP_HOURS
         try:
-            request.source.prefetch(tickers, start, end)
+            request.source.prefetch(
+                tickers, hours_needed(request.hours, settings) + MAX_FILLED_GAP_HOURS, end
+            )
         except DataError as error:
             for ticker in tickers:
                 self._fail(ticker, error)

@@ -116,28 +116,18 @@ def _at_broker(values: Mapping[str, Any], row: AccountRow, ledger: Ledger) -> Cl
     import time
     from datetime import UTC, datetime
 
-    from crypto_refactor.config import settings
     from crypto_refactor.trading.account_status import LIVE
     from crypto_refactor.trading.brokers.alpaca import AlpacaBroker
     from crypto_refactor.trading.manual_actions import close_at_broker
-    from crypto_refactor.transport.session import HttpLimits
 
-    chosen, live = settings(), row.name.startswith(LIVE)
+    live = row.name.startswith(LIVE)
     if live:
         _check_live(row.name, said_so=values["live"])
 
     def clock() -> datetime:
         return datetime.now(UTC)
 
-    broker = AlpacaBroker(
-        api_key=chosen.alpaca_api_key,
-        secret_key=chosen.alpaca_secret_key,
-        paper=not live,
-        url=chosen.alpaca_trading_url,
-        limits=HttpLimits(),
-        clock=clock,
-        sleep=time.sleep,
-    )
+    broker = AlpacaBroker.from_settings(paper=not live, clock=clock, sleep=time.sleep)
     source = options.open_selected_source("alpaca", None, values["state_dir"])
     return close_at_broker(ledger, row, broker, source, clock=clock, sleep=time.sleep)
 

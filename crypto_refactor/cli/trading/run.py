@@ -240,20 +240,9 @@ def _account(request: TradingRequest, ledger: Ledger, screen: Screen) -> Trading
     setup = request.setup
     if request.where is AccountKind.DEMO:
         return DemoAccount(setup, ledger, demo_account(setup.source))
-    from crypto_refactor.config import settings
     from crypto_refactor.trading.brokers.alpaca import AlpacaBroker
-    from crypto_refactor.transport.session import HttpLimits
 
-    chosen = settings()
-    broker = AlpacaBroker(
-        api_key=chosen.alpaca_api_key,
-        secret_key=chosen.alpaca_secret_key,
-        paper=not request.live,
-        url=chosen.alpaca_trading_url,
-        limits=HttpLimits(),
-        clock=setup.clock,
-        sleep=setup.sleep,
-    )
+    broker = AlpacaBroker.from_settings(paper=not request.live, clock=setup.clock, sleep=setup.sleep)
     name = broker_account(broker.account().account_id, paper=not request.live)
     return BrokerAccount(setup, ledger, name, broker, screen.note)
 
@@ -271,7 +260,7 @@ def _positions_named(ledger: Ledger, account: Callable[[], str], screen: Screen)
 
 def _name_positions(ledger: Ledger, account: str, screen: Screen) -> None:
     try:
-        holdings = ledger.holdings(account)
+        holdings = ledger.states(account)
     except BrokerError as error:
         screen.note(f"What is open cannot be named: {error.what}")
         return

@@ -5,30 +5,28 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crypto_refactor.errors import DataError, UnavailableError
 from crypto_refactor.market.hours import floor_hour, to_datetime
 from crypto_refactor.market.sources.alpaca_parser import (
     ALPACA,
-    GONE_HOURS,
-    BarsReporter,
+    DELISTED_AFTER_HOURS,
     parse_bars,
     parse_price,
+    request_error,
     require_current,
-    unreadable,
 )
 from crypto_refactor.market.sources.bar_store import BarStore
 from crypto_refactor.transport.endpoints import validate_keys, validate_url
-from crypto_refactor.transport.failures import redact_and_truncate
-from crypto_refactor.transport.session import BoundedSession, HttpLimits, call_with_timeout
+from crypto_refactor.transport.failures import RequestFailedError, redact_and_truncate
+from crypto_refactor.transport.session import BoundedSession, HttpLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from pathlib import Path
-
     from alpaca.data.historical.crypto import CryptoHistoricalDataClient
     from pydantic import SecretStr
 
@@ -38,11 +36,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-ADDRESS = "https://data.alpaca.markets"
-_UNSETTLED_HOURS = 3
-"""Bars younger than this are asked for again, because Alpaca may still revise them."""
-_NOTED_SKEW_SECONDS = 5.0
-_BARS_A_PAGE = 10_000
+_URL = "https://data.alpaca.markets"
+_REVISABLE_HOURS = 3
+"""Bars younger than this are requested again, because Alpaca may still revise them."""
+_MAX_QUIET_SKEW_SECONDS = 5.0
+_BARS_PER_PAGE = 10_000
 _LIMITS = HttpLimits()
 
 
@@ -52,25 +50,25 @@ def _utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
-    """What Alpaca said by symbol, and the last full hour by both clocks when it said so."""
+    """Alpaca's content by symbol, and the last full hour by both clocks when it answered."""
 
     content: dict[str, Any]
     hour: int
 
 
 class AlpacaSource:
-    """Hourly bars of Alpaca's own crypto exchange: asked for once, kept in the bar store.
+    """Hourly bars of Alpaca's own crypto exchange: fetched once, kept in the bar store.
 
     A bar is returned and stored only once it has closed by the local clock and by the ``Date`` of the
-    answer.  Each call asks for what the store lacks and for the last three hours again; an hour without a
-    bar counts as answered once there is a later bar.  Threads may share an object.
+    response.  Each call fetches what the store lacks, and the last three hours again.  An hour without a bar
+    counts as covered once there is a later bar.  Threads may share an object.
 
     Parameters
     ----------
     store : Path
         The file of the bar store.
     url : str, optional
-        Another address for the data API; its bars are kept apart from Alpaca's own.
+        Another URL of the data API; its bars are kept apart from Alpaca's own.
     api_key, secret_key : SecretStr, optional
         Both or none; they only raise Alpaca's rate limit.
     limits : HttpLimits
@@ -78,17 +76,17 @@ class AlpacaSource:
     clock : callable
         Returns the aware local time.
     sleep : callable
-        Waits for so many seconds.
+        Waits for a number of seconds.
 
     Attributes
     ----------
     clock_skew_seconds : float or None
-        How far the local clock was ahead of Alpaca's at the last answer; None before the first one.
+        How far the local clock was ahead of Alpaca's at the last response; None before the first one.
 
     Raises
     ------
     UsageError
-        If `url` is no address, or keys are incomplete or must not be sent there.
+        If `url` is not valid, or the keys are incomplete or must not be sent there.
     """
 
     name = ALPACA
@@ -104,10 +102,10 @@ class AlpacaSource:
         clock: Callable[[], datetime] = _utc_now,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        address = validate_url(url or ADDRESS, setting="CRYPTO_ALPACA_DATA_URL")
-        self._address = address
-        self._keys = validate_keys(address, api_key, secret_key, instead="unset both: bars need no keys")
-        self._store = BarStore(store, source=ALPACA, address="" if address == ADDRESS else address)
+        url = validate_url(url or _URL, setting="CRYPTO_ALPACA_DATA_URL")
+        self._url = url
+        self._keys = validate_keys(url, api_key, secret_key, alternative="unset both: bars need no keys")
+        self._store = BarStore(store, source=ALPACA, url="" if url == _URL else url)
         self._limits = limits
         self._clock = clock
         self._sleep = sleep
@@ -124,41 +122,44 @@ class AlpacaSource:
         UnavailableError
             If Alpaca does not know `ticker`, or its last bar closed more than 72 h before `end`.
         DataError
-            If its last bar closed more than 3 h before `end`, if Alpaca cannot be asked or understood
-            (nothing of that answer is stored), or if the bar store fails.
+            If its last bar closed more than 3 h before `end`, if Alpaca gives no usable answer (nothing of it
+            is stored then), or if the bar store fails.
         """
-        first, end = self._needed(start, end)
+        first, end = self._required_range(start, end)
         since, until = self._prefetched.pop(ticker, (end, first))
         if first < since or until < end:
             for gap in self._store.missing(ticker, first, end):
-                answer = self._ask([ticker], *gap)
-                self._keep(self._read(ticker, answer, *gap), gap, answer.hour)
+                answer = self._fetch([ticker], *gap)
+                self._save(self._parse(ticker, answer, *gap), gap, answer.hour)
                 end = min(end, answer.hour)
         bars = self._store.read(ticker, first, end)
         require_current(bars, end)
         return bars.between(start, end)
 
-    def prefetch(self, tickers: Iterable[Ticker], start: int, end: int) -> None:
-        """Ask for several tickers at once, so that the next `bars` of each need not ask.
+    def prefetch(self, tickers: Iterable[Ticker], hours: int, end: int | None = None) -> None:
+        """Fetch the last `hours` hours of several tickers at once, for the next `bars` of each.
 
-        One request serves all tickers that lack the same hours.  What is wrong with one of them (not
-        offered, or its bars are none) is left for its own `bars` to find.
+        One request serves all tickers that lack the same hours.  A fault of one ticker (not offered, or bad
+        bars) is left for its own `bars` to report.  `end` is now by default.
 
         Raises
         ------
         DataError
-            If Alpaca cannot be asked or understood, or the bar store fails.
+            If Alpaca gives no usable answer, or the bar store fails.
         """
-        first, end = self._needed(start, end)
         tickers = list(dict.fromkeys(tickers))
+        if len(tickers) < 2:
+            return
+        end = self.now(tickers[0]) if end is None else end
+        first, end = self._required_range(end - hours, end)
         sharing: dict[tuple[int, int], list[Ticker]] = defaultdict(list)
         for ticker in tickers:
             for gap in self._store.missing(ticker, first, end):
                 sharing[gap].append(ticker)
-        unread: set[Ticker] = set()
+        failed: set[Ticker] = set()
         for gap, group in sharing.items():
-            unread.update(self._prefetch_gap(group, gap))
-        self._prefetched.update({ticker: (first, end) for ticker in tickers if ticker not in unread})
+            failed.update(self._prefetch_gap(group, gap))
+        self._prefetched.update({ticker: (first, end) for ticker in tickers if ticker not in failed})
 
     def latest_price(self, ticker: Ticker) -> LatestPrice:
         """Return the price of the latest trade.
@@ -166,15 +167,17 @@ class AlpacaSource:
         Raises
         ------
         UnavailableError
-            If Alpaca knows no trade of `ticker` in the last 72 h.
+            If Alpaca has no trade of `ticker` in the last 72 h.
         DataError
-            If Alpaca cannot be asked or understood.
+            If Alpaca gives no usable answer.
         """
         from alpaca.data.requests import CryptoLatestTradeRequest
 
         request = CryptoLatestTradeRequest(symbol_or_symbols=str(ticker))
-        answer = self._call(f"the latest {ticker} price", 1, lambda sdk: sdk.get_crypto_latest_trade(request))
-        return parse_price(ticker, answer.content.get(str(ticker)), answer.hour, shown=self._shown)
+        answer = self._request(
+            f"the latest {ticker} price", 1, lambda sdk: sdk.get_crypto_latest_trade(request)
+        )
+        return parse_price(ticker, answer.content.get(str(ticker)), answer.hour, redact=self._redact)
 
     def now(self, ticker: Ticker) -> int:
         """Return the last full hour by the local clock and Alpaca's, asking Alpaca if not yet known.
@@ -192,30 +195,30 @@ class AlpacaSource:
         ahead = max(self.clock_skew_seconds or 0.0, 0.0)
         return floor_hour(self._clock() - timedelta(seconds=ahead))
 
-    def _needed(self, start: int, end: int) -> tuple[int, int]:
+    def _required_range(self, start: int, end: int) -> tuple[int, int]:
         # Whether a ticker is still offered shows in the 72 h before the end, so these are always needed.
         end = min(end, self._hour())
-        return min(start, end - GONE_HOURS - 1), end
+        return min(start, end - DELISTED_AFTER_HOURS - 1), end
 
     def _prefetch_gap(self, group: list[Ticker], gap: tuple[int, int]) -> list[Ticker]:
         """Fill one gap of several tickers; return those it failed for."""
         try:
-            answer = self._ask(group, *gap)
-        except UnavailableError as error:  # one unknown symbol spoils the request for all
-            _log.info("%s Each ticker is asked for alone.", error.what)
+            answer = self._fetch(group, *gap)
+        except UnavailableError as error:  # one unknown symbol fails the request for all
+            _log.info("%s Each ticker is requested on its own.", error.what)
             return group
-        unread = []
+        failed = []
         for ticker in group:
             try:
-                bars = self._read(ticker, answer, *gap)
+                bars = self._parse(ticker, answer, *gap)
             except DataError as error:
                 _log.info("%s", error.what)
-                unread.append(ticker)
+                failed.append(ticker)
             else:
-                self._keep(bars, gap, answer.hour)
-        return unread
+                self._save(bars, gap, answer.hour)
+        return failed
 
-    def _ask(self, tickers: Sequence[Ticker], start: int, end: int) -> _Answer:
+    def _fetch(self, tickers: Sequence[Ticker], start: int, end: int) -> _Answer:
         from alpaca.data.requests import CryptoBarsRequest
         from alpaca.data.timeframe import TimeFrame, TimeFrameUnit
 
@@ -226,80 +229,66 @@ class AlpacaSource:
             end=to_datetime(end - 1),  # Alpaca includes the bar that opens at the end
         )
         subject = f"{', '.join(map(str, tickers))} bars"
-        pages = 1 + len(tickers) * (end - start) // _BARS_A_PAGE
-        return self._call(subject, pages, lambda sdk: sdk.get_crypto_bars(request))
+        pages = 1 + len(tickers) * (end - start) // _BARS_PER_PAGE
+        return self._request(subject, pages, lambda sdk: sdk.get_crypto_bars(request))
 
-    def _call(
+    def _request(
         self, subject: str, pages: int, request: Callable[[CryptoHistoricalDataClient], Any]
     ) -> _Answer:
+        from alpaca.data.historical.crypto import CryptoHistoricalDataClient
+
         hour = self._hour()
-        seconds = pages * self._limits.total
         session = BoundedSession(
             limits=self._limits,
-            seconds=seconds,
-            reporter=BarsReporter(subject=subject, attempts=self._limits.attempts),
+            seconds=pages * self._limits.total,
             secrets=self._keys or (),
             clock=self._clock,
             sleep=self._sleep,
         )
-        sdk = self._sdk(session)
+        key, secret = self._keys or (None, None)
+        sdk = CryptoHistoricalDataClient(key, secret, raw_data=True, url_override=self._url)
+        # Its own session has no time-outs, and it repeats some failures after 3 s whatever the bound.  This
+        # session raises every failure before the SDK sees a status that it would repeat.
+        sdk._session = session  # noqa: SLF001
         try:
-            content = call_with_timeout(seconds, lambda: request(sdk))
-        except TimeoutError as error:
-            raise DataError(
-                f"Alpaca did not complete its answer to the request for {subject} within {seconds:g} s.",
-                expected="a complete answer in that time.",
-                remedy="check the network, then run the command again; bars already stored were kept.",
-            ) from error
-        except (ValueError, TypeError, AttributeError, KeyError) as error:
-            # alpaca-py meets a body it does not expect with whatever error its code runs into.
-            raise unreadable(subject, session.last_text) from error
+            content = session.call(lambda: request(sdk), dict)
+        except RequestFailedError as failure:
+            raise request_error(subject, failure, attempts=self._limits.attempts) from failure
         finally:
             self._note_skew(session.skew_seconds)
-            session.close()
-        if session.answered_at is not None:
-            hour = min(hour, floor_hour(session.answered_at))
+        if session.server_time is not None:
+            hour = min(hour, floor_hour(session.server_time))
         return _Answer(content=content, hour=hour)
-
-    def _sdk(self, session: BoundedSession) -> CryptoHistoricalDataClient:
-        from alpaca.data.historical.crypto import CryptoHistoricalDataClient
-
-        key, secret = self._keys or (None, None)
-        sdk = CryptoHistoricalDataClient(key, secret, raw_data=True, url_override=self._address)
-        # It sets no time-out and repeats some failures after 3 s, whatever the bound.  This session sets
-        # time-outs, and raises every failure before the SDK sees a status it would repeat.
-        sdk._session = session  # noqa: SLF001
-        return sdk
 
     def _note_skew(self, seconds: float | None) -> None:
         if seconds is None:
             return
         self.clock_skew_seconds = seconds
-        if abs(seconds) > _NOTED_SKEW_SECONDS:
+        if abs(seconds) > _MAX_QUIET_SKEW_SECONDS:
             direction = "ahead of" if seconds > 0 else "behind"
             _log.warning("The local clock is %.0f s %s Alpaca's.", abs(seconds), direction)
 
-    def _read(self, ticker: Ticker, answer: _Answer, start: int, end: int) -> Bars:
+    def _parse(self, ticker: Ticker, answer: _Answer, start: int, end: int) -> Bars:
         rows = answer.content.get(str(ticker), [])
-        return parse_bars(ticker, rows, start, min(end, answer.hour), shown=self._shown)
+        return parse_bars(ticker, rows, start, min(end, answer.hour), redact=self._redact)
 
-    def _keep(self, bars: Bars, gap: tuple[int, int], hour: int) -> None:
-        """Store what was answered for `gap` at `hour`."""
+    def _save(self, bars: Bars, gap: tuple[int, int], hour: int) -> None:
+        """Store what Alpaca answered for `gap` at `hour`."""
         start, end = gap[0], min(gap[1], hour)
         if end <= start:
             return
-        for old in _changed(self._store.read(bars.ticker, start, end), bars):
-            _log.warning("Alpaca revised or withdrew a %s bar that was stored as %s.", bars.ticker, old)
-        # An empty end may be an outage: it is settled only once a later bar shows that it was a hole.
+        for text in _revised(self._store.read(bars.ticker, start, end), bars):
+            _log.warning("Alpaca revised or withdrew a %s bar that was stored as %s.", bars.ticker, text)
+        # Hours without bars at the end may be an outage: they count as covered only once a later bar exists.
         last, later = int(bars.closed[-1]) if len(bars) else start, self._store.last_close(bars.ticker)
-        known = end if later is not None and later > end else last
-        self._store.write(bars, start, end, answered=min(known, hour - _UNSETTLED_HOURS))
+        covered = end if later is not None and later > end else last
+        self._store.write(bars, start, end, covered_until=min(covered, hour - _REVISABLE_HOURS))
 
-    def _shown(self, text: str) -> str:
+    def _redact(self, text: str) -> str:
         return redact_and_truncate(text, self._keys or ())
 
 
-def _changed(stored: Bars, received: Bars) -> list[str]:
+def _revised(stored: Bars, received: Bars) -> list[str]:
     """Return the stored bars that were not received as they are stored."""
     if not len(stored):
         return []

@@ -1,7 +1,9 @@
-"""The bar store: bars already received, and which hours a source has already answered for."""
+"""The bar store: bars already received, and the hours a source has already answered for."""
 
 from __future__ import annotations
 
+import sqlite3
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,33 +14,27 @@ from crypto_refactor.market.hours import to_iso
 from crypto_refactor.storage.sqlite_file import FileFormat, SqliteFile
 
 if TYPE_CHECKING:
-    import sqlite3
-    from pathlib import Path
-
     from crypto_refactor.market.ticker import Ticker
 
-SCHEMA = 1
-_APPLICATION_ID = 0x43524253
-_TABLES = (
-    """
+_FORMAT = FileFormat(
+    name="bar store",
+    application_id=0x43524253,
+    schema=1,
+    tables=(
+        """
     CREATE TABLE bars (
         source TEXT NOT NULL, ticker TEXT NOT NULL, opened INTEGER NOT NULL,
         open REAL NOT NULL, high REAL NOT NULL, low REAL NOT NULL, close REAL NOT NULL, volume REAL NOT NULL,
         PRIMARY KEY (source, ticker, opened)
     ) WITHOUT ROWID""",
-    """
+        """
     CREATE TABLE answered (
         source TEXT NOT NULL, ticker TEXT NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL,
         PRIMARY KEY (source, ticker, since)
     ) WITHOUT ROWID""",
-)
-_KIND = FileFormat(
-    name="bar store",
-    application_id=_APPLICATION_ID,
-    schema=SCHEMA,
-    tables=_TABLES,
+    ),
     error=DataError,
-    if_lost="bars are then fetched afresh",
+    consequence_if_removed="the bars are then fetched again",
 )
 _BAR = "source = ? AND ticker = ? AND opened >= ? AND opened < ?"
 _TOUCHES = "source = ? AND ticker = ? AND until >= ? AND since <= ?"
@@ -47,19 +43,19 @@ _TOUCHES = "source = ? AND ticker = ? AND until >= ? AND since <= ?"
 class BarStore:
     """Bars of one source in a SQLite file that several processes and threads may share.
 
-    Bars and answers are kept apart: an hour is *answered* once the source has said all it will say
-    about it, even if it has no bar for it, so that a hole is asked for once.  Bars of hours that are not
-    yet answered (the newest ones, which may still be revised) are kept as well, and asked for again.
-    Each method opens its own connection and is one transaction: all of it happens, or nothing.
+    Bars and coverage are kept apart: an hour is covered (table ``answered``) once the source has said all it
+    will say about it, even without a bar, so that a gap is requested only once.  Bars of hours that are not
+    yet covered (the newest ones, which may still be revised) are kept as well, and requested again.  Each
+    method is one transaction.
 
     Parameters
     ----------
     path : Path
-        The file; it and its folder are made on first use.
+        The file; it and its folder are created on first use.
     source : str
         The source the bars come from.
-    address : str
-        Where that source was reached, unless at its usual place.  Bars of different addresses never mix.
+    url : str
+        Where that source was reached, unless at its usual URL.  Bars of different URLs never mix.
     busy_seconds : float
         How long to wait while another process writes.
 
@@ -70,20 +66,20 @@ class BarStore:
         be read or written.  A damaged file is named, never removed.
     """
 
-    def __init__(self, path: Path, *, source: str, address: str = "", busy_seconds: float = 15.0) -> None:
-        self._file = SqliteFile(path, _KIND, busy_seconds=busy_seconds)
+    def __init__(self, path: Path, *, source: str, url: str = "", busy_seconds: float = 15.0) -> None:
+        self._file = SqliteFile(path, _FORMAT, busy_seconds=busy_seconds)
         self._source = source
-        self._shelf = f"{source} at {address}" if address else source
+        self._source_key = f"{source} at {url}" if url else source
 
     def missing(self, ticker: Ticker, start: int, end: int) -> list[tuple[int, int]]:
-        """Return the parts of ``[start, end)`` the source has not answered for, in time order."""
+        """Return the parts of ``[start, end)`` that are not covered, in time order."""
         with self._file.transaction("BEGIN") as connection:
-            answered = connection.execute(
+            coverage = connection.execute(
                 f"SELECT since, until FROM answered WHERE {_TOUCHES} ORDER BY since",  # noqa: S608
-                (self._shelf, str(ticker), start, end),
+                (self._source_key, str(ticker), start, end),
             ).fetchall()
         gaps, reached = [], start
-        for since, until in answered:
+        for since, until in coverage:
             if since > reached:
                 gaps.append((reached, min(since, end)))
             reached = max(reached, until)
@@ -96,7 +92,7 @@ class BarStore:
         with self._file.transaction("BEGIN") as connection:
             rows = connection.execute(
                 f"SELECT opened, {', '.join(COLUMNS)} FROM bars WHERE {_BAR} ORDER BY opened",  # noqa: S608
-                (self._shelf, str(ticker), start, end),
+                (self._source_key, str(ticker), start, end),
             ).fetchall()
         table = np.array([row[1:] for row in rows]).reshape(-1, len(COLUMNS)).T
         try:
@@ -110,20 +106,20 @@ class BarStore:
         """Return when the newest stored bar closed, or None where there is none."""
         with self._file.transaction("BEGIN") as connection:
             query = "SELECT max(opened) FROM bars WHERE source = ? AND ticker = ?"
-            (opened,) = connection.execute(query, (self._shelf, str(ticker))).fetchone()
+            (opened,) = connection.execute(query, (self._source_key, str(ticker))).fetchone()
         return None if opened is None else opened + 1
 
-    def write(self, bars: Bars, start: int, end: int, *, answered: int | None = None) -> None:
+    def write(self, bars: Bars, start: int, end: int, *, covered_until: int | None = None) -> None:
         """Replace all bars that opened in ``[start, end)`` by `bars`, in one transaction.
 
         Parameters
         ----------
         bars : Bars
-            Real bars of this store's source, all within the range; none is an answer too.
+            Real bars of this store's source, all within the range; possibly none.
         start, end : int
-            The range the source was asked for, in hours.
-        answered : int, optional
-            The range counts as answered up to here, and not at all if this is not above `start`; by
+            The requested range, in hours.
+        covered_until : int, optional
+            The range counts as covered up to here, and not at all if this is not above `start`; by
             default up to `end`.  The rest is reported as missing again.
 
         Raises
@@ -134,16 +130,18 @@ class BarStore:
         inside = not len(bars) or (start <= bars.opened[0] and bars.opened[-1] < end)
         if start >= end or not inside or bars.source != self._source or bars.synthetic.any():
             raise ValueError(f"not the real {self._source} bars of [{to_iso(start)}, {to_iso(end)})")
-        key = (self._shelf, str(bars.ticker))
+        key = (self._source_key, str(bars.ticker))
         columns = (getattr(bars, name).tolist() for name in ("opened", *COLUMNS))
         rows = [(*key, *row) for row in zip(*columns, strict=True)]
         with self._file.transaction("BEGIN IMMEDIATE") as connection:
             connection.execute(f"DELETE FROM bars WHERE {_BAR}", (*key, start, end))  # noqa: S608
             connection.executemany("INSERT INTO bars VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-            _mark_answered(connection, key, start, end if answered is None else min(answered, end))
+            _extend_coverage(
+                connection, key, start, end if covered_until is None else min(covered_until, end)
+            )
 
 
-def _mark_answered(connection: sqlite3.Connection, key: tuple[str, str], start: int, end: int) -> None:
+def _extend_coverage(connection: sqlite3.Connection, key: tuple[str, str], start: int, end: int) -> None:
     if end <= start:
         return
     query = f"SELECT min(since), max(until) FROM answered WHERE {_TOUCHES}"  # noqa: S608

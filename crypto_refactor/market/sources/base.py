@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -64,6 +65,10 @@ class Source(Protocol):
         DataError
             If the source cannot be reached or read, or what it holds are no bars.
         """
+        ...
+
+    def prefetch(self, tickers: Iterable[Ticker], hours: int, end: int | None = None) -> None:
+        """Fetch the last `hours` hours up to `end` (by default now) of several tickers at once, where that helps."""
         ...
 
     def latest_price(self, ticker: Ticker) -> LatestPrice:

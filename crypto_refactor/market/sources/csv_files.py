@@ -15,6 +15,7 @@ from crypto_refactor.market.sources.csv_parser import FILES, HEADER_LINE, read_c
 from crypto_refactor.storage.atomic_file import write_atomic
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from crypto_refactor.market.bars import Bars
@@ -60,6 +61,9 @@ class FilesSource:
             If the folder is missing, or the file cannot be read or holds anything but bars.
         """
         return self._all(ticker).between(start, end)
+
+    def prefetch(self, tickers: Iterable[Ticker], hours: int, end: int | None = None) -> None:
+        """Do nothing: files are read one by one."""
 
     def latest_price(self, ticker: Ticker) -> LatestPrice:
         """Return the last close and when it was, with the errors of `bars`."""

@@ -11,7 +11,7 @@ from crypto_refactor.market.sources.base import LatestPrice
 from crypto_refactor.market.sources.simulator import PROFILES, simulate_bars
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from crypto_refactor.market.ticker import Ticker
 
@@ -37,6 +37,9 @@ class SampleSource:
             If the simulation has no such ticker.
         """
         return self._all(ticker).between(start, end)
+
+    def prefetch(self, tickers: Iterable[Ticker], hours: int, end: int | None = None) -> None:
+        """Do nothing: the bars are simulated here."""
 
     def latest_price(self, ticker: Ticker) -> LatestPrice:
         """Return the last close and when it was, with the errors of `bars`."""

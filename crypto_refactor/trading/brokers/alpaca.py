@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from crypto_refactor.errors import BrokerError, CryptoRefactorError
-from crypto_refactor.trading.brokers.alpaca_access import validate_access
+from crypto_refactor.errors import BrokerError, UsageError
 from crypto_refactor.trading.brokers.alpaca_errors import (
-    AnswerReporter,
-    CancelReporter,
-    NotThereError,
-    OrderReporter,
-    QueryReporter,
-    TooLateError,
+    is_already_final,
+    is_not_found,
+    order_error,
+    query_error,
 )
 from crypto_refactor.trading.brokers.alpaca_parser import (
+    Asset,
     order_fields,
     parse_account,
     parse_assets,
@@ -29,35 +28,35 @@ from crypto_refactor.trading.brokers.alpaca_parser import (
     to_ticker,
 )
 from crypto_refactor.trading.brokers.base import NotTradedError
-from crypto_refactor.transport.session import BoundedSession, call_with_timeout
+from crypto_refactor.transport.endpoints import is_loopback, validate_keys, validate_url
+from crypto_refactor.transport.failures import RequestFailedError
+from crypto_refactor.transport.session import BoundedSession, HttpLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
     from alpaca.trading.client import TradingClient
     from pydantic import SecretStr
 
     from crypto_refactor.execution.venues import VenueRules
     from crypto_refactor.market.ticker import Ticker
-    from crypto_refactor.trading.brokers.alpaca_parser import Asset
     from crypto_refactor.trading.brokers.base import AccountSnapshot, OrderReport, OrderRequest, Position
-    from crypto_refactor.transport.session import HttpLimits
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-_ASSETS_KEPT = timedelta(minutes=5)
-_MAX_ORDERS = 500
+PAPER_URL = "https://paper-api.alpaca.markets"
+LIVE_URL = "https://api.alpaca.markets"
+URL_SETTING = "CRYPTO_ALPACA_TRADING_URL"
+_ASSETS_MAX_AGE = timedelta(minutes=5)
+_MAX_OPEN_ORDERS = 500
 """Alpaca's own limit on one list of orders."""
 
 
 class AlpacaBroker:
-    """Alpaca's crypto account: market orders, immediate or cancel, at most one request each.
+    """Alpaca's crypto account: market orders, immediate or cancel.
 
-    Every request ends within `limits.total` seconds.  Questions are repeated within that time; an order, or
-    its cancellation, is sent exactly once, and leaves in the first half of it or never.  Reports are gross:
-    Alpaca takes its fee from what is received, later.  Threads may share an object.
+    Every call ends within `limits.total` seconds.  Queries are retried within that time; an order, or its
+    cancellation, is sent exactly once, in the first half of it or never.  Reports are gross: Alpaca takes its
+    fee later, from what is received.  Threads may share an object.
 
     Parameters
     ----------
@@ -66,18 +65,20 @@ class AlpacaBroker:
     paper : bool
         Whether the account is Alpaca's simulated one.
     url : str or None
-        A server on this machine in place of Alpaca's paper address; never for a live account.
+        A server on this machine in place of Alpaca's paper URL; never for a live account.
     limits : HttpLimits
         Bounds on time and attempts.
     clock : callable
         Returns the aware local time.
     sleep : callable
-        Waits for so many seconds.
+        Waits for a number of seconds.
 
     Raises
     ------
+    BrokerError
+        If there are no keys.
     UsageError
-        If keys are missing or cannot be keys, or `url` must not be used.
+        If only one key is given or one cannot be a key, or `url` must not be used.
     """
 
     name = "alpaca"
@@ -94,11 +95,30 @@ class AlpacaBroker:
         sleep: Callable[[float], None],
     ) -> None:
         self._paper = paper
-        self._address, self._keys = validate_access(url, api_key, secret_key, paper=paper)
+        self._url = _trading_url(url, paper=paper)
+        self._keys = _required_keys(self._url, api_key, secret_key)
         self._limits = limits
         self._clock = clock
         self._sleep = sleep
         self._assets: tuple[datetime, tuple[Asset, ...]] | None = None
+
+    @classmethod
+    def from_settings(
+        cls, *, paper: bool, clock: Callable[[], datetime], sleep: Callable[[float], None]
+    ) -> Self:
+        """Return the broker with the keys and the URL of the environment."""
+        from crypto_refactor.config import settings
+
+        values = settings()
+        return cls(
+            api_key=values.alpaca_api_key,
+            secret_key=values.alpaca_secret_key,
+            paper=paper,
+            url=values.alpaca_trading_url,
+            limits=HttpLimits(),
+            clock=clock,
+            sleep=sleep,
+        )
 
     def account(self) -> AccountSnapshot:
         """Return the account's figures.
@@ -106,12 +126,12 @@ class AlpacaBroker:
         Raises
         ------
         UnreachableError
-            If Alpaca cannot be asked or understood.
+            If Alpaca gives no usable answer.
         BrokerError
             If it does not accept the keys.
         """
-        return self._ask(
-            QueryReporter(subject="the account"),
+        return self._query(
+            "the account",
             lambda sdk: sdk.get_account(),
             lambda content: parse_account(content, paper=self._paper),
         )
@@ -127,9 +147,9 @@ class AlpacaBroker:
         return to_rules(self._asset(ticker))
 
     def position(self, ticker: Ticker) -> Position:
-        """Return what is held of `ticker`.
+        """Return the position in `ticker`.
 
-        Nothing is held only where Alpaca says so twice: asked for this position, and asked for all.
+        It is empty only where Alpaca says so twice: asked for this position, and asked for all.
 
         Raises
         ------
@@ -137,22 +157,22 @@ class AlpacaBroker:
             If Alpaca does not know `ticker`, or as `account`.
         """
         asset = self._asset(ticker)
-        reporter = QueryReporter(subject=f"the {ticker} position")
-        try:
-            return self._ask(
-                reporter,
-                lambda sdk: sdk.get_open_position(asset.position_symbol),
-                lambda content: parse_position(content, asset),
-            )
-        except NotThereError:
-            return self._ask(
-                reporter,
-                lambda sdk: sdk.get_all_positions(),
-                lambda content: parse_listed_position(content, asset),
-            )
+        subject = f"the {ticker} position"
+        position = self._find(
+            subject,
+            lambda sdk: sdk.get_open_position(asset.position_symbol),
+            lambda content: parse_position(content, asset),
+        )
+        if position is not None:
+            return position
+        return self._query(
+            subject,
+            lambda sdk: sdk.get_all_positions(),
+            lambda content: parse_listed_position(content, asset),
+        )
 
     def open_orders(self) -> tuple[OrderReport, ...]:
-        """Return every crypto order that is still open, whoever sent it.
+        """Return every open crypto order, including those of others.
 
         Raises
         ------
@@ -162,18 +182,18 @@ class AlpacaBroker:
         from alpaca.trading.enums import QueryOrderStatus
         from alpaca.trading.requests import GetOrdersRequest
 
-        wanted = GetOrdersRequest(status=QueryOrderStatus.OPEN, limit=_MAX_ORDERS)
+        request = GetOrdersRequest(status=QueryOrderStatus.OPEN, limit=_MAX_OPEN_ORDERS)
 
-        def read(content: Any) -> tuple[OrderReport, ...]:
-            if len(content) >= _MAX_ORDERS:
+        def parse(content: Any) -> tuple[OrderReport, ...]:
+            if len(content) >= _MAX_OPEN_ORDERS:
                 raise BrokerError(
-                    f"The account has {_MAX_ORDERS} open orders or more.",
-                    expected="fewer, so that all of them can be seen.",
+                    f"The account has {_MAX_OPEN_ORDERS} open orders or more.",
+                    expected="fewer, so that one list shows them all.",
                     remedy="cancel orders that are not needed.",
                 )
             return parse_open_orders(content, self._ticker)
 
-        return self._ask(QueryReporter(subject="open orders"), lambda sdk: sdk.get_orders(wanted), read)
+        return self._query("open orders", lambda sdk: sdk.get_orders(request), parse)
 
     def order(self, client_order_id: str) -> OrderReport | None:
         """Return the order with this id; None only where Alpaca itself says that there is none.
@@ -183,14 +203,11 @@ class AlpacaBroker:
         UnreachableError, BrokerError
             As `account`.
         """
-        try:
-            return self._ask(
-                QueryReporter(subject=f"order {client_order_id}"),
-                lambda sdk: sdk.get_order_by_client_id(client_order_id),
-                lambda content: parse_own_order(content, client_order_id, self._ticker),
-            )
-        except NotThereError:
-            return None
+        return self._find(
+            f"order {client_order_id}",
+            lambda sdk: sdk.get_order_by_client_id(client_order_id),
+            lambda content: parse_own_order(content, client_order_id, self._ticker),
+        )
 
     def submit(self, request: OrderRequest) -> OrderReport:
         """Send an order, once.
@@ -203,100 +220,138 @@ class AlpacaBroker:
             If it may have been accepted: any other answer, none, or "this id was used before".
         """
         fields = order_fields(request)
-        return self._ask(
-            OrderReporter(request=request),
-            # alpaca-py's own request models hold a quantity as a float, which goes out as 1e-06.
-            lambda sdk: sdk.post("/orders", fields),
-            lambda content: parse_own_order(
-                content, request.client_order_id, lambda symbol: same_pair(symbol, request.ticker)
-            ),
-        )
+        try:
+            return self._call(
+                # alpaca-py's own request models hold a quantity as a float, which goes out as 1e-06.
+                lambda sdk: sdk.post("/orders", fields),
+                lambda content: parse_own_order(
+                    content, request.client_order_id, lambda symbol: same_pair(symbol, request.ticker)
+                ),
+            )
+        except RequestFailedError as failure:
+            raise order_error(request, failure) from failure
 
     def cancel(self, report: OrderReport) -> None:
-        """Ask for an open order to be cancelled; one that has ended already is left as it is.
+        """Request the cancellation of an open order; one that has ended stays as it is.
 
         Raises
         ------
         UnreachableError, BrokerError
             As `account`.
         """
+        name = report.client_order_id
         try:
-            self._ask(
-                CancelReporter(subject=f"the cancellation of order {report.client_order_id}"),
-                lambda sdk: sdk.cancel_order_by_id(report.broker_order_id),
-                lambda _: None,
-            )
-        except TooLateError as error:
-            _log.info("%s", error.what)
+            self._call(lambda sdk: sdk.cancel_order_by_id(report.broker_order_id), lambda _: None)
+        except RequestFailedError as failure:
+            if not is_already_final(failure):
+                raise query_error(f"the cancellation of order {name}", failure) from failure
+            _log.info("Alpaca does not cancel order %s: %r.", name, failure.text)
 
     def _asset(self, ticker: Ticker) -> Asset:
-        # Alpaca keeps retired assets in its list, some under the symbol of a living one.
-        found = [asset for asset in self._asset_list() if asset.ticker == ticker]
-        if not found:
+        # Alpaca keeps retired assets in its list, some under the symbol of an active one.
+        assets = [asset for asset in self._asset_list() if asset.ticker == ticker]
+        if not assets:
             raise NotTradedError(
                 f"Alpaca's asset list does not name {ticker}.",
                 expected="a crypto pair that Alpaca offers.",
                 remedy="leave this ticker out.",
             )
-        return max(found, key=lambda asset: (asset.active, asset.tradable))
+        return max(assets, key=lambda asset: (asset.active, asset.tradable))
 
     def _ticker(self, symbol: str) -> Ticker | None:
         if "/" in symbol:
             return to_ticker(symbol)
-        found = {asset.ticker for asset in self._asset_list() if asset.position_symbol == symbol}
-        return found.pop() if len(found) == 1 else None
+        tickers = {asset.ticker for asset in self._asset_list() if asset.position_symbol == symbol}
+        return tickers.pop() if len(tickers) == 1 else None
 
     def _asset_list(self) -> tuple[Asset, ...]:
         from alpaca.trading.enums import AssetClass
         from alpaca.trading.requests import GetAssetsRequest
 
-        now, kept = self._clock(), self._assets
-        if kept is not None and timedelta() <= now - kept[0] < _ASSETS_KEPT:
-            return kept[1]
-        wanted = GetAssetsRequest(asset_class=AssetClass.CRYPTO)
-        assets = self._ask(
-            QueryReporter(subject="the asset list"), lambda sdk: sdk.get_all_assets(wanted), parse_assets
-        )
+        now, cached = self._clock(), self._assets
+        if cached is not None and timedelta() <= now - cached[0] < _ASSETS_MAX_AGE:
+            return cached[1]
+        request = GetAssetsRequest(asset_class=AssetClass.CRYPTO)
+        assets = self._query("the asset list", lambda sdk: sdk.get_all_assets(request), parse_assets)
         self._assets = now, assets
         return assets
 
-    def _ask(
-        self, reporter: AnswerReporter, call: Callable[[TradingClient], Any], read: Callable[[Any], _T]
-    ) -> _T:
-        """Call the SDK within bounds and read what it returns; every failure is the reporter's."""
+    def _query(self, subject: str, request: Callable[[TradingClient], Any], parse: Callable[[Any], _T]) -> _T:
+        try:
+            return self._call(request, parse)
+        except RequestFailedError as failure:
+            raise query_error(subject, failure) from failure
+
+    def _find(
+        self, subject: str, request: Callable[[TradingClient], Any], parse: Callable[[Any], _T]
+    ) -> _T | None:
+        """Query something that may be absent; None only where Alpaca itself says that it is."""
+        try:
+            return self._call(request, parse)
+        except RequestFailedError as failure:
+            if is_not_found(failure):
+                return None
+            raise query_error(subject, failure) from failure
+
+    def _call(self, request: Callable[[TradingClient], Any], parse: Callable[[Any], _T]) -> _T:
+        """Call the SDK within bounds and parse what it returns.
+
+        Raises
+        ------
+        RequestFailedError
+            If there is no usable response.
+        """
         from alpaca.trading.client import TradingClient
 
-        seconds = self._limits.total
         session = BoundedSession(
             limits=self._limits,
-            seconds=seconds,
-            reporter=reporter,
+            seconds=self._limits.total,
             secrets=self._keys,
             clock=self._clock,
             sleep=self._sleep,
         )
-        sdk = TradingClient(*self._keys, paper=self._paper, raw_data=True, url_override=self._address)
+        sdk = TradingClient(*self._keys, paper=self._paper, raw_data=True, url_override=self._url)
         _install(session, sdk)
-        try:
-            return read(call_with_timeout(seconds, lambda: call(sdk)))
-        except CryptoRefactorError:
-            raise
-        except TimeoutError:
-            error = reporter.unreachable(f"no complete answer within {seconds:g} s")
-        except Exception as unread:  # noqa: BLE001 - the SDK meets a strange body with whatever it runs into
-            _log.debug("%s while an answer was read", type(unread).__name__)
-            error = reporter.unreadable(session.last_text)
-        finally:
-            session.close()
-        raise error  # out here, so that it does not carry the SDK's error, which may hold the request
+        return session.call(lambda: request(sdk), parse)
 
 
 def _install(session: BoundedSession, sdk: TradingClient) -> None:
-    """Make the SDK use `session`, which times out, and which raises before the SDK could repeat an order."""
+    """Make the SDK use `session`, which has time-outs and raises before the SDK could repeat an order."""
     if "_session" not in vars(sdk):
         raise BrokerError(
-            "This release of alpaca-py cannot be given time-outs.",
+            "This release of alpaca-py does not accept time-outs.",
             expected="a release that keeps its HTTP session where 0.43 and 0.44 do.",
-            remedy="install another release of alpaca-py; no order leaves without bounds.",
+            remedy="install another release of alpaca-py; no order is sent without time-outs.",
         )
     sdk._session = session  # noqa: SLF001
+
+
+def _trading_url(url: str | None, *, paper: bool) -> str:
+    if url is None:
+        return PAPER_URL if paper else LIVE_URL
+    if not paper:
+        raise UsageError(
+            f"{URL_SETTING} is set, but the account is live.",
+            expected="live orders to go to Alpaca itself.",
+            remedy=f"unset {URL_SETTING}, or trade on paper.",
+        )
+    url = validate_url(url, setting=URL_SETTING)
+    if url.lower() != PAPER_URL and not is_loopback(url):
+        raise UsageError(
+            f"Keys and paper orders are not sent to {url}.",
+            expected=f"{PAPER_URL}, or this machine.",
+            remedy=f"correct {URL_SETTING}, or unset it.",
+        )
+    return url
+
+
+def _required_keys(url: str, api_key: SecretStr | None, secret_key: SecretStr | None) -> tuple[str, str]:
+    alternative = "add --demo: the demo account needs none"
+    keys = validate_keys(url, api_key, secret_key, alternative=alternative)
+    if keys is None:
+        raise BrokerError(
+            "Alpaca's account cannot be used without keys.",
+            expected="ALPACA_API_KEY and ALPACA_SECRET_KEY.",
+            remedy=f"set both as Alpaca shows them, or {alternative}.",
+        )
+    return keys

@@ -1,7 +1,7 @@
-"""Alpaca's trading JSON, in and out: orders as it wants them, and what it says of account and orders.
+"""Alpaca's trading JSON: orders to it, and account, assets, positions and orders from it.
 
 Alpaca writes numbers as text.  Anything that is not as documented raises `ValueError`, `TypeError` or
-`KeyError`; whoever asked says what that means.
+`KeyError`; the caller decides what that means.
 """
 
 from __future__ import annotations
@@ -34,26 +34,14 @@ _NINE_DECIMALS = Decimal("1e-9")
 _EXACT = Context(prec=400)  # every finite float has fewer digits
 _MIN_NOTIONAL = 1.0
 _SIDES = {"buy": 1, "sell": -1}
-# Final for us is what can no longer be executed.  `done_for_day`, `stopped`, `suspended`, `calculated` and
-# whatever Alpaca may add are still open: waiting longer is the lesser evil than trading twice.
+# Final is what can no longer be executed.  `done_for_day`, `stopped`, `suspended`, `calculated` and any status
+# that Alpaca may add count as open: waiting too long is better than trading twice.
 _ENDED = frozenset({"canceled", "expired", "rejected", "replaced"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asset:
-    """One pair of Alpaca's asset list.
-
-    Attributes
-    ----------
-    ticker : Ticker
-        The pair.
-    symbol : str
-        As orders name it: BTC/USD.
-    active, tradable : bool
-        Alpaca's flags.
-    increment, min_quantity : float or None
-        Order rules, where Alpaca states them.
-    """
+    """One pair of Alpaca's asset list, with its order rules where Alpaca states them."""
 
     ticker: Ticker
     symbol: str
@@ -64,17 +52,17 @@ class Asset:
 
     @property
     def position_symbol(self) -> str:
-        """The form without a slash, which positions use."""
-        return joined(self.symbol)
+        """The symbol without a slash, which positions use."""
+        return _without_slash(self.symbol)
 
 
-def joined(symbol: str) -> str:
-    """Return `symbol` without its slash, for comparing: joining is unambiguous, cutting is not."""
+def _without_slash(symbol: str) -> str:
+    # For comparing: removing the slash is unambiguous, inserting one is not.
     return symbol.replace("/", "").upper()
 
 
 def to_ticker(symbol: str) -> Ticker | None:
-    """Read BTC/USD; None for anything that is not of this form."""
+    """Parse BTC/USD; None for anything that is not of this form."""
     try:
         return Ticker.parse(symbol)
     except UsageError:
@@ -83,7 +71,7 @@ def to_ticker(symbol: str) -> Ticker | None:
 
 def same_pair(symbol: str, ticker: Ticker) -> Ticker | None:
     """Return `ticker` if `symbol` is either of its forms."""
-    return ticker if joined(symbol) == joined(str(ticker)) else None
+    return ticker if _without_slash(symbol) == _without_slash(str(ticker)) else None
 
 
 def order_fields(request: OrderRequest) -> dict[str, str]:
@@ -94,7 +82,7 @@ def order_fields(request: OrderRequest) -> dict[str, str]:
     Raises
     ------
     OrderRefusedError
-        If nothing is left of the amount.
+        If the amount rounds down to 0.
     """
     name, amount, step = (
         ("notional", request.notional, _CENTS)
@@ -104,7 +92,7 @@ def order_fields(request: OrderRequest) -> dict[str, str]:
     rounded = Decimal(repr(float(amount or 0.0))).quantize(step, rounding=ROUND_DOWN, context=_EXACT)
     if not rounded:
         raise OrderRefusedError(
-            f"An order of {amount!r} for {request.ticker} is too small to be written down.",
+            f"An order of {amount!r} for {request.ticker} is too small to send.",
             expected=f"at least {step:f}.",
             remedy="nothing was sent, and nothing needs to be done.",
         )
@@ -119,7 +107,7 @@ def order_fields(request: OrderRequest) -> dict[str, str]:
 
 
 def parse_account(content: Any, *, paper: bool) -> AccountSnapshot:
-    """Read the account; crypto is bought with what is not borrowed."""
+    """Parse the account; crypto is bought with money that is not borrowed."""
     return AccountSnapshot(
         account_id=_text(content["id"]),
         buying_power=_number(content["non_marginable_buying_power"]),
@@ -144,10 +132,10 @@ def _blocked(content: Any, *, paper: bool) -> str | None:
 
 
 def parse_assets(content: Any) -> tuple[Asset, ...]:
-    """Read the asset list; what is no pair is left out."""
+    """Parse the asset list; what is not a pair is left out."""
     if not isinstance(content, list):
         raise TypeError
-    found = ((to_ticker(_text(row["symbol"])), row) for row in content)
+    rows = ((to_ticker(_text(row["symbol"])), row) for row in content)
     return tuple(
         Asset(
             ticker=ticker,
@@ -157,7 +145,7 @@ def parse_assets(content: Any) -> tuple[Asset, ...]:
             increment=_optional_number(row.get("min_trade_increment")),
             min_quantity=_optional_number(row.get("min_order_size")),
         )
-        for ticker, row in found
+        for ticker, row in rows
         if ticker is not None
     )
 
@@ -173,11 +161,11 @@ def to_rules(asset: Asset) -> VenueRules:
         If it cannot be traded now, or Alpaca does not state its rules.
     """
     if not (asset.active and asset.tradable):
-        # A retired asset stays so; one that is only not tradable is back in a while.
+        # A retired asset stays so; one that is only not tradable may return.
         kind = BrokerError if asset.active else NotTradedError
         raise kind(
             f"Alpaca does not trade {asset.ticker} now.",
-            expected="a ticker that its asset list calls active and tradable.",
+            expected="a ticker that is active and tradable in its asset list.",
             remedy="leave this ticker out, or try again later.",
         )
     if not (asset.increment and asset.min_quantity and min(asset.increment, asset.min_quantity) > 0):
@@ -197,10 +185,10 @@ def to_rules(asset: Asset) -> VenueRules:
 
 
 def parse_position(content: Any, asset: Asset) -> Position:
-    """Read one position, which must be that of `asset`: ids of positions and assets may differ."""
-    if content["asset_class"] != "crypto" or joined(content["symbol"]) != asset.position_symbol:
+    """Parse the position of `asset`, matched by symbol: ids of positions and assets may differ."""
+    if content["asset_class"] != "crypto" or _without_slash(content["symbol"]) != asset.position_symbol:
         raise ValueError
-    quantity, available = _number(content["qty"]), _at_most(content["qty_available"])
+    quantity, available = _number(content["qty"]), _number_rounded_down(content["qty_available"])
     if quantity < 0 or available < 0:
         raise ValueError
     return Position(
@@ -215,16 +203,16 @@ def parse_listed_position(content: Any, asset: Asset) -> Position:
     """Find the position of `asset` in the list of all; one that is not in it is 0."""
     if not isinstance(content, list):
         raise TypeError
-    own = [row for row in content if row["asset_class"] == "crypto"]
-    found = [row for row in own if joined(row["symbol"]) == asset.position_symbol]
-    if not found:
+    crypto = [row for row in content if row["asset_class"] == "crypto"]
+    rows = [row for row in crypto if _without_slash(row["symbol"]) == asset.position_symbol]
+    if not rows:
         return Position(ticker=asset.ticker, quantity=0.0, available=0.0, average_price=None)
-    (only,) = found
-    return parse_position(only, asset)
+    (row,) = rows
+    return parse_position(row, asset)
 
 
 def parse_order(content: Any, to_ticker: Callable[[str], Ticker | None]) -> OrderReport:
-    """Read one order; `to_ticker` knows its symbol."""
+    """Parse one order; `to_ticker` resolves its symbol."""
     ticker = to_ticker(_text(content["symbol"]))
     if ticker is None:
         raise ValueError
@@ -249,7 +237,7 @@ def parse_order(content: Any, to_ticker: Callable[[str], Ticker | None]) -> Orde
 def parse_own_order(
     content: Any, client_order_id: str, to_ticker: Callable[[str], Ticker | None]
 ) -> OrderReport:
-    """Read one order, which must be the one with this id."""
+    """Parse one order, which must be the one with this id."""
     report = parse_order(content, to_ticker)
     if report.client_order_id != client_order_id:
         raise ValueError
@@ -257,11 +245,11 @@ def parse_own_order(
 
 
 def parse_open_orders(content: Any, to_ticker: Callable[[str], Ticker | None]) -> tuple[OrderReport, ...]:
-    """Read a list of orders; those for anything but crypto pairs are left out."""
+    """Parse a list of orders; those for anything but crypto pairs are left out."""
     if not isinstance(content, list):
         raise TypeError
-    own = [row for row in content if row["asset_class"] == "crypto" and to_ticker(row["symbol"]) is not None]
-    return tuple(parse_order(row, to_ticker) for row in own)
+    rows = [row for row in content if row["asset_class"] == "crypto" and to_ticker(row["symbol"]) is not None]
+    return tuple(parse_order(row, to_ticker) for row in rows)
 
 
 def _state(status: str, filled: float) -> OrderState:
@@ -291,8 +279,8 @@ def _optional_number(value: Any) -> float | None:
     return None if value is None else _number(value)
 
 
-def _at_most(value: Any) -> float:
-    """Read a number as the largest float that is not above it: a sale never exceeds what is available."""
+def _number_rounded_down(value: Any) -> float:
+    """Return the largest float that is not above the number: a sale never exceeds what is available."""
     number = _number(value)
     while Decimal(repr(number)) > Decimal(str(value)):
         number = math.nextafter(number, -math.inf)

@@ -1,7 +1,7 @@
-"""What every broker answers, whoever it is.
+"""The broker interface.
 
-Quantities are in the base currency, money in the quote currency.  A broker never guesses: what it could
-not find out is an error, never "flat" and never "no such order".
+Quantities are in the base currency, money in the quote currency.  A broker never guesses: what it could not
+find out is an error, never "flat" and never "no such order".
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ MAX_CLIENT_ORDER_ID = 48
 
 
 class OrderRefusedError(BrokerError):
-    """The broker has said no to this order: nothing was, or will be, executed."""
+    """The broker refused this order: nothing was, or will be, executed."""
 
 
 class UnknownOutcomeError(BrokerError):
-    """The order may or may not have been accepted; only a look-up by its id can tell."""
+    """The order may or may not have been accepted; only a look-up by its id shows which."""
 
 
 class UnreachableError(BrokerError):
-    """The broker could not be asked, or its answer could not be read; nothing is known."""
+    """The broker gave no usable answer; nothing is known."""
 
 
 class NotTradedError(BrokerError):
@@ -34,12 +34,12 @@ class NotTradedError(BrokerError):
 
 
 class OrderState(StrEnum):
-    """Where an order stands.  All but `OPEN` are final."""
+    """The state of an order at the broker.  All but `OPEN` are final."""
 
     OPEN = "open"
     FILLED = "filled"
     PARTLY_FILLED = "partly_filled"
-    """Ended with a part executed; the rest is decided afresh."""
+    """Ended with a part executed; the rest is decided anew."""
     UNFILLED = "unfilled"
     """Ended (cancelled, expired, rejected) with nothing executed."""
 
@@ -52,8 +52,6 @@ class OrderRequest:
     ----------
     client_order_id : str
         At most 48 characters; a broker accepts each only once.
-    ticker : Ticker
-        What to trade.
     side : int
         1 buy, -1 sell.
     notional : float or None
@@ -79,22 +77,16 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderReport:
-    """What a broker says of one order.
+    """One order as the broker reports it.
 
     Attributes
     ----------
-    client_order_id, broker_order_id : str
-        Ours and theirs.
-    ticker : Ticker
-        What was traded.
     side : int
         1 buy, -1 sell.
-    state : OrderState
-        Where it stands.
     filled_quantity : float
         Executed so far, before any fee taken in the base currency.
     average_price : float or None
-        Of what was executed; None where nothing was.
+        Average execution price; None where nothing was executed.
     at : str
         ISO-8601 UTC of the last change.
     detail : str
@@ -114,18 +106,16 @@ class OrderReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSnapshot:
-    """The account's own figures.
+    """The account's figures.
 
     Attributes
     ----------
-    account_id : str
-        The broker's name for it.
     buying_power : float
         Money crypto can be bought with.
     equity : float
-        Of the whole account, what this tool does not trade included.
+        Equity of the whole account, including what this tool does not trade.
     blocked : str or None
-        Why no order would be accepted; None where orders are.
+        Why the account accepts no orders; None where it does.
     """
 
     account_id: str
@@ -136,17 +126,7 @@ class AccountSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """What the account holds of one ticker.
-
-    Attributes
-    ----------
-    quantity : float
-        Held in all; 0 where the broker says that nothing is held.
-    available : float
-        Part of it that can be sold now.
-    average_price : float or None
-        The broker's average entry price.
-    """
+    """The account's position in one ticker; `available` is the part of `quantity` that can be sold now."""
 
     ticker: Ticker
     quantity: float
@@ -155,10 +135,7 @@ class Position:
 
 
 class Broker(Protocol):
-    """A place where orders go.
-
-    Every method raises `UnreachableError` where the answer could not be had in bounded time.
-    """
+    """Accepts orders.  Every method raises `UnreachableError` if there is no usable answer in bounded time."""
 
     def account(self) -> AccountSnapshot:
         """Return the account's figures."""
@@ -169,11 +146,11 @@ class Broker(Protocol):
         ...
 
     def position(self, ticker: Ticker) -> Position:
-        """Return what is held of `ticker`."""
+        """Return the position in `ticker`."""
         ...
 
     def open_orders(self) -> tuple[OrderReport, ...]:
-        """Return every order that is still open."""
+        """Return every open order."""
         ...
 
     def order(self, client_order_id: str) -> OrderReport | None:
@@ -193,5 +170,5 @@ class Broker(Protocol):
         ...
 
     def cancel(self, report: OrderReport) -> None:
-        """Ask for an open order to be cancelled; it may fill first."""
+        """Request the cancellation of an open order; it may fill first."""
         ...

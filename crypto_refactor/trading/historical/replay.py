@@ -119,8 +119,8 @@ def replay(
             },
         )
         with locked(setup.state_dir, account):
-            ledger.start_afresh_if_finished(account)
-            resumed = bool(ledger.holdings(account))
+            ledger.reset_if_finished(account)
+            resumed = bool(ledger.states(account))
             ledger.open_account(account, to_iso_now(setup), setup.about())
             on_start(account, resumed)
             _play(setup, ledger, account, share, windows, crew, delay)
@@ -135,7 +135,7 @@ def replay(
                 if ticker not in failed
             )
             if not failed:
-                ledger.finish(account)
+                ledger.mark_finished(account)
         rows = tuple(row for row in crew.rows if not isinstance(row, TickerOutcome))
     return ReplayResult(account=account, resumed=resumed, replayed=replayed, rows=rows)
 
@@ -182,7 +182,7 @@ def _play(
     delay: float,
 ) -> None:
     traders = {ticker: _trader(setup, ledger, account, share, window) for ticker, window in windows.items()}
-    walked = {ticker: holding.walked_to for ticker, holding in ledger.holdings(account).items()}
+    walked = {ticker: holding.walked_to for ticker, holding in ledger.states(account).items()}
     closes = {ticker: set(window.bars.closed.tolist()) for ticker, window in windows.items()}
     first = min((window.start for window in windows.values()), default=0)
     last = max((window.end for window in windows.values()), default=-1)

@@ -118,7 +118,7 @@ class DemoPass:
 
     def hours(self, ticker: Ticker, now: int) -> int:
         """Return the hours since the sub-account was last visited."""
-        holding = self._ledger.holding(self._account, ticker)
+        holding = self._ledger.state(self._account, ticker)
         return 1 if holding is None else max(1, now - holding.walked_to)
 
     def decider(self) -> Decider:
@@ -127,7 +127,7 @@ class DemoPass:
 
     def decides(self, loaded: LoadedTicker) -> bool:
         """Whether a bar closed at that hour that the sub-account has not been led through."""
-        holding = self._ledger.holding(self._account, loaded.bars.ticker)
+        holding = self._ledger.state(self._account, loaded.bars.ticker)
         return loaded.real and (holding is None or holding.walked_to < loaded.hour)
 
     def act(self, loaded: LoadedTicker, share: float) -> TickerOutcome:

@@ -92,7 +92,7 @@ class HistoricalTrader:
             If it cannot be decided or written down; nothing has happened then.
         """
         ticker, known = bars.ticker, bars.between(0, hour)
-        holding = self._ledger.holding(self._account, ticker)
+        holding = self._ledger.state(self._account, ticker)
         if holding is not None and holding.walked_to >= hour:
             return self._visited(known, holding, hour)
         real = bool(len(known)) and int(known.closed[-1]) == hour
@@ -105,10 +105,10 @@ class HistoricalTrader:
             why = explain(
                 decided, visit.target, before, visit.holding.pending, self._rules, self._confirmations
             )
-        with self._ledger.writing(self._account, ticker) as writer:
+        with self._ledger.transaction(self._account, ticker) as writer:
             _write(writer, visit)
             if decided is not None:
-                writer.decided(hour, visit.target, ledger_record(decided, why))
+                writer.record_decision(hour, visit.target, ledger_record(decided, why))
         return self._entry(known, hour, decided, visit, why, holding)
 
     def _walked(
@@ -181,4 +181,4 @@ def _write(writer: LedgerTransaction, visit: _BarResult) -> None:
     if visit.fresh:
         writer.open(visit.holding)
     for step in visit.steps:
-        writer.walked(step)
+        writer.record_bar(step)

@@ -101,12 +101,12 @@ class Ledger:
             for name, opened, traded, about in rows
         )
 
-    def finish(self, name: str) -> None:
+    def mark_finished(self, name: str) -> None:
         """Mark a replay as played to its end."""
         with self._file.transaction("BEGIN IMMEDIATE") as connection:
             connection.execute("UPDATE accounts SET finished = 1 WHERE name = ?", (name,))
 
-    def start_afresh_if_finished(self, name: str) -> bool:
+    def reset_if_finished(self, name: str) -> bool:
         """Forget a replay that was played to its end; whether there was one."""
         with self._file.transaction("BEGIN IMMEDIATE") as connection:
             row = connection.execute("SELECT finished FROM accounts WHERE name = ?", (name,)).fetchone()
@@ -120,18 +120,18 @@ class Ledger:
     def open_holding(self, account: str, ticker: Ticker, holding: SubAccountState) -> SubAccountState:
         """Open a sub-account with the cash of `holding`, or return the one that is open already."""
         with self._file.transaction("BEGIN IMMEDIATE") as connection:
-            found = self._holding(connection, account, ticker)
+            found = self._state(connection, account, ticker)
             if found is not None:
                 return found
             LedgerTransaction(connection, account, ticker, self._clock().isoformat()).open(holding)
         return holding
 
-    def holding(self, account: str, ticker: Ticker) -> SubAccountState | None:
+    def state(self, account: str, ticker: Ticker) -> SubAccountState | None:
         """Return the sub-account's state, None where it was never opened."""
         with self._file.transaction("BEGIN") as connection:
-            return self._holding(connection, account, ticker)
+            return self._state(connection, account, ticker)
 
-    def holdings(self, account: str) -> dict[Ticker, SubAccountState]:
+    def states(self, account: str) -> dict[Ticker, SubAccountState]:
         """Return every sub-account's state."""
         with self._file.transaction("BEGIN") as connection:
             rows = connection.execute(
@@ -144,7 +144,7 @@ class Ledger:
         rows = self._rows("opened_with, opened_at", "holdings", account, ticker, "ticker")
         return Opening(balance=rows[0][0], at=rows[0][1]) if rows else None
 
-    def acted_on(self, account: str, ticker: Ticker, bar: int) -> bool:
+    def has_decision(self, account: str, ticker: Ticker, bar: int) -> bool:
         """Whether a decision was made at the bar that closed at `bar`."""
         with self._file.transaction("BEGIN") as connection:
             row = connection.execute(
@@ -158,7 +158,7 @@ class Ledger:
         return dict(self._rows("cutoff, key", "models", account, ticker, "cutoff"))
 
     @contextmanager
-    def writing(self, account: str, ticker: Ticker) -> Iterator[LedgerTransaction]:
+    def transaction(self, account: str, ticker: Ticker) -> Iterator[LedgerTransaction]:
         """Collect what one or more bars brought, and commit it as a whole."""
         with self._file.transaction("BEGIN IMMEDIATE") as connection:
             yield LedgerTransaction(connection, account, ticker, self._clock().isoformat())
@@ -202,9 +202,7 @@ class Ledger:
         with self._file.transaction("BEGIN") as connection:
             return connection.execute(query, (account, str(ticker))).fetchall()
 
-    def _holding(
-        self, connection: sqlite3.Connection, account: str, ticker: Ticker
-    ) -> SubAccountState | None:
+    def _state(self, connection: sqlite3.Connection, account: str, ticker: Ticker) -> SubAccountState | None:
         row = connection.execute(
             f"SELECT state FROM holdings WHERE {_KEY}",  # noqa: S608
             (account, str(ticker)),

@@ -23,7 +23,7 @@ class OrderStatus(StrEnum):
     PARTLY_FILLED = OrderState.PARTLY_FILLED.value
     UNFILLED = OrderState.UNFILLED.value
     REFUSED = "refused"
-    LAPSED = "lapsed"
+    EXPIRED = "lapsed"
     """Never arrived, and its hour has passed."""
 
 

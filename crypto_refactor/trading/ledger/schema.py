@@ -69,7 +69,7 @@ KIND = FileFormat(
     schema=SCHEMA,
     tables=TABLES,
     error=BrokerError,
-    if_lost="everything this tool knows of its accounts and positions is lost with it, so look at the broker first",
+    consequence_if_removed="everything this tool knows of its accounts and positions is lost with it, so look at the broker first",
 )
 
 

@@ -16,7 +16,7 @@ from crypto_refactor.trading.stepper import Step, SubAccountState
 
 
 class LedgerTransaction:
-    """What one or more bars brought to a sub-account, committed as a whole; see `Ledger.writing`."""
+    """What one or more bars brought to a sub-account, committed as a whole; see `Ledger.transaction`."""
 
     def __init__(self, connection: sqlite3.Connection, account: str, ticker: Ticker, now: str) -> None:
         self._connection = connection
@@ -30,20 +30,20 @@ class LedgerTransaction:
         self._insert("holdings", row)
         self._insert("equity", {"bar": at, "equity": cash})
 
-    def hold(self, holding: SubAccountState) -> None:
+    def save_state(self, holding: SubAccountState) -> None:
         """Replace the sub-account's state."""
         self._connection.execute(
             "UPDATE holdings SET state = :state WHERE account = :account AND ticker = :ticker",
             {"state": to_text(holding), **self._key},
         )
 
-    def walked(self, step: Step) -> None:
+    def record_bar(self, step: Step) -> None:
         """Record what one bar brought, and the state after it."""
-        self.filled(step.fills, step.trades)
+        self.record_fills(step.fills, step.trades)
         self._insert("equity", {"bar": step.holding.walked_to, "equity": step.equity})
-        self.hold(step.holding)
+        self.save_state(step.holding)
 
-    def filled(self, fills: Sequence[Fill], trades: Sequence[Trade]) -> None:
+    def record_fills(self, fills: Sequence[Fill], trades: Sequence[Trade]) -> None:
         """Record what was executed."""
         for fill in fills:
             self._insert("fills", fill._asdict())
@@ -52,13 +52,13 @@ class LedgerTransaction:
         if fills:
             self._traded()
 
-    def decided(self, bar: int, target: int, entry: dict[str, Any]) -> None:
+    def record_decision(self, bar: int, target: int, entry: dict[str, Any]) -> None:
         """Record a decision; a second one at the same bar is refused by the table itself."""
         row = {"bar": bar, "target": target, "entry": json.dumps(entry, allow_nan=False)}
         self._insert("decisions", row)
         self._traded()
 
-    def names_model(self, cutoff: int, key: str) -> None:
+    def record_model(self, cutoff: int, key: str) -> None:
         """Record that the cached model `key` decides for `cutoff`, in place of any that did before."""
         self._connection.execute(
             "INSERT INTO models VALUES (:account, :ticker, :cutoff, :key)"
@@ -66,11 +66,11 @@ class LedgerTransaction:
             {"cutoff": cutoff, "key": key, **self._key},
         )
 
-    def intends(self, order: OrderRecord) -> None:
+    def add_intent(self, order: OrderRecord) -> None:
         """Record an order before it is sent; a second one with its id is refused by the table itself."""
         self._insert("orders", {**asdict(order), "ticker": str(order.ticker)})
 
-    def order_now(self, order: OrderRecord) -> None:
+    def update_order(self, order: OrderRecord) -> None:
         """Replace what is known of an order."""
         self._connection.execute(
             "UPDATE orders SET sent_at = :sent_at, stage = :stage, filled_quantity = :filled_quantity,"

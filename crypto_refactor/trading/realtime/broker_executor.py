@@ -72,7 +72,7 @@ def preflight(broker: Broker, ledger: Ledger, account: str, opening: Mapping[Tic
         )
     cash = {
         ticker: holding.account.cash - _unresolved_buy_notional(ledger, account, ticker)
-        for ticker, holding in ledger.holdings(account).items()
+        for ticker, holding in ledger.states(account).items()
     }
     needed = sum(({**opening, **cash}).values())
     blocked = None
@@ -128,7 +128,7 @@ class BrokerExecutor:
         self._account = account
         self._clock = clock
         self._sleep = sleep
-        self._settling = OrderLifecycle(broker, ledger, account, clock=clock, sleep=sleep)
+        self._orders = OrderLifecycle(broker, ledger, account, clock=clock, sleep=sleep)
         self._positions: dict[Ticker, Position] = {}
         self.state = Preflight(open_orders=(), scale=1.0, blocked=None)
 
@@ -148,7 +148,7 @@ class BrokerExecutor:
         done = ExecutionResult(notes=foreign_orders(own, known))
         for order in self._ledger.orders(self._account, ticker, unsettled=True):
             done += self._settled(order, hour, rules, entries=entries)
-        holding = self._ledger.holding(self._account, ticker)
+        holding = self._ledger.state(self._account, ticker)
         quantity = holding.account.quantity if holding is not None else 0.0
         position = confirmed_position(self._broker, ticker, quantity, self._sleep)
         self._positions[ticker] = position
@@ -163,9 +163,9 @@ class BrokerExecutor:
         )
         account, found = reconcile(account, position, price, hour, rules, bought_lately=lately)
         if holding is not None and account != holding.account:
-            with self._ledger.writing(self._account, ticker) as writer:
-                writer.filled(found.fills, found.trades)
-                writer.hold(replace(holding, account=account))
+            with self._ledger.transaction(self._account, ticker) as writer:
+                writer.record_fills(found.fills, found.trades)
+                writer.save_state(replace(holding, account=account))
         return done + found
 
     def execute(self, planned: OrderPlan) -> ExecutionResult:
@@ -177,13 +177,13 @@ class BrokerExecutor:
                 orders.append(order)
             else:
                 notes.append(order)
-        with self._ledger.writing(self._account, planned.ticker) as writer:
+        with self._ledger.transaction(self._account, planned.ticker) as writer:
             planned.write(writer)
             for order in orders:
-                writer.intends(order)
+                writer.add_intent(order)
         done = ExecutionResult(notes=tuple(notes))
         for order in orders:
-            done += self._settling.send(order, planned.rules)
+            done += self._orders.submit(order, planned.rules)
         return done
 
     def close(self, ticker: Ticker, hour: int, price: float, rules: ExecutionRules) -> ExecutionResult:
@@ -192,25 +192,25 @@ class BrokerExecutor:
         Raises
         ------
         BrokerError
-            As `recover` and `Settling.send`.
+            As `recover` and `OrderLifecycle.submit`.
         """
         done = self.recover(ticker, hour, price, rules, entries=False)
-        holding = self._ledger.holding(self._account, ticker)
+        holding = self._ledger.state(self._account, ticker)
         if holding is None or holding.account.side == 0:
             return done
         count = sum(order.leg.startswith("close-") for order in self._ledger.orders(self._account, ticker))
         order = self._sale(ticker, holding.account, hour, f"close-{count + 1}", CLOSED_BY_HAND, price, rules)
         if not isinstance(order, OrderRecord):
             return done + ExecutionResult(notes=(order,))
-        with self._ledger.writing(self._account, ticker) as writer:
-            writer.intends(order)
-        return done + self._settling.send(order, rules)
+        with self._ledger.transaction(self._account, ticker) as writer:
+            writer.add_intent(order)
+        return done + self._orders.submit(order, rules)
 
     def _settled(
         self, order: OrderRecord, hour: int, rules: ExecutionRules, *, entries: bool
     ) -> ExecutionResult:
         """Bring an order to its end that an earlier process, or an earlier attempt, left open."""
-        settled = self._settling.look_up(order, rules)
+        settled = self._orders.resolve(order, rules)
         if settled is not None:
             return settled
         wanted = order.leg in BAR_LEGS and order.bar == hour and (entries or order.side < 0)
@@ -218,8 +218,8 @@ class BrokerExecutor:
         if wanted and not order.detail:
             available = self._broker.position(order.ticker).available
             if order.quantity is None or order.quantity <= available:
-                return self._settling.send(order, rules, again=True)
-        return self._settling.give_up(order)
+                return self._orders.submit(order, rules, again=True)
+        return self._orders.expire(order)
 
     def _order(self, planned: OrderPlan, decision: Decision) -> OrderRecord | str:
         account, rules = planned.holding.account, planned.rules

@@ -52,10 +52,10 @@ class DemoExecutor:
                 adjacent=True,
                 rules=planned.rules,
             )
-        with self._ledger.writing(self._account, planned.ticker) as writer:
+        with self._ledger.transaction(self._account, planned.ticker) as writer:
             planned.write(writer)
-            writer.filled(outcome.fills, outcome.trades)
-            writer.hold(replace(planned.holding, account=outcome.account))
+            writer.record_fills(outcome.fills, outcome.trades)
+            writer.save_state(replace(planned.holding, account=outcome.account))
         return ExecutionResult(
             fills=outcome.fills,
             trades=outcome.trades,

@@ -113,7 +113,7 @@ class HourlyPass:
         return PassResult(rows=crew.rows, troubles=troubles)
 
     def _load(self, ticker: Ticker, hour: int) -> Bars:
-        holding = self._ledger.holding(self._account.name, ticker)
+        holding = self._ledger.state(self._account.name, ticker)
         since = 1 if holding is None else max(1, hour - holding.walked_to)
         bars = self._setup.history(ticker, since, hour)
         _check_clocks(self._source)
@@ -129,7 +129,7 @@ class HourlyPass:
         """Look at the whole account; whether it can be traded now."""
         try:
             opening = {
-                ticker: share for ticker in loaded if self._ledger.holding(self._account.name, ticker) is None
+                ticker: share for ticker in loaded if self._ledger.state(self._account.name, ticker) is None
             }
             self.blocked = self._account.begin(opening)
             self._say_blocked(halted(self._setup.state_dir) or self.blocked)
@@ -159,7 +159,7 @@ class HourlyPass:
         missing = {}
         for ticker, bars in loaded.items():
             try:
-                acted_on = self._ledger.acted_on(self._account.name, ticker, hour)
+                acted_on = self._ledger.has_decision(self._account.name, ticker, hour)
                 missing[ticker] = {} if acted_on else self._deciders[ticker].missing(bars, hour, hour)
             except CryptoRefactorError as error:
                 crew.trouble(ticker, error)

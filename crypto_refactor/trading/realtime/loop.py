@@ -154,7 +154,7 @@ class TradingLoop:
 
     def _holds(self, ticker: Ticker) -> bool:
         """Whether somebody must go on looking after `ticker`."""
-        holding = self._ledger.holding(self._account.name, ticker)
+        holding = self._ledger.state(self._account.name, ticker)
         return holding is not None and holding.account.side != 0
 
     def _is_final(self, error: CryptoRefactorError, hour: int, began: datetime, *, patient: bool) -> bool:
@@ -194,7 +194,7 @@ class TradingLoop:
         try:
             held = [
                 f"{ticker} {holding.account.quantity:+.6g} {ticker.base}"
-                for ticker, holding in self._ledger.holdings(self._account.name).items()
+                for ticker, holding in self._ledger.states(self._account.name).items()
                 if holding.account.side
             ]
             said = f"{', '.join(held) if held else 'no position'} in {self._account.name}."

@@ -66,7 +66,7 @@ class OrderLifecycle:
         self._clock = clock
         self._sleep = sleep
 
-    def send(self, order: OrderRecord, rules: ExecutionRules, *, again: bool = False) -> ExecutionResult:
+    def submit(self, order: OrderRecord, rules: ExecutionRules, *, again: bool = False) -> ExecutionResult:
         """Send an order that is written down, and see it through.
 
         Parameters
@@ -88,25 +88,25 @@ class OrderLifecycle:
         unknown: UnknownOutcomeError | None = None
         for _ in range(_SENDINGS):
             if order.leg in BAR_LEGS and floor_hour(self._clock()) != order.bar:
-                return self.give_up(order)
-            order = self._stamped(order)
+                return self.expire(order)
+            order = self._mark_sent(order)
             report: OrderReport | None
             try:
                 report = self._broker.submit(order.request())
             except OrderRefusedError as error:
                 if not (again or unknown):
                     return self._end(order, OrderStatus.REFUSED, error.what)
-                return self._refused_again(order, error, rules)
+                return self._resolve_second_refusal(order, error, rules)
             except UnknownOutcomeError as error:
                 unknown = error
                 report = self._broker.order(order.client_order_id)
             # Where the broker knows of no such order, sending it again under the same id cannot double it.
             if report is not None:
-                return self._see_through(order, report, rules)
+                return self._await_final(order, report, rules)
         assert unknown is not None
         raise unknown
 
-    def look_up(self, order: OrderRecord, rules: ExecutionRules) -> ExecutionResult | None:
+    def resolve(self, order: OrderRecord, rules: ExecutionRules) -> ExecutionResult | None:
         """Find out what became of an order that may have been sent; None where the broker has never seen it.
 
         Raises
@@ -115,9 +115,9 @@ class OrderLifecycle:
             If the broker cannot be asked, or the order does not end.
         """
         report = self._broker.order(order.client_order_id)
-        return None if report is None else self._see_through(order, report, rules)
+        return None if report is None else self._await_final(order, report, rules)
 
-    def give_up(self, order: OrderRecord) -> ExecutionResult:
+    def expire(self, order: OrderRecord) -> ExecutionResult:
         """End an order that the broker has never seen, and that must not be sent any more.
 
         Raises
@@ -134,40 +134,40 @@ class OrderLifecycle:
             )
         if order.detail:
             return self._end(order, OrderStatus.REFUSED, order.detail)
-        return self._end(order, OrderStatus.LAPSED, "it never arrived")
+        return self._end(order, OrderStatus.EXPIRED, "it never arrived")
 
-    def _refused_again(
+    def _resolve_second_refusal(
         self, order: OrderRecord, error: OrderRefusedError, rules: ExecutionRules
     ) -> ExecutionResult:
         """Settle an order that was refused when it was sent once more.
 
         That says nothing of the sending before, which may be what the refusal is about: it has the money.
         """
-        settled = self.look_up(order, rules)
+        settled = self.resolve(order, rules)
         if settled is not None:
             return settled
         order = replace(order, detail=error.what)
-        with self._ledger.writing(self._account, order.ticker) as writer:
-            writer.order_now(order)
-        return self.give_up(order)
+        with self._ledger.transaction(self._account, order.ticker) as writer:
+            writer.update_order(order)
+        return self.expire(order)
 
-    def _stamped(self, order: OrderRecord) -> OrderRecord:
+    def _mark_sent(self, order: OrderRecord) -> OrderRecord:
         order = replace(order, sent_at=self._clock().astimezone(UTC).isoformat(timespec="seconds"))
-        with self._ledger.writing(self._account, order.ticker) as writer:
-            writer.order_now(order)
+        with self._ledger.transaction(self._account, order.ticker) as writer:
+            writer.update_order(order)
         return order
 
-    def _see_through(self, order: OrderRecord, report: OrderReport, rules: ExecutionRules) -> ExecutionResult:
+    def _await_final(self, order: OrderRecord, report: OrderReport, rules: ExecutionRules) -> ExecutionResult:
         if (report.ticker, report.side) != (order.ticker, order.side):
             raise BrokerError(
                 f"The broker knows order {order.client_order_id} as one for {report.ticker}, side {report.side}.",
                 expected=f"{order.ticker}, side {order.side}: ids belong to one ledger.",
                 remedy="trade an account from one state folder only; nothing was booked.",
             )
-        report = self._watched(order, report, _LOOKS)
+        report = self._poll(order, report, _LOOKS)
         if report.state is OrderState.OPEN:
             self._broker.cancel(report)
-            report = self._watched(order, report, _LOOKS_AFTER_CANCEL)
+            report = self._poll(order, report, _LOOKS_AFTER_CANCEL)
         if report.state is OrderState.OPEN:
             raise BrokerError(
                 f"Order {order.client_order_id} is still open at the broker ({report.detail}), although it is "
@@ -177,15 +177,15 @@ class OrderLifecycle:
             )
         return self._book(order, report, rules)
 
-    def _watched(self, order: OrderRecord, report: OrderReport, waits: Sequence[float]) -> OrderReport:
+    def _poll(self, order: OrderRecord, report: OrderReport, waits: Sequence[float]) -> OrderReport:
         for wait in waits:
             if report.state is not OrderState.OPEN:
                 break
             self._sleep(wait)
-            report = self._again(order)
+            report = self._refetch(order)
         return report
 
-    def _again(self, order: OrderRecord) -> OrderReport:
+    def _refetch(self, order: OrderRecord) -> OrderReport:
         report = self._broker.order(order.client_order_id)
         if report is None:
             raise UnreachableError(
@@ -203,19 +203,19 @@ class OrderLifecycle:
             average_price=report.average_price,
             detail=report.detail,
         )
-        holding = self._ledger.holding(self._account, order.ticker)
+        holding = self._ledger.state(self._account, order.ticker)
         assert holding is not None, "an order is written down together with its sub-account"
         account, fills, trades = book_report(holding.account, ended, rules)
-        with self._ledger.writing(self._account, order.ticker) as writer:
-            writer.order_now(ended)
-            writer.filled(fills, trades)
-            writer.hold(replace(holding, account=account))
+        with self._ledger.transaction(self._account, order.ticker) as writer:
+            writer.update_order(ended)
+            writer.record_fills(fills, trades)
+            writer.save_state(replace(holding, account=account))
         return ExecutionResult(fills=fills, trades=trades, orders=(ended,))
 
     def _end(self, order: OrderRecord, stage: OrderStatus, detail: str) -> ExecutionResult:
         ended = replace(order, stage=stage, detail=detail)
-        with self._ledger.writing(self._account, order.ticker) as writer:
-            writer.order_now(ended)
+        with self._ledger.transaction(self._account, order.ticker) as writer:
+            writer.update_order(ended)
         return ExecutionResult(orders=(ended,), notes=(f"order {order.client_order_id} {stage}: {detail}",))
 
 

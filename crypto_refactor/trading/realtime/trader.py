@@ -190,7 +190,7 @@ class RealtimeTrader:
         with locked(self._state, self._account, ticker):
             self._require_latest(ticker, hour)
             done = self._executor.recover(ticker, hour, price, self._rules, entries=blocked is None)
-            if self._ledger.acted_on(self._account, ticker, hour):
+            if self._ledger.has_decision(self._account, ticker, hour):
                 settled = (
                     "an order that was left open has been settled" if done.orders else "nothing was done"
                 )
@@ -243,7 +243,7 @@ class RealtimeTrader:
 
     def _plan(self, known: Bars, decided: ModelDecision, blocked: str | None) -> tuple[OrderPlan, int, str]:
         ticker, hour = known.ticker, int(known.closed[-1])
-        holding = self._ledger.holding(self._account, ticker)
+        holding = self._ledger.state(self._account, ticker)
         fresh, steps = holding is None, cast("tuple[Step, ...]", ())
         verdict = bar_signal(decided.made, self._rules)
         if holding is None:
@@ -263,9 +263,9 @@ class RealtimeTrader:
 
         def write(writer: LedgerTransaction) -> None:
             _write(writer, at_rest, steps, fresh=fresh)
-            writer.decided(hour, target, ledger_record(decided, why))
+            writer.record_decision(hour, target, ledger_record(decided, why))
             if decided.chosen.key is not None and not decided.chosen.late:
-                writer.names_model(decided.cutoff, decided.chosen.key)
+                writer.record_model(decided.cutoff, decided.chosen.key)
 
         planned = OrderPlan(
             ticker=ticker,
@@ -310,7 +310,7 @@ class RealtimeTrader:
         )
 
     def _held(self, ticker: Ticker) -> SubAccount | None:
-        holding = self._ledger.holding(self._account, ticker)
+        holding = self._ledger.state(self._account, ticker)
         return None if holding is None else holding.account
 
 
@@ -338,5 +338,5 @@ def _write(
     if fresh:
         writer.open(at_rest)
     for step in steps:
-        writer.walked(step)
-    writer.hold(at_rest)
+        writer.record_bar(step)
+    writer.save_state(at_rest)

@@ -83,10 +83,10 @@ def put(ledger):
         now = "2024-06-01T00:00:00+00:00"
         ledger.open_account(name, now, {"source": source, "options": asdict(ExecutionOptions(**options))})
         ledger.open_holding(name, ticker, new_state(1000.0, AT))
-        with ledger.writing(name, ticker) as writer:
-            writer.hold(SubAccountState(account=account, pending=pending, walked_to=AT))
-            writer.decided(AT, 1, {"close": 100.0, "reason": reason, "cutoff": AT - 100, "signal": 1})
-            writer.filled((), trades)
+        with ledger.transaction(name, ticker) as writer:
+            writer.save_state(SubAccountState(account=account, pending=pending, walked_to=AT))
+            writer.record_decision(AT, 1, {"close": 100.0, "reason": reason, "cutoff": AT - 100, "signal": 1})
+            writer.record_fills((), trades)
 
     return do
 
@@ -111,8 +111,8 @@ def test_status_shows_everything_of_the_account_traded_last(tool, ledger, put, t
     pending = (Exit("opposite"),)
     halted = LONG._replace(halted=True, stopped_side=1)
     put(PAPER, halted, pending=pending, reason="forecast [bold]+0.300 %: enter long")
-    with ledger.writing(PAPER, BTC) as writer:
-        writer.intends(ORDER)
+    with ledger.transaction(PAPER, BTC) as writer:
+        writer.add_intent(ORDER)
     out = tool("status").out
     assert out.splitlines()[0] == f"{PAPER}   opened 2024-06-01 00:00, last traded 2024-06-01 00:00"
     (row,) = [line.split() for line in out.splitlines() if line.startswith("BTC/USD  ")]
@@ -133,8 +133,8 @@ def test_status_shows_everything_of_the_account_traded_last(tool, ledger, put, t
 
 def test_status_as_json_is_complete_and_utc(tool, ledger, put):
     put(PAPER, LONG, pending=(Enter(1, 1.0),))
-    with ledger.writing(PAPER, BTC) as writer:
-        writer.intends(ORDER)
+    with ledger.transaction(PAPER, BTC) as writer:
+        writer.add_intent(ORDER)
     tool("halt --why elections")
     shown = document(tool("status --json"))
     assert (shown["schema"], shown["account"], shown["simulated"], shown["source"]) == (
@@ -156,9 +156,9 @@ def test_status_as_json_is_complete_and_utc(tool, ledger, put):
 
 def test_status_changes_nothing(tool, put, ledger):
     put("demo/sample", LONG, source="sample")
-    before = ledger.accounts(), ledger.holdings("demo/sample")
+    before = ledger.accounts(), ledger.states("demo/sample")
     assert "SIMULATED" in tool("status").out.splitlines()[0]
-    assert (ledger.accounts(), ledger.holdings("demo/sample")) == before
+    assert (ledger.accounts(), ledger.states("demo/sample")) == before
 
 
 # Which account
@@ -249,8 +249,8 @@ def test_closing_on_bars_that_have_passed_says_when_it_happens(tool, put, ledger
     out = tool("close --ticker btc/usd --ticker BTC/USD").out
     assert "demo/sample   SIMULATED" in out
     assert out.count("BTC/USD: is closed at the next open") == 1
-    assert ledger.holding("demo/sample", BTC).pending == (Exit("close"),)
-    assert ledger.holding("demo/sample", ETH).pending == ()
+    assert ledger.state("demo/sample", BTC).pending == (Exit("close"),)
+    assert ledger.state("demo/sample", ETH).pending == ()
     shown = document(tool("close --all --json"))
     assert (shown["simulated"], shown["failed"]) == (True, [])
     assert [row["waiting"] for row in shown["tickers"]] == [True, True]
@@ -290,7 +290,7 @@ def test_a_paper_account_is_closed_at_the_broker(tool, put, ledger, paper):
     assert "BTC/USD: sold 10 BTC at 100.00, fee 2.50 (close)" in out
     assert "BTC/USD: is not entered again on that side until the target has changed" in out
     assert (server.held("BTC/USD"), server.held("ETH/USD")) == (0, 10)
-    assert ledger.holding(PAPER, BTC).account.side == 0
+    assert ledger.state(PAPER, BTC).account.side == 0
     (row,) = document(tool("trades --json"))["trades"]
     assert (row["exit_reason"], row["exit_price"]) == ("close", 100.0)
 
@@ -359,9 +359,9 @@ def test_resume_restarts_what_the_drawdown_of_one_account_has_halted(tool, put, 
     put("demo/alpaca", LONG._replace(halted=True))
     out = tool("resume --demo").out
     assert "demo/alpaca: BTC/USD may enter again; its drawdown is measured from 1,000.00." in out
-    after = ledger.holding("demo/alpaca", BTC).account
+    after = ledger.state("demo/alpaca", BTC).account
     assert (after.halted, after.peak_equity) == (False, 1000.0)
-    assert ledger.holding("demo/sample", BTC).account.halted
+    assert ledger.state("demo/sample", BTC).account.halted
     shown = document(tool("resume --account demo/sample --json"))
     assert shown["peaks_restarted"] == {"BTC/USD": 1000.0}
     assert "no sub-account was halted" in tool("resume").out
@@ -373,7 +373,7 @@ def test_a_replay_is_never_resumed(tool, put, ledger):
     out = tool("resume").out
     assert "The halt is lifted." in out
     assert "its drawdown halts stay" in out
-    assert ledger.holding("replay/1", BTC).account.halted
+    assert ledger.state("replay/1", BTC).account.halted
 
 
 # trades

@@ -101,7 +101,7 @@ def test_any_order_of_answers_leaves_the_same_gaps_as_a_set_of_hours(path, seed)
         start = int(rng.integers(0, 50))
         end = start + int(rng.integers(1, 12))
         upto = int(rng.integers(start - 2, end + 3))
-        store.write(empty_bars(BTC, "alpaca"), start, end, answered=upto)
+        store.write(empty_bars(BTC, "alpaca"), start, end, covered_until=upto)
         answered |= set(range(start, min(upto, end)))
     gaps = store.missing(BTC, 0, 70)
     assert [h for a, b in gaps for h in range(a, b)] == [h for h in range(70) if h not in answered]
@@ -109,7 +109,7 @@ def test_any_order_of_answers_leaves_the_same_gaps_as_a_set_of_hours(path, seed)
 
 def test_bars_beyond_the_answered_hours_are_kept_but_asked_for_again(store, bars):
     written = bars(100, 10)
-    store.write(written, 100, 110, answered=107)
+    store.write(written, 100, 110, covered_until=107)
     assert store.missing(BTC, 100, 110) == [(107, 110)]
     assert same(store.read(BTC, 100, 110), written)
 
@@ -128,7 +128,7 @@ def test_tickers_sources_and_addresses_do_not_mix(store, path, bars):
     others = (
         (store, ETH),
         (BarStore(path, source="other"), BTC),
-        (BarStore(path, source="alpaca", address="http://127.0.0.1:1"), BTC),
+        (BarStore(path, source="alpaca", url="http://127.0.0.1:1"), BTC),
     )
     for other, ticker in others:
         assert other.missing(ticker, 100, 110) == [(100, 110)]
@@ -252,7 +252,7 @@ def test_a_write_that_is_interrupted_leaves_the_store_as_it_was(store, bars, mon
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("crypto_refactor.market.sources.bar_store._mark_answered", interrupt)
+    monkeypatch.setattr("crypto_refactor.market.sources.bar_store._extend_coverage", interrupt)
     with pytest.raises(KeyboardInterrupt):
         store.write(bars(95, 20, seed=1), 95, 115)
     assert same(store.read(BTC, 0, 1000), before)
@@ -327,7 +327,7 @@ def test_another_programs_database_is_left_alone(path, store):
     connection.execute("CREATE TABLE recipes (name TEXT)")
     connection.close()
     content = path.read_bytes()
-    with pytest.raises(DataError, match="no bar store") as caught:
+    with pytest.raises(DataError, match="not a bar store") as caught:
         store.missing(BTC, 0, 10)
     assert three_parts(caught.value)
     assert path.read_bytes() == content

@@ -43,7 +43,7 @@ from crypto_refactor.transport.session import HttpLimits
 
 BTC, ETH, ADA = (Ticker(base, "USD") for base in ("BTC", "ETH", "ADA"))
 NOW = datetime(2024, 6, 10, 12, 0, 7, tzinfo=UTC)
-LIMITS = HttpLimits(total=10, attempts=3, first_wait=0.5, longest_wait=1.0)
+LIMITS = HttpLimits(total=10, attempts=3, first_wait=0.5, max_wait=1.0)
 HASTY = replace(LIMITS, connect=0.3, read=0.15, total=0.6, first_wait=0.05)  # where no answer will come
 MESSAGE = '{"code": 42210000, "message": "no such thing"}'
 
@@ -834,8 +834,8 @@ def test_a_ticker_that_alpaca_does_not_name_has_no_position(broker):
 
 
 def test_orders_go_to_paper_or_to_the_live_account(new_broker):
-    assert new_broker(url=None)._address == "https://paper-api.alpaca.markets"
-    assert new_broker(url=None, paper=False)._address == "https://api.alpaca.markets"
+    assert new_broker(url=None)._url == "https://paper-api.alpaca.markets"
+    assert new_broker(url=None, paper=False)._url == "https://api.alpaca.markets"
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "https://api.alpaca.markets", ""])

@@ -57,13 +57,13 @@ def replayed(bars, options, folder, ledger, *, decider=None, hours=HOURS, stop_a
     real = set(bars.closed.tolist())
     visited = 0
     for hour in range(end - hours, end + 1):
-        walked = ledger.holding("replay/x", BTC)
+        walked = ledger.state("replay/x", BTC)
         if (hour in real or hour == end - hours) and (walked is None or walked.walked_to < hour):
             trader.visit(bars, hour)
             visited += 1
         if visited == stop_after:
             raise KeyboardInterrupt
-    return ledger.holding("replay/x", BTC)
+    return ledger.state("replay/x", BTC)
 
 
 def check(ledger, result):

@@ -42,6 +42,9 @@ class Growing:
     def bars(self, ticker, start, end):
         return self._all(ticker).between(start, end)
 
+    def prefetch(self, tickers, hours, end=None):
+        """Everything is here already."""
+
     def latest_price(self, ticker):
         return LatestPrice(price=float(self._all(ticker).close[-1]), at=to_iso(self.now(ticker)))
 
@@ -135,7 +138,7 @@ def check(ledger, ticker, result):
     assert ledger.fills(ACCOUNT, ticker) == run.fills
     assert ledger.trades(ACCOUNT, ticker) == tuple(trade for trade in run.trades if trade.closed)
     assert [value for _, value in ledger.equity(ACCOUNT, ticker)] == run.equity.tolist()
-    assert ledger.holding(ACCOUNT, ticker).pending == run.pending
+    assert ledger.state(ACCOUNT, ticker).pending == run.pending
 
 
 def failed(rows):

@@ -41,10 +41,10 @@ def walk(ledger, case, name="replay/x"):
     ledger.open_account(name, NOW)
     ledger.open_holding(name, BTC, start)
     for row in range(1, len(bars)):
-        done = step_bar(ledger.holding(name, BTC), bars, row, said(case, row), case.rules)
-        with ledger.writing(name, BTC) as writer:
-            writer.walked(done)
-            writer.decided(int(bars.closed[row]), done.target, {"reason": "test"})
+        done = step_bar(ledger.state(name, BTC), bars, row, said(case, row), case.rules)
+        with ledger.transaction(name, BTC) as writer:
+            writer.record_bar(done)
+            writer.record_decision(int(bars.closed[row]), done.target, {"reason": "test"})
 
 
 @holds_for(cases(max_bars=30), examples=15)
@@ -55,17 +55,17 @@ def test_a_ledger_remembers_a_walk_to_the_last_bit(tmp_path_factory, case):
     assert ledger.fills("replay/x", BTC) == run.fills
     assert ledger.trades("replay/x", BTC) == tuple(trade for trade in run.trades if trade.closed)
     assert [value for _, value in ledger.equity("replay/x", BTC)] == run.equity.tolist()
-    assert ledger.holding("replay/x", BTC).account == run.account
-    assert ledger.holding("replay/x", BTC).pending == run.pending
+    assert ledger.state("replay/x", BTC).account == run.account
+    assert ledger.state("replay/x", BTC).pending == run.pending
 
 
 def test_accounts_and_tickers_are_kept_apart(ledger):
     for name, ticker, cash in (("demo/sample", BTC, 1.0), ("demo/sample", ETH, 2.0), ("paper/1", BTC, 3.0)):
         ledger.open_account(name, NOW)
         ledger.open_holding(name, ticker, new_state(cash, 100))
-    assert ledger.holding("demo/sample", ETH).account.cash == 2.0
-    assert ledger.holding("paper/1", BTC).account.cash == 3.0
-    assert ledger.holding("paper/1", ETH) is None
+    assert ledger.state("demo/sample", ETH).account.cash == 2.0
+    assert ledger.state("paper/1", BTC).account.cash == 3.0
+    assert ledger.state("paper/1", ETH) is None
     assert ledger.opening("paper/1", BTC).balance == 3.0
 
 
@@ -78,19 +78,19 @@ def test_pending_decisions_survive(ledger):
     pending = (Exit("stop_loss"), Enter(-1, 0.5))
     holding = SubAccountState(account=new_state(0.1 + 0.2, 5).account, pending=pending, walked_to=7)
     ledger.open_holding("demo/sample", BTC, new_state(0.1 + 0.2, 5))
-    with ledger.writing("demo/sample", BTC) as writer:
-        writer.hold(holding)
-    assert ledger.holding("demo/sample", BTC) == holding
+    with ledger.transaction("demo/sample", BTC) as writer:
+        writer.save_state(holding)
+    assert ledger.state("demo/sample", BTC) == holding
 
 
 def test_a_bar_is_acted_on_once(ledger):
     ledger.open_holding("demo/sample", BTC, new_state(10.0, 100))
-    with ledger.writing("demo/sample", BTC) as writer:
-        writer.decided(101, 1, {"reason": "first"})
-    assert ledger.acted_on("demo/sample", BTC, 101)
-    assert not ledger.acted_on("demo/sample", BTC, 102)
-    with pytest.raises(BrokerError), ledger.writing("demo/sample", BTC) as writer:
-        writer.decided(101, -1, {"reason": "again"})
+    with ledger.transaction("demo/sample", BTC) as writer:
+        writer.record_decision(101, 1, {"reason": "first"})
+    assert ledger.has_decision("demo/sample", BTC, 101)
+    assert not ledger.has_decision("demo/sample", BTC, 102)
+    with pytest.raises(BrokerError), ledger.transaction("demo/sample", BTC) as writer:
+        writer.record_decision(101, -1, {"reason": "again"})
     assert [row["reason"] for row in ledger.decisions("demo/sample", BTC)] == ["first"]
 
 
@@ -103,24 +103,24 @@ def test_a_bar_is_written_whole_or_not_at_all(ledger, random_bars):
     from crypto_refactor.execution.rules import ExecutionRules
 
     done = step_bar(start, bars, 1, None, ExecutionRules())
-    with pytest.raises(ZeroDivisionError), ledger.writing("demo/sample", BTC) as writer:  # noqa: PT012 - the crash midway is the point
-        writer.walked(done)
+    with pytest.raises(ZeroDivisionError), ledger.transaction("demo/sample", BTC) as writer:  # noqa: PT012 - the crash midway is the point
+        writer.record_bar(done)
         raise ZeroDivisionError
     assert ledger.fills("demo/sample", BTC) == ()
-    assert ledger.holding("demo/sample", BTC) == start
+    assert ledger.state("demo/sample", BTC) == start
     assert len(ledger.equity("demo/sample", BTC)) == 1
 
 
 def test_a_finished_replay_starts_afresh_and_an_unfinished_one_stays(ledger):
     ledger.open_account("replay/x", NOW)
     ledger.open_holding("replay/x", BTC, new_state(10.0, 100))
-    assert not ledger.start_afresh_if_finished("replay/x")
-    assert ledger.holding("replay/x", BTC) is not None
-    ledger.finish("replay/x")
-    assert ledger.start_afresh_if_finished("replay/x")
-    assert ledger.holding("replay/x", BTC) is None
+    assert not ledger.reset_if_finished("replay/x")
+    assert ledger.state("replay/x", BTC) is not None
+    ledger.mark_finished("replay/x")
+    assert ledger.reset_if_finished("replay/x")
+    assert ledger.state("replay/x", BTC) is None
     assert ledger.equity("replay/x", BTC) == []
-    assert not ledger.start_afresh_if_finished("replay/x")
+    assert not ledger.reset_if_finished("replay/x")
 
 
 def test_the_account_traded_last_is_found(tmp_path):
@@ -135,8 +135,8 @@ def test_the_account_traded_last_is_found(tmp_path):
     now = datetime(2024, 5, 1, 2, tzinfo=UTC)
     ledger.open_account("demo/sample", now.isoformat(), {"source": "sample"})
     assert [account.name for account in ledger.accounts()] == ["demo/alpaca", "demo/sample"]
-    with ledger.writing("demo/sample", BTC) as writer:
-        writer.decided(101, 1, {"reason": "first"})
+    with ledger.transaction("demo/sample", BTC) as writer:
+        writer.record_decision(101, 1, {"reason": "first"})
     (last, _) = ledger.accounts()
     assert (last.name, last.traded_at, last.about) == ("demo/sample", now.isoformat(), {"source": "sample"})
 

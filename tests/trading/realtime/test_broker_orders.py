@@ -339,13 +339,24 @@ class Fatal:
 
     def watch(self, monkeypatch):
         for kind, names in (
-            (LedgerTransaction, ("open", "hold", "walked", "filled", "decided", "intends", "order_now")),
+            (
+                LedgerTransaction,
+                (
+                    "open",
+                    "save_state",
+                    "record_bar",
+                    "record_fills",
+                    "record_decision",
+                    "add_intent",
+                    "update_order",
+                ),
+            ),
             (_broker_kind(), ("submit", "order", "position")),
             (RealtimeTrader, ("_entry",)),
         ):
             for name in names:
                 monkeypatch.setattr(kind, name, self._around(getattr(kind, name), name))
-        monkeypatch.setattr(Ledger, "writing", self._around_commit(Ledger.writing))
+        monkeypatch.setattr(Ledger, "transaction", self._around_commit(Ledger.transaction))
 
     def _around(self, method, name):
         def watched(*args, **options):
@@ -356,10 +367,10 @@ class Fatal:
 
         return watched
 
-    def _around_commit(self, writing):
+    def _around_commit(self, transaction):
         @contextmanager
         def watched(ledger, account, ticker):
-            with writing(ledger, account, ticker) as writer:
+            with transaction(ledger, account, ticker) as writer:
                 yield writer
                 self.event("before commit")
             self.event("after commit")
@@ -448,7 +459,7 @@ def test_an_order_of_an_older_bar_lapses_and_the_new_bar_is_decided(desk, server
     first = desk.own_id("enter")
     desk.later()
     entry = desk.act(1)
-    assert [order.stage for order in desk.orders] == [OrderStatus.LAPSED, OrderStatus.FILLED]
+    assert [order.stage for order in desk.orders] == [OrderStatus.EXPIRED, OrderStatus.FILLED]
     assert [order.client_order_id for order in server.orders] == [desk.own_id("enter")]
     assert any(first in note and "never arrived" in note for note in entry.notes)
     desk.agrees()
@@ -464,7 +475,7 @@ def test_an_order_of_an_older_bar_is_given_time_to_arrive(desk, server):
         desk.sleep(45)
     assert (desk.sent(), len(desk.decisions)) == (0, 1)
     desk.act(1)
-    assert [order.stage for order in desk.orders] == [OrderStatus.LAPSED, OrderStatus.FILLED]
+    assert [order.stage for order in desk.orders] == [OrderStatus.EXPIRED, OrderStatus.FILLED]
     assert len(server.orders) == 1
 
 
@@ -489,7 +500,7 @@ def test_an_entry_that_never_left_stays_at_home_once_entries_are_blocked(desk):
         desk.act(1, blocked="halted")
     desk.sleep(130)
     entry = desk.act(1, blocked="halted")
-    assert entry.orders[0].stage is OrderStatus.LAPSED
+    assert entry.orders[0].stage is OrderStatus.EXPIRED
     assert (desk.sent(), desk.account.side) == (0, 0)
 
 
@@ -514,7 +525,7 @@ def test_nothing_is_sent_again_once_the_hour_has_passed(desk, server):
     assert desk.sent() == 1
     desk.later(seconds=200)
     desk.act(0)
-    assert [order.stage for order in desk.orders] == [OrderStatus.LAPSED]
+    assert [order.stage for order in desk.orders] == [OrderStatus.EXPIRED]
     assert desk.sent() == 1
 
 

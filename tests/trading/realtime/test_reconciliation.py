@@ -395,7 +395,7 @@ def test_a_close_that_never_left_is_given_up_and_the_next_one_sells(desk, monkey
 
     desk.act(1)
     with monkeypatch.context() as patch:
-        patch.setattr(LedgerTransaction, "order_now", dies)
+        patch.setattr(LedgerTransaction, "update_order", dies)
         with pytest.raises(Death):
             desk.close()
     with pytest.raises(UnknownOutcomeError):
@@ -404,7 +404,7 @@ def test_a_close_that_never_left_is_given_up_and_the_next_one_sells(desk, monkey
     desk.close()
     assert [order.stage for order in desk.orders] == [
         OrderStatus.FILLED,
-        OrderStatus.LAPSED,
+        OrderStatus.EXPIRED,
         OrderStatus.FILLED,
     ]
     assert (desk.sent(), desk.held()) == (2, 0)
@@ -413,4 +413,4 @@ def test_a_close_that_never_left_is_given_up_and_the_next_one_sells(desk, monkey
 
 def test_an_account_that_was_never_opened_has_nothing_to_close(desk):
     assert desk.close().orders == ()
-    assert desk.ledger.holdings(NAME) == {}
+    assert desk.ledger.states(NAME) == {}
