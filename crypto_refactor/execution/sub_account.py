@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from crypto_refactor.execution.rules import HOURS_PER_YEAR, ExecutionRules
+from crypto_refactor.market.hours import to_iso
 
 
 class SubAccount(NamedTuple):
@@ -79,6 +80,10 @@ class Fill(NamedTuple):
     def notional(self) -> float:
         """Value of the fill in the quote currency."""
         return self.quantity * self.price
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fill as JSON documents show it."""
+        return {**self._asdict(), "at": to_iso(self.at)}
 
 
 class Trade(NamedTuple):

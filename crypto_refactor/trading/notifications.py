@@ -1,4 +1,4 @@
-"""Telling somebody elsewhere: fills, halts and troubles, posted as JSON, while trading never waits for it."""
+"""Webhook notifications: fills, refusals, halts and failures, posted as JSON while trading never waits."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,9 +16,7 @@ from urllib.parse import urlsplit
 import requests
 
 from crypto_refactor.errors import UsageError
-from crypto_refactor.execution.sub_account import Fill
 from crypto_refactor.market.hours import to_iso
-from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers.base import UnknownOutcomeError
 from crypto_refactor.trading.ledger.order_record import OrderStatus
 from crypto_refactor.trading.outcomes import Failure, TickerOutcome, TickerRow, Unavailable
@@ -27,123 +26,98 @@ _log = logging.getLogger(__name__)
 
 SCHEMA = 1
 _TIMEOUT = (3.0, 5.0)
-"""Seconds until a connection stands, and until the receiver answers."""
-_KEPT = 200
+"""Seconds until a connection is established, and until the receiver answers."""
+_MAX_QUEUED = 200
 """Notices that may wait; a receiver that is further behind loses the newest."""
-_TALKATIVE = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
-"""Loggers that would name the whole URL."""
 
 
 def notices(row: TickerRow) -> list[dict[str, Any]]:
-    """Return what is worth telling of one row.
-
-    Parameters
-    ----------
-    row : TickerRow
-        What a pass found and did for one ticker.
-
-    Returns
-    -------
-    list of dict
-        Fills, refused orders, a drawdown halt, an unknown outcome, any other failure; often nothing.
-    """
+    """Return the notices of one ticker's row: fills, refused orders, a drawdown halt, a failure; often none."""
     if isinstance(row, Unavailable):
         return []
     if isinstance(row, Failure):
-        return [_of_failure(row)]
-    return [*_fills(row), *_refusals(row), *_halts(row)]
+        kind = "unknown_outcome" if isinstance(row.error, UnknownOutcomeError) else "failure"
+        error = row.error
+        return [_notice(kind, str(row.ticker), error.what, code=error.exit_code, remedy=error.remedy)]
+    return [*_fill_notices(row), *_refusal_notices(row), *_halt_notices(row)]
 
 
 def of_account(account: str, text: str) -> dict[str, Any]:
-    """Return the notice that entries of a whole account are forbidden, or allowed again."""
-    return {
-        "schema": SCHEMA,
-        "kind": "halt",
-        "ticker": None,
-        "account": account,
-        "bar": None,
-        "text": f"{account}: {text}",
-    }
+    """Return the notice that entries of a whole account are halted, or allowed again."""
+    return {**_notice("halt", None, text, account=account), "text": f"{account}: {text}"}
 
 
-def _of_failure(row: Failure) -> dict[str, Any]:
-    kind = "unknown_outcome" if isinstance(row.error, UnknownOutcomeError) else "failure"
-    return _notice(kind, row.ticker, row.error.what, code=row.error.exit_code, remedy=row.error.remedy)
-
-
-def _fills(row: TickerOutcome) -> Iterator[dict[str, Any]]:
+def _fill_notices(row: TickerOutcome) -> Iterator[dict[str, Any]]:
     for fill in row.fills:
         verb = "bought" if fill.side > 0 else "sold"
         text = f"{verb} {fill.quantity:.9g} {row.ticker.base} at {fill.price:.8g}, {fill.reason}"
-        yield _of_entry("fill", row, text, fill=_fill(fill))
+        yield _outcome_notice("fill", row, text, fill=fill.to_dict())
 
 
-def _fill(fill: Fill) -> dict[str, Any]:
-    return {
-        "at": to_iso(fill.at),
-        "side": fill.side,
-        "quantity": fill.quantity,
-        "price": fill.price,
-        "fee": fill.fee,
-        "reason": fill.reason,
-    }
-
-
-def _refusals(row: TickerOutcome) -> Iterator[dict[str, Any]]:
+def _refusal_notices(row: TickerOutcome) -> Iterator[dict[str, Any]]:
     for order in row.orders:
         if order.stage is OrderStatus.REFUSED:
-            yield _of_entry("refused", row, order.detail, client_order_id=order.client_order_id)
+            yield _outcome_notice("refused", row, order.detail, client_order_id=order.client_order_id)
 
 
-def _halts(row: TickerOutcome) -> Iterator[dict[str, Any]]:
+def _halt_notices(row: TickerOutcome) -> Iterator[dict[str, Any]]:
     if row.newly_halted and row.holding is not None:
         text = "entries are halted by the drawdown until `crypto-refactor resume`"
-        yield _of_entry("halt", row, text, equity=row.equity, peak_equity=row.holding.peak_equity)
+        yield _outcome_notice("halt", row, text, equity=row.equity, peak_equity=row.holding.peak_equity)
 
 
-def _of_entry(kind: str, row: TickerOutcome, text: str, **more: Any) -> dict[str, Any]:
-    simulated = {"simulated": True} if row.simulated else {}
-    return _notice(kind, row.ticker, text, account=row.account, bar=row.bar, **simulated, **more)
+def _outcome_notice(kind: str, row: TickerOutcome, text: str, **details: Any) -> dict[str, Any]:
+    if row.simulated:
+        details = {"simulated": True, **details}
+    return _notice(kind, str(row.ticker), text, account=row.account, bar=row.bar, **details)
 
 
 def _notice(
-    kind: str, ticker: Ticker, text: str, *, account: str | None = None, bar: int | None = None, **more: Any
+    kind: str,
+    ticker: str | None,
+    text: str,
+    *,
+    account: str | None = None,
+    bar: int | None = None,
+    **details: Any,
 ) -> dict[str, Any]:
-    mark = "SIMULATED: " if more.get("simulated") else ""
+    mark = "SIMULATED: " if details.get("simulated") else ""
     return {
         "schema": SCHEMA,
         "kind": kind,
-        "ticker": str(ticker),
+        "ticker": ticker,
         "account": account,
         "bar": None if bar is None else to_iso(bar),
         "text": f"{mark}{ticker}: {text}",
-        **more,
+        **details,
     }
 
 
 class Notifier:
-    """Posts notices from a thread of its own, one after the other, each once.
+    """Posts notices from its own thread, in order, each once.
+
+    The thread is a daemon: unlike the workers of `concurrent.futures`, it cannot delay the end of the process.
 
     Parameters
     ----------
     url : str
-        Where to; it may hold a secret, so only its host is ever named.
+        The receiver.  It may hold a secret, so only its host is ever shown or logged.
 
     Raises
     ------
     UsageError
-        If `url` is no http or https address.
+        If `url` is not an http or https URL.
     """
 
     def __init__(self, url: str) -> None:
         self._url = url.strip()
-        self._host = _checked_host(self._url)
-        self._waiting: queue.Queue[dict[str, Any] | None] = queue.Queue(_KEPT)
-        self._given_up = threading.Event()
+        self._host = _validate_host(self._url)
+        # urllib3 would log the whole URL.
+        logging.getLogger("urllib3").setLevel(logging.ERROR)
+        self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue(_MAX_QUEUED)
         self._closed = False
-        self._thread = threading.Thread(target=self._work, name="notify", daemon=True)
-        for name in _TALKATIVE:
-            logging.getLogger(name).addFilter(self._from_elsewhere)
+        self._cancelled = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="notify", daemon=True)
         self._thread.start()
 
     def post(self, notice: dict[str, Any]) -> None:
@@ -151,7 +125,7 @@ class Notifier:
         if self._closed:
             return
         try:
-            self._waiting.put_nowait(notice)
+            self._queue.put_nowait(notice)
         except queue.Full:
             _log.warning("%s is too far behind: a notice was dropped.", self._host)
 
@@ -160,49 +134,38 @@ class Notifier:
         if self._closed:
             return
         self._closed = True
-        ends = time.monotonic() + timeout
-        try:
-            self._waiting.put(None, timeout=timeout)
-        except queue.Full:
-            self._given_up.set()
-        self._thread.join(max(0.0, ends - time.monotonic()))
+        deadline = time.monotonic() + timeout
+        with suppress(queue.Full):
+            self._queue.put(None, timeout=timeout)
+        self._thread.join(max(0.0, deadline - time.monotonic()))
         if self._thread.is_alive():
-            self._given_up.set()
+            self._cancelled.set()
             _log.warning("%s does not answer: notices were not delivered.", self._host)
-            return  # the filters stay with the thread, which ends after the request it is in
-        self._forget_filters()
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         with requests.Session() as session:
             session.trust_env = not is_loopback(self._url)  # no proxy sees what is meant for this machine
-            while not self._given_up.is_set() and (notice := self._waiting.get()) is not None:
+            while not self._cancelled.is_set() and (notice := self._queue.get()) is not None:
                 self._send(session, notice)
 
     def _send(self, session: requests.Session, notice: dict[str, Any]) -> None:
         try:
             body = json.dumps(notice, allow_nan=False)
             headers = {"Content-Type": "application/json", "Connection": "close"}
-            # What the receiver says is of no interest: not reading it also bounds the time it may take.
+            # The response is not read, which also bounds the time it may take.
             with session.post(
                 self._url, data=body, headers=headers, timeout=_TIMEOUT, allow_redirects=False, stream=True
-            ) as answer:
-                code = answer.status_code
-        except Exception as error:  # noqa: BLE001 - no trouble of a receiver's may end the thread
-            # Its text would name the whole URL.
+            ) as response:
+                code = response.status_code
+        except Exception as error:  # noqa: BLE001 - no failure of a receiver may end the thread
+            # The error's text would show the whole URL.
             _log.warning("A notice could not be posted to %s: %s.", self._host, type(error).__name__)
             return
         if not HTTPStatus.OK <= code < HTTPStatus.MULTIPLE_CHOICES:
             _log.warning("A notice could not be posted to %s: it answered %d.", self._host, code)
 
-    def _from_elsewhere(self, record: logging.LogRecord) -> bool:
-        return record.thread != self._thread.ident
 
-    def _forget_filters(self) -> None:
-        for name in _TALKATIVE:
-            logging.getLogger(name).removeFilter(self._from_elsewhere)
-
-
-def _checked_host(url: str) -> str:
+def _validate_host(url: str) -> str:
     try:
         parts = urlsplit(url)
         usable = parts.scheme in {"http", "https"} and parts.port != 0
@@ -212,7 +175,7 @@ def _checked_host(url: str) -> str:
         usable, host = False, ""
     if not usable or not host:
         raise UsageError(
-            "The address in --notify cannot be used.",
+            "The URL in --notify is not valid.",
             expected="an http or https URL, for example https://example.com/hook.",
             remedy="correct --notify.",
         )

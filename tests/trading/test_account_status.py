@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 import pytest
 from hypothesis import assume
+from support.ledgers import open_sub_account
 from support.strategies import cases, holds_for
 
 from crypto_refactor.errors import BrokerError, UsageError
@@ -48,7 +49,7 @@ def look(ledger, name=DEMO):
 def put(ledger, account, *, ticker=BTC, name=DEMO, at=100, equity=None, pending=(), decision=None, fills=()):
     """Open a sub-account at 1000, and lead it through one bar to `account`."""
     ledger.open_account(name, NOW, ABOUT)
-    ledger.open_holding(name, ticker, new_state(1000.0, at))
+    open_sub_account(ledger, name, ticker, new_state(1000.0, at))
     holding = SubAccountState(account=account, pending=pending, walked_to=at + 1)
     with ledger.transaction(name, ticker) as writer:
         walked = Step(
@@ -76,7 +77,7 @@ def walk(ledger, case, name="replay/x"):
     if not bars.synthetic[0]:
         holding, _ = first_decision(holding, float(bars.close[0]), said(0), case.rules)
     ledger.open_account(name, NOW, ABOUT)
-    ledger.open_holding(name, BTC, holding)
+    open_sub_account(ledger, name, BTC, holding)
     for row in range(1, len(bars)):
         done = step_bar(holding, bars, row, said(row), case.rules)
         with ledger.transaction(name, BTC) as writer:

@@ -8,6 +8,7 @@ import pytest
 from pydantic import SecretStr
 from support.alpaca_orders import partly
 from support.alpaca_trading_server import KEY, SECRET, AlpacaTradingServer, status
+from support.ledgers import open_sub_account
 
 from crypto_refactor.errors import BrokerError, DataError, UsageError
 from crypto_refactor.execution.decisions import Enter, Exit
@@ -55,7 +56,7 @@ def put(ledger, name, account, *, ticker=BTC, pending=(), at=HOUR, **options):
     """Open a sub-account that stands as `account` after the bar that closed at `at`."""
     about = {"source": "alpaca", "options": asdict(ExecutionOptions(**options))}
     ledger.open_account(name, NOW.isoformat(), about)
-    ledger.open_holding(name, ticker, new_state(1000.0, at))
+    open_sub_account(ledger, name, ticker, new_state(1000.0, at))
     with ledger.transaction(name, ticker) as writer:
         writer.save_state(SubAccountState(account=account, pending=pending, walked_to=at))
         writer.record_decision(at, 1, {"close": 100.0, "reason": "up"})

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from support.fake_clock_loop import ACCOUNT, BALANCE, LAG, SETTINGS, SIGNALS, PassingHours, alpaca_bars
+from support.ledgers import open_sub_account
 from support.stub_models import BTC, HeldBars, remade
 
 from crypto_refactor.backtest.backtester import Backtester
@@ -62,7 +63,7 @@ def bars():
 @pytest.fixture
 def ledger(tmp_path):
     ledger = Ledger(tmp_path / "state" / "ledger.sqlite")
-    ledger.open_holding(ACCOUNT, BTC, new_state(1000.0, HOUR - 1))
+    open_sub_account(ledger, ACCOUNT, BTC, new_state(1000.0, HOUR - 1))
     return ledger
 
 

@@ -1,14 +1,13 @@
-"""The ledger: what was decided, ordered, filled and held, in one SQLite file for all accounts.
+"""The ledger: decisions, orders, fills and states of all accounts in one SQLite file.
 
 Each bar of a sub-account is one transaction: its fills, trades, equity, decision and the state after it are
-all there, or none of them is.  The key of a decision is (account, ticker, close of the bar), so a bar that
-was acted on is never acted on again, from whichever process.
+written together or not at all.  The key of a decision is (account, ticker, close of the bar), so no process
+acts on the same bar twice.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -20,7 +19,7 @@ from crypto_refactor.execution.sub_account import Fill, Trade
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.storage.sqlite_file import SqliteFile
 from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
-from crypto_refactor.trading.ledger.schema import KIND, STATE_TABLES, from_text
+from crypto_refactor.trading.ledger.schema import FORMAT, STATE_TABLES, state_from_json
 from crypto_refactor.trading.ledger.transaction import LedgerTransaction
 from crypto_refactor.trading.stepper import SubAccountState
 
@@ -33,7 +32,7 @@ def _utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """A sub-account as it was opened: its balance and the close it began at."""
+    """A sub-account's opening balance and the close at which it was opened."""
 
     balance: float
     at: int
@@ -41,17 +40,7 @@ class Opening:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountRow:
-    """An account of the ledger.
-
-    Attributes
-    ----------
-    name : str
-        For example demo/sample.
-    opened_at, traded_at : str
-        ISO-8601 UTC.
-    about : dict
-        What it was last traded with.
-    """
+    """An account of the ledger; times are ISO-8601 UTC, `about` is what it was last traded with."""
 
     name: str
     opened_at: str
@@ -60,14 +49,14 @@ class AccountRow:
 
 
 class Ledger:
-    """Accounts, apart by name, in one file that several processes may use.
+    """The accounts of one file, by name; several processes may share it.
 
     Parameters
     ----------
     path : Path
         The file.
     clock : callable
-        Returns the aware local time; says which account was traded last.
+        Returns the aware local time; shows which account was traded last.
 
     Raises
     ------
@@ -79,10 +68,10 @@ class Ledger:
     def __init__(self, path: Path, clock: Callable[[], datetime] = _utc_now) -> None:
         self.path = path
         self._clock = clock
-        self._file = SqliteFile(path, KIND)
+        self._file = SqliteFile(path, FORMAT)
 
     def open_account(self, name: str, now: str, about: dict[str, Any] | None = None) -> None:
-        """Open the account `name` at the ISO-8601 instant `now`, or note what it is traded with from now on."""
+        """Open the account `name` at the ISO-8601 time `now`, or update what it is traded with."""
         with self._file.transaction("BEGIN IMMEDIATE") as connection:
             connection.execute(
                 "INSERT INTO accounts (name, opened_at, traded_at, about) VALUES (?, ?, ?, ?)"
@@ -102,12 +91,12 @@ class Ledger:
         )
 
     def mark_finished(self, name: str) -> None:
-        """Mark a replay as played to its end."""
+        """Mark a replay as complete."""
         with self._file.transaction("BEGIN IMMEDIATE") as connection:
             connection.execute("UPDATE accounts SET finished = 1 WHERE name = ?", (name,))
 
     def reset_if_finished(self, name: str) -> bool:
-        """Forget a replay that was played to its end; whether there was one."""
+        """Delete the contents of a complete replay; return whether there was one."""
         with self._file.transaction("BEGIN IMMEDIATE") as connection:
             row = connection.execute("SELECT finished FROM accounts WHERE name = ?", (name,)).fetchone()
             if row is None or not row[0]:
@@ -117,27 +106,18 @@ class Ledger:
             connection.execute("UPDATE accounts SET finished = 0 WHERE name = ?", (name,))
         return True
 
-    def open_holding(self, account: str, ticker: Ticker, holding: SubAccountState) -> SubAccountState:
-        """Open a sub-account with the cash of `holding`, or return the one that is open already."""
-        with self._file.transaction("BEGIN IMMEDIATE") as connection:
-            found = self._state(connection, account, ticker)
-            if found is not None:
-                return found
-            LedgerTransaction(connection, account, ticker, self._clock().isoformat()).open(holding)
-        return holding
-
     def state(self, account: str, ticker: Ticker) -> SubAccountState | None:
-        """Return the sub-account's state, None where it was never opened."""
-        with self._file.transaction("BEGIN") as connection:
-            return self._state(connection, account, ticker)
+        """Return the sub-account's state; None where it was never opened."""
+        rows = self._rows("state", "holdings", account, ticker, "ticker")
+        return self._parse_state(account, str(ticker), rows[0][0]) if rows else None
 
     def states(self, account: str) -> dict[Ticker, SubAccountState]:
-        """Return every sub-account's state."""
+        """Return the state of every sub-account."""
         with self._file.transaction("BEGIN") as connection:
             rows = connection.execute(
                 "SELECT ticker, state FROM holdings WHERE account = ? ORDER BY ticker", (account,)
             ).fetchall()
-        return {Ticker.parse(name): self._read(account, name, state) for name, state in rows}
+        return {Ticker.parse(name): self._parse_state(account, name, text) for name, text in rows}
 
     def opening(self, account: str, ticker: Ticker) -> Opening | None:
         """Return how the sub-account was opened."""
@@ -145,7 +125,7 @@ class Ledger:
         return Opening(balance=rows[0][0], at=rows[0][1]) if rows else None
 
     def has_decision(self, account: str, ticker: Ticker, bar: int) -> bool:
-        """Whether a decision was made at the bar that closed at `bar`."""
+        """Return whether a decision was made at the bar that closed at `bar`."""
         with self._file.transaction("BEGIN") as connection:
             row = connection.execute(
                 f"SELECT 1 FROM decisions WHERE {_KEY} AND bar = ?",  # noqa: S608
@@ -154,43 +134,39 @@ class Ledger:
         return row is not None
 
     def models(self, account: str, ticker: Ticker) -> dict[int, str]:
-        """Return the cached model that decides for each cut-off, by its key."""
+        """Return the key of the cached model that decides, by cut-off."""
         return dict(self._rows("cutoff, key", "models", account, ticker, "cutoff"))
 
     @contextmanager
     def transaction(self, account: str, ticker: Ticker) -> Iterator[LedgerTransaction]:
-        """Collect what one or more bars brought, and commit it as a whole."""
+        """Write to one sub-account, all of it or nothing."""
         with self._file.transaction("BEGIN IMMEDIATE") as connection:
             yield LedgerTransaction(connection, account, ticker, self._clock().isoformat())
 
     def orders(self, account: str, ticker: Ticker, *, unsettled: bool = False) -> tuple[OrderRecord, ...]:
-        """Return every order, or those whose end is not known, in the order they were written down."""
+        """Return every order, or those whose outcome is not known, in the order they were recorded."""
         names = tuple(field.name for field in fields(OrderRecord))
         rows = self._rows(", ".join(names), "orders", account, ticker, "rowid")
-        found = [dict(zip(names, row, strict=True)) for row in rows]
-        orders = tuple(
-            OrderRecord(**{**row, "ticker": ticker, "stage": OrderStatus(row["stage"])}) for row in found
+        values = (dict(zip(names, row, strict=True)) for row in rows)
+        orders = (
+            OrderRecord(**{**row, "ticker": ticker, "stage": OrderStatus(row["stage"])}) for row in values
         )
         return tuple(order for order in orders if not unsettled or order.stage is OrderStatus.UNSETTLED)
 
     def fills(self, account: str, ticker: Ticker) -> tuple[Fill, ...]:
         """Return every fill, in order."""
-        return tuple(
-            Fill(*row) for row in self._rows(", ".join(Fill._fields), "fills", account, ticker, "rowid")
-        )
+        rows = self._rows(", ".join(Fill._fields), "fills", account, ticker, "rowid")
+        return tuple(Fill(*row) for row in rows)
 
     def trades(self, account: str, ticker: Ticker) -> tuple[Trade, ...]:
         """Return every closed trade, in order."""
-        return tuple(
-            Trade(*row) for row in self._rows(", ".join(Trade._fields), "trades", account, ticker, "rowid")
-        )
+        rows = self._rows(", ".join(Trade._fields), "trades", account, ticker, "rowid")
+        return tuple(Trade(*row) for row in rows)
 
     def equity(self, account: str, ticker: Ticker) -> list[tuple[int, float]]:
         """Return (close of the bar, equity), the opening balance first."""
-        return [
-            (int(bar), float(value))
-            for bar, value in self._rows("bar, equity", "equity", account, ticker, "bar")
-        ]
+        rows = self._rows("bar, equity", "equity", account, ticker, "bar")
+        return [(int(bar), float(value)) for bar, value in rows]
 
     def decisions(self, account: str, ticker: Ticker) -> list[dict[str, Any]]:
         """Return every decision as it was recorded, in order."""
@@ -202,15 +178,8 @@ class Ledger:
         with self._file.transaction("BEGIN") as connection:
             return connection.execute(query, (account, str(ticker))).fetchall()
 
-    def _state(self, connection: sqlite3.Connection, account: str, ticker: Ticker) -> SubAccountState | None:
-        row = connection.execute(
-            f"SELECT state FROM holdings WHERE {_KEY}",  # noqa: S608
-            (account, str(ticker)),
-        ).fetchone()
-        return None if row is None else self._read(account, str(ticker), row[0])
-
-    def _read(self, account: str, ticker: str, state: str) -> SubAccountState:
+    def _parse_state(self, account: str, ticker: str, text: str) -> SubAccountState:
         try:
-            return from_text(state)
+            return state_from_json(text)
         except (ValueError, TypeError, KeyError) as error:
             raise self._file.damaged(f"the state of {ticker} in {account} cannot be read") from error

@@ -1,30 +1,31 @@
-"""Order intents: what is written down before anything is sent, and what became of it."""
+"""Orders in the ledger: the intent recorded before anything is sent, and its outcome."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Any
 
-from crypto_refactor.market.hours import to_datetime
+from crypto_refactor.market.hours import to_datetime, to_iso
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers.base import OrderRequest, OrderState
 
-PREFIX = "cr-"
-"""Begins every client order id of this tool, so that its orders are told from those of others."""
+ID_PREFIX = "cr-"
+"""Begins every client order id of this tool, which tells its orders from those of others."""
 
 
 class OrderStatus(StrEnum):
     """What is known of an order.  All but `UNSETTLED` are final."""
 
     UNSETTLED = "unsettled"
-    """Written down, perhaps sent; only the broker can tell."""
+    """Recorded and perhaps sent; only the broker can tell."""
     FILLED = OrderState.FILLED.value
     PARTLY_FILLED = OrderState.PARTLY_FILLED.value
     UNFILLED = OrderState.UNFILLED.value
     REFUSED = "refused"
     EXPIRED = "lapsed"
-    """Never arrived, and its hour has passed."""
+    """Never arrived at the broker, and its hour has passed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +34,6 @@ class OrderRecord:
 
     Attributes
     ----------
-    client_order_id : str
-        Derived from account, ticker, bar and leg.
-    ticker : Ticker
-        What to trade.
     bar : int
         Close of the bar it was decided at, hours since 1970.
     leg : str
@@ -54,7 +51,7 @@ class OrderRecord:
     filled_quantity : float
         Executed, before any fee taken in the base currency.
     average_price : float or None
-        Of what was executed.
+        Average execution price.
     detail : str
         The broker's own words.
     """
@@ -74,7 +71,7 @@ class OrderRecord:
     detail: str = ""
 
     def request(self) -> OrderRequest:
-        """Return the order as a broker takes it."""
+        """Return the order as a broker accepts it."""
         return OrderRequest(
             client_order_id=self.client_order_id,
             ticker=self.ticker,
@@ -83,11 +80,20 @@ class OrderRecord:
             quantity=self.quantity,
         )
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the order as JSON documents show it."""
+        return {
+            **asdict(self),
+            "ticker": str(self.ticker),
+            "bar": to_iso(self.bar),
+            "stage": self.stage.value,
+        }
+
 
 def client_order_id(account: str, ticker: Ticker, bar: int, leg: str) -> str:
-    """Return the id of one leg of one bar: the same whoever derives it, and no other leg's.
+    """Return the id of one leg of one bar, derived from nothing else.
 
     At most 48 characters: ``cr-BTCUSD-2024060113-enter-1a2b3c4d``.
     """
     owner = hashlib.sha256(account.encode()).hexdigest()[:8]
-    return f"{PREFIX}{ticker.base}{ticker.quote}-{to_datetime(bar):%Y%m%d%H}-{leg}-{owner}"
+    return f"{ID_PREFIX}{ticker.base}{ticker.quote}-{to_datetime(bar):%Y%m%d%H}-{leg}-{owner}"

@@ -1,4 +1,4 @@
-"""The tables of the ledger, and how a state is written into one of their cells."""
+"""The tables of the ledger, and a sub-account's state as JSON."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from crypto_refactor.execution.sub_account import SubAccount
 from crypto_refactor.storage.sqlite_file import FileFormat
 from crypto_refactor.trading.stepper import SubAccountState
 
-SCHEMA = 1
-TABLES = (
+_TABLES = (
     """
     CREATE TABLE accounts (
         name TEXT PRIMARY KEY, opened_at TEXT NOT NULL, traded_at TEXT NOT NULL,
@@ -61,38 +60,37 @@ TABLES = (
     ) WITHOUT ROWID""",
 )
 STATE_TABLES = ("holdings", "decisions", "models", "orders", "fills", "trades", "equity")
-"""What belongs to a sub-account, and goes when a replay starts afresh."""
+"""Tables whose rows belong to a sub-account; a replay that starts again deletes them."""
 
-KIND = FileFormat(
+FORMAT = FileFormat(
     name="ledger",
     application_id=0x43524C47,
-    schema=SCHEMA,
-    tables=TABLES,
+    schema=1,
+    tables=_TABLES,
     error=BrokerError,
-    consequence_if_removed="everything this tool knows of its accounts and positions is lost with it, so look at the broker first",
+    consequence_if_removed="all records of accounts and positions are lost with it, so look at the broker first",
 )
 
 
-def to_text(holding: SubAccountState) -> str:
-    """Write a sub-account's state."""
-    # JSON writes floats so that they read back to the last bit.
-    pending = [asdict(decision) for decision in holding.pending]
-    state = {"account": holding.account._asdict(), "pending": pending, "walked_to": holding.walked_to}
-    return json.dumps(state, allow_nan=False)
+def state_to_json(state: SubAccountState) -> str:
+    """Write a sub-account's state; floats read back to the last bit."""
+    pending = [asdict(decision) for decision in state.pending]
+    values = {"account": state.account._asdict(), "pending": pending, "walked_to": state.walked_to}
+    return json.dumps(values, allow_nan=False)
 
 
-def from_text(text: str) -> SubAccountState:
+def state_from_json(text: str) -> SubAccountState:
     """Read a sub-account's state.
 
     Raises
     ------
     ValueError, TypeError, KeyError
-        If it is none.
+        If it is not one.
     """
-    state = json.loads(text)
+    values = json.loads(text)
     pending: list[Decision] = [
-        Exit(**decision) if "reason" in decision else Enter(**decision) for decision in state["pending"]
+        Exit(**decision) if "reason" in decision else Enter(**decision) for decision in values["pending"]
     ]
     return SubAccountState(
-        account=SubAccount(**state["account"]), pending=tuple(pending), walked_to=state["walked_to"]
+        account=SubAccount(**values["account"]), pending=tuple(pending), walked_to=values["walked_to"]
     )

@@ -11,55 +11,54 @@ from typing import Any
 from crypto_refactor.execution.sub_account import Fill, Trade
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.ledger.order_record import OrderRecord
-from crypto_refactor.trading.ledger.schema import to_text
+from crypto_refactor.trading.ledger.schema import state_to_json
 from crypto_refactor.trading.stepper import Step, SubAccountState
 
 
 class LedgerTransaction:
-    """What one or more bars brought to a sub-account, committed as a whole; see `Ledger.transaction`."""
+    """Writes to one sub-account; see `Ledger.transaction`."""
 
     def __init__(self, connection: sqlite3.Connection, account: str, ticker: Ticker, now: str) -> None:
         self._connection = connection
         self._now = now
         self._key = {"account": account, "ticker": str(ticker)}
 
-    def open(self, holding: SubAccountState) -> None:
-        """Open the sub-account with the cash of `holding`; one that is open already is refused."""
-        cash, at = holding.account.cash, holding.walked_to
-        row = {"opened_with": cash, "opened_at": at, "state": to_text(holding)}
-        self._insert("holdings", row)
+    def open(self, state: SubAccountState) -> None:
+        """Open the sub-account; the table refuses a second opening."""
+        cash, at = state.account.cash, state.walked_to
+        self._insert("holdings", {"opened_with": cash, "opened_at": at, "state": state_to_json(state)})
         self._insert("equity", {"bar": at, "equity": cash})
 
-    def save_state(self, holding: SubAccountState) -> None:
+    def save_state(self, state: SubAccountState) -> None:
         """Replace the sub-account's state."""
         self._connection.execute(
             "UPDATE holdings SET state = :state WHERE account = :account AND ticker = :ticker",
-            {"state": to_text(holding), **self._key},
+            {"state": state_to_json(state), **self._key},
         )
 
     def record_bar(self, step: Step) -> None:
-        """Record what one bar brought, and the state after it."""
+        """Record the fills, trades and equity of one bar, and the state after it."""
         self.record_fills(step.fills, step.trades)
         self._insert("equity", {"bar": step.holding.walked_to, "equity": step.equity})
         self.save_state(step.holding)
 
     def record_fills(self, fills: Sequence[Fill], trades: Sequence[Trade]) -> None:
-        """Record what was executed."""
+        """Record fills and closed trades."""
         for fill in fills:
             self._insert("fills", fill._asdict())
         for trade in trades:
             self._insert("trades", trade._asdict())
         if fills:
-            self._traded()
+            self._mark_traded()
 
     def record_decision(self, bar: int, target: int, entry: dict[str, Any]) -> None:
-        """Record a decision; a second one at the same bar is refused by the table itself."""
+        """Record a decision; the table refuses a second one at the same bar."""
         row = {"bar": bar, "target": target, "entry": json.dumps(entry, allow_nan=False)}
         self._insert("decisions", row)
-        self._traded()
+        self._mark_traded()
 
     def record_model(self, cutoff: int, key: str) -> None:
-        """Record that the cached model `key` decides for `cutoff`, in place of any that did before."""
+        """Record that the cached model `key` decides for `cutoff`, replacing an earlier one."""
         self._connection.execute(
             "INSERT INTO models VALUES (:account, :ticker, :cutoff, :key)"
             " ON CONFLICT (account, ticker, cutoff) DO UPDATE SET key = excluded.key",
@@ -67,7 +66,7 @@ class LedgerTransaction:
         )
 
     def add_intent(self, order: OrderRecord) -> None:
-        """Record an order before it is sent; a second one with its id is refused by the table itself."""
+        """Record an order before it is sent; the table refuses a second one with its id."""
         self._insert("orders", {**asdict(order), "ticker": str(order.ticker)})
 
     def update_order(self, order: OrderRecord) -> None:
@@ -78,8 +77,7 @@ class LedgerTransaction:
             {**asdict(order), "ticker": str(order.ticker)},
         )
 
-    def _traded(self) -> None:
-        """Note that the account was traded now."""
+    def _mark_traded(self) -> None:
         self._connection.execute(
             "UPDATE accounts SET traded_at = ? WHERE name = ?", (self._now, self._key["account"])
         )

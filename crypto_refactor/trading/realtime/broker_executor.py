@@ -1,4 +1,4 @@
-"""An account at a broker: intents first, orders second, and nothing that the ledger did not open."""
+"""Execution at a broker: intents first, orders second, and only what the ledger itself opened."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from crypto_refactor.trading.realtime.order_lifecycle import BAR_LEGS, CLOSED_BY
 from crypto_refactor.trading.realtime.reconciliation import confirmed_position, foreign_orders, reconcile
 from crypto_refactor.trading.realtime.trader import ExecutionResult, OrderPlan
 
-BUYING_POWER_TOLERANCE = 0.01
-_FEES_BOOKED_WITHIN_HOURS = 48
+_BUYING_POWER_TOLERANCE = 0.01
+_FEE_BOOKING_HOURS = 48
 """Alpaca books the coins it takes as a fee at the end of the day."""
 _CENT = Decimal("0.01")
 
@@ -31,12 +31,10 @@ class Preflight:
 
     Attributes
     ----------
-    open_orders : tuple of OrderReport
-        Every order that is open.
     scale : float
-        Part of a sub-account's cash that may be spent, at most 1.
+        Fraction of a sub-account's cash that may be spent, at most 1.
     blocked : str or None
-        Why nothing may be entered in this pass.
+        Why this pass may enter nothing.
     """
 
     open_orders: tuple[OrderReport, ...]
@@ -45,73 +43,49 @@ class Preflight:
 
 
 def preflight(broker: Broker, ledger: Ledger, account: str, opening: Mapping[Ticker, float]) -> Preflight:
-    """Look at the whole account before a pass.
-
-    Parameters
-    ----------
-    broker : Broker
-        Where it is.
-    ledger : Ledger
-        Knows its sub-accounts.
-    account : str
-        Its name there.
-    opening : mapping of Ticker to float
-        Balances of the tickers of this pass, for those whose sub-account is not open yet.
+    """Check the whole account before a pass that opens sub-accounts with the balances of `opening`.
 
     Raises
     ------
     BrokerError
-        If the broker cannot be asked, or accepts no orders.
+        If the broker gives no usable answer, or the account accepts no orders.
     """
-    state = broker.account()
-    if state.blocked is not None:
+    snapshot = broker.account()
+    if snapshot.blocked is not None:
         raise BrokerError(
-            f"The account at the broker accepts no orders: {state.blocked}.",
+            f"The account at the broker accepts no orders: {snapshot.blocked}.",
             expected="an active account.",
             remedy="look at the account at Alpaca; nothing was sent.",
         )
     cash = {
-        ticker: holding.account.cash - _unresolved_buy_notional(ledger, account, ticker)
-        for ticker, holding in ledger.states(account).items()
+        ticker: state.account.cash - _unresolved_buy_notional(ledger, account, ticker)
+        for ticker, state in ledger.states(account).items()
     }
     needed = sum(({**opening, **cash}).values())
     blocked = None
-    if state.buying_power < needed * (1 - BUYING_POWER_TOLERANCE):
+    if snapshot.buying_power < needed * (1 - _BUYING_POWER_TOLERANCE):
         blocked = (
-            f"the account's buying power of {state.buying_power:,.2f} is more than 1 % below the "
+            f"the account's buying power of {snapshot.buying_power:,.2f} is more than 1 % below the "
             f"{needed:,.2f} that its sub-accounts hold in cash (use a smaller --initial-balance for new ones, or "
             "leave out tickers that are not open yet)"
         )
     return Preflight(
         open_orders=broker.open_orders(),
-        scale=min(1.0, state.buying_power / needed) if needed > 0 else 1.0,
+        scale=min(1.0, snapshot.buying_power / needed) if needed > 0 else 1.0,
         blocked=blocked,
     )
 
 
 def _unresolved_buy_notional(ledger: Ledger, account: str, ticker: Ticker) -> float:
-    """Return the money of buys whose end is not known: it may be gone at the broker, not yet in the ledger."""
+    """Return the money of unsettled buys: the broker may have spent it, the ledger has not."""
     return sum(order.notional or 0.0 for order in ledger.orders(account, ticker, unsettled=True))
 
 
 class BrokerExecutor:
-    """Carries orders out at a broker, in a way that survives being killed anywhere.
+    """Executes the orders of `account` at a broker, in a way that survives a kill at any point.
 
-    An intent is committed together with the decision, before anything is sent; what became of it is
-    committed together with the sub-account it changes.
-
-    Parameters
-    ----------
-    broker : Broker
-        Where orders go.
-    ledger : Ledger
-        Where the account lives.
-    account : str
-        Its name.
-    clock : callable
-        Returns the aware local time.
-    sleep : callable
-        Waits for so many seconds.
+    An intent is committed together with the decision, before anything is sent; its outcome is committed
+    together with the sub-account it changes.  `state` is set before each pass.
     """
 
     def __init__(
@@ -135,107 +109,107 @@ class BrokerExecutor:
     def recover(
         self, ticker: Ticker, hour: int, price: float, rules: ExecutionRules, *, entries: bool
     ) -> ExecutionResult:
-        """Settle unsettled orders, then make the ledger and the account agree.
+        """Resolve unsettled orders, then reconcile the ledger with the broker's position.
 
         Raises
         ------
         BrokerError
-            If an order's end cannot be found out, the position cannot be asked for, or an order of this tool
-            is open that this ledger does not know: nothing is traded then.
+            If the outcome of an order or the position cannot be found out, or an open order of this tool is not
+            in this ledger: nothing is traded then.
         """
-        known = {order.client_order_id for order in self._ledger.orders(self._account, ticker)}
-        own = (report for report in self.state.open_orders if report.ticker == ticker)
-        done = ExecutionResult(notes=foreign_orders(own, known))
+        ledger_ids = {order.client_order_id for order in self._ledger.orders(self._account, ticker)}
+        reports = (report for report in self.state.open_orders if report.ticker == ticker)
+        result = ExecutionResult(notes=foreign_orders(reports, ledger_ids))
         for order in self._ledger.orders(self._account, ticker, unsettled=True):
-            done += self._settled(order, hour, rules, entries=entries)
-        holding = self._ledger.state(self._account, ticker)
-        quantity = holding.account.quantity if holding is not None else 0.0
-        position = confirmed_position(self._broker, ticker, quantity, self._sleep)
+            result += self._resolve(order, hour, rules, entries=entries)
+        state = self._ledger.state(self._account, ticker)
+        account = state.account if state is not None else SubAccount.opened_with(0.0)
+        position = confirmed_position(self._broker, ticker, account.quantity, self._sleep)
         self._positions[ticker] = position
-        if done.fills:
+        if result.fills:
             # Positions follow orders with a delay, so that what has just been filled may seem to be missing.
-            return done
-        account = holding.account if holding is not None else SubAccount.opened_with(0.0)
-        lately = sum(
+            return result
+        recently_bought = sum(
             fill.quantity
             for fill in self._ledger.fills(self._account, ticker)
-            if fill.side > 0 and fill.at > hour - _FEES_BOOKED_WITHIN_HOURS
+            if fill.side > 0 and fill.at > hour - _FEE_BOOKING_HOURS
         )
-        account, found = reconcile(account, position, price, hour, rules, bought_lately=lately)
-        if holding is not None and account != holding.account:
+        account, correction = reconcile(
+            account, position, price, hour, rules, recently_bought=recently_bought
+        )
+        if state is not None and account != state.account:
             with self._ledger.transaction(self._account, ticker) as writer:
-                writer.record_fills(found.fills, found.trades)
-                writer.save_state(replace(holding, account=account))
-        return done + found
+                writer.record_fills(correction.fills, correction.trades)
+                writer.save_state(replace(state, account=account))
+        return result + correction
 
-    def execute(self, planned: OrderPlan) -> ExecutionResult:
+    def execute(self, plan: OrderPlan) -> ExecutionResult:
         """Commit the decision with its intents, then send them."""
         orders, notes = [], []
-        for decision in planned.decisions:
-            order = self._order(planned, decision)
+        for decision in plan.decisions:
+            order = self._order(plan, decision)
             if isinstance(order, OrderRecord):
                 orders.append(order)
             else:
                 notes.append(order)
-        with self._ledger.transaction(self._account, planned.ticker) as writer:
-            planned.write(writer)
+        with self._ledger.transaction(self._account, plan.ticker) as writer:
+            plan.write(writer)
             for order in orders:
                 writer.add_intent(order)
-        done = ExecutionResult(notes=tuple(notes))
+        result = ExecutionResult(notes=tuple(notes))
         for order in orders:
-            done += self._orders.submit(order, planned.rules)
-        return done
+            result += self._orders.submit(order, plan.rules)
+        return result
 
     def close(self, ticker: Ticker, hour: int, price: float, rules: ExecutionRules) -> ExecutionResult:
-        """Sell what the ledger has opened of `ticker`, as the next of its ``close`` orders.
+        """Sell the ledger's position in `ticker`, as the next of its ``close`` orders.
 
         Raises
         ------
         BrokerError
             As `recover` and `OrderLifecycle.submit`.
         """
-        done = self.recover(ticker, hour, price, rules, entries=False)
-        holding = self._ledger.state(self._account, ticker)
-        if holding is None or holding.account.side == 0:
-            return done
+        result = self.recover(ticker, hour, price, rules, entries=False)
+        state = self._ledger.state(self._account, ticker)
+        if state is None or state.account.side == 0:
+            return result
         count = sum(order.leg.startswith("close-") for order in self._ledger.orders(self._account, ticker))
-        order = self._sale(ticker, holding.account, hour, f"close-{count + 1}", CLOSED_BY_HAND, price, rules)
+        order = self._sale(ticker, state.account, hour, f"close-{count + 1}", CLOSED_BY_HAND, price, rules)
         if not isinstance(order, OrderRecord):
-            return done + ExecutionResult(notes=(order,))
+            return result + ExecutionResult(notes=(order,))
         with self._ledger.transaction(self._account, ticker) as writer:
             writer.add_intent(order)
-        return done + self._orders.submit(order, rules)
+        return result + self._orders.submit(order, rules)
 
-    def _settled(
+    def _resolve(
         self, order: OrderRecord, hour: int, rules: ExecutionRules, *, entries: bool
     ) -> ExecutionResult:
-        """Bring an order to its end that an earlier process, or an earlier attempt, left open."""
-        settled = self._orders.resolve(order, rules)
-        if settled is not None:
-            return settled
-        wanted = order.leg in BAR_LEGS and order.bar == hour and (entries or order.side < 0)
-        # One that has been refused meanwhile is not sent a third time.
-        if wanted and not order.detail:
+        """Resolve an order that an earlier process, or an earlier attempt, left unsettled."""
+        result = self._orders.resolve(order, rules)
+        if result is not None:
+            return result
+        due = order.leg in BAR_LEGS and order.bar == hour and (entries or order.side < 0)
+        # An order that has been refused meanwhile is not sent a third time.
+        if due and not order.detail:
             available = self._broker.position(order.ticker).available
             if order.quantity is None or order.quantity <= available:
                 return self._orders.submit(order, rules, again=True)
         return self._orders.expire(order)
 
-    def _order(self, planned: OrderPlan, decision: Decision) -> OrderRecord | str:
-        account, rules = planned.holding.account, planned.rules
+    def _order(self, plan: OrderPlan, decision: Decision) -> OrderRecord | str:
+        """Return the order for a decision, or a note why there is none."""
+        account, rules = plan.holding.account, plan.rules
         if not isinstance(decision, Enter):
-            return self._sale(
-                planned.ticker, account, planned.hour, "exit", decision.reason, planned.close, rules
-            )
+            return self._sale(plan.ticker, account, plan.hour, "exit", decision.reason, plan.close, rules)
         money = decision.fraction * account.cash * self.state.scale
         if rules.max_notional is not None:
             money = min(money, rules.max_notional)
         money = float(Decimal(repr(money)).quantize(_CENT, rounding=ROUND_DOWN))
-        share = money / account.cash if account.cash > 0 else 0.0
-        _, sellable = open_position(account, 1, share, planned.close, planned.hour, rules)
+        fraction = money / account.cash if account.cash > 0 else 0.0
+        _, sellable = open_position(account, 1, fraction, plan.close, plan.hour, rules)
         if sellable is None:
-            return f"{money:,.2f} is below what {planned.ticker} can be bought and sold again with: no order"
-        return self._intent(planned.ticker, planned.hour, "enter", 1, money, "entry")
+            return f"{money:,.2f} is too small to buy {plan.ticker} and sell it again: no order"
+        return self._intent(plan.ticker, plan.hour, "enter", 1, money, "entry")
 
     def _sale(
         self,
@@ -251,7 +225,7 @@ class BrokerExecutor:
         assert venue is not None, "an account at a broker has venue rules"
         quantity = venue.round_down(min(account.quantity, available))
         if not venue.accepts(quantity, price):
-            return f"{quantity:.9g} {ticker.base} can be sold, which is below the least order: not sold"
+            return f"only {quantity:.9g} {ticker.base} can be sold, below the minimum order size: not sold"
         return self._intent(ticker, hour, leg, -1, quantity, reason)
 
     def _intent(

@@ -1,4 +1,4 @@
-"""One order at a broker, from the intent in the ledger to its end, whatever happens in between."""
+"""One order at a broker, from the intent in the ledger to its final state, across crashes and lost answers."""
 
 from __future__ import annotations
 
@@ -23,33 +23,19 @@ from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
 from crypto_refactor.trading.realtime.trader import ExecutionResult
 
 _ARRIVAL_SECONDS = 120
-"""How long after it was sent an order may still arrive that nobody has seen."""
-_LOOKS = (0.2, 0.5, 1.0, 2.0, 4.0)
-"""Seconds between looks at an order that is still open; immediate-or-cancel ends within the first."""
-_LOOKS_AFTER_CANCEL = (0.0, 0.5, 2.0)
-_SENDINGS = 2
+"""How long after it was sent an order may still arrive that the broker does not know yet."""
+_POLL_WAITS = (0.2, 0.5, 1.0, 2.0, 4.0)
+"""Seconds between look-ups of an order that is still open; immediate-or-cancel ends within the first."""
+_POLL_WAITS_AFTER_CANCEL = (0.0, 0.5, 2.0)
+_MAX_SUBMISSIONS = 2
 BAR_LEGS = frozenset({"enter", "exit"})
-"""Legs that leave in the hour after their bar or never."""
+"""Legs that are sent in the hour after their bar or never."""
 CLOSED_BY_HAND = "close"
 """Reason of an exit that the ``close`` command made."""
 
 
 class OrderLifecycle:
-    """Brings orders to their end and books what was executed.
-
-    Parameters
-    ----------
-    broker : Broker
-        Where they go.
-    ledger : Ledger
-        Where they are written down.
-    account : str
-        Whose they are.
-    clock : callable
-        Returns the aware local time.
-    sleep : callable
-        Waits for so many seconds.
-    """
+    """Brings the orders of `account` to a final state and books what was executed."""
 
     def __init__(
         self,
@@ -67,26 +53,19 @@ class OrderLifecycle:
         self._sleep = sleep
 
     def submit(self, order: OrderRecord, rules: ExecutionRules, *, again: bool = False) -> ExecutionResult:
-        """Send an order that is written down, and see it through.
+        """Send an order that the ledger has recorded, and await its final state.
 
-        Parameters
-        ----------
-        order : OrderRecord
-            As the ledger has it.
-        rules : ExecutionRules
-            The execution rules.
-        again : bool
-            Whether it may have been sent before.
+        `again` says that it may have been sent before.
 
         Raises
         ------
         UnknownOutcomeError, UnreachableError
-            If nobody can say what became of it; it stays unsettled.
+            If its outcome cannot be found out; it stays unsettled.
         BrokerError
             If it does not end; it stays unsettled.
         """
         unknown: UnknownOutcomeError | None = None
-        for _ in range(_SENDINGS):
+        for _ in range(_MAX_SUBMISSIONS):
             if order.leg in BAR_LEGS and floor_hour(self._clock()) != order.bar:
                 return self.expire(order)
             order = self._mark_sent(order)
@@ -94,20 +73,20 @@ class OrderLifecycle:
             try:
                 report = self._broker.submit(order.request())
             except OrderRefusedError as error:
-                if not (again or unknown):
-                    return self._end(order, OrderStatus.REFUSED, error.what)
-                return self._resolve_second_refusal(order, error, rules)
+                if again or unknown:
+                    return self._resolve_second_refusal(order, error, rules)
+                return self._end(order, OrderStatus.REFUSED, error.what)
             except UnknownOutcomeError as error:
                 unknown = error
                 report = self._broker.order(order.client_order_id)
-            # Where the broker knows of no such order, sending it again under the same id cannot double it.
+            # Where the broker knows no such order, sending it again under the same id cannot double it.
             if report is not None:
                 return self._await_final(order, report, rules)
         assert unknown is not None
         raise unknown
 
     def resolve(self, order: OrderRecord, rules: ExecutionRules) -> ExecutionResult | None:
-        """Find out what became of an order that may have been sent; None where the broker has never seen it.
+        """Look up an order that may have been sent; None where the broker has never seen it.
 
         Raises
         ------
@@ -118,7 +97,7 @@ class OrderLifecycle:
         return None if report is None else self._await_final(order, report, rules)
 
     def expire(self, order: OrderRecord) -> ExecutionResult:
-        """End an order that the broker has never seen, and that must not be sent any more.
+        """End an order that the broker has never seen and that must not be sent any more.
 
         Raises
         ------
@@ -129,8 +108,8 @@ class OrderLifecycle:
         if age < _ARRIVAL_SECONDS:
             raise UnknownOutcomeError(
                 f"Order {order.client_order_id} was sent {max(age, 0):.0f} s ago and is not known to the broker yet.",
-                expected=f"{_ARRIVAL_SECONDS} s to pass before it is given up.",
-                remedy="run the command again in two minutes; nothing else is sent for this ticker before.",
+                expected=f"{_ARRIVAL_SECONDS} s to pass before it expires.",
+                remedy="run the command again in two minutes; nothing else is sent for this ticker until then.",
             )
         if order.detail:
             return self._end(order, OrderStatus.REFUSED, order.detail)
@@ -139,22 +118,17 @@ class OrderLifecycle:
     def _resolve_second_refusal(
         self, order: OrderRecord, error: OrderRefusedError, rules: ExecutionRules
     ) -> ExecutionResult:
-        """Settle an order that was refused when it was sent once more.
-
-        That says nothing of the sending before, which may be what the refusal is about: it has the money.
-        """
-        settled = self.resolve(order, rules)
-        if settled is not None:
-            return settled
+        # The refusal says nothing of the first submission, which may even have caused it by spending the money.
+        result = self.resolve(order, rules)
+        if result is not None:
+            return result
         order = replace(order, detail=error.what)
-        with self._ledger.transaction(self._account, order.ticker) as writer:
-            writer.update_order(order)
+        self._save(order)
         return self.expire(order)
 
     def _mark_sent(self, order: OrderRecord) -> OrderRecord:
         order = replace(order, sent_at=self._clock().astimezone(UTC).isoformat(timespec="seconds"))
-        with self._ledger.transaction(self._account, order.ticker) as writer:
-            writer.update_order(order)
+        self._save(order)
         return order
 
     def _await_final(self, order: OrderRecord, report: OrderReport, rules: ExecutionRules) -> ExecutionResult:
@@ -164,10 +138,10 @@ class OrderLifecycle:
                 expected=f"{order.ticker}, side {order.side}: ids belong to one ledger.",
                 remedy="trade an account from one state folder only; nothing was booked.",
             )
-        report = self._poll(order, report, _LOOKS)
+        report = self._poll(order, report, _POLL_WAITS)
         if report.state is OrderState.OPEN:
             self._broker.cancel(report)
-            report = self._poll(order, report, _LOOKS_AFTER_CANCEL)
+            report = self._poll(order, report, _POLL_WAITS_AFTER_CANCEL)
         if report.state is OrderState.OPEN:
             raise BrokerError(
                 f"Order {order.client_order_id} is still open at the broker ({report.detail}), although it is "
@@ -190,33 +164,36 @@ class OrderLifecycle:
         if report is None:
             raise UnreachableError(
                 f"The broker no longer knows order {order.client_order_id}, which it has shown before.",
-                expected="one answer.",
+                expected="the same order as before.",
                 remedy="run the command again; the order is looked up first.",
             )
         return report
 
     def _book(self, order: OrderRecord, report: OrderReport, rules: ExecutionRules) -> ExecutionResult:
-        ended = replace(
+        order = replace(
             order,
             stage=OrderStatus(report.state.value),
             filled_quantity=report.filled_quantity,
             average_price=report.average_price,
             detail=report.detail,
         )
-        holding = self._ledger.state(self._account, order.ticker)
-        assert holding is not None, "an order is written down together with its sub-account"
-        account, fills, trades = book_report(holding.account, ended, rules)
+        state = self._ledger.state(self._account, order.ticker)
+        assert state is not None, "an order is recorded together with its sub-account"
+        account, fills, trades = book_report(state.account, order, rules)
         with self._ledger.transaction(self._account, order.ticker) as writer:
-            writer.update_order(ended)
+            writer.update_order(order)
             writer.record_fills(fills, trades)
-            writer.save_state(replace(holding, account=account))
-        return ExecutionResult(fills=fills, trades=trades, orders=(ended,))
+            writer.save_state(replace(state, account=account))
+        return ExecutionResult(fills=fills, trades=trades, orders=(order,))
 
     def _end(self, order: OrderRecord, stage: OrderStatus, detail: str) -> ExecutionResult:
-        ended = replace(order, stage=stage, detail=detail)
+        order = replace(order, stage=stage, detail=detail)
+        self._save(order)
+        return ExecutionResult(orders=(order,), notes=(f"order {order.client_order_id} {stage}: {detail}",))
+
+    def _save(self, order: OrderRecord) -> None:
         with self._ledger.transaction(self._account, order.ticker) as writer:
-            writer.update_order(ended)
-        return ExecutionResult(orders=(ended,), notes=(f"order {order.client_order_id} {stage}: {detail}",))
+            writer.update_order(order)
 
 
 def book_report(
@@ -236,5 +213,5 @@ def book_report(
 
 
 def block_reentry(account: SubAccount, trade: Trade) -> SubAccount:
-    """Return `account` as after a stop: whoever sells by hand does not want to be back in an hour later."""
+    """Return `account` as after a stop: after a manual sale it does not re-enter an hour later."""
     return account._replace(stopped_side=trade.direction)

@@ -1,4 +1,4 @@
-"""What the account at a broker holds, held against what the ledger says it should."""
+"""The broker's positions and orders compared with the ledger's."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import SubAccount, book_sell
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers.base import Broker, OrderReport, Position
-from crypto_refactor.trading.ledger.order_record import PREFIX
+from crypto_refactor.trading.ledger.order_record import ID_PREFIX
 from crypto_refactor.trading.realtime.order_lifecycle import block_reentry
 from crypto_refactor.trading.realtime.trader import ExecutionResult
 
-_FEES_APART = 0.01
+_FEE_TOLERANCE = 0.01
 """Share of a position by which fees, which Alpaca takes in coins and books late, may move it."""
-_SECOND_LOOK_SECONDS = 2.0
-_WORTH_A_NOTE = 1.0
+_CONFIRMATION_SECONDS = 2.0
+_MIN_NOTED_VALUE = 1.0
 
 
-def foreign_orders(reports: Iterable[OrderReport], known: set[str]) -> tuple[str, ...]:
-    """Return a note for each open order of others.
+def foreign_orders(reports: Iterable[OrderReport], ledger_ids: set[str]) -> tuple[str, ...]:
+    """Return a note for each open order that others have sent.
 
     Raises
     ------
     BrokerError
-        If one is this tool's, but not `known` to this ledger.
+        If this tool has sent one that is not among `ledger_ids`.
     """
-    strange = [report for report in reports if report.client_order_id not in known]
-    for report in strange:
-        if report.client_order_id.startswith(PREFIX):
+    foreign = [report for report in reports if report.client_order_id not in ledger_ids]
+    for report in foreign:
+        if report.client_order_id.startswith(ID_PREFIX):
             raise BrokerError(
                 f"Order {report.client_order_id} of this tool is open at the broker, but not in this ledger.",
                 expected="one ledger for an account.",
@@ -38,23 +38,23 @@ def foreign_orders(reports: Iterable[OrderReport], known: set[str]) -> tuple[str
             )
     return tuple(
         f"order {report.broker_order_id} for {report.ticker} is open at the broker and not this tool's: left alone"
-        for report in strange
+        for report in foreign
     )
 
 
 def confirmed_position(
     broker: Broker, ticker: Ticker, quantity: float, sleep: Callable[[float], None]
 ) -> Position:
-    """Ask for the position; one that is smaller than `quantity` is believed only when it is seen twice.
+    """Return the position; one smaller than `quantity` is accepted only after a second request.
 
     Raises
     ------
     BrokerError
-        If it cannot be asked for.
+        If the broker gives no usable answer.
     """
     position = broker.position(ticker)
-    if position.quantity < quantity * (1 - _FEES_APART):
-        sleep(_SECOND_LOOK_SECONDS)
+    if position.quantity < quantity * (1 - _FEE_TOLERANCE):
+        sleep(_CONFIRMATION_SECONDS)
         position = broker.position(ticker)
     return position
 
@@ -66,54 +66,55 @@ def reconcile(
     hour: int,
     rules: ExecutionRules,
     *,
-    bought_lately: float = 0.0,
+    recently_bought: float = 0.0,
 ) -> tuple[SubAccount, ExecutionResult]:
-    """Return the sub-account with no more than what the broker holds, and what that means.
+    """Return the sub-account with no more than what the broker holds, and what was booked for it.
 
     Parameters
     ----------
     account : SubAccount
-        As the ledger has it.
+        The ledger's sub-account.
     position : Position
-        As the broker has it.
+        The broker's position.
     price : float
-        The last close, at which what is gone is booked.
+        The last close, at which missing coins are booked as sold.
     hour : int
-        When that was.
+        The hour of that close.
     rules : ExecutionRules
         The execution rules.
-    bought_lately : float
-        Quantity whose fee, taken in coins, may not have been booked by the broker yet.
+    recently_bought : float
+        Quantity whose fee, taken in coins, the broker may not have booked yet.
     """
     missing = account.quantity - position.quantity
     if missing <= 0:
-        return account, ExecutionResult(notes=_foreign_quantity_note(account, position, price, bought_lately))
-    if missing <= account.quantity * _FEES_APART or account.side == 0:
+        notes = _foreign_quantity_note(account, position, price, recently_bought)
+        return account, ExecutionResult(notes=notes)
+    if missing <= account.quantity * _FEE_TOLERANCE or account.side == 0:
         return _reduce(account, position.quantity), ExecutionResult()
-    left, fill, trade = book_sell(account, missing, price, hour, "external", replace(rules, fee=0.0))
+    reduced, fill, trade = book_sell(account, missing, price, hour, "external", replace(rules, fee=0.0))
     note = (
         f"{missing:.9g} {position.ticker.base} were sold or moved outside this tool: "
         "booked at the last close, reason external"
     )
-    left = block_reentry(left, trade)._replace(
-        quantity=position.quantity
-    )  # free of the subtraction's rounding
-    return left, ExecutionResult(fills=(fill,), trades=(trade,), notes=(note,))
+    # The broker's quantity is free of the subtraction's rounding.
+    reduced = block_reentry(reduced, trade)._replace(quantity=position.quantity)
+    return reduced, ExecutionResult(fills=(fill,), trades=(trade,), notes=(note,))
 
 
-def _reduce(account: SubAccount, held: float) -> SubAccount:
-    """Return `account` with what is `held`: fees were higher than reckoned, or dust is gone."""
-    if not held:
+def _reduce(account: SubAccount, quantity: float) -> SubAccount:
+    """Return `account` with `quantity`, where fees were higher than estimated or dust is gone."""
+    if not quantity:
         return account._replace(quantity=0.0, average_price=0.0, open_fees=0.0)
-    lost = (account.quantity - held) * account.average_price
-    return account._replace(quantity=held, open_fees=account.open_fees + lost)
+    lost = (account.quantity - quantity) * account.average_price
+    return account._replace(quantity=quantity, open_fees=account.open_fees + lost)
 
 
 def _foreign_quantity_note(
-    account: SubAccount, position: Position, price: float, bought_lately: float
+    account: SubAccount, position: Position, price: float, recently_bought: float
 ) -> tuple[str, ...]:
     foreign = position.quantity - account.quantity
-    if foreign <= max(account.quantity, bought_lately) * _FEES_APART or foreign * price < _WORTH_A_NOTE:
+    tolerance = max(account.quantity, recently_bought) * _FEE_TOLERANCE
+    if foreign <= tolerance or foreign * price < _MIN_NOTED_VALUE:
         return ()
     return (
         f"the account holds {foreign:.9g} {position.ticker.base} that this ledger did not open: left alone",

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from support.alpaca_trading_server import KEY, SECRET, AlpacaTradingServer
+from support.ledgers import open_sub_account
 
 from crypto_refactor.cli.commands.accounts import COMMANDS
 from crypto_refactor.execution.decisions import Enter, Exit
@@ -82,7 +83,7 @@ def put(ledger):
     def do(name, account=FLAT, *, ticker=BTC, source="alpaca", pending=(), trades=(), reason="up", **options):
         now = "2024-06-01T00:00:00+00:00"
         ledger.open_account(name, now, {"source": source, "options": asdict(ExecutionOptions(**options))})
-        ledger.open_holding(name, ticker, new_state(1000.0, AT))
+        open_sub_account(ledger, name, ticker, new_state(1000.0, AT))
         with ledger.transaction(name, ticker) as writer:
             writer.save_state(SubAccountState(account=account, pending=pending, walked_to=AT))
             writer.record_decision(AT, 1, {"close": 100.0, "reason": reason, "cutoff": AT - 100, "signal": 1})

@@ -4,6 +4,7 @@ import sqlite3
 from datetime import UTC, datetime
 
 import pytest
+from support.ledgers import open_sub_account
 from support.strategies import cases, holds_for
 
 from crypto_refactor.errors import BrokerError
@@ -39,7 +40,7 @@ def walk(ledger, case, name="replay/x"):
     if not bars.synthetic[0]:
         start, _ = first_decision(start, float(bars.close[0]), said(case, 0), case.rules)
     ledger.open_account(name, NOW)
-    ledger.open_holding(name, BTC, start)
+    open_sub_account(ledger, name, BTC, start)
     for row in range(1, len(bars)):
         done = step_bar(ledger.state(name, BTC), bars, row, said(case, row), case.rules)
         with ledger.transaction(name, BTC) as writer:
@@ -62,7 +63,7 @@ def test_a_ledger_remembers_a_walk_to_the_last_bit(tmp_path_factory, case):
 def test_accounts_and_tickers_are_kept_apart(ledger):
     for name, ticker, cash in (("demo/sample", BTC, 1.0), ("demo/sample", ETH, 2.0), ("paper/1", BTC, 3.0)):
         ledger.open_account(name, NOW)
-        ledger.open_holding(name, ticker, new_state(cash, 100))
+        open_sub_account(ledger, name, ticker, new_state(cash, 100))
     assert ledger.state("demo/sample", ETH).account.cash == 2.0
     assert ledger.state("paper/1", BTC).account.cash == 3.0
     assert ledger.state("paper/1", ETH) is None
@@ -70,21 +71,23 @@ def test_accounts_and_tickers_are_kept_apart(ledger):
 
 
 def test_an_open_sub_account_keeps_its_balance(ledger):
-    ledger.open_holding("demo/sample", BTC, new_state(10.0, 100))
-    assert ledger.open_holding("demo/sample", BTC, new_state(99.0, 200)) == new_state(10.0, 100)
+    open_sub_account(ledger, "demo/sample", BTC, new_state(10.0, 100))
+    with pytest.raises(BrokerError):
+        open_sub_account(ledger, "demo/sample", BTC, new_state(99.0, 200))
+    assert ledger.state("demo/sample", BTC) == new_state(10.0, 100)
 
 
 def test_pending_decisions_survive(ledger):
     pending = (Exit("stop_loss"), Enter(-1, 0.5))
     holding = SubAccountState(account=new_state(0.1 + 0.2, 5).account, pending=pending, walked_to=7)
-    ledger.open_holding("demo/sample", BTC, new_state(0.1 + 0.2, 5))
+    open_sub_account(ledger, "demo/sample", BTC, new_state(0.1 + 0.2, 5))
     with ledger.transaction("demo/sample", BTC) as writer:
         writer.save_state(holding)
     assert ledger.state("demo/sample", BTC) == holding
 
 
 def test_a_bar_is_acted_on_once(ledger):
-    ledger.open_holding("demo/sample", BTC, new_state(10.0, 100))
+    open_sub_account(ledger, "demo/sample", BTC, new_state(10.0, 100))
     with ledger.transaction("demo/sample", BTC) as writer:
         writer.record_decision(101, 1, {"reason": "first"})
     assert ledger.has_decision("demo/sample", BTC, 101)
@@ -99,7 +102,7 @@ def test_a_bar_is_written_whole_or_not_at_all(ledger, random_bars):
     start = SubAccountState(
         account=new_state(10.0, 0).account, pending=(Enter(1, 1.0),), walked_to=int(bars.closed[0])
     )
-    ledger.open_holding("demo/sample", BTC, start)
+    open_sub_account(ledger, "demo/sample", BTC, start)
     from crypto_refactor.execution.rules import ExecutionRules
 
     done = step_bar(start, bars, 1, None, ExecutionRules())
@@ -113,7 +116,7 @@ def test_a_bar_is_written_whole_or_not_at_all(ledger, random_bars):
 
 def test_a_finished_replay_starts_afresh_and_an_unfinished_one_stays(ledger):
     ledger.open_account("replay/x", NOW)
-    ledger.open_holding("replay/x", BTC, new_state(10.0, 100))
+    open_sub_account(ledger, "replay/x", BTC, new_state(10.0, 100))
     assert not ledger.reset_if_finished("replay/x")
     assert ledger.state("replay/x", BTC) is not None
     ledger.mark_finished("replay/x")
@@ -129,7 +132,7 @@ def test_the_account_traded_last_is_found(tmp_path):
     assert ledger.accounts() == ()
     for hour, name in enumerate(("demo/sample", "demo/alpaca")):
         ledger.open_account(name, f"2024-05-01T0{hour}:00:00+00:00")
-        ledger.open_holding(name, BTC, new_state(10.0, 100))
+        open_sub_account(ledger, name, BTC, new_state(10.0, 100))
     assert [account.name for account in ledger.accounts()] == ["demo/alpaca", "demo/sample"]
     # Being started is not being traded; a decision is.
     now = datetime(2024, 5, 1, 2, tzinfo=UTC)

@@ -119,7 +119,7 @@ def test_what_is_too_small_to_be_sold_stays_and_says_so(desk, server):
     server.assets["BTC/USD"]["min_order_size"] = "0.5"
     entry = desk.later().act(0)
     assert entry.orders == ()
-    assert any("below the least order" in note for note in entry.notes)
+    assert any("below the minimum order size" in note for note in entry.notes)
     assert (desk.account.side, desk.sent()) == (1, 1)
     server.assets["BTC/USD"]["min_order_size"] = "0.0001"
     desk.later().act(0)
@@ -131,7 +131,7 @@ def test_what_could_not_be_sold_again_is_not_bought(server, tmp_path, cap, sent)
     desk = Desk(server, tmp_path, max_notional=cap)
     entry = desk.act(1)
     assert desk.sent() == sent
-    assert any("can be bought and sold again" in note for note in entry.notes) != sent
+    assert any("too small to buy BTC/USD and sell it again" in note for note in entry.notes) != sent
 
 
 def test_quantities_are_multiples_of_the_increment(desk, server):
