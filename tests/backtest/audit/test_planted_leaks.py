@@ -180,7 +180,7 @@ class TestModels:
 
     def test_a_model_trained_beyond_its_cutoff(self, audited, plant):
         def longer(period, settings):
-            return selection.training_set(period.frame, selection.labelled(period.frame, 12)[-240:], 12)
+            return selection.training_set(period.frame, selection.labelled_rows(period.frame, 12)[-240:], 12)
 
         plant(longer, (walkforward, "training_rows"), (audit_models, "training_rows"))
         found = audited()
@@ -189,7 +189,7 @@ class TestModels:
         assert found.first_difference.run > found.first_difference.recomputed
 
     def test_models_of_the_stretch_after(self, audited, plant):
-        honest = walkforward.cached_models
+        honest = walkforward.get_models
 
         def mixed_up(*arguments, **options):
             found = honest(*arguments, **options)
@@ -200,7 +200,7 @@ class TestModels:
 
     def test_models_of_the_stretch_before(self, audited, plant):
         """They have seen nothing of it, and yet they are not the ones that belong to it."""
-        honest = walkforward.cached_models
+        honest = walkforward.get_models
 
         def mixed_up(*arguments, **options):
             found = honest(*arguments, **options)

@@ -188,7 +188,7 @@ class TestPortfolio:
         (venue,) = run(*held, settings=settings_of("venue=alpaca")).portfolios
         assert venue.tickers == (BTC, ETH)
         # Only the fee is the venue's own in both.
-        assert venue.requested.metrics == venue.alpaca.metrics == portfolio.alpaca_metrics
+        assert venue.metrics == venue.alpaca_metrics == portfolio.alpaca_metrics
 
     def test_it_is_what_a_replay_of_several_tickers_comes_to(self, run, tmp_path):
         btc, eth = bars_of(BTC, ETH, count=1200)
@@ -216,9 +216,13 @@ class TestPortfolio:
         (portfolio,) = run(btc, eth, settings=(setting,)).portfolios
         alone = [backtest(bars, setting, tmp_path / "models", balance=5000.0, end=end) for bars in (btc, eth)]
         assert [len(each.requested.simulation.equity) for each in alone] == [HOURS + 1, HOURS + 1 - 81]
-        known = dict(zip(alone[1].window.closed.tolist(), alone[1].run.equity.tolist(), strict=True))
+        known = dict(
+            zip(alone[1].window.closed.tolist(), alone[1].requested.simulation.equity.tolist(), strict=True)
+        )
         last, expected = None, []
-        for hour, value in zip(range(end - HOURS, end + 1), alone[0].run.equity.tolist(), strict=True):
+        for hour, value in zip(
+            range(end - HOURS, end + 1), alone[0].requested.simulation.equity.tolist(), strict=True
+        ):
             last = known.get(hour, last)
             expected.append(value + last)
         assert portfolio.equity.tolist() == expected

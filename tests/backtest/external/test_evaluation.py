@@ -95,7 +95,7 @@ class TestATape:
         sparse = evaluate(rows((1, 1), (4, -1), (6, -1)))
         full = evaluate(rows((1, 1), (2, 1), (3, 1), (4, -1), (5, -1), (6, -1)))
         assert fills(sparse) == fills(full)
-        assert sparse.wanted.tolist() == [1, 1, 1, -1, -1, -1]
+        assert sparse.sides.tolist() == [1, 1, 1, -1, -1, -1]
 
     def test_flat_means_flat(self, evaluate):
         found = evaluate(rows((1, 1), (2, 0), (3, 1), (4, 0)))
@@ -136,7 +136,7 @@ class TestWindow:
         assert evaluate(text).hours == 5
         narrow = evaluate(text, hours=2, end=FIRST + 4)
         # It begins flat, with the target made an hour before its own first close still standing.
-        assert narrow.wanted.tolist() == [1, 0, -1]
+        assert narrow.sides.tolist() == [1, 0, -1]
         assert [fill[0] for fill in fills(narrow)] == [2, 3]
 
     @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ class TestWindow:
 
     def test_sparse_targets_may_leave_a_window_without_a_row(self, evaluate):
         found = evaluate(rows((1, 1), (40, 0)), hours=2, end=FIRST + 5)
-        assert found.wanted.tolist() == [1, 1, 1]
+        assert found.sides.tolist() == [1, 1, 1]
         with pytest.raises(DataError):
             evaluate(rows((1, 1), (40, 0)), hours=2, end=FIRST + 30)
         with pytest.raises(DataError):

@@ -71,9 +71,9 @@ class TestOfABacktest:
         result = run(400, position_size=0.5)
         found = result.significance
         low, high = found.intervals.total_return
-        assert low < result.metrics.total_return < high
-        assert found.cost_sweep[FEE_FACTORS.index(1.0)].total_return == result.metrics.total_return
-        assert found.cost_sweep[0].total_return > result.metrics.total_return
+        assert low < result.requested.metrics.total_return < high
+        assert found.cost_sweep[FEE_FACTORS.index(1.0)].total_return == result.requested.metrics.total_return
+        assert found.cost_sweep[0].total_return > result.requested.metrics.total_return
         assert found.skill.n == 400
         assert 0 < found.random_entry.p <= 1
 
@@ -109,7 +109,7 @@ class TestOfABacktest:
 
     def test_ninety_days_take_well_under_a_third_of_a_second(self, run):
         result = run(2160, judge=False)
-        assert result.metrics.trades > 30
+        assert result.requested.metrics.trades > 30
         spent = []
         for _ in range(3):
             start = time.perf_counter()

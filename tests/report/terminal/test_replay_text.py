@@ -112,7 +112,9 @@ def test_dust_is_not_called_a_position(single):
     replayed = single.replayed[0]
     run = replayed.backtest.requested.simulation
     dust = replace(run, trades=(run.trades[-1]._replace(exit_reason="dust"),))
-    backtest = replace(replayed.backtest, run=dust)
+    requested = replace(replayed.backtest.requested, simulation=dust)
+    scenarios = replace(replayed.backtest.scenarios, requested=requested)
+    backtest = replace(replayed.backtest, scenarios=scenarios)
     text = text_of(replace(single, replayed=(replace(replayed, backtest=backtest),)))
     assert "Left over, too little to sell: long" in text
     assert "Still held" not in text

@@ -77,14 +77,14 @@ def check(world, ticker, result):
     assert [row["signal"] for row in rows] == made.signal.tolist()
     assert [row["predicted"] for row in rows] == made.predicted.tolist()
     assert [row["model"] for row in rows] == result.walk.deciders
-    assert [row["target"] for row in rows] == result.run.target.tolist()
+    assert [row["target"] for row in rows] == result.requested.simulation.target.tolist()
     fills = ledger.fills(ACCOUNT, ticker)
-    assert tuple(fill for fill in fills if fill.at < end) == result.run.fills
+    assert tuple(fill for fill in fills if fill.at < end) == result.requested.simulation.fills
     trades = ledger.trades(ACCOUNT, ticker)
-    closed = tuple(trade for trade in result.run.trades if trade.closed)
+    closed = tuple(trade for trade in result.requested.simulation.trades if trade.closed)
     assert tuple(trade for trade in trades if trade.exited < end) == closed
     equity = [value for bar, value in ledger.equity(ACCOUNT, ticker) if bar <= end]
-    assert equity == result.run.equity.tolist()
+    assert equity == result.requested.simulation.equity.tolist()
 
 
 def decided(world, ticker=BTC):
@@ -115,7 +115,7 @@ RULES = {
 def test_thirty_hours_are_the_backtest_of_these_hours(name, world):
     world.loop(options=RULES[name]).run(31)
     result = backtest(world, BTC, 30, RULES[name])
-    assert len(result.run.fills) >= 4
+    assert len(result.requested.simulation.fills) >= 4
     assert len(set(result.walk.deciders)) == 2
     check(world, BTC, result)
 
@@ -323,7 +323,7 @@ def test_a_price_that_cannot_be_had_leaves_no_half_decision(world):
         world.fault(hour, 0, 100, only("latest/trades", status(500)))
     world.loop(options=ExecutionOptions(position_size=0.5)).run(13)
     result = backtest(world, BTC, 12, ExecutionOptions(position_size=0.5))
-    assert result.run.fills
+    assert result.requested.simulation.fills
     check(world, BTC, result)
 
 
@@ -491,7 +491,7 @@ def flips(world):
     """Return the backtest, and an hour at which it goes from one side to the other."""
     result = backtest(world, BTC, 30, ExecutionOptions())
     flips = (
-        fill.at for fill, then in pairwise(result.run.fills) if fill.reason != "entry" and then.at == fill.at
+        fill.at for fill, then in pairwise(result.requested.simulation.fills) if fill.reason != "entry" and then.at == fill.at
     )
     return result, next(flips)
 
@@ -505,7 +505,7 @@ def test_a_halt_blocks_the_entry_and_never_the_exit(world):
     world.loop().run(31)
     ledger = world.ledger
     fills = ledger.fills(ACCOUNT, BTC)
-    before = tuple(fill for fill in result.run.fills if fill.at < hour)
+    before = tuple(fill for fill in result.requested.simulation.fills if fill.at < hour)
     assert fills[: len(before)] == before
     exit_, *later = fills[len(before) :]
     assert (exit_.at, exit_.reason != "entry") == (hour, True)
