@@ -277,9 +277,7 @@ def no_short_doubles(case, result):
     closes = case.bars.close[result.sides == -1]
     costs = closes + case.rules.borrow / HOURS_PER_YEAR * np.cumsum(closes)
     return not result.account.ruined and all(
-        (costs < 1.5 * trade.entry_price).all()
-        for trade in result.trades
-        if trade.direction == -1
+        (costs < 1.5 * trade.entry_price).all() for trade in result.trades if trade.direction == -1
     )
 
 

@@ -491,7 +491,9 @@ def flips(world):
     """Return the backtest, and an hour at which it goes from one side to the other."""
     result = backtest(world, BTC, 30, ExecutionOptions())
     flips = (
-        fill.at for fill, then in pairwise(result.requested.simulation.fills) if fill.reason != "entry" and then.at == fill.at
+        fill.at
+        for fill, then in pairwise(result.requested.simulation.fills)
+        if fill.reason != "entry" and then.at == fill.at
     )
     return result, next(flips)
 
