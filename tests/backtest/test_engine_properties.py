@@ -24,7 +24,7 @@ from crypto_refactor.execution.decisions import (
     target_by_side,
     update_drawdown,
 )
-from crypto_refactor.execution.rules import ExecutionRules, ExitRule
+from crypto_refactor.execution.rules import HOURS_PER_YEAR, ExecutionRules, ExitRule
 from crypto_refactor.execution.sub_account import (
     SubAccount,
     charge_borrow,
@@ -273,11 +273,11 @@ def test_a_plan_on_synthetic_bars_is_never_looked_at(case):
 
 
 def no_short_doubles(case, result):
-    """Beyond twice its entry price a higher fee helps a short: it holds fewer of them."""
+    """A short whose price and borrow come to twice its entry price gains by a higher fee: it holds fewer coins."""
+    closes = case.bars.close[result.sides == -1]
+    costs = closes + case.rules.borrow / HOURS_PER_YEAR * np.cumsum(closes)
     return not result.account.ruined and all(
-        (case.bars.close[result.sides == -1] < 1.5 * trade.entry_price).all()
-        for trade in result.trades
-        if trade.direction == -1
+        (costs < 1.5 * trade.entry_price).all() for trade in result.trades if trade.direction == -1
     )
 
 

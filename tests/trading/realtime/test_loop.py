@@ -465,7 +465,7 @@ def test_a_ticker_the_venue_does_not_trade_is_named_and_left_out(make_world):
     assert decided(world) == [FIRST, FIRST + 1]
 
 
-@pytest.mark.parametrize("method", ["state", "states", "has_decision"])
+@pytest.mark.parametrize("method", ["holding", "holdings", "acted_on"])
 @pytest.mark.parametrize("call", [0, 1, 2])
 def test_a_ledger_that_is_busy_for_a_while_is_no_end(world, method, call):
     loop = world.loop()
@@ -491,7 +491,9 @@ def flips(world):
     """Return the backtest, and an hour at which it goes from one side to the other."""
     result = backtest(world, BTC, 30, ExecutionOptions())
     flips = (
-        fill.at for fill, then in pairwise(result.requested.simulation.fills) if fill.reason != "entry" and then.at == fill.at
+        fill.at
+        for fill, then in pairwise(result.requested.simulation.fills)
+        if fill.reason != "entry" and then.at == fill.at
     )
     return result, next(flips)
 
@@ -520,7 +522,7 @@ def test_a_halt_that_cannot_be_read_halts(world):
     (world.folder / "state" / "halt.json").write_text("{")
     world.loop().run(14)
     # A sub-account that may not be used is not even opened.
-    assert world.ledger.state(ACCOUNT, BTC) is None
+    assert world.ledger.holding(ACCOUNT, BTC) is None
     assert decided(world) == []
 
 
@@ -528,7 +530,7 @@ def test_a_sub_account_below_its_drawdown_leaves_and_does_not_enter(world):
     options = ExecutionOptions(max_drawdown=0.002)
     world.loop(options=options).run(31)
     check(world, BTC, backtest(world, BTC, 30, options))
-    account = world.ledger.state(ACCOUNT, BTC).account
+    account = world.ledger.holding(ACCOUNT, BTC).account
     assert account.halted
     assert account.side == 0
     assert any("halted by the drawdown" in row.reason for _, row in world.rows)
