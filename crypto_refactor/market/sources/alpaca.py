@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crypto_refactor.errors import DataError, UnavailableError
+from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import floor_hour, to_datetime
 from crypto_refactor.market.sources.alpaca_parser import (
     ALPACA,
@@ -21,6 +22,8 @@ from crypto_refactor.market.sources.alpaca_parser import (
     require_current,
 )
 from crypto_refactor.market.sources.bar_store import BarStore
+from crypto_refactor.market.sources.base import LatestPrice
+from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.transport import (
     BoundedSession,
     HttpLimits,
@@ -33,10 +36,6 @@ from crypto_refactor.transport import (
 if TYPE_CHECKING:
     from alpaca.data.historical.crypto import CryptoHistoricalDataClient
     from pydantic import SecretStr
-
-    from crypto_refactor.market.bars import Bars
-    from crypto_refactor.market.sources.base import LatestPrice
-    from crypto_refactor.market.ticker import Ticker
 
 _log = logging.getLogger(__name__)
 

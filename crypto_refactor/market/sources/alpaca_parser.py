@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,10 +14,8 @@ from crypto_refactor.market.bars import COLUMNS, Bars
 from crypto_refactor.market.hours import floor_hour, parse_hour, parse_instant, to_iso
 from crypto_refactor.market.quality import STALE_HOURS
 from crypto_refactor.market.sources.base import LatestPrice
+from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.transport import HttpStatusError, RequestFailedError, UnreadableResponseError
-
-if TYPE_CHECKING:
-    from crypto_refactor.market.ticker import Ticker
 
 ALPACA = "alpaca"
 DELISTED_AFTER_HOURS = 72

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from crypto_refactor.errors import DataError
 from crypto_refactor.market.bars import COLUMNS, Bars
 from crypto_refactor.market.hours import to_iso
+from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.storage import FileFormat, SqliteFile
-
-if TYPE_CHECKING:
-    from crypto_refactor.market.ticker import Ticker
 
 _FORMAT = FileFormat(
     name="bar store",

@@ -8,7 +8,15 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from crypto_refactor.errors import BrokerError, UsageError
-from crypto_refactor.trading.brokers import NotTradedError
+from crypto_refactor.execution.venues import VenueRules
+from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.trading.brokers import (
+    AccountSnapshot,
+    NotTradedError,
+    OrderReport,
+    OrderRequest,
+    Position,
+)
 from crypto_refactor.trading.brokers import alpaca_parser as parser
 from crypto_refactor.trading.brokers.alpaca_errors import (
     is_already_final,
@@ -29,10 +37,6 @@ if TYPE_CHECKING:
     from alpaca.trading.client import TradingClient
     from pydantic import SecretStr
 
-    from crypto_refactor.execution.venues import VenueRules
-    from crypto_refactor.market.ticker import Ticker
-    from crypto_refactor.trading.brokers import AccountSnapshot, OrderReport, OrderRequest, Position
-
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
@@ -49,8 +53,8 @@ class AlpacaBroker:
 
     Every call ends within `limits.total` seconds.  Queries are retried within that time; an order, or its
     cancellation, is sent exactly once, in the first half of it or never.  Reports are gross: Alpaca takes its
-    fee later, from what is received.  Threads may share an object.  The errors of each method are those of
-    `Broker`; a `BrokerError` that is none of its kinds means that Alpaca does not accept the keys.
+    fee later, from what is received.  Threads may share an object.  Each method raises
+    what `Broker` states, and a plain `BrokerError` where Alpaca does not accept the keys.
 
     Parameters
     ----------

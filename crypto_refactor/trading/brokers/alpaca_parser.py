@@ -7,9 +7,10 @@ Alpaca writes numbers as text.  Anything that is not as documented raises `Value
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Context, Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from crypto_refactor.errors import BrokerError, UsageError
 from crypto_refactor.execution.venues import VenueRules, alpaca_rules
@@ -20,14 +21,10 @@ from crypto_refactor.trading.brokers.base import (
     NotTradedError,
     OrderRefusedError,
     OrderReport,
+    OrderRequest,
     OrderState,
     Position,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from crypto_refactor.trading.brokers.base import OrderRequest
 
 _CENTS = Decimal("0.01")
 _NINE_DECIMALS = Decimal("1e-9")

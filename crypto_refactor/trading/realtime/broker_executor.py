@@ -148,13 +148,7 @@ class BrokerExecutor:
         return result
 
     def close(self, ticker: Ticker, hour: int, price: float, rules: ExecutionRules) -> ExecutionResult:
-        """Sell the ledger's position in `ticker`, as the next of its ``close`` orders.
-
-        Raises
-        ------
-        BrokerError
-            As `recover` and `OrderLifecycle.submit`.
-        """
+        """Sell the ledger's position in `ticker`, as the next of its ``close`` orders."""
         result = self.recover(ticker, hour, price, rules, entries=False)
         state = self.ledger.state(self.account, ticker)
         if state is None or state.account.side == 0:

@@ -45,13 +45,7 @@ def foreign_orders(reports: Iterable[OrderReport], ledger_ids: set[str]) -> tupl
 def confirmed_position(
     broker: Broker, ticker: Ticker, quantity: float, sleep: Callable[[float], None]
 ) -> Position:
-    """Return the position; one smaller than `quantity` is accepted only after a second request.
-
-    Raises
-    ------
-    BrokerError
-        If the broker gives no usable answer.
-    """
+    """Return the position; one smaller than `quantity` is accepted only after a second request."""
     position = broker.position(ticker)
     if position.quantity < quantity * (1 - _FEE_TOLERANCE):
         sleep(_CONFIRMATION_SECONDS)
