@@ -13,26 +13,12 @@ from crypto_refactor.errors import CryptoRefactorError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileFormat:
-    """How a file is recognised and created, and how its errors are reported.
+    """How a file is recognised and created, and how its errors are reported."""
 
-    Attributes
-    ----------
-    name : str
-        The file's name in messages.
-    application_id, schema : int
-        Marks in the file; a file with others is refused.
-    tables : sequence of str
-        The statements that create the tables.
-    error : type
-        Raised for every error.
-    consequence_if_removed : str
-        What removing or moving the file away would mean.
-    """
-
-    name: str
-    application_id: int
+    name: str  # in messages
+    application_id: int  # in the file's header, as is the schema's version; a file with others is refused
     schema: int
-    tables: Sequence[str]
+    tables: Sequence[str]  # the statements that create them
     error: type[CryptoRefactorError]
     consequence_if_removed: str
 

@@ -17,10 +17,10 @@ import requests
 
 from crypto_refactor.errors import UsageError
 from crypto_refactor.market.hours import to_iso
-from crypto_refactor.trading.brokers.base import UnknownOutcomeError
-from crypto_refactor.trading.ledger.order_record import OrderStatus
+from crypto_refactor.trading.brokers import UnknownOutcomeError
+from crypto_refactor.trading.ledger import OrderStatus
 from crypto_refactor.trading.outcomes import Failure, TickerOutcome, TickerRow, Unavailable
-from crypto_refactor.transport.endpoints import is_loopback
+from crypto_refactor.transport import is_loopback
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def notices(row: TickerRow) -> list[dict[str, Any]]:
         kind = "unknown_outcome" if isinstance(row.error, UnknownOutcomeError) else "failure"
         error = row.error
         return [_notice(kind, str(row.ticker), error.what, code=error.exit_code, remedy=error.remedy)]
-    return [*_fill_notices(row), *_refusal_notices(row), *_halt_notices(row)]
+    return list(_outcome_notices(row))
 
 
 def of_account(account: str, text: str) -> dict[str, Any]:
@@ -47,20 +47,14 @@ def of_account(account: str, text: str) -> dict[str, Any]:
     return {**_notice("halt", None, text, account=account), "text": f"{account}: {text}"}
 
 
-def _fill_notices(row: TickerOutcome) -> Iterator[dict[str, Any]]:
+def _outcome_notices(row: TickerOutcome) -> Iterator[dict[str, Any]]:
     for fill in row.fills:
         verb = "bought" if fill.side > 0 else "sold"
         text = f"{verb} {fill.quantity:.9g} {row.ticker.base} at {fill.price:.8g}, {fill.reason}"
         yield _outcome_notice("fill", row, text, fill=fill.to_dict())
-
-
-def _refusal_notices(row: TickerOutcome) -> Iterator[dict[str, Any]]:
     for order in row.orders:
         if order.stage is OrderStatus.REFUSED:
             yield _outcome_notice("refused", row, order.detail, client_order_id=order.client_order_id)
-
-
-def _halt_notices(row: TickerOutcome) -> Iterator[dict[str, Any]]:
     if row.newly_halted and row.holding is not None:
         text = "entries are halted by the drawdown until `crypto-refactor resume`"
         yield _outcome_notice("halt", row, text, equity=row.equity, peak_equity=row.holding.peak_equity)

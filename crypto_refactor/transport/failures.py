@@ -12,18 +12,10 @@ _READ_CHARACTERS, _SHOWN_CHARACTERS = 4096, 120
 
 @dataclass(eq=False)
 class RequestFailedError(Exception):
-    """A request without a usable response.
+    """A request without a usable response."""
 
-    Attributes
-    ----------
-    text : str
-        The reason, or the beginning of the response; fit for a message.
-    retry_after : float
-        Seconds to wait before a retry; infinite where a retry is pointless.
-    """
-
-    text: str
-    retry_after: float = field(default=math.inf, kw_only=True)
+    text: str  # the reason, or the beginning of the response; fit for a message
+    retry_after: float = field(default=math.inf, kw_only=True)  # seconds; infinite: a retry is pointless
 
 
 class NoResponseError(RequestFailedError):
@@ -36,21 +28,11 @@ class UnreadableResponseError(RequestFailedError):
 
 @dataclass(eq=False, kw_only=True)
 class HttpStatusError(RequestFailedError):
-    """A response that is not 2xx.
-
-    Attributes
-    ----------
-    status : int
-        The HTTP status.
-    code : int or None
-        Alpaca's own error code, where the response has one.
-    from_alpaca : bool
-        Whether the body is JSON as Alpaca documents it, rather than, say, the page of a proxy.
-    """
+    """A response that is not 2xx."""
 
     status: int
-    code: int | None
-    from_alpaca: bool
+    code: int | None  # Alpaca's own, where the response has one
+    from_alpaca: bool  # whether the body is Alpaca's documented JSON, rather than, say, the page of a proxy
 
 
 def redact_and_truncate(text: str, secrets: tuple[str, ...]) -> str:
@@ -65,18 +47,16 @@ def status_error(
     response: requests.Response, secrets: tuple[str, ...], retry_after: float
 ) -> HttpStatusError:
     """Read a response that is not 2xx."""
-    status = response.status_code
     try:
         content = response.json()
-        text, code = str(content["message"]), content.get("code")
+        text, code, from_alpaca = str(content["message"]), content.get("code"), True
     except (ValueError, TypeError, KeyError, RecursionError):
-        text = excerpt(response, secrets)
-        return HttpStatusError(text, status=status, code=None, from_alpaca=False, retry_after=retry_after)
+        text, code, from_alpaca = response.text[:_READ_CHARACTERS], None, False
     return HttpStatusError(
         redact_and_truncate(text, secrets),
-        status=status,
+        status=response.status_code,
         code=code if isinstance(code, int) else None,
-        from_alpaca=True,
+        from_alpaca=from_alpaca,
         retry_after=retry_after,
     )
 

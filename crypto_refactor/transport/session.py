@@ -40,25 +40,16 @@ _RETRIED = (requests.ConnectionError, requests.Timeout, requests.exceptions.Chun
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpLimits:
-    """Bounds on the time and the attempts of a request.
+    """Bounds on a request, in seconds and attempts.
 
-    Attributes
-    ----------
-    connect, read : float
-        Seconds until a connection is established, and between two pieces of a response.
-    total : float
-        Seconds for a whole call with its retries and waits, for each page it is expected to have.
-    attempts : int
-        Requests for one page, the first one included.
-    first_wait, max_wait : float
-        Seconds before the first retry, doubled for each further one up to the maximum.  A random part of up
-        to a half is taken off, so that many clients do not return at once.
+    The wait before a retry doubles each time; a random part of up to a half is taken off it, so that many
+    clients do not return at once.
     """
 
-    connect: float = 5.0
-    read: float = 20.0
-    total: float = 90.0
-    attempts: int = 4
+    connect: float = 5.0  # until a connection is established
+    read: float = 20.0  # between two pieces of a response
+    total: float = 90.0  # for a whole call with retries and waits, for each page it is expected to have
+    attempts: int = 4  # for one page, the first one included
     first_wait: float = 1.0
     max_wait: float = 20.0
 
@@ -87,20 +78,7 @@ class BoundedSession(requests.Session):
     """A session for one call with all its pages, which ends within `seconds`.
 
     Only GET is retried.  Anything else is sent once, in the first half of the time or not at all: a missing
-    response does not mean that nothing was done.
-
-    Parameters
-    ----------
-    limits : HttpLimits
-        Bounds of each request.
-    seconds : float
-        The deadline of the whole call, from now.
-    secrets : tuple of str
-        Texts that never appear in a message.
-    clock : callable
-        Returns the aware local time.
-    sleep : callable
-        Waits for a number of seconds.
+    response does not mean that nothing was done.  `secrets` never appear in a message.
 
     Attributes
     ----------

@@ -6,12 +6,12 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crypto_refactor.errors import DataError, UnavailableError
+from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import floor_hour, to_datetime
 from crypto_refactor.market.sources.alpaca_parser import (
     ALPACA,
@@ -22,17 +22,20 @@ from crypto_refactor.market.sources.alpaca_parser import (
     require_current,
 )
 from crypto_refactor.market.sources.bar_store import BarStore
-from crypto_refactor.transport.endpoints import validate_keys, validate_url
-from crypto_refactor.transport.failures import RequestFailedError, redact_and_truncate
-from crypto_refactor.transport.session import BoundedSession, HttpLimits
+from crypto_refactor.market.sources.base import LatestPrice
+from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.transport import (
+    BoundedSession,
+    HttpLimits,
+    RequestFailedError,
+    redact_and_truncate,
+    validate_keys,
+    validate_url,
+)
 
 if TYPE_CHECKING:
     from alpaca.data.historical.crypto import CryptoHistoricalDataClient
     from pydantic import SecretStr
-
-    from crypto_refactor.market.bars import Bars
-    from crypto_refactor.market.sources.base import LatestPrice
-    from crypto_refactor.market.ticker import Ticker
 
 _log = logging.getLogger(__name__)
 
@@ -48,8 +51,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
+class _Answer(NamedTuple):
     """Alpaca's content by symbol, and the last full hour by both clocks when it answered."""
 
     content: dict[str, Any]
@@ -71,12 +73,6 @@ class AlpacaSource:
         Another URL of the data API; its bars are kept apart from Alpaca's own.
     api_key, secret_key : SecretStr, optional
         Both or none; they only raise Alpaca's rate limit.
-    limits : HttpLimits
-        Bounds on time and attempts.
-    clock : callable
-        Returns the aware local time.
-    sleep : callable
-        Waits for a number of seconds.
 
     Attributes
     ----------
@@ -162,15 +158,7 @@ class AlpacaSource:
         self._prefetched.update({ticker: (first, end) for ticker in tickers if ticker not in failed})
 
     def latest_price(self, ticker: Ticker) -> LatestPrice:
-        """Return the price of the latest trade.
-
-        Raises
-        ------
-        UnavailableError
-            If Alpaca has no trade of `ticker` in the last 72 h.
-        DataError
-            If Alpaca gives no usable answer.
-        """
+        """Return the price of the latest trade; none in the last 72 h means that `ticker` is unavailable."""
         from alpaca.data.requests import CryptoLatestTradeRequest
 
         request = CryptoLatestTradeRequest(symbol_or_symbols=str(ticker))
@@ -180,13 +168,7 @@ class AlpacaSource:
         return parse_price(ticker, answer.content.get(str(ticker)), answer.hour, redact=self._redact)
 
     def now(self, ticker: Ticker) -> int:
-        """Return the last full hour by the local clock and Alpaca's, asking Alpaca if not yet known.
-
-        Raises
-        ------
-        DataError
-            As `latest_price`.
-        """
+        """Return the last full hour by the local clock and Alpaca's, asking Alpaca if not yet known."""
         if self.clock_skew_seconds is None:
             self.latest_price(ticker)
         return self._hour()

@@ -5,19 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from crypto_refactor.errors import DataError, UnavailableError
 from crypto_refactor.market.bars import COLUMNS, Bars
-from crypto_refactor.market.hours import floor_hour, parse_instant, to_datetime, to_iso
+from crypto_refactor.market.hours import floor_hour, parse_hour, parse_instant, to_iso
 from crypto_refactor.market.quality import STALE_HOURS
 from crypto_refactor.market.sources.base import LatestPrice
-from crypto_refactor.transport.failures import HttpStatusError, RequestFailedError, UnreadableResponseError
-
-if TYPE_CHECKING:
-    from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.transport import HttpStatusError, RequestFailedError, UnreadableResponseError
 
 ALPACA = "alpaca"
 DELISTED_AFTER_HOURS = 72
@@ -41,29 +39,19 @@ def request_error(subject: str, failure: RequestFailedError, *, attempts: int) -
 
 
 def _status_error(subject: str, failure: HttpStatusError) -> DataError:
-    status = failure.status
-    what = f"Alpaca answered the request for {subject} with {status}: {failure.text!r}."
+    status, kind = failure.status, DataError
+    expected, remedy = "200.", "try again in a few minutes; bars already stored were kept."
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        return DataError(
-            what,
-            expected="keys that Alpaca accepts, or none.",
-            remedy="correct ALPACA_API_KEY and ALPACA_SECRET_KEY, or unset both: bars need no keys.",
-        )
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return DataError(
-            what,
-            expected="fewer requests than Alpaca's limit per minute.",
-            remedy="wait a minute, then run the command again; keys raise the limit.",
-        )
-    if status in _UNKNOWN_SYMBOL and "symbol" in failure.text.lower():
-        return UnavailableError(
-            what,
-            expected="a ticker Alpaca offers.",
-            remedy="leave that ticker out, or use another source.",
-        )
-    return DataError(
-        what, expected="200.", remedy="try again in a few minutes; bars already stored were kept."
-    )
+        expected = "keys that Alpaca accepts, or none."
+        remedy = "correct ALPACA_API_KEY and ALPACA_SECRET_KEY, or unset both: bars need no keys."
+    elif status == HTTPStatus.TOO_MANY_REQUESTS:
+        expected = "fewer requests than Alpaca's limit per minute."
+        remedy = "wait a minute, then run the command again; keys raise the limit."
+    elif status in _UNKNOWN_SYMBOL and "symbol" in failure.text.lower():
+        kind, expected = UnavailableError, "a ticker Alpaca offers."
+        remedy = "leave that ticker out, or use another source."
+    what = f"Alpaca answered the request for {subject} with {status}: {failure.text!r}."
+    return kind(what, expected=expected, remedy=remedy)
 
 
 def parse_bars(ticker: Ticker, rows: Any, start: int, end: int, *, redact: Callable[[str], str]) -> Bars:
@@ -85,39 +73,34 @@ def parse_bars(ticker: Ticker, rows: Any, start: int, end: int, *, redact: Calla
     DataError
         If a row is not a bar, or does not open on the full hour.
     """
-    if not isinstance(rows, list):
-        raise unreadable(f"{ticker} bars", redact(str(rows)))
     opened: list[int] = []
     values: list[list[float]] = []
-    for row in rows:
-        hour = _opening_hour(ticker, row, redact)
-        if start <= hour < end:
-            opened.append(hour)
-            values.append(_values(ticker, row, redact))
+    row = rows
+    try:
+        if not isinstance(rows, list):
+            raise TypeError
+        for row in rows:
+            hour = parse_hour(row["t"])
+            if start <= hour < end:
+                opened.append(hour)
+                values.append([_number(row[_JSON_KEYS[name]]) for name in COLUMNS])
+    except _PARSE_ERRORS as error:
+        raise unreadable(f"{ticker} bars", redact(str(row))) from error
     table = np.array(values, dtype=np.float64).reshape(-1, len(COLUMNS)).T
     columns: dict[str, Any] = dict(zip(COLUMNS, table, strict=True))
     return Bars(ticker=ticker, source=ALPACA, opened=np.array(opened, dtype=np.int64), **columns)
 
 
 def parse_price(ticker: Ticker, trade: Any, hour: int, *, redact: Callable[[str], str]) -> LatestPrice:
-    """Parse the latest trade, as of `hour`.
-
-    Raises
-    ------
-    UnavailableError
-        If there is none, or it is more than 72 h old.
-    DataError
-        If it is not a trade.
-    """
+    """Parse the latest trade; none in the 72 h before `hour` means that the ticker is unavailable."""
     if trade is None:
         raise _unavailable(f"Alpaca has no {ticker} trade.")
-    subject = f"the latest {ticker} price"
     try:
         price, at = _number(trade["p"]), parse_instant(trade["t"])
+        if not (math.isfinite(price) and price > 0):
+            raise ValueError
     except _PARSE_ERRORS as error:
-        raise unreadable(subject, redact(str(trade))) from error
-    if not (math.isfinite(price) and price > 0):
-        raise unreadable(subject, redact(str(trade)))
+        raise unreadable(f"the latest {ticker} price", redact(str(trade))) from error
     stamp = at.strftime("%Y-%m-%dT%H:%M:%SZ")
     if hour - floor_hour(at) > DELISTED_AFTER_HOURS:
         raise _unavailable(f"The last {ticker} trade at Alpaca was at {stamp}.")
@@ -125,15 +108,7 @@ def parse_price(ticker: Ticker, trade: Any, hour: int, *, redact: Callable[[str]
 
 
 def require_current(bars: Bars, end: int) -> None:
-    """Check that the last of `bars`, which reach back 73 h or more, closed close enough to `end`.
-
-    Raises
-    ------
-    UnavailableError
-        If it closed more than 72 h before `end`, or there is none.
-    DataError
-        If it closed more than 3 h before `end`.
-    """
+    """Check that the last of `bars`, which reach back 73 h or more, closed close enough to `end`."""
     if not len(bars) or end - bars.closed[-1] > DELISTED_AFTER_HOURS:
         hours = DELISTED_AFTER_HOURS
         raise _unavailable(f"Alpaca has no {bars.ticker} bar in the {hours} h before {to_iso(end)}.")
@@ -150,7 +125,7 @@ def unreadable(subject: str, text: str) -> DataError:
     """Return the error for a response that is not what Alpaca documents."""
     return DataError(
         f"Alpaca's answer to the request for {subject} cannot be read: {text!r}.",
-        expected="the documented JSON.",
+        expected="the documented JSON; bars open on the full hour.",
         remedy="try again in a few minutes; nothing of this answer was stored.",
     )
 
@@ -161,28 +136,6 @@ def _unavailable(what: str) -> UnavailableError:
         expected="a ticker Alpaca offers at that time.",
         remedy="leave this ticker out, choose another --end, or use another source.",
     )
-
-
-def _opening_hour(ticker: Ticker, row: Any, redact: Callable[[str], str]) -> int:
-    try:
-        instant = parse_instant(row["t"])
-    except _PARSE_ERRORS as error:
-        raise unreadable(f"{ticker} bars", redact(str(row))) from error
-    hour = floor_hour(instant)
-    if to_datetime(hour) != instant:
-        raise DataError(
-            f"A {ticker} bar from Alpaca does not open on the full hour: {redact(str(row))}.",
-            expected="bars that open on the full hour.",
-            remedy="try again in a few minutes; nothing of this answer was stored.",
-        )
-    return hour
-
-
-def _values(ticker: Ticker, row: dict[str, Any], redact: Callable[[str], str]) -> list[float]:
-    try:
-        return [_number(row[_JSON_KEYS[name]]) for name in COLUMNS]
-    except _PARSE_ERRORS as error:
-        raise unreadable(f"{ticker} bars", redact(str(row))) from error
 
 
 def _number(value: Any) -> float:

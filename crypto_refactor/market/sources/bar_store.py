@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from crypto_refactor.errors import DataError
 from crypto_refactor.market.bars import COLUMNS, Bars
 from crypto_refactor.market.hours import to_iso
-from crypto_refactor.storage.sqlite_file import FileFormat, SqliteFile
-
-if TYPE_CHECKING:
-    from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.storage import FileFormat, SqliteFile
 
 _FORMAT = FileFormat(
     name="bar store",
@@ -46,18 +44,8 @@ class BarStore:
     Bars and coverage are kept apart: an hour is covered (table ``answered``) once the source has said all it
     will say about it, even without a bar, so that a gap is requested only once.  Bars of hours that are not
     yet covered (the newest ones, which may still be revised) are kept as well, and requested again.  Each
-    method is one transaction.
-
-    Parameters
-    ----------
-    path : Path
-        The file; it and its folder are created on first use.
-    source : str
-        The source the bars come from.
-    url : str
-        Where that source was reached, unless at its usual URL.  Bars of different URLs never mix.
-    busy_seconds : float
-        How long to wait while another process writes.
+    method is one transaction, which waits `busy_seconds` at most while another process writes.  `url` is where
+    the source was reached, unless at its usual URL; bars of different URLs never mix.
 
     Raises
     ------
@@ -110,17 +98,9 @@ class BarStore:
         return None if opened is None else opened + 1
 
     def write(self, bars: Bars, start: int, end: int, *, covered_until: int | None = None) -> None:
-        """Replace all bars that opened in ``[start, end)`` by `bars`, in one transaction.
+        """Replace all bars that opened in ``[start, end)``, the requested range, by `bars`, possibly none.
 
-        Parameters
-        ----------
-        bars : Bars
-            Real bars of this store's source, all within the range; possibly none.
-        start, end : int
-            The requested range, in hours.
-        covered_until : int, optional
-            The range counts as covered up to here, and not at all if this is not above `start`; by
-            default up to `end`.  The rest is reported as missing again.
+        The range counts as covered up to `covered_until`, by default `end`; the rest is missing again.
 
         Raises
         ------

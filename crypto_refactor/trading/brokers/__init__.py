@@ -1,1 +1,27 @@
-"""The broker protocol and Alpaca behind it."""
+"""The broker interface, and Alpaca behind it (`brokers.alpaca`, which needs the network's libraries)."""
+
+from crypto_refactor.trading.brokers.base import (
+    AccountSnapshot,
+    Broker,
+    NotTradedError,
+    OrderRefusedError,
+    OrderReport,
+    OrderRequest,
+    OrderState,
+    Position,
+    UnknownOutcomeError,
+    UnreachableError,
+)
+
+__all__ = [
+    "AccountSnapshot",
+    "Broker",
+    "NotTradedError",
+    "OrderRefusedError",
+    "OrderReport",
+    "OrderRequest",
+    "OrderState",
+    "Position",
+    "UnknownOutcomeError",
+    "UnreachableError",
+]

@@ -8,37 +8,34 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from crypto_refactor.errors import BrokerError, UsageError
+from crypto_refactor.execution.venues import VenueRules
+from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.trading.brokers import (
+    AccountSnapshot,
+    NotTradedError,
+    OrderReport,
+    OrderRequest,
+    Position,
+)
+from crypto_refactor.trading.brokers import alpaca_parser as parser
 from crypto_refactor.trading.brokers.alpaca_errors import (
     is_already_final,
     is_not_found,
     order_error,
     query_error,
 )
-from crypto_refactor.trading.brokers.alpaca_parser import (
-    Asset,
-    order_fields,
-    parse_account,
-    parse_assets,
-    parse_listed_position,
-    parse_open_orders,
-    parse_own_order,
-    parse_position,
-    same_pair,
-    to_rules,
-    to_ticker,
+from crypto_refactor.transport import (
+    BoundedSession,
+    HttpLimits,
+    RequestFailedError,
+    is_loopback,
+    validate_keys,
+    validate_url,
 )
-from crypto_refactor.trading.brokers.base import NotTradedError
-from crypto_refactor.transport.endpoints import is_loopback, validate_keys, validate_url
-from crypto_refactor.transport.failures import RequestFailedError
-from crypto_refactor.transport.session import BoundedSession, HttpLimits
 
 if TYPE_CHECKING:
     from alpaca.trading.client import TradingClient
     from pydantic import SecretStr
-
-    from crypto_refactor.execution.venues import VenueRules
-    from crypto_refactor.market.ticker import Ticker
-    from crypto_refactor.trading.brokers.base import AccountSnapshot, OrderReport, OrderRequest, Position
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -56,7 +53,8 @@ class AlpacaBroker:
 
     Every call ends within `limits.total` seconds.  Queries are retried within that time; an order, or its
     cancellation, is sent exactly once, in the first half of it or never.  Reports are gross: Alpaca takes its
-    fee later, from what is received.  Threads may share an object.
+    fee later, from what is received.  Threads may share an object.  Each method raises
+    what `Broker` states, and a plain `BrokerError` where Alpaca does not accept the keys.
 
     Parameters
     ----------
@@ -66,12 +64,6 @@ class AlpacaBroker:
         Whether the account is Alpaca's simulated one.
     url : str or None
         A server on this machine in place of Alpaca's paper URL; never for a live account.
-    limits : HttpLimits
-        Bounds on time and attempts.
-    clock : callable
-        Returns the aware local time.
-    sleep : callable
-        Waits for a number of seconds.
 
     Raises
     ------
@@ -100,7 +92,7 @@ class AlpacaBroker:
         self._limits = limits
         self._clock = clock
         self._sleep = sleep
-        self._assets: tuple[datetime, tuple[Asset, ...]] | None = None
+        self._assets: tuple[datetime, tuple[parser.Asset, ...]] | None = None
 
     @classmethod
     def from_settings(
@@ -121,64 +113,34 @@ class AlpacaBroker:
         )
 
     def account(self) -> AccountSnapshot:
-        """Return the account's figures.
-
-        Raises
-        ------
-        UnreachableError
-            If Alpaca gives no usable answer.
-        BrokerError
-            If it does not accept the keys.
-        """
+        """Return the account's figures."""
         return self._query(
             "the account",
             lambda sdk: sdk.get_account(),
-            lambda content: parse_account(content, paper=self._paper),
+            lambda content: parser.parse_account(content, paper=self._paper),
         )
 
     def venue_rules(self, ticker: Ticker) -> VenueRules:
-        """Return the order rules of `ticker`, at most five minutes old.
-
-        Raises
-        ------
-        BrokerError
-            If Alpaca does not trade it, or as `account`.
-        """
-        return to_rules(self._asset(ticker))
+        """Return the order rules of `ticker`, at most five minutes old."""
+        return parser.to_rules(self._asset(ticker))
 
     def position(self, ticker: Ticker) -> Position:
-        """Return the position in `ticker`.
-
-        It is empty only where Alpaca says so twice: asked for this position, and asked for all.
-
-        Raises
-        ------
-        BrokerError
-            If Alpaca does not know `ticker`, or as `account`.
-        """
+        """Return the position in `ticker`; empty only if neither it nor the list of all positions has one."""
         asset = self._asset(ticker)
         subject = f"the {ticker} position"
-        position = self._find(
-            subject,
-            lambda sdk: sdk.get_open_position(asset.position_symbol),
-            lambda content: parse_position(content, asset),
-        )
-        if position is not None:
-            return position
         return self._query(
             subject,
-            lambda sdk: sdk.get_all_positions(),
-            lambda content: parse_listed_position(content, asset),
+            lambda sdk: sdk.get_open_position(asset.position_symbol),
+            lambda content: parser.parse_position(content, asset),
+            absent=lambda: self._query(
+                subject,
+                lambda sdk: sdk.get_all_positions(),
+                lambda content: parser.parse_listed_position(content, asset),
+            ),
         )
 
     def open_orders(self) -> tuple[OrderReport, ...]:
-        """Return every open crypto order, including those of others.
-
-        Raises
-        ------
-        BrokerError
-            If there are more than one list holds, or as `account`.
-        """
+        """Return every open crypto order, including those of others; more than one list holds is an error."""
         from alpaca.trading.enums import QueryOrderStatus
         from alpaca.trading.requests import GetOrdersRequest
 
@@ -191,54 +153,39 @@ class AlpacaBroker:
                     expected="fewer, so that one list shows them all.",
                     remedy="cancel orders that are not needed.",
                 )
-            return parse_open_orders(content, self._ticker)
+            return parser.parse_open_orders(content, self._ticker)
 
         return self._query("open orders", lambda sdk: sdk.get_orders(request), parse)
 
     def order(self, client_order_id: str) -> OrderReport | None:
-        """Return the order with this id; None only where Alpaca itself says that there is none.
-
-        Raises
-        ------
-        UnreachableError, BrokerError
-            As `account`.
-        """
-        return self._find(
+        """Return the order with this id; None only where Alpaca itself says that there is none."""
+        return self._query(
             f"order {client_order_id}",
             lambda sdk: sdk.get_order_by_client_id(client_order_id),
-            lambda content: parse_own_order(content, client_order_id, self._ticker),
+            lambda content: parser.parse_order(content, self._ticker, client_order_id),
+            absent=lambda: None,
         )
 
     def submit(self, request: OrderRequest) -> OrderReport:
         """Send an order, once.
 
-        Raises
-        ------
-        OrderRefusedError
-            If Alpaca itself refused it, or its amount rounds down to nothing.
-        UnknownOutcomeError
-            If it may have been accepted: any other answer, none, or "this id was used before".
+        It is refused only if Alpaca itself says so, or if its amount rounds down to 0.  After any other answer,
+        no answer, or "this id was used before", it may have been accepted.
         """
-        fields = order_fields(request)
+        fields = parser.order_fields(request)
         try:
             return self._call(
                 # alpaca-py's own request models hold a quantity as a float, which goes out as 1e-06.
                 lambda sdk: sdk.post("/orders", fields),
-                lambda content: parse_own_order(
-                    content, request.client_order_id, lambda symbol: same_pair(symbol, request.ticker)
+                lambda content: parser.parse_order(
+                    content, lambda symbol: parser.same_pair(symbol, request.ticker), request.client_order_id
                 ),
             )
         except RequestFailedError as failure:
             raise order_error(request, failure) from failure
 
     def cancel(self, report: OrderReport) -> None:
-        """Request the cancellation of an open order; one that has ended stays as it is.
-
-        Raises
-        ------
-        UnreachableError, BrokerError
-            As `account`.
-        """
+        """Request the cancellation of an open order; one that has ended stays as it is."""
         name = report.client_order_id
         try:
             self._call(lambda sdk: sdk.cancel_order_by_id(report.broker_order_id), lambda _: None)
@@ -247,7 +194,7 @@ class AlpacaBroker:
                 raise query_error(f"the cancellation of order {name}", failure) from failure
             _log.info("Alpaca does not cancel order %s: %r.", name, failure.text)
 
-    def _asset(self, ticker: Ticker) -> Asset:
+    def _asset(self, ticker: Ticker) -> parser.Asset:
         # Alpaca keeps retired assets in its list, some under the symbol of an active one.
         assets = [asset for asset in self._asset_list() if asset.ticker == ticker]
         if not assets:
@@ -260,11 +207,11 @@ class AlpacaBroker:
 
     def _ticker(self, symbol: str) -> Ticker | None:
         if "/" in symbol:
-            return to_ticker(symbol)
+            return parser.to_ticker(symbol)
         tickers = {asset.ticker for asset in self._asset_list() if asset.position_symbol == symbol}
         return tickers.pop() if len(tickers) == 1 else None
 
-    def _asset_list(self) -> tuple[Asset, ...]:
+    def _asset_list(self) -> tuple[parser.Asset, ...]:
         from alpaca.trading.enums import AssetClass
         from alpaca.trading.requests import GetAssetsRequest
 
@@ -272,35 +219,28 @@ class AlpacaBroker:
         if cached is not None and timedelta() <= now - cached[0] < _ASSETS_MAX_AGE:
             return cached[1]
         request = GetAssetsRequest(asset_class=AssetClass.CRYPTO)
-        assets = self._query("the asset list", lambda sdk: sdk.get_all_assets(request), parse_assets)
+        assets = self._query("the asset list", lambda sdk: sdk.get_all_assets(request), parser.parse_assets)
         self._assets = now, assets
         return assets
 
-    def _query(self, subject: str, request: Callable[[TradingClient], Any], parse: Callable[[Any], _T]) -> _T:
+    def _query(
+        self,
+        subject: str,
+        request: Callable[[TradingClient], Any],
+        parse: Callable[[Any], _T],
+        *,
+        absent: Callable[[], _T] | None = None,
+    ) -> _T:
+        """Query Alpaca; `absent` returns the result where Alpaca itself says that there is no such thing."""
         try:
             return self._call(request, parse)
         except RequestFailedError as failure:
-            raise query_error(subject, failure) from failure
-
-    def _find(
-        self, subject: str, request: Callable[[TradingClient], Any], parse: Callable[[Any], _T]
-    ) -> _T | None:
-        """Query something that may be absent; None only where Alpaca itself says that it is."""
-        try:
-            return self._call(request, parse)
-        except RequestFailedError as failure:
-            if is_not_found(failure):
-                return None
-            raise query_error(subject, failure) from failure
+            if absent is None or not is_not_found(failure):
+                raise query_error(subject, failure) from failure
+        return absent()
 
     def _call(self, request: Callable[[TradingClient], Any], parse: Callable[[Any], _T]) -> _T:
-        """Call the SDK within bounds and parse what it returns.
-
-        Raises
-        ------
-        RequestFailedError
-            If there is no usable response.
-        """
+        """Call the SDK within bounds and parse what it returns; no usable response is a `RequestFailedError`."""
         from alpaca.trading.client import TradingClient
 
         session = BoundedSession(

@@ -12,7 +12,7 @@ from crypto_refactor.trading.brokers.base import (
     UnknownOutcomeError,
     UnreachableError,
 )
-from crypto_refactor.transport.failures import HttpStatusError, RequestFailedError, UnreadableResponseError
+from crypto_refactor.transport import HttpStatusError, RequestFailedError, UnreadableResponseError
 
 _KEYS_REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _ORDER_REFUSED = _KEYS_REFUSED | {

@@ -7,9 +7,10 @@ Alpaca writes numbers as text.  Anything that is not as documented raises `Value
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Context, Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from crypto_refactor.errors import BrokerError, UsageError
 from crypto_refactor.execution.venues import VenueRules, alpaca_rules
@@ -20,14 +21,10 @@ from crypto_refactor.trading.brokers.base import (
     NotTradedError,
     OrderRefusedError,
     OrderReport,
+    OrderRequest,
     OrderState,
     Position,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from crypto_refactor.trading.brokers.base import OrderRequest
 
 _CENTS = Decimal("0.01")
 _NINE_DECIMALS = Decimal("1e-9")
@@ -211,10 +208,12 @@ def parse_listed_position(content: Any, asset: Asset) -> Position:
     return parse_position(row, asset)
 
 
-def parse_order(content: Any, to_ticker: Callable[[str], Ticker | None]) -> OrderReport:
-    """Parse one order; `to_ticker` resolves its symbol."""
+def parse_order(
+    content: Any, to_ticker: Callable[[str], Ticker | None], client_order_id: str | None = None
+) -> OrderReport:
+    """Parse one order, which must have this id if one is given; `to_ticker` resolves its symbol."""
     ticker = to_ticker(_text(content["symbol"]))
-    if ticker is None:
+    if ticker is None or client_order_id not in {None, content["client_order_id"]}:
         raise ValueError
     filled = _number(content["filled_qty"])
     price = _number(content["filled_avg_price"]) if filled > 0 else None
@@ -232,16 +231,6 @@ def parse_order(content: Any, to_ticker: Callable[[str], Ticker | None]) -> Orde
         at=parse_instant(content["updated_at"]).strftime("%Y-%m-%dT%H:%M:%SZ"),
         detail=content["status"],
     )
-
-
-def parse_own_order(
-    content: Any, client_order_id: str, to_ticker: Callable[[str], Ticker | None]
-) -> OrderReport:
-    """Parse one order, which must be the one with this id."""
-    report = parse_order(content, to_ticker)
-    if report.client_order_id != client_order_id:
-        raise ValueError
-    return report
 
 
 def parse_open_orders(content: Any, to_ticker: Callable[[str], Ticker | None]) -> tuple[OrderReport, ...]:

@@ -46,25 +46,13 @@ class OrderState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequest:
-    """A market order, immediate or cancel.
+    """A market order, immediate or cancel."""
 
-    Attributes
-    ----------
-    client_order_id : str
-        At most 48 characters; a broker accepts each only once.
-    side : int
-        1 buy, -1 sell.
-    notional : float or None
-        Money to spend; buys only.
-    quantity : float or None
-        Amount to sell; sales only.
-    """
-
-    client_order_id: str
+    client_order_id: str  # a broker accepts each only once
     ticker: Ticker
-    side: int
-    notional: float | None = None
-    quantity: float | None = None
+    side: int  # 1 buy, -1 sell
+    notional: float | None = None  # money to spend; buys only
+    quantity: float | None = None  # amount to sell; sales only
 
     def __post_init__(self) -> None:
         if not 0 < len(self.client_order_id) <= MAX_CLIENT_ORDER_ID:
@@ -77,61 +65,37 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderReport:
-    """One order as the broker reports it.
-
-    Attributes
-    ----------
-    side : int
-        1 buy, -1 sell.
-    filled_quantity : float
-        Executed so far, before any fee taken in the base currency.
-    average_price : float or None
-        Average execution price; None where nothing was executed.
-    at : str
-        ISO-8601 UTC of the last change.
-    detail : str
-        The broker's own word for the state.
-    """
+    """One order as the broker reports it."""
 
     client_order_id: str
     broker_order_id: str
     ticker: Ticker
-    side: int
+    side: int  # 1 buy, -1 sell
     state: OrderState
-    filled_quantity: float
-    average_price: float | None
-    at: str
-    detail: str
+    filled_quantity: float  # executed so far, before any fee taken in the base currency
+    average_price: float | None  # of the executions; None where there are none
+    at: str  # ISO-8601 UTC of the last change
+    detail: str  # the broker's own word for the state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSnapshot:
-    """The account's figures.
-
-    Attributes
-    ----------
-    buying_power : float
-        Money crypto can be bought with.
-    equity : float
-        Equity of the whole account, including what this tool does not trade.
-    blocked : str or None
-        Why the account accepts no orders; None where it does.
-    """
+    """The account's figures."""
 
     account_id: str
-    buying_power: float
-    equity: float
-    blocked: str | None
+    buying_power: float  # money crypto can be bought with
+    equity: float  # of the whole account, including what this tool does not trade
+    blocked: str | None  # why it accepts no orders; None where it does
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """The account's position in one ticker; `available` is the part of `quantity` that can be sold now."""
+    """The account's position in one ticker."""
 
     ticker: Ticker
     quantity: float
-    available: float
-    average_price: float | None
+    available: float  # the part of it that can be sold now
+    average_price: float | None  # of the entries
 
 
 class Broker(Protocol):

@@ -1,1 +1,15 @@
 """The SQLite ledger of decisions, orders, fills and equity."""
+
+from crypto_refactor.trading.ledger.ledger import AccountRow, Ledger, Opening
+from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus, client_order_id
+from crypto_refactor.trading.ledger.transaction import LedgerTransaction
+
+__all__ = [
+    "AccountRow",
+    "Ledger",
+    "LedgerTransaction",
+    "Opening",
+    "OrderRecord",
+    "OrderStatus",
+    "client_order_id",
+]

@@ -17,7 +17,7 @@ from typing import Any
 
 from crypto_refactor.execution.sub_account import Fill, Trade
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.storage.sqlite_file import SqliteFile
+from crypto_refactor.storage import SqliteFile
 from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
 from crypto_refactor.trading.ledger.schema import FORMAT, STATE_TABLES, state_from_json
 from crypto_refactor.trading.ledger.transaction import LedgerTransaction
@@ -51,12 +51,7 @@ class AccountRow:
 class Ledger:
     """The accounts of one file, by name; several processes may share it.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    clock : callable
-        Returns the aware local time; shows which account was traded last.
+    `clock` returns the aware local time, which shows which account was traded last.
 
     Raises
     ------

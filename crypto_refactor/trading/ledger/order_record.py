@@ -9,7 +9,7 @@ from typing import Any
 
 from crypto_refactor.market.hours import to_datetime, to_iso
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.trading.brokers.base import OrderRequest, OrderState
+from crypto_refactor.trading.brokers import OrderRequest, OrderState
 
 ID_PREFIX = "cr-"
 """Begins every client order id of this tool, which tells its orders from those of others."""
@@ -30,45 +30,21 @@ class OrderStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRecord:
-    """One order of the ledger.
-
-    Attributes
-    ----------
-    bar : int
-        Close of the bar it was decided at, hours since 1970.
-    leg : str
-        ``enter``, ``exit`` or ``close-n``.
-    side : int
-        1 buy, -1 sell.
-    notional, quantity : float or None
-        Money to spend; amount to sell.
-    reason : str
-        ``entry`` or the reason of the exit.
-    sent_at : str
-        ISO-8601 UTC: when it was last about to be sent.
-    stage : OrderStatus
-        What is known of it.
-    filled_quantity : float
-        Executed, before any fee taken in the base currency.
-    average_price : float or None
-        Average execution price.
-    detail : str
-        The broker's own words.
-    """
+    """One order of the ledger; the fields are the columns of its table."""
 
     client_order_id: str
     ticker: Ticker
-    bar: int
-    leg: str
-    side: int
-    notional: float | None
-    quantity: float | None
-    reason: str
-    sent_at: str
+    bar: int  # close of the bar it was decided at, hours since 1970
+    leg: str  # ``enter``, ``exit`` or ``close-n``
+    side: int  # 1 buy, -1 sell
+    notional: float | None  # money to spend
+    quantity: float | None  # amount to sell
+    reason: str  # ``entry`` or the reason of the exit
+    sent_at: str  # ISO-8601 UTC: when it was last about to be sent
     stage: OrderStatus = OrderStatus.UNSETTLED
-    filled_quantity: float = 0.0
-    average_price: float | None = None
-    detail: str = ""
+    filled_quantity: float = 0.0  # before any fee taken in the base currency
+    average_price: float | None = None  # of the executions
+    detail: str = ""  # the broker's own words
 
     def request(self) -> OrderRequest:
         """Return the order as a broker accepts it."""
@@ -91,9 +67,6 @@ class OrderRecord:
 
 
 def client_order_id(account: str, ticker: Ticker, bar: int, leg: str) -> str:
-    """Return the id of one leg of one bar, derived from nothing else.
-
-    At most 48 characters: ``cr-BTCUSD-2024060113-enter-1a2b3c4d``.
-    """
+    """Return the id of one leg of one bar, at most 48 characters: ``cr-BTCUSD-2024060113-enter-1a2b3c4d``."""
     owner = hashlib.sha256(account.encode()).hexdigest()[:8]
     return f"{ID_PREFIX}{ticker.base}{ticker.quote}-{to_datetime(bar):%Y%m%d%H}-{leg}-{owner}"

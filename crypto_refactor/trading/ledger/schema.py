@@ -8,7 +8,7 @@ from dataclasses import asdict
 from crypto_refactor.errors import BrokerError
 from crypto_refactor.execution.decisions import Decision, Enter, Exit
 from crypto_refactor.execution.sub_account import SubAccount
-from crypto_refactor.storage.sqlite_file import FileFormat
+from crypto_refactor.storage import FileFormat
 from crypto_refactor.trading.stepper import SubAccountState
 
 _TABLES = (

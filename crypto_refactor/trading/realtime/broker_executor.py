@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import ROUND_DOWN, Decimal
 
@@ -12,9 +12,8 @@ from crypto_refactor.execution.decisions import Decision, Enter
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import SubAccount, open_position
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.trading.brokers.base import Broker, OrderReport, Position
-from crypto_refactor.trading.ledger.ledger import Ledger
-from crypto_refactor.trading.ledger.order_record import OrderRecord, client_order_id
+from crypto_refactor.trading.brokers import Broker, OrderReport, Position
+from crypto_refactor.trading.ledger import Ledger, OrderRecord, client_order_id
 from crypto_refactor.trading.realtime.order_lifecycle import BAR_LEGS, CLOSED_BY_HAND, OrderLifecycle
 from crypto_refactor.trading.realtime.reconciliation import confirmed_position, foreign_orders, reconcile
 from crypto_refactor.trading.realtime.trader import ExecutionResult, OrderPlan
@@ -27,19 +26,11 @@ _CENT = Decimal("0.01")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preflight:
-    """What is known of the whole account at the start of a pass.
-
-    Attributes
-    ----------
-    scale : float
-        Fraction of a sub-account's cash that may be spent, at most 1.
-    blocked : str or None
-        Why this pass may enter nothing.
-    """
+    """What is known of the whole account at the start of a pass."""
 
     open_orders: tuple[OrderReport, ...]
-    scale: float
-    blocked: str | None
+    scale: float  # fraction of a sub-account's cash that may be spent, at most 1
+    blocked: str | None  # why this pass may enter nothing
 
 
 def preflight(broker: Broker, ledger: Ledger, account: str, opening: Mapping[Ticker, float]) -> Preflight:
@@ -81,6 +72,7 @@ def _unresolved_buy_notional(ledger: Ledger, account: str, ticker: Ticker) -> fl
     return sum(order.notional or 0.0 for order in ledger.orders(account, ticker, unsettled=True))
 
 
+@dataclass(slots=True)
 class BrokerExecutor:
     """Executes the orders of `account` at a broker, in a way that survives a kill at any point.
 
@@ -88,23 +80,17 @@ class BrokerExecutor:
     together with the sub-account it changes.  `state` is set before each pass.
     """
 
-    def __init__(
-        self,
-        broker: Broker,
-        ledger: Ledger,
-        account: str,
-        *,
-        clock: Callable[[], datetime],
-        sleep: Callable[[float], None],
-    ) -> None:
-        self._broker = broker
-        self._ledger = ledger
-        self._account = account
-        self._clock = clock
-        self._sleep = sleep
-        self._orders = OrderLifecycle(broker, ledger, account, clock=clock, sleep=sleep)
-        self._positions: dict[Ticker, Position] = {}
-        self.state = Preflight(open_orders=(), scale=1.0, blocked=None)
+    broker: Broker
+    ledger: Ledger
+    account: str
+    clock: Callable[[], datetime]
+    sleep: Callable[[float], None]
+    state: Preflight = Preflight(open_orders=(), scale=1.0, blocked=None)
+    _positions: dict[Ticker, Position] = field(default_factory=dict, init=False)
+
+    @property
+    def _orders(self) -> OrderLifecycle:
+        return OrderLifecycle(self.broker, self.ledger, self.account, self.clock, self.sleep)
 
     def recover(
         self, ticker: Ticker, hour: int, price: float, rules: ExecutionRules, *, entries: bool
@@ -117,28 +103,28 @@ class BrokerExecutor:
             If the outcome of an order or the position cannot be found out, or an open order of this tool is not
             in this ledger: nothing is traded then.
         """
-        ledger_ids = {order.client_order_id for order in self._ledger.orders(self._account, ticker)}
+        ledger_ids = {order.client_order_id for order in self.ledger.orders(self.account, ticker)}
         reports = (report for report in self.state.open_orders if report.ticker == ticker)
         result = ExecutionResult(notes=foreign_orders(reports, ledger_ids))
-        for order in self._ledger.orders(self._account, ticker, unsettled=True):
+        for order in self.ledger.orders(self.account, ticker, unsettled=True):
             result += self._resolve(order, hour, rules, entries=entries)
-        state = self._ledger.state(self._account, ticker)
+        state = self.ledger.state(self.account, ticker)
         account = state.account if state is not None else SubAccount.opened_with(0.0)
-        position = confirmed_position(self._broker, ticker, account.quantity, self._sleep)
+        position = confirmed_position(self.broker, ticker, account.quantity, self.sleep)
         self._positions[ticker] = position
         if result.fills:
             # Positions follow orders with a delay, so that what has just been filled may seem to be missing.
             return result
         recently_bought = sum(
             fill.quantity
-            for fill in self._ledger.fills(self._account, ticker)
+            for fill in self.ledger.fills(self.account, ticker)
             if fill.side > 0 and fill.at > hour - _FEE_BOOKING_HOURS
         )
         account, correction = reconcile(
             account, position, price, hour, rules, recently_bought=recently_bought
         )
         if state is not None and account != state.account:
-            with self._ledger.transaction(self._account, ticker) as writer:
+            with self.ledger.transaction(self.account, ticker) as writer:
                 writer.record_fills(correction.fills, correction.trades)
                 writer.save_state(replace(state, account=account))
         return result + correction
@@ -152,7 +138,7 @@ class BrokerExecutor:
                 orders.append(order)
             else:
                 notes.append(order)
-        with self._ledger.transaction(self._account, plan.ticker) as writer:
+        with self.ledger.transaction(self.account, plan.ticker) as writer:
             plan.write(writer)
             for order in orders:
                 writer.add_intent(order)
@@ -162,22 +148,16 @@ class BrokerExecutor:
         return result
 
     def close(self, ticker: Ticker, hour: int, price: float, rules: ExecutionRules) -> ExecutionResult:
-        """Sell the ledger's position in `ticker`, as the next of its ``close`` orders.
-
-        Raises
-        ------
-        BrokerError
-            As `recover` and `OrderLifecycle.submit`.
-        """
+        """Sell the ledger's position in `ticker`, as the next of its ``close`` orders."""
         result = self.recover(ticker, hour, price, rules, entries=False)
-        state = self._ledger.state(self._account, ticker)
+        state = self.ledger.state(self.account, ticker)
         if state is None or state.account.side == 0:
             return result
-        count = sum(order.leg.startswith("close-") for order in self._ledger.orders(self._account, ticker))
+        count = sum(order.leg.startswith("close-") for order in self.ledger.orders(self.account, ticker))
         order = self._sale(ticker, state.account, hour, f"close-{count + 1}", CLOSED_BY_HAND, price, rules)
         if not isinstance(order, OrderRecord):
             return result + ExecutionResult(notes=(order,))
-        with self._ledger.transaction(self._account, ticker) as writer:
+        with self.ledger.transaction(self.account, ticker) as writer:
             writer.add_intent(order)
         return result + self._orders.submit(order, rules)
 
@@ -191,7 +171,7 @@ class BrokerExecutor:
         due = order.leg in BAR_LEGS and order.bar == hour and (entries or order.side < 0)
         # An order that has been refused meanwhile is not sent a third time.
         if due and not order.detail:
-            available = self._broker.position(order.ticker).available
+            available = self.broker.position(order.ticker).available
             if order.quantity is None or order.quantity <= available:
                 return self._orders.submit(order, rules, again=True)
         return self._orders.expire(order)
@@ -232,7 +212,7 @@ class BrokerExecutor:
         self, ticker: Ticker, hour: int, leg: str, side: int, amount: float, reason: str
     ) -> OrderRecord:
         return OrderRecord(
-            client_order_id=client_order_id(self._account, ticker, hour, leg),
+            client_order_id=client_order_id(self.account, ticker, hour, leg),
             ticker=ticker,
             bar=hour,
             leg=leg,
@@ -240,5 +220,5 @@ class BrokerExecutor:
             notional=amount if side > 0 else None,
             quantity=amount if side < 0 else None,
             reason=reason,
-            sent_at=self._clock().astimezone(UTC).isoformat(timespec="seconds"),
+            sent_at=self.clock().astimezone(UTC).isoformat(timespec="seconds"),
         )

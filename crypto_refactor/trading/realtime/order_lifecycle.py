@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from crypto_refactor.errors import BrokerError
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade, book_buy, book_sell
 from crypto_refactor.market.hours import floor_hour
-from crypto_refactor.trading.brokers.base import (
+from crypto_refactor.trading.brokers import (
     Broker,
     OrderRefusedError,
     OrderReport,
@@ -18,8 +18,7 @@ from crypto_refactor.trading.brokers.base import (
     UnknownOutcomeError,
     UnreachableError,
 )
-from crypto_refactor.trading.ledger.ledger import Ledger
-from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
+from crypto_refactor.trading.ledger import Ledger, OrderRecord, OrderStatus
 from crypto_refactor.trading.realtime.trader import ExecutionResult
 
 _ARRIVAL_SECONDS = 120
@@ -34,23 +33,15 @@ CLOSED_BY_HAND = "close"
 """Reason of an exit that the ``close`` command made."""
 
 
+@dataclass(frozen=True, slots=True)
 class OrderLifecycle:
     """Brings the orders of `account` to a final state and books what was executed."""
 
-    def __init__(
-        self,
-        broker: Broker,
-        ledger: Ledger,
-        account: str,
-        *,
-        clock: Callable[[], datetime],
-        sleep: Callable[[float], None],
-    ) -> None:
-        self._broker = broker
-        self._ledger = ledger
-        self._account = account
-        self._clock = clock
-        self._sleep = sleep
+    broker: Broker
+    ledger: Ledger
+    account: str
+    clock: Callable[[], datetime]
+    sleep: Callable[[float], None]
 
     def submit(self, order: OrderRecord, rules: ExecutionRules, *, again: bool = False) -> ExecutionResult:
         """Send an order that the ledger has recorded, and await its final state.
@@ -66,19 +57,19 @@ class OrderLifecycle:
         """
         unknown: UnknownOutcomeError | None = None
         for _ in range(_MAX_SUBMISSIONS):
-            if order.leg in BAR_LEGS and floor_hour(self._clock()) != order.bar:
+            if order.leg in BAR_LEGS and floor_hour(self.clock()) != order.bar:
                 return self.expire(order)
             order = self._mark_sent(order)
             report: OrderReport | None
             try:
-                report = self._broker.submit(order.request())
+                report = self.broker.submit(order.request())
             except OrderRefusedError as error:
                 if again or unknown:
                     return self._resolve_second_refusal(order, error, rules)
                 return self._end(order, OrderStatus.REFUSED, error.what)
             except UnknownOutcomeError as error:
                 unknown = error
-                report = self._broker.order(order.client_order_id)
+                report = self.broker.order(order.client_order_id)
             # Where the broker knows no such order, sending it again under the same id cannot double it.
             if report is not None:
                 return self._await_final(order, report, rules)
@@ -86,25 +77,13 @@ class OrderLifecycle:
         raise unknown
 
     def resolve(self, order: OrderRecord, rules: ExecutionRules) -> ExecutionResult | None:
-        """Look up an order that may have been sent; None where the broker has never seen it.
-
-        Raises
-        ------
-        BrokerError
-            If the broker cannot be asked, or the order does not end.
-        """
-        report = self._broker.order(order.client_order_id)
+        """Look up an order that may have been sent; None where the broker has never seen it."""
+        report = self.broker.order(order.client_order_id)
         return None if report is None else self._await_final(order, report, rules)
 
     def expire(self, order: OrderRecord) -> ExecutionResult:
-        """End an order that the broker has never seen and that must not be sent any more.
-
-        Raises
-        ------
-        UnknownOutcomeError
-            If it may still arrive.
-        """
-        age = (self._clock() - datetime.fromisoformat(order.sent_at)).total_seconds()
+        """End an order that the broker has never seen; `UnknownOutcomeError` while it may still arrive."""
+        age = (self.clock() - datetime.fromisoformat(order.sent_at)).total_seconds()
         if age < _ARRIVAL_SECONDS:
             raise UnknownOutcomeError(
                 f"Order {order.client_order_id} was sent {max(age, 0):.0f} s ago and is not known to the broker yet.",
@@ -127,7 +106,7 @@ class OrderLifecycle:
         return self.expire(order)
 
     def _mark_sent(self, order: OrderRecord) -> OrderRecord:
-        order = replace(order, sent_at=self._clock().astimezone(UTC).isoformat(timespec="seconds"))
+        order = replace(order, sent_at=self.clock().astimezone(UTC).isoformat(timespec="seconds"))
         self._save(order)
         return order
 
@@ -140,7 +119,7 @@ class OrderLifecycle:
             )
         report = self._poll(order, report, _POLL_WAITS)
         if report.state is OrderState.OPEN:
-            self._broker.cancel(report)
+            self.broker.cancel(report)
             report = self._poll(order, report, _POLL_WAITS_AFTER_CANCEL)
         if report.state is OrderState.OPEN:
             raise BrokerError(
@@ -155,12 +134,12 @@ class OrderLifecycle:
         for wait in waits:
             if report.state is not OrderState.OPEN:
                 break
-            self._sleep(wait)
+            self.sleep(wait)
             report = self._refetch(order)
         return report
 
     def _refetch(self, order: OrderRecord) -> OrderReport:
-        report = self._broker.order(order.client_order_id)
+        report = self.broker.order(order.client_order_id)
         if report is None:
             raise UnreachableError(
                 f"The broker no longer knows order {order.client_order_id}, which it has shown before.",
@@ -177,10 +156,10 @@ class OrderLifecycle:
             average_price=report.average_price,
             detail=report.detail,
         )
-        state = self._ledger.state(self._account, order.ticker)
+        state = self.ledger.state(self.account, order.ticker)
         assert state is not None, "an order is recorded together with its sub-account"
         account, fills, trades = book_report(state.account, order, rules)
-        with self._ledger.transaction(self._account, order.ticker) as writer:
+        with self.ledger.transaction(self.account, order.ticker) as writer:
             writer.update_order(order)
             writer.record_fills(fills, trades)
             writer.save_state(replace(state, account=account))
@@ -192,7 +171,7 @@ class OrderLifecycle:
         return ExecutionResult(orders=(order,), notes=(f"order {order.client_order_id} {stage}: {detail}",))
 
     def _save(self, order: OrderRecord) -> None:
-        with self._ledger.transaction(self._account, order.ticker) as writer:
+        with self.ledger.transaction(self.account, order.ticker) as writer:
             writer.update_order(order)
 
 

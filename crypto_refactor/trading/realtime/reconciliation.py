@@ -9,7 +9,7 @@ from crypto_refactor.errors import BrokerError
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import SubAccount, book_sell
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.trading.brokers.base import Broker, OrderReport, Position
+from crypto_refactor.trading.brokers import Broker, OrderReport, Position
 from crypto_refactor.trading.ledger.order_record import ID_PREFIX
 from crypto_refactor.trading.realtime.order_lifecycle import block_reentry
 from crypto_refactor.trading.realtime.trader import ExecutionResult
@@ -45,13 +45,7 @@ def foreign_orders(reports: Iterable[OrderReport], ledger_ids: set[str]) -> tupl
 def confirmed_position(
     broker: Broker, ticker: Ticker, quantity: float, sleep: Callable[[float], None]
 ) -> Position:
-    """Return the position; one smaller than `quantity` is accepted only after a second request.
-
-    Raises
-    ------
-    BrokerError
-        If the broker gives no usable answer.
-    """
+    """Return the position; one smaller than `quantity` is accepted only after a second request."""
     position = broker.position(ticker)
     if position.quantity < quantity * (1 - _FEE_TOLERANCE):
         sleep(_CONFIRMATION_SECONDS)
@@ -70,20 +64,8 @@ def reconcile(
 ) -> tuple[SubAccount, ExecutionResult]:
     """Return the sub-account with no more than what the broker holds, and what was booked for it.
 
-    Parameters
-    ----------
-    account : SubAccount
-        The ledger's sub-account.
-    position : Position
-        The broker's position.
-    price : float
-        The last close, at which missing coins are booked as sold.
-    hour : int
-        The hour of that close.
-    rules : ExecutionRules
-        The execution rules.
-    recently_bought : float
-        Quantity whose fee, taken in coins, the broker may not have booked yet.
+    Missing coins are booked as sold at the last close: `price` at `hour`.  `recently_bought` is the quantity whose
+    fee, taken in coins, the broker may not have booked yet.
     """
     missing = account.quantity - position.quantity
     if missing <= 0:
