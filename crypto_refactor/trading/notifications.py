@@ -61,9 +61,9 @@ def _refusal_notices(row: TickerOutcome) -> Iterator[dict[str, Any]]:
 
 
 def _halt_notices(row: TickerOutcome) -> Iterator[dict[str, Any]]:
-    if row.newly_halted and row.holding is not None:
+    if row.newly_halted and row.sub_account is not None:
         text = "entries are halted by the drawdown until `crypto-refactor resume`"
-        yield _outcome_notice("halt", row, text, equity=row.equity, peak_equity=row.holding.peak_equity)
+        yield _outcome_notice("halt", row, text, equity=row.equity, peak_equity=row.sub_account.peak_equity)
 
 
 def _outcome_notice(kind: str, row: TickerOutcome, text: str, **details: Any) -> dict[str, Any]:

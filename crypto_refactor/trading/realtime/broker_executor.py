@@ -15,9 +15,9 @@ from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers.base import Broker, OrderReport, Position
 from crypto_refactor.trading.ledger.ledger import Ledger
 from crypto_refactor.trading.ledger.order_record import OrderRecord, client_order_id
+from crypto_refactor.trading.realtime.executor import ExecutionResult, OrderPlan
 from crypto_refactor.trading.realtime.order_lifecycle import BAR_LEGS, CLOSED_BY_HAND, OrderLifecycle
 from crypto_refactor.trading.realtime.reconciliation import confirmed_position, foreign_orders, reconcile
-from crypto_refactor.trading.realtime.trader import ExecutionResult, OrderPlan
 
 _BUYING_POWER_TOLERANCE = 0.01
 _FEE_BOOKING_HOURS = 48
@@ -153,7 +153,7 @@ class BrokerExecutor:
             else:
                 notes.append(order)
         with self._ledger.transaction(self._account, plan.ticker) as writer:
-            plan.write(writer)
+            plan.record(writer)
             for order in orders:
                 writer.add_intent(order)
         result = ExecutionResult(notes=tuple(notes))
@@ -198,7 +198,7 @@ class BrokerExecutor:
 
     def _order(self, plan: OrderPlan, decision: Decision) -> OrderRecord | str:
         """Return the order for a decision, or a note why there is none."""
-        account, rules = plan.holding.account, plan.rules
+        account, rules = plan.state.account, plan.rules
         if not isinstance(decision, Enter):
             return self._sale(plan.ticker, account, plan.hour, "exit", decision.reason, plan.close, rules)
         money = decision.fraction * account.cash * self.state.scale

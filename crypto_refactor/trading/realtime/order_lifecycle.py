@@ -20,7 +20,7 @@ from crypto_refactor.trading.brokers.base import (
 )
 from crypto_refactor.trading.ledger.ledger import Ledger
 from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
-from crypto_refactor.trading.realtime.trader import ExecutionResult
+from crypto_refactor.trading.realtime.executor import ExecutionResult
 
 _ARRIVAL_SECONDS = 120
 """How long after it was sent an order may still arrive that the broker does not know yet."""

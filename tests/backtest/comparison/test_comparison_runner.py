@@ -216,9 +216,13 @@ class TestPortfolio:
         (portfolio,) = run(btc, eth, settings=(setting,)).portfolios
         alone = [backtest(bars, setting, tmp_path / "models", balance=5000.0, end=end) for bars in (btc, eth)]
         assert [len(each.requested.simulation.equity) for each in alone] == [HOURS + 1, HOURS + 1 - 81]
-        known = dict(zip(alone[1].window.closed.tolist(), alone[1].requested.simulation.equity.tolist(), strict=True))
+        known = dict(
+            zip(alone[1].window.closed.tolist(), alone[1].requested.simulation.equity.tolist(), strict=True)
+        )
         last, expected = None, []
-        for hour, value in zip(range(end - HOURS, end + 1), alone[0].requested.simulation.equity.tolist(), strict=True):
+        for hour, value in zip(
+            range(end - HOURS, end + 1), alone[0].requested.simulation.equity.tolist(), strict=True
+        ):
             last = known.get(hour, last)
             expected.append(value + last)
         assert portfolio.equity.tolist() == expected

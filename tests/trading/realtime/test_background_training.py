@@ -310,13 +310,13 @@ import sys
 from pathlib import Path
 from support.trained_models import SETTINGS, training_data
 from support.stub_models import sample_bars
-from crypto_refactor.model.training.jobs import Lesson
-from crypto_refactor.trading.realtime.background_training import Refits
+from crypto_refactor.model.training.jobs import TrainingJob
+from crypto_refactor.trading.realtime.background_training import BackgroundTrainer
 import time
 
 if __name__ == "__main__":
-    refits = Refits(Path(sys.argv[1]), SETTINGS, workers=1)
-    refits.begin("a", Lesson(data=training_data(), bars=sample_bars()))
+    refits = BackgroundTrainer(Path(sys.argv[1]), SETTINGS, workers=1)
+    refits.begin("a", TrainingJob(data=training_data(), bars=sample_bars()))
     print(refits._running["a"].process.pid, flush=True)
     time.sleep(600)
 """

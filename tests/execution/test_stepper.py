@@ -6,7 +6,7 @@ from support.strategies import cases, holds_for
 
 from crypto_refactor.execution.decisions import Enter
 from crypto_refactor.execution.rules import ExecutionRules
-from crypto_refactor.trading.stepper import BarSignal, SubAccountState, first_decision, new_state, step_bar
+from crypto_refactor.execution.stepper import BarSignal, SubAccountState, first_decision, new_state, step_bar
 
 
 def verdicts(case):
@@ -33,7 +33,7 @@ def walked(case):
         holding, targets[0] = first_decision(holding, float(bars.close[0]), said[0], rules)
     for row in range(1, len(bars)):
         done = step_bar(holding, bars.prefix(row + 1), row, said[row], rules)
-        holding = done.holding
+        holding = done.state
         targets.append(done.target)
         equity.append(done.equity)
         fills += done.fills
@@ -56,8 +56,10 @@ def test_a_walk_bar_by_bar_is_the_backtest_to_the_last_bit(case):
 def test_a_bar_nobody_decides_at_only_fills_and_marks(random_bars):
     bars = random_bars(3)
     start = new_state(1000.0, int(bars.closed[0]))
-    holding = SubAccountState(account=start.account, pending=(Enter(1, 1.0),), walked_to=start.walked_to)
+    holding = SubAccountState(
+        account=start.account, pending=(Enter(1, 1.0),), processed_through=start.processed_through
+    )
     done = step_bar(holding, bars, 1, None, ExecutionRules())
     assert [fill.price for fill in done.fills] == [bars.open[1]]
-    assert done.holding.pending == ()
-    assert done.equity == pytest.approx(done.holding.account.equity(bars.close[1]))
+    assert done.state.pending == ()
+    assert done.equity == pytest.approx(done.state.account.equity(bars.close[1]))
