@@ -12,6 +12,7 @@ from crypto_refactor.trading.ticker_pool import open_pool
 
 BTC, ETH = Ticker("BTC", "USD"), Ticker("ETH", "USD")
 STOPS = (signal.SIGINT, signal.SIGTERM)
+PATIENCE = 120
 
 
 class Stopped(BaseException):
@@ -125,12 +126,12 @@ def test_a_step_in_another_thread_changes_no_handler_and_is_not_ended(told):
     def step():
         with deferred_interrupts():
             inside.set()
-            go_on.wait(10)
+            go_on.wait(PATIENCE)
             done.append("whole")
 
     thread = threading.Thread(target=step)
     thread.start()
-    assert inside.wait(10)
+    assert inside.wait(PATIENCE)
     assert handlers() == before
     with pytest.raises(Stopped):
         signal.raise_signal(signal.SIGINT)
@@ -196,8 +197,8 @@ def test_a_pool_that_is_stopped_finishes_what_it_has_begun_and_begins_nothing_el
     begun, let_go, done = threading.Barrier(3), threading.Event(), []
 
     def step(ticker):
-        begun.wait(10)
-        let_go.wait(10)
+        begun.wait(PATIENCE)
+        let_go.wait(PATIENCE)
         done.append(ticker)
 
     def stopped():
@@ -212,7 +213,7 @@ def test_a_pool_that_is_stopped_finishes_what_it_has_begun_and_begins_nothing_el
             pool._pool.shutdown = shutdown
             for ticker in (BTC, BTC, ETH, ETH):
                 pool.submit(ticker, step)
-            begun.wait(10)
+            begun.wait(PATIENCE)
             raise Stopped
 
     with pytest.raises(Stopped):

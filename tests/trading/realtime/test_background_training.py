@@ -24,7 +24,7 @@ from crypto_refactor.model.training.jobs import TrainingJob
 from crypto_refactor.model.training.observer import SilentObserver
 from crypto_refactor.trading.realtime.background_training import BackgroundTrainer
 
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
 def lesson(**changed):

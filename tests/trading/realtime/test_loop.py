@@ -11,6 +11,7 @@ from support.alpaca_data_server import body, reset, silence, status
 from support.fake_clock_loop import (
     ACCOUNT,
     BALANCE,
+    HASTY,
     SETTINGS,
     SIGNALS,
     PassingHours,
@@ -280,7 +281,7 @@ def test_a_source_that_fails_for_minutes_is_asked_again(name, world):
 
 def test_a_source_that_stalls_is_asked_again(world):
     world.fault(FIRST + 1, 0, 40, silence())
-    world.loop().run(2)
+    world.loop(source=world.source(limits=HASTY)).run(2)
     told, row = world.seconds(FIRST + 1)[1]
     assert 40 <= told <= 90
     assert row.acted
@@ -340,10 +341,10 @@ def test_a_ticker_whose_price_stalls_does_not_hold_up_the_others(make_world):
     world = make_world(BTC, ETH)
     world.loop(workers=2).run(1)
     world.server.always = only("latest/trades?symbols=ETH", silence())
-    for _ in range(8):
+    for _ in range(4):
         world.sleep(3600)
-        world.loop(workers=2).once()
-    assert decided(world, BTC) == list(range(FIRST, FIRST + 9))
+        world.loop(workers=2, source=world.source(limits=HASTY)).once()
+    assert decided(world, BTC) == list(range(FIRST, FIRST + 5))
     failures = [row for _, row in world.rows if isinstance(row, Failure)]
     assert {row.ticker for row in failures} == {ETH}
 
