@@ -27,17 +27,7 @@ from crypto_refactor.signals.conditions import SignalFrame
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BarSignal:
-    """The model's answer at one close; all zeros and False where the bar cannot be decided on.
-
-    Attributes
-    ----------
-    signal, forecast_side : int
-        1, 0 or -1.
-    worthwhile : bool
-        Whether there is evidence and the expected move exceeds the cost of a round trip.
-    decidable : bool
-        Whether enough bars of the window are real.
-    """
+    """One row of `SignalPlan`: the model's answer at one close, all zeros and False where there is none."""
 
     signal: int
     forecast_side: int
@@ -64,14 +54,7 @@ def bar_signal(signals: SignalFrame, rules: ExecutionRules) -> BarSignal:
 class SubAccountState:
     """A sub-account between two bars.
 
-    Attributes
-    ----------
-    account : SubAccount
-        Cash, position and memory.
-    pending : tuple of Decision
-        Decided at the last close and not yet executed.
-    processed_through : int
-        Close of the last bar that was processed.
+    `pending` was decided at the last close and is not executed yet; `processed_through` is the close of the last bar.
     """
 
     account: SubAccount
@@ -83,18 +66,8 @@ class SubAccountState:
 class Step:
     """What one bar brought.
 
-    Attributes
-    ----------
-    state : SubAccountState
-        After the bar.
-    before : SubAccount
-        At its close, before the decision.
-    fills, trades : tuple
-        Executed during the bar.
-    equity : float
-        At its close.
-    target : int
-        The target side at its close; 0 where nothing was decided.
+    `before` is the account at the close, before the decision; `target` is the target side then, 0 where nothing was
+    decided.
     """
 
     state: SubAccountState

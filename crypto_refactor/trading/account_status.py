@@ -60,16 +60,8 @@ class TickerStatus:
 class AccountStatus:
     """One account of the ledger.
 
-    Attributes
-    ----------
-    row : AccountRow
-        Its name, and what it was last traded with.
-    tickers : tuple of TickerStatus
-        By ticker.
-    others : tuple of str
-        Names of the other accounts, the last traded first.
-    halt : str or None
-        Since when and why entries are halted in every account that trades as time passes.
+    `others` names the other accounts, the last traded first; `halt` says since when and why entries are halted in every
+    account that trades as time passes.
     """
 
     row: AccountRow

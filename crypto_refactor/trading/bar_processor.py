@@ -29,20 +29,8 @@ from crypto_refactor.trading.outcomes import TickerOutcome
 class ProcessedBar:
     """A sub-account after one bar, not committed yet.
 
-    Attributes
-    ----------
-    previous : SubAccountState or None
-        Before; None where the sub-account is new.
-    state : SubAccountState
-        After; its `pending` is what was decided.
-    steps : tuple of Step
-        The bars in between, this one last.
-    decision : ModelDecision or None
-        None where no bar closed at this hour.
-    target : int
-        The target side.
-    reason : str
-        One sentence on why.
+    `previous` is the state before (None where the sub-account is new), `steps` are the bars since, and `state` is the
+    state after, with what was decided pending.  `decision` is None where no bar closed at this hour.
     """
 
     previous: SubAccountState | None

@@ -33,18 +33,9 @@ _NOTHING = ExecutionResult()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseResult:
-    """The result of closing one ticker.
+    """The result of closing one ticker: what was executed at once, and the sub-account afterwards.
 
-    Attributes
-    ----------
-    result : ExecutionResult
-        What was executed at once.
-    sub_account : SubAccount or None
-        The sub-account afterwards; None where nothing was done.
-    waiting : bool
-        Whether an exit waits for the next open.
-    error : CryptoRefactorError or None
-        Why the position, or a part of it, is still open.
+    `waiting` says whether an exit waits for the next open, `error` why a position, or a part of it, is still open.
     """
 
     ticker: Ticker

@@ -27,18 +27,10 @@ from crypto_refactor.trading.ledger.ledger import Ledger
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChosenModel:
-    """The model that decides.
+    """The model that decides, and its cache key (None for a pinned one).
 
-    Attributes
-    ----------
-    model : Model
-        Complete and undamaged.
-    key : str or None
-        Its cache key; None for a pinned model.
-    late : bool
-        Whether it belongs to the previous cut-off, because the current one's is still missing.
-    revised : bool
-        Whether its training bars were revised since.
+    `late` says that it belongs to an earlier cut-off, because the current one's is still missing; `revised` that its
+    training bars were revised since.
     """
 
     model: Model

@@ -116,8 +116,8 @@ class TickerPool:
     def wait(self) -> None:
         """Wait for all work; errors not attributable to a ticker are re-raised here."""
         while self._pending:
-            done, self._pending = wait(self._pending, return_when=FIRST_COMPLETED)
-            for future in done:
+            finished, self._pending = wait(self._pending, return_when=FIRST_COMPLETED)
+            for future in finished:
                 future.result()
 
     def close(self) -> None:

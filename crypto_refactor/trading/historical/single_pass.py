@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.ticker import Ticker
@@ -42,34 +41,14 @@ class LoadedTicker:
         return self.decider.missing(self.bars, self.hour, self.hour)
 
 
-class PassMode(Protocol):
-    """What is done with a decision."""
-
-    def hours(self, ticker: Ticker, now: int) -> int:
-        """Return how many hours before `now` are needed."""
-        ...
-
-    def decider(self) -> Decider:
-        """Return a decider for one ticker."""
-        ...
-
-    def decides(self, loaded: LoadedTicker) -> bool:
-        """Whether there is anything to decide, so that a model is needed."""
-        ...
-
-    def act(self, loaded: LoadedTicker, share: float) -> TickerOutcome:
-        """Decide, and act on it."""
-        ...
-
-
 class SignalPass:
-    """Trades nothing: the signal, and the target side as seen from flat."""
+    """Trades nothing: the signal of the last close, and the target side as seen from flat."""
 
     def __init__(self, session: TradingSession) -> None:
         self._session = session
 
-    def hours(self, ticker: Ticker, now: int) -> int:  # noqa: ARG002 - of the protocol
-        """Return 1: only the last close is decided."""
+    def hours(self, ticker: Ticker, now: int) -> int:  # noqa: ARG002 - depends on them where the account is traded
+        """Return how many hours before `now` are to be decided."""
         return 1
 
     def decider(self) -> Decider:
@@ -77,22 +56,22 @@ class SignalPass:
         return self._session.decider()
 
     def decides(self, loaded: LoadedTicker) -> bool:
-        """Whether a bar closed at that hour."""
+        """Whether there is anything to decide, so that a model is needed."""
         return loaded.bar_closed
 
     def act(self, loaded: LoadedTicker, share: float) -> TickerOutcome:
-        """Decide at the last close, as seen from flat."""
+        """Decide, and act on it."""
         bars, hour = loaded.bars, loaded.hour
         decision = loaded.decider.decide(bars, hour) if loaded.bar_closed else None
         processor = self._session.processor(share, self._session.rules(loaded.ticker))
         return processor.process(None, bars, hour, decision).outcome(bars, hour, None)
 
 
-class DemoPass:
+class DemoPass(SignalPass):
     """Trades the demo account of files or sample: orders wait for the next bar's open."""
 
     def __init__(self, session: TradingSession, ledger: Ledger, account: str) -> None:
-        self._session = session
+        super().__init__(session)
         self._ledger = ledger
         self._account = account
 
@@ -121,15 +100,15 @@ class DemoPass:
         return replace(outcome, notes=outcome.notes + notes)
 
 
-def single_pass(session: TradingSession, mode: PassMode, end: int | None, on_row: OnRow) -> list[TickerRow]:
+def single_pass(session: TradingSession, mode: SignalPass, end: int | None, on_row: OnRow) -> list[TickerRow]:
     """Decide the last close of every ticker once, and act on it as `mode` says.
 
     Parameters
     ----------
     session : TradingSession
         What is traded.
-    mode : PassMode
-        What is done with the decisions.
+    mode : SignalPass
+        What is done with the decisions; a `DemoPass` trades them.
     end : int or None
         Now; by default the source's.
     on_row : callable

@@ -45,18 +45,18 @@ class HistoricalTrader:
         DataError, ModelError, BrokerError
             If it cannot be decided or recorded; nothing has changed then.
         """
-        ticker, known = bars.ticker, bars.between(0, hour)
+        ticker, bars = bars.ticker, bars.between(0, hour)
         previous = self._ledger.state(self._account, ticker)
         if previous is not None and previous.processed_through >= hour:
-            return self._already_processed(known, previous, hour)
-        real = bool(len(known)) and int(known.closed[-1]) == hour
-        decision = self._decider.decide(known, hour) if real else None
-        bar = self._processor.process(previous, known, hour, decision)
+            return self._already_processed(bars, previous, hour)
+        real = bool(len(bars)) and int(bars.closed[-1]) == hour
+        decision = self._decider.decide(bars, hour) if real else None
+        bar = self._processor.process(previous, bars, hour, decision)
         with self._ledger.transaction(self._account, ticker) as transaction:
             bar.record(transaction, bar.state)
         fills = tuple(fill for step in bar.steps for fill in step.fills)
         return replace(
-            _with_state(bar.outcome(known, hour, self._account), bar.state),
+            _with_state(bar.outcome(bars, hour, self._account), bar.state),
             fills=fills,
             trades=tuple(trade for step in bar.steps for trade in step.trades),
             acted=decision is not None,
@@ -64,16 +64,16 @@ class HistoricalTrader:
             notes=unfilled_entry_note(previous.pending, fills) if previous is not None and bar.steps else (),
         )
 
-    def _already_processed(self, known: Bars, state: SubAccountState, hour: int) -> TickerOutcome:
+    def _already_processed(self, bars: Bars, state: SubAccountState, hour: int) -> TickerOutcome:
         if state.processed_through > hour:
             raise UsageError(
-                f"The account {self._account} has traded {known.ticker} up to {to_iso(state.processed_through)}, "
+                f"The account {self._account} has traded {bars.ticker} up to {to_iso(state.processed_through)}, "
                 f"and {to_iso(hour)} is earlier.",
                 expected="a time that has not been traded yet.",
                 remedy="leave --end out, or use another --state-dir.",
             )
         reason = "this bar was already acted on; nothing was done"
-        return _with_state(TickerOutcome.at_bar(known, hour, self._account, reason), state)
+        return _with_state(TickerOutcome.at_bar(bars, hour, self._account, reason), state)
 
 
 def _with_state(outcome: TickerOutcome, state: SubAccountState) -> TickerOutcome:

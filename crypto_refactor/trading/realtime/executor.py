@@ -17,19 +17,10 @@ from crypto_refactor.trading.ledger.transaction import LedgerTransaction
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderPlan:
-    """What is to be executed at one bar.
+    """What is to be executed at the close of one bar.
 
-    Attributes
-    ----------
-    hour, close : int, float
-        Close of the bar: when, and its price.
-    state : SubAccountState
-        After the bar, without what was decided.
-    decisions : tuple of Decision
-        What was decided.
-    record : callable
-        Writes the bar and the decision; called once, in the transaction that commits everything that must be known
-        before an order is sent.
+    `state` is the sub-account after the bar, without what was decided.  `record` writes the bar and the decision; it is
+    called once, in the transaction that commits everything that must be known before an order is sent.
     """
 
     ticker: Ticker

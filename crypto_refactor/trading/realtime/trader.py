@@ -80,8 +80,8 @@ class RealtimeTrader:
                 ticker, hour, float(bars.close[-1]), self._processor.rules, entries=blocked is None
             )
             if self._ledger.has_decision(self._account, ticker, hour):
-                done = "an order left open was resolved" if recovered.orders else "nothing was done"
-                reason = f"this bar was already acted on; {done}"
+                recovery = "an order left open was resolved" if recovered.orders else "nothing was done"
+                reason = f"this bar was already acted on; {recovery}"
                 return self._outcome(self._unchanged(bars, reason), recovered)
             try:
                 return self._decide_and_execute(bars, decide, recovered, blocked=blocked, late=late)
