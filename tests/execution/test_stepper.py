@@ -9,7 +9,7 @@ from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.stepper import BarSignal, SubAccountState, first_decision, new_state, step_bar
 
 
-def verdicts(case):
+def bar_signals(case):
     plan = case.plan
     rows = zip(
         plan.signal.tolist(),
@@ -24,42 +24,42 @@ def verdicts(case):
     ]
 
 
-def walked(case):
-    """Walk the case's account bar by bar, as a process would that is restarted before every bar."""
-    bars, rules, said = case.bars, case.rules, verdicts(case)
-    holding = new_state(case.balance, int(bars.closed[0]))
+def step_by_step(case):
+    """Step the case's account bar by bar, as a process does that is restarted before every bar."""
+    bars, rules, signals = case.bars, case.rules, bar_signals(case)
+    state = new_state(case.balance, int(bars.closed[0]))
     targets, equity, fills, trades = [0], [case.balance], [], []
     if not bars.synthetic[0]:
-        holding, targets[0] = first_decision(holding, float(bars.close[0]), said[0], rules)
+        state, targets[0] = first_decision(state, float(bars.close[0]), signals[0], rules)
     for row in range(1, len(bars)):
-        done = step_bar(holding, bars.prefix(row + 1), row, said[row], rules)
-        holding = done.state
-        targets.append(done.target)
-        equity.append(done.equity)
-        fills += done.fills
-        trades += done.trades
-    return holding, targets, equity, fills, trades
+        step = step_bar(state, bars.prefix(row + 1), row, signals[row], rules)
+        state = step.state
+        targets.append(step.target)
+        equity.append(step.equity)
+        fills += step.fills
+        trades += step.trades
+    return state, targets, equity, fills, trades
 
 
 @holds_for(cases(), examples=300)
-def test_a_walk_bar_by_bar_is_the_backtest_to_the_last_bit(case):
+def test_stepping_bar_by_bar_is_the_backtest_to_the_last_bit(case):
     run = case.run()
-    holding, targets, equity, fills, trades = walked(case)
+    state, targets, equity, fills, trades = step_by_step(case)
     assert tuple(fills) == run.fills
     assert tuple(trades) == tuple(trade for trade in run.trades if trade.closed)
     assert np.array_equal(equity, run.equity)
     assert targets == run.target.tolist()
-    assert holding.pending == run.pending
-    assert holding.account == run.account
+    assert state.pending == run.pending
+    assert state.account == run.account
 
 
-def test_a_bar_nobody_decides_at_only_fills_and_marks(random_bars):
+def test_a_bar_without_a_decision_only_fills_and_marks(random_bars):
     bars = random_bars(3)
     start = new_state(1000.0, int(bars.closed[0]))
-    holding = SubAccountState(
+    state = SubAccountState(
         account=start.account, pending=(Enter(1, 1.0),), processed_through=start.processed_through
     )
-    done = step_bar(holding, bars, 1, None, ExecutionRules())
-    assert [fill.price for fill in done.fills] == [bars.open[1]]
-    assert done.state.pending == ()
-    assert done.equity == pytest.approx(done.state.account.equity(bars.close[1]))
+    step = step_bar(state, bars, 1, None, ExecutionRules())
+    assert [fill.price for fill in step.fills] == [bars.open[1]]
+    assert step.state.pending == ()
+    assert step.equity == pytest.approx(step.state.account.equity(bars.close[1]))
