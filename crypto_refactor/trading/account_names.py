@@ -1,4 +1,4 @@
-"""Names of accounts, and what their sub-accounts are opened with."""
+"""Names of accounts: how they are built, what kind of account they name, and where the ledger is."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ from crypto_refactor.market.sources.csv_files import FilesSource
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.ledger.ledger import Ledger
 
+DEMO, PAPER, LIVE, REPLAY = "demo/", "paper/", "live/", "replay/"
+"""Prefixes of account names."""
+REALTIME_DEMO = f"{DEMO}alpaca"
+"""The demo account on Alpaca's bars, which fills at once."""
+
 
 def ledger_of(state: Path) -> Ledger:
     """Return the one ledger of a state folder."""
@@ -27,28 +32,33 @@ def demo_account(source: Source) -> str:
 
 
 def demo_account_name(source: str, folder: Path | None) -> str:
-    """Return the name of a demo account; a folder is named by where it really lies."""
-    return f"demo/{source}" if folder is None else f"demo/{source}{folder.resolve()}"
+    """Return the name of a demo account; a folder appears by its resolved path."""
+    return f"{DEMO}{source}" if folder is None else f"{DEMO}{source}{folder.resolve()}"
 
 
 def broker_account(account_id: str, *, paper: bool) -> str:
     """Return the name of an account at Alpaca."""
-    return f"{'paper' if paper else 'live'}/{account_id}"
+    return f"{PAPER if paper else LIVE}{account_id}"
 
 
-def replay_account(bars: Iterable[Bars], about: dict[str, Any]) -> str:
-    """Return the name of a replay: the same for the same bars and settings, and for no other."""
-    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
-    for each in bars:
-        digest.update(each.fingerprint().encode())
-    return f"replay/{digest.hexdigest()[:16]}"
+def is_at_broker(account: str) -> bool:
+    """Whether an account is at a broker."""
+    return account.startswith((PAPER, LIVE))
+
+
+def replay_account(bars: Iterable[Bars], snapshot: dict[str, Any]) -> str:
+    """Return the name of a replay, which is derived from its bars and settings."""
+    digest = hashlib.sha256(json.dumps(snapshot, sort_keys=True).encode())
+    for ticker_bars in bars:
+        digest.update(ticker_bars.fingerprint().encode())
+    return f"{REPLAY}{digest.hexdigest()[:16]}"
 
 
 def share_note(ledger: Ledger, account: str, ticker: Ticker, share: float) -> tuple[str, ...]:
-    """Say that a sub-account is open with another balance than the `share` this run would open it with."""
+    """Return a note where a sub-account was opened with another balance than this run's `share`."""
     opening = ledger.opening(account, ticker)
     if opening is None or math.isclose(opening.balance, share, rel_tol=1e-9):
         return ()
     return (
-        f"its sub-account was opened with {opening.balance:,.2f} and keeps it; this run would give it {share:,.2f}",
+        f"its sub-account was opened with {opening.balance:,.2f} and keeps it; this run would open it with {share:,.2f}",
     )

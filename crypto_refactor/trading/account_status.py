@@ -1,4 +1,4 @@
-"""An account as it stands: what the ledger says of it, without asking anybody else."""
+"""The status of an account, read from the ledger alone."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from crypto_refactor.errors import BrokerError, UsageError
 from crypto_refactor.execution.sub_account import SubAccount, Trade, mark_open
 from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.trading.account_names import DEMO, LIVE
 from crypto_refactor.trading.explanations import describe_decision
-from crypto_refactor.trading.kill_switch import halted
+from crypto_refactor.trading.kill_switch import halt_reason
 from crypto_refactor.trading.ledger.ledger import AccountRow, Ledger, Opening
 from crypto_refactor.trading.ledger.order_record import OrderRecord
-
-DEMO, PAPER, LIVE, REPLAY = "demo/", "paper/", "live/", "replay/"
-"""Beginnings of the names of accounts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,22 +24,16 @@ class TickerStatus:
 
     Attributes
     ----------
-    ticker : Ticker
-        Which.
-    account : SubAccount
-        Cash, position and memory, as of now.
-    opening : Opening
-        What it was opened with, and when.
     marked_at : int
         Close of the last bar whose equity was recorded.
     price : float
-        Of the base currency then; the last fill's where the ledger does not tell.
+        Of the base currency then; the last fill's where the ledger records no other.
     decision : dict or None
-        The last one, as it was recorded.
+        The last one, as recorded.
     pending : tuple of str
-        Decided and to be filled at the next open, in words.
+        Decisions that fill at the next open, in words.
     unsettled : tuple of OrderRecord
-        Orders whose end is not known.
+        Orders whose final state is unknown.
     """
 
     ticker: Ticker
@@ -59,8 +51,8 @@ class TickerStatus:
         return self.account.equity(self.price)
 
     @property
-    def held(self) -> Trade | None:
-        """What is still held, as a trade that is marked and not closed."""
+    def open_trade(self) -> Trade | None:
+        """The open position as a trade that is marked and not closed."""
         return mark_open(self.account, self.price, self.marked_at)
 
 
@@ -68,20 +60,12 @@ class TickerStatus:
 class AccountStatus:
     """One account of the ledger.
 
-    Attributes
-    ----------
-    row : AccountRow
-        Its name, and what it was last traded with.
-    parts : tuple of TickerStatus
-        By ticker.
-    others : tuple of str
-        Names of the other accounts, the one traded last first.
-    halt : str or None
-        Why entries are halted in every account that trades as time passes.
+    `others` names the other accounts, the last traded first; `halt` says since when and why entries are halted in every
+    account that trades as time passes.
     """
 
     row: AccountRow
-    parts: tuple[TickerStatus, ...]
+    tickers: tuple[TickerStatus, ...]
     others: tuple[str, ...]
     halt: str | None
 
@@ -92,18 +76,18 @@ class AccountStatus:
 
     @property
     def cash(self) -> float:
-        """Of all sub-accounts."""
-        return sum(part.account.cash for part in self.parts)
+        """Cash of all sub-accounts."""
+        return sum(status.account.cash for status in self.tickers)
 
     @property
     def opened_with(self) -> float:
-        """Of all sub-accounts."""
-        return sum(part.opening.balance for part in self.parts)
+        """Opening balances of all sub-accounts."""
+        return sum(status.opening.balance for status in self.tickers)
 
     @property
     def equity(self) -> float:
-        """Of all sub-accounts, each at its own last mark."""
-        return sum(part.equity for part in self.parts)
+        """Equity of all sub-accounts, each at its own last mark."""
+        return sum(status.equity for status in self.tickers)
 
 
 def is_simulated(row: AccountRow) -> bool:
@@ -112,7 +96,7 @@ def is_simulated(row: AccountRow) -> bool:
 
 
 def accounts_of(state: Path, ledger: Ledger) -> tuple[AccountRow, ...]:
-    """Return every account, the one traded last first, without making a ledger where there is none.
+    """Return every account, the last traded first, without creating a ledger where there is none.
 
     Raises
     ------
@@ -127,23 +111,12 @@ def accounts_of(state: Path, ledger: Ledger) -> tuple[AccountRow, ...]:
 def select_account(
     rows: Sequence[AccountRow], *, name: str | None = None, live: bool = False, source: str | None = None
 ) -> AccountRow:
-    """Return the account asked for; of several, the one traded last.
-
-    Parameters
-    ----------
-    rows : sequence of AccountRow
-        Every account, the one traded last first.
-    name : str, optional
-        Its name.
-    live : bool
-        Whether it trades real money.
-    source : str, optional
-        Where its bars come from.
+    """Return the first account with this name, this kind and this source of bars; None matches all.
 
     Raises
     ------
     UsageError
-        If what is asked for contradicts itself.
+        If the options contradict each other.
     BrokerError
         If there is no such account.
     """
@@ -160,28 +133,17 @@ def select_account(
             and source in {None, row.about.get("source")}
         ):
             return row
-    asked = name or ("live" if live else f"traded on bars from {source}")
+    description = name or ("live" if live else f"traded on bars from {source}")
+    expected = "one of " + ", ".join(row.name for row in rows) if rows else "an account that was traded"
     raise BrokerError(
-        f"The ledger has no account {asked}.",
-        expected=("one of " + ", ".join(row.name for row in rows) if rows else "an account that was traded")
-        + ".",
+        f"The ledger has no account {description}.",
+        expected=f"{expected}.",
         remedy="name one with --account, or trade in it first; --state-dir chooses another ledger.",
     )
 
 
 def account_status(ledger: Ledger, state: Path, row: AccountRow, rows: Iterable[AccountRow]) -> AccountStatus:
-    """Look at one account.
-
-    Parameters
-    ----------
-    ledger : Ledger
-        Where it lives.
-    state : Path
-        The state folder, for the halt file.
-    row : AccountRow
-        The account.
-    rows : iterable of AccountRow
-        All of them.
+    """Return the status of the account `row`, which is one of `rows`; `state` holds the halt file.
 
     Raises
     ------
@@ -190,33 +152,33 @@ def account_status(ledger: Ledger, state: Path, row: AccountRow, rows: Iterable[
     """
     return AccountStatus(
         row=row,
-        parts=tuple(ticker_status(ledger, row.name, ticker) for ticker in ledger.states(row.name)),
+        tickers=tuple(ticker_status(ledger, row.name, ticker) for ticker in ledger.states(row.name)),
         others=tuple(other.name for other in rows if other.name != row.name),
-        halt=halted(state),
+        halt=halt_reason(state),
     )
 
 
 def ticker_status(ledger: Ledger, account: str, ticker: Ticker) -> TickerStatus:
-    """Look at one sub-account, which is open.
+    """Return the status of one sub-account, which is open.
 
     Raises
     ------
     BrokerError
         If the ledger cannot be read.
     """
-    holding, opening = ledger.state(account, ticker), ledger.opening(account, ticker)
-    assert holding is not None, "asked for only where the ledger has it"
-    assert opening is not None, "written together with the holding"
+    state, opening = ledger.state(account, ticker), ledger.opening(account, ticker)
+    assert state is not None, "called only for sub-accounts of the ledger"
+    assert opening is not None, "written together with the state"
     decision = next(reversed(ledger.decisions(account, ticker)), None)
-    marked_at, price = _mark(ledger, account, ticker, holding.account, decision)
+    marked_at, price = _mark(ledger, account, ticker, state.account, decision)
     return TickerStatus(
         ticker=ticker,
-        account=holding.account,
+        account=state.account,
         opening=opening,
         marked_at=marked_at,
         price=price,
         decision=decision,
-        pending=tuple(map(describe_decision, holding.pending)),
+        pending=tuple(map(describe_decision, state.pending)),
         unsettled=ledger.orders(account, ticker, unsettled=True),
     )
 
@@ -224,29 +186,28 @@ def ticker_status(ledger: Ledger, account: str, ticker: Ticker) -> TickerStatus:
 def _mark(
     ledger: Ledger, account: str, ticker: Ticker, now: SubAccount, decision: dict[str, Any] | None
 ) -> tuple[int, float]:
-    """Return the bar whose equity was recorded last, and the price then."""
+    """Return the last bar whose equity was recorded, and the price then."""
     bar, equity = ledger.equity(account, ticker)[-1]
     if decision is not None and decision["bar"] == bar and "close" in decision:
         return bar, float(decision["close"])
-    last = next(reversed(ledger.fills(account, ticker)), None)
-    if last is not None and (last.at >= bar or not now.side):
-        return bar, last.price
-    # Nothing has changed since equity was recorded, so it tells the price; of dust it would tell nothing.
+    fill = next(reversed(ledger.fills(account, ticker)), None)
+    if fill is not None and (fill.at >= bar or not now.side):
+        return bar, fill.price
+    # Nothing has changed since equity was recorded, so it implies the price; from dust it would not.
     return bar, (equity - now.cash) / now.quantity if now.quantity else now.average_price
 
 
-def trades_of(overview: AccountStatus, ledger: Ledger) -> list[tuple[Ticker, Trade]]:
-    """Return every closed trade in the order of exits, then what is still held, marked.
+def trades_of(status: AccountStatus, ledger: Ledger) -> list[tuple[Ticker, Trade]]:
+    """Return every closed trade in the order of exits, then open positions, marked.
 
     Raises
     ------
     BrokerError
         If the ledger cannot be read.
     """
-    rows = [(part.ticker, trade) for part in overview.parts for trade in _trades(part, overview, ledger)]
+    rows = []
+    for part in status.tickers:
+        rows += [(part.ticker, trade) for trade in ledger.trades(status.row.name, part.ticker)]
+        if part.open_trade is not None:
+            rows.append((part.ticker, part.open_trade))
     return sorted(rows, key=lambda row: (not row[1].closed, row[1].exited, row[0]))
-
-
-def _trades(part: TickerStatus, overview: AccountStatus, ledger: Ledger) -> tuple[Trade, ...]:
-    closed = ledger.trades(overview.row.name, part.ticker)
-    return closed if part.held is None else (*closed, part.held)

@@ -1,4 +1,4 @@
-"""Why a decision came out as it did, in one sentence, and how it is recorded."""
+"""A decision in words, and as the ledger records it."""
 
 from __future__ import annotations
 
@@ -15,82 +15,79 @@ SIDES = {1: "long", 0: "flat", -1: "short"}
 
 
 def explain(
-    decided: ModelDecision,
+    decision: ModelDecision,
     target: int,
     account: SubAccount,
-    decisions: tuple[Decision, ...],
+    orders: tuple[Decision, ...],
     rules: ExecutionRules,
     confirmations: int,
 ) -> str:
-    """Say what the model found and what follows from it.
+    """Say in one sentence what the model says and what follows.
 
     Parameters
     ----------
-    decided : ModelDecision
-        What the model said.
+    decision : ModelDecision
+        What the model says.
     target : int
-        The side wanted.
+        The target side.
     account : SubAccount
-        As it was when it was decided.
-    decisions : tuple of Decision
-        What follows.
+        As it was at the decision.
+    orders : tuple of Decision
+        What the account does about it.
     rules : ExecutionRules
-        The execution rules.
+        Costs, protections and order rules.
     confirmations : int
-        How many of nine are needed.
+        Confirmations a signal needs, of nine.
     """
-    made = decided.made
-    if not len(made):
+    signals = decision.signals
+    if not len(signals):
         return "too many bars of its window are missing to decide" + (
-            ", so the position is left" if decisions else ""
+            ", so the position is closed" if orders else ""
         )
-    return f"{_signal(made, confirmations)}: {_consequence(made, target, account, decisions, rules)}"
+    return f"{_signal(signals, confirmations)}: {_consequence(signals, target, account, orders, rules)}"
 
 
-def _signal(made: SignalFrame, needed: int) -> str:
-    close, predicted, threshold = (
-        float(made.close[-1]),
-        float(made.predicted[-1]),
-        float(made.threshold[-1]),
-    )
+def _signal(signals: SignalFrame, needed: int) -> str:
+    close, predicted = float(signals.close[-1]), float(signals.predicted[-1])
     forecast = f"forecast {(predicted / close - 1) * 100:+.3f} %"
-    limit = f"its threshold of {threshold / close * 100:.3f} %"
-    held = made.held[-1]
-    passed = int(held[1:].sum())
-    if not held[0]:
+    limit = f"its threshold of {float(signals.threshold[-1]) / close * 100:.3f} %"
+    holds = dict(zip(CONDITIONS, signals.held[-1], strict=True))
+    beyond, *confirmations = holds.values()
+    if not beyond:
         return f"{forecast} within {limit}"
+    passed = int(sum(confirmations))
     if passed >= needed:
         return f"{forecast} beyond {limit}, {passed} of 9 confirmations"
-    missing = ", ".join(name for name, holds in zip(CONDITIONS[1:], held[1:], strict=True) if not holds)
-    return f"{forecast} beyond {limit}, but {passed} of 9 confirmations where {needed} are needed (missing {missing})"
+    missing = ", ".join(name for name in CONDITIONS[1:] if not holds[name])
+    return f"{forecast} beyond {limit}, but {passed} of 9 confirmations, {needed} needed (missing {missing})"
 
 
 def _consequence(
-    made: SignalFrame,
+    signals: SignalFrame,
     target: int,
     account: SubAccount,
-    decisions: tuple[Decision, ...],
+    orders: tuple[Decision, ...],
     rules: ExecutionRules,
 ) -> str:
-    if decisions:
-        return " and ".join(describe_decision(decision) for decision in decisions)
+    if orders:
+        return " and ".join(map(describe_decision, orders))
     side = account.side
-    if target == 0 == side and made.signal[-1] < 0 and rules.long_only:
-        return "stay flat, because shorts are not opened"
+    if target == 0 == side and signals.signal[-1] < 0 and rules.long_only:
+        return "stay flat, because shorts are not allowed"
     if target in {0, side}:
         return f"stay {SIDES[side]}"
-    return f"stay {SIDES[side]}, {_why_not(made, target, account, rules)}"
+    return f"stay {SIDES[side]}, {_why_no_entry(signals, target, account, rules)}"
 
 
-def _why_not(made: SignalFrame, target: int, account: SubAccount, rules: ExecutionRules) -> str:
+def _why_no_entry(signals: SignalFrame, target: int, account: SubAccount, rules: ExecutionRules) -> str:
     if account.ruined:
-        return "a short has used up the equity"
+        return "because a short has used up the equity"
     if account.halted:
-        return "entries are halted by the drawdown until `resume`"
+        return "because entries are halted by the drawdown until `resume`"
     if target == account.stopped_side:
-        return "no entry until the target has changed since it was stopped or closed"
-    expected = float(made.expected_move[-1]) * 100
-    return f"because the expected move of {expected:.3f} % is not worth {rules.round_trip_cost * 100:.3f} % a round trip"
+        return "because the target has not changed since that side was stopped out or closed"
+    move = float(signals.expected_move[-1]) * 100
+    return f"because the expected move of {move:.3f} % is below the round trip's {rules.round_trip_cost * 100:.3f} %"
 
 
 def describe_decision(decision: Decision) -> str:
@@ -100,34 +97,34 @@ def describe_decision(decision: Decision) -> str:
     return f"exit ({decision.reason})"
 
 
-def ledger_record(decided: ModelDecision, why: str) -> dict[str, Any]:
+def ledger_record(decision: ModelDecision, reason: str) -> dict[str, Any]:
     """Return what the ledger keeps of a decision beside its target."""
-    made, chosen = decided.made, decided.chosen
-    entry: dict[str, Any] = {
+    signals, chosen = decision.signals, decision.chosen
+    record: dict[str, Any] = {
         "model": chosen.model.card.fingerprint,
-        "cutoff": decided.cutoff,
-        "bars": decided.bars,
+        "cutoff": decision.cutoff,
+        "bars": decision.bars,
         "late_model": chosen.late,
         "revised": chosen.revised,
-        "reason": why,
+        "reason": reason,
     }
-    if len(made):
-        entry |= {
-            "signal": int(made.signal[-1]),
-            "close": float(made.close[-1]),
-            "predicted": float(made.predicted[-1]),
-            "threshold": float(made.threshold[-1]),
-            "expected_move": float(made.expected_move[-1]),
-            "confidence": float(made.confidence[-1]),
-            "confirmations": int(made.confirmations[-1]),
-            "conditions": dict(zip(CONDITIONS, made.held[-1].tolist(), strict=True)),
+    if len(signals):
+        record |= {
+            "signal": int(signals.signal[-1]),
+            "close": float(signals.close[-1]),
+            "predicted": float(signals.predicted[-1]),
+            "threshold": float(signals.threshold[-1]),
+            "expected_move": float(signals.expected_move[-1]),
+            "confidence": float(signals.confidence[-1]),
+            "confirmations": int(signals.confirmations[-1]),
+            "conditions": dict(zip(CONDITIONS, signals.held[-1].tolist(), strict=True)),
         }
-    return entry
+    return record
 
 
-def unfilled_entry(decisions: Sequence[Decision], fills: Sequence[Fill]) -> tuple[str, ...]:
-    """Say that an entry that was decided has not come about, where that is so."""
-    wanted = any(isinstance(decision, Enter) for decision in decisions)
-    if not wanted or any(fill.reason == "entry" for fill in fills):
+def unfilled_entry_note(decisions: Sequence[Decision], fills: Sequence[Fill]) -> tuple[str, ...]:
+    """Return a note where an entry was decided and not filled."""
+    entry_decided = any(isinstance(decision, Enter) for decision in decisions)
+    if not entry_decided or any(fill.reason == "entry" for fill in fills):
         return ()
-    return ("the entry was not filled: below the least order, or no bar followed at once",)
+    return ("the entry was not filled: it is below the minimum order size, or the next bar is missing",)

@@ -1,4 +1,4 @@
-"""Stopping between two steps, never within one."""
+"""Stop between two steps, never within one."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from types import FrameType
 
 @contextmanager
 def deferred_interrupts() -> Iterator[None]:
-    """Put off Ctrl-C and SIGTERM until the end of the block; in other threads they never arrive."""
+    """Defer Ctrl-C and SIGTERM to the end of the block; threads other than the main one never receive them."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     caught: list[int] = []
 
-    def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - as signal calls it
+    def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - called by `signal`
         caught.append(number)
 
     try:
-        with ExitStack() as handlers:  # puts back every handler, even if a signal strikes meanwhile
+        with ExitStack() as handlers:  # restores every handler, even if a signal arrives meanwhile
             for number in (signal.SIGINT, signal.SIGTERM):
                 handlers.callback(signal.signal, number, signal.getsignal(number))
                 signal.signal(number, note)

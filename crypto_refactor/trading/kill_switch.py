@@ -1,4 +1,4 @@
-"""The halt: a file that every process which trades as time passes looks at before it enters anything."""
+"""The kill switch: a file that every process which trades as time passes checks before an entry."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NAME = "halt.json"
 
 
 def halt(state: Path, *, at: str, why: str) -> None:
-    """Forbid entries from now on; exits go on.
+    """Block entries from now on; exits continue.
 
     Raises
     ------
@@ -23,7 +23,7 @@ def halt(state: Path, *, at: str, why: str) -> None:
         state.mkdir(parents=True, exist_ok=True)
         write_atomic(state / _NAME, json.dumps({"at": at, "why": why}).encode())
     except OSError as error:
-        raise _unusable(state, error) from error
+        raise _unwritable(state, error) from error
 
 
 def lift_halt(state: Path) -> bool:
@@ -39,22 +39,22 @@ def lift_halt(state: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise _unusable(state, error) from error
+        raise _unwritable(state, error) from error
     return True
 
 
-def halted(state: Path) -> str | None:
-    """Return why entries are halted, None where they are not.  A file that cannot be read halts, too."""
+def halt_reason(state: Path) -> str | None:
+    """Return since when and why entries are halted; None where they are not.  An unreadable file halts, too."""
     try:
-        said = json.loads((state / _NAME).read_text(encoding="utf-8"))
-        return f"entries were halted at {said['at']}" + (f": {said['why']}" if said["why"] else "")
+        content = json.loads((state / _NAME).read_text(encoding="utf-8"))
+        return f"HALTED since {content['at']}" + (f" ({content['why']})" if content["why"] else "")
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError):
-        return f"entries are halted by {state / _NAME}, which cannot be read"
+        return f"HALTED by {state / _NAME}, which cannot be read"
 
 
-def _unusable(state: Path, error: OSError) -> BrokerError:
+def _unwritable(state: Path, error: OSError) -> BrokerError:
     return BrokerError(
         f"The state folder {state} cannot be written: {error.strerror}.",
         expected="a folder this user can write to.",

@@ -1,4 +1,4 @@
-"""One process at a time on a sub-account, whoever it is: the system lets go when its holder dies."""
+"""Locks between processes, one per sub-account; the system releases them when the holder dies."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _LOCK_SECONDS = 120.0
 
 @contextmanager
 def locked(state: Path, account: str, ticker: Ticker | None = None) -> Iterator[None]:
-    """Keep other processes from acting on a sub-account, or on a whole account, meanwhile.
+    """Keep other processes from acting on a sub-account, or without `ticker` on a whole account.
 
     Raises
     ------
     BrokerError
-        If another process does not let go of it, or the state folder cannot be written.
+        If another process holds the lock for too long, or the state folder cannot be written.
     """
     name = hashlib.sha256(f"{account} {ticker}".encode()).hexdigest()[:16]
     lock = FileLock(state / "locks" / f"{name}.lock", timeout=_LOCK_SECONDS if ticker else 0)

@@ -1,11 +1,12 @@
-"""Which model decides for an account that trades as time passes: the first one it used for a cut-off.
+"""Which model decides: the one of each cut-off, a pinned one, or the first one an account used.
 
-A model stands only for the settings it was trained with: whoever restarts with another network, lookback, seed
-or training span gets the model of these.
+The first-used model stays only for the settings it was trained with: a restart with another network, lookback,
+seed or training span gets a model of its own.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -15,50 +16,129 @@ from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.model.artifact import Card, Model
 from crypto_refactor.model.cache import get, get_models, pin_for_ledger
-from crypto_refactor.model.schedule import RefitPeriod
+from crypto_refactor.model.named_models import model_path, pinned_model
+from crypto_refactor.model.schedule import RefitPeriod, model_key, training_rows
 from crypto_refactor.model.settings import RECIPE, ModelSettings
 from crypto_refactor.model.training.dask_cluster import Cluster
 from crypto_refactor.model.training.jobs import TrainingJob
 from crypto_refactor.model.training.observer import TrainingObserver
-from crypto_refactor.trading.decider import ChosenModel, training_job
 from crypto_refactor.trading.ledger.ledger import Ledger
 
 
-class StillTrainingError(ModelError):
-    """The model is being trained, and there is no earlier one: nothing is decided until it is there."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenModel:
+    """The model that decides, and its cache key (None for a pinned one).
+
+    `late` says that it belongs to an earlier cut-off, because the current one's is still missing; `revised` that its
+    training bars were revised since.
+    """
+
+    model: Model
+    key: str | None
+    late: bool = False
+    revised: bool = False
+
+
+class ModelSelector(Protocol):
+    """Finds the model that decides."""
+
+    def missing(self, bars: Bars, period: RefitPeriod) -> dict[str, TrainingJob]:
+        """Return what to train before `choose` can answer, by cache key."""
+        ...
+
+    def choose(self, bars: Bars, period: RefitPeriod) -> ChosenModel:
+        """Return the model that decides `period`."""
+        ...
 
 
 class Trainer(Protocol):
     """Trains models beside the deciding process."""
 
-    def begin(self, key: str, lesson: TrainingJob) -> None:
-        """See to it that the model `key` is trained."""
+    def begin(self, key: str, job: TrainingJob) -> None:
+        """Make sure that the model `key` gets trained."""
         ...
 
     def failure(self, key: str) -> str | None:
-        """Return why the last attempt at `key` failed, None where it did not."""
+        """Return why the last attempt at `key` failed; None where it did not."""
         ...
 
 
-class FirstUsedModelSelector:
-    """The model an account first used for a cut-off, across restarts and revisions of bars.
+class StillTrainingError(ModelError):
+    """The model is being trained, and there is no earlier one to decide with."""
 
-    Parameters
-    ----------
-    ledger : Ledger
-        Remembers which model decides.
-    account : str
-        The account.
-    settings : ModelSettings
-        Which models.
-    folder : Path
-        The model folder.
-    watch : TrainingObserver
-        Told about training, where this process waits for it.
-    trainer : Trainer or None
-        Trains beside this process; None to wait.
-    cluster : Cluster or None
-        Where this process has models trained that it waits for; None for this machine.
+
+def training_job(bars: Bars, period: RefitPeriod, settings: ModelSettings) -> tuple[str, TrainingJob]:
+    """Return the cache key of the model of `period`, and the job that trains it."""
+    data = training_rows(period, settings)
+    return model_key(bars, data, settings), TrainingJob(data=data, bars=bars)
+
+
+class CachedModelSelector:
+    """The model of each cut-off, trained where the cache lacks it, as in a backtest.
+
+    The cache keeps these models as long as the file `ledger` exists.
+    """
+
+    def __init__(
+        self,
+        settings: ModelSettings,
+        folder: Path,
+        watch: TrainingObserver,
+        *,
+        ledger: Path | None = None,
+        cluster: Cluster | None = None,
+    ) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._watch = watch
+        self._ledger = ledger
+        self._cluster = cluster
+        self._chosen: dict[int, ChosenModel] = {}
+
+    def missing(self, bars: Bars, period: RefitPeriod) -> dict[str, TrainingJob]:
+        """Return what the cache lacks."""
+        key, job = training_job(bars, period, self._settings)
+        return {} if get(self._folder, key) else {key: job}
+
+    def choose(self, bars: Bars, period: RefitPeriod) -> ChosenModel:
+        """Return the model of the period's cut-off."""
+        if period.cutoff not in self._chosen:
+            key, job = training_job(bars, period, self._settings)
+            (model,) = get_models(
+                self._folder, {key: job}, self._settings, self._watch, cluster=self._cluster
+            ).models
+            if self._ledger is not None:
+                pin_for_ledger(self._folder, key, self._ledger)
+            self._chosen = {period.cutoff: ChosenModel(model=model, key=key)}
+        return self._chosen[period.cutoff]
+
+
+class PinnedModelSelector:
+    """One pinned model that decides everything and is never trained."""
+
+    def __init__(self, settings: ModelSettings, folder: Path, name: str) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._name = name
+        self._chosen: ChosenModel | None = None
+
+    def missing(self, bars: Bars, period: RefitPeriod) -> dict[str, TrainingJob]:  # noqa: ARG002 - of the protocol
+        """Return nothing."""
+        return {}
+
+    def choose(self, bars: Bars, period: RefitPeriod) -> ChosenModel:
+        """Return the pinned model, which is checked at its first use."""
+        if self._chosen is None:
+            path = model_path(self._folder, bars.ticker, self._name, simulated=bars.simulated)
+            model = pinned_model(path, bars, self._settings, period.last)
+            self._chosen = ChosenModel(model=model, key=None)
+        return self._chosen
+
+
+class FirstUsedModelSelector:
+    """The model an account used first for each cut-off, across restarts and revisions of bars.
+
+    With a `trainer` nothing waits for a missing model; without one it is trained here.
     """
 
     def __init__(
@@ -80,75 +160,77 @@ class FirstUsedModelSelector:
         self._cluster = cluster
 
     def missing(self, bars: Bars, period: RefitPeriod) -> dict[str, TrainingJob]:
-        """Return what must be trained, nothing where a model stands."""
-        if self._standing(bars, period) is not None:
+        """Return what to train; nothing where the account has used a model."""
+        if self._first_used(bars, period) is not None:
             return {}
-        key, lesson = training_job(bars, period, self._settings)
-        return {} if get(self._folder, key) else {key: lesson}
+        key, job = training_job(bars, period, self._settings)
+        return {} if get(self._folder, key) else {key: job}
 
     def choose(self, bars: Bars, period: RefitPeriod) -> ChosenModel:
-        """Return the model that stands, or else the one of these bars.
+        """Return the first-used model, or else the one these bars ask for.
 
         Raises
         ------
         StillTrainingError
             If it is being trained and there is no earlier one.
         DataError, ModelError
-            If there is too little to learn from, or it cannot be trained.
+            If there are too few bars to train on, or training fails.
         """
-        standing = self._standing(bars, period)
-        if standing is not None:
-            return standing
-        key, lesson = training_job(bars, period, self._settings)
+        first_used = self._first_used(bars, period)
+        if first_used is not None:
+            return first_used
+        key, job = training_job(bars, period, self._settings)
         model = get(self._folder, key)
         if model is None and self._trainer is not None:
-            self._trainer.begin(key, lesson)
-            return self._earlier(bars, period.cutoff, self._trainer.failure(key))
+            self._trainer.begin(key, job)
+            return self._previous(bars, period.cutoff, self._trainer.failure(key))
         if model is None:
-            found = get_models(
-                self._folder, {key: lesson}, self._settings, self._watch, cluster=self._cluster
-            )
-            (model,) = found.models
+            (model,) = get_models(
+                self._folder, {key: job}, self._settings, self._watch, cluster=self._cluster
+            ).models
         pin_for_ledger(self._folder, key, self._ledger.path)
         return ChosenModel(model=model, key=key)
 
-    def _standing(self, bars: Bars, period: RefitPeriod) -> ChosenModel | None:
-        """Return the model that was used first for the cut-off, where it is whole and was asked for like this."""
-        named = self._ledger.models(self._account, bars.ticker).get(period.cutoff)
-        model = None if named is None else self._fitting(named)
-        if named is None or model is None:
+    def _first_used(self, bars: Bars, period: RefitPeriod) -> ChosenModel | None:
+        key = self._ledger.models(self._account, bars.ticker).get(period.cutoff)
+        model = None if key is None else self._compatible(key)
+        if model is None:
             return None
         try:
-            key, lesson = training_job(bars, period, self._settings)
-        except DataError:  # so much was withdrawn that nothing could be learnt from the rest
-            return ChosenModel(model=model, key=named, revised=True)
-        if lesson.data.trained_from != model.card.trained_from:
+            current_key, job = training_job(bars, period, self._settings)
+        except DataError:  # so many bars were withdrawn that the rest is too short to train on
+            return ChosenModel(model=model, key=key, revised=True)
+        if job.data.trained_from != model.card.trained_from:
             return None
-        return ChosenModel(model=model, key=named, revised=key != named)
+        return ChosenModel(model=model, key=key, revised=current_key != key)
 
-    def _earlier(self, bars: Bars, cutoff: int, failure: str | None) -> ChosenModel:
+    def _previous(self, bars: Bars, cutoff: int, failure: str | None) -> ChosenModel:
         """Return the model of the last cut-off before `cutoff` that has one."""
-        models = self._ledger.models(self._account, bars.ticker)
-        for before in sorted((other for other in models if other < cutoff), reverse=True):
-            model = self._fitting(models[before])
+        keys = self._ledger.models(self._account, bars.ticker)
+        for earlier in sorted((other for other in keys if other < cutoff), reverse=True):
+            model = self._compatible(keys[earlier])
             if model is not None:
-                return ChosenModel(model=model, key=models[before], late=True)
-        said = (
-            "is being trained" if failure is None else f"could not be trained ({failure}) and is tried again"
-        )
+                return ChosenModel(model=model, key=keys[earlier], late=True)
+        state = "is being trained" if failure is None else f"could not be trained ({failure}) and is retried"
         raise StillTrainingError(
-            f"The model of the cut-off {to_iso(cutoff)} {said}.",
-            expected="a model; no trade is made without one.",
-            remedy="wait: it is used as soon as it is there.",
+            f"The model of the cut-off {to_iso(cutoff)} {state}.",
+            expected="a trained model; nothing is traded without one.",
+            remedy="wait: the model is used as soon as it is trained.",
         )
 
-    def _fitting(self, key: str) -> Model | None:
-        """Return the cached model `key`, None where it is gone or was trained with other settings."""
+    def _compatible(self, key: str) -> Model | None:
+        """Return the cached model `key`; None where it is gone or was trained with other settings."""
         model = get(self._folder, key)
         return None if model is None or not matches_settings(model.card, self._settings) else model
 
 
 def matches_settings(card: Card, settings: ModelSettings) -> bool:
-    """Whether a model was trained with these settings, its training span aside, on the inputs of this release."""
-    had = (card.lookback, card.network, card.seed, card.recipe, card.catalogue)
-    return had == (settings.lookback, settings.network, settings.seed, RECIPE.hash(), catalogue_hash())
+    """Whether a model was trained with these settings (its training span aside) on this release's inputs."""
+    trained_with = (card.lookback, card.network, card.seed, card.recipe, card.catalogue)
+    return trained_with == (
+        settings.lookback,
+        settings.network,
+        settings.seed,
+        RECIPE.hash(),
+        catalogue_hash(),
+    )

@@ -55,9 +55,9 @@ def _outcome_notices(row: TickerOutcome) -> Iterator[dict[str, Any]]:
     for order in row.orders:
         if order.stage is OrderStatus.REFUSED:
             yield _outcome_notice("refused", row, order.detail, client_order_id=order.client_order_id)
-    if row.newly_halted and row.holding is not None:
+    if row.newly_halted and row.sub_account is not None:
         text = "entries are halted by the drawdown until `crypto-refactor resume`"
-        yield _outcome_notice("halt", row, text, equity=row.equity, peak_equity=row.holding.peak_equity)
+        yield _outcome_notice("halt", row, text, equity=row.equity, peak_equity=row.sub_account.peak_equity)
 
 
 def _outcome_notice(kind: str, row: TickerOutcome, text: str, **details: Any) -> dict[str, Any]:

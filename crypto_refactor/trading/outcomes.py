@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
-from crypto_refactor.errors import CryptoRefactorError
+from crypto_refactor.errors import CryptoRefactorError, UnavailableError
 from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade
+from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.trading.brokers.base import NotTradedError
 from crypto_refactor.trading.decider import ModelDecision
 from crypto_refactor.trading.ledger.order_record import OrderRecord
 
@@ -17,62 +20,70 @@ class TickerOutcome:
 
     Attributes
     ----------
-    ticker : Ticker
-        Which.
-    simulated : bool
-        Whether the bars come from the bundled simulation.
     account : str or None
-        Where it was acted; None where only signals were asked for.
+        Name of the account; None where nothing is traded.
     bar : int
         Close of the bar, hours since 1970.
-    decided : ModelDecision or None
-        What the model said; None where nobody was asked.
+    decision : ModelDecision or None
+        None where the model was not consulted.
     target : int or None
-        The side wanted; None where nothing was decided.
+        The target side; None where nothing was decided.
     orders : tuple of OrderRecord
-        Sent to a broker, as they ended.
+        Orders sent to a broker, in their final state.
     fills, trades : tuple
         Executed in this pass.
-    holding : SubAccount or None
-        The sub-account afterwards.
+    sub_account : SubAccount or None
+        The sub-account after the pass.
     pending : tuple of str
-        Decided and to be filled at the next open, in words.
+        Decisions that fill at the next open, in words.
     price : float
         Close of the bar.
     acted : bool
-        Whether this pass made the decision of this bar for the account.
-    newly_halted : bool
-        Whether the drawdown has halted entries at this bar.
+        Whether this pass made the account's decision for this bar.
     late : bool
-        Whether it was made more than ten minutes after the close.
+        Whether that was more than ten minutes after the close.
+    newly_halted : bool
+        Whether the drawdown halted entries at this bar.
     reason : str
-        Why it came out this way, one sentence.
+        One sentence on why.
     notes : tuple of str
-        What else a person should know.
+        Anything else worth knowing.
     """
 
     ticker: Ticker
     simulated: bool
     account: str | None
     bar: int
-    decided: ModelDecision | None
-    target: int | None
+    decision: ModelDecision | None = None
+    target: int | None = None
     orders: tuple[OrderRecord, ...] = ()
     fills: tuple[Fill, ...] = ()
     trades: tuple[Trade, ...] = ()
-    holding: SubAccount | None
+    sub_account: SubAccount | None = None
     pending: tuple[str, ...] = ()
     price: float
-    acted: bool
+    acted: bool = False
     late: bool = False
     newly_halted: bool = False
     reason: str
     notes: tuple[str, ...] = ()
 
+    @classmethod
+    def at_bar(cls, bars: Bars, hour: int, account: str | None, reason: str) -> Self:
+        """Return an outcome in which nothing was decided or executed at the last of `bars`."""
+        return cls(
+            ticker=bars.ticker,
+            simulated=bars.simulated,
+            account=account,
+            bar=hour,
+            price=float(bars.close[-1]),
+            reason=reason,
+        )
+
     @property
     def equity(self) -> float | None:
-        """Of the sub-account at the bar's close price, quote currency."""
-        return None if self.holding is None else self.holding.equity(self.price)
+        """Equity of the sub-account at the bar's close, quote currency."""
+        return None if self.sub_account is None else self.sub_account.equity(self.price)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,11 +96,23 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unavailable:
-    """A listed ticker that the source, or the venue, does not offer."""
+    """A listed ticker that the source or the venue does not offer."""
 
     ticker: Ticker
     why: str
 
 
 TickerRow = TickerOutcome | Failure | Unavailable
-"""What a pass says of one ticker."""
+"""The result of a pass for one ticker."""
+
+
+def is_unavailable(error: CryptoRefactorError) -> bool:
+    """Whether an error means that the source or the venue does not offer the ticker."""
+    return isinstance(error, UnavailableError | NotTradedError)
+
+
+def error_row(ticker: Ticker, error: CryptoRefactorError, *, explicitly_requested: bool) -> TickerRow:
+    """Return the row for an error; an unavailable ticker is a failure only if it was requested by name."""
+    if is_unavailable(error) and not explicitly_requested:
+        return Unavailable(ticker=ticker, why=error.what)
+    return Failure(ticker=ticker, error=error)

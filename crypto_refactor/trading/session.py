@@ -1,13 +1,15 @@
-"""What a trading command was asked for, in one frozen value, and the pieces each ticker needs of it."""
+"""What a trading command was asked for, in one value, and the parts each ticker needs of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from crypto_refactor.errors import UnavailableError
 from crypto_refactor.execution.rules import ExecutionOptions, ExecutionRules, ExitRule
 from crypto_refactor.execution.venues import VenueRules
 from crypto_refactor.market.bars import MAX_FILLED_GAP_HOURS, Bars
@@ -19,11 +21,29 @@ from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.dask_cluster import Cluster
 from crypto_refactor.model.training.observer import TrainingObserver
 from crypto_refactor.signals.conditions import SignalRules
-from crypto_refactor.trading.decider import CachedModelSelector, Decider, ModelSelector, PinnedModelSelector
+from crypto_refactor.trading.bar_processor import BarProcessor
+from crypto_refactor.trading.decider import Decider
+from crypto_refactor.trading.model_choice import CachedModelSelector, ModelSelector, PinnedModelSelector
 from crypto_refactor.trading.outcomes import TickerRow
 
 OnRow = Callable[[TickerRow], None]
-"""Told about each ticker as soon as something is known of it; called from one thread at a time."""
+"""Receives each ticker's row as soon as it is known; called from one thread at a time."""
+
+
+class SessionObserver(Protocol):
+    """Receives what happens in a session that trades as time passes."""
+
+    def row(self, row: TickerRow) -> None:
+        """Receive one ticker's row; called from one thread at a time."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Receive a sentence for people: waiting, retrying, heartbeat."""
+        ...
+
+    def blocked(self, account: str, why: str | None) -> None:
+        """Receive why entries are blocked from now on, or None when they are allowed again."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,40 +52,26 @@ class TradingSession:
 
     Attributes
     ----------
-    tickers : tuple of Ticker
-        In the order asked for.
-    asked : bool
-        Whether they were named one by one, so that one that is not offered is a failure.
-    source : Source
-        Where bars come from.
-    settings : ModelSettings
-        Which models decide.
-    signal_rules : SignalRules
-        What a forecast needs to become a signal.
-    options : ExecutionOptions
-        Execution rules.
+    explicitly_requested : bool
+        Whether the tickers were named one by one, so that an unavailable one is a failure.
     model : str or None
-        Name of a frozen model that decides everything.
+        Name of a pinned model that decides everything.
     model_dir, state_dir : Path
         Models and their cache; ledger and locks.
     initial_balance : float
-        Shared out among the tickers, quote currency.
+        Shared equally among the tickers, quote currency.
     allow_gaps : bool
         Accept more than 5 % missing bars.
     workers : int
-        Tickers at the same time.
-    watch : TrainingObserver
-        Told about training.
-    clock : callable
-        Returns the aware local time.
-    sleep : callable
-        Waits for so many seconds.
+        Tickers processed side by side.
+    clock, sleep : callable
+        Return the aware local time; wait for a number of seconds.
     cluster : Cluster or None
         Where models are trained; None for this machine.
     """
 
     tickers: tuple[Ticker, ...]
-    asked: bool
+    explicitly_requested: bool
     source: Source
     settings: ModelSettings
     signal_rules: SignalRules
@@ -90,42 +96,46 @@ class TradingSession:
             If there are too few, the last one is too old, or too many are missing.
         """
         bars, _ = bars_with_history(
-            self.source,
-            ticker,
-            hours,
-            end,
-            self.settings,
-            allow_gaps=self.allow_gaps,
-            option=option,
+            self.source, ticker, hours, end, self.settings, allow_gaps=self.allow_gaps, option=option
         )
         return bars
 
     def prefetch(self, tickers: Iterable[Ticker]) -> None:
-        """Ask for the latest bars of several tickers at once, where the source can.
+        """Load the latest bars of several tickers in one request, where the source can.
 
         Raises
         ------
         DataError
-            If it cannot be asked.
+            If the request fails; an unavailable ticker is reported when its own bars are loaded.
         """
-        self.source.prefetch(tickers, hours_needed(1, self.settings) + MAX_FILLED_GAP_HOURS)
+        with suppress(UnavailableError):
+            self.source.prefetch(tickers, hours_needed(1, self.settings) + MAX_FILLED_GAP_HOURS)
+
+    def share(self, unavailable: int) -> float:
+        """Return the balance of a new sub-account where so many tickers are unavailable."""
+        return self.initial_balance / max(len(self.tickers) - unavailable, 1)
 
     def rules(self, ticker: Ticker) -> ExecutionRules:
         """Return the execution rules of `ticker`."""
         return self.options.resolve(ticker)
 
-    def decider(self, choice: ModelSelector | None = None, *, ledger: Path | None = None) -> Decider:
-        """Return a decider for one ticker, by default with the model of each cut-off from the cache."""
+    def processor(self, balance: float, rules: ExecutionRules) -> BarProcessor:
+        """Return what processes the bars of a sub-account, which is opened with `balance`."""
+        confirmations = self.signal_rules.min_confirmations
+        return BarProcessor(balance=balance, rules=rules, confirmations=confirmations)
+
+    def decider(self, selector: ModelSelector | None = None, *, ledger: Path | None = None) -> Decider:
+        """Return a decider for one ticker, by default with the cached model of each cut-off."""
         if self.model is not None:
-            choice = PinnedModelSelector(self.settings, self.model_dir, self.model)
-        if choice is None:
-            choice = CachedModelSelector(
+            selector = PinnedModelSelector(self.settings, self.model_dir, self.model)
+        if selector is None:
+            selector = CachedModelSelector(
                 self.settings, self.model_dir, self.watch, ledger=ledger, cluster=self.cluster
             )
-        return Decider(self.settings, self.signal_rules, choice)
+        return Decider(self.settings, self.signal_rules, selector)
 
-    def about(self) -> dict[str, Any]:
-        """Return what an account remembers of the run that traded it last."""
+    def snapshot(self) -> dict[str, Any]:
+        """Return what an account remembers of the session that traded it last."""
         return {
             "source": self.source.name,
             "initial_balance": self.initial_balance,
@@ -137,12 +147,12 @@ class TradingSession:
 
 
 def rules_from_snapshot(
-    about: Mapping[str, Any], ticker: Ticker, *, stated: VenueRules | None = None
+    snapshot: Mapping[str, Any], ticker: Ticker, *, stated: VenueRules | None = None
 ) -> ExecutionRules:
     """Return the execution rules an account was last traded with.
 
     `stated` are the order rules of `ticker` as Alpaca itself states them, for an account there.
     """
-    values = dict(about["options"])
+    values = dict(snapshot["options"])
     options = ExecutionOptions(**{**values, "exit": ExitRule(values["exit"])})
     return (options if stated is None else replace(options, venue="alpaca")).resolve(ticker, stated=stated)

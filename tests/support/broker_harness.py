@@ -17,6 +17,7 @@ from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import floor_hour, to_datetime
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.trading.bar_processor import BarProcessor
 from crypto_refactor.trading.brokers.alpaca import AlpacaBroker
 from crypto_refactor.trading.ledger.ledger import Ledger
 from crypto_refactor.trading.ledger.order_record import client_order_id
@@ -103,10 +104,8 @@ class Desk:
         trader = RealtimeTrader(
             self.ledger,
             NAME,
-            state=self.folder,
-            balance=BALANCE,
-            rules=rules,
-            confirmations=6,
+            state_dir=self.folder,
+            processor=BarProcessor(balance=BALANCE, rules=rules, confirmations=6),
             executor=executor,
             clock=self.clock,
         )

@@ -36,6 +36,7 @@ from crypto_refactor.trading.ledger.order_record import OrderStatus
 from crypto_refactor.trading.ledger.transaction import LedgerTransaction
 from crypto_refactor.trading.outcomes import TickerOutcome
 from crypto_refactor.trading.realtime.accounts import BrokerAccount
+from crypto_refactor.trading.realtime.hourly_pass import HourlyPass
 from crypto_refactor.trading.realtime.loop import TradingLoop
 from crypto_refactor.trading.session import TradingSession
 from crypto_refactor.transport.session import HttpLimits
@@ -187,9 +188,18 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def say_row(row):
-    said = f"{row.bar} {row.reason} {row.notes}" if isinstance(row, TickerOutcome) else row
-    say(f"{row.ticker}: {said}")
+class Log:
+    """Receives what the loop reports."""
+
+    def row(self, row):
+        text = f"{row.bar} {row.reason} {row.notes}" if isinstance(row, TickerOutcome) else row
+        say(f"{row.ticker}: {text}")
+
+    def note(self, text):
+        say(text)
+
+    def blocked(self, account, why):
+        say(f"{account}: {why}")
 
 
 def main():
@@ -203,9 +213,9 @@ def main():
     shelf.fit_all = fit_all
     times = {"limits": HttpLimits(), "clock": clock, "sleep": clock.sleep}
     source = AlpacaSource(asked.folder / "bars.sqlite", url=asked.data_url, **times)
-    setup = TradingSession(
+    session = TradingSession(
         tickers=TICKERS,
-        asked=False,
+        explicitly_requested=False,
         source=source,
         settings=SETTINGS,
         signal_rules=SignalRules(min_confirmations=0),
@@ -228,12 +238,12 @@ def main():
         url=asked.trading_url,
         **times,
     )
-    ledger = FusedLedger(ledger_of(setup.state_dir).path, fuse)
+    ledger = FusedLedger(ledger_of(session.state_dir).path, fuse)
     name = broker_account(broker.account().account_id, paper=True)
-    ledger.open_account(name, clock().isoformat(), setup.about())
-    account = BrokerAccount(setup, ledger, name, broker, say)
-    loop = TradingLoop(setup, source, ledger, account, trainer=None, on_row=say_row, on_note=say)
-    loop.run(LAST + 1 - floor_hour(clock()))
+    ledger.open_account(name, clock().isoformat(), session.snapshot())
+    account = BrokerAccount(session, ledger, name, broker, say)
+    hourly_pass = HourlyPass(session, ledger, account, trainer=None, observer=Log())
+    TradingLoop(hourly_pass).run(LAST + 1 - floor_hour(clock()))
 
 
 if __name__ == "__main__":

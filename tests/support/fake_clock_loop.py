@@ -2,7 +2,7 @@
 
     with PassingHours({BTC: bars}, tmp_path) as world:
         world.start(hour, seconds=20)
-        world.setup(tickers=(BTC,)) ...
+        world.session(tickers=(BTC,)) ...
         world.at(hour + 1, 0, lambda: setattr(world.server, "always", status(500)))
 
 Whoever sleeps, sleeps by `world.sleep`; nothing else moves the clock.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -26,6 +27,7 @@ from crypto_refactor.model.training.observer import SilentObserver
 from crypto_refactor.signals.conditions import SignalRules
 from crypto_refactor.trading.ledger.ledger import Ledger
 from crypto_refactor.trading.realtime.accounts import DemoAccount
+from crypto_refactor.trading.realtime.hourly_pass import HourlyPass
 from crypto_refactor.trading.realtime.loop import TradingLoop
 from crypto_refactor.trading.session import TradingSession
 from crypto_refactor.transport.session import HttpLimits
@@ -36,7 +38,9 @@ BALANCE = 12_345.67
 ACCOUNT = "demo/alpaca"
 LAG = 2
 """Seconds after its close at which a bar appears."""
-HASTY = HttpLimits(connect=0.5, read=0.2, total=2, attempts=2, first_wait=0.5, max_wait=1.0)
+LIMITS = HttpLimits(connect=10, read=10, total=15, attempts=2, first_wait=0.5, max_wait=1.0)
+HASTY = replace(LIMITS, read=0.7, total=2)
+"""For servers that do not answer; a busy machine answers all the same."""
 
 
 def alpaca_bars(ticker, count=1600):
@@ -81,15 +85,15 @@ class PassingHours:
         Seconds after its close at which a bar appears, by (ticker, close), where it is not `LAG`; None never.
     slept : list of float
         What was slept.
-    notes, rows : list
-        What the loop said.
+    notes, rows, blocks : list
+        What the loop reported.
     """
 
     def __init__(self, bars, folder):
         self.bars, self.folder = dict(bars), folder
         self.server = AlpacaDataServer()
         self.ahead, self.late, self.slept = 0.0, {}, []
-        self.notes, self.rows = [], []
+        self.notes, self.rows, self.blocks = [], [], []
         self._events, self._lock = [], threading.RLock()
         self._all = {}
 
@@ -164,13 +168,13 @@ class PassingHours:
         return seconds is not None and to_datetime(close) + timedelta(seconds=seconds) <= self.now
 
     def source(self, **options):
-        defaults = {"url": self.server.url, "limits": HASTY, "clock": self.clock, "sleep": self.sleep}
+        defaults = {"url": self.server.url, "limits": LIMITS, "clock": self.clock, "sleep": self.sleep}
         return AlpacaSource(self.folder / "bars.sqlite", **(defaults | options))
 
-    def setup(self, **options):
+    def session(self, **options):
         defaults = {
             "tickers": tuple(self.bars),
-            "asked": False,
+            "explicitly_requested": False,
             "source": options.get("source") or self.source(),
             "settings": SETTINGS,
             "signal_rules": SIGNALS,
@@ -196,15 +200,19 @@ class PassingHours:
         """A ledger of its own each time, as another process would have."""
         return Ledger(self.folder / "state" / "ledger.sqlite")
 
-    def loop(self, *, trainer=None, account=None, **options):
+    def loop(self, *, trainer=None, account=None, ledger=None, **options):
         """Return a loop on the demo account, as a new process would."""
-        setup, ledger = self.setup(**options), self.ledger
-        return TradingLoop(
-            setup,
-            setup.source,
-            ledger,
-            account or DemoAccount(setup, ledger, ACCOUNT),
-            trainer=trainer,
-            on_row=lambda row: self.rows.append((self.now, row)),
-            on_note=self.notes.append,
-        )
+        session, ledger = self.session(**options), ledger or self.ledger
+        account = account or DemoAccount(session, ledger, ACCOUNT)
+        return TradingLoop(HourlyPass(session, ledger, account, trainer=trainer, observer=self))
+
+    # What the loop reports
+
+    def row(self, row):
+        self.rows.append((self.now, row))
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def blocked(self, account, why):
+        self.blocks.append((account, why))

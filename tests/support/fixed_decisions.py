@@ -7,14 +7,15 @@ from types import SimpleNamespace
 import numpy as np
 
 from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame
-from crypto_refactor.trading.decider import ChosenModel, ModelDecision
+from crypto_refactor.trading.decider import ModelDecision
+from crypto_refactor.trading.model_choice import ChosenModel
 
 
 def decided(signal, *, close=100.0, hour=0, simulated=False):
     """Return a decision with this signal, by a model that exists in name only."""
     held = np.full((1, len(CONDITIONS)), bool(signal))
     card = SimpleNamespace(fingerprint="planted", simulated=simulated)
-    made = SignalFrame(
+    signals = SignalFrame(
         made_at=np.array([hour]),
         close=np.array([close]),
         predicted=np.array([close * (1 + 0.05 * signal)]),
@@ -29,4 +30,4 @@ def decided(signal, *, close=100.0, hour=0, simulated=False):
         signal=np.array([signal], dtype=np.int8),
     )
     chosen = ChosenModel(model=SimpleNamespace(card=card), key=None)
-    return ModelDecision(made=made, chosen=chosen, cutoff=hour, bars="by hand")
+    return ModelDecision(signals=signals, chosen=chosen, cutoff=hour, bars="by hand")

@@ -13,9 +13,11 @@ from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.observer import SilentObserver
 from crypto_refactor.signals.conditions import SignalRules
 from crypto_refactor.trading.account_names import ledger_of
-from crypto_refactor.trading.decider import CachedModelSelector, Decider
+from crypto_refactor.trading.bar_processor import BarProcessor
+from crypto_refactor.trading.decider import Decider
 from crypto_refactor.trading.historical.replay import replay
 from crypto_refactor.trading.historical.trader import HistoricalTrader
+from crypto_refactor.trading.model_choice import CachedModelSelector
 from crypto_refactor.trading.session import TradingSession
 
 SETTINGS = ModelSettings(lookback=12, train_hours=480, refit_every=60, network="small")
@@ -50,10 +52,10 @@ class SeveralBars:
         return self.held[ticker]
 
 
-def setup_of(folder, source, tickers, *, asked=False, balance=10_000.0, **rules):
+def session_of(folder, source, tickers, *, explicitly_requested=False, balance=10_000.0, **rules):
     return TradingSession(
         tickers=tuple(tickers),
-        asked=asked,
+        explicitly_requested=explicitly_requested,
         source=source,
         settings=SETTINGS,
         signal_rules=SIGNALS,
@@ -70,14 +72,16 @@ def setup_of(folder, source, tickers, *, asked=False, balance=10_000.0, **rules)
     )
 
 
-def replay_run(folder, *held, tickers=None, hours=72, end=None, asked=False, **rules):
+def replay_run(folder, *held, tickers=None, hours=72, end=None, explicitly_requested=False, **rules):
     """Return the result of a replay of the last `hours` of `held`, and every row it showed."""
     source = SeveralBars(*held)
-    setup = setup_of(folder, source, tickers or source.held, asked=asked, **rules)
+    session = session_of(
+        folder, source, tickers or source.held, explicitly_requested=explicitly_requested, **rules
+    )
     rows = []
     result = replay(
-        setup,
-        ledger_of(setup.state_dir),
+        session,
+        ledger_of(session.state_dir),
         hours,
         end,
         delay=0.0,
@@ -92,12 +96,14 @@ def past_trader(folder, **rules):
     return HistoricalTrader(
         ledger_of(folder / "state"),
         "demo/sample",
-        balance=10_000.0,
         decider=Decider(
             SETTINGS, SIGNALS, CachedModelSelector(SETTINGS, folder / "models", SilentObserver())
         ),
-        rules=ExecutionOptions(**rules).resolve(BTC),
-        confirmations=SIGNALS.min_confirmations,
+        processor=BarProcessor(
+            balance=10_000.0,
+            rules=ExecutionOptions(**rules).resolve(BTC),
+            confirmations=SIGNALS.min_confirmations,
+        ),
     )
 
 
@@ -105,4 +111,4 @@ def entries(folder, hours=30, bars=None, **rules):
     """Return the entries of the last `hours` bars of a past account."""
     bars = sample_bars(1200) if bars is None else bars
     trader, end = past_trader(folder, **rules), int(bars.closed[-1])
-    return [trader.visit(bars, hour) for hour in range(end - hours, end + 1)]
+    return [trader.process_bar(bars, hour) for hour in range(end - hours, end + 1)]

@@ -10,13 +10,7 @@ from support.strategies import cases, holds_for
 from crypto_refactor.errors import BrokerError, UsageError
 from crypto_refactor.execution.decisions import Enter, Exit
 from crypto_refactor.execution.rules import ExecutionOptions
-from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade
-from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.trading.account_status import account_status, accounts_of, select_account, trades_of
-from crypto_refactor.trading.kill_switch import halt
-from crypto_refactor.trading.ledger.ledger import AccountRow, Ledger
-from crypto_refactor.trading.ledger.order_record import OrderRecord
-from crypto_refactor.trading.stepper import (
+from crypto_refactor.execution.stepper import (
     BarSignal,
     Step,
     SubAccountState,
@@ -24,6 +18,12 @@ from crypto_refactor.trading.stepper import (
     new_state,
     step_bar,
 )
+from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade
+from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.trading.account_status import account_status, accounts_of, select_account, trades_of
+from crypto_refactor.trading.kill_switch import halt
+from crypto_refactor.trading.ledger.ledger import AccountRow, Ledger
+from crypto_refactor.trading.ledger.order_record import OrderRecord
 
 BTC, ETH = Ticker("BTC", "USD"), Ticker("ETH", "USD")
 ABOUT = {"source": "alpaca", "options": asdict(ExecutionOptions())}
@@ -50,12 +50,10 @@ def put(ledger, account, *, ticker=BTC, name=DEMO, at=100, equity=None, pending=
     """Open a sub-account at 1000, and lead it through one bar to `account`."""
     ledger.open_account(name, NOW, ABOUT)
     open_sub_account(ledger, name, ticker, new_state(1000.0, at))
-    holding = SubAccountState(account=account, pending=pending, walked_to=at + 1)
+    state = SubAccountState(account=account, pending=pending, processed_through=at + 1)
     with ledger.transaction(name, ticker) as writer:
-        walked = Step(
-            holding=holding, before=account, fills=(), trades=(), equity=equity or account.cash, target=0
-        )
-        writer.record_bar(walked)
+        step = Step(state=state, before=account, fills=(), trades=(), equity=equity or account.cash, target=0)
+        writer.record_bar(step)
         writer.record_fills(fills, ())
         if decision is not None:
             writer.record_decision(at + 1, 1, decision)
@@ -84,7 +82,7 @@ def walk(ledger, case, name="replay/x"):
             writer.record_bar(done)
             if not bars.synthetic[row]:
                 writer.record_decision(int(bars.closed[row]), done.target, {"close": float(bars.close[row])})
-        holding = done.holding
+        holding = done.state
 
 
 @holds_for(cases(max_bars=25), examples=20)
@@ -107,19 +105,19 @@ def test_a_position_of_this_hour_is_marked_at_the_close_it_was_decided_at(ledger
     )
     fill = Fill(at=101, side=1, quantity=9.89, price=101.0, fee=1.1, reason="entry")
     put(ledger, account, equity=1000.0, decision={"close": 100.0, "reason": "up"}, fills=(fill,))
-    (part,) = look(ledger).parts
+    (part,) = look(ledger).tickers
     assert (part.marked_at, part.price) == (101, 100.0)
     assert part.equity == pytest.approx(989.0)
-    assert part.held.exit_reason == "open"
+    assert part.open_trade.exit_reason == "open"
 
 
 def test_without_a_close_the_last_fill_tells_the_price_of_what_it_left(ledger):
     account = SubAccount(cash=999.0, quantity=0.01, average_price=101.0, peak_equity=1000.0)
     fill = Fill(at=105, side=-1, quantity=9.0, price=99.0, fee=1.0, reason="close")
     put(ledger, account, equity=1000.0, decision={"reason": "too many bars are missing"}, fills=(fill,))
-    (part,) = look(ledger).parts
+    (part,) = look(ledger).tickers
     assert part.price == 99.0
-    assert part.held == Trade(
+    assert part.open_trade == Trade(
         direction=1,
         entered=0,
         entry_price=101.0,
@@ -137,8 +135,8 @@ def test_without_either_equity_tells_the_price(ledger):
         SubAccount(cash=1600.0, side=-1, quantity=-6.0, average_price=100.0, peak_equity=1000.0),
         equity=1060.0,
     )
-    (part,) = look(ledger).parts
-    assert (part.price, part.equity, part.held.net_pnl) == (90.0, 1060.0, 60.0)
+    (part,) = look(ledger).tickers
+    assert (part.price, part.equity, part.open_trade.net_pnl) == (90.0, 1060.0, 60.0)
 
 
 def test_everything_to_be_known_of_a_sub_account_is_there(ledger, state):
@@ -165,7 +163,7 @@ def test_everything_to_be_known_of_a_sub_account_is_there(ledger, state):
     ledger.open_account("demo/sample", NOW)
     halt(state, at=NOW, why="elections")
     seen = look(ledger)
-    first, second = seen.parts
+    first, second = seen.tickers
     assert (first.ticker, second.ticker) == (BTC, ETH)
     assert (first.opening.balance, first.opening.at, first.price) == (1000.0, 100, 100.0)
     assert first.pending == ("exit (opposite)", "enter short")
@@ -173,7 +171,7 @@ def test_everything_to_be_known_of_a_sub_account_is_there(ledger, state):
     assert first.decision["reason"] == "why"
     assert first.account.halted
     assert second.decision is None
-    assert second.held is None
+    assert second.open_trade is None
     assert (seen.cash, seen.equity, seen.opened_with) == (900.0, 1500.0, 2000.0)
     assert seen.others == ("demo/sample",)
     assert "elections" in seen.halt

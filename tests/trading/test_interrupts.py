@@ -12,6 +12,7 @@ from crypto_refactor.trading.ticker_pool import open_pool
 
 BTC, ETH = Ticker("BTC", "USD"), Ticker("ETH", "USD")
 STOPS = (signal.SIGINT, signal.SIGTERM)
+PATIENCE = 120
 
 
 class Stopped(BaseException):
@@ -125,12 +126,12 @@ def test_a_step_in_another_thread_changes_no_handler_and_is_not_ended(told):
     def step():
         with deferred_interrupts():
             inside.set()
-            go_on.wait(10)
+            go_on.wait(PATIENCE)
             done.append("whole")
 
     thread = threading.Thread(target=step)
     thread.start()
-    assert inside.wait(10)
+    assert inside.wait(PATIENCE)
     assert handlers() == before
     with pytest.raises(Stopped):
         signal.raise_signal(signal.SIGINT)
@@ -170,11 +171,11 @@ def test_a_signal_that_comes_while_handlers_are_changed_leaves_them_as_they_were
         assert handlers() == before, at
 
 
-# A crew
+# A pool
 
 
-def crew_of(workers):
-    return open_pool(SimpleNamespace(workers=workers, asked=False), lambda row: None)
+def pool_of(workers):
+    return open_pool(SimpleNamespace(workers=workers, explicitly_requested=False), lambda row: None)
 
 
 def test_asking_for_bars_is_given_up_at_once_and_acting_is_finished(told):
@@ -184,35 +185,35 @@ def test_asking_for_bars_is_given_up_at_once_and_acting_is_finished(told):
         signal.raise_signal(signal.SIGINT)
         done.append(ticker)
 
-    with crew_of(1) as crew, pytest.raises(Stopped):
-        crew.load([BTC], work)
+    with pool_of(1) as pool, pytest.raises(Stopped):
+        pool.load([BTC], work)
     assert done == []
-    with crew_of(1) as crew, pytest.raises(Stopped):
-        crew.start(BTC, work)
+    with pool_of(1) as pool, pytest.raises(Stopped):
+        pool.submit(BTC, work)
     assert done == [BTC]
 
 
-def test_a_crew_that_is_stopped_finishes_what_it_has_begun_and_begins_nothing_else():
+def test_a_pool_that_is_stopped_finishes_what_it_has_begun_and_begins_nothing_else():
     begun, let_go, done = threading.Barrier(3), threading.Event(), []
 
     def step(ticker):
-        begun.wait(10)
-        let_go.wait(10)
+        begun.wait(PATIENCE)
+        let_go.wait(PATIENCE)
         done.append(ticker)
 
     def stopped():
-        with crew_of(2) as crew:
-            usual = crew._pool.shutdown
+        with pool_of(2) as pool:
+            usual = pool._pool.shutdown
 
             def shutdown(**options):
                 usual(**(options | {"wait": False}))
                 let_go.set()
                 usual(**options)
 
-            crew._pool.shutdown = shutdown
+            pool._pool.shutdown = shutdown
             for ticker in (BTC, BTC, ETH, ETH):
-                crew.start(ticker, step)
-            begun.wait(10)
+                pool.submit(ticker, step)
+            begun.wait(PATIENCE)
             raise Stopped
 
     with pytest.raises(Stopped):

@@ -13,6 +13,7 @@ from support.ledgers import open_sub_account
 from crypto_refactor.errors import BrokerError, DataError, UsageError
 from crypto_refactor.execution.decisions import Enter, Exit
 from crypto_refactor.execution.rules import ExecutionOptions, ExecutionRules
+from crypto_refactor.execution.stepper import BarSignal, SubAccountState, new_state, step_bar
 from crypto_refactor.execution.sub_account import SubAccount
 from crypto_refactor.market.hours import floor_hour, to_iso
 from crypto_refactor.market.sources.base import LatestPrice
@@ -29,9 +30,8 @@ from crypto_refactor.trading.manual_actions import (
     close_at_next_open,
     close_immediately,
     require_closable,
+    resume_tickers,
 )
-from crypto_refactor.trading.resume import resume_tickers
-from crypto_refactor.trading.stepper import BarSignal, SubAccountState, new_state, step_bar
 from crypto_refactor.transport.session import HttpLimits
 
 BTC, ETH = Ticker("BTC", "USD"), Ticker("ETH", "USD")
@@ -58,7 +58,7 @@ def put(ledger, name, account, *, ticker=BTC, pending=(), at=HOUR, **options):
     ledger.open_account(name, NOW.isoformat(), about)
     open_sub_account(ledger, name, ticker, new_state(1000.0, at))
     with ledger.transaction(name, ticker) as writer:
-        writer.save_state(SubAccountState(account=account, pending=pending, walked_to=at))
+        writer.save_state(SubAccountState(account=account, pending=pending, processed_through=at))
         writer.record_decision(at, 1, {"close": 100.0, "reason": "up"})
     return next(row for row in ledger.accounts() if row.name == name)
 
@@ -100,17 +100,17 @@ def test_a_position_on_bars_that_have_passed_is_closed_at_the_next_open(ledger, 
     at = int(bars.closed[1])
     put(ledger, "demo/sample", LONG, at=at)
     (closing,) = close_all(state, "demo/sample", (BTC,), close_at_next_open(ledger, "demo/sample"))
-    assert (closing.waiting, closing.error, closing.done.fills) == (True, None, ())
+    assert (closing.waiting, closing.error, closing.result.fills) == (True, None, ())
     holding = ledger.state("demo/sample", BTC)
     assert holding.pending == (Exit("close"),)
-    assert (holding.account.side, holding.walked_to) == (1, at)
+    assert (holding.account.side, holding.processed_through) == (1, at)
 
     rules = ExecutionRules()
     seen = []
     for row, signal in ((2, 1), (3, 1), (4, 0), (5, 1)):
         verdict = BarSignal(signal=signal, forecast_side=signal, worthwhile=True, decidable=True)
         done = step_bar(holding, bars, row, verdict, rules)
-        holding = done.holding
+        holding = done.state
         seen.append(([(fill.reason, fill.price) for fill in done.fills], holding.pending))
     sold = [("close", float(bars.open[2]))]
     # Out at the next open, and not in again before the signal has been something else.
@@ -144,14 +144,14 @@ def test_the_demo_account_is_closed_at_once_at_the_latest_price(ledger, state, m
     (closing,) = close_all(state, row.name, (BTC,), close)
     side = account.side
     price = 110.0 * (1 - side * 0.01)
-    assert [(fill.at, fill.side, fill.price, fill.reason) for fill in closing.done.fills] == [
+    assert [(fill.at, fill.side, fill.price, fill.reason) for fill in closing.result.fills] == [
         (HOUR, -side, pytest.approx(price), "close")
     ]
     after = ledger.state("demo/alpaca", BTC).account
     assert (after.side, after.quantity, after.stopped_side) == (0, 0.0, side)
     assert after.cash == pytest.approx(account.cash + side * 10 * price - 0.01 * 10 * price)
-    assert ledger.trades("demo/alpaca", BTC) == closing.done.trades
-    assert ledger.fills("demo/alpaca", BTC) == closing.done.fills
+    assert ledger.trades("demo/alpaca", BTC) == closing.result.trades
+    assert ledger.fills("demo/alpaca", BTC) == closing.result.fills
     assert closable(ledger, "demo/alpaca", None) == ()
 
 
@@ -160,7 +160,7 @@ def test_a_trade_older_than_the_last_bar_is_no_price(ledger, state, random_bars,
     (closing,) = close_all(
         state, row.name, (BTC,), close_immediately(ledger, row, market(price=7.0, at=HOUR - 9))
     )
-    assert closing.done.fills[0].price == float(random_bars(30).close[-1])
+    assert closing.result.fills[0].price == float(random_bars(30).close[-1])
 
 
 def test_what_is_too_little_to_sell_stays_and_is_an_error(ledger, state, market):
@@ -178,7 +178,7 @@ def test_without_a_price_nothing_is_closed_and_the_next_ticker_goes_on(ledger, s
         state, row.name, (BTC, ETH), lambda ticker: (away if ticker == BTC else here)(ticker)
     )
     assert failed.error.exit_code == 3
-    assert (done.error, len(done.done.fills)) == (None, 1)
+    assert (done.error, len(done.result.fills)) == (None, 1)
     assert ledger.state("demo/alpaca", BTC).account == LONG
 
 
@@ -241,7 +241,7 @@ def test_no_more_is_sold_than_the_ledger_has_opened(ledger, state, server, closi
     server.set_position("BTC/USD", 25)
     (closing,) = close_all(state, PAPER, (BTC,), closing_at_broker(put(ledger, PAPER, LONG)))
     assert server.held("BTC/USD") == 15
-    assert any("did not open: left alone" in note for note in closing.done.notes)
+    assert any("did not open: left alone" in note for note in closing.result.notes)
 
 
 def test_what_a_partial_fill_leaves_is_an_error_and_the_next_close_sells_it(
@@ -251,7 +251,7 @@ def test_what_a_partial_fill_leaves_is_an_error_and_the_next_close_sells_it(
     row = put(ledger, PAPER, LONG)
     server.fates.append(partly(0.4))
     (closing,) = close_all(state, PAPER, (BTC,), closing_at_broker(row))
-    assert closing.done.fills[0].quantity == 4
+    assert closing.result.fills[0].quantity == 4
     assert "6 BTC are still held" in closing.error.what
     (closing,) = close_all(state, PAPER, closable(ledger, PAPER, None), closing_at_broker(row))
     assert closing.error is None
@@ -297,7 +297,7 @@ def test_an_entry_whose_end_nobody_knew_is_found_and_sold(ledger, state, server,
     ).submit(request)
     assert closable(ledger, PAPER, None) == (BTC,)
     (closing,) = close_all(state, PAPER, (BTC,), closing_at_broker(row))
-    assert (closing.error, [fill.side for fill in closing.done.fills]) == (None, [1, -1])
+    assert (closing.error, [fill.side for fill in closing.result.fills]) == (None, [1, -1])
     assert server.held("BTC/USD") == pytest.approx(0, abs=1e-8)
 
 
@@ -307,8 +307,8 @@ def test_positions_are_sold_even_where_nobody_tells_their_price(ledger, state, s
     (closing,) = close_all(state, PAPER, (BTC,), closing_at_broker(row, source=Away()))
     assert closing.error is None
     assert server.held("BTC/USD") == 0
-    assert any("The last close of the ledger, 100, stood in" in note for note in closing.done.notes)
-    assert closing.done.fills[0].at == HOUR
+    assert any("The last close of the ledger, 100, stood in" in note for note in closing.result.notes)
+    assert closing.result.fills[0].at == HOUR
 
 
 def test_one_ticker_in_trouble_does_not_hold_up_the_others(ledger, state, server, closing_at_broker):
@@ -362,6 +362,6 @@ def test_resuming_restarts_the_peak_of_what_was_halted_and_of_nothing_else(ledge
 def test_dust_that_rounding_leaves_is_no_error(ledger, state, market):
     row = put(ledger, "demo/alpaca", LONG._replace(quantity=10.0000000001), venue="alpaca")
     (closing,) = close_all(state, row.name, (BTC,), close_immediately(ledger, row, market(price=100.0)))
-    (fill,) = closing.done.fills
+    (fill,) = closing.result.fills
     assert fill.quantity == 10.0
-    assert (closing.held.side, closing.held.quantity) == (0, pytest.approx(1e-10, rel=1e-3))
+    assert (closing.sub_account.side, closing.sub_account.quantity) == (0, pytest.approx(1e-10, rel=1e-3))

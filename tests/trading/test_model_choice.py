@@ -13,18 +13,17 @@ from support.stub_models import BTC, HeldBars, remade
 from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.errors import BrokerError, ModelError
 from crypto_refactor.execution.rules import ExecutionOptions
+from crypto_refactor.execution.stepper import new_state
 from crypto_refactor.market.hours import floor_hour
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.cache import cache_entries, cache_path, get, get_models
 from crypto_refactor.model.schedule import refit_periods
 from crypto_refactor.model.training.observer import SilentObserver
-from crypto_refactor.trading.decider import training_job
 from crypto_refactor.trading.ledger.ledger import Ledger
-from crypto_refactor.trading.model_choice import FirstUsedModelSelector, StillTrainingError
+from crypto_refactor.trading.model_choice import FirstUsedModelSelector, StillTrainingError, training_job
 from crypto_refactor.trading.outcomes import Failure
 from crypto_refactor.trading.realtime.accounts import DemoAccount
 from crypto_refactor.trading.realtime.loop import LATE_SECONDS
-from crypto_refactor.trading.stepper import new_state
 
 ETH = Ticker("ETH", "USD")
 CUTOFF = int(alpaca_bars(BTC).closed[1547])
@@ -38,8 +37,8 @@ class Trainer:
     def __init__(self, failure=None):
         self.begun, self.said = {}, failure
 
-    def begin(self, key, lesson):
-        self.begun[key] = lesson
+    def begin(self, key, job):
+        self.begun[key] = job
 
     def failure(self, key):
         return self.said
@@ -199,7 +198,7 @@ def test_a_model_before_with_other_settings_does_not_decide(standing, used, bars
 def test_without_any_model_nothing_is_decided_and_why_is_said(standing, bars):
     with pytest.raises(StillTrainingError, match="is being trained"):
         standing(Trainer()).choose(bars, period_at(bars))
-    with pytest.raises(StillTrainingError, match=r"could not be trained \(It diverged.\) and is tried again"):
+    with pytest.raises(StillTrainingError, match=r"could not be trained \(It diverged.\) and is retried"):
         standing(Trainer("It diverged.")).choose(bars, period_at(bars))
 
 
@@ -223,15 +222,13 @@ class Beside:
         self.world, self.seconds, self.said = world, seconds, failure
         self.begun = {}
 
-    def begin(self, key, lesson):
+    def begin(self, key, job):
         if key in self.begun:
             return
         self.begun[key] = self.world.now
         if self.seconds is not None:
             folder = self.world.folder / "models"
-            self.world.after(
-                self.seconds, lambda: get_models(folder, {key: lesson}, SETTINGS, SilentObserver())
-            )
+            self.world.after(self.seconds, lambda: get_models(folder, {key: job}, SETTINGS, SilentObserver()))
 
     def failure(self, key):
         return self.said
@@ -336,15 +333,15 @@ def test_training_for_the_next_hour_waits_for_no_ticker(make_world):
 
 
 def test_training_begins_even_where_the_account_is_away(world):
-    account = DemoAccount(world.setup(), world.ledger, ACCOUNT)
-    usual = account.begin
+    account = DemoAccount(world.session(), world.ledger, ACCOUNT)
+    usual = account.begin_pass
 
-    def begin(opening):
+    def begin_pass(opening):
         if floor_hour(world.now) == CUTOFF:
             raise BrokerError("The account is away.", expected="it.", remedy="wait.")
         return usual(opening)
 
-    account.begin = begin
+    account.begin_pass = begin_pass
     trainer = Beside(world)
     world.loop(trainer=trainer, account=account).run(5)
     assert [floor_hour(at) for at in trainer.begun.values()] == [CUTOFF - 3, CUTOFF]

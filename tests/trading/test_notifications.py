@@ -23,9 +23,13 @@ SECRET = "/hooks/a-secret-path?token=another-secret"
 
 
 def entry(**fields):
-    given = {"holding": SubAccount.opened_with(1000.0), "simulated": False, "account": "demo/alpaca"} | fields
+    given = {
+        "sub_account": SubAccount.opened_with(1000.0),
+        "simulated": False,
+        "account": "demo/alpaca",
+    } | fields
     return TickerOutcome(
-        ticker=BTC, bar=477_000, decided=None, target=1, price=60_000.0, acted=True, reason="x", **given
+        ticker=BTC, bar=477_000, decision=None, target=1, price=60_000.0, acted=True, reason="x", **given
     )
 
 
@@ -102,9 +106,9 @@ def test_only_refused_orders_are_told_of_orders():
 
 def test_a_drawdown_halt_is_told_at_the_bar_it_strikes():
     halted = SubAccount(cash=700.0, peak_equity=1000.0, halted=True)
-    (told,) = notices(entry(holding=halted, newly_halted=True))
+    (told,) = notices(entry(sub_account=halted, newly_halted=True))
     assert (told["kind"], told["equity"], told["peak_equity"]) == ("halt", 700.0, 1000.0)
-    assert notices(entry(holding=halted)) == []
+    assert notices(entry(sub_account=halted)) == []
 
 
 def test_a_halt_of_the_whole_account_names_it():

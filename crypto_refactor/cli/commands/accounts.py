@@ -33,18 +33,18 @@ def status(**values: Any) -> None:
     """
     from crypto_refactor.report.documents.account import status_json
     from crypto_refactor.trading.account_status import account_status
-    from crypto_refactor.trading.kill_switch import halted
+    from crypto_refactor.trading.kill_switch import halt_reason
 
     state, ledger, rows = open_ledger(values)
     row = selected_account(values, rows)
     seen = None if row is None else account_status(ledger, state, row, rows)
-    halt = halted(state)
+    halt = halt_reason(state)
     if values["as_json"]:
         print_json(status_json(seen, ledger.path, halt))
     elif seen is None:
         click.echo(f"No account has been traded yet: {ledger.path} is not there or empty.")
         if halt is not None:
-            click.echo(f"HALTED: {halt}. `crypto-refactor resume` lifts it.")
+            click.echo(f"{halt}. Run `crypto-refactor resume` to lift the halt.")
     else:
         from crypto_refactor.report.terminal.account import print_status
 
@@ -62,7 +62,8 @@ def close(tickers: tuple[str, ...], everything: bool, **values: Any) -> int:
     the next open.  What is closed by hand is not entered again on that side until the target has changed.
     """
     from crypto_refactor.market.ticker import Ticker
-    from crypto_refactor.trading.account_status import REPLAY, is_simulated
+    from crypto_refactor.trading.account_names import REPLAY
+    from crypto_refactor.trading.account_status import is_simulated
     from crypto_refactor.trading.manual_actions import closable, close_all, require_closable
 
     if everything == bool(tickers):
@@ -91,7 +92,7 @@ def close(tickers: tuple[str, ...], everything: bool, **values: Any) -> int:
 
 def _require_nothing_elsewhere(account: str, ledger: Ledger, rows: Sequence[AccountRow]) -> None:
     """Refuse to call it done where the account traded last holds nothing and another one does."""
-    from crypto_refactor.trading.account_status import REPLAY
+    from crypto_refactor.trading.account_names import REPLAY
     from crypto_refactor.trading.manual_actions import closable
 
     for row in rows:
@@ -144,14 +145,14 @@ def halt(why: str, **values: Any) -> None:
 
     from crypto_refactor.config import settings
     from crypto_refactor.trading.kill_switch import halt as forbid
-    from crypto_refactor.trading.kill_switch import halted
+    from crypto_refactor.trading.kill_switch import halt_reason
 
     state = values["state_dir"] or settings().state_dir
     forbid(state, at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), why=why.strip())
     if values["as_json"]:
-        print_json({"schema": 1, "halt": halted(state)})
+        print_json({"schema": 1, "halt": halt_reason(state)})
     else:
-        click.echo(f"From now on {halted(state)}. Exits go on; `crypto-refactor resume` lifts it.")
+        click.echo(f"{halt_reason(state)}. Exits continue. Run `crypto-refactor resume` to lift the halt.")
 
 
 @click.command("resume")
@@ -161,9 +162,9 @@ def resume(**values: Any) -> None:
 
     A sub-account that its drawdown has halted is measured from its equity of now.
     """
-    from crypto_refactor.trading.account_status import REPLAY
+    from crypto_refactor.trading.account_names import REPLAY
     from crypto_refactor.trading.kill_switch import lift_halt
-    from crypto_refactor.trading.resume import resume_tickers as restart
+    from crypto_refactor.trading.manual_actions import resume_tickers as restart
 
     state, ledger, rows = open_ledger(values)
     row = selected_account(values, rows)

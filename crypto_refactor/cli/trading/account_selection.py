@@ -96,16 +96,12 @@ def _demo_name(source: str | None, folder: Path | None) -> str:
 
 def closer_for(values: Mapping[str, Any], row: AccountRow, ledger: Ledger) -> Close:
     """Return how positions of an account are closed."""
-    from crypto_refactor.trading.manual_actions import (
-        close_at_next_open,
-        close_immediately,
-        is_at_broker,
-        is_realtime_demo,
-    )
+    from crypto_refactor.trading.account_names import REALTIME_DEMO, is_at_broker
+    from crypto_refactor.trading.manual_actions import close_at_next_open, close_immediately
 
     if is_at_broker(row.name):
         return _at_broker(values, row, ledger)
-    if is_realtime_demo(row.name):
+    if row.name == REALTIME_DEMO:
         return close_immediately(
             ledger, row, options.open_selected_source("alpaca", None, values["state_dir"])
         )
@@ -116,7 +112,7 @@ def _at_broker(values: Mapping[str, Any], row: AccountRow, ledger: Ledger) -> Cl
     import time
     from datetime import UTC, datetime
 
-    from crypto_refactor.trading.account_status import LIVE
+    from crypto_refactor.trading.account_names import LIVE
     from crypto_refactor.trading.brokers.alpaca import AlpacaBroker
     from crypto_refactor.trading.manual_actions import close_at_broker
 

@@ -146,7 +146,7 @@ def _setup(
         )
     return TradingSession(
         tickers=tickers,
-        asked=asked,
+        explicitly_requested=asked,
         source=options.open_selected_source(values["source"], values["data_dir"], values["state_dir"]),
         settings=model_settings(values),
         signal_rules=signal_rules(values),

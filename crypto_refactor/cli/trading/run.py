@@ -110,7 +110,7 @@ def _run(request: TradingRequest, values: Mapping[str, Any], screen: Screen) -> 
         return _of_one_pass(single_pass(setup, SignalPass(setup), request.end, screen.row))
     ledger, name = ledger_of(setup.state_dir), demo_account(setup.source)
     screen.heading(name, setup.source.name, setup.tickers)
-    ledger.open_account(name, setup.clock().isoformat(), setup.about())
+    ledger.open_account(name, setup.clock().isoformat(), setup.snapshot())
     with _positions_named(ledger, lambda: name, screen):
         rows = single_pass(setup, DemoPass(setup, ledger, name), request.end, screen.row)
     return _of_one_pass(rows)
@@ -180,7 +180,7 @@ def _trade(request: TradingRequest, screen: Screen) -> RunOutcome:
     ledger = ledger_of(setup.state_dir)
     account = _account(request, ledger, screen)
     screen.heading(account.name, setup.source.name, setup.tickers)
-    ledger.open_account(account.name, setup.clock().isoformat(), setup.about())
+    ledger.open_account(account.name, setup.clock().isoformat(), setup.snapshot())
     with _positions_named(ledger, lambda: account.name, screen):
         if request.passes is Passes.ONE:
             return _once(request, ledger, account, screen)
@@ -219,21 +219,10 @@ def _loop(
     refits: BackgroundTrainer | None,
     screen: Screen,
 ) -> TradingLoop:
-    from crypto_refactor.market.sources.alpaca import AlpacaSource
+    from crypto_refactor.trading.realtime.hourly_pass import HourlyPass
     from crypto_refactor.trading.realtime.loop import TradingLoop
 
-    source = request.setup.source
-    assert isinstance(source, AlpacaSource), "only Alpaca's bars are traded as time passes"
-    return TradingLoop(
-        request.setup,
-        source,
-        ledger,
-        account,
-        trainer=refits,
-        on_row=screen.row,
-        on_note=screen.note,
-        on_blocked=lambda why: screen.blocked(account.name, why),
-    )
+    return TradingLoop(HourlyPass(request.setup, ledger, account, trainer=refits, observer=screen))
 
 
 def _account(request: TradingRequest, ledger: Ledger, screen: Screen) -> TradingAccount:

@@ -36,7 +36,7 @@ def status_json(overview: AccountStatus | None, ledger: Path, halt: str | None) 
         "source": row.about.get("source"),
         "opened_at": row.opened_at,
         "traded_at": row.traded_at,
-        "sub_accounts": [_part(part) for part in overview.parts],
+        "sub_accounts": [_part(part) for part in overview.tickers],
         "totals": {
             "opened_with": overview.opened_with,
             "cash": overview.cash,
@@ -110,12 +110,12 @@ def closings_json(account: str | None, closings: Sequence[CloseResult], *, simul
 def _closing(closing: CloseResult) -> dict[str, Any]:
     document: dict[str, Any] = {
         "ticker": str(closing.ticker),
-        "fills": [_fill(fill) for fill in closing.done.fills],
-        "trades": [trade_row(closing.ticker, trade) for trade in closing.done.trades],
-        "orders": [_order(order) for order in closing.done.orders],
-        "quantity": None if closing.held is None else closing.held.quantity,
+        "fills": [_fill(fill) for fill in closing.result.fills],
+        "trades": [trade_row(closing.ticker, trade) for trade in closing.result.trades],
+        "orders": [_order(order) for order in closing.result.orders],
+        "quantity": None if closing.sub_account is None else closing.sub_account.quantity,
         "waiting": closing.waiting,
-        "notes": list(closing.done.notes),
+        "notes": list(closing.result.notes),
     }
     if closing.error is not None:
         error = closing.error

@@ -45,7 +45,7 @@ def outcome_json(entry: TickerOutcome) -> dict[str, Any]:
             "orders": [_order(order) for order in entry.orders],
             "fills": [_fill(fill) for fill in entry.fills],
             "pending": list(entry.pending),
-            "position": None if entry.holding is None else _position(entry.holding),
+            "position": None if entry.sub_account is None else _position(entry.sub_account),
             "equity": entry.equity,
             "acted": entry.acted,
             "late": entry.late,
@@ -110,15 +110,15 @@ def replay_json(result: ReplayResult) -> dict[str, Any]:
 
 
 def _signal(entry: TickerOutcome) -> int | None:
-    if entry.decided is None or not len(entry.decided.made):
+    if entry.decision is None or not len(entry.decision.signals):
         return None
-    return int(entry.decided.made.signal[-1])
+    return int(entry.decision.signals.signal[-1])
 
 
 def _decision(entry: TickerOutcome) -> dict[str, Any] | None:
-    if entry.decided is None:
+    if entry.decision is None:
         return None
-    kept = ledger_record(entry.decided, entry.reason)
+    kept = ledger_record(entry.decision, entry.reason)
     return {**kept, "cutoff": to_iso(kept["cutoff"])}
 
 

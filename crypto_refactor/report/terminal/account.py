@@ -23,15 +23,15 @@ def print_status(overview: AccountStatus, screen: Console) -> None:
     _say(
         screen, f"{row.name}{mark}   opened {_instant(row.opened_at)}, last traded {_instant(row.traded_at)}"
     )
-    if overview.parts:
+    if overview.tickers:
         screen.print(_status_table(overview))
     else:
         _say(screen, "No ticker has been traded in it yet.")
-    for part in overview.parts:
+    for part in overview.tickers:
         for line in _remarks(part):
             _say(screen, line)
     if overview.halt is not None:
-        _say(screen, f"HALTED: {overview.halt}. `crypto-refactor resume` lifts it.")
+        _say(screen, f"{overview.halt}. Run `crypto-refactor resume` to lift the halt.")
     if overview.others:
         _say(screen, f"Other accounts: {', '.join(overview.others)}")
 
@@ -51,7 +51,7 @@ def _status_table(overview: AccountStatus) -> Table:
         ),
         left=("ticker", "position", "as of (UTC)"),
     )
-    for part in overview.parts:
+    for part in overview.tickers:
         account = part.account
         table.add_row(
             str(part.ticker),
@@ -64,7 +64,7 @@ def _status_table(overview: AccountStatus) -> Table:
             _result(part.equity, part.opening.balance),
             _hour(part.marked_at),
         )
-    if len(overview.parts) > 1:
+    if len(overview.tickers) > 1:
         totals = money(overview.cash), money(overview.equity), money(overview.opened_with)
         result = _result(overview.equity, overview.opened_with)
         table.add_section()
@@ -95,7 +95,7 @@ def _remarks(part: TickerStatus) -> list[str]:
         lines.append("a short has used up the equity: no trade after")
     if part.account.stopped_side:
         side = DIRECTIONS[part.account.stopped_side]
-        lines.append(f"does not go {side} again until the target has changed after the last stop")
+        lines.append(f"will not re-enter {side} until the target changes (closed manually or stopped out)")
     return [f"{part.ticker}: {line}" for line in lines]
 
 
@@ -152,16 +152,16 @@ def closing_text(closing: CloseResult) -> list[str]:
     lines = [
         f"{'sold' if fill.side < 0 else 'bought back'} {fill.quantity:.9g} {ticker.base} at {price(fill.price)}, "
         f"fee {money(fill.fee)} ({fill.reason})"
-        for fill in closing.done.fills
+        for fill in closing.result.fills
     ]
-    lines += [f"net {trade.net_pnl:+,.2f} after fees" for trade in closing.done.trades]
+    lines += [f"net {trade.net_pnl:+,.2f} after fees" for trade in closing.result.trades]
     if closing.waiting:
         lines.append("is closed at the next open, by the next run that finds that bar")
-    elif closing.error is None and not closing.done.fills:
+    elif closing.error is None and not closing.result.fills:
         lines.append("flat: there was nothing to sell, and nothing is waiting")
     elif closing.error is None:
         lines.append("is not entered again on that side until the target has changed")
-    return [f"{ticker}: {line}" for line in (*lines, *closing.done.notes)]
+    return [f"{ticker}: {line}" for line in (*lines, *closing.result.notes)]
 
 
 def _table(names: Sequence[str], left: Sequence[str]) -> Table:

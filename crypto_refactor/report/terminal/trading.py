@@ -78,10 +78,10 @@ def _unreported(ticker: Ticker, state: str, text: str, tz: ZoneInfo) -> str:
 
 def _state(entry: TickerOutcome) -> str:
     """Say what is held and was held before, or, where nothing is traded, what is wanted."""
-    if entry.holding is None:
+    if entry.sub_account is None:
         wanted = entry.target or 0
         return f"target {_ARROWS[wanted]} {SIDES[wanted]}"
-    before = side = entry.holding.side
+    before = side = entry.sub_account.side
     if entry.fills:
         fill = entry.fills[0]
         before = 0 if fill.reason == "entry" else -fill.side
@@ -136,9 +136,9 @@ def _why(entry: TickerOutcome) -> str:
 
 def _notes(entry: TickerOutcome) -> list[str]:
     notes = [*map(_order, entry.orders), *entry.notes]
-    if entry.decided is not None and entry.decided.chosen.late:
+    if entry.decision is not None and entry.decision.chosen.late:
         notes.append("decided by the model of the cut-off before: the new one is not trained yet")
-    if entry.decided is not None and entry.decided.chosen.revised:
+    if entry.decision is not None and entry.decision.chosen.revised:
         notes.append("the bars its model learnt from read differently now; the model stands")
     return [note for note in notes if note]
 

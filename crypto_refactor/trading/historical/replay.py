@@ -1,14 +1,13 @@
-"""Replaying a window that has passed, one bar at a time, as a process would that knows no later one.
+"""Replay a window of the past bar by bar, as a process that knows no later bar would trade it.
 
-Every bar is committed to the ledger before the next is looked at, so a replay that was stopped goes on
-where it was; at its end it is held against the backtest of the same window.
+Every bar is committed to the ledger before the next one is read, so an interrupted replay continues where it was;
+at its end it is compared with the backtest of the same window.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.backtest.result import BacktestResult
@@ -17,6 +16,7 @@ from crypto_refactor.execution.sub_account import Fill, Trade
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.history import window_of
+from crypto_refactor.model.training.jobs import TrainingJob
 from crypto_refactor.trading.account_names import replay_account
 from crypto_refactor.trading.decider import Decider
 from crypto_refactor.trading.historical.trader import HistoricalTrader
@@ -25,35 +25,42 @@ from crypto_refactor.trading.ledger.ledger import Ledger
 from crypto_refactor.trading.locks import locked
 from crypto_refactor.trading.outcomes import TickerOutcome, TickerRow
 from crypto_refactor.trading.session import OnRow, TradingSession
-from crypto_refactor.trading.ticker_pool import TickerPool, open_pool, train_ahead
+from crypto_refactor.trading.ticker_pool import TickerPool, open_pool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Window:
-    """The bars of one ticker, and the hours ``start … end`` of them that are replayed."""
+    """The bars of one ticker, and the hours `start` to `end` of them that are replayed."""
 
     bars: Bars
     start: int
     end: int
     decider: Decider
 
+    @property
+    def ticker(self) -> Ticker:
+        """The ticker of the bars."""
+        return self.bars.ticker
+
+    def missing(self) -> Mapping[str, TrainingJob]:
+        """Return the models to train before the window can be decided."""
+        return self.decider.missing(self.bars, self.start, int(self.bars.closed[-1]))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TickerReplay:
-    """What a replay of one ticker came to.
+    """The result of the replay of one ticker.
 
     Attributes
     ----------
-    ticker : Ticker
-        Which.
     backtest : BacktestResult
         Of the same window, with the same balance.
     equity : tuple of (int, float)
-        Close of each bar and equity there, as the ledger has it, the opening balance first.
+        Close of each bar and equity there, from the ledger, the opening balance first.
     fills, trades : tuple
-        As the ledger has them; what is still held is in no trade.
+        From the ledger; an open position is in no trade.
     same : bool
-        Whether decisions, models, fills, trades and equity are those of the backtest, to the last bit.
+        Whether decisions, models, fills, trades and equity equal the backtest's to the last bit.
     """
 
     ticker: Ticker
@@ -66,7 +73,7 @@ class TickerReplay:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ReplayResult:
-    """What a replay came to: one row a ticker that was not replayed to its end, and what the others did."""
+    """The result of a replay; `rows` holds a row for each ticker that was not replayed to its end."""
 
     account: str
     resumed: bool
@@ -75,7 +82,7 @@ class ReplayResult:
 
 
 def replay(
-    setup: TradingSession,
+    session: TradingSession,
     ledger: Ledger,
     hours: int,
     end: int | None,
@@ -88,186 +95,154 @@ def replay(
 
     Parameters
     ----------
-    setup : TradingSession
+    session : TradingSession
         What is traded.
     ledger : Ledger
-        Where the replay lives.
+        Records the replay.
     hours : int
         Length of the window.
     end : int or None
-        Its end; by default the source's now, for each ticker.
+        Its end; by default each ticker's now at the source.
     delay : float
-        Seconds to wait after each hour, for those who watch.
+        Seconds to wait after each hour, for people who watch.
     on_row : callable
-        Told about each bar of each ticker.
+        Receives each bar of each ticker.
     on_start : callable
-        Told the account's name and whether an unfinished replay goes on.
+        Receives the account's name, and whether an interrupted replay continues.
     """
     if hours < 1:
         raise UsageError(
             f"--replay-hours is {hours}.", expected="1 or more.", remedy="correct --replay-hours."
         )
-    with open_pool(setup, on_row) as crew:
-        windows = _windows(setup, ledger, crew, hours, end)
-        share = crew.share()
+    with open_pool(session, on_row) as pool:
+        windows = _windows(session, ledger, pool, hours, end)
+        share, snapshot = pool.share(), session.snapshot()
+        bounds = [[window.start, window.end] for window in windows.values()]
         account = replay_account(
-            (window.bars for window in windows.values()),
-            {
-                **setup.about(),
-                "share": share,
-                "windows": [[window.start, window.end] for window in windows.values()],
-            },
+            (window.bars for window in windows.values()), {**snapshot, "share": share, "windows": bounds}
         )
-        with locked(setup.state_dir, account):
+        with locked(session.state_dir, account):
             ledger.reset_if_finished(account)
             resumed = bool(ledger.states(account))
-            ledger.open_account(account, to_iso_now(setup), setup.about())
+            ledger.open_account(account, session.clock().isoformat(), snapshot)
             on_start(account, resumed)
-            _play(setup, ledger, account, share, windows, crew, delay)
-            failed = {
-                row.ticker
-                for row in crew.rows
-                if row.ticker in windows and not isinstance(row, TickerOutcome)
-            }
+            _play(session, ledger, account, share, windows, pool, delay)
+            rows = tuple(row for row in pool.rows if not isinstance(row, TickerOutcome))
+            failed = {row.ticker for row in rows if row.ticker in windows}
             replayed = tuple(
-                _held_against_backtest(setup, ledger, account, window, share)
+                _compare_with_backtest(session, ledger, account, window, share)
                 for ticker, window in windows.items()
                 if ticker not in failed
             )
             if not failed:
                 ledger.mark_finished(account)
-        rows = tuple(row for row in crew.rows if not isinstance(row, TickerOutcome))
     return ReplayResult(account=account, resumed=resumed, replayed=replayed, rows=rows)
 
 
-def to_iso_now(setup: TradingSession) -> str:
-    """Return the present as ISO-8601 UTC, to the microsecond."""
-    return setup.clock().isoformat()
-
-
 def _windows(
-    setup: TradingSession, ledger: Ledger, crew: TickerPool, hours: int, end: int | None
+    session: TradingSession, ledger: Ledger, pool: TickerPool, hours: int, end: int | None
 ) -> dict[Ticker, Window]:
     """Load every window and train what its decisions need, all tickers side by side."""
 
     def load(ticker: Ticker) -> Window:
-        last = setup.source.now(ticker) if end is None else end
-        setup.rules(ticker)
-        bars = setup.history(ticker, hours, last, option="--replay-hours")
+        last = session.source.now(ticker) if end is None else end
+        session.rules(ticker)  # rules that cannot apply fail before anything is trained
+        bars = session.history(ticker, hours, last, option="--replay-hours")
         window_of(bars, hours, last)
-        return Window(bars=bars, start=last - hours, end=last, decider=setup.decider(ledger=ledger.path))
+        return Window(bars=bars, start=last - hours, end=last, decider=session.decider(ledger=ledger.path))
 
-    windows = crew.load(setup.tickers, load)
-    missing = {}
-    for ticker, window in windows.items():
-        try:
-            last = int(window.bars.closed[-1])
-            missing[ticker] = window.decider.missing(window.bars, window.start, last)
-        except CryptoRefactorError as error:
-            crew.trouble(ticker, error)
-    for ticker, failed in train_ahead(setup, missing):
-        if failed is not None:
-            crew.trouble(ticker, failed)
-            del missing[ticker]
-    return {ticker: window for ticker, window in windows.items() if ticker in missing}
+    windows = pool.load(session.tickers, load)
+    trained = set(pool.trained(windows, lambda ticker: windows[ticker].missing()))
+    return {ticker: window for ticker, window in windows.items() if ticker in trained}
 
 
 def _play(
-    setup: TradingSession,
+    session: TradingSession,
     ledger: Ledger,
     account: str,
     share: float,
     windows: dict[Ticker, Window],
-    crew: TickerPool,
+    pool: TickerPool,
     delay: float,
 ) -> None:
-    traders = {ticker: _trader(setup, ledger, account, share, window) for ticker, window in windows.items()}
-    walked = {ticker: holding.walked_to for ticker, holding in ledger.states(account).items()}
-    closes = {ticker: set(window.bars.closed.tolist()) for ticker, window in windows.items()}
-    first = min((window.start for window in windows.values()), default=0)
-    last = max((window.end for window in windows.values()), default=-1)
-    for hour in range(first, last + 1):
-        due = [
-            ticker
-            for ticker, window in windows.items()
-            if ticker in traders
-            and max(window.start, walked.get(ticker, -1) + 1) <= hour <= window.end
-            and (hour == window.start or hour in closes[ticker])
-        ]
+    traders = {ticker: _trader(session, ledger, account, share, window) for ticker, window in windows.items()}
+    hours = _hours_to_replay(windows, ledger, account)
+    for hour in sorted(set[int]().union(*hours.values())):
+        due = [ticker for ticker in traders if hour in hours[ticker]]
         for ticker in due:
             with deferred_interrupts():
                 try:
-                    crew.show(traders[ticker].visit(windows[ticker].bars, hour))
+                    pool.report(traders[ticker].process_bar(windows[ticker].bars, hour))
                 except CryptoRefactorError as error:
                     del traders[ticker]
-                    crew.trouble(ticker, error)
+                    pool.report_error(ticker, error)
         if due and delay:
-            setup.sleep(delay)
+            session.sleep(delay)
+
+
+def _hours_to_replay(windows: dict[Ticker, Window], ledger: Ledger, account: str) -> dict[Ticker, set[int]]:
+    """Return the start of each window and every close in it, without those an interrupted replay processed."""
+    states = ledger.states(account)
+    hours = {}
+    for ticker, window in windows.items():
+        first = window.start if ticker not in states else states[ticker].processed_through + 1
+        closes = {window.start, *window.bars.closed.tolist()}
+        hours[ticker] = {hour for hour in closes if max(window.start, first) <= hour <= window.end}
+    return hours
 
 
 def _trader(
-    setup: TradingSession, ledger: Ledger, account: str, share: float, window: Window
+    session: TradingSession, ledger: Ledger, account: str, share: float, window: Window
 ) -> HistoricalTrader:
-    return HistoricalTrader(
-        ledger,
-        account,
-        balance=share,
-        decider=window.decider,
-        rules=setup.rules(window.bars.ticker),
-        confirmations=setup.signal_rules.min_confirmations,
-    )
+    processor = session.processor(share, session.rules(window.ticker))
+    return HistoricalTrader(ledger, account, decider=window.decider, processor=processor)
 
 
-def _held_against_backtest(
-    setup: TradingSession, ledger: Ledger, account: str, window: Window, share: float
+def _compare_with_backtest(
+    session: TradingSession, ledger: Ledger, account: str, window: Window, share: float
 ) -> TickerReplay:
-    ticker = window.bars.ticker
-    backtest = Backtester(
-        ticker,
-        source=setup.source,
-        settings=setup.settings,
-        signal_rules=setup.signal_rules,
-        options=setup.options,
-        model=setup.model,
-        model_dir=setup.model_dir,
-        watch=setup.watch,
-        cluster=setup.cluster,
-    ).run(
-        window.end - window.start,
-        end=window.end,
-        initial_balance=share,
-        allow_gaps=setup.allow_gaps,
-        judge=False,
-    )
+    ticker, backtest = window.ticker, _backtest(session, window, share)
     fills, trades = ledger.fills(account, ticker), ledger.trades(account, ticker)
     equity = tuple(ledger.equity(account, ticker))
     run, walk = backtest.requested.simulation, backtest.walk
-    decisions = [row for row in ledger.decisions(account, ticker) if "signal" in row]
+    decisions = ledger.decisions(account, ticker)
+    signals = [row for row in decisions if "signal" in row]
     same = (
         fills == run.fills
         and trades == tuple(trade for trade in run.trades if trade.closed)
         and [value for _, value in equity] == run.equity.tolist()
-        and [row["bar"] for row in decisions] == walk.signals.made_at.tolist()
-        and [row["signal"] for row in decisions] == walk.signals.signal.tolist()
-        and [row["predicted"] for row in decisions] == walk.signals.predicted.tolist()
-        and _targets(ledger.decisions(account, ticker)) == _targets_of(backtest)
-        and [row["model"] for row in decisions] == walk.deciders
+        and [row["bar"] for row in signals] == walk.signals.made_at.tolist()
+        and [row["signal"] for row in signals] == walk.signals.signal.tolist()
+        and [row["predicted"] for row in signals] == walk.signals.predicted.tolist()
+        and {row["bar"]: row["target"] for row in decisions} == _targets(backtest)
+        and [row["model"] for row in signals] == walk.deciders
     )
     return TickerReplay(
         ticker=ticker, backtest=backtest, equity=equity, fills=fills, trades=trades, same=same
     )
 
 
-def _targets(decisions: Sequence[Mapping[str, Any]]) -> dict[int, int]:
-    return {row["bar"]: row["target"] for row in decisions}
-
-
-def _targets_of(backtest: BacktestResult) -> dict[int, int]:
-    window = backtest.window
-    pairs = zip(
-        window.closed.tolist(),
-        backtest.requested.simulation.target.tolist(),
-        window.synthetic.tolist(),
-        strict=True,
+def _backtest(session: TradingSession, window: Window, balance: float) -> BacktestResult:
+    return Backtester(
+        window.ticker,
+        source=session.source,
+        settings=session.settings,
+        signal_rules=session.signal_rules,
+        options=session.options,
+        model=session.model,
+        model_dir=session.model_dir,
+        watch=session.watch,
+        cluster=session.cluster,
+    ).run(
+        window.end - window.start,
+        end=window.end,
+        initial_balance=balance,
+        allow_gaps=session.allow_gaps,
+        judge=False,
     )
-    return {hour: target for hour, target, synthetic in pairs if not synthetic}
+
+
+def _targets(backtest: BacktestResult) -> dict[int, int]:
+    window, targets = backtest.window, backtest.requested.simulation.target
+    rows = zip(window.closed.tolist(), targets.tolist(), window.synthetic.tolist(), strict=True)
+    return {hour: target for hour, target, synthetic in rows if not synthetic}

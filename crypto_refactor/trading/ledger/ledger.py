@@ -15,13 +15,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from crypto_refactor.execution.stepper import SubAccountState
 from crypto_refactor.execution.sub_account import Fill, Trade
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.storage import SqliteFile
 from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
 from crypto_refactor.trading.ledger.schema import FORMAT, STATE_TABLES, state_from_json
 from crypto_refactor.trading.ledger.transaction import LedgerTransaction
-from crypto_refactor.trading.stepper import SubAccountState
 
 _KEY = "account = ? AND ticker = ?"
 

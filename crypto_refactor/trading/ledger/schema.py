@@ -7,9 +7,9 @@ from dataclasses import asdict
 
 from crypto_refactor.errors import BrokerError
 from crypto_refactor.execution.decisions import Decision, Enter, Exit
+from crypto_refactor.execution.stepper import SubAccountState
 from crypto_refactor.execution.sub_account import SubAccount
 from crypto_refactor.storage import FileFormat
-from crypto_refactor.trading.stepper import SubAccountState
 
 _TABLES = (
     """
@@ -75,7 +75,7 @@ FORMAT = FileFormat(
 def state_to_json(state: SubAccountState) -> str:
     """Write a sub-account's state; floats read back to the last bit."""
     pending = [asdict(decision) for decision in state.pending]
-    values = {"account": state.account._asdict(), "pending": pending, "walked_to": state.walked_to}
+    values = {"account": state.account._asdict(), "pending": pending, "walked_to": state.processed_through}
     return json.dumps(values, allow_nan=False)
 
 
@@ -92,5 +92,5 @@ def state_from_json(text: str) -> SubAccountState:
         Exit(**decision) if "reason" in decision else Enter(**decision) for decision in values["pending"]
     ]
     return SubAccountState(
-        account=SubAccount(**values["account"]), pending=tuple(pending), walked_to=values["walked_to"]
+        account=SubAccount(**values["account"]), pending=tuple(pending), processed_through=values["walked_to"]
     )

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from crypto_refactor.execution.stepper import Step, SubAccountState
 from crypto_refactor.execution.sub_account import Fill, Trade
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.ledger.order_record import OrderRecord
 from crypto_refactor.trading.ledger.schema import state_to_json
-from crypto_refactor.trading.stepper import Step, SubAccountState
 
 
 class LedgerTransaction:
@@ -25,7 +25,7 @@ class LedgerTransaction:
 
     def open(self, state: SubAccountState) -> None:
         """Open the sub-account; the table refuses a second opening."""
-        cash, at = state.account.cash, state.walked_to
+        cash, at = state.account.cash, state.processed_through
         self._insert("holdings", {"opened_with": cash, "opened_at": at, "state": state_to_json(state)})
         self._insert("equity", {"bar": at, "equity": cash})
 
@@ -39,8 +39,8 @@ class LedgerTransaction:
     def record_bar(self, step: Step) -> None:
         """Record the fills, trades and equity of one bar, and the state after it."""
         self.record_fills(step.fills, step.trades)
-        self._insert("equity", {"bar": step.holding.walked_to, "equity": step.equity})
-        self.save_state(step.holding)
+        self._insert("equity", {"bar": step.state.processed_through, "equity": step.equity})
+        self.save_state(step.state)
 
     def record_fills(self, fills: Sequence[Fill], trades: Sequence[Trade]) -> None:
         """Record fills and closed trades."""

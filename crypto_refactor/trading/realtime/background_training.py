@@ -1,4 +1,8 @@
-"""Training beside the deciding process, so that no hour waits for a model."""
+"""Train beside the deciding process, so that no hour waits for a model.
+
+Each fit has a process of its own.  A `ProcessPoolExecutor` would fail every fit when one is killed, cannot be stopped
+in the middle of a fit, and outlives a parent that was killed.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from crypto_refactor.errors import CryptoRefactorError
 from crypto_refactor.model.cache import get, get_models
@@ -19,42 +25,25 @@ from crypto_refactor.model.training.dask_cluster import Cluster
 from crypto_refactor.model.training.jobs import TrainingJob
 from crypto_refactor.model.training.observer import SilentObserver
 
-if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-    from multiprocessing.context import SpawnProcess
-
-_AGAIN_SECONDS = 600.0
+_RETRY_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
 class _RunningFit:
     process: SpawnProcess
-    said: Connection
+    errors: Connection
 
     def close(self) -> None:
-        """Wait for its end, and let go of what belongs to it."""
+        """Wait for its end, and release its resources."""
         self.process.join()
         self.process.close()
-        self.said.close()
+        self.errors.close()
 
 
 class BackgroundTrainer:
-    """Fits models into the cache, each in a process of its own that ends with this one.
+    """Fits models into the cache, `workers` at a time, in processes that end with this one; thread-safe.
 
-    Threads may share an object.
-
-    Parameters
-    ----------
-    folder : Path
-        The model folder.
-    settings : ModelSettings
-        Shared by all.
-    workers : int
-        Processes at the same time.
-    cluster : Cluster or None
-        Where these processes have the models trained; None to fit themselves.
-    monotonic : callable
-        Returns seconds that never run backwards.
+    With a `cluster` these processes have their models trained there.
     """
 
     def __init__(
@@ -76,97 +65,93 @@ class BackgroundTrainer:
         self._running: dict[str, _RunningFit] = {}
         self._failed: dict[str, tuple[float, str]] = {}
 
-    def begin(self, key: str, lesson: TrainingJob) -> None:
-        """See to it that the model `key` is trained; one that failed is tried again after ten minutes."""
+    def begin(self, key: str, job: TrainingJob) -> None:
+        """Make sure that the model `key` gets trained; a failed fit is retried after ten minutes."""
         with self._lock:
-            self._reap()
-            failed = self._failed.get(key)
-            resting = failed is not None and self._monotonic() - failed[0] < _AGAIN_SECONDS
+            self._collect_finished()
+            failed_at, _ = self._failed.get(key, (None, ""))
+            resting = failed_at is not None and self._monotonic() - failed_at < _RETRY_SECONDS
             if key not in self._running and not resting and get(self._folder, key) is None:
-                self._queued[key] = lesson
-            self._start()
+                self._queued[key] = job
+            self._start_queued()
 
     def failure(self, key: str) -> str | None:
-        """Return why the last attempt at `key` failed, None where it did not."""
+        """Return why the last attempt at `key` failed; None where it did not."""
         with self._lock:
-            self._reap()
-            self._start()
-            failed = self._failed.get(key)
-        return None if failed is None else failed[1]
+            self._collect_finished()
+            self._start_queued()
+            return self._failed[key][1] if key in self._failed else None
 
     def stop(self) -> None:
-        """End every fit; what was not finished is as if it had never begun."""
+        """End every fit; unfinished ones leave nothing behind."""
         with self._lock:
             self._queued.clear()
-            for running in self._running.values():
-                running.process.kill()
-            for running in self._running.values():
-                running.close()
+            for fit in self._running.values():
+                fit.process.kill()
+            for fit in self._running.values():
+                fit.close()
             self._running.clear()
 
-    def _start(self) -> None:
+    def _start_queued(self) -> None:
         while self._queued and len(self._running) < self._workers:
             key = next(iter(self._queued))
-            lesson = self._queued.pop(key)
+            job = self._queued.pop(key)
             try:
-                self._running[key] = _started(self._folder, key, lesson, self._settings, self._cluster)
+                self._running[key] = self._start(key, job)
             except OSError as error:
-                self._failed[key] = (
-                    self._monotonic(),
-                    f"no process could be started: {error.strerror or error}",
-                )
+                self._fail(key, f"no process could be started: {error.strerror or error}")
 
-    def _reap(self) -> None:
-        for key, running in list(self._running.items()):
-            if running.process.is_alive():
+    def _start(self, key: str, job: TrainingJob) -> _RunningFit:
+        context = get_context("spawn")
+        receiver, sender = context.Pipe(duplex=False)
+        arguments = (self._folder, key, job, self._settings, self._cluster, sender)
+        process = context.Process(target=_fit, args=arguments, daemon=True)
+        try:
+            process.start()
+        except OSError:
+            receiver.close()
+            raise
+        finally:
+            sender.close()
+        return _RunningFit(process, receiver)
+
+    def _collect_finished(self) -> None:
+        for key, fit in list(self._running.items()):
+            if fit.process.is_alive():
                 continue
             del self._running[key]
             self._failed.pop(key, None)
-            code = running.process.exitcode
+            code = fit.process.exitcode
             if code != 0:
-                said = _error_text(running.said) or f"its process ended with {code}"
-                self._failed[key] = self._monotonic(), said
-            running.close()
+                self._fail(key, _error_text(fit.errors) or f"its process ended with {code}")
+            fit.close()
+
+    def _fail(self, key: str, why: str) -> None:
+        self._failed[key] = self._monotonic(), why
 
 
-def _started(
-    folder: Path, key: str, lesson: TrainingJob, settings: ModelSettings, cluster: Cluster | None
-) -> _RunningFit:
-    context = get_context("spawn")
-    here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_fit, args=(folder, key, lesson, settings, cluster, there), daemon=True)
+def _error_text(errors: Connection) -> str | None:
     try:
-        process.start()
-    except OSError:
-        here.close()
-        raise
-    finally:
-        there.close()
-    return _RunningFit(process, here)
-
-
-def _error_text(connection: Connection) -> str | None:
-    try:
-        return str(connection.recv()) if connection.poll() else None
+        return str(errors.recv()) if errors.poll() else None
     except EOFError:
         return None
 
 
 def _fit(
-    folder: Path, key: str, lesson: TrainingJob, settings: ModelSettings, cluster: Cluster | None, said: Any
+    folder: Path, key: str, job: TrainingJob, settings: ModelSettings, cluster: Cluster | None, errors: Any
 ) -> None:
     """Fit one model, or have it fitted, in a process of its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        get_models(folder, {key: lesson}, settings, SilentObserver(), cluster=cluster)
+        get_models(folder, {key: job}, settings, SilentObserver(), cluster=cluster)
     except CryptoRefactorError as error:
-        said.send(error.what)
+        errors.send(error.what)
         raise SystemExit(1) from None
 
 
 def _end_with_parent() -> None:
-    """End this process at once where the parent was killed and could not do it."""
+    """End this process at once when the parent ends, even if the parent was killed."""
     parent = parent_process()
     if parent is not None:
         parent.join()

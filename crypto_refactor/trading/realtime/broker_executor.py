@@ -14,9 +14,9 @@ from crypto_refactor.execution.sub_account import SubAccount, open_position
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers import Broker, OrderReport, Position
 from crypto_refactor.trading.ledger import Ledger, OrderRecord, client_order_id
+from crypto_refactor.trading.realtime.executor import ExecutionResult, OrderPlan
 from crypto_refactor.trading.realtime.order_lifecycle import BAR_LEGS, CLOSED_BY_HAND, OrderLifecycle
 from crypto_refactor.trading.realtime.reconciliation import confirmed_position, foreign_orders, reconcile
-from crypto_refactor.trading.realtime.trader import ExecutionResult, OrderPlan
 
 _BUYING_POWER_TOLERANCE = 0.01
 _FEE_BOOKING_HOURS = 48
@@ -139,7 +139,7 @@ class BrokerExecutor:
             else:
                 notes.append(order)
         with self.ledger.transaction(self.account, plan.ticker) as writer:
-            plan.write(writer)
+            plan.record(writer)
             for order in orders:
                 writer.add_intent(order)
         result = ExecutionResult(notes=tuple(notes))
@@ -178,7 +178,7 @@ class BrokerExecutor:
 
     def _order(self, plan: OrderPlan, decision: Decision) -> OrderRecord | str:
         """Return the order for a decision, or a note why there is none."""
-        account, rules = plan.holding.account, plan.rules
+        account, rules = plan.state.account, plan.rules
         if not isinstance(decision, Enter):
             return self._sale(plan.ticker, account, plan.hour, "exit", decision.reason, plan.close, rules)
         money = decision.fraction * account.cash * self.state.scale

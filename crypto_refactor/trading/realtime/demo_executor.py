@@ -1,4 +1,4 @@
-"""The demo account in real time: the execution code fills at the latest price, at once."""
+"""The demo account in real time: the tool itself fills at the latest price, at once."""
 
 from __future__ import annotations
 
@@ -10,23 +10,13 @@ from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.sources.base import Source
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.trading.explanations import unfilled_entry
+from crypto_refactor.trading.explanations import unfilled_entry_note
 from crypto_refactor.trading.ledger.ledger import Ledger
-from crypto_refactor.trading.realtime.trader import ExecutionResult, OrderPlan
+from crypto_refactor.trading.realtime.executor import ExecutionResult, OrderPlan
 
 
 class DemoExecutor:
-    """Fills in the ledger what was decided, in the very transaction that records the decision.
-
-    Parameters
-    ----------
-    ledger : Ledger
-        Where the account lives.
-    account : str
-        Its name.
-    source : Source
-        Knows the latest price.
-    """
+    """Fills orders in the ledger, in the same transaction that records the decision."""
 
     def __init__(self, ledger: Ledger, account: str, source: Source) -> None:
         self._ledger = ledger
@@ -36,34 +26,26 @@ class DemoExecutor:
     def recover(
         self, ticker: Ticker, hour: int, price: float, rules: ExecutionRules, *, entries: bool
     ) -> ExecutionResult:
-        """Do nothing: there is no order that only somebody else knows of."""
+        """Do nothing: every order is in the ledger."""
         return ExecutionResult()
 
-    def execute(self, planned: OrderPlan) -> ExecutionResult:
+    def execute(self, plan: OrderPlan) -> ExecutionResult:
         """Fill at the latest price, moved by slippage, and commit everything at once."""
-        outcome = BarOutcome(planned.holding.account)
-        if planned.decisions:
-            price = fresh_price(self._source, planned.ticker, planned.hour, planned.close)
+        outcome = BarOutcome(plan.state.account)
+        if plan.decisions:
+            price = latest_price_since(self._source, plan.ticker, plan.hour, plan.close)
             outcome = fill_at_open(
-                outcome.account,
-                planned.decisions,
-                price,
-                planned.hour,
-                adjacent=True,
-                rules=planned.rules,
+                outcome.account, plan.decisions, price, plan.hour, adjacent=True, rules=plan.rules
             )
-        with self._ledger.transaction(self._account, planned.ticker) as writer:
-            planned.write(writer)
-            writer.record_fills(outcome.fills, outcome.trades)
-            writer.save_state(replace(planned.holding, account=outcome.account))
-        return ExecutionResult(
-            fills=outcome.fills,
-            trades=outcome.trades,
-            notes=unfilled_entry(planned.decisions, outcome.fills),
-        )
+        with self._ledger.transaction(self._account, plan.ticker) as transaction:
+            plan.record(transaction)
+            transaction.record_fills(outcome.fills, outcome.trades)
+            transaction.save_state(replace(plan.state, account=outcome.account))
+        notes = unfilled_entry_note(plan.decisions, outcome.fills)
+        return ExecutionResult(fills=outcome.fills, trades=outcome.trades, notes=notes)
 
 
-def fresh_price(source: Source, ticker: Ticker, hour: int, close: float) -> float:
+def latest_price_since(source: Source, ticker: Ticker, hour: int, close: float) -> float:
     """Return the latest trade's price, or the `close` of the bar of `hour` where no trade came after it.
 
     Alpaca's bars follow its quotes, and its trades may be hours apart.

@@ -1,7 +1,6 @@
-"""The loop that trades as time passes: each hour once, on the bar that has just closed.
+"""The loop that trades as time passes: once an hour, on the bar that has just closed.
 
-Whatever goes wrong (a late bar, a source or a broker that does not answer) is met by asking again until a
-deadline; then nothing is traded in that hour, and why is said.
+Late bars and failed requests are retried until a deadline; then the hour is skipped and the reason reported.
 """
 
 from __future__ import annotations
@@ -10,106 +9,63 @@ from datetime import datetime, timedelta
 
 from crypto_refactor.errors import BrokerError, CryptoRefactorError, DataError, UsageError
 from crypto_refactor.market.hours import floor_hour, to_datetime
-from crypto_refactor.market.sources.alpaca import AlpacaSource
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers.base import UnknownOutcomeError
-from crypto_refactor.trading.ledger.ledger import Ledger
-from crypto_refactor.trading.model_choice import StillTrainingError, Trainer
-from crypto_refactor.trading.outcomes import TickerRow
-from crypto_refactor.trading.realtime.accounts import TradingAccount
+from crypto_refactor.trading.model_choice import StillTrainingError
+from crypto_refactor.trading.outcomes import TickerRow, error_row, is_unavailable
 from crypto_refactor.trading.realtime.hourly_pass import (
     LATE_SECONDS,
     MAX_SKEW_SECONDS,
     BarLateError,
     HourlyPass,
-    OnBlocked,
-    OnNote,
-    seconds_apart,
+    excess_clock_skew,
 )
-from crypto_refactor.trading.session import OnRow, TradingSession
-from crypto_refactor.trading.ticker_pool import not_offered, row_of
 
 WAKE_SECONDS = 5
 """How long after the close the loop first asks for the bar."""
-_MIN_PATIENCE_SECONDS = 120
-"""How long troubles are met by asking again, at the least, where the loop was started late in the hour."""
-_ASK_AGAIN_SECONDS = (5, 10, 15, 30)
+_MIN_RETRY_SECONDS = 120
+"""How long errors are retried at least, even where the loop was started late in the hour."""
+_RETRY_SECONDS = (5, 10, 15, 30)
 _HEARTBEAT_SECONDS = 900
-_LAST_CALL_SECONDS = 60
-"""Nothing new is begun this close to the end of the hour."""
+_HOUR_END_SECONDS = 60
+"""Nothing new is started this close to the end of the hour."""
 _MAX_WAIT_SECONDS = 3600 + WAKE_SECONDS + MAX_SKEW_SECONDS
 
 
 class TradingLoop:
-    """Trades every ticker of a setup once an hour.
-
-    Parameters
-    ----------
-    setup : TradingSession
-        What is traded; its source is `AlpacaSource`.
-    source : AlpacaSource
-        The very source of the setup.
-    ledger : Ledger
-        Where the account lives.
-    account : TradingAccount
-        Where it is traded.
-    trainer : Trainer or None
-        Trains beside this process; None to wait for models.
-    on_row : callable
-        Told about each ticker of each hour.
-    on_note : callable
-        Told what happens in between.
-    on_blocked : callable
-        Told why nothing may be entered from now on, and None when entries are allowed again.
+    """Runs an hourly pass once an hour, and retries it within the hour.
 
     Attributes
     ----------
     dropped : list of TickerRow
-        What was said of tickers that are not offered and looked at no more.
+        Rows of unavailable tickers, which are not tried again.
     """
 
-    def __init__(
-        self,
-        setup: TradingSession,
-        source: AlpacaSource,
-        ledger: Ledger,
-        account: TradingAccount,
-        *,
-        trainer: Trainer | None,
-        on_row: OnRow,
-        on_note: OnNote,
-        on_blocked: OnBlocked = lambda _: None,
-    ) -> None:
-        self._setup = setup
-        self._source = source
-        self._ledger = ledger
-        self._account = account
-        self._on_row = on_row
-        self._on_note = on_note
-        self._tickers = setup.tickers
+    def __init__(self, hourly_pass: HourlyPass) -> None:
+        self._pass = hourly_pass
+        self._session = hourly_pass.session
+        self._observer = hourly_pass.observer
+        self._tickers = hourly_pass.session.tickers
         self.dropped: list[TickerRow] = []
-        self._attempts = HourlyPass(
-            setup, source, ledger, account, trainer=trainer, on_note=on_note, on_blocked=on_blocked
-        )
 
     @property
     def blocked(self) -> str | None:
         """Why the account as a whole allowed no entry in the last pass."""
-        return self._attempts.blocked
+        return self._pass.blocked
 
     def once(self) -> list[TickerRow]:
-        """Act on the bar that closed last, and return what came of each ticker."""
-        return self._hour(self._now(), patient=False)
+        """Act on the bar that closed last, and return a row for each ticker."""
+        return self._trade_hour(self._now(), patient=False)
 
     def run(self, hours: int | None = None) -> None:
-        """Act on the bar that closed last, then on every one that closes, for ever or for so many hours.
+        """Act on the bar that closed last, then on every later one, for so many hours or without end.
 
-        Ends by itself only where no ticker is left that is offered.
+        Ends early only where no ticker is available any more.
         """
         passes = 0
         while hours is None or passes < hours:
             hour = self._now()
-            self._hour(hour, patient=True)
+            self._trade_hour(hour, patient=True)
             passes += 1
             if not self._tickers:
                 return
@@ -117,87 +73,88 @@ class TradingLoop:
                 self._wait_for(hour + 1)
 
     def _now(self) -> int:
-        if seconds_apart(self._source) is not None:
-            self._source.clock_skew_seconds = None  # perhaps the clock was put right since: ask again
+        source = self._pass.source
+        if excess_clock_skew(source) is not None:
+            source.clock_skew_seconds = None  # the clock may have been corrected since: measure again
         try:
-            return self._source.now(self._setup.tickers[0])
-        except DataError:  # what is wrong shows for each ticker when its bars are asked for
-            return floor_hour(self._setup.clock())
+            return source.now(self._session.tickers[0])
+        except DataError:  # reported for each ticker when its bars are loaded
+            return floor_hour(self._session.clock())
 
-    def _hour(self, hour: int, *, patient: bool) -> list[TickerRow]:
+    def _trade_hour(self, hour: int, *, patient: bool) -> list[TickerRow]:
         rows: list[TickerRow] = []
-        waiting = list(self._tickers)
-        began, attempt, said = self._setup.clock(), 0, ""
-        while waiting:
-            done = self._attempts.attempt(waiting, hour, self._on_row)
-            rows += done.rows
-            troubled = [(ticker, done.troubles[ticker]) for ticker in waiting if ticker in done.troubles]
-            waiting = []
-            for ticker, error in troubled:
+        tickers = self._tickers
+        began, attempt, last_note = self._session.clock(), 0, ""
+        while tickers:
+            result = self._pass.run(tickers, hour)
+            rows += result.rows
+            errors = {ticker: result.errors[ticker] for ticker in tickers if ticker in result.errors}
+            tickers = ()
+            for ticker, error in errors.items():
                 if self._is_final(error, hour, began, patient=patient):
-                    rows.append(self._given_up(ticker, error))
+                    rows.append(self._give_up(ticker, error))
                 else:
-                    waiting.append(ticker)
-            if waiting:
-                said = self._say_once(said, {ticker: done.troubles[ticker].what for ticker in waiting})
-                self._setup.sleep(_ASK_AGAIN_SECONDS[min(attempt, len(_ASK_AGAIN_SECONDS) - 1)])
+                    tickers += (ticker,)
+            if tickers:
+                last_note = self._note_retry({ticker: errors[ticker].what for ticker in tickers}, last_note)
+                self._session.sleep(_RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)])
                 attempt += 1
         return rows
 
-    def _given_up(self, ticker: Ticker, error: CryptoRefactorError) -> TickerRow:
-        row = row_of(ticker, error, asked=self._setup.asked)
-        if not_offered(error) and not self._holds(ticker):
+    def _give_up(self, ticker: Ticker, error: CryptoRefactorError) -> TickerRow:
+        row = error_row(ticker, error, explicitly_requested=self._session.explicitly_requested)
+        if is_unavailable(error) and not self._has_position(ticker):
             self._tickers = tuple(other for other in self._tickers if other != ticker)
             self.dropped.append(row)
-        self._on_row(row)
+        self._observer.row(row)
         return row
 
-    def _holds(self, ticker: Ticker) -> bool:
-        """Whether somebody must go on looking after `ticker`."""
-        holding = self._ledger.state(self._account.name, ticker)
-        return holding is not None and holding.account.side != 0
+    def _has_position(self, ticker: Ticker) -> bool:
+        state = self._pass.ledger.state(self._pass.account.name, ticker)
+        return state is not None and state.account.side != 0
 
     def _is_final(self, error: CryptoRefactorError, hour: int, began: datetime, *, patient: bool) -> bool:
-        """Whether asking again is of no use, or too late."""
-        now, close = self._setup.clock(), to_datetime(hour)
-        if isinstance(error, UsageError) or not_offered(error):
+        """Whether retrying is of no use, or too late."""
+        now, close = self._session.clock(), to_datetime(hour)
+        if isinstance(error, UsageError) or is_unavailable(error):
             return True
-        if now >= close + timedelta(hours=1, seconds=-_LAST_CALL_SECONDS):
+        if now >= close + timedelta(hours=1, seconds=-_HOUR_END_SECONDS):
             return True
         if isinstance(error, StillTrainingError):
             return not patient
-        passing = isinstance(error, BarLateError | UnknownOutcomeError)
-        if not patient and not passing:
+        temporary = isinstance(error, BarLateError | UnknownOutcomeError)
+        if not patient and not temporary:
             return True
         deadline = close + timedelta(seconds=LATE_SECONDS)
         if patient or not isinstance(error, BarLateError):
-            deadline = max(deadline, began + timedelta(seconds=_MIN_PATIENCE_SECONDS))
+            deadline = max(deadline, began + timedelta(seconds=_MIN_RETRY_SECONDS))
         return now >= deadline
 
-    def _say_once(self, said: str, troubles: dict[Ticker, str]) -> str:
-        text = " ".join(dict.fromkeys(troubles.values()))
-        if text != said:
-            self._on_note(f"{', '.join(map(str, troubles))}: {text} Asking again.")
+    def _note_retry(self, errors: dict[Ticker, str], last_note: str) -> str:
+        text = " ".join(dict.fromkeys(errors.values()))
+        if text != last_note:
+            self._observer.note(f"{', '.join(map(str, errors))}: {text} Retrying.")
         return text
 
     def _wait_for(self, hour: int) -> None:
         """Wait until a few seconds after `hour` by both clocks, and never much longer than an hour."""
-        ahead = max(self._source.clock_skew_seconds or 0.0, 0.0)
+        ahead = max(self._pass.source.clock_skew_seconds or 0.0, 0.0)
         due, waited = to_datetime(hour) + timedelta(seconds=WAKE_SECONDS + ahead), 0.0
-        while waited < _MAX_WAIT_SECONDS and (left := (due - self._setup.clock()).total_seconds()) > 0:
-            self._setup.sleep(min(left, _HEARTBEAT_SECONDS))
-            waited += min(left, _HEARTBEAT_SECONDS)
-            if left > _HEARTBEAT_SECONDS:
-                self._on_note(self._heartbeat(due))
+        while waited < _MAX_WAIT_SECONDS and (remaining := (due - self._session.clock()).total_seconds()) > 0:
+            self._session.sleep(min(remaining, _HEARTBEAT_SECONDS))
+            waited += min(remaining, _HEARTBEAT_SECONDS)
+            if remaining > _HEARTBEAT_SECONDS:
+                self._observer.note(self._heartbeat(due))
 
     def _heartbeat(self, due: datetime) -> str:
+        account = self._pass.account.name
         try:
-            held = [
-                f"{ticker} {holding.account.quantity:+.6g} {ticker.base}"
-                for ticker, holding in self._ledger.states(self._account.name).items()
-                if holding.account.side
+            positions = [
+                f"{ticker} {state.account.quantity:+.6g} {ticker.base}"
+                for ticker, state in self._pass.ledger.states(account).items()
+                if state.account.side
             ]
-            said = f"{', '.join(held) if held else 'no position'} in {self._account.name}."
+            text = f"{', '.join(positions) or 'no position'} in {account}."
         except BrokerError as error:
-            said = error.what
-        return f"{self._setup.clock():%H:%M} UTC: waiting for {due:%H:%M:%S}; {said}"
+            text = error.what
+        return f"{self._session.clock():%H:%M} UTC: waiting for {due:%H:%M:%S}; {text}"

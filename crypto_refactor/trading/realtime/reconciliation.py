@@ -11,8 +11,8 @@ from crypto_refactor.execution.sub_account import SubAccount, book_sell
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers import Broker, OrderReport, Position
 from crypto_refactor.trading.ledger.order_record import ID_PREFIX
+from crypto_refactor.trading.realtime.executor import ExecutionResult
 from crypto_refactor.trading.realtime.order_lifecycle import block_reentry
-from crypto_refactor.trading.realtime.trader import ExecutionResult
 
 _FEE_TOLERANCE = 0.01
 """Share of a position by which fees, which Alpaca takes in coins and books late, may move it."""

@@ -1,141 +1,33 @@
-"""Trading as time passes: one sub-account, the bar that has just closed, orders that fill at once.
+"""Trade as time passes: one sub-account, the bar that has just closed, orders that fill at once.
 
-The demo account and the Alpaca account share everything here but how an order is carried out.
+The demo account and an account at a broker differ only in their executor.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, cast
 
 from crypto_refactor.errors import BrokerError, CryptoRefactorError
-from crypto_refactor.execution.decisions import Decision, Exit
-from crypto_refactor.execution.rules import ExecutionRules
-from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade
-from crypto_refactor.market.bars import Bars, fill_gaps
+from crypto_refactor.execution.stepper import SubAccountState
+from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import floor_hour, to_iso
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.trading.bar_processor import BarProcessor, ProcessedBar
 from crypto_refactor.trading.decider import ModelDecision
-from crypto_refactor.trading.explanations import explain, ledger_record
 from crypto_refactor.trading.ledger.ledger import Ledger
-from crypto_refactor.trading.ledger.order_record import OrderRecord
 from crypto_refactor.trading.ledger.transaction import LedgerTransaction
 from crypto_refactor.trading.locks import locked
 from crypto_refactor.trading.outcomes import TickerOutcome
-from crypto_refactor.trading.stepper import (
-    Step,
-    SubAccountState,
-    bar_signal,
-    first_decision,
-    new_state,
-    step_through,
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderPlan:
-    """What is to be carried out at one bar.
-
-    Attributes
-    ----------
-    ticker : Ticker
-        Of the sub-account.
-    hour : int
-        Close of the bar.
-    close : float
-        Its price.
-    holding : SubAccountState
-        After the bar; what was decided is not in it.
-    decisions : tuple of Decision
-        What was decided.
-    rules : ExecutionRules
-        The execution rules.
-    write : callable
-        Writes the bar and the decision; called once, in the transaction that commits whatever must not be
-        forgotten before an order is carried out.
-    """
-
-    ticker: Ticker
-    hour: int
-    close: float
-    holding: SubAccountState
-    decisions: tuple[Decision, ...]
-    rules: ExecutionRules
-    write: Callable[[LedgerTransaction], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecutionResult:
-    """What was carried out, and what a person should know of it."""
-
-    fills: tuple[Fill, ...] = ()
-    trades: tuple[Trade, ...] = ()
-    orders: tuple[OrderRecord, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    def __add__(self, later: ExecutionResult) -> ExecutionResult:
-        return ExecutionResult(
-            fills=self.fills + later.fills,
-            trades=self.trades + later.trades,
-            orders=self.orders + later.orders,
-            notes=self.notes + later.notes,
-        )
-
-
-class Executor(Protocol):
-    """Carries orders out.  Both methods are called while the sub-account is locked."""
-
-    def recover(
-        self, ticker: Ticker, hour: int, price: float, rules: ExecutionRules, *, entries: bool
-    ) -> ExecutionResult:
-        """Settle what an earlier process left open, and make ledger and account agree.
-
-        Parameters
-        ----------
-        ticker : Ticker
-            Of the sub-account.
-        hour : int
-            Close of the latest bar.
-        price : float
-            Its close.
-        rules : ExecutionRules
-            The execution rules.
-        entries : bool
-            Whether an entry that never left may still leave.
-        """
-        ...
-
-    def execute(self, planned: OrderPlan) -> ExecutionResult:
-        """Commit and carry out what was decided."""
-        ...
+from crypto_refactor.trading.realtime.executor import ExecutionResult, Executor, OrderPlan
 
 
 class RealtimeTrader:
-    """Acts on a sub-account at the bar that closed last, at most once a bar.
+    """Acts on a sub-account at the bar that closed last, at most once per bar.
 
-    Parameters
-    ----------
-    ledger : Ledger
-        Where the sub-account lives.
-    account : str
-        Its account.
-    state : Path
-        The state folder, for locks.
-    balance : float
-        What it is opened with, where it is not open yet.
-    rules : ExecutionRules
-        The execution rules.
-    confirmations : int
-        How many of nine a signal needs; for the words only.
-    executor : Executor
-        Carries orders out.
-    clock : callable
-        Returns the aware local time.
-    on_settled : callable
-        Told what was settled of earlier orders where nothing more can be done in this attempt.
+    `on_recovered` receives what an earlier process had left open, where nothing more can be done in this attempt.
     """
 
     def __init__(
@@ -143,37 +35,33 @@ class RealtimeTrader:
         ledger: Ledger,
         account: str,
         *,
-        state: Path,
-        balance: float,
-        rules: ExecutionRules,
-        confirmations: int,
+        state_dir: Path,
+        processor: BarProcessor,
         executor: Executor,
         clock: Callable[[], datetime],
-        on_settled: Callable[[TickerOutcome], None] = lambda _: None,
+        on_recovered: Callable[[TickerOutcome], None] = lambda _: None,
     ) -> None:
-        self._on_settled = on_settled
         self._ledger = ledger
         self._account = account
-        self._state = state
-        self._balance = balance
-        self._rules = rules
-        self._confirmations = confirmations
+        self._state_dir = state_dir
+        self._processor = processor
         self._executor = executor
         self._clock = clock
+        self._on_recovered = on_recovered
 
     def act(
-        self, known: Bars, decide: Callable[[], ModelDecision], *, blocked: str | None, late: bool
+        self, bars: Bars, decide: Callable[[], ModelDecision], *, blocked: str | None, late: bool
     ) -> TickerOutcome:
-        """Carry out what is decided at the close of the last of `known`.
+        """Decide at the close of the last of `bars`, and execute.
 
         Parameters
         ----------
-        known : Bars
+        bars : Bars
             Real bars; the last one closed at the latest full hour.
         decide : callable
-            Returns what the model says at that close; called only where nobody has acted on it yet.
+            Returns what the model says at that close; called only if no process has decided at it yet.
         blocked : str or None
-            Why no position may be entered now.
+            Why entries are blocked now.
         late : bool
             Whether more than ten minutes have passed since the close.
 
@@ -184,159 +72,106 @@ class RealtimeTrader:
         BrokerError
             If the broker, the account or the ledger does not allow it.
         """
-        ticker, hour = known.ticker, int(known.closed[-1])
-        price = float(known.close[-1])
-        _require_real(f"{ticker} bars are", simulated=known.simulated)
-        with locked(self._state, self._account, ticker):
+        ticker, hour = bars.ticker, int(bars.closed[-1])
+        _require_real(f"{ticker} bars are", simulated=bars.simulated)
+        with locked(self._state_dir, self._account, ticker):
             self._require_latest(ticker, hour)
-            done = self._executor.recover(ticker, hour, price, self._rules, entries=blocked is None)
+            recovered = self._executor.recover(
+                ticker, hour, float(bars.close[-1]), self._processor.rules, entries=blocked is None
+            )
             if self._ledger.has_decision(self._account, ticker, hour):
-                settled = (
-                    "an order that was left open has been settled" if done.orders else "nothing was done"
-                )
-                return self._entry(known, done, reason=f"this bar was already acted on; {settled}")
+                recovery = "an order left open was resolved" if recovered.orders else "nothing was done"
+                reason = f"this bar was already acted on; {recovery}"
+                return self._outcome(self._unchanged(bars, reason), recovered)
             try:
-                return self._decided(known, decide, done, blocked=blocked, late=late)
+                return self._decide_and_execute(bars, decide, recovered, blocked=blocked, late=late)
             except CryptoRefactorError:
-                if done.orders:  # or nobody would ever be told
-                    self._on_settled(self._entry(known, done, reason="an order left open has been settled"))
+                if recovered.orders:  # otherwise they would never be reported
+                    unchanged = self._unchanged(bars, "an order left open was resolved")
+                    self._on_recovered(self._outcome(unchanged, recovered))
                 raise
 
-    def _decided(
+    def _decide_and_execute(
         self,
-        known: Bars,
+        bars: Bars,
         decide: Callable[[], ModelDecision],
-        done: ExecutionResult,
+        recovered: ExecutionResult,
         *,
         blocked: str | None,
         late: bool,
     ) -> TickerOutcome:
-        ticker, hour = known.ticker, int(known.closed[-1])
-        decided = decide()
-        _require_real(f"{ticker} model is", simulated=decided.model.card.simulated)
+        ticker, hour = bars.ticker, int(bars.closed[-1])
+        decision = decide()
+        _require_real(f"{ticker} model is", simulated=decision.model.card.simulated)
         self._require_latest(ticker, hour)  # deciding may have taken long
-        before = self._held(ticker)
-        planned, target, why = self._plan(known, decided, blocked)
-        if before is None and blocked is not None:
+        previous = self._ledger.state(self._account, ticker)
+        _require_later(ticker, hour, previous)
+        bar = self._processor.process(previous, bars, hour, decision)
+        if blocked is not None:
+            bar = bar.without_entries(blocked)
+        outcome = bar.outcome(bars, hour, self._account)
+        if previous is None and blocked is not None:
             # A sub-account is not opened with money that it may not use.
-            return self._entry(known, done, decided=decided, target=target, reason=why)
-        halts = planned.holding.account.halted and not (before is not None and before.halted)
-        done += self._executor.execute(planned)
-        return self._entry(
-            known,
-            done,
-            decided=decided,
-            target=target,
-            acted=True,
-            late=late,
-            newly_halted=halts,
-            reason=why,
+            return self._outcome(outcome, recovered)
+        result = recovered + self._executor.execute(self._plan(bars, bar, decision))
+        outcome = replace(outcome, acted=True, late=late, newly_halted=bar.newly_halted)
+        return self._outcome(outcome, result)
+
+    def _plan(self, bars: Bars, bar: ProcessedBar, decision: ModelDecision) -> OrderPlan:
+        state = replace(bar.state, pending=())
+
+        def record(transaction: LedgerTransaction) -> None:
+            bar.record(transaction, state)
+            if decision.chosen.key is not None and not decision.chosen.late:
+                transaction.record_model(decision.cutoff, decision.chosen.key)
+
+        return OrderPlan(
+            ticker=bars.ticker,
+            hour=state.processed_through,
+            close=float(bars.close[-1]),
+            state=state,
+            decisions=bar.state.pending,
+            rules=self._processor.rules,
+            record=record,
+        )
+
+    def _unchanged(self, bars: Bars, reason: str) -> TickerOutcome:
+        return TickerOutcome.at_bar(bars, int(bars.closed[-1]), self._account, reason)
+
+    def _outcome(self, outcome: TickerOutcome, result: ExecutionResult) -> TickerOutcome:
+        """Complete an outcome with what was executed, and with the sub-account after it."""
+        state = self._ledger.state(self._account, outcome.ticker)
+        return replace(
+            outcome,
+            orders=result.orders,
+            fills=result.fills,
+            trades=result.trades,
+            sub_account=None if state is None else state.account,
+            notes=result.notes,
         )
 
     def _require_latest(self, ticker: Ticker, hour: int) -> None:
         if floor_hour(self._clock()) != hour:
             raise BrokerError(
-                f"The last {ticker} bar closed at {to_iso(hour)}, and that is not the latest full hour.",
-                expected="the bar that has just closed; no order leaves on an older one.",
+                f"The last {ticker} bar closed at {to_iso(hour)}, which is not the latest full hour.",
+                expected="the bar that has just closed; no order is sent on an older one.",
                 remedy="wait for the next bar.",
             )
 
-    def _plan(self, known: Bars, decided: ModelDecision, blocked: str | None) -> tuple[OrderPlan, int, str]:
-        ticker, hour = known.ticker, int(known.closed[-1])
-        holding = self._ledger.state(self._account, ticker)
-        fresh, steps = holding is None, cast("tuple[Step, ...]", ())
-        verdict = bar_signal(decided.made, self._rules)
-        if holding is None:
-            holding = new_state(self._balance, hour)
-            before = holding.account
-            holding, target = first_decision(holding, float(known.close[-1]), verdict, self._rules)
-        else:
-            _require_later(ticker, hour, holding)
-            steps = step_through(holding, fill_gaps(known), verdict, self._rules)
-            before, target, holding = steps[-1].before, steps[-1].target, steps[-1].holding
-        decisions = holding.pending
-        why = explain(decided, target, before, decisions, self._rules, self._confirmations)
-        exits = tuple(decision for decision in decisions if isinstance(decision, Exit))
-        if blocked is not None and (fresh or exits != decisions):
-            decisions, why = exits, f"{why}, not done: {blocked}"
-        at_rest = replace(holding, pending=())
 
-        def write(writer: LedgerTransaction) -> None:
-            _write(writer, at_rest, steps, fresh=fresh)
-            writer.record_decision(hour, target, ledger_record(decided, why))
-            if decided.chosen.key is not None and not decided.chosen.late:
-                writer.record_model(decided.cutoff, decided.chosen.key)
-
-        planned = OrderPlan(
-            ticker=ticker,
-            hour=hour,
-            close=float(known.close[-1]),
-            holding=at_rest,
-            decisions=decisions,
-            rules=self._rules,
-            write=write,
-        )
-        return planned, target, why
-
-    def _entry(
-        self,
-        known: Bars,
-        done: ExecutionResult,
-        *,
-        reason: str,
-        decided: ModelDecision | None = None,
-        target: int | None = None,
-        acted: bool = False,
-        late: bool = False,
-        newly_halted: bool = False,
-    ) -> TickerOutcome:
-        return TickerOutcome(
-            ticker=known.ticker,
-            simulated=known.simulated,
-            account=self._account,
-            bar=int(known.closed[-1]),
-            decided=decided,
-            target=target,
-            orders=done.orders,
-            fills=done.fills,
-            trades=done.trades,
-            holding=self._held(known.ticker),
-            price=float(known.close[-1]),
-            acted=acted,
-            late=late,
-            newly_halted=newly_halted,
-            reason=reason,
-            notes=done.notes,
-        )
-
-    def _held(self, ticker: Ticker) -> SubAccount | None:
-        holding = self._ledger.state(self._account, ticker)
-        return None if holding is None else holding.account
-
-
-def _require_real(what: str, *, simulated: bool) -> None:
+def _require_real(subject: str, *, simulated: bool) -> None:
     if simulated:
         raise BrokerError(
-            f"The {what} simulated.",
-            expected="real bars, and a model that has learnt from such: no order leaves on a simulation.",
+            f"The {subject} simulated.",
+            expected="real bars, and a model trained on real bars; no order is sent on a simulation.",
             remedy="trade the simulation in the demo account, with --source sample --demo.",
         )
 
 
-def _require_later(ticker: Ticker, hour: int, holding: SubAccountState) -> None:
-    if hour <= holding.walked_to:
+def _require_later(ticker: Ticker, hour: int, previous: SubAccountState | None) -> None:
+    if previous is not None and hour <= previous.processed_through:
         raise BrokerError(
-            f"The {ticker} sub-account has been led to {to_iso(holding.walked_to)}, which is later than this bar.",
-            expected=f"a bar that closed after that, not at {to_iso(hour)}.",
+            f"The {ticker} sub-account has already been processed through {to_iso(previous.processed_through)}.",
+            expected=f"a bar that closed later than that, not at {to_iso(hour)}.",
             remedy="check this machine's clock; nothing is traded before a later bar has closed.",
         )
-
-
-def _write(
-    writer: LedgerTransaction, at_rest: SubAccountState, steps: tuple[Step, ...], *, fresh: bool
-) -> None:
-    if fresh:
-        writer.open(at_rest)
-    for step in steps:
-        writer.record_bar(step)
-    writer.save_state(at_rest)

@@ -16,13 +16,13 @@ from support.ledgers import open_sub_account
 from crypto_refactor.cli.commands.accounts import COMMANDS
 from crypto_refactor.execution.decisions import Enter, Exit
 from crypto_refactor.execution.rules import ExecutionOptions
+from crypto_refactor.execution.stepper import SubAccountState, new_state
 from crypto_refactor.execution.sub_account import SubAccount, Trade
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.report.csv_files import TRADE_COLUMNS
 from crypto_refactor.trading.account_names import demo_account_name
 from crypto_refactor.trading.ledger.ledger import Ledger
 from crypto_refactor.trading.ledger.order_record import OrderRecord
-from crypto_refactor.trading.stepper import SubAccountState, new_state
 
 BTC, ETH = Ticker("BTC", "USD"), Ticker("ETH", "USD")
 AT = 477_000  # 2024-06-01T00:00Z
@@ -85,7 +85,7 @@ def put(ledger):
         ledger.open_account(name, now, {"source": source, "options": asdict(ExecutionOptions(**options))})
         open_sub_account(ledger, name, ticker, new_state(1000.0, AT))
         with ledger.transaction(name, ticker) as writer:
-            writer.save_state(SubAccountState(account=account, pending=pending, walked_to=AT))
+            writer.save_state(SubAccountState(account=account, pending=pending, processed_through=AT))
             writer.record_decision(AT, 1, {"close": 100.0, "reason": reason, "cutoff": AT - 100, "signal": 1})
             writer.record_fills((), trades)
 
@@ -125,7 +125,7 @@ def test_status_shows_everything_of_the_account_traded_last(tool, ledger, put, t
         "BTC/USD: waits for the next open: exit (opposite)",
         f"order {ORDER.client_order_id} is UNSETTLED since 2024-06-01 00:00",
         "BTC/USD: HALTED by its drawdown from a peak of 1,200.00",
-        "BTC/USD: does not go long again",
+        "BTC/USD: will not re-enter long until the target changes",
         "Other accounts: demo/sample",
     ):
         assert text in out
@@ -348,11 +348,11 @@ def test_a_switch_that_is_neither_true_nor_false_is_refused(tool, put, monkeypat
 def test_a_halt_is_shown_until_it_is_lifted(tool, put):
     put("demo/alpaca")
     assert "elections" in tool("halt --why elections").out
-    assert "HALTED: entries were halted at" in tool("status").out
+    assert "HALTED since" in tool("status").out
     assert "The halt is lifted." in tool("resume").out
     assert "Entries were not halted." in tool("resume").out
     assert "HALTED" not in tool("status").out
-    assert document(tool("halt --json"))["halt"].startswith("entries were halted at")
+    assert document(tool("halt --json"))["halt"].startswith("HALTED since ")
 
 
 def test_resume_restarts_what_the_drawdown_of_one_account_has_halted(tool, put, ledger):

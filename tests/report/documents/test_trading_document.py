@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from support.replay_runner import SeveralBars, entries, setup_of
+from support.replay_runner import SeveralBars, entries, session_of
 from support.stub_models import BTC, sample_bars, without
 
 from crypto_refactor.errors import ModelError
@@ -78,10 +78,10 @@ class TestAnEntry:
             }
         ]
         assert said["position"] == {
-            "side": entry.holding.side,
-            "quantity": entry.holding.quantity,
+            "side": entry.sub_account.side,
+            "quantity": entry.sub_account.quantity,
             "average_price": fill.price,
-            "cash": entry.holding.cash,
+            "cash": entry.sub_account.cash,
         }
         assert said["equity"] == entry.equity
         assert said["acted"] is True
@@ -91,8 +91,8 @@ class TestAnEntry:
     def test_names_the_model_and_every_condition(self, made):
         entry = made[-1]
         said = written(outcome_json(entry))["decision"]
-        assert said["model"] == entry.decided.model.card.fingerprint
-        assert said["cutoff"] == to_iso(entry.decided.cutoff)
+        assert said["model"] == entry.decision.model.card.fingerprint
+        assert said["cutoff"] == to_iso(entry.decision.cutoff)
         assert list(said["conditions"]) == list(CONDITIONS)
         assert (said["late_model"], said["revised"]) == (False, False)
 
@@ -101,7 +101,7 @@ class TestAnEntry:
         assert outcome_json(entry)["pending"] == list(entry.pending)
 
     def test_holding_nothing_has_no_average_price(self, made):
-        flat = replace(made[0], holding=SubAccount.opened_with(500.0))
+        flat = replace(made[0], sub_account=SubAccount.opened_with(500.0))
         assert outcome_json(flat)["position"] == {
             "side": 0,
             "quantity": 0.0,
@@ -110,7 +110,7 @@ class TestAnEntry:
         }
 
     def test_where_nobody_was_asked_what_was_decided_is_null(self, made):
-        said = written(outcome_json(replace(made[0], decided=None, target=None, acted=False)))
+        said = written(outcome_json(replace(made[0], decision=None, target=None, acted=False)))
         assert (said["signal"], said["target"], said["decision"]) == (None, None, None)
 
     def test_a_close_that_could_not_be_decided_on_has_no_signal(self, fits, tmp_path):
@@ -123,8 +123,8 @@ class TestAnEntry:
         assert "missing to decide" in said["decision"]["reason"]
 
     def test_signals_alone_have_no_account_position_or_equity(self, fits, tmp_path):
-        setup = setup_of(tmp_path, SeveralBars(sample_bars(1200)), [BTC])
-        (entry,) = single_pass(setup, SignalPass(setup), None, lambda _: None)
+        session = session_of(tmp_path, SeveralBars(sample_bars(1200)), [BTC])
+        (entry,) = single_pass(session, SignalPass(session), None, lambda _: None)
         said = written(outcome_json(entry))
         assert (said["account"], said["position"], said["equity"]) == (None, None, None)
         assert said["price"] == entry.price

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from support.replay_runner import SeveralBars, entries, past_trader, setup_of
+from support.replay_runner import SeveralBars, entries, past_trader, session_of
 from support.stub_models import BTC, sample_bars, without
 
 from crypto_refactor.errors import DataError
@@ -33,7 +33,7 @@ def first(found, wanted):
 def filled(entry, *fills, trades=(), side=0, **changed):
     """Return `entry` with these fills, holding `side` after them."""
     holding = SubAccount.opened_with(1_000.0)._replace(side=side)
-    return replace(entry, fills=fills, trades=trades, holding=holding, pending=(), **changed)
+    return replace(entry, fills=fills, trades=trades, sub_account=holding, pending=(), **changed)
 
 
 def fill(side, reason, at, *, quantity=1.5, price=67_800.0, fee=84.2):
@@ -45,7 +45,7 @@ def test_every_real_decision_is_one_line_with_its_time_state_equity_and_reason(m
         said = line(entry)
         assert "\n" not in said
         assert said.startswith(f"{to_local_text(entry.bar, UTC)}  BTC/USD")
-        assert {1: "▲ long", 0: "■ flat", -1: "▼ short"}[entry.holding.side] in said
+        assert {1: "▲ long", 0: "■ flat", -1: "▼ short"}[entry.sub_account.side] in said
         assert f"{entry.equity:,.2f}" in said
         assert "| forecast " in said
 
@@ -71,8 +71,8 @@ def test_what_is_decided_is_said_once_and_for_the_next_open(made):
 def test_what_waits_from_an_earlier_pass_is_said_too(tmp_path, fits):
     bars = sample_bars(1200)
     trader, end = past_trader(tmp_path), int(bars.closed[-1])
-    pending = first((trader.visit(bars, hour) for hour in range(end - 30, end)), lambda e: e.pending)
-    again = past_trader(tmp_path).visit(bars, pending.bar)
+    pending = first((trader.process_bar(bars, hour) for hour in range(end - 30, end)), lambda e: e.pending)
+    again = past_trader(tmp_path).process_bar(bars, pending.bar)
     assert line(again).endswith(
         f"this bar was already acted on; nothing was done; at the next open: {pending.pending[0]}"
     )
@@ -145,9 +145,9 @@ def test_notes_follow_in_lines_of_their_own(made):
 
 @pytest.mark.parametrize(("which", "words"), [("late", "cut-off before"), ("revised", "read differently")])
 def test_an_unusual_model_is_a_note(made, which, words):
-    decided = made[0].decided
+    decided = made[0].decision
     chosen = replace(decided.chosen, **{which: True})
-    said = line(replace(made[0], decided=replace(decided, chosen=chosen))).splitlines()
+    said = line(replace(made[0], decision=replace(decided, chosen=chosen))).splitlines()
     assert words in said[1]
 
 
@@ -188,8 +188,8 @@ def test_a_close_that_could_not_be_decided_on_says_why(tmp_path, fits):
 
 def test_signals_alone_show_target_and_close(tmp_path, fits):
     bars = sample_bars(1200)
-    setup = setup_of(tmp_path, SeveralBars(bars), [BTC])
-    (entry,) = single_pass(setup, SignalPass(setup), None, lambda _: None)
+    session = session_of(tmp_path, SeveralBars(bars), [BTC])
+    (entry,) = single_pass(session, SignalPass(session), None, lambda _: None)
     said = line(entry)
     assert "target " in said
     assert f"close  {bars.close[-1]:>12,.2f}" in said

@@ -10,9 +10,11 @@ from crypto_refactor.execution.rules import ExecutionOptions, ExitRule
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.observer import SilentObserver
 from crypto_refactor.signals.conditions import SignalRules
-from crypto_refactor.trading.decider import CachedModelSelector, Decider
+from crypto_refactor.trading.bar_processor import BarProcessor
+from crypto_refactor.trading.decider import Decider
 from crypto_refactor.trading.historical.trader import HistoricalTrader
 from crypto_refactor.trading.ledger.ledger import Ledger
+from crypto_refactor.trading.model_choice import CachedModelSelector
 
 SETTINGS = ModelSettings(lookback=12, train_hours=480, refit_every=60, network="small")
 SIGNALS = SignalRules(min_confirmations=4)
@@ -51,15 +53,14 @@ def replayed(bars, options, folder, ledger, *, decider=None, hours=HOURS, stop_a
     end = int(bars.closed[-1])
     decider = decider or Decider(SETTINGS, SIGNALS, CachedModelSelector(SETTINGS, folder, SilentObserver()))
     rules = options.resolve(BTC)
-    trader = HistoricalTrader(
-        ledger, "replay/x", balance=BALANCE, decider=decider, rules=rules, confirmations=4
-    )
+    processor = BarProcessor(balance=BALANCE, rules=rules, confirmations=4)
+    trader = HistoricalTrader(ledger, "replay/x", decider=decider, processor=processor)
     real = set(bars.closed.tolist())
     visited = 0
     for hour in range(end - hours, end + 1):
         walked = ledger.state("replay/x", BTC)
-        if (hour in real or hour == end - hours) and (walked is None or walked.walked_to < hour):
-            trader.visit(bars, hour)
+        if (hour in real or hour == end - hours) and (walked is None or walked.processed_through < hour):
+            trader.process_bar(bars, hour)
             visited += 1
         if visited == stop_after:
             raise KeyboardInterrupt

@@ -65,11 +65,11 @@ def source():
 
 
 @pytest.fixture
-def make_setup(source, tmp_path):
+def make_session(source, tmp_path):
     def make(**options):
         defaults = {
             "tickers": (BTC,),
-            "asked": False,
+            "explicitly_requested": False,
             "source": source,
             "settings": SETTINGS,
             "signal_rules": SIGNALS,
@@ -95,23 +95,23 @@ def ledger(tmp_path):
 
 
 @pytest.fixture
-def visit(make_setup, ledger):
+def visit(make_session, ledger):
     """Run one pass that acts, as a process of its own would."""
 
     def visit(end=None, **options):
-        setup = make_setup(**options)
-        return single_pass(setup, DemoPass(setup, Ledger(ledger.path), ACCOUNT), end, lambda row: None)
+        session = make_session(**options)
+        return single_pass(session, DemoPass(session, Ledger(ledger.path), ACCOUNT), end, lambda row: None)
 
     return visit
 
 
 @pytest.fixture
-def look(make_setup):
+def look(make_session):
     """Run one pass that acts nowhere."""
 
     def look(end=None, **options):
-        setup = make_setup(**options)
-        return single_pass(setup, SignalPass(setup), end, lambda row: None)
+        session = make_session(**options)
+        return single_pass(session, SignalPass(session), end, lambda row: None)
 
     return look
 
@@ -238,7 +238,7 @@ def test_an_entry_whose_next_bar_is_missing_lapses(visit, source, ledger, fits, 
     source.until = hour + 3
     (row,) = visit()
     assert ledger.fills(ACCOUNT, BTC) == ()
-    assert row.holding.cash == BALANCE
+    assert row.sub_account.cash == BALANCE
 
 
 def test_an_end_without_a_bar_is_lived_through_but_not_decided(visit, source, ledger, fits):
@@ -247,7 +247,7 @@ def test_an_end_without_a_bar_is_lived_through_but_not_decided(visit, source, le
     assert visit(FIRST)[0].acted
     (row,) = visit(FIRST + 1)
     assert "no bar closed at this hour" in row.reason
-    assert (row.acted, row.decided, row.target) == (False, None, None)
+    assert (row.acted, row.decision, row.target) == (False, None, None)
     assert [found["bar"] for found in ledger.decisions(ACCOUNT, BTC)] == [FIRST]
 
 
@@ -291,7 +291,7 @@ def test_a_share_is_the_balance_divided_by_the_tickers_that_are_offered(visit, s
 
 def test_a_ticker_that_was_asked_for_and_is_not_offered_is_a_failure(visit, source, fits):
     del source.held[SOL]
-    assert list(failed(visit(tickers=(BTC, SOL), asked=True))) == [SOL]
+    assert list(failed(visit(tickers=(BTC, SOL), explicitly_requested=True))) == [SOL]
 
 
 def test_an_open_sub_account_is_kept(visit, source, ledger, fits):
@@ -360,9 +360,9 @@ def test_signals_alone_are_those_of_the_backtest_and_leave_no_ledger(look, sourc
     for ticker in (BTC, ETH, SOL):
         made = backtest(source.held[ticker], 30, ExecutionOptions(), tmp_path / "models").walk.signals
         row = rows[ticker]
-        assert (row.account, row.acted, row.holding, row.pending) == (None, False, None, ())
-        assert int(row.decided.made.signal[-1]) == row.target == int(made.signal[-1])
-        assert row.decided.made.predicted[-1] == made.predicted[-1]
+        assert (row.account, row.acted, row.sub_account, row.pending) == (None, False, None, ())
+        assert int(row.decision.signals.signal[-1]) == row.target == int(made.signal[-1])
+        assert row.decision.signals.predicted[-1] == made.predicted[-1]
     assert not (tmp_path / "state").exists()
 
 
@@ -381,7 +381,7 @@ def test_signals_at_an_hour_without_a_bar_are_none_and_train_nothing(look, sourc
     source.held[BTC] = without(source.held[BTC], (FIRST, FIRST + 1))
     source.until = FIRST + 3
     (row,) = look(FIRST + 1)
-    assert (row.decided, row.target, row.reason) == (None, None, "no bar closed at this hour")
+    assert (row.decision, row.target, row.reason) == (None, None, "no bar closed at this hour")
     assert fits.trained == 0
 
 
@@ -399,8 +399,8 @@ def world(tmp_path, fits):
 @pytest.mark.parametrize("dated", [True, False])
 def test_a_first_ticker_that_alpaca_does_not_offer_leaves_the_others_alone(world, workers, dated):
     world.server.dated = dated
-    setup = world.setup(tickers=(SOL, BTC, ETH), workers=workers)
-    rows = single_pass(setup, SignalPass(setup), None, lambda row: None)
+    session = world.session(tickers=(SOL, BTC, ETH), workers=workers)
+    rows = single_pass(session, SignalPass(session), None, lambda row: None)
     assert {row.ticker for row in rows if isinstance(row, Unavailable)} == {SOL}
     assert {(row.ticker, row.bar) for row in rows if isinstance(row, TickerOutcome)} == {
         (BTC, FIRST),
@@ -410,7 +410,7 @@ def test_a_first_ticker_that_alpaca_does_not_offer_leaves_the_others_alone(world
 
 def test_an_alpaca_that_does_not_answer_fails_every_ticker_once(world):
     world.server.always = status(500)
-    setup = world.setup()
-    rows = single_pass(setup, SignalPass(setup), None, lambda row: None)
+    session = world.session()
+    rows = single_pass(session, SignalPass(session), None, lambda row: None)
     assert {row.ticker: row.error.exit_code for row in rows} == {BTC: 3, ETH: 3}
     assert len(world.server.requests) < 8

@@ -9,9 +9,9 @@ from support.strategies import cases, holds_for
 
 from crypto_refactor.errors import BrokerError
 from crypto_refactor.execution.decisions import Enter, Exit
+from crypto_refactor.execution.stepper import BarSignal, SubAccountState, first_decision, new_state, step_bar
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.ledger.ledger import Ledger
-from crypto_refactor.trading.stepper import BarSignal, SubAccountState, first_decision, new_state, step_bar
 
 BTC = Ticker("BTC", "USD")
 ETH = Ticker("ETH", "USD")
@@ -79,7 +79,7 @@ def test_an_open_sub_account_keeps_its_balance(ledger):
 
 def test_pending_decisions_survive(ledger):
     pending = (Exit("stop_loss"), Enter(-1, 0.5))
-    holding = SubAccountState(account=new_state(0.1 + 0.2, 5).account, pending=pending, walked_to=7)
+    holding = SubAccountState(account=new_state(0.1 + 0.2, 5).account, pending=pending, processed_through=7)
     open_sub_account(ledger, "demo/sample", BTC, new_state(0.1 + 0.2, 5))
     with ledger.transaction("demo/sample", BTC) as writer:
         writer.save_state(holding)
@@ -100,7 +100,7 @@ def test_a_bar_is_acted_on_once(ledger):
 def test_a_bar_is_written_whole_or_not_at_all(ledger, random_bars):
     bars = random_bars(3)
     start = SubAccountState(
-        account=new_state(10.0, 0).account, pending=(Enter(1, 1.0),), walked_to=int(bars.closed[0])
+        account=new_state(10.0, 0).account, pending=(Enter(1, 1.0),), processed_through=int(bars.closed[0])
     )
     open_sub_account(ledger, "demo/sample", BTC, start)
     from crypto_refactor.execution.rules import ExecutionRules

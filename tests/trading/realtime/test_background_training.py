@@ -24,10 +24,10 @@ from crypto_refactor.model.training.jobs import TrainingJob
 from crypto_refactor.model.training.observer import SilentObserver
 from crypto_refactor.trading.realtime.background_training import BackgroundTrainer
 
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
-def lesson(**changed):
+def job(**changed):
     return TrainingJob(data=replace(training_data(), **changed), bars=sample_bars())
 
 
@@ -38,7 +38,7 @@ class Process:
     """A process of the test: it ends when it is told to."""
 
     def __init__(self, context, args):
-        self.folder, self.key, self.lesson, self.settings, self.cluster, _ = args
+        self.folder, self.key, self.job, self.settings, self.cluster, _ = args
         self.context, self.exitcode, self.killed, self.closed = context, None, False, False
 
     def start(self):
@@ -64,24 +64,24 @@ class Process:
         self.closed = True
 
     def train(self):
-        get_models(self.folder, {self.key: self.lesson}, self.settings, SilentObserver())
+        get_models(self.folder, {self.key: self.job}, self.settings, SilentObserver())
         self.exitcode = 0
 
-    def fail(self, code=1, said=None):
-        self.context.ends[self].said = said
+    def fail(self, code=1, error=None):
+        self.context.ends[self].error = error
         self.exitcode = code
 
 
 class End:
     """One end of a pipe."""
 
-    said = None
+    error = None
 
     def poll(self):
-        return self.said is not None
+        return self.error is not None
 
     def recv(self):
-        return self.said
+        return self.error
 
     def close(self):
         pass
@@ -129,104 +129,104 @@ def clock():
 
 
 @pytest.fixture
-def refits(context, clock, tmp_path, fits):
+def trainer(context, clock, tmp_path, fits):
     return BackgroundTrainer(tmp_path, SETTINGS, workers=2, monotonic=clock)
 
 
-def test_a_model_is_trained_by_one_process_however_often_it_is_asked_for(refits, context, tmp_path):
+def test_a_model_is_trained_by_one_process_however_often_it_is_asked_for(trainer, context, tmp_path):
     for _ in range(3):
-        refits.begin("a", lesson())
+        trainer.begin("a", job())
     assert context.keys == ["a"]
     context.started[0].train()
-    refits.begin("a", lesson())
+    trainer.begin("a", job())
     assert context.keys == ["a"]
-    assert refits.failure("a") is None
+    assert trainer.failure("a") is None
     assert get(tmp_path, "a") is not None
     assert context.started[0].closed
 
 
 def test_the_process_is_told_which_cluster_trains(context, tmp_path, fits):
     cluster = Cluster("tcp://127.0.0.1:8786")
-    BackgroundTrainer(tmp_path, SETTINGS, workers=2, cluster=cluster).begin("a", lesson())
+    BackgroundTrainer(tmp_path, SETTINGS, workers=2, cluster=cluster).begin("a", job())
     assert context.started[0].cluster == cluster
 
 
-def test_what_is_at_hand_is_not_trained(refits, context, tmp_path):
-    get_models(tmp_path, {"a": lesson()}, SETTINGS, SilentObserver())
-    refits.begin("a", lesson())
+def test_what_is_at_hand_is_not_trained(trainer, context, tmp_path):
+    get_models(tmp_path, {"a": job()}, SETTINGS, SilentObserver())
+    trainer.begin("a", job())
     assert context.keys == []
 
 
-def test_no_more_than_the_workers_train_at_a_time(refits, context):
+def test_no_more_than_the_workers_train_at_a_time(trainer, context):
     for key in "abcd":
-        refits.begin(key, lesson())
+        trainer.begin(key, job())
     assert context.keys == ["a", "b"]
     context.started[1].train()
-    refits.failure("a")  # any question looks after the others
+    trainer.failure("a")  # any question looks after the others
     assert context.keys == ["a", "b", "c"]
     context.started[0].fail()
     context.started[2].train()
-    refits.begin("d", lesson())
+    trainer.begin("d", job())
     assert context.keys == ["a", "b", "c", "d"]
 
 
 @pytest.mark.parametrize(
-    ("said", "told"), [("It diverged.", "It diverged."), (None, "its process ended with -9")]
+    ("error", "failure"), [("It diverged.", "It diverged."), (None, "its process ended with -9")]
 )
-def test_a_fit_that_failed_is_told_and_tried_again_after_ten_minutes(refits, context, clock, said, told):
-    refits.begin("a", lesson())
-    context.started[0].fail(-9 if said is None else 1, said)
-    assert refits.failure("a") == told
+def test_a_fit_that_failed_is_told_and_tried_again_after_ten_minutes(trainer, context, clock, error, failure):
+    trainer.begin("a", job())
+    context.started[0].fail(-9 if error is None else 1, error)
+    assert trainer.failure("a") == failure
     clock.now = 599
-    refits.begin("a", lesson())
+    trainer.begin("a", job())
     assert context.keys == ["a"]
     clock.now = 601
-    refits.begin("a", lesson())
+    trainer.begin("a", job())
     assert context.keys == ["a", "a"]
-    assert refits.failure("a") == told
+    assert trainer.failure("a") == failure
     context.started[1].train()
-    assert refits.failure("a") is None
+    assert trainer.failure("a") is None
 
 
-def test_a_failure_holds_up_no_other_fit(refits, context):
-    refits.begin("a", lesson())
+def test_a_failure_holds_up_no_other_fit(trainer, context):
+    trainer.begin("a", job())
     context.started[0].fail()
-    refits.begin("b", lesson())
+    trainer.begin("b", job())
     assert context.keys == ["a", "b"]
-    assert refits.failure("b") is None
+    assert trainer.failure("b") is None
 
 
-def test_a_machine_that_starts_no_process_is_a_failure_and_no_end(refits, context, clock):
+def test_a_machine_that_starts_no_process_is_a_failure_and_no_end(trainer, context, clock):
     context.refuses = True
-    refits.begin("a", lesson())
-    assert refits.failure("a") == "no process could be started: Cannot allocate memory"
+    trainer.begin("a", job())
+    assert trainer.failure("a") == "no process could be started: Cannot allocate memory"
     context.refuses, clock.now = False, 601
-    refits.begin("a", lesson())
+    trainer.begin("a", job())
     assert context.keys == ["a"]
 
 
-def test_stopping_ends_what_runs_and_forgets_what_waits(refits, context):
+def test_stopping_ends_what_runs_and_forgets_what_waits(trainer, context):
     for key in "abcd":
-        refits.begin(key, lesson())
-    refits.stop()
+        trainer.begin(key, job())
+    trainer.stop()
     assert [process.killed for process in context.started] == [True, True]
-    assert refits.failure("c") is None
+    assert trainer.failure("c") is None
     assert context.keys == ["a", "b"]
-    refits.stop()
+    trainer.stop()
 
 
-def test_many_threads_may_ask_at_once(refits, context):
-    wanted, errors, together = lesson(), [], threading.Barrier(4)
+def test_many_threads_may_ask_at_once(trainer, context):
+    shared_job, errors, together = job(), [], threading.Barrier(4)
 
     def ask(own):
         together.wait()
         try:
             for turn in range(100):
-                refits.begin(f"{own}{turn}", wanted)
+                trainer.begin(f"{own}{turn}", shared_job)
                 for process in list(context.started):
                     if process.exitcode is None:
                         process.fail()
-                refits.failure(f"{own}{turn - 1}")
+                trainer.failure(f"{own}{turn - 1}")
         except Exception as error:  # noqa: BLE001 - shown below
             errors.append(error)
 
@@ -245,17 +245,17 @@ def test_many_threads_may_ask_at_once(refits, context):
 
 @pytest.fixture
 def real(tmp_path):
-    refits = BackgroundTrainer(tmp_path, SETTINGS, workers=2)
-    yield refits
-    refits.stop()
+    trainer = BackgroundTrainer(tmp_path, SETTINGS, workers=2)
+    yield trainer
+    trainer.stop()
 
 
-def ended(refits, key):
+def ended(trainer, key):
     """Wait until the fit of `key` has ended; return why it failed."""
-    running = refits._running.get(key)
+    running = trainer._running.get(key)
     if running is not None:
         running.process.join(PATIENCE)
-    return refits.failure(key)
+    return trainer.failure(key)
 
 
 def wait_until(holds):
@@ -279,8 +279,8 @@ def model_files(folder):
 
 @pytest.mark.slow
 def test_processes_of_their_own_train_models_that_serve_and_tell_what_fails(real, tmp_path, capfd):
-    bad = lesson(returns=np.full(len(training_data()), np.nan))
-    real.begin("good", lesson())
+    bad = job(returns=np.full(len(training_data()), np.nan))
+    real.begin("good", job())
     real.begin("bad", bad)
     assert ended(real, "good") is None
     assert "loss" in ended(real, "bad") or "diverged" in ended(real, "bad")
@@ -293,7 +293,7 @@ def test_processes_of_their_own_train_models_that_serve_and_tell_what_fails(real
 
 @pytest.mark.slow
 def test_stopping_in_the_middle_of_a_fit_leaves_no_process_no_lock_and_no_model(real, tmp_path):
-    real.begin("a", lesson())
+    real.begin("a", job())
     wait_until(lambda: (tmp_path / "cache").is_dir() and locked(tmp_path, "a"))
     process = real._running["a"].process
     number = process.pid
@@ -310,14 +310,14 @@ import sys
 from pathlib import Path
 from support.trained_models import SETTINGS, training_data
 from support.stub_models import sample_bars
-from crypto_refactor.model.training.jobs import Lesson
-from crypto_refactor.trading.realtime.background_training import Refits
+from crypto_refactor.model.training.jobs import TrainingJob
+from crypto_refactor.trading.realtime.background_training import BackgroundTrainer
 import time
 
 if __name__ == "__main__":
-    refits = Refits(Path(sys.argv[1]), SETTINGS, workers=1)
-    refits.begin("a", Lesson(data=training_data(), bars=sample_bars()))
-    print(refits._running["a"].process.pid, flush=True)
+    trainer = BackgroundTrainer(Path(sys.argv[1]), SETTINGS, workers=1)
+    trainer.begin("a", TrainingJob(data=training_data(), bars=sample_bars()))
+    print(trainer._running["a"].process.pid, flush=True)
     time.sleep(600)
 """
 

@@ -135,7 +135,7 @@ def test_an_order_that_never_arrives_is_sent_twice_and_then_left_unsettled(desk,
     assert (desk.sent(), server.orders) == (2, [])
     assert desk.orders[0].stage is OrderStatus.UNSETTLED
     entry = desk.act(1)
-    assert entry.reason == "this bar was already acted on; an order that was left open has been settled"
+    assert entry.reason == "this bar was already acted on; an order left open was resolved"
     assert [fill.side for fill in entry.fills] == [1]
     assert len(server.orders) == 1
     desk.agrees()
@@ -352,7 +352,7 @@ class Fatal:
                 ),
             ),
             (_broker_kind(), ("submit", "order", "position")),
-            (RealtimeTrader, ("_entry",)),
+            (RealtimeTrader, ("_outcome",)),
         ):
             for name in names:
                 monkeypatch.setattr(kind, name, self._around(getattr(kind, name), name))
@@ -551,7 +551,7 @@ def test_a_second_act_on_the_same_bar_does_nothing(desk, server):
     before = desk.state()
     entry = desk.act(0)
     assert entry.reason == "this bar was already acted on; nothing was done"
-    assert (entry.acted, entry.orders, entry.fills, entry.decided) == (False, (), (), None)
+    assert (entry.acted, entry.orders, entry.fills, entry.decision) == (False, (), (), None)
     assert desk.asked == 1
     assert desk.state() == before | {"holding": desk.holding}
     desk.agrees()
@@ -591,7 +591,7 @@ def test_a_clock_that_was_turned_back_trades_nothing(desk):
     desk.later()
     desk.act(1)
     desk.at(desk.hour - 1)
-    with pytest.raises(BrokerError, match="later than this bar"):
+    with pytest.raises(BrokerError, match="already been processed through"):
         desk.act(0)
     assert desk.sent() == 1
 

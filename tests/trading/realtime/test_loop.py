@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import threading
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -12,6 +11,7 @@ from support.alpaca_data_server import body, reset, silence, status
 from support.fake_clock_loop import (
     ACCOUNT,
     BALANCE,
+    HASTY,
     SETTINGS,
     SIGNALS,
     PassingHours,
@@ -207,14 +207,13 @@ def test_it_says_now_and_then_that_it_waits_and_what_it_holds(world):
 
 
 def test_a_machine_that_slept_trades_the_latest_bar_only(world):
-    loop, slept = world.loop(), []
+    slept = []
 
     def oversleep(seconds):
         slept.append(seconds)
         world.sleep(seconds + 9 * 3600 if len(slept) == 2 else seconds)
 
-    loop._setup = replace(loop._setup, sleep=oversleep)
-    loop.run(3)
+    world.loop(sleep=oversleep).run(3)
     assert decided(world) == [FIRST, FIRST + 9, FIRST + 10]
 
 
@@ -282,7 +281,7 @@ def test_a_source_that_fails_for_minutes_is_asked_again(name, world):
 
 def test_a_source_that_stalls_is_asked_again(world):
     world.fault(FIRST + 1, 0, 40, silence())
-    world.loop().run(2)
+    world.loop(source=world.source(limits=HASTY)).run(2)
     told, row = world.seconds(FIRST + 1)[1]
     assert 40 <= told <= 90
     assert row.acted
@@ -342,10 +341,10 @@ def test_a_ticker_whose_price_stalls_does_not_hold_up_the_others(make_world):
     world = make_world(BTC, ETH)
     world.loop(workers=2).run(1)
     world.server.always = only("latest/trades?symbols=ETH", silence())
-    for _ in range(8):
+    for _ in range(4):
         world.sleep(3600)
-        world.loop(workers=2).once()
-    assert decided(world, BTC) == list(range(FIRST, FIRST + 9))
+        world.loop(workers=2, source=world.source(limits=HASTY)).once()
+    assert decided(world, BTC) == list(range(FIRST, FIRST + 5))
     failures = [row for _, row in world.rows if isinstance(row, Failure)]
     assert {row.ticker for row in failures} == {ETH}
 
@@ -370,16 +369,16 @@ def test_a_ticker_that_alpaca_calls_invalid_leaves_the_others_alone(make_world):
 
 
 def test_a_ticker_that_was_asked_for_and_is_not_offered_is_a_failure(world):
-    world.loop(tickers=(BTC, SOL), asked=True).run(2)
+    world.loop(tickers=(BTC, SOL), explicitly_requested=True).run(2)
     (failure,) = [row for _, row in world.rows if isinstance(row, Failure)]
     assert failure.ticker == SOL
     assert isinstance(failure.error, UnavailableError)
 
 
-@pytest.mark.parametrize("asked", [True, False])
-def test_a_loop_without_a_ticker_left_ends(world, asked):
-    world.loop(tickers=(SOL, ETH), asked=asked).run()
-    assert kinds(world) == [(Failure if asked else Unavailable, ticker) for ticker in (SOL, ETH)]
+@pytest.mark.parametrize("requested", [True, False])
+def test_a_loop_without_a_ticker_left_ends(world, requested):
+    world.loop(tickers=(SOL, ETH), explicitly_requested=requested).run()
+    assert kinds(world) == [(Failure if requested else Unavailable, ticker) for ticker in (SOL, ETH)]
 
 
 def test_a_server_that_tells_no_time_is_no_obstacle(make_world):
@@ -418,30 +417,30 @@ class Shaky(DemoAccount):
         self.failing = failing
         self.error = error or BrokerError("The account is away.", expected="it.", remedy="wait.")
 
-    def begin(self, opening):
+    def begin_pass(self, opening):
         self.failing -= 1
         if self.failing >= 0:
             raise self.error
-        return super().begin(opening)
+        return super().begin_pass(opening)
 
 
 def test_an_account_that_cannot_be_asked_is_asked_again(world):
-    account = Shaky(world.setup(), world.ledger, ACCOUNT, failing=3)
+    account = Shaky(world.session(), world.ledger, ACCOUNT, failing=3)
     world.loop(account=account).run(1)
     assert decided(world) == [FIRST]
     assert any("The account is away." in note for note in world.notes)
 
 
 def test_an_account_that_stays_away_costs_the_hour(world):
-    account = Shaky(world.setup(), world.ledger, ACCOUNT, failing=1000)
+    account = Shaky(world.session(), world.ledger, ACCOUNT, failing=1000)
     world.loop(account=account).run(2)
     assert decided(world) == []
     assert [row.error.exit_code for _, row in world.rows] == [5, 5]
 
 
 def test_why_an_account_allows_no_entry_is_said(world):
-    account = DemoAccount(world.setup(), world.ledger, ACCOUNT)
-    account.begin = lambda opening: "too little buying power"
+    account = DemoAccount(world.session(), world.ledger, ACCOUNT)
+    account.begin_pass = lambda opening: "too little buying power"
     loop = world.loop(account=account)
     loop.run(14)
     assert loop.blocked == "too little buying power"
@@ -451,7 +450,7 @@ def test_why_an_account_allows_no_entry_is_said(world):
 
 def test_a_ticker_the_venue_does_not_trade_is_named_and_left_out(make_world):
     world = make_world(BTC, ETH)
-    account = DemoAccount(world.setup(), world.ledger, ACCOUNT)
+    account = DemoAccount(world.session(), world.ledger, ACCOUNT)
     rules = account.rules
 
     def chosen(ticker):
@@ -468,8 +467,8 @@ def test_a_ticker_the_venue_does_not_trade_is_named_and_left_out(make_world):
 @pytest.mark.parametrize("method", ["holding", "holdings", "acted_on"])
 @pytest.mark.parametrize("call", [0, 1, 2])
 def test_a_ledger_that_is_busy_for_a_while_is_no_end(world, method, call):
-    loop = world.loop()
-    ledger, calls = loop._ledger, []
+    ledger, calls = world.ledger, []
+    loop = world.loop(ledger=ledger)
     usual = getattr(ledger, method)
 
     def busy(*args):
@@ -513,7 +512,7 @@ def test_a_halt_blocks_the_entry_and_never_the_exit(world):
     assert (exit_.at, exit_.reason != "entry") == (hour, True)
     assert all(fill.at > hour + 3 for fill in later)
     (row,) = [row for _, row in world.rows if row.bar == hour]
-    assert "not done: entries were halted at now: testing" in row.reason
+    assert "not done: HALTED since now (testing)" in row.reason
     assert later
 
 

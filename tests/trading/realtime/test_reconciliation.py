@@ -64,7 +64,7 @@ def test_the_rest_of_a_partly_filled_buy_is_not_bought_later_while_the_signal_la
     desk.act(1)
     assert desk.account.cash == pytest.approx(600)
     entry = desk.later().act(1)
-    assert (entry.orders, entry.holding.side) == ((), 1)
+    assert (entry.orders, entry.sub_account.side) == ((), 1)
     desk.later().act(0)
     assert [order.filled_quantity for order in desk.orders] == pytest.approx([0.008, 0.00798])
     gains(desk)
@@ -76,8 +76,8 @@ def test_the_rest_of_a_partly_filled_sale_is_decided_afresh(desk, server):
     server.fates.append(partly(0.25))
     entry = desk.later(52_000).act(0)
     assert entry.orders[0].stage is OrderStatus.PARTLY_FILLED
-    assert (entry.holding.side, entry.holding.average_price) == (1, 50_000)
-    assert entry.holding.quantity == pytest.approx(0.75 * BOUGHT)
+    assert (entry.sub_account.side, entry.sub_account.average_price) == (1, 50_000)
+    assert entry.sub_account.quantity == pytest.approx(0.75 * BOUGHT)
     desk.later(54_000).act(0)
     assert [trade.exit_price for trade in desk.trades] == [52_000, 54_000]
     assert [trade.quantity for trade in desk.trades] == pytest.approx([0.25 * BOUGHT, 0.75 * BOUGHT])
@@ -89,10 +89,10 @@ def test_so_little_bought_that_it_cannot_be_sold_is_dust_and_joins_the_next_posi
     server.fates.append(partly(0.0005))  # 0.50 USD
     entry = desk.act(1)
     assert [fill.quantity for fill in entry.fills] == pytest.approx([0.00001])
-    assert (entry.holding.side, entry.holding.quantity) == (0, pytest.approx(0.000009975))
+    assert (entry.sub_account.side, entry.sub_account.quantity) == (0, pytest.approx(0.000009975))
     entry = desk.later().act(1)
     assert [order.leg for order in entry.orders] == ["enter"]
-    assert entry.holding.side == 1
+    assert entry.sub_account.side == 1
     desk.agrees()
     desk.later().act(0)
     assert desk.held() == 0
@@ -104,8 +104,8 @@ def test_so_little_left_that_it_cannot_be_sold_is_dust_and_counts_as_flat(desk, 
     desk.act(1)
     server.fates.append(partly(0.9995))
     entry = desk.later().act(0)
-    assert (entry.orders[0].stage, entry.holding.side) == (OrderStatus.PARTLY_FILLED, 0)
-    assert 0 < entry.holding.quantity * 50_000 < 1
+    assert (entry.orders[0].stage, entry.sub_account.side) == (OrderStatus.PARTLY_FILLED, 0)
+    assert 0 < entry.sub_account.quantity * 50_000 < 1
     assert desk.later().act(0).orders == ()
     desk.later().act(1)
     desk.later().act(0)
@@ -165,7 +165,7 @@ def test_a_position_opened_outside_is_left_alone_and_reported(desk, server):
     assert server.orders[-1].qty <= Decimal(str(BOUGHT))
     assert desk.held() == pytest.approx(0.5, abs=2e-9)
     entry = desk.later().act(0)
-    assert (entry.orders, entry.holding.quantity) == ((), pytest.approx(0, abs=1e-12))
+    assert (entry.orders, entry.sub_account.quantity) == ((), pytest.approx(0, abs=1e-12))
 
 
 def test_a_position_of_others_is_no_reason_to_sell_while_flat(desk, server):
@@ -190,7 +190,7 @@ def test_a_position_reduced_outside_is_booked_and_only_the_rest_is_sold(desk, se
         pytest.approx(2.5 * (BOUGHT - 0.005) / BOUGHT),
     )
     assert trade.quantity == pytest.approx(BOUGHT - 0.005)
-    assert (entry.holding.quantity, entry.holding.side) == (0.005, 1)
+    assert (entry.sub_account.quantity, entry.sub_account.side) == (0.005, 1)
     assert any("outside this tool" in note for note in entry.notes)
     desk.later(53_000).act(0)
     assert server.orders[-1].qty == Decimal("0.005")
@@ -203,7 +203,7 @@ def test_a_position_removed_outside_is_flat_and_not_bought_back_at_once(desk, se
     server.set_position("BTC/USD", 0)
     for _ in range(3):
         entry = desk.later().act(1)
-        assert (entry.holding.side, entry.holding.quantity, desk.sent()) == (0, 0, 1)
+        assert (entry.sub_account.side, entry.sub_account.quantity, desk.sent()) == (0, 0, 1)
     assert [trade.exit_reason for trade in desk.trades] == ["external"]
     desk.later().act(0)
     desk.later().act(1)
@@ -222,9 +222,9 @@ def test_dust_that_others_took_away_is_gone_without_a_trade(desk, server):
     desk.act(1)
     server.set_position("BTC/USD", 0)
     entry = desk.later().act(0)
-    assert (entry.trades, entry.holding.quantity, entry.holding.open_fees) == ((), 0, 0)
+    assert (entry.trades, entry.sub_account.quantity, entry.sub_account.open_fees) == ((), 0, 0)
     entry = desk.later().act(1)
-    assert entry.holding.average_price == 50_000
+    assert entry.sub_account.average_price == 50_000
 
 
 def test_a_position_that_is_missing_for_a_moment_is_not_booked_as_sold(desk, server):
@@ -233,7 +233,7 @@ def test_a_position_that_is_missing_for_a_moment_is_not_booked_as_sold(desk, ser
     server.fail(NONE_THERE, on=POSITION)
     server.fail(status(200, "[]"), on=ALL_POSITIONS)
     entry = desk.act(1)
-    assert (entry.trades, entry.holding.side) == ((), 1)
+    assert (entry.trades, entry.sub_account.side) == ((), 1)
     assert 2.0 in desk.waits
     desk.agrees()
 
@@ -247,7 +247,7 @@ def test_a_fill_found_late_is_not_taken_for_missing_while_positions_lag(desk, se
     server.fail(status(200, "[]"), on=ALL_POSITIONS, times=2)
     entry = desk.act(1)
     assert [fill.reason for fill in entry.fills] == ["entry"]
-    assert (entry.trades, entry.holding.side) == ((), 1)
+    assert (entry.trades, entry.sub_account.side) == ((), 1)
     assert desk.act(1).fills == ()
     desk.agrees()
 
@@ -275,7 +275,7 @@ def test_coins_that_an_order_of_others_locks_are_not_sold(desk, server):
     entry = desk.later().act(0)
     (order,) = entry.orders
     assert (order.stage, order.quantity) == (OrderStatus.FILLED, pytest.approx(BOUGHT - 0.015, abs=2e-9))
-    assert entry.holding.side == 1
+    assert entry.sub_account.side == 1
     assert any("id-of-somebody-else" in note and "left alone" in note for note in entry.notes)
     assert server.orders[-2].open
     server.end(server.orders[-2], "canceled")

@@ -1,0 +1,120 @@
+"""Process one bar of a sub-account, past or present: catch up, decide, explain, record.
+
+The traders differ only in when a decision is filled: at the next bar's open (`historical`) or at once (`realtime`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+from crypto_refactor.execution.bar_steps import carry_over_exits
+from crypto_refactor.execution.rules import ExecutionRules
+from crypto_refactor.execution.stepper import (
+    Step,
+    SubAccountState,
+    bar_signal,
+    first_decision,
+    new_state,
+    step_through,
+)
+from crypto_refactor.market.bars import Bars, fill_gaps
+from crypto_refactor.trading.decider import ModelDecision
+from crypto_refactor.trading.explanations import explain, ledger_record
+from crypto_refactor.trading.ledger.transaction import LedgerTransaction
+from crypto_refactor.trading.outcomes import TickerOutcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessedBar:
+    """A sub-account after one bar, not committed yet.
+
+    `previous` is the state before (None where the sub-account is new), `steps` are the bars since, and `state` is the
+    state after, with what was decided pending.  `decision` is None where no bar closed at this hour.
+    """
+
+    previous: SubAccountState | None
+    state: SubAccountState
+    steps: tuple[Step, ...]
+    decision: ModelDecision | None
+    target: int
+    reason: str
+
+    @property
+    def newly_halted(self) -> bool:
+        """Whether the drawdown halted entries meanwhile."""
+        was_halted = self.previous is not None and self.previous.account.halted
+        return self.state.account.halted and not was_halted
+
+    def without_entries(self, why: str) -> Self:
+        """Return the same with its exits alone."""
+        exits = carry_over_exits(self.state.pending)
+        if self.previous is not None and exits == self.state.pending:
+            return self
+        state = replace(self.state, pending=exits)
+        return replace(self, state=state, reason=f"{self.reason}, not done: {why}")
+
+    def record(self, transaction: LedgerTransaction, state: SubAccountState) -> None:
+        """Write the bars and the decision, and leave the sub-account in `state`."""
+        if self.previous is None:
+            transaction.open(state)
+        for step in self.steps:
+            transaction.record_bar(step)
+        if self.steps and self.steps[-1].state != state:
+            transaction.save_state(state)
+        if self.decision is not None:
+            record = ledger_record(self.decision, self.reason)
+            transaction.record_decision(state.processed_through, self.target, record)
+
+    def outcome(self, bars: Bars, hour: int, account: str | None) -> TickerOutcome:
+        """Return what was decided and why; what was executed is the caller's to add."""
+        return replace(
+            TickerOutcome.at_bar(bars, hour, account, self.reason),
+            decision=self.decision,
+            target=None if self.decision is None else self.target,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BarProcessor:
+    """Steps a sub-account through its bars and decides at the last one.
+
+    `balance` opens a new sub-account; `confirmations`, of nine, is what a signal needs and only appears in reasons.
+    """
+
+    balance: float
+    rules: ExecutionRules
+    confirmations: int
+
+    def process(
+        self, previous: SubAccountState | None, bars: Bars, hour: int, decision: ModelDecision | None
+    ) -> ProcessedBar:
+        """Process the bars after `previous` up to `hour`; nothing is committed.
+
+        Parameters
+        ----------
+        previous : SubAccountState or None
+            The sub-account; None to open it at `hour`.
+        bars : Bars
+            Real bars known at `hour`.
+        hour : int
+            Now.
+        decision : ModelDecision or None
+            What the model says at `hour`; None where no bar closed then.
+        """
+        signal = None if decision is None else bar_signal(decision.signals, self.rules)
+        steps: tuple[Step, ...] = ()
+        state, target = previous or new_state(self.balance, hour), 0
+        account = state.account
+        if previous is not None:
+            steps = step_through(previous, fill_gaps(bars), signal, self.rules)
+        elif signal is not None:
+            state, target = first_decision(state, float(bars.close[-1]), signal, self.rules)
+        if steps:
+            state, account, target = steps[-1].state, steps[-1].before, steps[-1].target
+        reason = "no bar closed at this hour"
+        if decision is not None:
+            reason = explain(decision, target, account, state.pending, self.rules, self.confirmations)
+        return ProcessedBar(
+            previous=previous, state=state, steps=steps, decision=decision, target=target, reason=reason
+        )
