@@ -6,12 +6,12 @@ Crypto never closes, so a year is 8,760 bars.  Undefined figures are None, never
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from crypto_refactor.arrays import FloatArray
+from crypto_refactor.arrays import FloatArray, HourArray
 from crypto_refactor.execution.rules import HOURS_PER_YEAR
 from crypto_refactor.execution.sub_account import Fill, Trade
 
@@ -70,6 +70,23 @@ class Metrics:
     def to_dict(self) -> dict[str, object]:
         """Return the figures under their documented names."""
         return asdict(self)
+
+
+def sum_curves(curves: Iterable[tuple[HourArray, FloatArray]], hours: HourArray) -> FloatArray:
+    """Add curves up at each of `hours`.
+
+    Parameters
+    ----------
+    curves : iterable of (ndarray of int64, ndarray of float64)
+        Increasing hours and the value there, at least one.  A curve keeps its value until its next hour, and has
+        its first value already before its first hour.
+    hours : ndarray of int64, shape (n,)
+        Where to add them up.
+    """
+    total = np.zeros(len(hours))
+    for at, values in curves:
+        total += values[np.maximum(np.searchsorted(at, hours, side="right") - 1, 0)]
+    return total
 
 
 def hourly_returns(equity: FloatArray) -> FloatArray:

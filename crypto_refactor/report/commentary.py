@@ -1,126 +1,173 @@
-"""What is said beside the figures of a run: each sentence once, for the terminal, the page and JSON."""
+"""Sentences about a run, worded once for the terminal, the HTML page and JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
 
-from crypto_refactor.backtest.diagnostics import (
-    entry_sizes,
-    why_no_entry,
-)
+from crypto_refactor.backtest.audit.findings import Audit
+from crypto_refactor.backtest.diagnostics import entry_sizes, why_no_entry
 from crypto_refactor.backtest.external.evaluation import EvaluationResult
 from crypto_refactor.backtest.metrics import MIN_HOURS_TO_ANNUALISE, by_side
 from crypto_refactor.backtest.result import BacktestResult, RunResult
 from crypto_refactor.backtest.significance.verdict import MIN_TRADES
 from crypto_refactor.execution.decisions import Enter
+from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import Trade
 from crypto_refactor.execution.venues import ALPACA_RULES_AS_OF
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import to_iso, to_local_text
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.model.artifact import Card
+from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.report.formatting import amount, money, percent, price, source_name
 from crypto_refactor.signals.signal import DIRECTIONS
 
-CANNOT_BE_AUDITED = (
-    "Where these targets come from cannot be audited: whether they were made without knowing later bars cannot "
-    "be checked here."
-)
+CANNOT_BE_AUDITED = "External targets cannot be audited: nothing here can show whether they were made without knowing later bars."
+HYPOTHETICAL = "hypothetical: spot venues do not offer them"
+"""What is said of shorts."""
+AUDIT_TITLES = {
+    "signals": "Look-ahead",
+    "models": "Models",
+    "start": "Start of the data",
+    "fills": "Fills",
+    "accounting": "Accounting",
+}
 
 
 def window_text(window: Bars, tz: ZoneInfo) -> str:
-    """Return what was traded on."""
-    # It begins with the first decision; the bar after that one may be missing.
+    """State the window and its source."""
+    # The window begins with the first decision; the bar after it may be missing.
     first, last = to_local_text(int(window.closed[0]), tz), to_local_text(int(window.closed[-1]), tz)
     return f"{first} to {last}: {len(window) - 1:,} hourly bars from {source_name(window.source)}"
 
 
-def alpaca_note(told: RunResult, tz: ZoneInfo | None = None) -> str:
-    """Return what the column at Alpaca went by, or why there is none, in one or two sentences.
+def rules_text(rules: ExecutionRules) -> str:
+    """State the execution rules in one line; protections and limits only where they are set."""
+    parts = [
+        f"fee {percent(rules.fee)} per fill, round trip {percent(rules.round_trip_cost)}",
+        f"exit {rules.exit}",
+        "long only" if rules.long_only else f"long and short (shorts are {HYPOTHETICAL})",
+    ]
+    optional = (
+        (rules.slippage_bps > 0, f"slippage {rules.slippage_bps:g} bps"),
+        (rules.position_size < 1, f"position size {percent(rules.position_size, 0)}"),
+        (rules.strict, "strict entries"),
+        (rules.borrow > 0, f"borrow {percent(rules.borrow)} per year"),
+        (rules.venue is not None, "at Alpaca, fee taken in the asset received"),
+    )
+    protections = (
+        ("stop-loss", rules.stop_loss),
+        ("take-profit", rules.take_profit),
+        ("entries halt at drawdown", rules.max_drawdown),
+    )
+    parts += [text for is_set, text in optional if is_set]
+    parts += [f"{name} {percent(value, 1)}" for name, value in protections if value is not None]
+    if rules.max_notional is not None:
+        parts.append(f"at most {money(rules.max_notional)} per entry")
+    return "Rules: " + "; ".join(parts) + "."
 
-    Parameters
-    ----------
-    told : RunResult
-        What was traded.
-    tz : ZoneInfo, optional
-        In which people read times; without it they are ISO-8601 UTC.
-    """
-    if told.alpaca is None:
-        return f"Alpaca does not trade {told.ticker} (as of {ALPACA_RULES_AS_OF})."
-    rules, run = told.alpaca.rules, told.alpaca.simulation
+
+def models_text(model: ModelSettings | Card, schedule: str, confirmations: int) -> str:
+    """State what decides: the network, what it is trained on and the confirmations that a signal needs."""
+    return (
+        f"Models: {model.network} network, lookback {model.lookback}, seed {model.seed}, {schedule}; "
+        f"{confirmations} of 9 confirmations"
+    )
+
+
+def schedule_text(settings: ModelSettings) -> str:
+    """State how models are trained over the window."""
+    return f"trained on {settings.train_hours:,} h, refitted every {settings.refit_every:,} h"
+
+
+def audit_line(audit: Audit) -> str:
+    """State the outcome of the audit in one sentence."""
+    recomputed = f"{audit.bars_checked:,} of {audit.bars:,} decisions recomputed"
+    if audit.passed:
+        return f"Audit passed: {recomputed} from the bars known at the time; all models, fills and accounts checked."
+    failed = ", ".join(AUDIT_TITLES[check.name].lower() for check in audit.checks if not check.passed)
+    return f"AUDIT FAILED ({failed}): {recomputed}. Do not trust the figures of this run."
+
+
+def alpaca_note(result: RunResult, tz: ZoneInfo | None = None) -> str:
+    """State the rules of the run at Alpaca, or why there is none; without `tz`, times are ISO-8601 UTC."""
+    if result.alpaca is None:
+        return f"Alpaca does not trade {result.ticker} (as of {ALPACA_RULES_AS_OF})."
+    rules, run = result.alpaca.rules, result.alpaca.simulation
     halted = ""
     if run.halted_at is not None:
-        at = to_iso(run.halted_at) if tz is None else to_local_text(run.halted_at, tz)
-        halted = f"; they were halted at {at}"
+        halted = f"; halted since {to_iso(run.halted_at) if tz is None else to_local_text(run.halted_at, tz)}"
     entered = any(fill.reason == "entry" for fill in run.fills)
     return (
-        f"long only, fee {percent(rules.fee)} in what is received, entries halt "
-        f"{percent(rules.max_drawdown, 1)} below the peak{halted}."
-        + ("" if entered else f" {told.why_no_entry(rules)}")
+        f"long only, fee {percent(rules.fee)} taken in the asset received, entries halt at a drawdown of "
+        f"{percent(rules.max_drawdown, 1)}{halted}." + ("" if entered else f" {result.why_no_entry(rules)}")
     )
 
 
 def backtest_remarks(result: BacktestResult, tz: ZoneInfo) -> list[str]:
-    """Return what one must know beside the figures of a backtest."""
+    """State what qualifies the figures of a backtest."""
     remarks = _remarks(result, tz)
     if result.undecidable:
         remarks.append(
-            f"{result.undecidable} closes could not be decided on, because too many bars of their window are missing; "
-            "a position open there is left."
+            f"No decision at {result.undecidable} closes: too many bars of their window are missing. "
+            "A position open at such a close is exited."
         )
     return remarks
 
 
-def evaluation_remarks(found: EvaluationResult, tz: ZoneInfo) -> list[str]:
-    """Return what one must know beside the figures of somebody else's targets."""
-    remarks = _remarks(found, tz)
-    if found.between_bars:
+def evaluation_remarks(result: EvaluationResult, tz: ZoneInfo) -> list[str]:
+    """State what qualifies the figures of external targets."""
+    remarks = _remarks(result, tz)
+    if result.between_bars:
         remarks.append(
-            f"{found.between_bars} targets were made where there was no bar; they count from the next close on."
+            f"{result.between_bars} targets fall on hours without a bar; they take effect at the next close."
         )
     return remarks
 
 
-def _remarks(told: RunResult, tz: ZoneInfo) -> list[str]:
-    run, quality = told.requested.simulation, told.quality
-    remarks = [f"At Alpaca: {alpaca_note(told, tz)}"]
-    if told.hours < MIN_HOURS_TO_ANNUALISE:
-        remarks.append("CAGR and Calmar are withheld below 90 days: they would only magnify a short window.")
-    if told.significance is None and told.requested.metrics.trades < MIN_TRADES:
-        remarks.append(few_trades(told.requested.metrics.trades))
+def _remarks(result: RunResult, tz: ZoneInfo) -> list[str]:
+    run, quality, trades = result.requested.simulation, result.quality, result.requested.metrics.trades
+    remarks = [f"At Alpaca: {alpaca_note(result, tz)}"]
+    if result.hours < MIN_HOURS_TO_ANNUALISE:
+        remarks.append(
+            "CAGR and Calmar ratio are withheld below 90 days: annualising exaggerates a short window."
+        )
+    if result.significance is None and trades < MIN_TRADES:
+        remarks.append(few_trades(trades))
     if run.halted_at is not None:
-        remarks.append(f"Entries were halted by the drawdown at {to_local_text(run.halted_at, tz)}.")
-    sizes = entry_sizes(run.fills, told.window)
+        remarks.append(f"The drawdown limit has halted entries since {to_local_text(run.halted_at, tz)}.")
+    sizes = entry_sizes(run.fills, result.window)
     if sizes.above_limit:
         remarks.append(
-            f"{sizes.above_limit} of {sizes.entries} entries were larger than 5 % of what was traded in their bar: "
-            "the real market would have moved against them."
+            f"{sizes.above_limit} of {sizes.entries} entries exceed 5 % of the value traded in their bar: "
+            "orders of that size would have moved the price."
         )
     if quality.synthetic or quality.missing:
         remarks.append(
-            f"{quality.synthetic} hours without a bar were carried and {quality.missing} left open; "
+            f"{quality.synthetic} hours without a bar are forward-filled and {quality.missing} remain gaps; "
             "nothing is decided or filled on them."
         )
     return remarks
 
 
 def few_trades(count: int) -> str:
-    """Say that so few trades tell nothing, where nothing else says so."""
-    return f"Trades closed: {count}, too few to tell skill from luck ({MIN_TRADES} is the least one should ask for)."
+    """Warn that so few trades prove nothing."""
+    return f"Closed trades: {count}, too few to tell skill from luck (at least {MIN_TRADES} are needed)."
 
 
-def no_break_even(told: RunResult) -> list[str]:
-    """Say why no fee breaks even, where none does."""
-    found = told.significance
-    if found is None or found.break_even.reason is None:
+def no_break_even(result: RunResult) -> list[str]:
+    """State why no fee breaks even, where none does."""
+    significance = result.significance
+    if significance is None or significance.break_even.reason is None:
         return []
-    return [f"There is no break-even fee: {found.break_even.reason}."]
+    return [f"There is no break-even fee: {significance.break_even.reason}."]
 
 
 def signal_remarks(result: BacktestResult) -> list[str]:
-    """Say how many signals there were, what held others back, and what entries promised."""
+    """State the number of signals, what blocked others, and what entries promised."""
     signals, diagnostics = result.walk.signals, result.diagnostics
-    counts = diagnostics.signals
+    counts, rules = diagnostics.signals, result.requested.rules
     remarks = [
         f"{counts['long']} long, {counts['flat']} flat and {counts['short']} short signals at {len(signals):,} closes.",
         diagnostics.blocked,
@@ -128,72 +175,69 @@ def signal_remarks(result: BacktestResult) -> list[str]:
     entries = diagnostics.entries.entries
     if entries:
         remarks.append(
-            f"{diagnostics.entries_beyond_cost} of {entries} entries expected more than their "
-            f"round trip of {percent(result.requested.rules.round_trip_cost)} costs."
+            f"{diagnostics.entries_beyond_cost} of {entries} entries had an expected move above the round-trip "
+            f"cost of {percent(rules.round_trip_cost)}."
         )
-    elif (why := why_no_entry(signals, result.requested.rules)) is not None:
+    elif (why := why_no_entry(signals, rules)) is not None:
         remarks.append(why)
     return remarks
 
 
-def target_remarks(found: EvaluationResult) -> list[str]:
-    """Say what was read, what was wanted, and what was not looked at."""
-    targets, counts = found.targets, found.side_counts
-    remarks = [
-        (
-            f"{len(targets):,} rows of {targets.path}; long at {counts['long']:,} closes, flat at "
-            f"{counts['flat']:,}, short at {counts['short']:,}. An hour without a row keeps the last target."
-        )
-    ]
+def target_remarks(result: EvaluationResult) -> list[str]:
+    """State which targets were read and which columns were ignored."""
+    targets, counts = result.targets, result.side_counts
+    text = (
+        f"{len(targets):,} rows of {targets.path}: long at {counts['long']:,} closes, flat at "
+        f"{counts['flat']:,}, short at {counts['short']:,}. An hour without a row keeps the last target."
+    )
     if targets.ignored:
-        remarks.append(f"Columns that were ignored: {', '.join(targets.ignored)}.")
-    return remarks
+        return [text, f"Ignored columns: {', '.join(targets.ignored)}."]
+    return [text]
 
 
 def side_remarks(trades: Sequence[Trade], quote: str) -> list[tuple[str, str]]:
-    """Return each side that was traded, and what came of it."""
-    remarks = []
-    for name, figures in by_side(trades).items():
-        if figures["trades"] or figures["net_pnl"]:
-            text = (
-                f"{figures['trades']} closed, win rate {percent(figures['win_rate'], 1)}, "
-                f"net {money(figures['net_pnl'])} {quote}, fees {money(figures['fees_paid'])} {quote}."
-            )
-            remarks.append((name, text))
-    return remarks
-
-
-def position_lines(told: RunResult, tz: ZoneInfo) -> list[str]:
-    """Say what came of each side that was traded, and what is still held."""
-    lines = [
-        f"{name.capitalize()}: {text}"
-        for name, text in side_remarks(told.requested.simulation.trades, told.ticker.quote)
-    ]
-    return lines + [
-        still_held(told.ticker, trade, tz) for trade in told.requested.simulation.trades if not trade.closed
+    """Return each side that was traded, with its result."""
+    return [
+        (side, _side_text(figures, quote))
+        for side, figures in by_side(trades).items()
+        if figures["trades"] or figures["net_pnl"]
     ]
 
 
-def still_held(ticker: Ticker, trade: Trade, tz: ZoneInfo) -> str:
-    """Say what the win rate leaves out and the final balance holds."""
-    what = "Still held at the end" if trade.exit_reason == "open" else "Left over, too little to sell"
+def _side_text(figures: Mapping[str, float | None], quote: str) -> str:
     return (
-        f"{what}: {DIRECTIONS[trade.direction]} {amount(trade.quantity)} {ticker.base} since "
-        f"{to_local_text(trade.entered, tz)}, from {price(trade.entry_price)} to {price(trade.exit_price)}, "
+        f"{figures['trades']} closed, win rate {percent(figures['win_rate'], 1)}, "
+        f"net {money(figures['net_pnl'])} {quote}, fees {money(figures['fees_paid'])} {quote}."
+    )
+
+
+def position_lines(result: RunResult, tz: ZoneInfo) -> list[str]:
+    """State the result of each side, and what is still open."""
+    trades = result.requested.simulation.trades
+    sides = [f"{side.capitalize()}: {text}" for side, text in side_remarks(trades, result.ticker.quote)]
+    return sides + [still_open(result.ticker, trade, tz) for trade in trades if not trade.closed]
+
+
+def still_open(ticker: Ticker, trade: Trade, tz: ZoneInfo) -> str:
+    """State what the win rate leaves out and the final balance includes."""
+    kind = "Still open at the end" if trade.exit_reason == "open" else "Remainder too small to sell"
+    return (
+        f"{kind}: {DIRECTIONS[trade.direction]} {amount(trade.quantity)} {ticker.base} since "
+        f"{to_local_text(trade.entered, tz)}, entry {price(trade.entry_price)}, last close {price(trade.exit_price)}, "
         f"net {trade.net_pnl:+,.2f} so far (in the final balance, not in the win rate)."
     )
 
 
-def pending_text(told: RunResult, tz: ZoneInfo) -> str:
-    """Say what was decided at the last close and would be filled after it."""
+def pending_text(result: RunResult, tz: ZoneInfo) -> str:
+    """State what was decided at the last close for the open after it."""
     decisions = [
         f"enter {DIRECTIONS[decision.side]}" if isinstance(decision, Enter) else f"exit ({decision.reason})"
-        for decision in told.requested.simulation.pending
+        for decision in result.requested.simulation.pending
     ]
-    at = to_local_text(int(told.window.closed[-1]), tz)
-    return f"Decided at {at}, to be filled at the next open: {' then '.join(decisions) or 'nothing to do'}."
+    at = to_local_text(int(result.window.closed[-1]), tz)
+    return f"Decided at {at} for the next open: {', then '.join(decisions) or 'no order'}."
 
 
-def repeat_text(told: RunResult) -> str:
-    """Say what makes the command look at the very same bars again."""
-    return f"Repeat with --end {to_iso(told.end)}."
+def repeat_text(result: RunResult) -> str:
+    """State which option repeats the run on the same bars."""
+    return f"Repeat with --end {to_iso(result.end)}."

@@ -1,4 +1,4 @@
-"""Trades as rows, the same for a backtest and for an account."""
+"""Trades, signals and comparisons as CSV; simulated ones carry a further column that says so."""
 
 from __future__ import annotations
 
@@ -6,64 +6,145 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from crypto_refactor.backtest.result import RunResult
+from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet, value_text
+from crypto_refactor.backtest.comparison.runner import Comparison
+from crypto_refactor.backtest.metrics import Metrics
+from crypto_refactor.backtest.result import BacktestResult, RunResult
 from crypto_refactor.execution.sub_account import Trade
+from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.signals.conditions import CONDITIONS
 from crypto_refactor.signals.signal import DIRECTIONS
 
 TRADE_COLUMNS = (
-    "ticker",
-    "direction",
-    "entry_at",
-    "entry_price",
-    "exit_at",
-    "exit_price",
-    "quantity",
-    "gross_pnl",
-    "fees",
-    "net_pnl",
-    "net_return",
-    "bars_held",
-    "exit_reason",
+    *(
+        "ticker",
+        "direction",
+        "entry_at",
+        "entry_price",
+        "exit_at",
+        "exit_price",
+        "quantity",
+        "gross_pnl",
+        "fees",
+    ),
+    *("net_pnl", "net_return", "bars_held", "exit_reason"),
 )
+SIGNAL_COLUMNS = (
+    *(
+        "made_at",
+        "close",
+        "predicted_price",
+        "threshold",
+        "confidence",
+        *CONDITIONS,
+        "confirmations",
+        "signal",
+    ),
+    *("target", "model"),
+)
+COMPARISON_FIGURES = (
+    *("return", "at_alpaca_return", "buy_and_hold_return", "sharpe", "sharpe_se", "max_drawdown", "trades"),
+    *("win_rate", "fees_paid", "exposure"),
+)
+"""Columns of a comparison after rank, ticker, setting and the varied options."""
 
 
 def trade_row(ticker: Ticker, trade: Trade) -> dict[str, object]:
-    """Return a trade by the documented columns, in their order; times are ISO-8601 UTC."""
-    values = (
-        str(ticker),
-        DIRECTIONS[trade.direction],
-        to_iso(trade.entered),
-        trade.entry_price,
-        to_iso(trade.exited),
-        trade.exit_price,
-        trade.quantity,
-        trade.gross_pnl,
-        trade.fees,
-        trade.net_pnl,
-        trade.net_return,
-        trade.bars_held,
-        trade.exit_reason,
-    )
-    return dict(zip(TRADE_COLUMNS, values, strict=True))
+    """Return a trade under the documented column names; times are ISO-8601 UTC."""
+    return {
+        "ticker": str(ticker),
+        "direction": DIRECTIONS[trade.direction],
+        "entry_at": to_iso(trade.entered),
+        "entry_price": trade.entry_price,
+        "exit_at": to_iso(trade.exited),
+        "exit_price": trade.exit_price,
+        "quantity": trade.quantity,
+        "gross_pnl": trade.gross_pnl,
+        "fees": trade.fees,
+        "net_pnl": trade.net_pnl,
+        "net_return": trade.net_return,
+        "bars_held": trade.bars_held,
+        "exit_reason": trade.exit_reason,
+    }
 
 
-def trades_csv(told: RunResult) -> str:
-    """Return one row per trade of a run; simulated ones carry a further column that says so."""
-    return trades_text(
-        ((told.ticker, trade) for trade in told.requested.simulation.trades), simulated=told.window.simulated
-    )
+def trades_csv(result: RunResult) -> str:
+    """Return one row per trade of a run."""
+    trades = ((result.ticker, trade) for trade in result.requested.simulation.trades)
+    return trades_text(trades, simulated=result.window.simulated)
 
 
 def trades_text(trades: Iterable[tuple[Ticker, Trade]], *, simulated: bool) -> str:
-    """Return trades as CSV; simulated ones carry a further column that says so."""
+    """Return one row per trade."""
     rows = [list(trade_row(ticker, trade).values()) for ticker, trade in trades]
-    return csv_text(TRADE_COLUMNS, rows, simulated=simulated)
+    return _csv_text(TRADE_COLUMNS, rows, simulated=simulated)
 
 
-def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]], *, simulated: bool) -> str:
-    """Return rows as CSV; simulated ones carry a further column that says so."""
+def signals_csv(result: BacktestResult) -> str:
+    """Return one row per real bar; those that could not be decided have a close, the target 0 and empty cells."""
+    signals, window = result.walk.signals, result.window
+    targets = dict(zip(window.closed.tolist(), result.requested.simulation.target.tolist(), strict=True))
+    columns = zip(
+        signals.made_at.tolist(),
+        signals.close.tolist(),
+        signals.predicted.tolist(),
+        signals.threshold.tolist(),
+        signals.confidence.tolist(),
+        signals.held.astype(int).tolist(),
+        signals.confirmations.tolist(),
+        signals.signal.tolist(),
+        result.walk.deciders,
+        strict=True,
+    )
+    rows: dict[int, list[object]] = {
+        at: [to_iso(at), *figures, *conditions, count, signal, targets[at], model]
+        for at, *figures, conditions, count, signal, model in columns
+    }
+    blank = [""] * (len(SIGNAL_COLUMNS) - 4)
+    real = ~window.synthetic
+    for at, close in zip(window.closed[real].tolist(), window.close[real].tolist(), strict=True):
+        rows.setdefault(at, [to_iso(at), close, *blank, targets[at], ""])
+    return _csv_text(SIGNAL_COLUMNS, [rows[at] for at in sorted(rows)], simulated=window.simulated)
+
+
+def comparison_csv(comparison: Comparison) -> str:
+    """Return one row per trial, ranked, then one per portfolio; undefined figures are empty."""
+    varied = [name for name, _ in comparison.request.settings[0].varied]
+    rows = [
+        [rank, trial.ticker, *_setting_cells(trial.setting), *_figure_cells(*trial.scenarios.metrics)]
+        for rank, trial in enumerate(comparison.trials, start=1)
+    ]
+    rows += [
+        [
+            "",
+            "portfolio",
+            *_setting_cells(portfolio.setting),
+            *_figure_cells(portfolio.metrics, portfolio.alpaca_metrics, portfolio.hold_metrics),
+        ]
+        for portfolio in comparison.portfolios
+    ]
+    header = ("rank", "ticker", "setting", *varied, *COMPARISON_FIGURES)
+    return _csv_text(header, rows, simulated=comparison.request.source.name == SAMPLE)
+
+
+def _setting_cells(setting: ParameterSet) -> list[object]:
+    return [setting.label, *(value_text(name, value) for name, value in setting.varied)]
+
+
+def _figure_cells(requested: Metrics, alpaca: Metrics | None, buy_and_hold: Metrics) -> list[object]:
+    metrics = requested.to_dict()
+    figures = (
+        requested.total_return,
+        None if alpaca is None else alpaca.total_return,
+        buy_and_hold.total_return,
+        *(metrics[name] for name in COMPARISON_FIGURES[3:]),
+    )
+    return ["" if figure is None else figure for figure in figures]
+
+
+def _csv_text(header: Sequence[str], rows: Iterable[Sequence[object]], *, simulated: bool) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*header, "simulated"] if simulated else header)

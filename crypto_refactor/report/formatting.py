@@ -1,4 +1,4 @@
-"""Numbers and times as people read them."""
+"""Numbers and names as people read them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ def money(value: float | None) -> str:
     return UNDEFINED if value is None else f"{value:,.2f}"
 
 
-def amount(quantity: float) -> str:
-    """Return a quantity of the base currency, with at least five significant digits."""
-    return price(quantity)
+amount = price
+"""Returns a quantity of the base currency, with at least five significant digits."""
 
 
 def percent(value: float | None, decimals: int = 2, *, signed: bool = False) -> str:
@@ -40,5 +39,10 @@ def number(value: float | None, decimals: int = 2) -> str:
 
 
 def source_name(source: str) -> str:
-    """Return the source, simulated bars marked as such."""
+    """Return the source, with a mark on simulated bars."""
     return f"{source} (SIMULATED bars, not a market)" if source == SAMPLE else source
+
+
+def simulated_mark(*, simulated: bool) -> str:
+    """Return what follows a title whose bars are simulated."""
+    return "   SIMULATED" if simulated else ""

@@ -1,4 +1,4 @@
-"""What a replay came to in figures, one ticker or all of them together."""
+"""The figures of a replay, for one ticker or all of them together."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from crypto_refactor.arrays import FloatArray
+from crypto_refactor.backtest.metrics import sum_curves
 from crypto_refactor.trading.historical.replay import TickerReplay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayFigures:
-    """Of one ticker, or the sums of several; money in the quote currency.
+    """Figures of one ticker, or the sums of several; money in the quote currency.
 
     Attributes
     ----------
-    initial, final : float
-        Equity before the first bar and at the last close.
-    hold : float
-        Equity at the last close of whoever bought at the first open and held.
+    initial, final, hold : float
+        Equity before the first bar; at the last close; at the last close of the buy-and-hold account.
     trades, wins : int
-        Closed positions, and those of them that earned more than their fees.
+        Closed positions, and those that earned more than their fees.
     fees : float
         Fees and borrow.
     """
@@ -41,69 +40,47 @@ class ReplayFigures:
 
     @property
     def hold_gain(self) -> float:
-        """Total return of buying and holding."""
+        """Total return of buy and hold."""
         return self.hold / self.initial - 1
 
     @property
     def win_rate(self) -> float | None:
-        """Share of the closed trades that earned something; None where none was closed."""
+        """Share of the closed trades that earned something; None without a closed trade."""
         return self.wins / self.trades if self.trades else None
 
 
 def ticker_figures(replayed: TickerReplay) -> ReplayFigures:
     """Return the figures of one ticker, as the ledger has them."""
     backtest = replayed.backtest
-    # What a position that is still held has cost in borrow is in no row of the ledger; the backtest knows
-    # it, where it went the same way.
-    fees = (
-        backtest.requested.metrics.fees_paid
-        if replayed.same
-        else sum((fill.fee for fill in replayed.fills), 0.0)
-    )
+    # The ledger has no row for the borrow of a position that is still open. The backtest knows it, where both agree.
+    fees = backtest.requested.metrics.fees_paid if replayed.same else sum(fill.fee for fill in replayed.fills)
     return ReplayFigures(
         initial=replayed.equity[0][1],
         final=replayed.equity[-1][1],
         hold=backtest.buy_and_hold.metrics.final_balance,
         trades=len(replayed.trades),
         wins=sum(trade.net_pnl > 0 for trade in replayed.trades),
-        fees=fees,
+        fees=float(fees),
     )
 
 
 def total_figures(figures: Iterable[ReplayFigures]) -> ReplayFigures:
     """Return the sums."""
-    figures = tuple(figures)
+    parts = tuple(figures)
     return ReplayFigures(
-        initial=sum(each.initial for each in figures),
-        final=sum(each.final for each in figures),
-        hold=sum(each.hold for each in figures),
-        trades=sum(each.trades for each in figures),
-        wins=sum(each.wins for each in figures),
-        fees=sum(each.fees for each in figures),
+        initial=sum(part.initial for part in parts),
+        final=sum(part.final for part in parts),
+        hold=sum(part.hold for part in parts),
+        trades=sum(part.trades for part in parts),
+        wins=sum(part.wins for part in parts),
+        fees=sum(part.fees for part in parts),
     )
 
 
 def total_curve(curves: Sequence[Sequence[tuple[int, float]]]) -> tuple[int, FloatArray]:
-    """Add equity curves up, hour by hour.
-
-    Parameters
-    ----------
-    curves : sequence of sequence of (int, float)
-        Hour and equity there, hours increasing; at least one point each.  Before its first point a curve is
-        taken to lie at it already, and after each point to stay there until the next.
-
-    Returns
-    -------
-    first : int
-        The first hour of any of them.
-    total : ndarray of float64, shape (n,)
-        The sum at each hour from the first to the last of any of them.
-    """
+    """Return the first hour of any curve, and the sum of all curves at each hour from there to their last."""
     first = min(curve[0][0] for curve in curves)
     last = max(curve[-1][0] for curve in curves)
-    hours = np.arange(first, last + 1)
-    total = np.zeros(len(hours))
-    for curve in curves:
-        known, values = np.array([at for at, _ in curve]), np.array([value for _, value in curve])
-        total += values[np.maximum(np.searchsorted(known, hours, side="right") - 1, 0)]
-    return first, total
+    columns = [np.array(curve, dtype=np.float64).T for curve in curves]
+    parts = [(hours.astype(np.int64), values) for hours, values in columns]
+    return first, sum_curves(parts, np.arange(first, last + 1))

@@ -8,6 +8,8 @@ from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
+from crypto_refactor.report.documents.evaluation import evaluation_json
+from crypto_refactor.report.terminal.evaluation import print_evaluation
 from rich.console import Console
 from support.example_results import backtested, evaluated
 from support.stub_models import remade, sample_bars, without
@@ -15,10 +17,8 @@ from support.stub_models import remade, sample_bars, without
 from crypto_refactor.market.hours import to_iso, to_local_text
 from crypto_refactor.report import commentary as remarks
 from crypto_refactor.report.documents.backtest import backtest_json
-from crypto_refactor.report.documents.evaluation import evaluation_json
 from crypto_refactor.report.html.page import report_html
 from crypto_refactor.report.terminal.backtest import print_backtest
-from crypto_refactor.report.terminal.evaluation import print_evaluation
 
 DENVER = ZoneInfo("America/Denver")
 

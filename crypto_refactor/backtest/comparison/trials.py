@@ -12,7 +12,7 @@ from crypto_refactor.arrays import FloatArray
 from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet
 from crypto_refactor.backtest.comparison.prepared_ticker import PreparedTicker
 from crypto_refactor.backtest.engine import Simulation
-from crypto_refactor.backtest.metrics import Metrics, compute_metrics
+from crypto_refactor.backtest.metrics import Metrics, compute_metrics, sum_curves
 from crypto_refactor.backtest.result import Scenarios, plan_for
 from crypto_refactor.backtest.scenarios import run_scenarios
 from crypto_refactor.backtest.walk_forward import WalkForward
@@ -148,7 +148,9 @@ def combine(
         setting=trials[0].setting,
         tickers=tuple(trial.ticker for trial in trials),
         share=share,
-        equity=_sum([(window, run.equity) for window, run in runs], end, hours),
+        equity=sum_curves(
+            ((window.closed, run.equity) for window, run in runs), np.arange(end - hours, end + 1)
+        ),
         metrics=_measure_sum(runs, end, hours),
         hold_metrics=_measure_sum(holds, end, hours),
         alpaca_metrics=_measure_sum(alpaca_runs, end, hours) if alpaca_runs else None,
@@ -156,20 +158,12 @@ def combine(
 
 
 def _measure_sum(runs: Sequence[tuple[Bars, Simulation]], end: int, hours: int) -> Metrics:
-    holding = _sum([(window, (run.sides != 0).astype(np.float64)) for window, run in runs], end, hours)
+    at = np.arange(end - hours, end + 1)
+    holding = sum_curves(((window.closed, (run.sides != 0).astype(np.float64)) for window, run in runs), at)
     return compute_metrics(
-        _sum([(window, run.equity) for window, run in runs], end, hours),
+        sum_curves(((window.closed, run.equity) for window, run in runs), at),
         holding[1:] / len(runs),
         [trade for _, run in runs for trade in run.trades],
         [fill for _, run in runs for fill in run.fills],
         hours=hours,
     )
-
-
-def _sum(curves: Sequence[tuple[Bars, FloatArray]], end: int, hours: int) -> FloatArray:
-    """Add curves up hour by hour; where one has no bar, its last value stays."""
-    at = np.arange(end - hours, end + 1)
-    total = np.zeros(hours + 1)
-    for window, values in curves:
-        total += values[np.searchsorted(window.closed, at, side="right") - 1]
-    return total

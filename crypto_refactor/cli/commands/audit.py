@@ -60,7 +60,8 @@ def command(
     from crypto_refactor.backtest.audit.auditor import audit
     from crypto_refactor.backtest.backtester import Backtester
     from crypto_refactor.cli.progress import TrainingBars
-    from crypto_refactor.report.terminal.audit import audit_json, print_audit
+    from crypto_refactor.report.documents.backtest import audit_json
+    from crypto_refactor.report.terminal.audit import print_audit
 
     backtester = Backtester(
         ticker,

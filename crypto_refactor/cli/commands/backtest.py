@@ -69,8 +69,8 @@ def command(
     """
     from crypto_refactor.backtest.backtester import Backtester
     from crypto_refactor.cli.progress import TrainingBars
-    from crypto_refactor.report.csv_files import trades_csv
-    from crypto_refactor.report.documents.backtest import backtest_json, signals_csv
+    from crypto_refactor.report.csv_files import signals_csv, trades_csv
+    from crypto_refactor.report.documents.backtest import backtest_json
 
     check_outputs({"--trades": trades, "--signals": signals, "--report": report})
     backtester = Backtester(

@@ -81,7 +81,8 @@ def command(
     from crypto_refactor.cli.progress import TrainingBars
     from crypto_refactor.config import settings, tickers_file
     from crypto_refactor.market.ticker import read_tickers
-    from crypto_refactor.report.documents.comparison import comparison_csv, comparison_json
+    from crypto_refactor.report.csv_files import comparison_csv
+    from crypto_refactor.report.documents.comparison import comparison_json
 
     check_writable(table)
     found = compare(

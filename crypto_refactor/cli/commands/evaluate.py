@@ -69,7 +69,7 @@ def command(
     from crypto_refactor.backtest.external.evaluation import evaluate_targets
     from crypto_refactor.backtest.external.target_file import read_targets
     from crypto_refactor.report.csv_files import trades_csv
-    from crypto_refactor.report.documents.evaluation import evaluation_json
+    from crypto_refactor.report.documents.backtest import evaluation_json
 
     check_outputs({"--trades": trades, "--report": report}, {"--targets": targets})
     found = evaluate_targets(
@@ -95,7 +95,7 @@ def command(
         print_json(document)
         return
     from crypto_refactor.cli.output import console
-    from crypto_refactor.report.terminal.evaluation import print_evaluation
+    from crypto_refactor.report.terminal.backtest import print_evaluation
 
     print_evaluation(found, tz, console())
 

@@ -1,25 +1,30 @@
-"""An account, its trades and what was closed in it, as the documented JSON."""
+"""An account, its trades and its manual closes as the documented JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from crypto_refactor.execution.sub_account import Fill, Trade
+from crypto_refactor.execution.sub_account import Trade
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.report.csv_files import trade_row
+from crypto_refactor.report.documents.records import (
+    decision_json,
+    error_json,
+    fill_json,
+    instant_json,
+    order_json,
+)
 from crypto_refactor.trading.account_status import AccountStatus, TickerStatus
-from crypto_refactor.trading.ledger.order_record import OrderRecord
 from crypto_refactor.trading.manual_actions import CloseResult
 
 SCHEMA = 1
 
 
 def status_json(overview: AccountStatus | None, ledger: Path, halt: str | None) -> dict[str, Any]:
-    """Return an account as it stands; `account` is null where none has been traded yet."""
+    """Return the status of an account; `account` is null before the first trading run."""
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "ledger": str(ledger),
@@ -34,8 +39,8 @@ def status_json(overview: AccountStatus | None, ledger: Path, halt: str | None) 
         "account": row.name,
         "simulated": overview.simulated,
         "source": row.about.get("source"),
-        "opened_at": row.opened_at,
-        "traded_at": row.traded_at,
+        "opened_at": instant_json(row.opened_at),
+        "traded_at": instant_json(row.traded_at),
         "sub_accounts": [_part(part) for part in overview.tickers],
         "totals": {
             "opened_with": overview.opened_with,
@@ -63,31 +68,16 @@ def _part(part: TickerStatus) -> dict[str, Any]:
         "halted": account.halted,
         "ruined": account.ruined,
         "stopped_side": account.stopped_side,
-        "decision": _decision(part.decision),
+        "decision": None if part.decision is None else decision_json(part.decision),
         "pending": list(part.pending),
-        "unsettled": [_order(order) for order in part.unsettled],
+        "unsettled": [order_json(order) for order in part.unsettled],
     }
-
-
-def _decision(decision: dict[str, Any] | None) -> dict[str, Any] | None:
-    if decision is None:
-        return None
-    stamps = {name: to_iso(decision[name]) for name in ("bar", "cutoff") if decision.get(name) is not None}
-    return decision | stamps
-
-
-def _order(order: OrderRecord) -> dict[str, Any]:
-    return {**asdict(order), "ticker": str(order.ticker), "bar": to_iso(order.bar)}
-
-
-def _fill(fill: Fill) -> dict[str, Any]:
-    return {**fill._asdict(), "at": to_iso(fill.at)}
 
 
 def trades_json(
     account: str | None, trades: Iterable[tuple[Ticker, Trade]], *, simulated: bool
 ) -> dict[str, Any]:
-    """Return the trades of an account by the columns of the CSV file."""
+    """Return the trades of an account under the column names of the CSV file."""
     return {
         "schema": SCHEMA,
         "account": account,
@@ -97,7 +87,7 @@ def trades_json(
 
 
 def closings_json(account: str | None, closings: Sequence[CloseResult], *, simulated: bool) -> dict[str, Any]:
-    """Return what came of closing each ticker."""
+    """Return the result of closing each ticker."""
     return {
         "schema": SCHEMA,
         "account": account,
@@ -110,14 +100,13 @@ def closings_json(account: str | None, closings: Sequence[CloseResult], *, simul
 def _closing(closing: CloseResult) -> dict[str, Any]:
     document: dict[str, Any] = {
         "ticker": str(closing.ticker),
-        "fills": [_fill(fill) for fill in closing.result.fills],
+        "fills": [fill_json(fill) for fill in closing.result.fills],
         "trades": [trade_row(closing.ticker, trade) for trade in closing.result.trades],
-        "orders": [_order(order) for order in closing.result.orders],
+        "orders": [order_json(order) for order in closing.result.orders],
         "quantity": None if closing.sub_account is None else closing.sub_account.quantity,
         "waiting": closing.waiting,
         "notes": list(closing.result.notes),
     }
     if closing.error is not None:
-        error = closing.error
-        document["error"] = {"code": error.exit_code, "message": error.what, "remedy": error.remedy}
+        document["error"] = error_json(closing.error)
     return document

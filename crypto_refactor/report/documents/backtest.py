@@ -1,112 +1,165 @@
-"""A backtest as the documented JSON and CSV."""
+"""A backtest, its audit and an evaluation of external targets as the documented JSON."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
-from crypto_refactor.backtest.result import BacktestResult
+from crypto_refactor.backtest.audit.findings import Audit
+from crypto_refactor.backtest.diagnostics import entry_sizes
+from crypto_refactor.backtest.external.evaluation import EvaluationResult
+from crypto_refactor.backtest.metrics import Metrics, by_side
+from crypto_refactor.backtest.result import BacktestResult, RunResult
+from crypto_refactor.execution.decisions import Enter
 from crypto_refactor.market.hours import to_iso
-from crypto_refactor.report.csv_files import csv_text
-from crypto_refactor.report.documents.run import columns_json, data_json, ending_json, head_json, rules_json
-from crypto_refactor.signals.conditions import CONDITIONS
+from crypto_refactor.report.commentary import alpaca_note
 
 SCHEMA = 1
 
+Document = dict[str, Any]
 
-def backtest_json(result: BacktestResult) -> dict[str, object]:
-    """Return the documented JSON."""
+
+def backtest_json(result: BacktestResult) -> Document:
+    """Return a backtest."""
     diagnostics = result.diagnostics
     return {
-        "schema": SCHEMA,
-        **head_json(result),
-        "settings": settings_json(result),
-        "models": models_json(result),
-        **columns_json(result),
+        **_head(result),
+        "settings": backtest_settings(result),
+        "models": _models(result),
+        **_accounts(result),
         "signals": diagnostics.signals,
         "conditions": {name: asdict(figures) for name, figures in diagnostics.conditions.items()},
         "feature_correlation": {name: asdict(figure) for name, figure in diagnostics.correlations.items()},
         "entries": asdict(diagnostics.entries) | {"beyond_cost": diagnostics.entries_beyond_cost},
-        **ending_json(result),
-        "data": data_json(result) | {"undecidable": result.undecidable},
+        **_ending(result),
+        "data": _data(result) | {"undecidable": result.undecidable},
         "significance": None if result.significance is None else result.significance.to_dict(),
         "audit": None if result.audit is None else result.audit.to_dict(),
         "verdict": None if result.verdict is None else asdict(result.verdict),
     }
 
 
-def settings_json(result: BacktestResult) -> dict[str, object]:
-    """Return everything that decided the result, beside the bars."""
+def audit_json(result: BacktestResult, audit: Audit) -> Document:
+    """Return an audit, and what was audited."""
+    return {**_head(result), "settings": backtest_settings(result), "audit": audit.to_dict()}
+
+
+def evaluation_json(result: EvaluationResult) -> Document:
+    """Return an evaluation: the document of a backtest without models, signals, conditions and features."""
+    targets = result.targets
     return {
-        **asdict(result.settings),
-        **_pinned_settings(result),
-        **asdict(result.signal_rules),
-        **rules_json(result),
-        "model": result.pinned,
+        **_head(result),
+        "settings": evaluation_settings(result),
+        "targets": {
+            "file": str(targets.path),
+            "rows": len(targets),
+            "fingerprint": targets.fingerprint(),
+            "ignored_columns": list(targets.ignored),
+            "made_between_bars": result.between_bars,
+            **result.side_counts,
+        },
+        **_accounts(result),
+        "entries": asdict(entry_sizes(result.requested.simulation.fills, result.window)),
+        **_ending(result),
+        "data": _data(result),
+        "significance": None if result.significance is None else result.significance.to_dict(),
+        "verdict": None if result.verdict is None else asdict(result.verdict),
     }
 
 
-def _pinned_settings(result: BacktestResult) -> dict[str, object]:
-    """Return what a pinned model says of itself in place of the walk-forward settings."""
-    if result.pinned is None:
-        return {}
-    card = result.walk.stretches[0].model.card
-    return {"network": card.network, "seed": card.seed, "train_hours": None, "refit_every": None}
+def backtest_settings(result: BacktestResult) -> Document:
+    """Return everything but the bars that determines a backtest."""
+    settings = asdict(result.settings)
+    if result.pinned is not None:
+        card = result.walk.stretches[0].model.card
+        settings |= {"network": card.network, "seed": card.seed, "train_hours": None, "refit_every": None}
+    return {**settings, **asdict(result.signal_rules), **_rules(result), "model": result.pinned}
 
 
-def models_json(result: BacktestResult) -> list[dict[str, object]]:
+def evaluation_settings(result: EvaluationResult) -> Document:
+    """Return everything but the bars and the targets that determines an evaluation."""
+    # `exit` and `strict` need a forecast, which targets do not have.
+    return {name: value for name, value in _rules(result).items() if name not in {"exit", "strict"}}
+
+
+def metrics_by_account(requested: Metrics, alpaca: Metrics | None, buy_and_hold: Metrics) -> Document:
+    """Return the metrics of the three accounts, to be merged into a document."""
+    return {
+        "metrics": requested.to_dict(),
+        "at_alpaca": None if alpaca is None else alpaca.to_dict(),
+        "buy_and_hold": buy_and_hold.to_dict(),
+    }
+
+
+def _head(result: RunResult) -> Document:
+    bars = result.window
+    return {
+        "schema": SCHEMA,
+        "ticker": str(result.ticker),
+        "timeframe": "1h",
+        "source": bars.source,
+        "simulated": bars.simulated,
+        "end": to_iso(result.end),
+        "window": {
+            "first": to_iso(int(bars.closed[0])),
+            "last": to_iso(int(bars.opened[-1])),
+            "bars": len(bars) - 1,
+        },
+    }
+
+
+def _rules(result: RunResult) -> Document:
+    rules = result.requested.rules
+    return {
+        **asdict(rules),
+        "venue": "none" if rules.venue is None else rules.venue.name,
+        "venue_rules_as_of": None if rules.venue is None else rules.venue.as_of,
+        "initial_balance": result.requested.metrics.initial_balance,
+        "hours": result.hours,
+    }
+
+
+def _models(result: BacktestResult) -> list[Document]:
     """Return each model and the bars it decided."""
-    rows: list[dict[str, object]] = []
-    for stretch in result.walk.stretches:
-        card, made = stretch.model.card, stretch.made.made_at
-        rows.append(
-            {
-                "fingerprint": card.fingerprint,
-                "trained_from": to_iso(card.trained_from),
-                "trained_through": to_iso(card.trained_through),
-                "first_scored": to_iso(int(made[0])) if len(made) else None,
-                "last_scored": to_iso(int(made[-1])) if len(made) else None,
-            }
-        )
-    return rows
+    return [
+        {
+            "fingerprint": period.model.card.fingerprint,
+            "trained_from": to_iso(period.model.card.trained_from),
+            "trained_through": to_iso(period.model.card.trained_through),
+            "first_scored": to_iso(int(period.made.made_at[0])) if len(period.made) else None,
+            "last_scored": to_iso(int(period.made.made_at[-1])) if len(period.made) else None,
+        }
+        for period in result.walk.stretches
+    ]
 
 
-def signals_csv(result: BacktestResult) -> str:
-    """Return one row per decided bar; simulated ones carry a further column that says so."""
-    made, window = result.walk.signals, result.window
-    targets = dict(zip(window.closed.tolist(), result.requested.simulation.target.tolist(), strict=True))
-    header = (
-        "made_at",
-        "close",
-        "predicted_price",
-        "threshold",
-        "confidence",
-        *CONDITIONS,
-        "confirmations",
-        "signal",
-        "target",
-        "model",
-    )
-    columns = zip(
-        made.made_at.tolist(),
-        made.close.tolist(),
-        made.predicted.tolist(),
-        made.threshold.tolist(),
-        made.confidence.tolist(),
-        made.held.astype(int).tolist(),
-        made.confirmations.tolist(),
-        made.signal.tolist(),
-        result.walk.deciders,
-        strict=True,
-    )
-    rows: dict[int, list[object]] = {
-        at: [to_iso(at), close, predicted, threshold, confidence, *held, count, signal, targets[at], model]
-        for at, close, predicted, threshold, confidence, held, count, signal, model in columns
+def _accounts(result: RunResult) -> Document:
+    return {
+        **metrics_by_account(*result.scenarios.metrics),
+        "at_alpaca_note": alpaca_note(result),
+        "by_side": by_side(result.requested.simulation.trades),
     }
-    # A real bar that could not be decided on has a row too: its close, its target 0 and empty cells.
-    blank: list[object] = [""] * (len(header) - 4)
-    for at, close, synthetic in zip(
-        window.closed.tolist(), window.close.tolist(), window.synthetic.tolist(), strict=True
-    ):
-        if not synthetic and at not in rows:
-            rows[at] = [to_iso(at), close, *blank, targets[at], ""]
-    return csv_text(header, [rows[at] for at in sorted(rows)], simulated=window.simulated)
+
+
+def _ending(result: RunResult) -> Document:
+    """Return the decisions of the last close, which no bar follows, and since when entries are halted."""
+    run = result.requested.simulation
+    return {
+        "pending": [
+            {"action": "enter", "side": decision.side, "fraction": decision.fraction}
+            if isinstance(decision, Enter)
+            else {"action": "exit", "reason": decision.reason}
+            for decision in run.pending
+        ],
+        "halted_at": None if run.halted_at is None else to_iso(run.halted_at),
+    }
+
+
+def _data(result: RunResult) -> Document:
+    """Return which bars were used, and how complete they are."""
+    return {
+        "fingerprint": result.window.fingerprint(),
+        "synthetic": result.quality.synthetic,
+        "missing": result.quality.missing,
+        "zero_volume": result.quality.zero_volume,
+    }

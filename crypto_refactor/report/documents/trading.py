@@ -1,57 +1,51 @@
-"""What trading commands found and did, as the documented JSON."""
+"""Decisions and replays of trading commands as the documented JSON: UTC stamps, null for what is undefined."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
-from crypto_refactor.execution.sub_account import Fill, SubAccount
+from crypto_refactor.execution.sub_account import SubAccount
 from crypto_refactor.market.hours import to_iso
-from crypto_refactor.report.replay_summary import ReplayFigures, ticker_figures, total_figures
+from crypto_refactor.report.documents.records import decision_json, error_json, fill_json, order_json
+from crypto_refactor.report.replay_summary import ticker_figures, total_figures
 from crypto_refactor.trading.explanations import ledger_record
 from crypto_refactor.trading.historical.replay import ReplayResult, TickerReplay
-from crypto_refactor.trading.ledger.order_record import OrderRecord
 from crypto_refactor.trading.outcomes import Failure, TickerOutcome, TickerRow, Unavailable
 
 SCHEMA = 1
 
 
-def outcome_json(entry: TickerOutcome) -> dict[str, Any]:
-    """Return one decision: UTC stamps, null for what is undefined, never NaN.
+def outcome_json(outcome: TickerOutcome) -> dict[str, Any]:
+    """Return one decision.
 
-    Parameters
-    ----------
-    entry : TickerOutcome
-        What a pass found and did for a ticker.
-
-    Returns
-    -------
-    dict
-        `signal` is null where the model did not say anything, `target` where nothing was decided,
-        `position` and `equity` where nothing is traded.
+    `signal` is null where the model made none, `target` where nothing was decided, `position` and `equity` where
+    nothing is traded.
     """
+    holding, decided = outcome.sub_account, outcome.decision
     document: dict[str, Any] = _finite(
         {
             "schema": SCHEMA,
-            "ticker": str(entry.ticker),
-            "simulated": entry.simulated,
-            "account": entry.account,
-            "bar": to_iso(entry.bar),
-            "price": entry.price,
-            "signal": _signal(entry),
-            "target": entry.target,
-            "orders": [_order(order) for order in entry.orders],
-            "fills": [_fill(fill) for fill in entry.fills],
-            "pending": list(entry.pending),
-            "position": None if entry.sub_account is None else _position(entry.sub_account),
-            "equity": entry.equity,
-            "acted": entry.acted,
-            "late": entry.late,
-            "reason": entry.reason,
-            "decision": _decision(entry),
-            "notes": list(entry.notes),
+            "ticker": str(outcome.ticker),
+            "simulated": outcome.simulated,
+            "account": outcome.account,
+            "bar": to_iso(outcome.bar),
+            "price": outcome.price,
+            "signal": int(decided.signals.signal[-1])
+            if decided is not None and len(decided.signals)
+            else None,
+            "target": outcome.target,
+            "orders": [order_json(order) for order in outcome.orders],
+            "fills": [fill_json(fill) for fill in outcome.fills],
+            "pending": list(outcome.pending),
+            "position": None if holding is None else _position(holding),
+            "equity": outcome.equity,
+            "acted": outcome.acted,
+            "late": outcome.late,
+            "reason": outcome.reason,
+            "decision": None if decided is None else decision_json(ledger_record(decided, outcome.reason)),
+            "notes": list(outcome.notes),
         }
     )
     return document
@@ -60,24 +54,14 @@ def outcome_json(entry: TickerOutcome) -> dict[str, Any]:
 def row_json(row: TickerRow) -> dict[str, Any]:
     """Return one ticker's row: its decision, its error, or why it is not offered."""
     if isinstance(row, Failure):
-        error = row.error
-        problem = {"code": error.exit_code, "message": error.what, "remedy": error.remedy}
-        return {"schema": SCHEMA, "ticker": str(row.ticker), "error": problem}
+        return {"schema": SCHEMA, "ticker": str(row.ticker), "error": error_json(row.error)}
     if isinstance(row, Unavailable):
         return {"schema": SCHEMA, "ticker": str(row.ticker), "unavailable": row.why}
     return outcome_json(row)
 
 
 def multi_json(mode: str, rows: Sequence[TickerRow]) -> dict[str, Any]:
-    """Return one pass over several tickers.
-
-    Parameters
-    ----------
-    mode : str
-        Of the command.
-    rows : sequence of TickerRow
-        In the order they are to be shown.
-    """
+    """Return one pass over several tickers, in the order of `rows`."""
     return {
         "schema": SCHEMA,
         "mode": mode,
@@ -87,52 +71,23 @@ def multi_json(mode: str, rows: Sequence[TickerRow]) -> dict[str, Any]:
 
 
 def replay_json(result: ReplayResult) -> dict[str, Any]:
-    """Return what a replay came to.
+    """Return a replay.
 
-    As in `multi_json`, `tickers` holds whatever is known of each one: what it came to, its error, or why it
-    is not offered.  `metrics` and `buy_and_hold` are those of the backtest of the same window; the other
-    figures are the ledger's own, and `same_as_backtest` says whether the two agree to the last bit.
+    As in `multi_json`, `tickers` holds the result of each one, its error, or why it is not offered.  `metrics` and
+    `buy_and_hold` are those of the backtest of the same window; the other figures come from the ledger, and
+    `same_as_backtest` tells whether the two agree to the last bit.
     """
     document: dict[str, Any] = _finite(
         {
             "schema": SCHEMA,
             "account": result.account,
             "resumed": result.resumed,
-            "tickers": [
-                *map(_replayed, result.replayed),
-                *(row_json(row) for row in result.rows),
-            ],
+            "tickers": [*map(_replayed, result.replayed), *map(row_json, result.rows)],
             "failed": _failed(result.rows),
             "total": _total(result),
         }
     )
     return document
-
-
-def _signal(entry: TickerOutcome) -> int | None:
-    if entry.decision is None or not len(entry.decision.signals):
-        return None
-    return int(entry.decision.signals.signal[-1])
-
-
-def _decision(entry: TickerOutcome) -> dict[str, Any] | None:
-    if entry.decision is None:
-        return None
-    kept = ledger_record(entry.decision, entry.reason)
-    return {**kept, "cutoff": to_iso(kept["cutoff"])}
-
-
-def _order(order: OrderRecord) -> dict[str, Any]:
-    return {
-        **asdict(order),
-        "ticker": str(order.ticker),
-        "bar": to_iso(order.bar),
-        "stage": order.stage.value,
-    }
-
-
-def _fill(fill: Fill) -> dict[str, Any]:
-    return {**fill._asdict(), "at": to_iso(fill.at)}
 
 
 def _position(holding: SubAccount) -> dict[str, Any]:
@@ -172,7 +127,7 @@ def _replayed(replayed: TickerReplay) -> dict[str, Any]:
 def _total(result: ReplayResult) -> dict[str, Any] | None:
     if not result.replayed:
         return None
-    total: ReplayFigures = total_figures([ticker_figures(replayed) for replayed in result.replayed])
+    total = total_figures(map(ticker_figures, result.replayed))
     return {
         "initial_balance": total.initial,
         "final_balance": total.final,
@@ -184,9 +139,9 @@ def _total(result: ReplayResult) -> dict[str, Any] | None:
 
 
 def _finite(value: Any) -> Any:
-    """Return `value` with null in the place of every number that is not finite."""
+    """Return `value` with null in place of every number that is not finite."""
     if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
+        return {key: _finite(part) for key, part in value.items()}
     if isinstance(value, list):
-        return [_finite(each) for each in value]
+        return [_finite(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,200 +1,220 @@
-"""Charts as plotly's own JSON: one look for all of them, colours by name, times written once.
-
-A colour is ``var(--name)``: the page's style sheet knows what it is by day and by night.  ``@name`` in the
-place of an array stands for a column that several charts share.  The page's script puts both in.
-"""
+"""All charts of the page but the price chart."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from crypto_refactor.arrays import FloatArray
-from crypto_refactor.market.hours import to_datetime
-from crypto_refactor.report.html.markup import Html, join, tag
+from crypto_refactor.backtest.diagnostics import FeatureCorrelation
+from crypto_refactor.backtest.result import RunResult
+from crypto_refactor.backtest.significance.calibration import Calibration
+from crypto_refactor.backtest.significance.fee_sensitivity import CostPoint
+from crypto_refactor.backtest.significance.forecast_skill import Skill
+from crypto_refactor.report.formatting import percent
+from crypto_refactor.report.html import plotly_style as style
+from crypto_refactor.report.html import series
+from crypto_refactor.report.html.plotly_style import Chart, Trace, axis, line, scatter, short, time_axis
 
-RUN, ALPACA, HOLD = "var(--run)", "var(--alpaca)", "var(--hold)"
-GAIN, LOSS, MUTED, INK = "var(--gain)", "var(--loss)", "var(--muted)", "var(--ink)"
-LINE, BAND, RANGE, SURFACE = "var(--line)", "var(--band)", "var(--range)", "var(--surface)"
-SIGNIFICANT_DIGITS = 8
-
-Trace = dict[str, Any]
-Layout = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chart:
-    """A chart of the page.
-
-    Attributes
-    ----------
-    name : str
-        The element's id is ``chart-`` and this.
-    summary : str
-        What it shows, for readers who do not see it.
-    traces, layout : list, dict
-        In plotly's terms.
-    height : int
-        In pixels.
-    """
-
-    name: str
-    summary: str
-    traces: list[Trace]
-    layout: Layout
-    height: int = 380
+MAX_DOT, MIN_DOT = 20.0, 7.0
+MIN_CONFIDENCE_RANGE = 0.6
+"""The confidence axis reaches at least this far: most values lie close to one half."""
+MIN_HOURS_FOR_ROLLING = 48
 
 
-def place(chart: Chart) -> Html:
-    """Return the element a chart is drawn in."""
-    empty = tag("noscript", tag("p", "This chart is drawn by a script, and scripts are switched off."))
-    return tag(
-        "div",
-        empty,
-        id=f"chart-{chart.name}",
-        class_="chart",
-        role="img",
-        aria_label=chart.summary,
-        style=f"height:{chart.height}px",
+def equity_curves(result: RunResult) -> dict[str, FloatArray]:
+    """Return the equity of each account run."""
+    runs = {"This run": result.requested, "At Alpaca": result.alpaca, "Buy and hold": result.buy_and_hold}
+    return {name: run.simulation.equity for name, run in runs.items() if run is not None}
+
+
+_CURVES = {
+    "This run": (style.RUN, "solid"),
+    "At Alpaca": (style.ALPACA, "dash"),
+    "Buy and hold": (style.HOLD, "dot"),
+}
+
+
+def equity_chart(result: RunResult, tz: ZoneInfo) -> Chart:
+    """Draw the equity curves, and below them their distance from the previous peak."""
+    traces = []
+    for name, equity in equity_curves(result).items():
+        color, dash = _CURVES[name]
+        curve = line(name, short(equity), color, dash, hovertemplate="%{y:,.2f}", legendgroup=name)
+        fall = line(
+            f"{name}, drawdown",
+            short(series.drawdown_series(equity)),
+            color,
+            dash,
+            yaxis="y2",
+            hovertemplate="%{y:.2%}",
+            legendgroup=name,
+            showlegend=False,
+        )
+        traces += [curve, fall]
+    traces[1] |= {"fill": "tozeroy", "fillcolor": style.BAND}
+    layout = {
+        "xaxis": time_axis(f"time ({tz.key})", anchor="y2"),
+        "yaxis": axis(result.ticker.quote, domain=[0.36, 1], tickformat=",.4~s"),
+        "yaxis2": axis("drawdown", domain=[0, 0.28], tickformat=".0%"),
+        "hoversubplots": "axis",
+    }
+    summary = "Equity of this run, at Alpaca and of buy and hold, each with its drawdown."
+    return Chart(name="equity", summary=summary, traces=traces, layout=layout, height=520)
+
+
+def rolling_hours(result: RunResult) -> int | None:
+    """Return the span of the rolling Sharpe ratio; None where the window is too short for one."""
+    hours = len(result.window) - 1
+    return min(series.ROLLING_HOURS, hours // 2) if hours >= MIN_HOURS_FOR_ROLLING else None
+
+
+def rolling_chart(result: RunResult, span: int, tz: ZoneInfo) -> Chart:
+    """Draw the rolling Sharpe ratio, and the range in which it is noise."""
+    noise = series.sharpe_noise(span)
+    run, hold = (
+        [
+            None if value is None else float(np.round(value, 3))
+            for value in series.rolling_sharpe(equity, span)
+        ]
+        for equity in (result.requested.simulation.equity, result.buy_and_hold.simulation.equity)
+    )
+    traces = [
+        line("This run", run, style.RUN, hovertemplate="%{y:.1f}"),
+        line("Buy and hold", hold, style.HOLD, "dot", hovertemplate="%{y:.1f}"),
+    ]
+    reach = 1.1 * max([noise, *(abs(value) for value in run + hold if value is not None)])
+    layout = {
+        "xaxis": time_axis(f"end of the {span} hours ({tz.key})"),
+        "yaxis": axis("annualised Sharpe ratio", range=[-reach, reach]),
+        "shapes": [style.level_band(-noise, noise)],
+    }
+    summary = f"Rolling Sharpe ratio over {span} hours, with the range of noise."
+    return Chart(name="rolling-sharpe", summary=summary, traces=traces, layout=layout, height=320)
+
+
+def correlation_chart(correlations: dict[str, FeatureCorrelation]) -> Chart:
+    """Draw the correlation of each feature with the next return beside the range of noise."""
+    names = list(reversed(correlations))
+    figures = [correlations[name] for name in names]
+    noise = figures[0].noise
+    known = [
+        value
+        for figure in figures
+        for value in (figure.train, figure.out_of_sample, figure.noise)
+        if value is not None
+    ]
+    reach = 1.2 * max(map(abs, known), default=1.0)
+    layout = {
+        "xaxis": axis("correlation with the next hour's return", tickformat="+.2f", range=[-reach, reach]),
+        "yaxis": axis(type="category"),
+        "hovermode": "closest",
+        "shapes": [] if noise is None else [style.column_band(-noise, noise)],
+    }
+    traces = [
+        _dots("In training", [figure.train for figure in figures], names, "circle-open", style.MUTED),
+        _dots("Out of sample", [figure.out_of_sample for figure in figures], names, "diamond", style.RUN),
+    ]
+    summary = "Correlation of each of the 14 features with the next return, in training and out of sample."
+    return Chart(name="correlation", summary=summary, traces=traces, layout=layout, height=460)
+
+
+def _dots(name: str, values: list[float | None], names: list[str], symbol: str, color: str) -> Trace:
+    x = [None if value is None else round(value, 4) for value in values]
+    marker = {"symbol": symbol, "size": 9, "color": color, "line": {"color": color, "width": 1.5}}
+    return scatter(name, "markers", x, names, hovertemplate="%{y}: %{x:+.3f}", marker=marker)
+
+
+def forecast_chart(bins: Sequence[series.Bin]) -> Chart:
+    """Draw the mean outcome against the mean forecast, by the size of the forecast."""
+    forecasts = [part.forecast * 1e4 for part in bins]
+    measured = scatter(
+        "Outcome",
+        "markers",
+        short(forecasts),
+        short([part.outcome * 1e4 for part in bins]),
+        error_y=style.error_bars([part.noise * 1e4 for part in bins], style.RUN),
+        marker={"size": 9, "color": style.RUN},
+        customdata=[part.count for part in bins],
+        hovertemplate="forecast %{x:+.1f} bp<br>outcome %{y:+.1f} bp<br>%{customdata} hours<extra></extra>",
+    )
+    layout = {
+        "xaxis": axis("mean forecast, bp", tickformat="+~g"),
+        "yaxis": axis("mean outcome, bp", tickformat="+~g", zeroline=True),
+        "hovermode": "closest",
+    }
+    traces = [style.reference_line("As forecast", short([min(forecasts), max(forecasts)])), measured]
+    summary = "Mean outcome against mean forecast, by the size of the forecast."
+    return Chart(name="forecast", summary=summary, traces=traces, layout=layout, height=400)
+
+
+def calibration_chart(skill: Skill) -> Chart:
+    """Draw how often the direction was right against the stated confidence, before and after shrinking."""
+    stages = (
+        ("Before shrinking", skill.unshrunk, style.MUTED, "circle-open"),
+        ("As stated", skill.stated, style.RUN, "circle"),
+    )
+    top = max([MIN_CONFIDENCE_RANGE, *(part.stated for _, stage, *_ in stages for part in stage.bins)])
+    layout = {
+        "xaxis": axis("stated confidence", tickformat=".0%"),
+        "yaxis": axis("direction right", tickformat=".0%"),
+        "hovermode": "closest",
+    }
+    traces = [
+        style.reference_line("Perfect calibration", (0.5, top)),
+        *(_calibrated(*stage) for stage in stages),
+    ]
+    summary = "How often the direction was right, by stated confidence."
+    return Chart(name="calibration", summary=summary, traces=traces, layout=layout)
+
+
+def _calibrated(name: str, calibration: Calibration, color: str, symbol: str) -> Trace:
+    bins = calibration.bins
+    most = max((part.n for part in bins), default=1)
+    return scatter(
+        name,
+        "markers",
+        short([part.stated for part in bins]),
+        short([part.observed for part in bins]),
+        # Two binomial errors of a fair coin.
+        error_y=style.error_bars([part.n**-0.5 for part in bins], color),
+        customdata=[part.n for part in bins],
+        hovertemplate="stated %{x:.1%}<br>right %{y:.1%}<br>%{customdata:,} hours<extra></extra>",
+        marker={
+            "symbol": symbol,
+            "color": color,
+            "size": [round(MIN_DOT + (MAX_DOT - MIN_DOT) * (part.n / most) ** 0.5, 1) for part in bins],
+            "line": {"color": color, "width": 1.5},
+        },
     )
 
 
-def axis_switch(chart: Chart, axis: str, choices: Sequence[tuple[str, str]]) -> Html:
-    """Return buttons that change the type of an axis; the first choice is the one it is drawn with."""
-    buttons = [
-        tag(
-            "button",
-            label,
-            type="button",
-            data_chart=chart.name,
-            data_axis=axis,
-            data_type=kind,
-            aria_pressed="true" if position == 0 else "false",
-        )
-        for position, (label, kind) in enumerate(choices)
-    ]
-    return tag("div", *buttons, class_="switch", role="group", aria_label="Scale of the axis")
-
-
-def document(charts: Sequence[Chart], columns: Mapping[str, object], *, watermark: str | None) -> object:
-    """Return everything the page's script draws from."""
-    return {
-        "columns": dict(columns),
-        "charts": [
-            {
-                "name": chart.name,
-                "data": chart.traces,
-                "layout": _layout(chart, watermark),
-            }
-            for chart in charts
-        ],
-    }
-
-
-def short(values: FloatArray | Sequence[float]) -> list[float]:
-    """Return values with the digits a chart can show, so that the file stays small."""
-    return [float(f"{value:.{SIGNIFICANT_DIGITS}g}") for value in np.asarray(values, dtype=float).tolist()]
-
-
-def axis(**more: object) -> Layout:
-    """Return an axis in the look of the page."""
-    look = {
-        "gridcolor": LINE,
-        "zerolinecolor": LINE,
-        "linecolor": LINE,
-        "tickcolor": LINE,
-        "automargin": True,
-    }
-    return look | more
-
-
-def time_axis(**more: object) -> Layout:
-    """Return an axis of hours."""
-    return axis(type="date", hoverformat="%d %b %Y, %H:%M", **more)
-
-
-def titled(text: str) -> Layout:
-    """Return the title of an axis."""
-    return {"text": text, "font": {"color": MUTED, "size": 12}}
-
-
-def line(name: str, y: object, color: str, dash: str = "solid", **more: object) -> Trace:
-    """Return a line over the hours of the window."""
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": name,
-        "x": "@time",
-        "y": y,
-        "line": {"color": color, "dash": dash, "width": 1.6},
-        **more,
-    }
-
-
-def _layout(chart: Chart, watermark: str | None) -> Layout:
-    common: Layout = {
-        "height": chart.height,
-        "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"color": INK, "size": 12, "family": "system-ui, sans-serif"},
-        "hovermode": "x unified",
-        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": MUTED, "activecolor": INK},
-        "hoverlabel": {"bgcolor": SURFACE, "bordercolor": LINE, "font": {"color": INK}, "align": "left"},
-        "legend": {
-            "orientation": "h",
-            "x": 0,
-            "xanchor": "left",
-            "y": 1.02,
-            "yanchor": "bottom",
-            "traceorder": "normal",
+def costs_chart(sweep: Sequence[CostPoint]) -> Chart:
+    """Draw the total return of the same trades at other fees."""
+    known = [(point, point.total_return) for point in sweep if point.total_return is not None]
+    bars: Trace = {
+        "type": "bar",
+        "x": [f"× {point.factor:g}" for point, _ in known],
+        "y": short([earned for _, earned in known]),
+        "text": [percent(earned, signed=True) for _, earned in known],
+        "textposition": "outside",
+        # A label keeps its size where its bar is narrow, as on a phone.
+        "constraintext": "none",
+        "cliponaxis": False,
+        "customdata": [percent(point.fee, 3) for point, _ in known],
+        "hovertemplate": "%{customdata} per fill: %{text}<extra></extra>",
+        "marker": {
+            "opacity": 0.85,
+            "color": [style.GAIN if earned >= 0 else style.LOSS for _, earned in known],
         },
     }
-    layout = common | chart.layout
-    if watermark is None:
-        return layout
-    stamp = {
-        "text": watermark,
-        "showarrow": False,
-        "xref": "paper",
-        "yref": "paper",
-        "x": 0.5,
-        "y": 0.5,
-        "textangle": -18,
-        "font": {"size": 44, "color": "var(--watermark)"},
+    layout = {
+        "xaxis": axis("multiple of this run's fee", type="category"),
+        "yaxis": axis("total return", tickformat="+.0%", zeroline=True),
+        "hovermode": "closest",
+        "bargap": 0.5,
+        "margin": {"l": 8, "r": 8, "t": 24, "b": 24},
     }
-    return layout | {"annotations": [stamp, *layout.get("annotations", [])]}
-
-
-def with_caption(chart: Chart, *children: object) -> Html:
-    """Return a chart with the text that explains it below."""
-    return tag("figure", place(chart), tag("figcaption", join(*children)))
-
-
-def level_band(low: float, high: float) -> Layout:
-    """Return a shaded range of the y axis, over the whole width."""
-    return {
-        "type": "rect",
-        "xref": "paper",
-        "x0": 0,
-        "x1": 1,
-        "y0": low,
-        "y1": high,
-        "fillcolor": BAND,
-        "line": {"width": 0},
-        "layer": "below",
-    }
-
-
-def wall_clock(hour: int, tz: ZoneInfo) -> str:
-    """Return `hour` as the clock on the wall shows it in `tz`, the way plotly reads dates."""
-    return to_datetime(hour).astimezone(tz).strftime("%Y-%m-%d %H:%M")
-
-
-def column_band(low: float, high: float) -> Layout:
-    """Return a shaded range of the x axis, over the whole height."""
-    return level_band(0, 1) | {"xref": "x", "yref": "paper", "x0": low, "x1": high}
+    return Chart(name="costs", summary="Total return by fee.", traces=[bars], layout=layout, height=320)

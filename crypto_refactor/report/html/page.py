@@ -1,170 +1,155 @@
-"""The page: one file, verdict first, that loads nothing from anywhere."""
+"""The report of a run as one HTML file that loads nothing from anywhere."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from importlib.resources import files
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from crypto_refactor.backtest.external.evaluation import EvaluationResult
 from crypto_refactor.backtest.result import BacktestResult, RunResult
-from crypto_refactor.report.commentary import (
-    CANNOT_BE_AUDITED,
-    backtest_remarks,
-    evaluation_remarks,
-    window_text,
-)
-from crypto_refactor.report.html import charts
-from crypto_refactor.report.html.markup import Html, join, script_json, tag
-from crypto_refactor.report.html.page_context import PageContext, Section
-from crypto_refactor.report.html.sections import models_and_audit as provenance
-from crypto_refactor.report.html.sections import performance, signals, verdict
-from crypto_refactor.report.html.sections import significance as evidence
-from crypto_refactor.report.html.sections.price_chart import price_section
-from crypto_refactor.report.html.sections.reproduce import of_models, of_targets, reproduce_section
-from crypto_refactor.report.html.sections.targets import targets_section
-from crypto_refactor.report.html.sections.trade_reasons import signal_reasons, target_reasons
-from crypto_refactor.report.html.sections.trades import trades_section
+from crypto_refactor.report import commentary
+from crypto_refactor.report.html import charts, section_data, series
+from crypto_refactor.report.html.plotly_style import Chart, chart_data, wall_clock
+from crypto_refactor.report.html.price_chart import Reasons, price_chart, signal_reasons, target_reasons
+from crypto_refactor.report.html.templating import environment
+from crypto_refactor.report.metric_rows import METRIC_ROWS
+from crypto_refactor.signals.conditions import DESCRIPTIONS
 
-# The browser itself refuses whatever this page would load: no address, not even a relative one, is allowed.
-_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
-_SIMULATED = "SIMULATED"
-_SIMULATED_TEXT = (
-    "these bars come from the bundled simulation. They are not a market, and nothing below was ever traded."
-)
+SECTIONS = {
+    "verdict": "Verdict",
+    "figures": "Key figures",
+    "luck": "Skill or luck?",
+    "equity": "Equity and drawdowns",
+    "price": "Price, entries and exits",
+    "months": "Monthly returns",
+    "rolling": "Rolling Sharpe ratio",
+    "trades": "Trades",
+    "conditions": "Conditions",
+    "features": "Features and the next return",
+    "forecast": "Forecast against outcome",
+    "calibration": "Calibration and coverage",
+    "costs": "Effect of fees",
+    "models": "Models",
+    "audit": "Audit",
+    "targets": "Targets",
+    "reproduce": "Repeat this run",
+}
+"""Titles of the sections in order; each name is an anchor and that of a template."""
+_OF_MODELS = frozenset({"conditions", "features", "forecast", "calibration", "models", "audit"})
+_OF_TARGETS = frozenset({"targets"})
 
 
 def report_html(result: BacktestResult, *, command: str | None, tz: ZoneInfo) -> str:
-    """Return a backtest as one HTML file.
-
-    The same arguments give the same text.
+    """Return a backtest as one HTML file; the same arguments give the same text.
 
     Parameters
     ----------
     result : BacktestResult
-        What is told.
+        The backtest, with its significance tests and audit where there are any.
     command : str or None
         The command that repeats the run.
     tz : ZoneInfo
-        In which people read times.
+        Time zone of all times in the text and the charts.
     """
-    context = PageContext(result=result, tz=tz, command=command)
-    sections = (
-        verdict.verdict_section(context, audit=result.audit),
-        verdict.figures_section(context, backtest_remarks(result, tz)),
-        evidence.significance_section(context),
-        performance.equity_section(context),
-        price_section(context, signal_reasons(result.walk.signals)),
-        performance.months_section(context),
-        performance.rolling_section(context),
-        trades_section(context),
-        signals.conditions_section(context),
-        signals.correlation_section(context),
-        signals.forecast_section(context),
-        evidence.calibration_section(context),
-        evidence.costs_section(context),
-        provenance.models_section(context),
-        provenance.audit_section(result.audit),
-        reproduce_section(context, of_models(result)),
-    )
-    return _page(f"{result.ticker} backtest", context, sections)
-
-
-def evaluation_html(found: EvaluationResult, *, command: str | None, tz: ZoneInfo) -> str:
-    """Return an evaluation of somebody else's targets as one HTML file: the page of a backtest without models.
-
-    The same arguments give the same text.
-
-    Parameters
-    ----------
-    found : EvaluationResult
-        What is told.
-    command : str or None
-        The command that repeats the run.
-    tz : ZoneInfo
-        In which people read times.
-    """
-    context = PageContext(result=found, tz=tz, command=command)
-    sections = (
-        verdict.verdict_section(context, caveat=CANNOT_BE_AUDITED),
-        verdict.figures_section(context, evaluation_remarks(found, tz)),
-        evidence.significance_section(context),
-        performance.equity_section(context),
-        price_section(context, target_reasons(found.targets, tz)),
-        performance.months_section(context),
-        performance.rolling_section(context),
-        trades_section(context),
-        evidence.costs_section(context),
-        targets_section(context),
-        reproduce_section(context, of_targets(found)),
-    )
-    return _page(f"{found.ticker} evaluation of targets", context, sections)
-
-
-def _page(title: str, context: PageContext[RunResult], given: Sequence[Section | None]) -> str:
-    sections = [section for section in given if section is not None]
-    mark = f"{_SIMULATED} " if context.simulated else ""
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"{mark}{title}"),
-        tag("style", _asset("report.css")),
-    )
-    body = tag(
-        "body",
-        _banner(context),
-        _header(title, context, sections),
-        tag("main", *(_placed(section) for section in sections)),
-        _footer(),
-        _scripts(context, sections),
-    )
-    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
-
-
-def _banner(context: PageContext[RunResult]) -> Html:
-    if not context.simulated:
-        return Html("")
-    return tag("div", tag("strong", _SIMULATED), f": {_SIMULATED_TEXT}", class_="simulated", role="note")
-
-
-def _header(title: str, context: PageContext[RunResult], sections: Sequence[Section]) -> Html:
-    toggle = tag("button", "Dark or light", type="button", id="theme", class_="theme")
-    links = [tag("a", section.title, href=f"#{section.name}") for section in sections[1:]]
-    return tag(
-        "header",
-        tag("div", tag("h1", title), toggle, class_="title"),
-        tag("p", window_text(context.result.window, context.tz), class_="about"),
-        tag("nav", *links, aria_label="Sections"),
+    outcomes = series.outcomes(result.walk.signals, result.window)
+    bins = series.binned(outcomes)
+    drawn = [charts.correlation_chart(result.diagnostics.correlations)]
+    drawn += [charts.forecast_chart(bins)] if bins else []
+    skill = None if result.significance is None else result.significance.skill
+    drawn += [] if skill is None else [charts.calibration_chart(skill)]
+    return _page(
+        f"{result.ticker} backtest",
+        result,
+        command,
+        tz,
+        signal_reasons(result.walk.signals),
+        drawn,
+        absent=_OF_TARGETS if skill is not None else _OF_TARGETS | {"calibration"},
+        remarks=commentary.backtest_remarks(result, tz),
+        caveat=None,
+        signal_remarks=commentary.signal_remarks(result),
+        descriptions=DESCRIPTIONS,
+        forecasts=section_data.forecast_data(outcomes, bins),
+        audit_titles=commentary.AUDIT_TITLES,
+        provenance=section_data.backtest_provenance(result),
+        **section_data.correlation_data(result),
     )
 
 
-def _placed(section: Section) -> Html:
-    heading = tag("h2", section.title, id=f"{section.name}-title")
-    return tag("section", heading, section.body, id=section.name, aria_labelledby=f"{section.name}-title")
+def evaluation_html(result: EvaluationResult, *, command: str | None, tz: ZoneInfo) -> str:
+    """Return an evaluation of external targets as one HTML file: a backtest's page without models."""
+    return _page(
+        f"{result.ticker} evaluation of targets",
+        result,
+        command,
+        tz,
+        target_reasons(result.targets, tz),
+        [],
+        absent=_OF_MODELS,
+        remarks=commentary.evaluation_remarks(result, tz),
+        caveat=commentary.CANNOT_BE_AUDITED,
+        target_remarks=commentary.target_remarks(result),
+        provenance=section_data.evaluation_provenance(result),
+        **section_data.target_data(result, tz),
+    )
 
 
-def _footer() -> Html:
-    text = "A backtest is about the past. It does not say what the next trade earns, and it is no advice."
-    return tag("footer", tag("p", text))
-
-
-def _scripts(context: PageContext[RunResult], sections: Sequence[Section]) -> Html:
+def _page(
+    title: str,
+    result: RunResult,
+    command: str | None,
+    tz: ZoneInfo,
+    reasons: Reasons,
+    further_charts: list[Chart],
+    *,
+    absent: frozenset[str],
+    **details: object,
+) -> str:
     from plotly.offline import get_plotlyjs
 
-    drawn = [chart for section in sections for chart in section.charts]
-    hours = context.result.window.closed.tolist()
-    columns = {"time": [charts.wall_clock(hour, context.tz) for hour in hours]}
-    document = charts.document(drawn, columns, watermark=_SIMULATED if context.simulated else None)
-    return join(
-        tag("script", script_json(document), type="application/json", id="charts"),
-        # plotly's own file, unchanged: the browser reads it as a script, so it is not escaped.
-        tag("script", Html(get_plotlyjs())),
-        tag("script", _asset("report.js")),
+    span = charts.rolling_hours(result)
+    tested, traded = result.significance, bool(result.requested.simulation.fills)
+    drawn = [charts.equity_chart(result, tz), price_chart(result, reasons, tz)]
+    drawn += [] if span is None else [charts.rolling_chart(result, span, tz)]
+    drawn += further_charts
+    drawn += [charts.costs_chart(tested.cost_sweep)] if tested is not None and traded else []
+    missing = {
+        *absent,
+        *(["luck", "costs"] if tested is None else []),
+        *([] if traded else ["costs"]),
+        *([] if span is not None else ["rolling"]),
+    }
+    sections = {name: text for name, text in SECTIONS.items() if name not in missing}
+    sections["trades"] += f" ({len(result.requested.simulation.trades)})"
+    hours = {"time": [wall_clock(hour, tz) for hour in result.window.closed.tolist()]}
+    return (
+        environment()
+        .get_template("page.html.jinja")
+        .render(
+            title=title,
+            result=result,
+            command=command,
+            tz=tz,
+            clock=partial(wall_clock, tz=tz),
+            quote=result.ticker.quote,
+            simulated=result.window.simulated,
+            significance=tested,
+            sections=sections,
+            charts={chart.name: chart for chart in drawn},
+            chart_data=chart_data(drawn, hours, simulated=result.window.simulated),
+            plotly=get_plotlyjs(),
+            headline=section_data.headline(result),
+            metric_rows=METRIC_ROWS,
+            drawdowns=section_data.drawdown_rows(result),
+            curve_names=list(charts.equity_curves(result)),
+            months=section_data.month_rows(result, tz),
+            rolling_hours=span,
+            rolling_noise=None if span is None else series.sharpe_noise(span),
+            window_text=commentary.window_text(result.window, tz),
+            rules_text=commentary.rules_text(result.requested.rules),
+            sides=commentary.side_remarks(result.requested.simulation.trades, result.ticker.quote),
+            pending_text=commentary.pending_text(result, tz),
+            repeat_text=commentary.repeat_text(result),
+            **details,
+        )
     )
-
-
-def _asset(name: str) -> Html:
-    return Html(files("crypto_refactor.report.html").joinpath(name).read_text(encoding="utf-8"))

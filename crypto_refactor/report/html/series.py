@@ -1,4 +1,4 @@
-"""What the charts show: falls from a peak, months, rolling ratios, forecasts beside outcomes."""
+"""The series behind the charts: drawdowns, months, rolling Sharpe ratios, forecasts beside outcomes."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from crypto_refactor.market.hours import to_datetime
 from crypto_refactor.signals.conditions import SignalFrame
 
 ROLLING_HOURS = 168
-BINS = 10
-MIN_IN_A_BIN = 8
+MAX_BINS = 10
+MIN_BIN_SIZE = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawdown:
-    """A fall of the equity below an earlier peak; positions in the equity curve.
+    """A fall of the equity below an earlier peak, by positions in the equity curve.
 
     Attributes
     ----------
     depth : float
-        A fraction, below 0.
+        A fraction below 0.
     peak, trough : int
         The last point at the peak, and the deepest one.
     recovered : int or None
-        The first point at the peak's height again; None where there is none.
+        The first point back at the peak; None where there is none.
     """
 
     depth: float
@@ -42,41 +42,32 @@ class Drawdown:
 
 
 def drawdown_series(equity: FloatArray) -> FloatArray:
-    """Return how far each point lies below the highest one so far, a fraction of at most 0."""
+    """Return how far each point is below the highest one so far, a fraction of at most 0."""
     return np.asarray(equity / np.maximum.accumulate(equity) - 1, dtype=np.float64)
 
 
 def worst_drawdowns(equity: FloatArray, count: int = 5) -> list[Drawdown]:
-    """Return the deepest falls, deepest first; no two of them overlap."""
+    """Return the deepest drawdowns, deepest first; no two of them overlap."""
     depth = drawdown_series(equity)
-    # A fall is a stretch of points below the peak; the point before it is the peak.
+    # A drawdown is a run of points below the peak; the point before it is the peak.
     below = np.concatenate([[False], depth < 0, [False]])
     edges = np.flatnonzero(below[1:] != below[:-1])
-    falls = []
+    drawdowns = []
     for start, stop in edges.reshape(-1, 2).tolist():
         trough = start + int(np.argmin(depth[start:stop]))
-        falls.append(
-            Drawdown(
-                depth=float(depth[trough]),
-                peak=start - 1,
-                trough=trough,
-                recovered=stop if stop < len(equity) else None,
-            )
+        recovered = stop if stop < len(equity) else None
+        drawdowns.append(
+            Drawdown(depth=float(depth[trough]), peak=start - 1, trough=trough, recovered=recovered)
         )
-    return sorted(falls, key=lambda fall: fall.depth)[:count]
+    return sorted(drawdowns, key=lambda drawdown: drawdown.depth)[:count]
 
 
 def month_starts(closed: HourArray, tz: ZoneInfo) -> list[tuple[str, int, int]]:
-    """Return each calendar month in `tz`: its name, and the points its returns lie between.
+    """Return the name of each calendar month in `tz`, and the points between which its returns lie.
 
-    Parameters
-    ----------
-    closed : ndarray of int64, shape (n + 1,)
-        The hour of each point of the equity curve.
-    tz : ZoneInfo
-        Whose months.
+    `closed`, shape (n + 1,), holds the hour of each point of the equity curve.
     """
-    # The hour that ends at midnight belongs to the month it passed in.
+    # The hour that ends at midnight belongs to the month in which it passed.
     names = [(to_datetime(hour - 1).astimezone(tz)).strftime("%Y-%m") for hour in closed[1:].tolist()]
     firsts = [at for at, name in enumerate(names) if not at or names[at - 1] != name]
     return [(names[first], first, stop) for first, stop in pairwise([*firsts, len(names)])]
@@ -85,7 +76,7 @@ def month_starts(closed: HourArray, tz: ZoneInfo) -> list[tuple[str, int, int]]:
 def rolling_sharpe(equity: FloatArray, span: int) -> list[float | None]:
     """Return the annualised Sharpe ratio of the last `span` hourly returns at each point.
 
-    None where fewer are known yet, or where they do not vary.
+    None where there are fewer returns, or where they do not vary.
     """
     returns = hourly_returns(equity)
     values: list[float | None] = [None] * min(span, len(equity))
@@ -99,17 +90,17 @@ def rolling_sharpe(equity: FloatArray, span: int) -> list[float | None]:
 
 
 def sharpe_noise(span: int) -> float:
-    """Return two standard errors of a Sharpe ratio of nothing at all over `span` hours, annualised.
+    """Return two standard errors, annualised, of a Sharpe ratio over `span` hours whose true value is 0.
 
-    The error of the hourly ratio is 1 / sqrt(span) where its true value is 0: Lo, "The statistics of
-    Sharpe ratios", Financial Analysts Journal 58 (2002).
+    The error of the hourly ratio is then 1 / sqrt(span): Lo, "The statistics of Sharpe ratios", Financial Analysts
+    Journal 58 (2002).
     """
     return 2 * math.sqrt(HOURS_PER_YEAR / span)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Outcomes:
-    """Forecasts and what came of them, for the bars whose next bar is real and adjacent; shape (m,).
+    """Forecasts and outcomes of the bars whose next bar is real and adjacent; shape (m,).
 
     Attributes
     ----------
@@ -124,23 +115,23 @@ class Outcomes:
     rows: RowArray
 
 
-def outcomes(made: SignalFrame, window: Bars) -> Outcomes:
+def outcomes(signals: SignalFrame, window: Bars) -> Outcomes:
     """Put the forecasts of a window beside their outcomes."""
-    at = np.searchsorted(window.closed, made.made_at)
-    known = at + 1 < len(window)
-    following = np.where(known, at + 1, at)
-    known &= (window.closed[following] == made.made_at + 1) & ~window.synthetic[following]
-    rows = np.flatnonzero(known)
+    at = np.searchsorted(window.closed, signals.made_at)
+    has_next = at + 1 < len(window)
+    following = np.where(has_next, at + 1, at)
+    has_next &= (window.closed[following] == signals.made_at + 1) & ~window.synthetic[following]
+    rows = np.flatnonzero(has_next)
     return Outcomes(
-        forecast=np.log(made.predicted[rows] / made.close[rows]),
-        outcome=np.log(window.close[following[rows]] / made.close[rows]),
+        forecast=np.log(signals.predicted[rows] / signals.close[rows]),
+        outcome=np.log(window.close[following[rows]] / signals.close[rows]),
         rows=rows,
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bin:
-    """Forecasts of like size: their mean, the mean of what came, two standard errors of that, how many."""
+    """Forecasts of similar size: their mean, the mean outcome, two standard errors of that, and their number."""
 
     forecast: float
     outcome: float
@@ -148,21 +139,19 @@ class Bin:
     count: int
 
 
-def binned(found: Outcomes) -> list[Bin]:
-    """Divide forecasts by their size into bins of equal count, ten at most; none where there are too few."""
-    bins = min(BINS, len(found.forecast) // MIN_IN_A_BIN)
-    if bins < 2:
+def binned(outcomes: Outcomes) -> list[Bin]:
+    """Divide forecasts by size into at most ten bins of equal count; none where there are too few."""
+    count = min(MAX_BINS, len(outcomes.forecast) // MIN_BIN_SIZE)
+    if count < 2:
         return []
-    order = np.argsort(found.forecast, kind="stable")
-    result = []
-    for part in np.array_split(order, bins):
-        outcome = found.outcome[part]
-        result.append(
-            Bin(
-                forecast=float(found.forecast[part].mean()),
-                outcome=float(outcome.mean()),
-                noise=2 * float(outcome.std(ddof=1)) / math.sqrt(len(part)),
-                count=len(part),
-            )
-        )
-    return result
+    order = np.argsort(outcomes.forecast, kind="stable")
+    return [_bin(outcomes.forecast[rows], outcomes.outcome[rows]) for rows in np.array_split(order, count)]
+
+
+def _bin(forecast: FloatArray, outcome: FloatArray) -> Bin:
+    return Bin(
+        forecast=float(forecast.mean()),
+        outcome=float(outcome.mean()),
+        noise=2 * float(outcome.std(ddof=1)) / math.sqrt(len(outcome)),
+        count=len(outcome),
+    )

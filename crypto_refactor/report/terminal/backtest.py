@@ -1,4 +1,4 @@
-"""A backtest for people: what came of it, beside Alpaca and buy-and-hold, and what held it back."""
+"""A backtest, or an evaluation of external targets, in the terminal: the verdict, the metrics, what explains them."""
 
 from __future__ import annotations
 
@@ -8,99 +8,149 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from crypto_refactor.backtest.result import BacktestResult
+from crypto_refactor.backtest.external.evaluation import EvaluationResult
+from crypto_refactor.backtest.result import BacktestResult, RunResult
+from crypto_refactor.backtest.significance.forecast_skill import Skill
+from crypto_refactor.backtest.significance.summary import Significance
 from crypto_refactor.market.hours import to_local_text
-from crypto_refactor.report.commentary import (
-    backtest_remarks,
-    no_break_even,
-    pending_text,
-    position_lines,
-    repeat_text,
-    signal_remarks,
-    window_text,
-)
-from crypto_refactor.report.formatting import UNDEFINED, number, percent
-from crypto_refactor.report.rules_summary import rules_text
-from crypto_refactor.report.terminal.audit import audit_block, audit_line
-from crypto_refactor.report.terminal.metrics_table import metrics_table
-from crypto_refactor.signals.conditions import DESCRIPTIONS
+from crypto_refactor.report import commentary
+from crypto_refactor.report.formatting import UNDEFINED, number, percent, simulated_mark
+from crypto_refactor.report.metric_rows import METRIC_ROWS
+from crypto_refactor.report.terminal.audit import audit_block
+from crypto_refactor.report.terminal.tables import plain_table
+from crypto_refactor.signals.conditions import DESCRIPTIONS, FORECAST
 
 
 def print_backtest(result: BacktestResult, tz: ZoneInfo, console: Console) -> None:
-    """Print the human view, times in `tz`."""
-    console.print(
-        Group(
-            *_verdict(result, tz),
-            *_headline(result, tz),
-            metrics_table(result),
-            "",
-            *backtest_remarks(result, tz),
-            *no_break_even(result),
-            "",
-            _models_table(result, tz),
-            *_signals(result, tz),
-            "",
-            _conditions_table(result),
-            "",
-            _correlation_table(result),
-            "",
-            pending_text(result, tz),
-            repeat_text(result),
-        ),
-        highlight=False,
+    """Print a backtest, times in `tz`."""
+    count, blocked, *others = commentary.signal_remarks(result)
+    _print(
+        console,
+        *_verdict(result, tz),
+        *_heading("Backtest", result, tz),
+        _models_text(result),
+        "",
+        metrics_table(result),
+        "",
+        *commentary.backtest_remarks(result, tz),
+        *commentary.no_break_even(result),
+        "",
+        _models_table(result, tz),
+        "",
+        Text("Signals", style="bold"),
+        f"{count} {blocked}",
+        *others,
+        *commentary.position_lines(result, tz),
+        "",
+        _conditions_table(result),
+        "",
+        _correlation_table(result),
+        "",
+        commentary.pending_text(result, tz),
+        commentary.repeat_text(result),
     )
 
 
-def _verdict(result: BacktestResult, tz: ZoneInfo) -> list[RenderableType]:
+def print_evaluation(result: EvaluationResult, tz: ZoneInfo, console: Console) -> None:
+    """Print an evaluation of external targets, times in `tz`."""
+    targets, *others = commentary.target_remarks(result)
+    _print(
+        console,
+        *_verdict(result, tz),
+        *_heading("Evaluation of targets", result, tz),
+        f"Targets: {targets}",
+        *others,
+        "",
+        metrics_table(result),
+        "",
+        *commentary.evaluation_remarks(result, tz),
+        *commentary.no_break_even(result),
+        commentary.CANNOT_BE_AUDITED,
+        "",
+        *commentary.position_lines(result, tz),
+        commentary.pending_text(result, tz),
+        commentary.repeat_text(result),
+    )
+
+
+def metrics_table(result: RunResult) -> Table:
+    """Return the metrics of the three accounts, and the figures that the verdict rests on."""
+    table = plain_table("", "This run", "At Alpaca", "Buy and hold", left=("",), wrap=("",))
+    for row in METRIC_ROWS:
+        table.add_row(row.label, *map(row.text, result.scenarios.metrics))
+    if result.significance is not None:
+        for label, text in _significance_rows(result.significance):
+            table.add_row(label, text)
+    return table
+
+
+def _print(console: Console, *parts: RenderableType) -> None:
+    # No markup: a path or a name may hold square brackets.
+    console.print(Group(*parts), highlight=False, markup=False)
+
+
+def _verdict(result: RunResult, tz: ZoneInfo) -> list[RenderableType]:
     lines: list[RenderableType] = []
     if result.verdict is not None:
         lines.append(Text(result.verdict.text, style="bold"))
-    if result.audit is not None:
-        lines += [audit_line(result.audit)] if result.audit.passed else audit_block(result.audit, tz)
+    if isinstance(result, BacktestResult) and result.audit is not None:
+        audit = result.audit
+        lines += [commentary.audit_line(audit)] if audit.passed else audit_block(audit, tz)
     return [*lines, ""] if lines else []
 
 
-def _headline(result: BacktestResult, tz: ZoneInfo) -> list[RenderableType]:
-    mark = "   SIMULATED" if result.window.simulated else ""
+def _heading(kind: str, result: RunResult, tz: ZoneInfo) -> list[RenderableType]:
+    mark = simulated_mark(simulated=result.window.simulated)
     return [
-        Text(f"Backtest {result.ticker}{mark}", style="bold"),
-        window_text(result.window, tz),
-        rules_text(result.requested.rules),
-        _models_text(result),
-        "",
+        Text(f"{kind} {result.ticker}{mark}", style="bold"),
+        commentary.window_text(result.window, tz),
+        commentary.rules_text(result.requested.rules),
     ]
 
 
 def _models_text(result: BacktestResult) -> str:
-    settings, card = result.settings, result.walk.stretches[0].model.card
-    spans = f"{settings.train_hours:,} h to learn, refitted every {settings.refit_every:,} h"
-    if result.pinned is not None:
-        spans = f"pinned, {card.rows:,} rows"
-    return (
-        f"Models: {card.network} network, lookback {card.lookback}, seed {card.seed}, {spans}; "
-        f"{result.signal_rules.min_confirmations} of 9 confirmations."
-    )
+    card = result.walk.stretches[0].model.card
+    if result.pinned is None:
+        schedule = commentary.schedule_text(result.settings)
+    else:
+        schedule = f"pinned, trained on {card.rows:,} rows"
+    return f"{commentary.models_text(card, schedule, result.signal_rules.min_confirmations)}."
+
+
+def _significance_rows(significance: Significance) -> list[tuple[str, str]]:
+    interval, entry = significance.intervals.total_return, significance.random_entry
+    span = UNDEFINED
+    if interval is not None:
+        span = " to ".join(percent(end, 1, signed=True) for end in interval)
+    rows = [
+        ("Return, 95 % interval", span),
+        ("Random entry, p", number(None if entry is None else entry.p, 3)),
+        ("Break-even fee", percent(significance.break_even.fee, 3)),
+    ]
+    skill = significance.skill
+    return rows if skill is None else [*rows, ("Rank IC ± SE", _rank_ic(skill))]
+
+
+def _rank_ic(skill: Skill) -> str:
+    rank = skill.model.spearman
+    return UNDEFINED if rank.value is None else f"{rank.value:+.3f} ± {number(rank.se, 3)}"
 
 
 def _models_table(result: BacktestResult, tz: ZoneInfo) -> Table:
-    trained = result.walk.trained
-    title = "nothing was trained" if not trained else f"{trained} trained for this run"
-    count = len({stretch.model.path for stretch in result.walk.stretches})
-    table = Table(
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-        title=f"Models: {count} ({title})" if result.pinned is None else f"Model pinned: {result.pinned}",
-        title_justify="left",
-        title_style="bold",
+    count = len({period.model.path for period in result.walk.stretches})
+    title = f"Models: {count} ({result.walk.trained or 'none'} trained for this run)"
+    names = ("Signals from", "to", "Trained through", "Slope ± SE", "RMSE / zero", "Weights")
+    table = plain_table(
+        *names,
+        left=names,
+        wrap=names,
+        title=title if result.pinned is None else f"Pinned model: {result.pinned}",
     )
-    for name in ("decided from", "through", "model learnt through", "slope ± SE", "RMSE / zero", "weights"):
-        table.add_column(name, overflow="fold")
-    for stretch in result.walk.stretches:
-        card = stretch.model.card
+    for period in result.walk.stretches:
+        card = period.model.card
         table.add_row(
-            to_local_text(stretch.period.first, tz),
-            to_local_text(stretch.period.last, tz),
+            to_local_text(period.period.first, tz),
+            to_local_text(period.period.last, tz),
             to_local_text(card.trained_through, tz),
             f"{number(card.evidence.slope)} ± {number(card.evidence.slope_se)}",
             number(card.evidence.rmse_ratio, 4),
@@ -109,60 +159,31 @@ def _models_table(result: BacktestResult, tz: ZoneInfo) -> Table:
     return table
 
 
-def _signals(result: BacktestResult, tz: ZoneInfo) -> list[RenderableType]:
-    counted, *others = signal_remarks(result)
-    return [
-        "",
-        Text("Signals", style="bold"),
-        f"{counted} {others[0]}",
-        *others[1:],
-        *position_lines(result, tz),
-    ]
-
-
 def _conditions_table(result: BacktestResult) -> Table:
-    table = Table(
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-        title="Conditions",
-        title_justify="left",
-        title_style="bold",
-    )
-    table.add_column("")
-    table.add_column("asks (long)")
-    for name in ("long holds", "short holds", "vetoes"):
-        table.add_column(name, justify="right")
-    for name, figures in result.diagnostics.conditions.items():
+    names = ("", "Condition (long)")
+    figures = ("True for long", "True for short", "Vetoes")
+    table = plain_table(*names, *figures, left=names, wrap=names, title="Conditions")
+    for name, condition in result.diagnostics.conditions.items():
         table.add_row(
             name,
             DESCRIPTIONS[name][0],
-            percent(figures.long_pass_rate, 1),
-            percent(figures.short_pass_rate, 1),
-            UNDEFINED if name == "forecast" else str(figures.vetoes),
+            percent(condition.long_pass_rate, 1),
+            percent(condition.short_pass_rate, 1),
+            UNDEFINED if name == FORECAST else str(condition.vetoes),
         )
     return table
 
 
 def _correlation_table(result: BacktestResult) -> Table:
-    table = Table(
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-        title="Correlation of each feature with the next return",
-        title_justify="left",
-        title_style="bold",
-    )
-    table.add_column("")
-    for name in ("in training", "out of sample", "noise"):
-        table.add_column(name, justify="right")
-    for name, figures in result.diagnostics.correlations.items():
-        found = figures.out_of_sample
-        beyond = found is not None and figures.noise is not None and abs(found) > figures.noise
+    title = "Correlation of each feature with the next return (* beyond the noise)"
+    table = plain_table("", "In training", "Out of sample", "Noise", left=("",), wrap=("",), title=title)
+    for name, figure in result.diagnostics.correlations.items():
+        correlation, noise = figure.out_of_sample, figure.noise
+        beyond = correlation is not None and noise is not None and abs(correlation) > noise
         table.add_row(
             name,
-            number(figures.train, 3),
-            number(found, 3) + (" *" if beyond else "  "),
-            f"± {number(figures.noise, 3)}",
+            number(figure.train, 3),
+            number(correlation, 3) + (" *" if beyond else "  "),
+            f"± {number(noise, 3)}",
         )
     return table

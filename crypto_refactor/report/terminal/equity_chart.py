@@ -1,4 +1,4 @@
-"""A series as a chart of block characters: values in, lines out."""
+"""A chart of block characters."""
 
 from __future__ import annotations
 
@@ -17,28 +17,14 @@ def chart(
     width: int = 64,
     height: int = 8,
 ) -> list[str]:
-    """Draw `values` from left to right, the lowest of them just above the axis.
+    """Draw evenly spaced, finite values from left to right, the lowest of them just above the axis.
 
-    Parameters
-    ----------
-    values : sequence of float, length at least 1
-        Evenly spaced and finite.  More of them than columns are thinned out, fewer are drawn wider; the
-        first and the last one always keep their places.
-    label : callable
-        Says a value in words, for the axis.
-    first, last : str
-        What stands below the two ends.
-    width, height : int
-        Of the drawing, in characters; `height` at least 3.
-
-    Returns
-    -------
-    list of str
-        `height` lines, the axis and the two ends below it.
+    More values than columns are thinned out, fewer are drawn wider; the first and the last one keep their places.
+    Returns `height` lines (3 or more), the axis, and the names `first` and `last` below its ends.
     """
-    shown = _thinned(values, width)
-    low, high = _range(shown)
-    levels = [_level((value - low) / (high - low), height) for value in shown]
+    columns = _thinned(values, width)
+    low, high = _range(columns)
+    levels = [_level((value - low) / (high - low), height) for value in columns]
     labels = {height - 1: label(high), height // 2: label(_midway(low, high)), 0: label(low)}
     margin = max(map(len, labels.values()))
     lines = [
@@ -52,7 +38,7 @@ def chart(
 
 
 def _thinned(values: Sequence[float], width: int) -> list[float]:
-    """Return one value a column."""
+    """Return one value per column."""
     step = (len(values) - 1) / max(width - 1, 1)
     return [values[round(column * step)] for column in range(width - 1)] + [values[-1]]
 
@@ -71,7 +57,7 @@ def _midway(low: float, high: float) -> float:
 
 
 def _level(share: float, height: int) -> int:
-    """Return how many eighths of a cell are filled; one at least, so that every column is seen."""
+    """Return how many eighths of a cell are filled; at least one, so that every column is visible."""
     return 1 + round(share * (height * _PER_CELL - 1))
 
 

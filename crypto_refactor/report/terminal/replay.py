@@ -1,4 +1,4 @@
-"""The end of a replay for people: what came of it, and whether it is what a backtest would have given."""
+"""The end of a replay in the terminal: its result, and whether it equals the backtest."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from zoneinfo import ZoneInfo
 
 from crypto_refactor.backtest.significance.verdict import MIN_TRADES
 from crypto_refactor.market.hours import to_local_text
-from crypto_refactor.report.commentary import few_trades, still_held
-from crypto_refactor.report.formatting import amount, money, percent, price, source_name
+from crypto_refactor.report.commentary import few_trades, rules_text, still_open
+from crypto_refactor.report.formatting import amount, money, percent, price, simulated_mark, source_name
 from crypto_refactor.report.replay_summary import ReplayFigures, ticker_figures, total_curve, total_figures
-from crypto_refactor.report.rules_summary import rules_text
 from crypto_refactor.report.terminal.equity_chart import chart
 from crypto_refactor.report.terminal.trading import outcome_line
 from crypto_refactor.signals.signal import DIRECTIONS
@@ -18,7 +17,8 @@ from crypto_refactor.trading.historical.replay import ReplayResult, TickerReplay
 
 MAX_TRADES_LISTED = 20
 
-_COLUMNS = ("", "start", "final", "return", "buy and hold", "trades closed", "win rate", "fees")
+_FIGURES = ("", "start", "final", "return", "buy and hold", "closed trades", "win rate", "fees")
+_TRADES = ("Trades", "", "entry", "entry price", "exit", "exit price", "quantity", "net", "exit reason")
 
 
 def replay_summary(result: ReplayResult, tz: ZoneInfo) -> str:
@@ -28,20 +28,19 @@ def replay_summary(result: ReplayResult, tz: ZoneInfo) -> str:
         parts = [[f"Replay {result.account}", "No ticker was replayed to its end."], others]
     else:
         parts = [
-            _headline(result, tz),
+            _heading(result, tz),
             _figures(result),
             _remarks(result, tz),
             _trades(result, tz),
             _equity(result, tz),
             ["Not replayed", *others] if others else [],
-            _parity(result),
+            _parity(result.replayed),
         ]
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
 
-def _headline(result: ReplayResult, tz: ZoneInfo) -> list[str]:
-    backtests = [replayed.backtest for replayed in result.replayed]
-    window = backtests[0].window
+def _heading(result: ReplayResult, tz: ZoneInfo) -> list[str]:
+    first = result.replayed[0].backtest
     spans = {
         replayed.ticker: (
             f"{to_local_text(int(replayed.backtest.window.closed[0]), tz)} to "
@@ -49,27 +48,26 @@ def _headline(result: ReplayResult, tz: ZoneInfo) -> list[str]:
         )
         for replayed in result.replayed
     }
-    mark = "   SIMULATED" if window.simulated else ""
-    names = ", ".join(str(replayed.ticker) for replayed in result.replayed)
-    lines = [f"Replay of {names}{mark}"]
+    source = f"bars from {source_name(first.window.source)}"
+    lines = [
+        f"Replay of {', '.join(map(str, spans))}{simulated_mark(simulated=first.window.simulated)}",
+    ]
     if len(set(spans.values())) == 1:
-        lines.append(f"{spans[result.replayed[0].ticker]}, bars from {source_name(window.source)}")
+        lines.append(f"{spans[first.ticker]}, {source}")
     else:
-        lines.append(f"bars from {source_name(window.source)}")
-        lines += [f"  {ticker}: {span}" for ticker, span in spans.items()]
-    again = " (a replay that had been stopped, played on to its end)" if result.resumed else ""
-    return [*lines, f"Account {result.account}{again}", rules_text(backtests[0].requested.rules)]
+        lines += [source, *(f"  {ticker}: {span}" for ticker, span in spans.items())]
+    resumed = " (an interrupted replay, resumed and played to its end)" if result.resumed else ""
+    return [*lines, f"Account {result.account}{resumed}", rules_text(first.requested.rules)]
 
 
 def _figures(result: ReplayResult) -> list[str]:
     figures = {str(replayed.ticker): ticker_figures(replayed) for replayed in result.replayed}
     if len(figures) > 1:
         figures["Total"] = total_figures(figures.values())
-    rows = [_COLUMNS, *(_cells(name, each) for name, each in figures.items())]
-    return _aligned(rows)
+    return _aligned([_FIGURES, *(_figure_cells(name, part) for name, part in figures.items())])
 
 
-def _cells(name: str, figures: ReplayFigures) -> tuple[str, ...]:
+def _figure_cells(name: str, figures: ReplayFigures) -> tuple[str, ...]:
     return (
         name,
         money(figures.initial),
@@ -83,19 +81,15 @@ def _cells(name: str, figures: ReplayFigures) -> tuple[str, ...]:
 
 
 def _remarks(result: ReplayResult, tz: ZoneInfo) -> list[str]:
-    lines = []
     count = sum(len(replayed.trades) for replayed in result.replayed)
-    if 0 < count < MIN_TRADES:
-        lines.append(few_trades(count))
-    for replayed in result.replayed:
-        # What is held is in no row that a replay hands over; where the two agree, the backtest's is the same.
-        held = [
-            trade
-            for trade in replayed.backtest.requested.simulation.trades
-            if not trade.closed and replayed.same
-        ]
-        lines += [still_held(replayed.ticker, trade, tz) for trade in held]
-    return lines
+    lines = [few_trades(count)] if 0 < count < MIN_TRADES else []
+    # A replay lists closed trades only; an open position comes from the backtest, where the two agree.
+    return lines + [
+        still_open(replayed.ticker, trade, tz)
+        for replayed in result.replayed
+        for trade in replayed.backtest.requested.simulation.trades
+        if not trade.closed and replayed.same
+    ]
 
 
 def _trades(result: ReplayResult, tz: ZoneInfo) -> list[str]:
@@ -103,14 +97,9 @@ def _trades(result: ReplayResult, tz: ZoneInfo) -> list[str]:
     if not rows:
         return ["No trade was closed."]
     if len(rows) > MAX_TRADES_LISTED:
-        return [
-            (
-                f"{len(rows)} trades were closed; "
-                f"`crypto-refactor trades --account {result.account} --csv FILE` lists them."
-            )
-        ]
+        command = f"crypto-refactor trades --account {result.account} --csv FILE"
+        return [f"{len(rows)} trades were closed; `{command}` lists them."]
     rows.sort(key=lambda row: (row[1].exited, row[1].entered))
-    header = ("Trades", "", "entered", "at", "left", "at", "quantity", "net", "why it was left")
     cells = [
         (
             str(ticker),
@@ -125,7 +114,7 @@ def _trades(result: ReplayResult, tz: ZoneInfo) -> list[str]:
         )
         for ticker, trade in rows
     ]
-    return _aligned([header, *cells], left=(0, 1, len(header) - 1))
+    return _aligned([_TRADES, *cells], left=(0, 1, len(_TRADES) - 1))
 
 
 def _equity(result: ReplayResult, tz: ZoneInfo) -> list[str]:
@@ -135,22 +124,16 @@ def _equity(result: ReplayResult, tz: ZoneInfo) -> list[str]:
     return [title, *chart(total.tolist(), label=money, first=ends[0], last=ends[1])]
 
 
-def _parity(result: ReplayResult) -> list[str]:
-    differing = _differing(result.replayed)
+def _parity(replays: Sequence[TickerReplay]) -> list[str]:
+    differing = [str(replayed.ticker) for replayed in replays if not replayed.same]
     if not differing:
-        each = "Equal to the backtest of the same window"
-        if len(result.replayed) > 1:
-            each = "Each equal to its own backtest of the same window"
-        return [f"{each}, to the last cent: models, decisions, fills, fees and equity."]
+        equal = "Equal to the backtest" if len(replays) == 1 else "Each equal to its own backtest"
+        return [f"{equal} of the same window, to the last cent: models, decisions, fills, fees and equity."]
     return [
         f"WARNING: NOT EQUAL to the backtest of the same window: {', '.join(differing)}.",
-        "  The figures above are the replay's own.  Either the bars or the models were changed meanwhile, or it is",
-        "  a fault of the tool: play it again, and report it if it stays.",
+        "  The figures above are those of the replay. Either bars or models changed during it, or the tool has a bug:",
+        "  run the replay again, and report the difference if it persists.",
     ]
-
-
-def _differing(replayed: Sequence[TickerReplay]) -> list[str]:
-    return [str(each.ticker) for each in replayed if not each.same]
 
 
 def _aligned(rows: Sequence[Sequence[str]], left: tuple[int, ...] = (0,)) -> list[str]:

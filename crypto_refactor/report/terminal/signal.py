@@ -1,4 +1,4 @@
-"""A signal for people: the direction first, then why."""
+"""A signal in the terminal: the direction first, then the reasons."""
 
 from __future__ import annotations
 
@@ -6,26 +6,25 @@ from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
 from crypto_refactor.market.hours import to_iso, to_local_text
-from crypto_refactor.report.formatting import number, percent, price, source_name
+from crypto_refactor.report.formatting import number, percent, price, simulated_mark, source_name
 from crypto_refactor.signals.conditions import CONDITIONS, FORECAST
-from crypto_refactor.signals.signal import Signal
+from crypto_refactor.signals.signal import DIRECTIONS, Signal
 
 _ARROWS = {1: "▲", 0: "■", -1: "▼"}
 
 
 def signal_text(signal: Signal, tz: ZoneInfo) -> str:
-    """Return the human view, several lines, times in `tz`."""
+    """Return the signal as several lines, times in `tz`."""
     return "\n".join(
         [*_headline(signal, tz), "", *_forecast(signal), "", *_conditions(signal), "", *_facts(signal, tz)]
     )
 
 
 def _headline(signal: Signal, tz: ZoneInfo) -> list[str]:
-    mark = "   SIMULATED" if signal.simulated else ""
     return [
         (
             f"{_ARROWS[signal.signal]} {signal.direction.upper()}   {signal.ticker}   "
-            f"confidence {signal.confidence:.2f}{mark}"
+            f"confidence {signal.confidence:.2f}{simulated_mark(simulated=signal.simulated)}"
         ),
         f"  made at {to_local_text(signal.made_at, tz)} for the close at {to_local_text(signal.target_at, tz)}",
     ]
@@ -42,7 +41,7 @@ def _forecast(signal: Signal) -> list[str]:
         ),
         (
             f"Threshold     {price(signal.threshold)} ({percent(signal.threshold / signal.current_price, 3)}): "
-            f"the forecast must differ by more from the close"
+            f"the forecast must be further than this from the close"
         ),
         f"Confidence    {_confidence(signal)}",
         f"Worth it?     expected move {percent(signal.expected_move, 3)}, round trip {percent(signal.round_trip_cost, 3)}: {worth}",
@@ -51,33 +50,31 @@ def _forecast(signal: Signal) -> list[str]:
 
 
 def _confidence(signal: Signal) -> str:
-    known = signal.model.evidence
-    measured = (
-        f"slope {number(known['slope'])} ± {number(known['slope_se'])} on {known['n']} hours it had not seen"
-    )
+    evidence = signal.model.evidence
+    measured = f"slope {number(evidence['slope'])} ± {number(evidence['slope_se'])} on {evidence['n']} out-of-sample hours"
     if signal.confidence > 0.5:
-        return f"{signal.confidence:.2f}: {percent(known['shrink'], 0)} of the forecast is supported\n{_more(measured)}"
+        return f"{signal.confidence:.2f}: {percent(evidence['shrink'], 0)} of the forecast is supported by evidence\n{_more(measured)}"
     if signal.forecast_side == 0:
-        return "0.50: the forecast is exactly the close"
-    if known["shrink"]:
-        return f"0.50: the forecast is smaller than any error it has made ({measured})"
-    return f"0.50, no better than a coin toss: the model has shown no evidence\n{_more(measured)}"
+        return "0.50: the forecast equals the close"
+    if evidence["shrink"]:
+        return f"0.50: the forecast is smaller than every past error ({measured})"
+    return f"0.50, a coin toss: the model has shown no evidence of skill\n{_more(measured)}"
 
 
 def _decision(signal: Signal) -> str:
     missing = [name for name in CONDITIONS[1:] if not signal.conditions[name]]
-    side = {1: "long", -1: "short", 0: "long"}[signal.forecast_side]
-    counted = f"{signal.passed} of 9 confirmations hold for {side}, {signal.required} needed"
+    side = DIRECTIONS[signal.forecast_side or 1]
+    confirmations = f"{signal.passed} of 9 confirmations are met for {side}, {signal.required} needed"
     if signal.signal:
-        return f"forecast beyond its threshold, and {counted}"
+        return f"forecast beyond its threshold, and {confirmations}"
     if not signal.conditions[FORECAST]:
-        return f"forecast within its threshold, so flat ({counted})"
-    return f"too few confirmations: {counted} (missing: {', '.join(missing)})"
+        return f"forecast within its threshold, so flat ({confirmations})"
+    return f"too few confirmations: {confirmations} (missing: {', '.join(missing)})"
 
 
 def _conditions(signal: Signal) -> list[str]:
-    side = -1 if signal.forecast_side < 0 else 1
-    lines = [f"Conditions for {'short' if side < 0 else 'long'} (the forecast's side)"]
+    side = signal.forecast_side or 1
+    lines = [f"Conditions for {DIRECTIONS[side]} (the forecast's side)"]
     values = condition_values(signal, side)
     lines += [
         f"  {'yes' if signal.conditions[name] else ' no'}  {name:<12} {values[name]}" for name in CONDITIONS
@@ -86,53 +83,53 @@ def _conditions(signal: Signal) -> list[str]:
 
 
 def condition_values(signal: Signal, side: int) -> Mapping[str, str]:
-    """Return what each condition compared, for the side 1 or -1."""
-    shown = signal.indicators
+    """Return what each condition compares, for the side 1 or -1."""
+    values = signal.indicators
     more, less = (">", "<") if side > 0 else ("<", ">")
     threshold = ("" if side > 0 else "-") + price(signal.threshold)
     return {
         FORECAST: f"predicted - close {price(signal.price_difference)} {more} {threshold}",
-        "rsi": f"RSI {number(shown['rsi'], 1)} {less} {65 if side > 0 else 35}",
-        "macd": f"MACD histogram {shown['macd_histogram']:.4g} {more} 0",
-        "obv": f"OBV less its 20-bar mean {shown['obv']:,.4g} {more} 0",
-        "vwap": f"close {price(signal.current_price)} {more} VWAP 24 h {price(shown['vwap'])}",
-        "price_trend": f"close {price(signal.current_price)} {more} EMA 20 {price(shown['ema_20'])}",
-        "ema_cross": f"EMA 20 {price(shown['ema_20'])} {more} EMA 50 {price(shown['ema_50'])}",
-        "adx": f"ADX {number(shown['adx'], 1)} > 25",
-        "calm": f"volatility 24 h {percent(shown['realised_volatility'], 3)} < "
+        "rsi": f"RSI {number(values['rsi'], 1)} {less} {65 if side > 0 else 35}",
+        "macd": f"MACD histogram {values['macd_histogram']:.4g} {more} 0",
+        "obv": f"OBV minus its 20-bar mean {values['obv']:,.4g} {more} 0",
+        "vwap": f"close {price(signal.current_price)} {more} VWAP 24 h {price(values['vwap'])}",
+        "price_trend": f"close {price(signal.current_price)} {more} EMA 20 {price(values['ema_20'])}",
+        "ema_cross": f"EMA 20 {price(values['ema_20'])} {more} EMA 50 {price(values['ema_50'])}",
+        "adx": f"ADX {number(values['adx'], 1)} > 25",
+        "calm": f"volatility 24 h {percent(values['realised_volatility'], 3)} < "
         f"1.2 x {percent(signal.bands['volatility_mean'], 3)} (its 20-bar mean)",
-        "volume": f"volume {number(shown['volume_ratio'])} x its 10-bar mean > 1.1",
+        "volume": f"volume {number(values['volume_ratio'])} x its 10-bar mean > 1.1",
     }
 
 
 def _facts(signal: Signal, tz: ZoneInfo) -> list[str]:
-    model, data, shown, bands = signal.model, signal.data, signal.indicators, signal.bands
-    known = model.evidence
+    model, data, values, bands = signal.model, signal.data, signal.indicators, signal.bands
+    evidence = model.evidence
     return [
-        f"Also          RSI {number(shown['rsi'], 1)}, StochRSI {number(shown['stoch_rsi'], 1)}, ATR {price(shown['atr'])}",
+        f"Also          RSI {number(values['rsi'], 1)}, StochRSI {number(values['stoch_rsi'], 1)}, ATR {price(values['atr'])}",
         _more(
             f"Bollinger {price(bands['bollinger_lower'])} to {price(bands['bollinger_upper'])}, "
-            f"width {percent(bands['bollinger_width'])}, %B {number(shown['bollinger'])}"
+            f"width {percent(bands['bollinger_width'])}, %B {number(values['bollinger'])}"
         ),
         f"Model         {model.decision}: {model.reason}",
         _more(
             f"{model.path.name}, {model.network} network, lookback {model.lookback_period}, weights {model.fingerprint}"
         ),
-        _more(f"{model.rows} rows through {to_local_text(model.trained_through, tz)}"),
+        _more(f"trained on {model.rows} rows through {to_local_text(model.trained_through, tz)}"),
         _more(
-            f"out of sample: RMSE {number(known['rmse_ratio'], 4)} of the zero forecast's "
-            f"(ridge {number(known['ridge_rmse_ratio'], 4)}),"
+            f"out of sample: RMSE / zero forecast {number(evidence['rmse_ratio'], 4)} "
+            f"(ridge {number(evidence['ridge_rmse_ratio'], 4)}),"
         ),
         _more(
-            f"rank correlation {number(known['rank_correlation'], 3)} "
-            f"(ridge {number(known['ridge_rank_correlation'], 3)})"
+            f"rank correlation {number(evidence['rank_correlation'], 3)} "
+            f"(ridge {number(evidence['ridge_rank_correlation'], 3)})"
         ),
         f"Data          {source_name(signal.source)}, {data.bars:,} hourly bars from {to_local_text(data.first, tz)},",
-        _more(f"{data.synthetic} synthetic, {data.zero_volume} without a trade"),
+        _more(f"{data.synthetic} forward-filled, {data.zero_volume} without volume"),
         f"Repeat with   --end {to_iso(signal.end)}",
     ]
 
 
 def _more(text: str) -> str:
-    """Continue the line above."""
+    """Return a line that continues the one above."""
     return " " * 14 + text

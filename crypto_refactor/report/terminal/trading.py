@@ -1,4 +1,4 @@
-"""What trading commands found and did, one line a decision."""
+"""The decisions of trading commands in the terminal, one line each."""
 
 from __future__ import annotations
 
@@ -22,25 +22,15 @@ _INDENT = " " * 6
 
 
 def heading(account: str | None, source: str, tickers: Sequence[Ticker]) -> str:
-    """Return what stands above the lines of a run: where it acts, on whose bars, and which tickers.
-
-    Parameters
-    ----------
-    account : str or None
-        Name of the account; None where nothing is traded.
-    source : str
-        Where the bars come from.
-    tickers : sequence of Ticker
-        What is looked at.
-    """
+    """Return the line above a run: the account, None where nothing is traded, the source and the tickers."""
     where = "Signals only, nothing is traded" if account is None else f"Trading in {account}"
     return f"{where}, on bars from {source_name(source)}: {', '.join(map(str, tickers))}"
 
 
 def outcome_line(row: TickerRow, tz: ZoneInfo) -> str:
-    """Return one ticker's row: when, which, what is held, what was filled | why and what follows.
+    """Return one ticker's row: time, ticker, position, equity, fills | reason and what follows.
 
-    What else a person should know follows in lines of its own, indented.  Times are in `tz`.
+    Notes follow in lines of their own, indented.  Times are in `tz`.
     """
     if isinstance(row, Failure):
         return _unreported(row.ticker, "✗ failed", f"{row.error.what} Remedy: {row.error.remedy}", tz)
@@ -60,11 +50,11 @@ def outcome_line(row: TickerRow, tz: ZoneInfo) -> str:
 
 
 def positions_text(holdings: Mapping[Ticker, SubAccount], tz: ZoneInfo = _UTC) -> list[str]:
-    """Return a line for every position that is open, or one line that says that none is."""
+    """Return one line per open position, or a line that states that there is none."""
     lines = [
         f"{ticker!s:<{_TICKER_WIDTH}}  {_ARROWS[account.side]} {SIDES[account.side]} "
         f"{amount(abs(account.quantity))} {ticker.base} since {to_local_text(account.entered, tz)}, "
-        f"entered at {price(account.average_price)}"
+        f"entry price {price(account.average_price)}"
         for ticker, account in holdings.items()
         if account.side
     ]
@@ -76,38 +66,38 @@ def _unreported(ticker: Ticker, state: str, text: str, tz: ZoneInfo) -> str:
     return f"{when}  {ticker!s:<{_TICKER_WIDTH}}  {state:<{_STATE_WIDTH}}  {text}"
 
 
-def _state(entry: TickerOutcome) -> str:
-    """Say what is held and was held before, or, where nothing is traded, what is wanted."""
-    if entry.sub_account is None:
-        wanted = entry.target or 0
-        return f"target {_ARROWS[wanted]} {SIDES[wanted]}"
-    before = side = entry.sub_account.side
-    if entry.fills:
-        fill = entry.fills[0]
+def _state(outcome: TickerOutcome) -> str:
+    """Return the position and the one before it, or the target where nothing is traded."""
+    if outcome.sub_account is None:
+        target = outcome.target or 0
+        return f"target {_ARROWS[target]} {SIDES[target]}"
+    before = side = outcome.sub_account.side
+    if outcome.fills:
+        fill = outcome.fills[0]
         before = 0 if fill.reason == "entry" else -fill.side
     change = "" if before == side else f" (was {SIDES[before]})"
     return f"{_ARROWS[side]} {SIDES[side]}{change}"
 
 
-def _worth(entry: TickerOutcome) -> str:
-    if entry.equity is None:
-        return f"close  {price(entry.price):>{_MONEY_WIDTH}}"
-    return f"equity {money(entry.equity):>{_MONEY_WIDTH}}"
+def _worth(outcome: TickerOutcome) -> str:
+    if outcome.equity is None:
+        return f"close  {price(outcome.price):>{_MONEY_WIDTH}}"
+    return f"equity {money(outcome.equity):>{_MONEY_WIDTH}}"
 
 
-def _late(entry: TickerOutcome) -> list[str]:
-    return ["LATE, more than 10 minutes after the close"] if entry.late else []
+def _late(outcome: TickerOutcome) -> list[str]:
+    return ["LATE, more than 10 minutes after the close"] if outcome.late else []
 
 
-def _executed(entry: TickerOutcome, tz: ZoneInfo) -> list[str]:
-    exits = iter(entry.trades)
-    return [_fill(fill, exits, entry, tz) for fill in entry.fills]
+def _executed(outcome: TickerOutcome, tz: ZoneInfo) -> list[str]:
+    exits = iter(outcome.trades)
+    return [_fill(fill, exits, outcome, tz) for fill in outcome.fills]
 
 
-def _fill(fill: Fill, exits: Iterator[Trade], entry: TickerOutcome, tz: ZoneInfo) -> str:
+def _fill(fill: Fill, exits: Iterator[Trade], outcome: TickerOutcome, tz: ZoneInfo) -> str:
     text = f"{_VERBS[fill.reason == 'entry', fill.side]} {amount(fill.quantity)} at {price(fill.price)}"
-    # A bar is filled at its open or at its close; what a later run has caught up with may be much older.
-    if fill.at < entry.bar - 1:
+    # Orders fill at the open or the close of the bar; a run that catches up reports older fills.
+    if fill.at < outcome.bar - 1:
         text += f" on {to_local_text(fill.at, tz)}"
     text += f", fee {money(fill.fee)}"
     if fill.reason == "entry":
@@ -123,38 +113,40 @@ _VERBS = {
     (False, -1): "sold",
     (False, 1): "bought back",
 }
-"""By whether the fill is an entry, and its side."""
+"""By whether the fill is an entry, and by its side."""
 
 
-def _why(entry: TickerOutcome) -> str:
-    if not entry.pending:
-        return entry.reason
-    # The reason of a decision ends with what was decided: said once, with the time it will be done at.
-    decided = " and ".join(entry.pending)
-    return f"{entry.reason.removesuffix(f': {decided}')}; at the next open: {decided}"
+def _why(outcome: TickerOutcome) -> str:
+    if not outcome.pending:
+        return outcome.reason
+    # The reason ends with the decision, which is stated once, with its time.
+    decision = " and ".join(outcome.pending)
+    return f"{outcome.reason.removesuffix(f': {decision}')}; at the next open: {decision}"
 
 
-def _notes(entry: TickerOutcome) -> list[str]:
-    notes = [*map(_order, entry.orders), *entry.notes]
-    if entry.decision is not None and entry.decision.chosen.late:
-        notes.append("decided by the model of the cut-off before: the new one is not trained yet")
-    if entry.decision is not None and entry.decision.chosen.revised:
-        notes.append("the bars its model learnt from read differently now; the model stands")
+def _notes(outcome: TickerOutcome) -> list[str]:
+    notes = [*map(_order, outcome.orders), *outcome.notes]
+    if outcome.decision is not None and outcome.decision.chosen.late:
+        notes.append("decided by the previous model: the new one is not trained yet")
+    if outcome.decision is not None and outcome.decision.chosen.revised:
+        notes.append(
+            "the training bars of its model were revised since; the model is kept until the next refit"
+        )
     return [note for note in notes if note]
 
 
 def _order(order: OrderRecord) -> str:
-    """Say how an order ended, where neither a fill nor a note of its own does."""
+    """Return how an order ended, where neither a fill nor a note does."""
     if order.stage is OrderStatus.PARTLY_FILLED:
         base, quote = order.ticker.base, order.ticker.quote
-        wanted = (
+        ordered = (
             f"{money(order.notional)} {quote}"
             if order.quantity is None
             else f"{amount(order.quantity)} {base}"
         )
         return (
-            f"order {order.client_order_id} was filled in part only ({amount(order.filled_quantity)} {base} "
-            f"of {wanted}): the rest is decided afresh at the next bar"
+            f"order {order.client_order_id} was partly filled ({amount(order.filled_quantity)} {base} of {ordered}): "
+            "the rest is decided at the next bar"
         )
     if order.stage is OrderStatus.UNFILLED:
         return f"order {order.client_order_id} was not filled: {order.detail}"

@@ -16,7 +16,7 @@ from crypto_refactor.errors import DataError, UsageError
 from crypto_refactor.execution.rules import ExecutionOptions, ExitRule
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import to_iso
-from crypto_refactor.report.documents.backtest import signals_csv
+from crypto_refactor.report.csv_files import signals_csv
 from crypto_refactor.signals.conditions import SignalRules
 
 FIRST = 400_000

@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from crypto_refactor.report.html.markup import Html, coded, join, script_json, tag
+from crypto_refactor.report.html.tables import numbers, table, words
 from support.example_results import backtested
 from support.html_dom import (
     HOSTILE,
@@ -23,9 +25,7 @@ from support.stub_models import remade, sample_bars
 from crypto_refactor.backtest.metrics import drawdown
 from crypto_refactor.market.hours import parse_hour
 from crypto_refactor.report.html import series
-from crypto_refactor.report.html.markup import Html, coded, join, script_json, tag
 from crypto_refactor.report.html.page import report_html
-from crypto_refactor.report.html.tables import numbers, table, words
 
 UTC, DENVER = ZoneInfo("UTC"), ZoneInfo("America/Denver")
 COMMAND = "python3 models/app_backtester.py --ticker BTC/USD --end 2024-01-01T00:00:00Z"

@@ -8,6 +8,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from crypto_refactor.report.html.sections.trade_reasons import target_reasons
 from support.example_results import evaluated
 from support.html_dom import (
     HOSTILE,
@@ -22,7 +23,6 @@ from support.html_dom import (
 from support.stub_models import remade, sample_bars
 
 from crypto_refactor.report.html.page import evaluation_html
-from crypto_refactor.report.html.sections.trade_reasons import target_reasons
 
 UTC, DENVER = ZoneInfo("UTC"), ZoneInfo("America/Denver")
 COMMAND = "crypto-refactor evaluate --targets targets.csv --source sample --end 2024-01-01T00:00:00Z"

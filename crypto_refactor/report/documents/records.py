@@ -1,0 +1,42 @@
+"""Fills, orders, decisions and errors as every JSON document shows them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from crypto_refactor.errors import CryptoRefactorError
+from crypto_refactor.execution.sub_account import Fill
+from crypto_refactor.market.hours import parse_instant, to_iso
+from crypto_refactor.trading.ledger.order_record import OrderRecord
+
+
+def fill_json(fill: Fill) -> dict[str, Any]:
+    """Return a fill."""
+    return {**fill._asdict(), "at": to_iso(fill.at)}
+
+
+def order_json(order: OrderRecord) -> dict[str, Any]:
+    """Return an order of the ledger."""
+    return {
+        **asdict(order),
+        "ticker": str(order.ticker),
+        "bar": to_iso(order.bar),
+        "sent_at": instant_json(order.sent_at),
+        "stage": order.stage.value,
+    }
+
+
+def decision_json(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a decision as the ledger records it."""
+    return record | {name: to_iso(record[name]) for name in ("bar", "cutoff") if record.get(name) is not None}
+
+
+def error_json(error: CryptoRefactorError) -> dict[str, Any]:
+    """Return an error."""
+    return {"code": error.exit_code, "message": error.what, "remedy": error.remedy}
+
+
+def instant_json(text: str) -> str:
+    """Return a moment of the ledger in the form of all other times: ``2024-05-01T13:00:05Z``."""
+    return parse_instant(text).strftime("%Y-%m-%dT%H:%M:%SZ")

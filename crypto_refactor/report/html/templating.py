@@ -1,0 +1,96 @@
+"""Jinja2 for the page: escapes every value, refuses undefined names, and formats figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crypto_refactor.backtest.significance.correlation import Correlation
+from crypto_refactor.report.commentary import HYPOTHETICAL
+from crypto_refactor.report.formatting import UNDEFINED, money, number, percent, price
+from crypto_refactor.report.html.price_chart import EXIT_REASONS
+from crypto_refactor.signals.signal import DIRECTIONS
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+HEAT_STEPS, HEAT_STEP = 4, 0.02
+
+
+@cache
+def environment() -> Environment:
+    """Return the environment of the templates in this package."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    jinja = Environment(
+        loader=PackageLoader("crypto_refactor.report.html"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    jinja.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
+    jinja.filters |= {
+        "correlation": correlation_text,
+        "fact": fact_text,
+        "heat": heat_class,
+        "interval": interval_text,
+        "money": money,
+        "number": number,
+        "percent": lambda *given, **more: unbroken(percent(*given, **more)),
+        "price": price,
+        "sign": sign_class,
+        "unbroken": unbroken,
+    }
+    jinja.globals |= {
+        "directions": DIRECTIONS,
+        "exit_reasons": EXIT_REASONS,
+        "hypothetical": HYPOTHETICAL,
+        "undefined_figure": UNDEFINED,
+    }
+    return jinja
+
+
+def unbroken(text: str) -> str:
+    """Keep figures and their units on one line."""
+    return text.replace(" %", "\u00a0%").replace("± ", "±\u00a0")
+
+
+def interval_text(ends: tuple[float, float] | None, unit: str = "percent") -> str:
+    """Return an interval, in per cent or as plain numbers."""
+    show = percent if unit == "percent" else number
+    return UNDEFINED if ends is None else unbroken(f"{show(ends[0])} to {show(ends[1])}")
+
+
+def correlation_text(correlation: Correlation) -> str:
+    """Return a correlation with its standard error."""
+    if correlation.value is None:
+        return UNDEFINED
+    error = "" if correlation.se is None else f" ±\u00a0{correlation.se:.3f}"
+    return f"{correlation.value:+.3f}{error}"
+
+
+def fact_text(value: object) -> str:
+    """Return a setting or another fact as text."""
+    if value is None:
+        return UNDEFINED
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {fact_text(part)}" for name, part in value.items())
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
+
+
+def sign_class(value: float | None) -> str:
+    """Return the class of a gain or a loss; the sign itself is always written out too."""
+    if value is None or value == 0:
+        return ""
+    return "gain" if value > 0 else "loss"
+
+
+def heat_class(change: float) -> str:
+    """Return the class that shades a return by its size."""
+    return f"heat {sign_class(change)}-{min(int(abs(change) / HEAT_STEP) + 1, HEAT_STEPS)}"
