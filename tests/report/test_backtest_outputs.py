@@ -15,7 +15,8 @@ from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.report.commentary import alpaca_note
-from crypto_refactor.report.documents.backtest import backtest_json, signals_csv
+from crypto_refactor.report.csv_files import signals_csv
+from crypto_refactor.report.documents.backtest import backtest_json
 from crypto_refactor.report.terminal.backtest import print_backtest
 from crypto_refactor.signals.conditions import SignalRules
 
@@ -43,16 +44,16 @@ def text_of(result):
 
 
 def test_the_text_names_network_lookback_and_seed(tmp_path, fits):
-    assert "small network, lookback 12, seed 7, 480 h to learn, refitted every 200 h" in text_of(
+    assert "small network, lookback 12, seed 7, trained on 480 h, refitted every 200 h" in text_of(
         found(tmp_path)
     )
 
 
 def test_the_note_at_alpaca_names_the_drawdown_that_was_asked_for(tmp_path, fits):
     result = found(tmp_path, max_drawdown=0.001)
-    assert "entries halt 0.1 % below the peak" in alpaca_note(result)
+    assert "entries halt at a drawdown of 0.1 %" in alpaca_note(result)
     assert result.alpaca.simulation.halted_at is not None
-    assert "halted at" in alpaca_note(result)
+    assert "halted since" in alpaca_note(result)
     assert alpaca_note(result, ZoneInfo("UTC")) in text_of(result).replace("\n", " ")
     assert backtest_json(result)["at_alpaca_note"] == alpaca_note(result)
 
@@ -67,7 +68,7 @@ def test_closes_that_could_not_be_decided_on_are_counted_and_have_rows(tmp_path,
     result = found(tmp_path, without(whole, (end - 60, end - 50)))
     blind = result.undecidable
     assert blind > 0
-    assert f"{blind} closes could not be decided on" in text_of(result)
+    assert f"No decision at {blind} closes" in text_of(result)
     assert backtest_json(result)["data"]["undecidable"] == blind
     rows = list(csv.DictReader(io.StringIO(signals_csv(result))))
     assert len(rows) == len(result.walk.signals) + blind
@@ -80,7 +81,7 @@ def test_settings_are_those_of_the_models(tmp_path, fits, name):
     assert backtest_json(found(tmp_path))["settings"][name] == getattr(SETTINGS, name)
 
 
-LUCK = ["Return, 95 % interval", "Random entry, p", "Break-even fee", "Rank IC ± error"]
+LUCK = ["Return, 95 % interval", "Random entry, p", "Break-even fee", "Rank IC ± SE"]
 
 
 def test_the_verdict_comes_first_and_four_figures_carry_it(tmp_path, fits):

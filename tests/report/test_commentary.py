@@ -8,17 +8,15 @@ from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
-from crypto_refactor.report.documents.evaluation import evaluation_json
-from crypto_refactor.report.terminal.evaluation import print_evaluation
 from rich.console import Console
 from support.example_results import backtested, evaluated
 from support.stub_models import remade, sample_bars, without
 
 from crypto_refactor.market.hours import to_iso, to_local_text
 from crypto_refactor.report import commentary as remarks
-from crypto_refactor.report.documents.backtest import backtest_json
+from crypto_refactor.report.documents.backtest import backtest_json, evaluation_json
 from crypto_refactor.report.html.page import report_html
-from crypto_refactor.report.terminal.backtest import print_backtest
+from crypto_refactor.report.terminal.backtest import print_backtest, print_evaluation
 
 DENVER = ZoneInfo("America/Denver")
 
@@ -74,12 +72,12 @@ def test_people_read_a_halt_in_their_zone_and_json_stays_utc(backtest):
     local = to_local_text(hour, DENVER)
     assert "MST" in local or "MDT" in local
     told = remarks.backtest_remarks(result, DENVER)
-    assert f"Entries were halted by the drawdown at {local}." in told
-    assert f"they were halted at {local}." in told[0]
-    assert f"they were halted at {to_iso(hour)}." in backtest_json(result)["at_alpaca_note"]
+    assert f"The drawdown limit has halted entries since {local}." in told
+    assert f"halted since {local}." in told[0]
+    assert f"halted since {to_iso(hour)}." in backtest_json(result)["at_alpaca_note"]
 
 
-@pytest.mark.parametrize("words", ["larger than 5 %", "were carried and", "withheld below 90 days"])
+@pytest.mark.parametrize("words", ["exceed 5 %", "are forward-filled and", "withheld below 90 days"])
 def test_targets_are_told_what_a_backtest_is(backtest, evaluation, words):
     text = printed(print_evaluation, evaluation)
     (said,) = [each for each in remarks.evaluation_remarks(evaluation, DENVER) if words in each]
@@ -89,8 +87,8 @@ def test_targets_are_told_what_a_backtest_is(backtest, evaluation, words):
 
 def test_targets_know_no_closes_that_could_not_be_decided_on(evaluation):
     said = remarks.evaluation_remarks(evaluation, DENVER)
-    assert not any("decided on, because" in each for each in said)
-    assert f"{evaluation.between_bars} targets were made where there was no bar" in " ".join(said)
+    assert not any("No decision at" in each for each in said)
+    assert f"{evaluation.between_bars} targets fall on hours without a bar" in " ".join(said)
     assert evaluation.between_bars == 10
 
 
@@ -111,6 +109,6 @@ def test_no_row_is_left_empty_for_forecasts_that_were_never_made(backtest, evalu
 def test_a_position_and_what_rounding_left_are_told_apart(evaluation):
     trade = evaluation.requested.simulation.trades[-1]
     held = trade._replace(exit_reason="open")
-    assert remarks.still_held(evaluation.ticker, held, DENVER).startswith("Still held at the end: ")
+    assert remarks.still_open(evaluation.ticker, held, DENVER).startswith("Still open at the end: ")
     left = trade._replace(exit_reason="dust")
-    assert remarks.still_held(evaluation.ticker, left, DENVER).startswith("Left over, too little to sell: ")
+    assert remarks.still_open(evaluation.ticker, left, DENVER).startswith("Remainder too small to sell: ")

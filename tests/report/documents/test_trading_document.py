@@ -141,7 +141,7 @@ class TestAnEntry:
             "notional": 100.0,
             "quantity": None,
             "reason": "entry",
-            "sent_at": "2024-01-28T01:00:03+00:00",
+            "sent_at": "2024-01-28T01:00:03Z",
             "stage": "partly_filled",
             "filled_quantity": 0.4,
             "average_price": 50.0,

@@ -7,8 +7,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from crypto_refactor.report.html.markup import Html, coded, join, script_json, tag
-from crypto_refactor.report.html.tables import numbers, table, words
+from jinja2 import UndefinedError
 from support.example_results import backtested
 from support.html_dom import (
     HOSTILE,
@@ -26,6 +25,7 @@ from crypto_refactor.backtest.metrics import drawdown
 from crypto_refactor.market.hours import parse_hour
 from crypto_refactor.report.html import series
 from crypto_refactor.report.html.page import report_html
+from crypto_refactor.report.html.templating import environment
 
 UTC, DENVER = ZoneInfo("UTC"), ZoneInfo("America/Denver")
 COMMAND = "python3 models/app_backtester.py --ticker BTC/USD --end 2024-01-01T00:00:00Z"
@@ -163,34 +163,32 @@ class TestHostileNames:
         assert any("&lt;script&gt;" in text for text in texts)
 
 
-class TestMarkup:
+def rendered(template, **values):
+    return environment().from_string('{% import "macros.html.jinja" as m %}' + template).render(**values)
+
+
+class TestTemplates:
     def test_text_and_attributes_are_escaped_and_markup_is_not(self):
-        inner = tag("b", "<&>")
-        assert join("<i>", inner) == "&lt;i&gt;<b>&lt;&amp;&gt;</b>"
-        assert tag("a", title='"x" & y') == '<a title="&quot;x&quot; &amp; y"></a>'
-        assert tag("p", class_="a", data_order=3, hidden=True, lang=None) == (
-            '<p class="a" data-order="3" hidden></p>'
+        assert rendered('<b title="{{ x }}">{{ x }}</b>', x='"<&>') == (
+            '<b title="&#34;&lt;&amp;&gt;">&#34;&lt;&amp;&gt;</b>'
         )
 
     def test_names_in_backticks_are_set_as_code(self):
-        assert coded("`vwap` on <3>") == "<code>vwap</code> on &lt;3&gt;"
+        assert rendered("{{ m.coded(x) }}", x="`vwap` on <3>") == "<code>vwap</code> on &lt;3&gt;"
 
-    def test_markup_put_together_as_text_is_text_again(self):
-        assert tag("p", Html("<b>") + "x") == "<p>&lt;b&gt;x</p>"
+    def test_a_name_that_no_one_has_given_is_an_error(self):
+        with pytest.raises(UndefinedError):
+            rendered("{{ absent }}")
 
     def test_json_for_a_script_is_still_the_same_json(self):
         document = {"</script>": ["<!--", "&", 1.5, None]}
-        text = script_json(document)
+        text = rendered("{{ x|tojson }}", x=document)
         assert not set("<>&") & set(text)
         assert json.loads(text) == document
 
     def test_numbers_that_are_not_finite_are_refused(self):
         with pytest.raises(ValueError, match="JSON"):
-            script_json([float("nan")])
-
-    def test_numbers_stand_on_the_right_and_words_on_the_left(self):
-        text = table("t", (words("w"), numbers("n")), [("a", "1")])
-        assert '<th scope="row" class="words">a</th><td>1</td>' in text
+            rendered("{{ x|tojson }}", x=[float("nan")])
 
 
 class TestCharts:

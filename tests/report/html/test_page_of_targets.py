@@ -1,4 +1,4 @@
-"""The page of somebody else's targets: that of a backtest, without what only models have."""
+"""The page of external targets: that of a backtest, without what only models have."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from crypto_refactor.report.html.sections.trade_reasons import target_reasons
 from support.example_results import evaluated
 from support.html_dom import (
     HOSTILE,
@@ -23,6 +22,7 @@ from support.html_dom import (
 from support.stub_models import remade, sample_bars
 
 from crypto_refactor.report.html.page import evaluation_html
+from crypto_refactor.report.html.price_chart import target_reasons
 
 UTC, DENVER = ZoneInfo("UTC"), ZoneInfo("America/Denver")
 COMMAND = "crypto-refactor evaluate --targets targets.csv --source sample --end 2024-01-01T00:00:00Z"
@@ -70,7 +70,7 @@ class TestThePage:
     def test_says_first_that_the_targets_cannot_be_audited(self, found, page):
         verdict = page.sections["verdict"]
         assert found.verdict.text in verdict
-        assert verdict.index("Too little to judge") < verdict.index("cannot be audited")
+        assert verdict.index("Not enough data for a verdict") < verdict.index("cannot be audited")
 
     def test_has_a_tile_for_each_figure_that_carries_the_verdict(self, page):
         tiles = page.sections["verdict"]
@@ -95,7 +95,7 @@ class TestWhereAModelWouldStand:
         text = evaluation_html(replace(found, targets=targets), command=None, tz=UTC)
         said = Page(without_plotly(text)).sections["targets"]
         assert f"{len(targets)} rows of {targets.path}" in said
-        assert "Columns that were ignored: why, model." in said
+        assert "Ignored columns: why, model." in said
         assert targets.fingerprint() in said
 
     def test_rows_and_closes_of_each_side_are_counted(self, found, told):

@@ -35,7 +35,7 @@ def test_it_names_window_account_and_simulation(single):
     assert text.splitlines()[0] == "Replay of BTC/USD   SIMULATED"
     assert f"{to_local_text(end - 72, UTC)} to {to_local_text(end, UTC)}, 72 hours" in text
     assert f"Account {single.account}" in text
-    assert "fee 0.10 % a fill" in text
+    assert "fee 0.10 % per fill" in text
 
 
 def test_bars_of_a_market_are_not_called_simulated(tmp_path, fits):
@@ -103,8 +103,8 @@ def test_what_is_still_held_is_named(single):
         trade for trade in single.replayed[0].backtest.requested.simulation.trades if not trade.closed
     ]
     assert (
-        f"Still held at the end: long {still.quantity:.5f} BTC since {to_local_text(still.entered, UTC)}, "
-        f"from {still.entry_price:,.2f} to {still.exit_price:,.2f}, net {still.net_pnl:+,.2f} so far"
+        f"Still open at the end: long {still.quantity:.5f} BTC since {to_local_text(still.entered, UTC)}, "
+        f"entry {still.entry_price:,.2f}, last close {still.exit_price:,.2f}, net {still.net_pnl:+,.2f} so far"
     ) in text_of(single)
 
 
@@ -116,7 +116,7 @@ def test_dust_is_not_called_a_position(single):
     scenarios = replace(replayed.backtest.scenarios, requested=requested)
     backtest = replace(replayed.backtest, scenarios=scenarios)
     text = text_of(replace(single, replayed=(replace(replayed, backtest=backtest),)))
-    assert "Left over, too little to sell: long" in text
+    assert "Remainder too small to sell: long" in text
     assert "Still held" not in text
 
 
@@ -143,8 +143,8 @@ def test_it_warns_of_a_difference_and_names_the_tickers(several):
 
 
 def test_a_resumed_replay_says_so(single):
-    assert "had been stopped" in text_of(replace(single, resumed=True))
-    assert "had been stopped" not in text_of(single)
+    assert "an interrupted replay, resumed" in text_of(replace(single, resumed=True))
+    assert "an interrupted replay, resumed" not in text_of(single)
 
 
 def test_several_tickers_have_a_total(several):

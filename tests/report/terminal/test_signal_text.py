@@ -18,7 +18,7 @@ ALL = dict(LONG.values())
 
 
 def signal(forecast=0.01, *, evidence=KNOWN, scale=0.1, needed=6, **values):
-    """Return the signal of one bar of 100, on which all confirmations hold for long unless said otherwise."""
+    """Return the signal of one bar of 100, on which all confirmations are met for long unless said otherwise."""
     frame = frame_of(**(ALL | values))
     made = signal_of(frame, forecast, evidence=evidence, scale=scale, min_confirmations=needed)
     names = ("n", "slope", "slope_se", "shrink", "rmse_ratio", "rank_correlation")
@@ -89,7 +89,7 @@ def test_a_short_signal_shows_the_conditions_of_its_side():
     assert "Conditions for short" in text
     assert "RSI 64.0 > 35" in text
     assert "MACD histogram -1 < 0" in text
-    assert "9 of 9 confirmations hold for short" in line(text, "Decided by")
+    assert "9 of 9 confirmations are met for short" in line(text, "Decided by")
 
 
 def test_simulated_bars_are_marked():
@@ -104,10 +104,10 @@ class TestConfidence:
         assert "confidence 0.50" in text.splitlines()[0]
         said = line(text, "Confidence")
         assert "no evidence" in said
-        assert "slope 0.10 ± 0.20 on 36 hours" in said
+        assert "slope 0.10 ± 0.20 on 36 out-of-sample hours" in said
 
     def test_an_exact_forecast_of_the_close_is_explained(self):
-        assert "exactly the close" in line(signal_text(signal(0.0), UTC), "Confidence")
+        assert "the forecast equals the close" in line(signal_text(signal(0.0), UTC), "Confidence")
 
     def test_evidence_is_named(self):
         assert "50 % of the forecast is supported" in line(signal_text(signal(), UTC), "Confidence")
@@ -123,7 +123,7 @@ class TestConfidence:
 
 class TestDecidedBy:
     def test_a_signal_says_how_many_confirmations_hold(self):
-        assert "9 of 9 confirmations hold for long, 6 needed" in line(
+        assert "9 of 9 confirmations are met for long, 6 needed" in line(
             signal_text(signal(), UTC), "Decided by"
         )
 

@@ -143,7 +143,10 @@ def test_notes_follow_in_lines_of_their_own(made):
     assert said[1:] == ["      one thing", "      another"]
 
 
-@pytest.mark.parametrize(("which", "words"), [("late", "cut-off before"), ("revised", "read differently")])
+@pytest.mark.parametrize(
+    ("which", "words"),
+    [("late", "decided by the previous model"), ("revised", "training bars of its model were revised")],
+)
 def test_an_unusual_model_is_a_note(made, which, words):
     decided = made[0].decision
     chosen = replace(decided.chosen, **{which: True})
@@ -154,7 +157,10 @@ def test_an_unusual_model_is_a_note(made, which, words):
 @pytest.mark.parametrize(
     ("stage", "words"),
     [
-        (OrderStatus.PARTLY_FILLED, "in part only (0.40000 BTC of 100.00 USD): the rest is decided afresh"),
+        (
+            OrderStatus.PARTLY_FILLED,
+            "was partly filled (0.40000 BTC of 100.00 USD): the rest is decided at the next bar",
+        ),
         (OrderStatus.UNFILLED, "was not filled: canceled"),
         (OrderStatus.FILLED, None),
         (OrderStatus.REFUSED, None),  # the pass notes it itself
@@ -238,8 +244,8 @@ class TestPositions:
     def test_each_open_position_has_a_line(self):
         short = self.LONG._replace(side=-1, quantity=-3.0, average_price=2_500.5)
         assert positions_text({BTC: self.LONG, ETH: short}) == [
-            "BTC/USD    ▲ long 1.2500 BTC since 2024-01-28 01:00 UTC, entered at 42,000.00",
-            "ETH/USD    ▼ short 3.0000 ETH since 2024-01-28 01:00 UTC, entered at 2,500.50",
+            "BTC/USD    ▲ long 1.2500 BTC since 2024-01-28 01:00 UTC, entry price 42,000.00",
+            "ETH/USD    ▼ short 3.0000 ETH since 2024-01-28 01:00 UTC, entry price 2,500.50",
         ]
 
     def test_dust_and_flat_accounts_are_no_positions(self):
