@@ -13,7 +13,7 @@ from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.sources.base import Source
 from crypto_refactor.market.sources.csv_files import FilesSource
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.trading.ledger.ledger import Ledger
+from crypto_refactor.trading.ledger import Ledger
 
 DEMO, PAPER, LIVE, REPLAY = "demo/", "paper/", "live/", "replay/"
 """Prefixes of account names."""

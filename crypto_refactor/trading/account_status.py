@@ -14,8 +14,7 @@ from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.account_names import DEMO, LIVE
 from crypto_refactor.trading.explanations import describe_decision
 from crypto_refactor.trading.kill_switch import halt_reason
-from crypto_refactor.trading.ledger.ledger import AccountRow, Ledger, Opening
-from crypto_refactor.trading.ledger.order_record import OrderRecord
+from crypto_refactor.trading.ledger import AccountRow, Ledger, Opening, OrderRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from crypto_refactor.execution.stepper import (
 from crypto_refactor.market.bars import Bars, fill_gaps
 from crypto_refactor.trading.decider import ModelDecision
 from crypto_refactor.trading.explanations import explain, ledger_record
-from crypto_refactor.trading.ledger.transaction import LedgerTransaction
+from crypto_refactor.trading.ledger import LedgerTransaction
 from crypto_refactor.trading.outcomes import TickerOutcome
 
 

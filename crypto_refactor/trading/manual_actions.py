@@ -18,9 +18,9 @@ from crypto_refactor.market.sources.base import Source
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.account_names import PAPER, REPLAY, broker_account
 from crypto_refactor.trading.account_status import ticker_status
-from crypto_refactor.trading.brokers.base import Broker
+from crypto_refactor.trading.brokers import Broker
 from crypto_refactor.trading.interrupts import deferred_interrupts
-from crypto_refactor.trading.ledger.ledger import AccountRow, Ledger
+from crypto_refactor.trading.ledger import AccountRow, Ledger
 from crypto_refactor.trading.locks import locked
 from crypto_refactor.trading.realtime.broker_executor import BrokerExecutor, preflight
 from crypto_refactor.trading.realtime.demo_executor import latest_price_since

@@ -22,7 +22,7 @@ from crypto_refactor.model.settings import RECIPE, ModelSettings
 from crypto_refactor.model.training.dask_cluster import Cluster
 from crypto_refactor.model.training.jobs import TrainingJob
 from crypto_refactor.model.training.observer import TrainingObserver
-from crypto_refactor.trading.ledger.ledger import Ledger
+from crypto_refactor.trading.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

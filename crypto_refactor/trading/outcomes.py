@@ -9,9 +9,9 @@ from crypto_refactor.errors import CryptoRefactorError, UnavailableError
 from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.trading.brokers.base import NotTradedError
+from crypto_refactor.trading.brokers import NotTradedError
 from crypto_refactor.trading.decider import ModelDecision
-from crypto_refactor.trading.ledger.order_record import OrderRecord
+from crypto_refactor.trading.ledger import OrderRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -15,7 +15,7 @@ from crypto_refactor.signals.conditions import SignalRules
 from crypto_refactor.trading.account_names import ledger_of
 from crypto_refactor.trading.bar_processor import BarProcessor
 from crypto_refactor.trading.decider import Decider
-from crypto_refactor.trading.historical.replay import replay
+from crypto_refactor.trading.historical.replay import run_replay
 from crypto_refactor.trading.historical.trader import HistoricalTrader
 from crypto_refactor.trading.model_choice import CachedModelSelector
 from crypto_refactor.trading.session import TradingSession
@@ -79,7 +79,7 @@ def replay_run(folder, *held, tickers=None, hours=72, end=None, explicitly_reque
         folder, source, tickers or source.held, explicitly_requested=explicitly_requested, **rules
     )
     rows = []
-    result = replay(
+    result = run_replay(
         session,
         ledger_of(session.state_dir),
         hours,

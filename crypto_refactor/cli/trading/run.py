@@ -22,8 +22,8 @@ from crypto_refactor.errors import (
 )
 from crypto_refactor.report.equivalent_backtest import backtest_command
 from crypto_refactor.trading.account_names import broker_account, demo_account, ledger_of
-from crypto_refactor.trading.historical.replay import ReplayResult, replay
-from crypto_refactor.trading.historical.single_pass import DemoPass, SignalPass, single_pass
+from crypto_refactor.trading.historical.replay import ReplayResult, run_replay
+from crypto_refactor.trading.historical.single_pass import DemoPass, SignalPass, run_single_pass
 from crypto_refactor.trading.ledger.ledger import Ledger
 from crypto_refactor.trading.outcomes import Failure, TickerOutcome, TickerRow
 from crypto_refactor.trading.realtime.accounts import BrokerAccount, DemoAccount, TradingAccount
@@ -107,12 +107,12 @@ def _run(request: TradingRequest, values: Mapping[str, Any], screen: Screen) -> 
         return _trade(request, screen)
     if request.where is AccountKind.NOWHERE:
         screen.heading(None, setup.source.name, setup.tickers)
-        return _of_one_pass(single_pass(setup, SignalPass(setup), request.end, screen.row))
+        return _of_one_pass(run_single_pass(setup, SignalPass(setup), request.end, screen.row))
     ledger, name = ledger_of(setup.state_dir), demo_account(setup.source)
     screen.heading(name, setup.source.name, setup.tickers)
     ledger.open_account(name, setup.clock().isoformat(), setup.snapshot())
     with _positions_named(ledger, lambda: name, screen):
-        rows = single_pass(setup, DemoPass(setup, ledger, name), request.end, screen.row)
+        rows = run_single_pass(setup, DemoPass(setup, ledger, name), request.end, screen.row)
     return _of_one_pass(rows)
 
 
@@ -143,7 +143,7 @@ def _replay(request: TradingRequest, values: Mapping[str, Any], screen: Screen) 
             screen.note("An earlier run of this replay was stopped; it goes on where it was.")
 
     with _positions_named(ledger, lambda: account, screen):
-        result = replay(
+        result = run_replay(
             setup,
             ledger,
             request.replay_hours,

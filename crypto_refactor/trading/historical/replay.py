@@ -21,7 +21,7 @@ from crypto_refactor.trading.account_names import replay_account
 from crypto_refactor.trading.decider import Decider
 from crypto_refactor.trading.historical.trader import HistoricalTrader
 from crypto_refactor.trading.interrupts import deferred_interrupts
-from crypto_refactor.trading.ledger.ledger import Ledger
+from crypto_refactor.trading.ledger import Ledger
 from crypto_refactor.trading.locks import locked
 from crypto_refactor.trading.outcomes import TickerOutcome, TickerRow
 from crypto_refactor.trading.session import OnRow, TradingSession
@@ -81,7 +81,7 @@ class ReplayResult:
     rows: tuple[TickerRow, ...]
 
 
-def replay(
+def run_replay(
     session: TradingSession,
     ledger: Ledger,
     hours: int,

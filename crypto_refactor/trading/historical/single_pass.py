@@ -11,7 +11,7 @@ from crypto_refactor.model.training.jobs import TrainingJob
 from crypto_refactor.trading.account_names import share_note
 from crypto_refactor.trading.decider import Decider
 from crypto_refactor.trading.historical.trader import HistoricalTrader
-from crypto_refactor.trading.ledger.ledger import Ledger
+from crypto_refactor.trading.ledger import Ledger
 from crypto_refactor.trading.locks import locked
 from crypto_refactor.trading.outcomes import TickerOutcome, TickerRow
 from crypto_refactor.trading.session import OnRow, TradingSession
@@ -100,7 +100,9 @@ class DemoPass(SignalPass):
         return replace(outcome, notes=outcome.notes + notes)
 
 
-def single_pass(session: TradingSession, mode: SignalPass, end: int | None, on_row: OnRow) -> list[TickerRow]:
+def run_single_pass(
+    session: TradingSession, mode: SignalPass, end: int | None, on_row: OnRow
+) -> list[TickerRow]:
     """Decide the last close of every ticker once, and act on it as `mode` says.
 
     Parameters

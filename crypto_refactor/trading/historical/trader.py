@@ -15,7 +15,7 @@ from crypto_refactor.market.hours import to_iso
 from crypto_refactor.trading.bar_processor import BarProcessor
 from crypto_refactor.trading.decider import Decider
 from crypto_refactor.trading.explanations import describe_decision, unfilled_entry_note
-from crypto_refactor.trading.ledger.ledger import Ledger
+from crypto_refactor.trading.ledger import Ledger
 from crypto_refactor.trading.outcomes import TickerOutcome
 
 

@@ -9,8 +9,8 @@ from typing import Protocol
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.venues import alpaca_rules
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.trading.brokers.base import Broker
-from crypto_refactor.trading.ledger.ledger import Ledger
+from crypto_refactor.trading.brokers import Broker
+from crypto_refactor.trading.ledger import Ledger
 from crypto_refactor.trading.realtime.broker_executor import BrokerExecutor, preflight
 from crypto_refactor.trading.realtime.demo_executor import DemoExecutor
 from crypto_refactor.trading.realtime.executor import Executor

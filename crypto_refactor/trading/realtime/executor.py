@@ -11,8 +11,7 @@ from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.stepper import SubAccountState
 from crypto_refactor.execution.sub_account import Fill, Trade
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.trading.ledger.order_record import OrderRecord
-from crypto_refactor.trading.ledger.transaction import LedgerTransaction
+from crypto_refactor.trading.ledger import LedgerTransaction, OrderRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

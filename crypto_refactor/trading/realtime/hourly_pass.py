@@ -15,7 +15,7 @@ from crypto_refactor.model.training.jobs import TrainingJob
 from crypto_refactor.trading.account_names import share_note
 from crypto_refactor.trading.decider import Decider
 from crypto_refactor.trading.kill_switch import halt_reason
-from crypto_refactor.trading.ledger.ledger import Ledger
+from crypto_refactor.trading.ledger import Ledger
 from crypto_refactor.trading.model_choice import FirstUsedModelSelector, Trainer
 from crypto_refactor.trading.outcomes import TickerOutcome, TickerRow, is_unavailable
 from crypto_refactor.trading.realtime.accounts import TradingAccount

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from crypto_refactor.errors import BrokerError, CryptoRefactorError, DataError, UsageError
 from crypto_refactor.market.hours import floor_hour, to_datetime
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.trading.brokers.base import UnknownOutcomeError
+from crypto_refactor.trading.brokers import UnknownOutcomeError
 from crypto_refactor.trading.model_choice import StillTrainingError
 from crypto_refactor.trading.outcomes import TickerRow, error_row, is_unavailable
 from crypto_refactor.trading.realtime.hourly_pass import (

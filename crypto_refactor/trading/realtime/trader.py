@@ -17,8 +17,7 @@ from crypto_refactor.market.hours import floor_hour, to_iso
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.bar_processor import BarProcessor, ProcessedBar
 from crypto_refactor.trading.decider import ModelDecision
-from crypto_refactor.trading.ledger.ledger import Ledger
-from crypto_refactor.trading.ledger.transaction import LedgerTransaction
+from crypto_refactor.trading.ledger import Ledger, LedgerTransaction
 from crypto_refactor.trading.locks import locked
 from crypto_refactor.trading.outcomes import TickerOutcome
 from crypto_refactor.trading.realtime.executor import ExecutionResult, Executor, OrderPlan

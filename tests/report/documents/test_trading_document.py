@@ -15,7 +15,7 @@ from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.report.documents.trading import multi_json, outcome_json, replay_json, row_json
 from crypto_refactor.signals.conditions import CONDITIONS
-from crypto_refactor.trading.historical.single_pass import SignalPass, single_pass
+from crypto_refactor.trading.historical.single_pass import SignalPass, run_single_pass
 from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
 from crypto_refactor.trading.outcomes import Failure, Unavailable
 
@@ -124,7 +124,7 @@ class TestAnEntry:
 
     def test_signals_alone_have_no_account_position_or_equity(self, fits, tmp_path):
         session = session_of(tmp_path, SeveralBars(sample_bars(1200)), [BTC])
-        (entry,) = single_pass(session, SignalPass(session), None, lambda _: None)
+        (entry,) = run_single_pass(session, SignalPass(session), None, lambda _: None)
         said = written(outcome_json(entry))
         assert (said["account"], said["position"], said["equity"]) == (None, None, None)
         assert said["price"] == entry.price

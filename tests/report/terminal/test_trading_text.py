@@ -13,7 +13,7 @@ from crypto_refactor.execution.sub_account import Fill, SubAccount
 from crypto_refactor.market.hours import to_local_text, zone
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.report.terminal.trading import heading, outcome_line, positions_text
-from crypto_refactor.trading.historical.single_pass import SignalPass, single_pass
+from crypto_refactor.trading.historical.single_pass import SignalPass, run_single_pass
 from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
 from crypto_refactor.trading.outcomes import Failure, Unavailable
 
@@ -195,7 +195,7 @@ def test_a_close_that_could_not_be_decided_on_says_why(tmp_path, fits):
 def test_signals_alone_show_target_and_close(tmp_path, fits):
     bars = sample_bars(1200)
     session = session_of(tmp_path, SeveralBars(bars), [BTC])
-    (entry,) = single_pass(session, SignalPass(session), None, lambda _: None)
+    (entry,) = run_single_pass(session, SignalPass(session), None, lambda _: None)
     said = line(entry)
     assert "target " in said
     assert f"close  {bars.close[-1]:>12,.2f}" in said

@@ -19,7 +19,7 @@ from crypto_refactor.market.sources.base import LatestPrice
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.schedule import refit_periods, training_rows
 from crypto_refactor.model.training.observer import SilentObserver
-from crypto_refactor.trading.historical.single_pass import DemoPass, SignalPass, single_pass
+from crypto_refactor.trading.historical.single_pass import DemoPass, SignalPass, run_single_pass
 from crypto_refactor.trading.ledger.ledger import Ledger
 from crypto_refactor.trading.outcomes import Failure, TickerOutcome, Unavailable
 from crypto_refactor.trading.session import TradingSession
@@ -100,7 +100,9 @@ def visit(make_session, ledger):
 
     def visit(end=None, **options):
         session = make_session(**options)
-        return single_pass(session, DemoPass(session, Ledger(ledger.path), ACCOUNT), end, lambda row: None)
+        return run_single_pass(
+            session, DemoPass(session, Ledger(ledger.path), ACCOUNT), end, lambda row: None
+        )
 
     return visit
 
@@ -111,7 +113,7 @@ def look(make_session):
 
     def look(end=None, **options):
         session = make_session(**options)
-        return single_pass(session, SignalPass(session), end, lambda row: None)
+        return run_single_pass(session, SignalPass(session), end, lambda row: None)
 
     return look
 
@@ -400,7 +402,7 @@ def world(tmp_path, fits):
 def test_a_first_ticker_that_alpaca_does_not_offer_leaves_the_others_alone(world, workers, dated):
     world.server.dated = dated
     session = world.session(tickers=(SOL, BTC, ETH), workers=workers)
-    rows = single_pass(session, SignalPass(session), None, lambda row: None)
+    rows = run_single_pass(session, SignalPass(session), None, lambda row: None)
     assert {row.ticker for row in rows if isinstance(row, Unavailable)} == {SOL}
     assert {(row.ticker, row.bar) for row in rows if isinstance(row, TickerOutcome)} == {
         (BTC, FIRST),
@@ -411,6 +413,6 @@ def test_a_first_ticker_that_alpaca_does_not_offer_leaves_the_others_alone(world
 def test_an_alpaca_that_does_not_answer_fails_every_ticker_once(world):
     world.server.always = status(500)
     session = world.session()
-    rows = single_pass(session, SignalPass(session), None, lambda row: None)
+    rows = run_single_pass(session, SignalPass(session), None, lambda row: None)
     assert {row.ticker: row.error.exit_code for row in rows} == {BTC: 3, ETH: 3}
     assert len(world.server.requests) < 8
