@@ -464,7 +464,7 @@ def test_a_ticker_the_venue_does_not_trade_is_named_and_left_out(make_world):
     assert decided(world) == [FIRST, FIRST + 1]
 
 
-@pytest.mark.parametrize("method", ["holding", "holdings", "acted_on"])
+@pytest.mark.parametrize("method", ["state", "states", "has_decision"])
 @pytest.mark.parametrize("call", [0, 1, 2])
 def test_a_ledger_that_is_busy_for_a_while_is_no_end(world, method, call):
     ledger, calls = world.ledger, []
@@ -521,7 +521,7 @@ def test_a_halt_that_cannot_be_read_halts(world):
     (world.folder / "state" / "halt.json").write_text("{")
     world.loop().run(14)
     # A sub-account that may not be used is not even opened.
-    assert world.ledger.holding(ACCOUNT, BTC) is None
+    assert world.ledger.state(ACCOUNT, BTC) is None
     assert decided(world) == []
 
 
@@ -529,7 +529,7 @@ def test_a_sub_account_below_its_drawdown_leaves_and_does_not_enter(world):
     options = ExecutionOptions(max_drawdown=0.002)
     world.loop(options=options).run(31)
     check(world, BTC, backtest(world, BTC, 30, options))
-    account = world.ledger.holding(ACCOUNT, BTC).account
+    account = world.ledger.state(ACCOUNT, BTC).account
     assert account.halted
     assert account.side == 0
     assert any("halted by the drawdown" in row.reason for _, row in world.rows)
