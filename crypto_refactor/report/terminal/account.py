@@ -31,7 +31,7 @@ def print_status(status: AccountStatus, console: Console) -> None:
     for part in status.tickers:
         _print_lines(console, *(f"{part.ticker}: {note}" for note in _notes(part)))
     if status.halt is not None:
-        _print_lines(console, f"HALTED: {status.halt}. Run `crypto-refactor resume` to lift the halt.")
+        _print_lines(console, f"{status.halt}. Run `crypto-refactor resume` to lift the halt.")
     if status.others:
         _print_lines(console, f"Other accounts: {', '.join(status.others)}")
 
