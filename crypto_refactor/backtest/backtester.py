@@ -19,8 +19,8 @@ from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.history import bars_with_history, window_of
 from crypto_refactor.model.named_models import model_name, model_path
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.dask_cluster import Cluster
 from crypto_refactor.model.training.observer import SilentObserver, TrainingObserver
+from crypto_refactor.model.training.parallel import Cluster
 from crypto_refactor.signals.conditions import SignalRules
 
 

@@ -16,9 +16,9 @@ from crypto_refactor.model.cache import get_models
 from crypto_refactor.model.named_models import pinned_model
 from crypto_refactor.model.schedule import RefitPeriod, model_key, refit_periods, training_rows
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.dask_cluster import Cluster
 from crypto_refactor.model.training.jobs import TrainingJob
 from crypto_refactor.model.training.observer import TrainingObserver
+from crypto_refactor.model.training.parallel import Cluster
 from crypto_refactor.signals.conditions import SignalFrame, SignalRules, concatenate
 from crypto_refactor.signals.pipeline import decidable_rows, decide_signals
 

@@ -14,7 +14,6 @@ from crypto_refactor.errors import ModelError
 from crypto_refactor.model import artifact
 from crypto_refactor.model.artifact import Model
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.dask_cluster import Cluster
 from crypto_refactor.model.training.jobs import (
     TrainingJob,
     fit_and_write,
@@ -23,6 +22,7 @@ from crypto_refactor.model.training.jobs import (
     read_if_valid,
 )
 from crypto_refactor.model.training.observer import TrainingObserver
+from crypto_refactor.model.training.parallel import Cluster
 
 CACHE_BYTES = 2 * 10**9
 _LEDGERS = "ledgers"

@@ -19,9 +19,9 @@ from crypto_refactor.model.cache import get, get_models, pin_for_ledger
 from crypto_refactor.model.named_models import model_path, pinned_model
 from crypto_refactor.model.schedule import RefitPeriod, model_key, training_rows
 from crypto_refactor.model.settings import RECIPE, ModelSettings
-from crypto_refactor.model.training.dask_cluster import Cluster
 from crypto_refactor.model.training.jobs import TrainingJob
 from crypto_refactor.model.training.observer import TrainingObserver
+from crypto_refactor.model.training.parallel import Cluster
 from crypto_refactor.trading.ledger.ledger import Ledger
 
 

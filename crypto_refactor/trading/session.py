@@ -18,8 +18,8 @@ from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.history import bars_with_history
 from crypto_refactor.model.schedule import hours_needed
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.dask_cluster import Cluster
 from crypto_refactor.model.training.observer import TrainingObserver
+from crypto_refactor.model.training.parallel import Cluster
 from crypto_refactor.signals.conditions import SignalRules
 from crypto_refactor.trading.bar_processor import BarProcessor
 from crypto_refactor.trading.decider import Decider

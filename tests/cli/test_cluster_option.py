@@ -18,7 +18,7 @@ from crypto_refactor.cli.commands.backtest import command as backtest
 from crypto_refactor.cli.commands.compare import command as compare
 from crypto_refactor.cli.trading import run as trade_run
 from crypto_refactor.errors import UnavailableError
-from crypto_refactor.model.training.dask_cluster import Cluster
+from crypto_refactor.model.training.parallel import Cluster
 
 ADDRESS = "tcp://127.0.0.1:8786"
 NOBODY = "tcp://127.0.0.1:9"
@@ -102,7 +102,7 @@ class TestRefusals:
         assert noted.clusters == []
 
     def test_without_the_extra_it_names_the_extra(self, invoke, noted, monkeypatch):
-        monkeypatch.setattr("crypto_refactor.model.training.dask_cluster.find_spec", lambda _name: None)
+        monkeypatch.setattr("crypto_refactor.model.training.parallel.find_spec", lambda _name: None)
         done = invoke(backtest, f"--hours 48 {SHORT} --cluster {ADDRESS} --json")
         assert done.code == 2
         assert "pip install 'crypto-refactor[cluster]'" in one_document(done.out)["error"]["remedy"]

@@ -19,9 +19,9 @@ from crypto_refactor.model.history import bars_with_history, window_of
 from crypto_refactor.model.named_models import model_path, pinned_model
 from crypto_refactor.model.schedule import RefitPeriod, model_key, refit_periods, training_rows
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.dask_cluster import Cluster
 from crypto_refactor.model.training.jobs import TrainingJob
 from crypto_refactor.model.training.observer import TrainingObserver
+from crypto_refactor.model.training.parallel import Cluster
 from crypto_refactor.signals.conditions import SignalRules, evaluate
 from crypto_refactor.signals.pipeline import decidable_rows
 

@@ -16,9 +16,8 @@ from crypto_refactor.model.artifact import DamagedModelError, Model
 from crypto_refactor.model.dataset import TrainingSet
 from crypto_refactor.model.reuse_policy import make_card
 from crypto_refactor.model.settings import RECIPE, ModelSettings
-from crypto_refactor.model.training.dask_cluster import Cluster
 from crypto_refactor.model.training.observer import TrainingObserver
-from crypto_refactor.model.training.parallel import fit_all
+from crypto_refactor.model.training.parallel import Cluster, fit_all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -10,19 +10,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from crypto_refactor.errors import ModelError
+from crypto_refactor.errors import ModelError, UsageError
 from crypto_refactor.model.dataset import TrainingSet
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.dask_cluster import Cluster, numeric_environment, require_same
-from crypto_refactor.model.training.worker_process import run_in_process
 
 if TYPE_CHECKING:
     from crypto_refactor.model.training.trainer import TrainedModel
 
 _POLL_SECONDS = 0.25
+_SCHEMES = frozenset({"tcp", "tls"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,49 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A Dask cluster by the address of its scheduler; nothing is connected yet.
+
+    Attributes
+    ----------
+    address : str
+        ``tcp://host:port``, or ``tls://host:port`` with certificates from Dask's own configuration.
+
+    Raises
+    ------
+    UsageError
+        If the address is malformed, or distributed is not installed.
+    """
+
+    address: str
+
+    def __post_init__(self) -> None:
+        if not _is_address(self.address):
+            raise UsageError(
+                f"The cluster is {self.address!r}.",
+                expected="the address of a Dask scheduler, tcp://host:port.",
+                remedy="correct --cluster or CRYPTO_CLUSTER: `dask scheduler` prints the address when it starts.",
+            )
+        if find_spec("distributed") is None:
+            raise UsageError(
+                f"The cluster {self.address} cannot be used: the package distributed is not installed.",
+                expected="the extra `cluster`, here and on every machine with a scheduler or worker.",
+                remedy="pip install 'crypto-refactor[cluster]', or leave out --cluster and CRYPTO_CLUSTER.",
+            )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        complete = parts.scheme in _SCHEMES and bool(parts.hostname) and bool(parts.port)
+    except ValueError:  # a port that is no number, half an IPv6 address
+        return False
+    # Dask has no users: a password in the address would only show up in messages.
+    bare = parts.path in {"", "/"} and not (parts.query or parts.fragment or "@" in parts.netloc)
+    return complete and bare
 
 
 def fit_all(
@@ -131,12 +175,13 @@ def _fit_one(
 def _fit_on(
     cluster: Cluster, jobs: Sequence[TrainingSet], settings: ModelSettings, on_progress: OnProgress
 ) -> Iterator[tuple[int, TrainedModel | ModelError]]:
-    from crypto_refactor.model.training.dask_executor import on_cluster
+    from crypto_refactor.model.training.dask_client import on_cluster
+    from crypto_refactor.model.training.dask_worker import numeric_environment
 
-    own = numeric_environment()
+    environment = numeric_environment()
     with _relayed(on_progress) as report:
         calls = [
-            partial(_fit_in_process, own, position, data, settings, report)
+            partial(_fit_in_process, environment, position, data, settings, report)
             for position, data in enumerate(jobs)
         ]
         yield from on_cluster(cluster, calls)
@@ -150,8 +195,10 @@ def _fit_in_process(
     on_progress: OnProgress,
 ) -> tuple[int, TrainedModel | ModelError]:
     """Fit beside a worker of a cluster, and only if that gives the weights of whoever asks."""
+    from crypto_refactor.model.training.dask_worker import require_same_environment, run_in_process
+
     try:
-        require_same(asked)
+        require_same_environment(asked)
         return run_in_process(partial(_fit_one, position, data, settings, on_progress))
     except ModelError as error:
         return position, error

@@ -21,9 +21,9 @@ from typing import Any
 from crypto_refactor.errors import CryptoRefactorError
 from crypto_refactor.model.cache import get, get_models
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.dask_cluster import Cluster
 from crypto_refactor.model.training.jobs import TrainingJob
 from crypto_refactor.model.training.observer import SilentObserver
+from crypto_refactor.model.training.parallel import Cluster
 
 _RETRY_SECONDS = 600.0
 
