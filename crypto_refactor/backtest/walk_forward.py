@@ -1,26 +1,158 @@
-"""Walk-forward signals: each stretch of a window is decided by a model that had seen none of it."""
+"""Walk-forward signals: every period of a window is decided by a model that has seen none of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from crypto_refactor.errors import ModelError
 from crypto_refactor.market.bars import Bars
+from crypto_refactor.market.quality import QualityReport
+from crypto_refactor.market.sources.base import Source
+from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.artifact import Model
-from crypto_refactor.model.cache import get_models
-from crypto_refactor.model.named_models import pinned_model
+from crypto_refactor.model.cache import ModelProvider
+from crypto_refactor.model.dataset import TrainingSet
+from crypto_refactor.model.history import bars_with_history, window_of
 from crypto_refactor.model.schedule import RefitPeriod, model_key, refit_periods, training_rows
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.jobs import TrainingJob
-from crypto_refactor.model.training.observer import TrainingObserver
-from crypto_refactor.model.training.parallel import Cluster
 from crypto_refactor.signals.conditions import SignalFrame, SignalRules, concatenate
-from crypto_refactor.signals.pipeline import decidable_rows, decide_signals
+from crypto_refactor.signals.pipeline import decidable_rows, signals_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PreparedTicker:
+    """What all walk-forwards of one ticker over one window share.
+
+    Attributes
+    ----------
+    bars : Bars
+        Real bars up to the end of the window, history included.
+    window : Bars
+        n + 1 bars, gaps filled: the one of the first decision, then the n of the window.
+    quality : QualityReport
+        Of the bars used, history included.
+    parts : tuple of RefitPeriod
+        The decisions by their cut-offs, with their features.
+    data : tuple of TrainingSet
+        What the model of each period learns from; empty if a pinned model decides.
+    """
+
+    bars: Bars
+    window: Bars
+    quality: QualityReport
+    parts: tuple[RefitPeriod, ...]
+    data: tuple[TrainingSet, ...]
+
+    @property
+    def ticker(self) -> Ticker:
+        """The ticker of the bars."""
+        return self.bars.ticker
+
+
+def prepare(
+    source: Source,
+    ticker: Ticker,
+    hours: int,
+    end: int,
+    settings: ModelSettings,
+    *,
+    allow_gaps: bool,
+    pinned: bool,
+) -> PreparedTicker:
+    """Load the bars of one ticker and compute what every model with these spans and this lookback needs.
+
+    Raises
+    ------
+    DataError
+        If bars are missing, or too few to learn from.
+    """
+    bars, quality = bars_with_history(source, ticker, hours, end, settings, allow_gaps=allow_gaps)
+    window = window_of(bars, hours, end)
+    periods = tuple(refit_periods(bars, end - hours, int(window.closed[-1]), settings))
+    data = () if pinned else tuple(training_rows(period, settings) for period in periods)
+    return PreparedTicker(bars=bars, window=window, quality=quality, parts=periods, data=data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GroupModels:
+    """One model per period for each ticker, or the error that keeps the ticker from them; how many were trained."""
+
+    by_ticker: dict[Ticker, tuple[Model, ...] | ModelError]
+    trained: int
+
+    def of(self, ticker: Ticker) -> tuple[Model, ...]:
+        """Return one model for each period of `ticker`.
+
+        Raises
+        ------
+        ModelError
+            If one of them is not available.
+        """
+        models = self.by_ticker[ticker]
+        if isinstance(models, ModelError):
+            raise models
+        return models
+
+
+def group_models(
+    prepared: Sequence[PreparedTicker], models: ModelProvider, pinned: str | None
+) -> GroupModels:
+    """Return the models of several tickers: those of their cut-offs, or the one named `pinned` for every period."""
+    if pinned is not None:
+        return GroupModels(
+            by_ticker={ticker.ticker: _pinned(ticker, models, pinned) for ticker in prepared}, trained=0
+        )
+    keys = {
+        ticker.ticker: [model_key(ticker.bars, data, models.settings) for data in ticker.data]
+        for ticker in prepared
+    }
+    # Inside a gap two cut-offs may have the same rows behind them, and so share one model.
+    jobs = {
+        key: TrainingJob(data=data, bars=ticker.bars)
+        for ticker in prepared
+        for key, data in zip(keys[ticker.ticker], ticker.data, strict=True)
+    }
+    by_key, trained = _get_or_train(models, jobs)
+    return GroupModels(
+        by_ticker={ticker: _all_or_error([by_key[key] for key in own]) for ticker, own in keys.items()},
+        trained=trained,
+    )
+
+
+def _pinned(ticker: PreparedTicker, models: ModelProvider, name: str) -> tuple[Model, ...] | ModelError:
+    try:
+        return (models.pinned(name, ticker.bars, ticker.parts[0].first),) * len(ticker.parts)
+    except ModelError as error:
+        return error
+
+
+def _get_or_train(
+    models: ModelProvider, jobs: dict[str, TrainingJob]
+) -> tuple[dict[str, Model | ModelError], int]:
+    by_key: dict[str, Model | ModelError] = {}
+    trained = 0
+    try:
+        for cached in models.get_or_train_all(jobs):
+            by_key[cached.key] = cached.model
+            trained += cached.trained and isinstance(cached.model, Model)
+    except ModelError as error:  # no further fit can run; the models that are available are used all the same
+        by_key |= dict.fromkeys(jobs.keys() - by_key.keys(), error)
+    return by_key, trained
+
+
+def _all_or_error(models: Iterable[Model | ModelError]) -> tuple[Model, ...] | ModelError:
+    available = []
+    for model in models:
+        if isinstance(model, ModelError):
+            return model
+        available.append(model)
+    return tuple(available)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,15 +166,7 @@ class PeriodSignals:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class WalkForward:
-    """Everything decided in a window.
-
-    Attributes
-    ----------
-    stretches : tuple of PeriodSignals
-        In time order.
-    trained : int
-        Models trained for this run; 0 where all were at hand.
-    """
+    """All decisions of a window: its periods in time order, and how many models were trained for them."""
 
     stretches: tuple[PeriodSignals, ...]
     trained: int
@@ -54,85 +178,56 @@ class WalkForward:
 
     @property
     def deciders(self) -> list[str]:
-        """The fingerprint of the model behind each of `decide_signals`."""
+        """The fingerprint of the model behind each of `signals`."""
         return [s.model.card.fingerprint for s in self.stretches for _ in range(len(s.made))]
 
 
 def walk_forward(
-    bars: Bars,
-    first: int,
-    last: int,
-    settings: ModelSettings,
-    rules: SignalRules,
-    *,
-    folder: Path,
-    pinned: Path | None,
-    watch: TrainingObserver,
-    cluster: Cluster | None = None,
+    prepared: PreparedTicker, models: ModelProvider, rules: SignalRules, *, pinned: str | None = None
 ) -> WalkForward:
-    """Decide at every hour from `first` to `last`.
-
-    Parameters
-    ----------
-    bars : Bars
-        Real bars, with the history `selection.hours_needed` asks for.
-    first, last : int
-        Closes of the first and the last bar decided on.
-    settings : ModelSettings
-        Which models.
-    rules : SignalRules
-        What a signal needs.
-    folder : Path
-        The model folder.
-    pinned : Path or None
-        A frozen model that decides everything instead.
-    watch : TrainingObserver
-        Told about training.
-    cluster : Cluster, optional
-        Where models are trained; by default on this machine.
+    """Decide every hour of one ticker's window, by its walk-forward models or by the one named `pinned`.
 
     Raises
     ------
-    DataError
-        If there is too little to learn from.
     ModelError
         If a model cannot be trained, read or used.
     """
-    parts = refit_periods(bars, first, last, settings)
-    models, trained = _models(
-        parts, bars, settings, folder=folder, pinned=pinned, watch=watch, cluster=cluster
-    )
-    stretches = []
-    for period, model in zip(parts, models, strict=True):
-        rows = decidable_rows(period.frame, settings.lookback, period.first, period.last)
-        made = decide_signals(model, period.frame, rows, rules)
-        stretches.append(PeriodSignals(period=period, model=model, made=made))
-    return WalkForward(stretches=tuple(stretches), trained=trained)
+    own = group_models([prepared], models, pinned)
+    walk = walk_forward_group(prepared, own.of(prepared.ticker), [rules])[rules]
+    return replace(walk, trained=own.trained)
 
 
-def _models(
-    parts: Sequence[RefitPeriod],
-    bars: Bars,
-    settings: ModelSettings,
-    *,
-    folder: Path,
-    pinned: Path | None,
-    watch: TrainingObserver,
-    cluster: Cluster | None,
-) -> tuple[Sequence[Model], int]:
-    if pinned is not None:
-        return [pinned_model(pinned, bars, settings, parts[0].first)] * len(parts), 0
-    data = [training_rows(period, settings) for period in parts]
-    keys = [model_key(bars, rows, settings) for rows in data]
-    # Inside a hole two cut-offs may have the same rows behind them, and so share one model.
-    wanted = {key: TrainingJob(data=rows, bars=bars) for key, rows in zip(keys, data, strict=True)}
-    cached = get_models(folder, wanted, settings, watch, cluster=cluster)
-    by_key = dict(zip(wanted, cached.models, strict=True))
-    return [by_key[key] for key in keys], cached.trained
+def walk_forward_group(
+    prepared: PreparedTicker, models: Sequence[Model], rules: Iterable[SignalRules]
+) -> dict[SignalRules, WalkForward]:
+    """Decide every hour of one ticker's window by each of several `rules`; every model forecasts once.
+
+    Parameters
+    ----------
+    prepared : PreparedTicker
+        Bars and features.
+    models : sequence of Model
+        One for each period.
+    rules : iterable of SignalRules
+        What a forecast needs to become a signal.
+
+    Raises
+    ------
+    ModelError
+        If a network cannot be loaded.
+    """
+    by_rules: dict[SignalRules, list[PeriodSignals]] = {each: [] for each in rules}
+    for period, model in zip(prepared.parts, models, strict=True):
+        rows = decidable_rows(period.frame, model.card.lookback, period.first, period.last)
+        forecast = model.forecaster().forecast_rows(period.frame, rows)
+        for each, periods in by_rules.items():
+            made = signals_of(model, period.frame, rows, forecast, each)
+            periods.append(PeriodSignals(period=period, model=model, made=made))
+    return {each: WalkForward(stretches=tuple(periods), trained=0) for each, periods in by_rules.items()}
 
 
-def align_to_bars(made: SignalFrame, window: Bars) -> dict[str, npt.NDArray[Any]]:
-    """Lay signals out over the bars of `window`, zeros where nothing was decided.
+def align_to_bars(signals: SignalFrame, window: Bars) -> dict[str, npt.NDArray[Any]]:
+    """Align signals with the bars of `window`, zeros where nothing was decided.
 
     Returns
     -------
@@ -140,16 +235,16 @@ def align_to_bars(made: SignalFrame, window: Bars) -> dict[str, npt.NDArray[Any]
         ``signal``, ``forecast_side`` (int8), ``expected_move`` (float64), ``supported`` and
         ``decidable`` (bool), each of shape (n,).
     """
-    where = np.searchsorted(window.closed, made.made_at)
+    rows = np.searchsorted(window.closed, signals.made_at)
     columns: dict[str, npt.NDArray[Any]] = {
-        "signal": made.signal,
-        "forecast_side": made.forecast_side,
-        "expected_move": made.expected_move,
-        "supported": made.supported,
-        "decidable": np.ones(len(made), dtype=np.bool_),
+        "signal": signals.signal,
+        "forecast_side": signals.forecast_side,
+        "expected_move": signals.expected_move,
+        "supported": signals.supported,
+        "decidable": np.ones(len(signals), dtype=np.bool_),
     }
-    laid = {}
+    aligned = {}
     for name, values in columns.items():
-        laid[name] = np.zeros(len(window), dtype=values.dtype)
-        laid[name][where] = values
-    return laid
+        aligned[name] = np.zeros(len(window), dtype=values.dtype)
+        aligned[name][rows] = values
+    return aligned

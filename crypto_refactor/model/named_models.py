@@ -24,7 +24,7 @@ from crypto_refactor.model.training.jobs import (
     quarantine_damaged,
     read_after_writer,
 )
-from crypto_refactor.model.training.observer import TrainingObserver
+from crypto_refactor.model.training.parallel import TrainingObserver
 
 DEFAULT_MODEL_NAME = "lstm_v2"
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
@@ -73,7 +73,7 @@ class ModelChoice:
 
 
 def load_or_train(
-    path: Path, bars: Bars, wish: ModelRequest, collect: Callable[[], TrainingSet], watch: TrainingObserver
+    path: Path, bars: Bars, wish: ModelRequest, collect: Callable[[], TrainingSet], observer: TrainingObserver
 ) -> ModelChoice:
     """Return the model at `path`, trained first where it does not fit what is asked for.
 
@@ -87,7 +87,7 @@ def load_or_train(
         What is asked for.
     collect : callable
         Returns the training set; called only where a model is trained.
-    watch : TrainingObserver
+    observer : TrainingObserver
         Told about progress.
 
     Raises
@@ -98,7 +98,7 @@ def load_or_train(
     answer = _reusable(path, bars, wish)
     if isinstance(answer, ModelChoice):
         return answer
-    with hold_lock(artifact.lock(path), watch):
+    with hold_lock(artifact.lock(path), observer):
         # Another process may have trained it while this one waited.
         answer = _reusable(path, bars, wish)
         if isinstance(answer, ModelChoice):
@@ -107,7 +107,7 @@ def load_or_train(
         decision, reason = answer
         data = collect()
         lesson = TrainingJob(data=data, bars=bars)
-        ((_, model),) = fit_and_write({path: lesson}, wish.settings, watch)
+        ((_, model),) = fit_and_write({path: lesson}, wish.settings, observer)
     if isinstance(model, ModelError):
         raise model
     return ModelChoice(model=model, decision=decision, reason=reason)

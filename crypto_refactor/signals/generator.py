@@ -22,7 +22,7 @@ from crypto_refactor.model.named_models import (
 )
 from crypto_refactor.model.reuse_policy import ModelRequest
 from crypto_refactor.model.settings import MIN_LABELLED_ROWS, ModelSettings
-from crypto_refactor.model.training.observer import SilentObserver, TrainingObserver
+from crypto_refactor.model.training.parallel import TrainingObserver
 from crypto_refactor.signals.conditions import SignalRules
 from crypto_refactor.signals.pipeline import decidable_rows, decide_signals
 from crypto_refactor.signals.signal import Signal, last_signal
@@ -54,7 +54,7 @@ class SignalGenerator:
         What a forecast needs to become a signal.
     round_trip_cost : float
         What entering and leaving costs, as a fraction of the price.
-    watch : TrainingObserver, optional
+    observer : TrainingObserver, optional
         Told about training.
     """
 
@@ -70,7 +70,7 @@ class SignalGenerator:
         seed: int | None = None,
         rules: SignalRules | None = None,
         round_trip_cost: float = DEFAULT_ROUND_TRIP_COST,
-        watch: TrainingObserver | None = None,
+        observer: TrainingObserver | None = None,
     ) -> None:
         from crypto_refactor.config import settings
         from crypto_refactor.market.sources.factory import open_source
@@ -83,7 +83,7 @@ class SignalGenerator:
         self._model_dir = model_dir or settings().model_dir
         self._rules = rules or SignalRules()
         self._cost = round_trip_cost
-        self._watch = watch or SilentObserver()
+        self._observer = observer or TrainingObserver()
 
     def generate_signals(
         self,
@@ -144,7 +144,7 @@ class SignalGenerator:
                 older_bars=lambda since, until: self._source.bars(self.ticker, since, until),
             ),
             collect,
-            self._watch,
+            self._observer,
         )
         made = decide_signals(answer.model, frame, decided, self._rules)
         return last_signal(

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.stub_models import PlantedFits, sample_bars, without
+from support.stub_models import PlantedFits, sample_bars, walk_over, without
 from support.trained_models import SETTINGS
 
 from crypto_refactor.backtest.diagnostics import (
@@ -16,14 +16,12 @@ from crypto_refactor.backtest.diagnostics import (
     signal_counts,
     why_no_entry,
 )
-from crypto_refactor.backtest.walk_forward import walk_forward
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import Fill
 from crypto_refactor.features.catalogue import INDICATORS
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.schedule import cutoff_for, training_rows
-from crypto_refactor.model.training.observer import SilentObserver
 from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame, SignalRules
 
 FIRST = 400_000
@@ -177,9 +175,7 @@ class TestFeatureCorrelations:
     def stretches(self, tmp_path, monkeypatch, bars, hours=100, settings=SETTINGS):
         monkeypatch.setattr("crypto_refactor.model.training.jobs.fit_all", PlantedFits())
         last = int(bars.closed[-1])
-        walk = walk_forward(
-            bars, last - hours + 1, last, settings, SIX, folder=tmp_path, pinned=None, watch=SilentObserver()
-        )
+        walk = walk_over(bars, last - hours + 1, last, settings, SIX, tmp_path)
         return walk.stretches
 
     def test_each_feature_has_its_correlation_with_the_next_return(self, tmp_path, monkeypatch):

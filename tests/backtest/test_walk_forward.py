@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 from support.strategies import holds_for
-from support.stub_models import GAIN, PlantedFits, planted_card, sample_bars, without
+from support.stub_models import GAIN, PlantedFits, planted_card, sample_bars, walk_over, without
 from support.trained_models import SETTINGS
 
-from crypto_refactor.backtest.walk_forward import align_to_bars, walk_forward
+from crypto_refactor.backtest.walk_forward import align_to_bars
 from crypto_refactor.errors import DataError, ModelError
 from crypto_refactor.market.bars import fill_gaps
 from crypto_refactor.model import artifact
+from crypto_refactor.model.named_models import model_path
 from crypto_refactor.model.schedule import cutoff_for, refit_periods, series_start, training_rows
 from crypto_refactor.model.training import jobs as shelf
-from crypto_refactor.model.training.observer import SilentObserver
 from crypto_refactor.signals.conditions import SignalFrame, SignalRules
 
 RULES = SignalRules(min_confirmations=4)
@@ -33,9 +33,7 @@ def fits(monkeypatch):
 @pytest.fixture
 def walk(tmp_path, fits):
     def walk(bars, first, last, settings=SETTINGS, *, pinned=None, folder=tmp_path):
-        return walk_forward(
-            bars, first, last, settings, RULES, folder=folder, pinned=pinned, watch=SilentObserver()
-        )
+        return walk_over(bars, first, last, settings, RULES, folder, pinned=pinned)
 
     return walk
 
@@ -101,16 +99,7 @@ def test_a_decision_is_the_same_to_the_last_bit_whatever_else_is_asked(
         patch.setattr(shelf, "fit_all", PlantedFits())
         made = []
         for held, first, last in ((least, hour, hour), (bars, hour - earlier, hour + later)):
-            found = walk_forward(
-                held,
-                first,
-                last,
-                SETTINGS,
-                RULES,
-                folder=tmp_path_factory.mktemp("models"),
-                pinned=None,
-                watch=SilentObserver(),
-            )
+            found = walk_over(held, first, last, SETTINGS, RULES, tmp_path_factory.mktemp("models"))
             signals = found.signals
             here = signals.made_at == hour
             fingerprints = [mark for mark, mine in zip(found.deciders, here, strict=True) if mine]
@@ -159,21 +148,21 @@ class TestPinned:
             refit_periods(bars, int(bars.closed[-1]), int(bars.closed[-1]), SETTINGS)[0], SETTINGS
         )
         card, files = planted_card(data, SETTINGS, bars)
-        return artifact.write(tmp_path / "btc_usd_mine.keras", card, **files)
+        return artifact.write(model_path(tmp_path, bars.ticker, "mine", simulated=True), card, **files)
 
     def test_one_model_decides_everything_and_nothing_is_trained(self, walk, fits, pinned):
         first, last = hours(130)
         assert first >= pinned.card.trained_through
-        found = walk(sample_bars(1400), first, last, pinned=pinned.path)
+        found = walk(sample_bars(1400), first, last, pinned="mine")
         assert set(found.deciders) == {pinned.card.fingerprint}
         assert len(found.signals) == 130
         assert (found.trained, fits.calls) == (0, [])
 
     def test_it_must_not_have_seen_the_window(self, walk, pinned):
         first = pinned.card.trained_through
-        assert len(walk(sample_bars(1400), first, first + 5, pinned=pinned.path).signals) == 6
+        assert len(walk(sample_bars(1400), first, first + 5, pinned="mine").signals) == 6
         with pytest.raises(ModelError, match="has seen bars"):
-            walk(sample_bars(1400), first - 1, first + 5, pinned=pinned.path)
+            walk(sample_bars(1400), first - 1, first + 5, pinned="mine")
 
 
 def test_signals_are_laid_out_over_the_bars_of_the_window(walk):

@@ -21,7 +21,7 @@ from crypto_refactor.model import artifact
 from crypto_refactor.model.dataset import labelled_rows, training_set
 from crypto_refactor.model.named_models import load_or_train, model_name, model_path, pinned_model
 from crypto_refactor.model.reuse_policy import ModelRequest, retrain_reason
-from crypto_refactor.model.training.observer import SilentObserver
+from crypto_refactor.model.training.parallel import TrainingObserver
 
 BTC, ETH = Ticker("BTC", "USD"), Ticker("ETH", "USD")
 ROWS = 150
@@ -147,7 +147,7 @@ def test_retrain_is_obeyed(card):
     )
 
 
-class Notes(SilentObserver):
+class Notes(TrainingObserver):
     def __init__(self):
         self.heard = []
 
@@ -166,9 +166,9 @@ class TestSmartModel:
     def path(self, tmp_path):
         return tmp_path / "btc_usd_lstm_v2.keras"
 
-    def ask(self, path, bars=None, wish=WISH, watch=None):
+    def ask(self, path, bars=None, wish=WISH, observer=None):
         bars = bars_up_to(NOW) if bars is None else bars
-        return load_or_train(path, bars, wish, lambda: rows_of(bars), watch or SilentObserver())
+        return load_or_train(path, bars, wish, lambda: rows_of(bars), observer or TrainingObserver())
 
     def test_a_missing_model_is_trained_then_reused(self, fits, path):
         first, second = self.ask(path), self.ask(path)
@@ -182,7 +182,7 @@ class TestSmartModel:
 
     def test_nothing_is_collected_for_a_model_that_is_reused(self, fits, path):
         self.ask(path)
-        load_or_train(path, bars_up_to(NOW + 24), WISH, lambda: pytest.fail("collected"), SilentObserver())
+        load_or_train(path, bars_up_to(NOW + 24), WISH, lambda: pytest.fail("collected"), TrainingObserver())
 
     def test_a_day_later_it_is_retrained_on_what_came_since(self, fits, path):
         first, later = self.ask(path), self.ask(path, bars_up_to(NOW + 25))
@@ -214,11 +214,11 @@ class TestSmartModel:
             yield
 
         monkeypatch.setattr("crypto_refactor.model.training.jobs.fit_all", fails)
-        watch = Notes()
+        notes = Notes()
         with pytest.raises(ModelError, match="diverged"):
-            self.ask(path, bars_up_to(NOW + 30), watch=watch)
+            self.ask(path, bars_up_to(NOW + 30), observer=notes)
         assert artifact.read(path) == whole
-        assert watch.heard == [("begin", 1), "end"]
+        assert notes.heard == [("begin", 1), "end"]
 
     def test_a_fit_that_fails_at_first_saves_nothing(self, path, monkeypatch):
         def fails(*_arguments, **_options):
@@ -230,10 +230,10 @@ class TestSmartModel:
             self.ask(path)
         assert [file.name for file in path.parent.iterdir()] == [".btc_usd_lstm_v2.lock"]
 
-    def test_training_is_told_to_whoever_watches(self, fits, path):
-        watch = Notes()
-        self.ask(path, watch=watch)
-        assert watch.heard == [("begin", 1), ("finished", 0), "end"]
+    def test_an_observer_follows_training(self, fits, path):
+        notes = Notes()
+        self.ask(path, observer=notes)
+        assert notes.heard == [("begin", 1), ("finished", 0), "end"]
 
     def test_a_model_folder_that_is_a_file_is_an_error(self, fits, tmp_path):
         (tmp_path / "models").write_text("")
@@ -247,23 +247,23 @@ TWO = """
 import sys
 from pathlib import Path
 from support.stub_models import planted_model
-import crypto_refactor.model.named_models as library
-import crypto_refactor.model.training.jobs as shelf
-from crypto_refactor.model.training.observer import Unwatched
-import test_reuse as asked
+from crypto_refactor.model.named_models import load_or_train
+import crypto_refactor.model.training.jobs as jobs_module
+from crypto_refactor.model.training.parallel import TrainingObserver
+import test_named_models as tests
 
 def fit_all(jobs, settings, on_progress, *, workers=None, cluster=None):
     print("fitting", flush=True)
     sys.stdin.readline()  # until the other process has been seen waiting
     yield 0, planted_model(jobs[0], settings)
 
-class Watch(Unwatched):
+class Observer(TrainingObserver):
     def note(self, text):
         print("waiting" if "waiting" in text else text, flush=True)
 
-shelf.fit_all = fit_all
-bars = asked.bars_up_to(asked.NOW)
-answer = library.smart_model(Path(sys.argv[1]), bars, asked.WISH, lambda: asked.rows_of(bars), Watch())
+jobs_module.fit_all = fit_all
+bars = tests.bars_up_to(tests.NOW)
+answer = load_or_train(Path(sys.argv[1]), bars, tests.WISH, lambda: tests.rows_of(bars), Observer())
 print(answer.decision, answer.model.card.fingerprint, flush=True)
 """
 

@@ -16,8 +16,7 @@ from crypto_refactor.model.artifact import DamagedModelError, Model
 from crypto_refactor.model.dataset import TrainingSet
 from crypto_refactor.model.reuse_policy import make_card
 from crypto_refactor.model.settings import RECIPE, ModelSettings
-from crypto_refactor.model.training.observer import TrainingObserver
-from crypto_refactor.model.training.parallel import Cluster, fit_all
+from crypto_refactor.model.training.parallel import Cluster, TrainingObserver, fit_all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -31,7 +30,7 @@ class TrainingJob:
 def fit_and_write(
     jobs: Mapping[Path, TrainingJob],
     settings: ModelSettings,
-    watch: TrainingObserver,
+    observer: TrainingObserver,
     *,
     workers: int | None = None,
     cluster: Cluster | None = None,
@@ -41,29 +40,29 @@ def fit_and_write(
     Locks are the caller's business, and `workers` and `cluster` are those of `fit_all`.
     """
     paths = list(jobs)
-    watch.begin(len(paths), RECIPE.max_epochs)
+    observer.begin(len(paths), RECIPE.max_epochs)
     try:
         lessons = [jobs[path].data for path in paths]
-        fits = fit_all(lessons, settings, watch.progress, workers=workers, cluster=cluster)
+        fits = fit_all(lessons, settings, observer.progress, workers=workers, cluster=cluster)
         for position, trained in fits:
             path = paths[position]
-            watch.finished(position)
+            observer.finished(position)
             if isinstance(trained, ModelError):
                 yield path, trained
                 continue
             card = make_card(trained, jobs[path].data, jobs[path].bars, settings)
             yield path, artifact.write(path, card, keras=trained.keras, onnx=trained.onnx)
     finally:
-        watch.end()
+        observer.end()
 
 
 @contextmanager
-def hold_lock(lock: FileLock, watch: TrainingObserver) -> Iterator[None]:
-    """Hold `lock`, telling `watch` where another process has it."""
+def hold_lock(lock: FileLock, observer: TrainingObserver) -> Iterator[None]:
+    """Hold `lock`, telling `observer` where another process has it."""
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        watch.note("Another process is training this model; waiting for it.")
+        observer.note("Another process is training this model; waiting for it.")
         lock.acquire()
     try:
         yield

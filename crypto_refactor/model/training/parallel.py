@@ -48,6 +48,25 @@ class Progress:
 OnProgress = Callable[[Progress], None]
 
 
+class TrainingObserver:
+    """Follows training; this one ignores what it receives."""
+
+    def begin(self, jobs: int, max_epochs: int) -> None:
+        """Receive the number of fits that begin."""
+
+    def progress(self, progress: Progress) -> None:
+        """Receive a finished epoch."""
+
+    def finished(self, job: int) -> None:
+        """Receive a finished fit."""
+
+    def end(self) -> None:
+        """Learn that no fit runs any more."""
+
+    def note(self, text: str) -> None:
+        """Receive a sentence for the user."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cluster:
     """A Dask cluster by the address of its scheduler; nothing is connected yet.

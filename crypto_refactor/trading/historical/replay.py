@@ -231,7 +231,7 @@ def _backtest(session: TradingSession, window: Window, balance: float) -> Backte
         options=session.options,
         model=session.model,
         model_dir=session.model_dir,
-        watch=session.watch,
+        observer=session.observer,
         cluster=session.cluster,
     ).run(
         window.end - window.start,

@@ -24,7 +24,7 @@ from crypto_refactor.backtest.significance.selection_bias import selection_bias
 from crypto_refactor.errors import DataError, ModelError, UsageError
 from crypto_refactor.execution.rules import ExecutionOptions, ExitRule
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.model.training.observer import SilentObserver
+from crypto_refactor.model.training.parallel import TrainingObserver
 from crypto_refactor.report.replay_summary import ticker_figures, total_curve, total_figures
 from crypto_refactor.signals.conditions import SignalRules
 
@@ -58,7 +58,7 @@ def run(tmp_path, fits):
             "model": None,
             "model_dir": tmp_path / folder,
             "allow_gaps": True,
-            "watch": SilentObserver(),
+            "observer": TrainingObserver(),
         }
         return compare(ComparisonRequest(**(asked | options)))
 

@@ -18,7 +18,7 @@ from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.sources.base import LatestPrice
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.schedule import refit_periods, training_rows
-from crypto_refactor.model.training.observer import SilentObserver
+from crypto_refactor.model.training.parallel import TrainingObserver
 from crypto_refactor.trading.historical.single_pass import DemoPass, SignalPass, single_pass
 from crypto_refactor.trading.ledger.ledger import Ledger
 from crypto_refactor.trading.outcomes import Failure, TickerOutcome, Unavailable
@@ -80,7 +80,7 @@ def make_session(source, tmp_path):
             "initial_balance": BALANCE,
             "allow_gaps": True,
             "workers": 1,
-            "watch": SilentObserver(),
+            "observer": TrainingObserver(),
             "clock": lambda: datetime.now(UTC),
             "sleep": lambda _: None,
         }
