@@ -41,10 +41,10 @@ def fit_plain(data, seed: int) -> dict[str, float]:
     import keras
     import numpy as np
 
-    from crypto_refactor.model.dataset import split
-    from crypto_refactor.model.settings import Recipe
+    from crypto_refactor.model.dataset import robust_scale, split
+    from crypto_refactor.model.recipe import Recipe
     from crypto_refactor.model.training.network import build
-    from crypto_refactor.model.training.trainer import VOLATILITY_FLOOR_SHARE, robust_scale
+    from crypto_refactor.model.training.trainer import VOLATILITY_FLOOR_SHARE
 
     parts = split(len(data))
     floor = VOLATILITY_FLOOR_SHARE * float(np.median(data.volatility[parts.fit]))

@@ -9,6 +9,7 @@ import numpy as np
 
 from crypto_refactor.arrays import FloatArray
 from crypto_refactor.backtest.walk_forward import PeriodSignals, WalkForward
+from crypto_refactor.correlation import pearson
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import Fill
 from crypto_refactor.features.catalogue import INDICATORS
@@ -125,8 +126,8 @@ def feature_correlations(
     noise = NOISE_SIGMAS / float(np.sqrt(len(returns))) if len(returns) else None
     return {
         name: FeatureCorrelation(
-            train=_pearson(train_inputs[:, column], train_returns),
-            out_of_sample=_pearson(inputs[:, column], returns),
+            train=pearson(train_inputs[:, column], train_returns),
+            out_of_sample=pearson(inputs[:, column], returns),
             noise=noise,
         )
         for column, name in enumerate(INDICATORS)
@@ -159,12 +160,6 @@ def _pairs_trained_on(
             seen[hour] = (data.inputs[row], value)
     inputs = np.array([pair[0] for pair in seen.values()], dtype=np.float64)
     return inputs, np.array([pair[1] for pair in seen.values()])
-
-
-def _pearson(x: FloatArray, y: FloatArray) -> float | None:
-    if len(x) < 2 or x.std() == 0 or y.std() == 0:
-        return None
-    return float(np.corrcoef(x, y)[0, 1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Windows of features and what they are to predict.
+"""Windows of features, and the labels they are to predict.
 
 The window of bar t holds the features of bars ``t - lookback + 1 … t``, all known when t closes; its
 label is what happens from the close of t to the close of t + 1::
@@ -10,6 +10,7 @@ label is what happens from the close of t to the close of t + 1::
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,14 +18,16 @@ from crypto_refactor.arrays import BoolArray, Float32Array, FloatArray, RowArray
 from crypto_refactor.features.catalogue import WARMUP
 from crypto_refactor.features.frame import FeatureFrame
 from crypto_refactor.market.bars import Bars
+from crypto_refactor.model.recipe import CLIP
 
 MAX_SYNTHETIC_IN_WINDOW = 6
+IQR_FLOOR = 1e-6
 
 
 def has_full_window(frame: FeatureFrame, lookback: int) -> BoolArray:
     """Return which bars can be decided on, shape (n,).
 
-    A bar can if it is real, its whole window lies past the warm-up of one unbroken stretch, and at most
+    A bar can if it is real, its whole window lies past the warm-up of one unbroken series, and at most
     six bars of the window are synthetic.
     """
     synthetic = frame.bars.synthetic
@@ -80,7 +83,7 @@ class TrainingSet:
         Raw model inputs of every bar from the first window to the last row; scaling belongs to the
         network.
     rows : ndarray of int64, shape (m,)
-        Where in `inputs` the window of each labelled row ends.
+        Position in `inputs` at which the window of each labelled row ends.
     lookback : int
         Bars per window.
     returns : ndarray of float64, shape (m,)
@@ -119,8 +122,25 @@ class TrainingSet:
         return self.inputs[seen]
 
 
+class InputScale(NamedTuple):
+    """Median and interquartile range of each model input, shape (k,) each; the range is at least 1e-6."""
+
+    median: FloatArray
+    iqr: FloatArray
+
+    def apply(self, inputs: Float32Array | FloatArray) -> FloatArray:
+        """Return scaled inputs, clipped to +-5, shape (n, k)."""
+        return np.clip((inputs - self.median) / self.iqr, -CLIP, CLIP)
+
+
+def robust_scale(inputs: Float32Array) -> InputScale:
+    """Return the scale of raw model inputs, shape (n, k)."""
+    low, middle, high = np.percentile(inputs.astype(np.float64), [25, 50, 75], axis=0)
+    return InputScale(median=middle, iqr=np.maximum(high - low, IQR_FLOOR))
+
+
 CHECKED_BARS = 24
-"""How many of the last training bars are compared when a model is met again."""
+"""How many of the last training bars are compared when a model is used again."""
 
 
 def last_bars(bars: Bars, through: int) -> str:

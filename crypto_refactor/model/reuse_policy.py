@@ -12,7 +12,8 @@ from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.model.artifact import SCHEMA, Card
 from crypto_refactor.model.dataset import CHECKED_BARS, TrainingSet, last_bars
-from crypto_refactor.model.settings import RECIPE, ModelSettings, library_versions
+from crypto_refactor.model.recipe import RECIPE, library_versions
+from crypto_refactor.model.settings import ModelSettings
 
 if TYPE_CHECKING:
     from crypto_refactor.model.training.trainer import TrainedModel

@@ -21,7 +21,8 @@ from crypto_refactor.features.frame import FeatureFrame, compute_features
 from crypto_refactor.market.bars import Bars, fill_gaps
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.model.dataset import TrainingSet, labelled_rows, training_set
-from crypto_refactor.model.settings import RECIPE, ModelSettings, library_versions
+from crypto_refactor.model.recipe import RECIPE, library_versions
+from crypto_refactor.model.settings import ModelSettings
 
 TRAINING_LEAD_HOURS = 1
 

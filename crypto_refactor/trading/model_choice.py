@@ -16,8 +16,9 @@ from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.model.artifact import Card, Model
 from crypto_refactor.model.cache import ModelProvider
+from crypto_refactor.model.recipe import RECIPE
 from crypto_refactor.model.schedule import RefitPeriod
-from crypto_refactor.model.settings import RECIPE, ModelSettings
+from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.jobs import TrainingJob
 from crypto_refactor.trading.ledger.ledger import Ledger
 

@@ -13,6 +13,7 @@ from crypto_refactor.features.catalogue import WARMUP
 from crypto_refactor.market.hours import parse_hour
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.dataset import has_full_window
+from crypto_refactor.model.recipe import RECIPE
 from crypto_refactor.model.schedule import (
     cutoff_for,
     hours_needed,
@@ -21,7 +22,7 @@ from crypto_refactor.model.schedule import (
     series_start,
     training_rows,
 )
-from crypto_refactor.model.settings import RECIPE, ModelSettings
+from crypto_refactor.model.settings import ModelSettings
 
 SETTINGS = ModelSettings(lookback=12, network="small", train_hours=240, refit_every=48)
 BEFORE = 240 + 12 + WARMUP

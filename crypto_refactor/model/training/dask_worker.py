@@ -28,7 +28,7 @@ from typing import TypeVar
 
 from crypto_refactor import __version__
 from crypto_refactor.errors import ModelError
-from crypto_refactor.model.settings import RECIPE, library_versions
+from crypto_refactor.model.recipe import RECIPE, library_versions
 
 T = TypeVar("T")
 

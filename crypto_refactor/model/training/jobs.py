@@ -14,8 +14,9 @@ from crypto_refactor.market.bars import Bars
 from crypto_refactor.model import artifact
 from crypto_refactor.model.artifact import DamagedModelError, Model
 from crypto_refactor.model.dataset import TrainingSet
+from crypto_refactor.model.recipe import RECIPE
 from crypto_refactor.model.reuse_policy import make_card
-from crypto_refactor.model.settings import RECIPE, ModelSettings
+from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.parallel import Cluster, TrainingObserver, fit_all
 
 

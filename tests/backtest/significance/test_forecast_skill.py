@@ -12,7 +12,7 @@ from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.backtest.significance.calibration import calibration, coverage
 from crypto_refactor.backtest.significance.correlation import pearson, spearman
 from crypto_refactor.backtest.significance.forecast_skill import forecast_skill
-from crypto_refactor.model.evidence import rank_correlation
+from crypto_refactor.correlation import spearman as rank_correlation
 from crypto_refactor.model.schedule import training_rows
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.signals.conditions import SignalRules

@@ -19,14 +19,15 @@ from support.trained_models import (
     training_data,
 )
 
+from crypto_refactor.correlation import spearman
 from crypto_refactor.errors import ModelError
 from crypto_refactor.model import evidence as ev
 from crypto_refactor.model import forecaster
-from crypto_refactor.model.dataset import split
-from crypto_refactor.model.settings import RECIPE, Recipe
-from crypto_refactor.model.training.compiled import shape
+from crypto_refactor.model.dataset import robust_scale, split
+from crypto_refactor.model.recipe import RECIPE, Recipe
+from crypto_refactor.model.training.network import batch_shape
 from crypto_refactor.model.training.parallel import fit_all
-from crypto_refactor.model.training.trainer import TrainedModel, robust_scale
+from crypto_refactor.model.training.trainer import TrainedModel
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +91,7 @@ class TestTheSameWeights:
     [(503, 64, (64, True)), (512, 64, (64, False)), (64, 64, (64, False)), (22, 64, (22, False))],
 )
 def test_fits_share_a_graph_only_where_their_batches_look_alike(rows, batch, expected):
-    assert shape(rows, batch) == expected
+    assert batch_shape(rows, batch) == expected
 
 
 class TestScaling:
@@ -168,7 +169,7 @@ class TestEvidence:
         y = np.clip(targets(data, lab.trained, slice(None)), -5, 5)
         forecast = ev.ridge_forecast(x[parts.fit], y[parts.fit], x[parts.calibrate])
         forecast *= np.maximum(data.volatility, lab.trained.volatility_floor)[parts.calibrate]
-        expected = ev.rank_correlation(forecast, data.returns[parts.calibrate])
+        expected = spearman(forecast, data.returns[parts.calibrate])
         assert lab.trained.evidence.ridge_rank_correlation == pytest.approx(expected, abs=1e-12)
 
 
