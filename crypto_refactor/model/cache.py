@@ -17,13 +17,7 @@ from crypto_refactor.model.artifact import Model
 from crypto_refactor.model.named_models import model_path, pinned_model
 from crypto_refactor.model.schedule import RefitPeriod, model_key, training_rows
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.jobs import (
-    TrainingJob,
-    fit_and_write,
-    hold_lock,
-    quarantine_damaged,
-    read_if_valid,
-)
+from crypto_refactor.model.training.jobs import TrainingJob, fit_and_write, hold_lock
 from crypto_refactor.model.training.parallel import Cluster, TrainingObserver
 
 CACHE_BYTES = 2 * 10**9
@@ -74,7 +68,7 @@ class ModelProvider:
 
     def get(self, key: str) -> Model | None:
         """Return the cached model `key` and mark it as just used; None if there is no valid one."""
-        model = read_if_valid(cache_path(self.folder, key))
+        model = artifact.read_if_valid(cache_path(self.folder, key))
         if model is not None:
             _touch(model.path)
         return model
@@ -129,7 +123,7 @@ class ModelProvider:
             missing: dict[Path, str] = {}
             for key in jobs:
                 path = cache_path(self.folder, key)
-                quarantine_damaged(path)
+                artifact.quarantine_damaged(path)
                 model = self.get(key)
                 if model is None:
                     missing[path] = key

@@ -31,15 +31,15 @@ def has_full_window(frame: FeatureFrame, lookback: int) -> BoolArray:
     six bars of the window are synthetic.
     """
     synthetic = frame.bars.synthetic
-    before = np.concatenate([[0], np.cumsum(synthetic)])
+    count_before = np.concatenate([[0], np.cumsum(synthetic)])
     end = np.arange(1, len(synthetic) + 1)
-    in_window = before[end] - before[np.maximum(end - lookback, 0)]
+    in_window = count_before[end] - count_before[np.maximum(end - lookback, 0)]
     complete = frame.position >= WARMUP + lookback - 1
     return np.asarray(~synthetic & complete & (in_window <= MAX_SYNTHETIC_IN_WINDOW))
 
 
 def labelled_rows(frame: FeatureFrame, lookback: int) -> RowArray:
-    """Return the positions of bars whose window is complete and whose label is known and real."""
+    """Return the positions of bars whose window is complete and whose next bar is real."""
     bars = frame.bars
     has_label = np.zeros(len(bars), dtype=np.bool_)
     has_label[:-1] = (np.diff(bars.opened) == 1) & ~bars.synthetic[1:]
@@ -75,13 +75,12 @@ def split(count: int) -> Split:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrainingSet:
-    """Everything a fit sees, in time order.
+    """All rows of a fit, in time order.
 
     Attributes
     ----------
     inputs : ndarray of float32, shape (k, 14)
-        Raw model inputs of every bar from the first window to the last row; scaling belongs to the
-        network.
+        Raw model inputs of every bar from the first window to the last row; the network scales them.
     rows : ndarray of int64, shape (m,)
         Position in `inputs` at which the window of each labelled row ends.
     lookback : int
@@ -91,7 +90,7 @@ class TrainingSet:
     volatility : ndarray of float64, shape (m,)
         Realised volatility at t, per bar.
     close, atr : ndarray of float64, shape (m,)
-        At t, quote currency.
+        At t, in quote currency.
     trained_from, trained_through : int
         Open of the first and close of the last bar used for anything but warming up indicators.
     last_bars : str
@@ -116,10 +115,10 @@ class TrainingSet:
         """Return the windows of some rows, shape (m, lookback, 14)."""
         return take_windows(self.inputs, self.rows[part], self.lookback)
 
-    def bars_seen(self, part: slice) -> Float32Array:
+    def fit_bars(self, part: slice) -> Float32Array:
         """Return the inputs of every bar in the windows of some rows, each bar once, shape (k, 14)."""
-        seen = np.unique(self.rows[part][:, None] - np.arange(self.lookback))
-        return self.inputs[seen]
+        positions = np.unique(self.rows[part][:, None] - np.arange(self.lookback))
+        return self.inputs[positions]
 
 
 class InputScale(NamedTuple):

@@ -1,4 +1,4 @@
-"""From a fitted network to a card, and from a card to whether it may decide on given bars."""
+"""The card of a fitted network, and whether its model may be reused on given bars."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def make_card(
     *,
     created_at: datetime | None = None,
 ) -> Card:
-    """Return the card of a model fitted on `data`, which came from `bars`; file hashes are still empty."""
+    """Return the card of a model fitted on `data` from `bars`, without the hashes of its files."""
     return Card(
         schema=SCHEMA,
         source=bars.source,
@@ -68,16 +68,16 @@ class ModelRequest:
     settings : ModelSettings
         Lookback, network and seed.
     seed_given : bool
-        Whether the seed was asked for explicitly, and so must match.
+        Whether the seed must match.
     rows : int
-        Labelled rows to learn from.
+        Labelled rows to train on.
     retrain_threshold : int
         Greatest age in hours.
     retrain : bool
         Train in any case.
     older_bars : callable, optional
-        Returns the real bars between two hours, for a model whose last training bars lie before those
-        at hand; without it they are not compared.
+        Returns the real bars between two hours, for a model whose last training bars are older than the loaded ones;
+        without it such bars are not compared.
     """
 
     settings: ModelSettings
@@ -88,48 +88,44 @@ class ModelRequest:
     older_bars: Callable[[int, int], Bars] | None = None
 
 
-def retrain_reason(card: Card, bars: Bars, wish: ModelRequest) -> tuple[str, str] | None:
-    """Return (decision, reason) where a model must be trained anew, None where `card` may be reused.
-
-    Parameters
-    ----------
-    card : Card
-        Of the whole model at hand.
-    bars : Bars
-        Real bars up to now.
-    wish : ModelRequest
-        What is asked for.
+def retrain_reason(card: Card, bars: Bars, request: ModelRequest) -> tuple[str, str] | None:
+    """Return the first reason against reusing the model of `card` on `bars`, None if there is none.
 
     Returns
     -------
     tuple of str or None
-        The decision is ``trained`` or ``retrained``; the first reason that applies.
+        ``trained`` or ``retrained``, and the reason.
     """
-    if wish.retrain:
+    if request.retrain:
         return "retrained", "--retrain was given"
-    differing = _differences(card, bars, wish)
-    if differing:
-        return "trained", "the model at hand has " + ", ".join(differing)
-    now = int(bars.closed[-1])
-    through = card.trained_through
-    at_hand = bars
-    if through - CHECKED_BARS < int(bars.opened[0]) and wish.older_bars is not None:
-        at_hand = wish.older_bars(through - CHECKED_BARS, through)
-    known = len(at_hand) > 0 and through - CHECKED_BARS >= int(at_hand.opened[0])
-    if known and through <= now and last_bars(at_hand, through) != card.last_bars:
-        return "trained", "the last 24 bars it was trained on read differently now"
-    if card.rows < wish.rows:
-        return "trained", f"it was trained on {card.rows} rows, {wish.rows} are asked for"
+    differences = _differences(card, bars, request)
+    if differences:
+        return "trained", "the existing model has " + ", ".join(differences)
+    now, through = int(bars.closed[-1]), card.trained_through
+    if through <= now and _training_bars_revised(card, bars, request):
+        return "trained", "the last 24 bars it was trained on have been revised"
+    if card.rows < request.rows:
+        return "trained", f"it was trained on {card.rows} rows, {request.rows} are asked for"
     if through > now:
-        return "trained", f"it knows the future of these bars: trained through {to_iso(through)}"
-    if now - through > wish.retrain_threshold:
-        return "retrained", f"it is {now - through} h old, above the threshold of {wish.retrain_threshold} h"
+        return "trained", f"it was trained on later bars (through {to_iso(through)})"
+    age = now - through
+    if age > request.retrain_threshold:
+        return "retrained", f"it is {age} h old, above the threshold of {request.retrain_threshold} h"
     return None
 
 
-def _differences(card: Card, bars: Bars, wish: ModelRequest) -> list[str]:
-    settings = wish.settings
-    pairs = [
+def _training_bars_revised(card: Card, bars: Bars, request: ModelRequest) -> bool:
+    """Whether the last training bars have other values now; False if they are not available."""
+    first = card.trained_through - CHECKED_BARS
+    if first < int(bars.opened[0]) and request.older_bars is not None:
+        bars = request.older_bars(first, card.trained_through)
+    available = len(bars) > 0 and first >= int(bars.opened[0])
+    return available and last_bars(bars, card.trained_through) != card.last_bars
+
+
+def _differences(card: Card, bars: Bars, request: ModelRequest) -> list[str]:
+    settings = request.settings
+    required = [
         ("source", card.source, bars.source),
         ("ticker", card.ticker, str(bars.ticker)),
         ("lookback", card.lookback, settings.lookback),
@@ -137,6 +133,10 @@ def _differences(card: Card, bars: Bars, wish: ModelRequest) -> list[str]:
         ("network", card.network, settings.network),
         ("recipe", card.recipe, RECIPE.hash()),
     ]
-    if wish.seed_given:
-        pairs.append(("seed", card.seed, settings.seed))
-    return [f"another {name} ({had}, not {wanted})" for name, had, wanted in pairs if had != wanted]
+    if request.seed_given:
+        required.append(("seed", card.seed, settings.seed))
+    return [
+        f"another {name} ({actual}, not {expected})"
+        for name, actual, expected in required
+        if actual != expected
+    ]

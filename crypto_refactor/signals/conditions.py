@@ -1,6 +1,6 @@
-"""The dynamic threshold and the ten named conditions, over any number of bars at once.
+"""The dynamic threshold and the ten named conditions, for any number of bars at once.
 
-A single signal and a year of them run through the very same functions.
+A single signal and a year of signals run through the same functions.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crypto_refactor.arrays import BoolArray, FloatArray, RowArray
+from crypto_refactor.arrays import BoolArray, FloatArray, RowArray, SideArray
 from crypto_refactor.errors import UsageError
 from crypto_refactor.features.frame import FeatureFrame
 from crypto_refactor.model.evidence import Evidence, threshold_unit
 
 FORECAST = "forecast"
 CONDITIONS = (FORECAST, "rsi", "macd", "obv", "vwap", "price_trend", "ema_cross", "adx", "calm", "volume")
-"""In the order they are shown; all but the first are confirmations."""
+"""In the order of display; all but the first are confirmations."""
 DEFAULT_MIN_CONFIRMATIONS = 6
 
 DESCRIPTIONS: Mapping[str, tuple[str, str]] = {
@@ -32,7 +32,7 @@ DESCRIPTIONS: Mapping[str, tuple[str, str]] = {
     "calm": ("volatility < 1.2 x its mean", "volatility < 1.2 x its mean"),
     "volume": ("volume ratio > 1.1", "volume ratio > 1.1"),
 }
-"""What each condition asks for, (long, short)."""
+"""The text of each condition, (long, short)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class SignalRules:
     Attributes
     ----------
     min_confirmations : int
-        How many of the nine conditions beside `forecast` must hold.
+        How many of the nine conditions other than `forecast` must hold.
     threshold_scale : float or None
         Overrides the model's own scale of the threshold.
     """
@@ -82,9 +82,9 @@ class SignalFrame:
     low, high : ndarray of float64
         The 90 % interval of the next close.
     long, short : ndarray of bool, shape (m, 10)
-        Whether each condition holds for that side.
+        Whether each condition holds for the side.
     supported : ndarray of bool
-        Whether the model has evidence at all (shrink above 0).
+        Whether there is evidence for the model (shrink above 0).
     signal : ndarray of int8
         1, 0 or -1.
     """
@@ -100,14 +100,14 @@ class SignalFrame:
     long: BoolArray
     short: BoolArray
     supported: BoolArray
-    signal: np.ndarray[tuple[int], np.dtype[np.int8]]
+    signal: SideArray
 
     def __len__(self) -> int:
         return len(self.made_at)
 
     @property
-    def forecast_side(self) -> np.ndarray[tuple[int], np.dtype[np.int8]]:
-        """Sign of the predicted price less the close."""
+    def forecast_side(self) -> SideArray:
+        """The sign of predicted price less close."""
         return np.sign(self.predicted - self.close).astype(np.int8)
 
     @property
@@ -117,7 +117,7 @@ class SignalFrame:
 
     @property
     def confirmations(self) -> RowArray:
-        """How many conditions beside `forecast` hold for the forecast's side."""
+        """How many conditions other than `forecast` hold for the forecast's side."""
         return np.asarray(self.held[:, 1:].sum(axis=1), dtype=np.int64)
 
 
@@ -137,15 +137,13 @@ def evaluate(
     frame : FeatureFrame
         Features of the bars.
     rows : ndarray of int64, shape (m,)
-        The bars decided on.
+        Positions of the bars decided on.
     forecast : ndarray of float64, shape (m,)
         Expected log return to the next close.
-    evidence : Evidence
-        Of the model that made the forecasts.
-    threshold_scale : float
-        Of that model; `rules` may override it.
+    evidence, threshold_scale : Evidence, float
+        Of the model; `rules` may override the scale.
     rules : SignalRules
-        What a signal needs.
+        What a forecast needs to become a signal.
     """
     close = frame.bars.close[rows]
     atr, volatility = frame.column("atr")[rows], frame.column("realised_volatility")[rows]
@@ -153,9 +151,9 @@ def evaluate(
     scale = threshold_scale if rules.threshold_scale is None else rules.threshold_scale
     threshold = scale * threshold_unit(atr, volatility, close)
     long, short = _conditions(frame, rows, close, predicted - close, threshold)
-    enough = rules.min_confirmations
-    is_long = long[:, 0] & (long[:, 1:].sum(axis=1) >= enough)
-    is_short = short[:, 0] & (short[:, 1:].sum(axis=1) >= enough)
+    is_long, is_short = (
+        side[:, 0] & (side[:, 1:].sum(axis=1) >= rules.min_confirmations) for side in (long, short)
+    )
     half_width = evidence.interval_error * atr / close
     return SignalFrame(
         made_at=frame.bars.closed[rows],
@@ -206,6 +204,6 @@ def _conditions(
 
 
 def concatenate(frames: list[SignalFrame]) -> SignalFrame:
-    """Join signals of consecutive stretches."""
+    """Join the signals of consecutive periods."""
     names = SignalFrame.__dataclass_fields__
     return SignalFrame(**{name: np.concatenate([getattr(frame, name) for frame in frames]) for name in names})

@@ -135,7 +135,7 @@ def test_cutoffs_within_one_hole_share_a_model(walk, fits):
 def test_the_whole_walk_is_refused_where_one_cutoff_has_too_little_to_learn_from(walk, fits):
     first, last = hours(20)
     cutoff = cutoff_for(first, SETTINGS)
-    with pytest.raises(DataError, match="can be learnt from"):
+    with pytest.raises(DataError, match="can be trained on only"):
         walk(without(sample_bars(1400), (cutoff - 300, cutoff - 200)), first, last)
     assert fits.calls == []
 

@@ -70,7 +70,7 @@ MALFORMED = [
     (cli, "sing", 2, "No such command 'sing'"),
 ]
 IMPOSSIBLE = [
-    (signal, f"{SAMPLE} --hours 100000", 3, "100000 hours of BTC/USD cannot be learnt from"),
+    (signal, f"{SAMPLE} --hours 100000", 3, "cannot be trained on 100000 hours of BTC/USD"),
     (signal, f"{SAMPLE} --end 2030-01-01T00:00Z", 3, ""),
     (signal, f"{SAMPLE} --end 2025-01-02T00:00Z", 3, "24 h before the end"),
     (signal, f"{SAMPLE} --end 2023-06-01T00:00Z", 3, ""),

@@ -103,7 +103,7 @@ class TestDamage:
     def test_all_three_are_set_aside_and_can_be_looked_at(self, file, path, suffix):
         file.write_bytes(b"broken")
         before = contents(path.parent)
-        artifact.quarantine(path)
+        artifact.quarantine_damaged(path)
         assert contents(path.parent) == {name + ".damaged": content for name, content in before.items()}
         assert artifact.read(path) is None
 

@@ -26,7 +26,7 @@ SERVING_TOLERANCE = 1e-4
 _MIN_VOLATILITY = 1e-8
 
 Report = Callable[[int, float], None]
-"""Called after each epoch with its number, from 1, and the stop slice's data loss."""
+"""Receives the number of each epoch, from 1, and the stop slice's data loss."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +36,9 @@ class TrainedModel:
     Attributes
     ----------
     keras, onnx : bytes
-        The two files.
+        The contents of the two files.
     weights : str
-        Hash of the weight arrays: equal for equal weights, whenever and wherever they were trained.
+        Hash of the weight arrays: equal for equal weights.
     volatility_floor : float
         See `forecaster.Forecaster`.
     threshold_scale : float
@@ -62,7 +62,7 @@ class TrainedModel:
 
 
 def _ignore(epoch: int, loss: float) -> None:
-    """Report to nobody."""
+    """Report nothing."""
 
 
 def train(data: TrainingSet, settings: ModelSettings, report: Report = _ignore) -> TrainedModel:
@@ -79,7 +79,7 @@ def train(data: TrainingSet, settings: ModelSettings, report: Report = _ignore) 
     parts = split(len(data))
     floor = max(VOLATILITY_FLOOR_SHARE * float(np.median(data.volatility[parts.fit])), _MIN_VOLATILITY)
     target = data.returns / np.maximum(data.volatility, floor)
-    scale = robust_scale(data.bars_seen(parts.fit))
+    scale = robust_scale(data.fit_bars(parts.fit))
     model, losses = _fit(data, target.astype(np.float32), parts, scale, settings, report)
     windows = data.windows(parts.calibrate)
     expected = _keras_output(model, windows)  # before the export, which takes no model that was never called
@@ -204,7 +204,7 @@ def _weights_hash(model: Any) -> str:
 
 
 def _check_serving(computed: Float32Array, served: FloatArray) -> None:
-    """Refuse an export that does not serve what Keras computes."""
+    """Refuse an export that does not compute what Keras computes."""
     difference = float(np.abs(served - computed).max())
     # A constant forecast has no spread; float32's own resolution is the floor.
     allowed = SERVING_TOLERANCE * max(float(computed.std()), 1e-3 * float(np.abs(computed).max()), 1e-6)

@@ -97,7 +97,7 @@ def test_fits_share_a_graph_only_where_their_batches_look_alike(rows, batch, exp
 class TestScaling:
     def test_it_is_the_fit_slices_median_and_interquartile_range(self, lab):
         data = training_data()
-        median, iqr = robust_scale(data.bars_seen(split(len(data)).fit))
+        median, iqr = robust_scale(data.fit_bars(split(len(data)).fit))
         scale = layers(lab.trained)["robust_scale"]
         # The clip at +-5 is a clip at +-1 between two scales.
         np.testing.assert_allclose(scale["scale"], 1 / (5 * iqr), rtol=1e-12)
@@ -121,7 +121,7 @@ class TestScaling:
     @pytest.mark.parametrize("side", [-1, 1])
     def test_inputs_are_clipped_at_five_interquartile_ranges(self, lab, side):
         data = training_data()
-        median, iqr = robust_scale(data.bars_seen(split(len(data)).fit))
+        median, iqr = robust_scale(data.fit_bars(split(len(data)).fit))
 
         def answer(distance):
             window = np.tile(median, (1, LOOKBACK, 1))
@@ -164,7 +164,7 @@ class TestEvidence:
 
     def test_the_ridge_is_fitted_on_the_fit_slice_and_scored_on_the_calibration_slice(self, lab):
         data, parts = training_data(), split(150)
-        median, iqr = robust_scale(data.bars_seen(parts.fit))
+        median, iqr = robust_scale(data.fit_bars(parts.fit))
         x = np.clip((data.inputs[data.rows] - median) / iqr, -5, 5)
         y = np.clip(targets(data, lab.trained, slice(None)), -5, 5)
         forecast = ev.ridge_forecast(x[parts.fit], y[parts.fit], x[parts.calibrate])
