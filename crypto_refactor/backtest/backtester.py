@@ -121,7 +121,7 @@ class Backtester:
 def significance(result: BacktestResult) -> Significance:
     """Test the requested run of a backtest against chance."""
     skill = forecast_skill(
-        result.walk.stretches, result.window, result.settings, pinned=result.pinned is not None
+        result.walk.periods, result.window, result.settings, pinned=result.pinned is not None
     )
     run = result.requested
     return significance_of(run.simulation, result.window, result.plan, run.rules, skill=skill)

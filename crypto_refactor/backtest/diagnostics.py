@@ -42,7 +42,7 @@ class ConditionFigures:
 
 def condition_figures(made: SignalFrame, rules: SignalRules) -> dict[str, ConditionFigures]:
     """Return the figures of each condition over all decided bars."""
-    held = made.held
+    held = made.conditions_met
     fell_short = held[:, 0] & (made.confirmations < rules.min_confirmations)
     count = len(made)
     return {
@@ -65,7 +65,7 @@ def signal_counts(made: SignalFrame) -> dict[str, int]:
 def blocked_entries(made: SignalFrame, rules: SignalRules) -> str:
     """Return one sentence on why there were no signals, or so few."""
     count = len(made)
-    beyond = int(made.held[:, 0].sum())
+    beyond = int(made.conditions_met[:, 0].sum())
     if not count:
         return "No bar could be decided on."
     if not beyond:
@@ -198,7 +198,7 @@ def entry_sizes(fills: Sequence[Fill], bars: Bars) -> EntrySizes:
 
 def entries_beyond_cost(fills: Sequence[Fill], made: SignalFrame, rules: ExecutionRules) -> int:
     """Return how many entries expected a move that exceeds the cost of their round trip."""
-    decided = np.searchsorted(made.made_at, [fill.at for fill in fills if fill.reason == "entry"])
+    decided = np.searchsorted(made.decided_at, [fill.at for fill in fills if fill.reason == "entry"])
     return int((made.expected_move[decided] > rules.round_trip_cost).sum())
 
 
@@ -246,7 +246,7 @@ class Diagnostics:
         return cls(
             signals=signal_counts(signals),
             conditions=condition_figures(signals, signal_rules),
-            correlations=feature_correlations(walk.stretches, settings, pinned=pinned),
+            correlations=feature_correlations(walk.periods, settings, pinned=pinned),
             entries=entry_sizes(fills, window),
             entries_beyond_cost=entries_beyond_cost(fills, signals, rules),
             blocked=blocked_entries(signals, signal_rules),

@@ -37,7 +37,7 @@ class PreparedTicker:
         n + 1 bars, gaps filled: the one of the first decision, then the n of the window.
     quality : QualityReport
         Of the bars used, history included.
-    parts : tuple of RefitPeriod
+    periods : tuple of RefitPeriod
         The decisions by their cut-offs, with their features.
     data : tuple of TrainingSet
         What the model of each period learns from; empty if a pinned model decides.
@@ -46,7 +46,7 @@ class PreparedTicker:
     bars: Bars
     window: Bars
     quality: QualityReport
-    parts: tuple[RefitPeriod, ...]
+    periods: tuple[RefitPeriod, ...]
     data: tuple[TrainingSet, ...]
 
     @property
@@ -76,7 +76,7 @@ def prepare(
     window = window_of(bars, hours, end)
     periods = tuple(refit_periods(bars, end - hours, int(window.closed[-1]), settings))
     data = () if pinned else tuple(training_rows(period, settings) for period in periods)
-    return PreparedTicker(bars=bars, window=window, quality=quality, parts=periods, data=data)
+    return PreparedTicker(bars=bars, window=window, quality=quality, periods=periods, data=data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -127,7 +127,7 @@ def group_models(
 
 def _pinned(ticker: PreparedTicker, models: ModelProvider, name: str) -> tuple[Model, ...] | ModelError:
     try:
-        return (models.pinned(name, ticker.bars, ticker.parts[0].first),) * len(ticker.parts)
+        return (models.pinned(name, ticker.bars, ticker.periods[0].first),) * len(ticker.periods)
     except ModelError as error:
         return error
 
@@ -161,25 +161,25 @@ class PeriodSignals:
 
     period: RefitPeriod
     model: Model
-    made: SignalFrame
+    signals: SignalFrame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class WalkForward:
     """All decisions of a window: its periods in time order, and how many models were trained for them."""
 
-    stretches: tuple[PeriodSignals, ...]
+    periods: tuple[PeriodSignals, ...]
     trained: int
 
     @property
     def signals(self) -> SignalFrame:
         """All signals, in time order; bars that could not be decided on are missing."""
-        return concatenate([stretch.made for stretch in self.stretches])
+        return concatenate([part.signals for part in self.periods])
 
     @property
-    def deciders(self) -> list[str]:
+    def model_fingerprints(self) -> list[str]:
         """The fingerprint of the model behind each of `signals`."""
-        return [s.model.card.fingerprint for s in self.stretches for _ in range(len(s.made))]
+        return [part.model.card.fingerprint for part in self.periods for _ in range(len(part.signals))]
 
 
 def walk_forward(
@@ -217,13 +217,13 @@ def walk_forward_group(
         If a network cannot be loaded.
     """
     by_rules: dict[SignalRules, list[PeriodSignals]] = {each: [] for each in rules}
-    for period, model in zip(prepared.parts, models, strict=True):
+    for period, model in zip(prepared.periods, models, strict=True):
         rows = decidable_rows(period.frame, model.card.lookback, period.first, period.last)
         forecast = model.forecaster().forecast_rows(period.frame, rows)
         for each, periods in by_rules.items():
-            made = signals_of(model, period.frame, rows, forecast, each)
-            periods.append(PeriodSignals(period=period, model=model, made=made))
-    return {each: WalkForward(stretches=tuple(periods), trained=0) for each, periods in by_rules.items()}
+            signals = signals_of(model, period.frame, rows, forecast, each)
+            periods.append(PeriodSignals(period=period, model=model, signals=signals))
+    return {each: WalkForward(periods=tuple(periods), trained=0) for each, periods in by_rules.items()}
 
 
 def align_to_bars(signals: SignalFrame, window: Bars) -> dict[str, npt.NDArray[Any]]:
@@ -235,7 +235,7 @@ def align_to_bars(signals: SignalFrame, window: Bars) -> dict[str, npt.NDArray[A
         ``signal``, ``forecast_side`` (int8), ``expected_move`` (float64), ``supported`` and
         ``decidable`` (bool), each of shape (n,).
     """
-    rows = np.searchsorted(window.closed, signals.made_at)
+    rows = np.searchsorted(window.closed, signals.decided_at)
     columns: dict[str, npt.NDArray[Any]] = {
         "signal": signals.signal,
         "forecast_side": signals.forecast_side,

@@ -71,7 +71,7 @@ class SignalFrame:
 
     Attributes
     ----------
-    made_at : ndarray of int64
+    decided_at : ndarray of int64
         Close of the bar, in hours since 1970; the forecast is for the close an hour later.
     close, predicted, threshold : ndarray of float64
         Quote currency.
@@ -89,7 +89,7 @@ class SignalFrame:
         1, 0 or -1.
     """
 
-    made_at: RowArray
+    decided_at: RowArray
     close: FloatArray
     predicted: FloatArray
     threshold: FloatArray
@@ -103,7 +103,7 @@ class SignalFrame:
     signal: SideArray
 
     def __len__(self) -> int:
-        return len(self.made_at)
+        return len(self.decided_at)
 
     @property
     def forecast_side(self) -> SideArray:
@@ -111,14 +111,14 @@ class SignalFrame:
         return np.sign(self.predicted - self.close).astype(np.int8)
 
     @property
-    def held(self) -> BoolArray:
+    def conditions_met(self) -> BoolArray:
         """The conditions for the forecast's side (long's where the forecast is 0), shape (m, 10)."""
         return np.where((self.forecast_side < 0)[:, None], self.short, self.long)
 
     @property
     def confirmations(self) -> RowArray:
         """How many conditions other than `forecast` hold for the forecast's side."""
-        return np.asarray(self.held[:, 1:].sum(axis=1), dtype=np.int64)
+        return np.asarray(self.conditions_met[:, 1:].sum(axis=1), dtype=np.int64)
 
 
 def evaluate(
@@ -156,7 +156,7 @@ def evaluate(
     )
     half_width = evidence.interval_error * atr / close
     return SignalFrame(
-        made_at=frame.bars.closed[rows],
+        decided_at=frame.bars.closed[rows],
         close=close,
         predicted=predicted,
         threshold=threshold,

@@ -60,11 +60,11 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """A direction for the hour after `made_at`, with its reasons.
+    """A direction for the hour after `decided_at`, with its reasons.
 
     Attributes
     ----------
-    end, made_at, target_at : int
+    end, decided_at, target_at : int
         The requested hour; the close the signal was decided at; the close it forecasts.  Hours since 1970.
     signal : int
         1 long, 0 flat, -1 short.
@@ -91,7 +91,7 @@ class Signal:
     source: str
     simulated: bool
     end: int
-    made_at: int
+    decided_at: int
     target_at: int
     signal: int
     confidence: float
@@ -142,7 +142,7 @@ class Signal:
             "source": self.source,
             "simulated": self.simulated,
             "end": to_iso(self.end),
-            "made_at": to_iso(self.made_at),
+            "made_at": to_iso(self.decided_at),
             "target_at": to_iso(self.target_at),
             "signal": self.signal,
             "direction": self.direction,
@@ -208,8 +208,8 @@ def last_signal(
         source=bars.source,
         simulated=bars.simulated,
         end=end,
-        made_at=int(signals.made_at[-1]),
-        target_at=int(signals.made_at[-1]) + choice.model.card.horizon,
+        decided_at=int(signals.decided_at[-1]),
+        target_at=int(signals.decided_at[-1]) + choice.model.card.horizon,
         signal=int(signals.signal[-1]),
         confidence=float(signals.confidence[-1]),
         current_price=float(signals.close[-1]),
@@ -218,7 +218,7 @@ def last_signal(
         threshold=float(signals.threshold[-1]),
         expected_move=float(signals.expected_move[-1]),
         round_trip_cost=round_trip_cost,
-        conditions=dict(zip(CONDITIONS, signals.held[-1].tolist(), strict=True)),
+        conditions=dict(zip(CONDITIONS, signals.conditions_met[-1].tolist(), strict=True)),
         required=required,
         indicators={name: float(frame.column(name)[row]) for name in frame.names},
         bands={

@@ -68,7 +68,7 @@ def test_a_model_of_the_last_closed_bar_is_reused(card):
             {"settings": replace(SETTINGS, seed=7), "seed_given": True},
             "another seed (0, not 7)",
         ),
-        ({"last_bars": "otherwise"}, {}, "the last 24 bars it was trained on read differently now"),
+        ({"last_bars": "otherwise"}, {}, "the last 24 bars it was trained on have been revised"),
         ({}, {"rows": 151}, "it was trained on 150 rows, 151 are asked for"),
     ],
 )
@@ -95,7 +95,7 @@ def test_the_first_reason_is_given(card):
     decision, said = retrain_reason(wrong, bars_up_to(NOW + 100), replace(WISH, seed_given=True))
     assert (decision, "another source" in said) == ("trained", True)
     changed = replace(card, last_bars="otherwise", rows=1)
-    assert "read differently" in retrain_reason(changed, bars_up_to(NOW + 100), WISH)[1]
+    assert "have been revised" in retrain_reason(changed, bars_up_to(NOW + 100), WISH)[1]
     assert "1 rows" in retrain_reason(replace(card, rows=1), bars_up_to(NOW + 100), WISH)[1]
 
 
@@ -114,13 +114,13 @@ def test_its_last_bars_are_looked_up_where_they_lie_before_those_at_hand(card):
     assert retrain_reason(card, late, replace(patient, older_bars=bars.between)) is None
     changed = remade(bars, volume=bars.volume * 3)
     said = retrain_reason(card, late, replace(patient, older_bars=changed.between))
-    assert "read differently" in said[1]
+    assert "have been revised" in said[1]
 
 
 def test_a_model_that_knows_the_future_of_the_bars_is_not_used(card):
     decision, said = retrain_reason(card, bars_up_to(NOW - 1), WISH)
     assert decision == "trained"
-    assert f"knows the future of these bars: trained through {to_iso(card.trained_through)}" in said
+    assert f"it was trained on later bars (through {to_iso(card.trained_through)})" in said
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ class TestSmartModel:
         answer = self.ask(path)
         assert answer.decision == "trained"
         assert "is damaged" in answer.reason
-        assert answer.reason.startswith("the one at hand was set aside as .damaged")
+        assert answer.reason.startswith("the existing model was renamed to .damaged")
         assert artifact.read(path).card.weights == whole.card.weights
         assert path.with_suffix(suffix + ".damaged").read_bytes() == b"half"
 
@@ -338,7 +338,7 @@ class TestPinned:
 
     def test_it_does_not_decide_what_it_has_seen(self, pinned):
         through = pinned.card.trained_through
-        with pytest.raises(ModelError, match="has seen bars") as caught:
+        with pytest.raises(ModelError, match="was trained on bars up to") as caught:
             pinned_model(pinned.path, bars_up_to(NOW), SETTINGS, through - 1)
         assert caught.value.exit_code == 4
         assert to_iso(through) in caught.value.what

@@ -200,7 +200,7 @@ class TestTooLittleToLearnFrom:
     def test_one_row_less_is_refused(self):
         _, bars, first = self.rows_left(119)
         (part,) = refit_periods(bars, first, first, SETTINGS)
-        with pytest.raises(DataError, match="Only 119 hours") as caught:
+        with pytest.raises(DataError, match="only 119 hours") as caught:
             training_rows(part, SETTINGS)
         assert caught.value.exit_code == 3
         assert "240" in caught.value.expected

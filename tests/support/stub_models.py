@@ -108,7 +108,7 @@ def walk_over(bars, first, last, settings, rules, folder, *, pinned=None):
         bars=bars,
         window=fill_gaps(bars).between(first - 1, last),
         quality=None,
-        parts=tuple(periods),
+        periods=tuple(periods),
         data=() if pinned else tuple(training_rows(period, settings) for period in periods),
     )
     return walk_forward(prepared, ModelProvider(folder=folder, settings=settings), rules, pinned=pinned)

@@ -270,7 +270,7 @@ def expected(world, hours):
         model_dir=world.folder / "models of the backtest",
     )
     walk = tester.run(hours, initial_balance=BALANCE).walk
-    return dict(zip(walk.signals.made_at.tolist(), walk.deciders, strict=True))
+    return dict(zip(walk.signals.decided_at.tolist(), walk.model_fingerprints, strict=True))
 
 
 @pytest.mark.parametrize("tickers", [(BTC,), (BTC, ETH)])

@@ -81,7 +81,7 @@ def forecast_skill(
     """
     parts = [_forecast_columns(stretch) for stretch in stretches]
     claims = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    hours = np.concatenate([stretch.made.made_at for stretch in stretches])
+    hours = np.concatenate([stretch.signals.decided_at for stretch in stretches])
     known, outcome, next_close = _realised_outcomes(hours, claims["close"], window)
     hours = hours[known]
     made = {name: column[known] for name, column in claims.items()}
@@ -101,7 +101,7 @@ def forecast_skill(
 
 def _forecast_columns(stretch: PeriodSignals) -> dict[str, FloatArray]:
     """Return what was stated at each decided close of a stretch."""
-    made, frame = stretch.made, stretch.period.frame
+    made, frame = stretch.signals, stretch.period.frame
     forecast = np.log(made.predicted / made.close)
     relative_atr = frame.column("atr")[_rows(stretch)] / made.close
     unshrunk = replace(stretch.model.card.evidence, shrink=1.0)
@@ -117,7 +117,7 @@ def _forecast_columns(stretch: PeriodSignals) -> dict[str, FloatArray]:
 
 
 def _rows(stretch: PeriodSignals) -> RowArray:
-    return np.searchsorted(stretch.period.frame.bars.closed, stretch.made.made_at)
+    return np.searchsorted(stretch.period.frame.bars.closed, stretch.signals.decided_at)
 
 
 def _realised_outcomes(

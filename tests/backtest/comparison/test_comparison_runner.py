@@ -88,7 +88,7 @@ class TestATrialIsABacktest:
             trial.scenarios.requested.simulation.equity.tobytes()
             == alone.requested.simulation.equity.tobytes()
         )
-        assert trial.walk.deciders == alone.walk.deciders
+        assert trial.walk.model_fingerprints == alone.walk.model_fingerprints
 
     @pytest.mark.parametrize(
         "vary",
@@ -132,7 +132,7 @@ class TestModels:
     def test_all_tickers_are_trained_side_by_side_once_for_each_network(self, run, fits):
         settings = settings_of("network=small,documented", "exit=neutral,fade")
         found = run(*bars_of(BTC, ETH), settings=settings)
-        periods = len(found.trials[0].walk.stretches)
+        periods = len(found.trials[0].walk.periods)
         assert [len(call) for call in fits.calls] == [2 * periods, 2 * periods]
         assert found.trained == 4 * periods
         assert run(*bars_of(BTC, ETH), settings=settings).trained == 0

@@ -77,10 +77,10 @@ def check(ledger, result):
     rows = ledger.decisions("replay/x", BTC)
     made = walk.signals
     decided = [row for row in rows if "signal" in row]
-    assert [row["bar"] for row in decided] == made.made_at.tolist()
+    assert [row["bar"] for row in decided] == made.decided_at.tolist()
     assert [row["signal"] for row in decided] == made.signal.tolist()
     assert [row["predicted"] for row in decided] == made.predicted.tolist()
-    assert [row["model"] for row in decided] == walk.deciders
+    assert [row["model"] for row in decided] == walk.model_fingerprints
     targets = dict(zip(result.window.closed.tolist(), run.target.tolist(), strict=True))
     assert [row["target"] for row in rows] == [targets[row["bar"]] for row in rows]
 

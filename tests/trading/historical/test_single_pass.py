@@ -132,9 +132,9 @@ def check(ledger, ticker, result):
     run = result.requested.simulation
     rows = ledger.decisions(ACCOUNT, ticker)
     decided = [row for row in rows if "signal" in row]
-    assert [row["bar"] for row in decided] == result.walk.signals.made_at.tolist()
+    assert [row["bar"] for row in decided] == result.walk.signals.decided_at.tolist()
     assert [row["signal"] for row in decided] == result.walk.signals.signal.tolist()
-    assert [row["model"] for row in decided] == result.walk.deciders
+    assert [row["model"] for row in decided] == result.walk.model_fingerprints
     assert ledger.fills(ACCOUNT, ticker) == run.fills
     assert ledger.trades(ACCOUNT, ticker) == tuple(trade for trade in run.trades if trade.closed)
     assert [value for _, value in ledger.equity(ACCOUNT, ticker)] == run.equity.tolist()
