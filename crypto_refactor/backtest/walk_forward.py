@@ -31,16 +31,12 @@ class PreparedTicker:
 
     Attributes
     ----------
-    bars : Bars
+    bars, quality : Bars, QualityReport
         Real bars up to the end of the window, history included.
     window : Bars
         n + 1 bars, gaps filled: the one of the first decision, then the n of the window.
-    quality : QualityReport
-        Of the bars used, history included.
-    periods : tuple of RefitPeriod
-        The decisions by their cut-offs, with their features.
-    data : tuple of TrainingSet
-        What the model of each period learns from; empty if a pinned model decides.
+    periods, data : tuple of RefitPeriod, tuple of TrainingSet
+        The decisions by cut-off, and the training rows of each model; none if a pinned model decides.
     """
 
     bars: Bars
@@ -65,13 +61,7 @@ def prepare(
     allow_gaps: bool,
     pinned: bool,
 ) -> PreparedTicker:
-    """Load the bars of one ticker and compute what every model with these spans and this lookback needs.
-
-    Raises
-    ------
-    DataError
-        If bars are missing, or too few to learn from.
-    """
+    """Load the bars of one ticker and compute what every model with these spans and this lookback needs."""
     bars, quality = bars_with_history(source, ticker, hours, end, settings, allow_gaps=allow_gaps)
     window = window_of(bars, hours, end)
     periods = tuple(refit_periods(bars, end - hours, int(window.closed[-1]), settings))
@@ -81,22 +71,20 @@ def prepare(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class GroupModels:
-    """One model per period for each ticker, or the error that keeps the ticker from them; how many were trained."""
+    """The models of several tickers: one key per period for each ticker, and the model of each key or its error."""
 
-    by_ticker: dict[Ticker, tuple[Model, ...] | ModelError]
+    keys: dict[Ticker, list[str]]
+    models: dict[str, Model | ModelError]
     trained: int
 
-    def of(self, ticker: Ticker) -> tuple[Model, ...]:
-        """Return one model for each period of `ticker`.
-
-        Raises
-        ------
-        ModelError
-            If one of them is not available.
-        """
-        models = self.by_ticker[ticker]
-        if isinstance(models, ModelError):
-            raise models
+    def of(self, ticker: Ticker) -> list[Model]:
+        """Return one model for each period of `ticker`, or raise the first error in the place of one."""
+        models = []
+        for key in self.keys[ticker]:
+            model = self.models[key]
+            if isinstance(model, ModelError):
+                raise model
+            models.append(model)
         return models
 
 
@@ -104,55 +92,38 @@ def group_models(
     prepared: Sequence[PreparedTicker], models: ModelProvider, pinned: str | None
 ) -> GroupModels:
     """Return the models of several tickers: those of their cut-offs, or the one named `pinned` for every period."""
-    if pinned is not None:
-        return GroupModels(
-            by_ticker={ticker.ticker: _pinned(ticker, models, pinned) for ticker in prepared}, trained=0
-        )
-    keys = {
-        ticker.ticker: [model_key(ticker.bars, data, models.settings) for data in ticker.data]
-        for ticker in prepared
-    }
+    return _cutoff_models(prepared, models) if pinned is None else _pinned_models(prepared, models, pinned)
+
+
+def _cutoff_models(prepared: Sequence[PreparedTicker], models: ModelProvider) -> GroupModels:
+    keys: dict[Ticker, list[str]] = {ticker.ticker: [] for ticker in prepared}
     # Inside a gap two cut-offs may have the same rows behind them, and so share one model.
-    jobs = {
-        key: TrainingJob(data=data, bars=ticker.bars)
-        for ticker in prepared
-        for key, data in zip(keys[ticker.ticker], ticker.data, strict=True)
-    }
-    by_key, trained = _get_or_train(models, jobs)
-    return GroupModels(
-        by_ticker={ticker: _all_or_error([by_key[key] for key in own]) for ticker, own in keys.items()},
-        trained=trained,
-    )
-
-
-def _pinned(ticker: PreparedTicker, models: ModelProvider, name: str) -> tuple[Model, ...] | ModelError:
-    try:
-        return (models.pinned(name, ticker.bars, ticker.periods[0].first),) * len(ticker.periods)
-    except ModelError as error:
-        return error
-
-
-def _get_or_train(
-    models: ModelProvider, jobs: dict[str, TrainingJob]
-) -> tuple[dict[str, Model | ModelError], int]:
+    jobs = {}
+    for ticker in prepared:
+        for data in ticker.data:
+            key = model_key(ticker.bars, data, models.settings)
+            keys[ticker.ticker].append(key)
+            jobs[key] = TrainingJob(data=data, bars=ticker.bars)
     by_key: dict[str, Model | ModelError] = {}
     trained = 0
     try:
         for cached in models.get_or_train_all(jobs):
             by_key[cached.key] = cached.model
             trained += cached.trained and isinstance(cached.model, Model)
-    except ModelError as error:  # no further fit can run; the models that are available are used all the same
+    except ModelError as error:  # no further fit can run; the available models are used all the same
         by_key |= dict.fromkeys(jobs.keys() - by_key.keys(), error)
-    return by_key, trained
+    return GroupModels(keys=keys, models=by_key, trained=trained)
 
 
-def _all_or_error(models: Iterable[Model | ModelError]) -> tuple[Model, ...] | ModelError:
-    available = []
-    for model in models:
-        if isinstance(model, ModelError):
-            return model
-        available.append(model)
-    return tuple(available)
+def _pinned_models(prepared: Sequence[PreparedTicker], models: ModelProvider, name: str) -> GroupModels:
+    by_key: dict[str, Model | ModelError] = {}
+    for ticker in prepared:
+        try:
+            by_key[str(ticker.ticker)] = models.pinned(name, ticker.bars, ticker.periods[0].first)
+        except ModelError as error:
+            by_key[str(ticker.ticker)] = error
+    keys = {ticker.ticker: [str(ticker.ticker)] * len(ticker.periods) for ticker in prepared}
+    return GroupModels(keys=keys, models=by_key, trained=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -200,22 +171,7 @@ def walk_forward(
 def walk_forward_group(
     prepared: PreparedTicker, models: Sequence[Model], rules: Iterable[SignalRules]
 ) -> dict[SignalRules, WalkForward]:
-    """Decide every hour of one ticker's window by each of several `rules`; every model forecasts once.
-
-    Parameters
-    ----------
-    prepared : PreparedTicker
-        Bars and features.
-    models : sequence of Model
-        One for each period.
-    rules : iterable of SignalRules
-        What a forecast needs to become a signal.
-
-    Raises
-    ------
-    ModelError
-        If a network cannot be loaded.
-    """
+    """Decide every hour of one ticker's window by each of several `rules`; the model of each period forecasts once."""
     by_rules: dict[SignalRules, list[PeriodSignals]] = {each: [] for each in rules}
     for period, model in zip(prepared.periods, models, strict=True):
         rows = decidable_rows(period.frame, model.card.lookback, period.first, period.last)

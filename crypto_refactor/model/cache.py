@@ -56,13 +56,7 @@ class ModelProvider:
     cluster: Cluster | None = None
 
     def job(self, bars: Bars, period: RefitPeriod) -> tuple[str, TrainingJob]:
-        """Return the cache key of the model of `period`, and how to train it.
-
-        Raises
-        ------
-        DataError
-            If too few rows are labelled.
-        """
+        """Return the cache key of the model of `period`, and how to train it; a `DataError` if rows are too few."""
         data = training_rows(period, self.settings)
         return model_key(bars, data, self.settings), TrainingJob(data=data, bars=bars)
 
@@ -91,12 +85,7 @@ class ModelProvider:
     ) -> Iterator[CachedModel]:
         """Yield the model of each key as soon as it is available: cached ones first, then the trained ones.
 
-        Parameters
-        ----------
-        jobs : mapping of str to TrainingJob
-            Keys from `job`.
-        workers : int, optional
-            Fits side by side on this machine; by default one per core.
+        `workers` fits run side by side on this machine, by default one per core.
 
         Raises
         ------
@@ -142,13 +131,7 @@ class ModelProvider:
         return pinned_model(path, bars, self.settings, first_decision)
 
     def keep_for_ledger(self, key: str, ledger: Path) -> None:
-        """Note that `ledger` has decisions of the model `key`: it is not pruned while that file exists.
-
-        Raises
-        ------
-        ModelError
-            If the cache cannot be written.
-        """
+        """Note that `ledger` has decisions of the model `key`: it is not pruned while that file exists."""
         path, ledger = cache_path(self.folder, key).parent / _LEDGERS, ledger.resolve()
         if str(ledger) in _ledgers(path.parent):
             return

@@ -129,15 +129,10 @@ def ridge_baseline(
     ----------
     scale : InputScale
         Scales and clips all inputs.
-    fit_inputs, inputs : ndarray, shape (m, k) and (n, k)
-        Raw model inputs, to fit on and to forecast from.
-    fit_target : ndarray of float64, shape (m,)
-        Labels; they are clipped like the inputs.
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-        In units of `fit_target`.
+    fit_inputs, fit_target : ndarray, shape (m, k) and (m,)
+        Raw model inputs, and labels, which are clipped like the inputs.
+    inputs : ndarray, shape (n, k)
+        Raw model inputs to forecast from; the result, shape (n,), is in units of `fit_target`.
     """
     return ridge_forecast(scale.apply(fit_inputs), np.clip(fit_target, -CLIP, CLIP), scale.apply(inputs))
 
@@ -154,12 +149,7 @@ def ridge_forecast(fit_inputs: FloatArray, fit_target: FloatArray, inputs: Float
 def threshold_scale(forecast: FloatArray, close: FloatArray, unit: FloatArray) -> float:
     """Return the 80th percentile of |predicted - close| / unit; 1 if no row has a unit above 0.
 
-    Parameters
-    ----------
-    forecast : ndarray of float64, shape (n,)
-        Log returns.
-    close, unit : ndarray of float64, shape (n,)
-        Quote currency; `unit` from `threshold_unit`.
+    All have shape (n,): `forecast` in log returns, `close` and `unit`, from `threshold_unit`, in quote currency.
     """
     usable = unit > 0
     if not usable.any():

@@ -22,17 +22,10 @@ BATCH_ROWS = 64
 class Forecaster:
     """A loaded network and the scale of its output.
 
-    Attributes
-    ----------
-    session : onnxruntime.InferenceSession
-        Takes (batch, lookback, 14) float32, returns (batch, 1).
-    lookback : int
-        Bars per window.
-    volatility_floor : float
-        Least volatility an output is multiplied by, per bar.
+    An output, in units of volatility, is multiplied by the volatility per bar, but at least by `volatility_floor`.
     """
 
-    session: Any
+    session: Any  # an onnxruntime.InferenceSession: (batch, lookback, inputs) float32 -> (batch, 1)
     lookback: int
     volatility_floor: float
 

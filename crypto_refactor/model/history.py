@@ -22,22 +22,9 @@ def bars_with_history(
     allow_gaps: bool,
     option: str | None = "--hours",
 ) -> tuple[Bars, QualityReport]:
-    """Return the real bars up to `end` that decisions in the last `hours` hours need.
+    """Return the real bars up to `end` that decisions in the last `hours` hours need, and their quality.
 
-    Parameters
-    ----------
-    source : Source
-        Provides the bars.
-    ticker : Ticker
-        What to load.
-    hours, end : int
-        Length and end of the window, hours since 1970.
-    settings : ModelSettings
-        Decide how much history is needed.
-    allow_gaps : bool
-        Accept more than 5 % missing bars.
-    option : str or None
-        The option that sets the length of the window, if there is one.
+    `option` is the command-line option that sets `hours`, if there is one; an error names it.
 
     Raises
     ------

@@ -65,18 +65,7 @@ def load_or_train(
 ) -> ModelChoice:
     """Return the model at `path`, trained first if it does not match the request.
 
-    Parameters
-    ----------
-    path : Path
-        The ``.keras`` file.
-    bars : Bars
-        Real bars up to now.
-    request : ModelRequest
-        The settings and age of an acceptable model.
-    collect : callable
-        Returns the training set; called only if a model is trained.
-    observer : TrainingObserver
-        Receives training progress.
+    `bars` are the real ones up to now; `collect` returns the training set, if one is needed.
 
     Raises
     ------

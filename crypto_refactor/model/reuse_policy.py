@@ -63,39 +63,20 @@ def make_card(
 class ModelRequest:
     """What app_lstm asks of a model.
 
-    Attributes
-    ----------
-    settings : ModelSettings
-        Lookback, network and seed.
-    seed_given : bool
-        Whether the seed must match.
-    rows : int
-        Labelled rows to train on.
-    retrain_threshold : int
-        Greatest age in hours.
-    retrain : bool
-        Train in any case.
-    older_bars : callable, optional
-        Returns the real bars between two hours, for a model whose last training bars are older than the loaded ones;
-        without it such bars are not compared.
+    `older_bars` returns the real bars between two hours, for a model whose last training bars are older than the
+    loaded ones; without it such bars are not compared.
     """
 
     settings: ModelSettings
-    seed_given: bool
-    rows: int
-    retrain_threshold: int
-    retrain: bool
+    seed_given: bool  # whether the seed must match
+    rows: int  # labelled rows to train on
+    retrain_threshold: int  # greatest age in hours
+    retrain: bool  # train in any case
     older_bars: Callable[[int, int], Bars] | None = None
 
 
 def retrain_reason(card: Card, bars: Bars, request: ModelRequest) -> tuple[str, str] | None:
-    """Return the first reason against reusing the model of `card` on `bars`, None if there is none.
-
-    Returns
-    -------
-    tuple of str or None
-        ``trained`` or ``retrained``, and the reason.
-    """
+    """Return ``trained`` or ``retrained`` and the first reason to train, None if the model may be reused."""
     if request.retrain:
         return "retrained", "--retrain was given"
     differences = _differences(card, bars, request)

@@ -44,35 +44,18 @@ def hours_needed(hours: int, settings: ModelSettings) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RefitPeriod:
-    """The decisions that belong to one cut-off.
+    """The decisions that belong to one cut-off; all hours are since 1970."""
 
-    Attributes
-    ----------
-    cutoff : int
-        Hour up to which its model is trained.
-    first, last : int
-        Closes of the first and the last bar decided on.
-    frame : FeatureFrame
-        Features from `series_start` to the close of the last decision's bar.
-    """
-
-    cutoff: int
-    first: int
+    cutoff: int  # the hour up to which the model is trained
+    first: int  # the closes of the first and the last bar decided on
     last: int
-    frame: FeatureFrame
+    frame: FeatureFrame  # from `series_start` to the close of the last bar decided on
 
 
 def refit_periods(bars: Bars, first: int, last: int, settings: ModelSettings) -> list[RefitPeriod]:
     """Divide the decisions at hours ``first … last`` by their cut-offs, in time order.
 
-    Parameters
-    ----------
-    bars : Bars
-        Real bars, from `hours_needed` hours before `last` or earlier.
-    first, last : int
-        Closes of the first and the last bar decided on.
-    settings : ModelSettings
-        Cut-offs, training span and lookback.
+    `bars` are real ones, from `hours_needed` hours before `last` or earlier.
     """
     periods = []
     start = first

@@ -5,8 +5,9 @@ A single signal and a year of signals run through the same functions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,36 +16,70 @@ from crypto_refactor.errors import UsageError
 from crypto_refactor.features.frame import FeatureFrame
 from crypto_refactor.model.evidence import Evidence, threshold_unit
 
-FORECAST = "forecast"
-CONDITIONS = (FORECAST, "rsi", "macd", "obv", "vwap", "price_trend", "ema_cross", "adx", "calm", "volume")
-"""In the order of display; all but the first are confirmations."""
-DEFAULT_MIN_CONFIRMATIONS = 6
+Values = Mapping[str, FloatArray]
+"""At each bar: the indicators by name, `close`, `volatility_mean`, and `move` (predicted price less close) and
+`threshold` in quote currency; shape (m,)."""
+Test = Callable[[Values], BoolArray]
 
-DESCRIPTIONS: Mapping[str, tuple[str, str]] = {
-    FORECAST: ("forecast above threshold", "forecast below -threshold"),
-    "rsi": ("RSI < 65", "RSI > 35"),
-    "macd": ("MACD histogram > 0", "MACD histogram < 0"),
-    "obv": ("OBV > its mean", "OBV < its mean"),
-    "vwap": ("close > VWAP", "close < VWAP"),
-    "price_trend": ("close > EMA 20", "close < EMA 20"),
-    "ema_cross": ("EMA 20 > EMA 50", "EMA 20 < EMA 50"),
-    "adx": ("ADX > 25", "ADX > 25"),
-    "calm": ("volatility < 1.2 x its mean", "volatility < 1.2 x its mean"),
-    "volume": ("volume ratio > 1.1", "volume ratio > 1.1"),
-}
+
+class Condition(NamedTuple):
+    """A named condition of a signal: its text and its test for each side.  Comparisons are strict."""
+
+    name: str
+    long_text: str
+    short_text: str
+    long: Test
+    short: Test
+
+
+def _mirrored(
+    name: str, text: str, pair: Callable[[Values], tuple[FloatArray, FloatArray | float]]
+) -> Condition:
+    """Return a condition that asks for a > b for long, and for a < b for short."""
+    short_text = text.replace(">", "<")
+    return Condition(name, text, short_text, lambda v: np.greater(*pair(v)), lambda v: np.less(*pair(v)))
+
+
+def _either(name: str, text: str, test: Test) -> Condition:
+    """Return a condition that is the same for both sides."""
+    return Condition(name, text, text, test, test)
+
+
+_CONDITIONS = (
+    Condition(
+        "forecast",
+        "forecast above threshold",
+        "forecast below -threshold",
+        lambda v: v["move"] > v["threshold"],
+        lambda v: -v["move"] > v["threshold"],
+    ),
+    Condition("rsi", "RSI < 65", "RSI > 35", lambda v: v["rsi"] < 65, lambda v: v["rsi"] > 35),
+    _mirrored("macd", "MACD histogram > 0", lambda v: (v["macd_histogram"], 0)),
+    _mirrored("obv", "OBV > its mean", lambda v: (v["obv"], 0)),
+    _mirrored("vwap", "close > VWAP", lambda v: (v["close"], v["vwap"])),
+    _mirrored("price_trend", "close > EMA 20", lambda v: (v["close"], v["ema_20"])),
+    _mirrored("ema_cross", "EMA 20 > EMA 50", lambda v: (v["ema_20"], v["ema_50"])),
+    _either("adx", "ADX > 25", lambda v: v["adx"] > 25),
+    _either(
+        "calm", "volatility < 1.2 x its mean", lambda v: v["realised_volatility"] < 1.2 * v["volatility_mean"]
+    ),
+    _either("volume", "volume ratio > 1.1", lambda v: v["volume_ratio"] > 1.1),
+)
+"""In the order of display; the first is the forecast, all others are confirmations."""
+
+CONDITIONS = tuple(condition.name for condition in _CONDITIONS)
+FORECAST = CONDITIONS[0]
+DESCRIPTIONS = {condition.name: (condition.long_text, condition.short_text) for condition in _CONDITIONS}
 """The text of each condition, (long, short)."""
+DEFAULT_MIN_CONFIRMATIONS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalRules:
     """What a forecast needs to become a signal.
 
-    Attributes
-    ----------
-    min_confirmations : int
-        How many of the nine conditions other than `forecast` must hold.
-    threshold_scale : float or None
-        Overrides the model's own scale of the threshold.
+    `min_confirmations` of the nine conditions other than `forecast` must hold; `threshold_scale` overrides that of
+    the model.
     """
 
     min_confirmations: int = DEFAULT_MIN_CONFIRMATIONS
@@ -130,27 +165,21 @@ def evaluate(
     threshold_scale: float,
     rules: SignalRules,
 ) -> SignalFrame:
-    """Turn forecasts into signals.
-
-    Parameters
-    ----------
-    frame : FeatureFrame
-        Features of the bars.
-    rows : ndarray of int64, shape (m,)
-        Positions of the bars decided on.
-    forecast : ndarray of float64, shape (m,)
-        Expected log return to the next close.
-    evidence, threshold_scale : Evidence, float
-        Of the model; `rules` may override the scale.
-    rules : SignalRules
-        What a forecast needs to become a signal.
-    """
+    """Turn the forecasts of a model, log returns of shape (m,), into signals at the `rows` of `frame`."""
     close = frame.bars.close[rows]
     atr, volatility = frame.column("atr")[rows], frame.column("realised_volatility")[rows]
     predicted = close * np.exp(forecast)
     scale = threshold_scale if rules.threshold_scale is None else rules.threshold_scale
     threshold = scale * threshold_unit(atr, volatility, close)
-    long, short = _conditions(frame, rows, close, predicted - close, threshold)
+    values = {
+        **{name: frame.column(name)[rows] for name in frame.names},
+        "volatility_mean": frame.extras.volatility_mean[rows],
+        "close": close,
+        "move": predicted - close,
+        "threshold": threshold,
+    }
+    long = np.stack([condition.long(values) for condition in _CONDITIONS], axis=1)
+    short = np.stack([condition.short(values) for condition in _CONDITIONS], axis=1)
     is_long, is_short = (
         side[:, 0] & (side[:, 1:].sum(axis=1) >= rules.min_confirmations) for side in (long, short)
     )
@@ -169,38 +198,6 @@ def evaluate(
         supported=np.full(len(rows), evidence.shrink > 0),
         signal=is_long.astype(np.int8) - is_short.astype(np.int8),
     )
-
-
-def _conditions(
-    frame: FeatureFrame, rows: RowArray, close: FloatArray, move: FloatArray, threshold: FloatArray
-) -> tuple[BoolArray, BoolArray]:
-    """Return the ten conditions for long and for short, shape (m, 10) each.  Comparisons are strict."""
-    column = {name: frame.column(name)[rows] for name in frame.names}
-    ema_20, ema_50, vwap = column["ema_20"], column["ema_50"], column["vwap"]
-    either = {
-        "adx": column["adx"] > 25,
-        "calm": column["realised_volatility"] < 1.2 * frame.extras.volatility_mean[rows],
-        "volume": column["volume_ratio"] > 1.1,
-    }
-    long = either | {
-        FORECAST: move > threshold,
-        "rsi": column["rsi"] < 65,
-        "macd": column["macd_histogram"] > 0,
-        "obv": column["obv"] > 0,
-        "vwap": close > vwap,
-        "price_trend": close > ema_20,
-        "ema_cross": ema_20 > ema_50,
-    }
-    short = either | {
-        FORECAST: -move > threshold,
-        "rsi": column["rsi"] > 35,
-        "macd": column["macd_histogram"] < 0,
-        "obv": column["obv"] < 0,
-        "vwap": close < vwap,
-        "price_trend": close < ema_20,
-        "ema_cross": ema_20 < ema_50,
-    }
-    return tuple(np.stack([side[name] for name in CONDITIONS], axis=1) for side in (long, short))  # type: ignore[return-value]
 
 
 def concatenate(frames: list[SignalFrame]) -> SignalFrame:

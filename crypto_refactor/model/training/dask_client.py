@@ -38,13 +38,6 @@ def on_cluster(cluster: Cluster, calls: Sequence[Callable[[], T]]) -> Iterator[T
     If a worker is lost, the scheduler gives its call to another one.  A call travels within its task: scattered
     data would be lost together with the worker that holds it.
 
-    Parameters
-    ----------
-    cluster : Cluster
-        Its workers have this package installed.
-    calls : sequence of callable
-        Each can be pickled.
-
     Raises
     ------
     ModelError
@@ -168,7 +161,7 @@ async def _first_finished(
         if workers:
             last_seen = time.monotonic()
         elif time.monotonic() - last_seen > NO_WORKER_TIMEOUT:
-            raise _no_worker(cluster) if workers == 0 else _no_answer(cluster)
+            raise _abandoned(cluster, "had no worker" if workers == 0 else "not answered")
 
 
 async def _count_workers(client: Client) -> int | None:
@@ -218,17 +211,10 @@ def _explained(cluster: Cluster) -> Iterator[None]:
         ) from error
 
 
-def _no_worker(cluster: Cluster) -> ModelError:
+def _abandoned(cluster: Cluster, problem: str) -> ModelError:
     return ModelError(
-        f"The cluster {cluster.address} has had no worker for {NO_WORKER_TIMEOUT:.0f} seconds.",
-        expected="at least one worker to train on.",
-        remedy=f"start workers (`dask worker {cluster.address} --nthreads 1 --nworkers 4`) and run the command again: {_KEPT}",
-    )
-
-
-def _no_answer(cluster: Cluster) -> ModelError:
-    return ModelError(
-        f"The scheduler of the cluster {cluster.address} has not answered for {NO_WORKER_TIMEOUT:.0f} seconds.",
-        expected="a scheduler that answers until everything is trained.",
-        remedy=f"start it again and run the command again: {_KEPT}",
+        f"The cluster {cluster.address} has {problem} for {NO_WORKER_TIMEOUT:.0f} seconds.",
+        expected="a scheduler that answers, and at least one worker, until everything is trained.",
+        remedy=f"start them (`dask scheduler`, `dask worker {cluster.address} --nthreads 1 --nworkers 4`) and run the "
+        f"command again: {_KEPT}",
     )

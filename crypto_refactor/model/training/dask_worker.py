@@ -21,6 +21,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
@@ -57,13 +58,7 @@ def numeric_environment() -> dict[str, str]:
 
 
 def require_same_environment(required: Mapping[str, str]) -> None:
-    """Refuse to train on this worker if its `numeric_environment` is not the `required` one.
-
-    Raises
-    ------
-    ModelError
-        Naming every difference.
-    """
+    """Raise a `ModelError` with every difference between the `required` environment and this worker's."""
     actual = numeric_environment()
     differences = [
         f"{name} {actual.get(name, 'unknown')} there, {required.get(name, 'unknown')} here"
@@ -85,7 +80,7 @@ def run_in_process(call: Callable[[], T]) -> T:
     Raises
     ------
     ModelError
-        If that process dies; the worker's log holds its output.
+        If that process dies.
     """
     process = _idle_process() or _FitProcess()
     result = process.run(call)
@@ -97,13 +92,12 @@ def run_in_process(call: Callable[[], T]) -> T:
 
 
 def _idle_process() -> _FitProcess | None:
-    while True:
-        try:
-            process = _idle.pop()  # each thread gets another one
-        except IndexError:
-            return None
-        if process.is_running():
-            return process
+    with suppress(IndexError):  # none is left
+        while True:
+            process = _idle.pop()
+            if process.is_running():
+                return process
+    return None
 
 
 class _FitProcess:

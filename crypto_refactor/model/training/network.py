@@ -86,16 +86,9 @@ NETWORKS: dict[str, Network] = {
 
 
 def scaled(keras: Any, x: Any, median: Sequence[float], iqr: Sequence[float]) -> Any:
-    """Scale raw model inputs with a fit slice's statistics, and clip them to +-5.
+    """Scale raw model inputs, the last axis of `x`, by their `median` and `iqr`, and clip them to +-5.
 
-    Parameters
-    ----------
-    keras : module
-        From `import_keras`.
-    x : tensor
-        Last axis: the inputs.  A symbolic tensor gets these steps as layers.
-    median, iqr : sequence of float
-        One value per input; `iqr` is above 0.
+    A symbolic tensor gets these steps as layers.
     """
     layers = keras.layers
     scale = [1 / (CLIP * width) for width in iqr]

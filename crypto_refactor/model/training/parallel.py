@@ -60,12 +60,7 @@ class TrainingObserver:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A Dask cluster by the address of its scheduler; nothing is connected yet.
-
-    Attributes
-    ----------
-    address : str
-        ``tcp://host:port``, or ``tls://host:port`` with certificates from Dask's own configuration.
+    """A Dask cluster by the address of its scheduler, ``tcp://host:port`` or ``tls://host:port``; not connected yet.
 
     Raises
     ------
@@ -111,20 +106,8 @@ def fit_all(
 ) -> Iterator[tuple[int, TrainedModel | ModelError]]:
     """Fit one network for each training set, and yield (its position, the result) as the fits end.
 
-    A fit that fails does not end the others: its error takes the place of its result.
-
-    Parameters
-    ----------
-    jobs : sequence of TrainingSet
-        One for each fit.
-    settings : ModelSettings
-        Shared by all.
-    on_progress : callable
-        Called in this process after each epoch of each fit.
-    workers : int, optional
-        Processes; by default one per core, and none for a single fit.
-    cluster : Cluster, optional
-        Runs the fits instead; its scheduler decides how many at a time.
+    A fit that fails does not end the others: its error takes the place of its result.  `workers` processes fit side
+    by side, by default one per core (a single fit needs none), or as many as a `cluster` has.
 
     Raises
     ------

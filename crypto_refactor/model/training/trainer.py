@@ -31,34 +31,16 @@ Report = Callable[[int, float], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedModel:
-    """A fitted network, ready to be written or sent to another process.
+    """A fitted network, ready to be written or sent to another process."""
 
-    Attributes
-    ----------
-    keras, onnx : bytes
-        The contents of the two files.
-    weights : str
-        Hash of the weight arrays: equal for equal weights.
-    volatility_floor : float
-        See `forecaster.Forecaster`.
-    threshold_scale : float
-        c of the dynamic threshold.
-    evidence : Evidence
-        From the calibration slice.
-    epochs : int
-        Epochs trained.
-    stop_loss : float
-        Best data loss on the stop slice.
-    """
-
-    keras: bytes
+    keras: bytes  # the contents of the two files
     onnx: bytes
-    weights: str
-    volatility_floor: float
-    threshold_scale: float
-    evidence: ev.Evidence
+    weights: str  # hash of the weight arrays
+    volatility_floor: float  # see `Forecaster`
+    threshold_scale: float  # c of the dynamic threshold
+    evidence: ev.Evidence  # from the calibration slice
     epochs: int
-    stop_loss: float
+    stop_loss: float  # the best data loss on the stop slice
 
 
 def _ignore(epoch: int, loss: float) -> None:

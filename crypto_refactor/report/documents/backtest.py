@@ -126,8 +126,8 @@ def _models(result: BacktestResult) -> list[Document]:
             "fingerprint": period.model.card.fingerprint,
             "trained_from": to_iso(period.model.card.trained_from),
             "trained_through": to_iso(period.model.card.trained_through),
-            "first_scored": to_iso(int(period.signals.decided_at[0])) if len(period.made) else None,
-            "last_scored": to_iso(int(period.signals.decided_at[-1])) if len(period.made) else None,
+            "first_scored": to_iso(int(period.signals.decided_at[0])) if len(period.signals) else None,
+            "last_scored": to_iso(int(period.signals.decided_at[-1])) if len(period.signals) else None,
         }
         for period in result.walk.periods
     ]

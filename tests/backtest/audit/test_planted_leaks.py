@@ -83,8 +83,7 @@ def reordered(order):
 
     def mixed_up(*arguments):
         found = honest(*arguments)
-        by_ticker = {ticker: order(models) for ticker, models in found.by_ticker.items()}
-        return replace(found, by_ticker=by_ticker)
+        return replace(found, keys={ticker: order(keys) for ticker, keys in found.keys.items()})
 
     return mixed_up
 
@@ -201,12 +200,12 @@ class TestModels:
         assert found.first_difference.run > found.first_difference.recomputed
 
     def test_models_of_the_stretch_after(self, audited, plant):
-        plant(reordered(lambda models: (*models[1:], models[-1])), (walkforward, "group_models"))
+        plant(reordered(lambda keys: [*keys[1:], keys[-1]]), (walkforward, "group_models"))
         assert failed(audited()) == {"models"}
 
     def test_models_of_the_stretch_before(self, audited, plant):
         """They have seen nothing of it, and yet they are not the ones that belong to it."""
-        plant(reordered(lambda models: (models[0], *models[:-1])), (walkforward, "group_models"))
+        plant(reordered(lambda keys: [keys[0], *keys[:-1]]), (walkforward, "group_models"))
         found = audited()
         assert failed(found) == {"models"}
         assert found.first_difference.column == "model"
