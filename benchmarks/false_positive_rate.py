@@ -122,7 +122,7 @@ def backtest(bars, fee, threshold_scale, folder):
         model_dir=folder,
     )
     result = tester.run(HOURS, end=END)
-    if len(result.walk.stretches) != 1:
+    if len(result.walk.periods) != 1:
         raise SystemExit(
             "more than one model decided the window: fits would start processes inside processes"
         )

@@ -41,15 +41,15 @@ def fit_plain(data, seed: int) -> dict[str, float]:
     import keras
     import numpy as np
 
-    from crypto_refactor.model.dataset import split
-    from crypto_refactor.model.settings import Recipe
+    from crypto_refactor.model.dataset import robust_scale, split
+    from crypto_refactor.model.recipe import Recipe
     from crypto_refactor.model.training.network import build
-    from crypto_refactor.model.training.trainer import VOLATILITY_FLOOR_SHARE, robust_scale
+    from crypto_refactor.model.training.trainer import VOLATILITY_FLOOR_SHARE
 
     parts = split(len(data))
     floor = VOLATILITY_FLOOR_SHARE * float(np.median(data.volatility[parts.fit]))
     target = (data.returns / np.maximum(data.volatility, floor)).astype(np.float32)
-    median, iqr = robust_scale(data.bars_seen(parts.fit))
+    median, iqr = robust_scale(data.fit_bars(parts.fit))
     keras.utils.set_random_seed(seed)
     model = build(keras, "documented", LOOKBACK, median.tolist(), iqr.tolist(), Recipe(l2=0.01))
     model.compile(optimizer="adam", loss=keras.losses.Huber())

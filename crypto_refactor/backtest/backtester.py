@@ -11,16 +11,14 @@ from crypto_refactor.backtest.result import BacktestResult, plan_for
 from crypto_refactor.backtest.scenarios import check_request, run_scenarios
 from crypto_refactor.backtest.significance.forecast_skill import forecast_skill
 from crypto_refactor.backtest.significance.summary import Significance, significance_of
-from crypto_refactor.backtest.walk_forward import walk_forward
+from crypto_refactor.backtest.walk_forward import prepare, walk_forward
 from crypto_refactor.execution.rules import ExecutionOptions
-from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.sources.base import Source
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.model.history import bars_with_history, window_of
-from crypto_refactor.model.named_models import model_name, model_path
+from crypto_refactor.model.cache import ModelProvider
+from crypto_refactor.model.named_models import model_name
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.dask_cluster import Cluster
-from crypto_refactor.model.training.observer import SilentObserver, TrainingObserver
+from crypto_refactor.model.training.parallel import Cluster, TrainingObserver
 from crypto_refactor.signals.conditions import SignalRules
 
 
@@ -43,8 +41,8 @@ class Backtester:
         Pins a frozen model by its name.
     model_dir : Path, optional
         By default the tool's model folder.
-    watch : TrainingObserver, optional
-        Told about training.
+    observer : TrainingObserver, optional
+        Receives training progress.
     """
 
     def __init__(
@@ -57,7 +55,7 @@ class Backtester:
         options: ExecutionOptions | None = None,
         model: str | None = None,
         model_dir: Path | None = None,
-        watch: TrainingObserver | None = None,
+        observer: TrainingObserver | None = None,
         cluster: Cluster | None = None,
     ) -> None:
         from crypto_refactor.config import settings as environment
@@ -67,12 +65,14 @@ class Backtester:
         self._options = options or ExecutionOptions()
         self._options.resolve(self.ticker)  # what cannot be is said before anything is read
         self._source = source or open_source(environment().source)
-        self._settings = settings or ModelSettings()
+        self._models = ModelProvider(
+            folder=model_dir or environment().model_dir,
+            settings=settings or ModelSettings(),
+            observer=observer or TrainingObserver(),
+            cluster=cluster,
+        )
         self._signal_rules = signal_rules or SignalRules()
         self._model = None if model is None else model_name(model)
-        self._model_dir = model_dir or environment().model_dir
-        self._watch = watch or SilentObserver()
-        self._cluster = cluster
 
     def run(
         self,
@@ -92,27 +92,18 @@ class Backtester:
         """
         check_request(hours, initial_balance)
         end = self._source.now(self.ticker) if end is None else end
-        bars, quality = bars_with_history(
-            self._source, self.ticker, hours, end, self._settings, allow_gaps=allow_gaps
+        settings, pinned = self._models.settings, self._model is not None
+        prepared = prepare(
+            self._source, self.ticker, hours, end, settings, allow_gaps=allow_gaps, pinned=pinned
         )
-        window = window_of(bars, hours, end)
-        walk = walk_forward(
-            bars,
-            end - hours,
-            int(window.closed[-1]),
-            self._settings,
-            self._signal_rules,
-            folder=self._model_dir,
-            pinned=self._pinned(bars),
-            watch=self._watch,
-            cluster=self._cluster,
-        )
+        window = prepared.window
+        walk = walk_forward(prepared, self._models, self._signal_rules, pinned=self._model)
         result = BacktestResult(
             end=end,
-            bars=bars,
+            bars=prepared.bars,
             window=window,
-            quality=quality,
-            settings=self._settings,
+            quality=prepared.quality,
+            settings=settings,
             signal_rules=self._signal_rules,
             walk=walk,
             scenarios=run_scenarios(
@@ -126,16 +117,11 @@ class Backtester:
         )
         return replace(result, significance=significance(result), audit=audit(result)) if judge else result
 
-    def _pinned(self, bars: Bars) -> Path | None:
-        if self._model is None:
-            return None
-        return model_path(self._model_dir, self.ticker, self._model, simulated=bars.simulated)
-
 
 def significance(result: BacktestResult) -> Significance:
     """Test the requested run of a backtest against chance."""
     skill = forecast_skill(
-        result.walk.stretches, result.window, result.settings, pinned=result.pinned is not None
+        result.walk.periods, result.window, result.settings, pinned=result.pinned is not None
     )
     run = result.requested
     return significance_of(run.simulation, result.window, result.plan, run.rules, skill=skill)

@@ -9,6 +9,7 @@ import numpy as np
 
 from crypto_refactor.arrays import FloatArray
 from crypto_refactor.backtest.walk_forward import PeriodSignals, WalkForward
+from crypto_refactor.correlation import pearson
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import Fill
 from crypto_refactor.features.catalogue import INDICATORS
@@ -41,7 +42,7 @@ class ConditionFigures:
 
 def condition_figures(made: SignalFrame, rules: SignalRules) -> dict[str, ConditionFigures]:
     """Return the figures of each condition over all decided bars."""
-    held = made.held
+    held = made.conditions_met
     fell_short = held[:, 0] & (made.confirmations < rules.min_confirmations)
     count = len(made)
     return {
@@ -64,7 +65,7 @@ def signal_counts(made: SignalFrame) -> dict[str, int]:
 def blocked_entries(made: SignalFrame, rules: SignalRules) -> str:
     """Return one sentence on why there were no signals, or so few."""
     count = len(made)
-    beyond = int(made.held[:, 0].sum())
+    beyond = int(made.conditions_met[:, 0].sum())
     if not count:
         return "No bar could be decided on."
     if not beyond:
@@ -125,8 +126,8 @@ def feature_correlations(
     noise = NOISE_SIGMAS / float(np.sqrt(len(returns))) if len(returns) else None
     return {
         name: FeatureCorrelation(
-            train=_pearson(train_inputs[:, column], train_returns),
-            out_of_sample=_pearson(inputs[:, column], returns),
+            train=pearson(train_inputs[:, column], train_returns),
+            out_of_sample=pearson(inputs[:, column], returns),
             noise=noise,
         )
         for column, name in enumerate(INDICATORS)
@@ -159,12 +160,6 @@ def _pairs_trained_on(
             seen[hour] = (data.inputs[row], value)
     inputs = np.array([pair[0] for pair in seen.values()], dtype=np.float64)
     return inputs, np.array([pair[1] for pair in seen.values()])
-
-
-def _pearson(x: FloatArray, y: FloatArray) -> float | None:
-    if len(x) < 2 or x.std() == 0 or y.std() == 0:
-        return None
-    return float(np.corrcoef(x, y)[0, 1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +198,7 @@ def entry_sizes(fills: Sequence[Fill], bars: Bars) -> EntrySizes:
 
 def entries_beyond_cost(fills: Sequence[Fill], made: SignalFrame, rules: ExecutionRules) -> int:
     """Return how many entries expected a move that exceeds the cost of their round trip."""
-    decided = np.searchsorted(made.made_at, [fill.at for fill in fills if fill.reason == "entry"])
+    decided = np.searchsorted(made.decided_at, [fill.at for fill in fills if fill.reason == "entry"])
     return int((made.expected_move[decided] > rules.round_trip_cost).sum())
 
 
@@ -251,7 +246,7 @@ class Diagnostics:
         return cls(
             signals=signal_counts(signals),
             conditions=condition_figures(signals, signal_rules),
-            correlations=feature_correlations(walk.stretches, settings, pinned=pinned),
+            correlations=feature_correlations(walk.periods, settings, pinned=pinned),
             entries=entry_sizes(fills, window),
             entries_beyond_cost=entries_beyond_cost(fills, signals, rules),
             blocked=blocked_entries(signals, signal_rules),

@@ -1,26 +1,129 @@
-"""Walk-forward signals: each stretch of a window is decided by a model that had seen none of it."""
+"""Walk-forward signals: every period of a window is decided by a model that has seen none of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from crypto_refactor.errors import ModelError
 from crypto_refactor.market.bars import Bars
+from crypto_refactor.market.quality import QualityReport
+from crypto_refactor.market.sources.base import Source
+from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.artifact import Model
-from crypto_refactor.model.cache import get_models
-from crypto_refactor.model.named_models import pinned_model
+from crypto_refactor.model.cache import ModelProvider
+from crypto_refactor.model.dataset import TrainingSet
+from crypto_refactor.model.history import bars_with_history, window_of
 from crypto_refactor.model.schedule import RefitPeriod, model_key, refit_periods, training_rows
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.dask_cluster import Cluster
 from crypto_refactor.model.training.jobs import TrainingJob
-from crypto_refactor.model.training.observer import TrainingObserver
 from crypto_refactor.signals.conditions import SignalFrame, SignalRules, concatenate
-from crypto_refactor.signals.pipeline import decidable_rows, decide_signals
+from crypto_refactor.signals.pipeline import decidable_rows, signals_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PreparedTicker:
+    """What all walk-forwards of one ticker over one window share.
+
+    Attributes
+    ----------
+    bars, quality : Bars, QualityReport
+        Real bars up to the end of the window, history included.
+    window : Bars
+        n + 1 bars, gaps filled: the one of the first decision, then the n of the window.
+    periods, data : tuple of RefitPeriod, tuple of TrainingSet
+        The decisions by cut-off, and the training rows of each model; none if a pinned model decides.
+    """
+
+    bars: Bars
+    window: Bars
+    quality: QualityReport
+    periods: tuple[RefitPeriod, ...]
+    data: tuple[TrainingSet, ...]
+
+    @property
+    def ticker(self) -> Ticker:
+        """The ticker of the bars."""
+        return self.bars.ticker
+
+
+def prepare(
+    source: Source,
+    ticker: Ticker,
+    hours: int,
+    end: int,
+    settings: ModelSettings,
+    *,
+    allow_gaps: bool,
+    pinned: bool,
+) -> PreparedTicker:
+    """Load the bars of one ticker and compute what every model with these spans and this lookback needs."""
+    bars, quality = bars_with_history(source, ticker, hours, end, settings, allow_gaps=allow_gaps)
+    window = window_of(bars, hours, end)
+    periods = tuple(refit_periods(bars, end - hours, int(window.closed[-1]), settings))
+    data = () if pinned else tuple(training_rows(period, settings) for period in periods)
+    return PreparedTicker(bars=bars, window=window, quality=quality, periods=periods, data=data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GroupModels:
+    """The models of several tickers: one key per period for each ticker, and the model of each key or its error."""
+
+    keys: dict[Ticker, list[str]]
+    models: dict[str, Model | ModelError]
+    trained: int
+
+    def of(self, ticker: Ticker) -> list[Model]:
+        """Return one model for each period of `ticker`, or raise the first error in the place of one."""
+        models = []
+        for key in self.keys[ticker]:
+            model = self.models[key]
+            if isinstance(model, ModelError):
+                raise model
+            models.append(model)
+        return models
+
+
+def group_models(
+    prepared: Sequence[PreparedTicker], models: ModelProvider, pinned: str | None
+) -> GroupModels:
+    """Return the models of several tickers: those of their cut-offs, or the one named `pinned` for every period."""
+    return _cutoff_models(prepared, models) if pinned is None else _pinned_models(prepared, models, pinned)
+
+
+def _cutoff_models(prepared: Sequence[PreparedTicker], models: ModelProvider) -> GroupModels:
+    keys: dict[Ticker, list[str]] = {ticker.ticker: [] for ticker in prepared}
+    # Inside a gap two cut-offs may have the same rows behind them, and so share one model.
+    jobs = {}
+    for ticker in prepared:
+        for data in ticker.data:
+            key = model_key(ticker.bars, data, models.settings)
+            keys[ticker.ticker].append(key)
+            jobs[key] = TrainingJob(data=data, bars=ticker.bars)
+    by_key: dict[str, Model | ModelError] = {}
+    trained = 0
+    try:
+        for cached in models.get_or_train_all(jobs):
+            by_key[cached.key] = cached.model
+            trained += cached.trained and isinstance(cached.model, Model)
+    except ModelError as error:  # no further fit can run; the available models are used all the same
+        by_key |= dict.fromkeys(jobs.keys() - by_key.keys(), error)
+    return GroupModels(keys=keys, models=by_key, trained=trained)
+
+
+def _pinned_models(prepared: Sequence[PreparedTicker], models: ModelProvider, name: str) -> GroupModels:
+    by_key: dict[str, Model | ModelError] = {}
+    for ticker in prepared:
+        try:
+            by_key[str(ticker.ticker)] = models.pinned(name, ticker.bars, ticker.periods[0].first)
+        except ModelError as error:
+            by_key[str(ticker.ticker)] = error
+    keys = {ticker.ticker: [str(ticker.ticker)] * len(ticker.periods) for ticker in prepared}
+    return GroupModels(keys=keys, models=by_key, trained=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -29,110 +132,58 @@ class PeriodSignals:
 
     period: RefitPeriod
     model: Model
-    made: SignalFrame
+    signals: SignalFrame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class WalkForward:
-    """Everything decided in a window.
+    """All decisions of a window: its periods in time order, and how many models were trained for them."""
 
-    Attributes
-    ----------
-    stretches : tuple of PeriodSignals
-        In time order.
-    trained : int
-        Models trained for this run; 0 where all were at hand.
-    """
-
-    stretches: tuple[PeriodSignals, ...]
+    periods: tuple[PeriodSignals, ...]
     trained: int
 
     @property
     def signals(self) -> SignalFrame:
         """All signals, in time order; bars that could not be decided on are missing."""
-        return concatenate([stretch.made for stretch in self.stretches])
+        return concatenate([part.signals for part in self.periods])
 
     @property
-    def deciders(self) -> list[str]:
-        """The fingerprint of the model behind each of `decide_signals`."""
-        return [s.model.card.fingerprint for s in self.stretches for _ in range(len(s.made))]
+    def model_fingerprints(self) -> list[str]:
+        """The fingerprint of the model behind each of `signals`."""
+        return [part.model.card.fingerprint for part in self.periods for _ in range(len(part.signals))]
 
 
 def walk_forward(
-    bars: Bars,
-    first: int,
-    last: int,
-    settings: ModelSettings,
-    rules: SignalRules,
-    *,
-    folder: Path,
-    pinned: Path | None,
-    watch: TrainingObserver,
-    cluster: Cluster | None = None,
+    prepared: PreparedTicker, models: ModelProvider, rules: SignalRules, *, pinned: str | None = None
 ) -> WalkForward:
-    """Decide at every hour from `first` to `last`.
-
-    Parameters
-    ----------
-    bars : Bars
-        Real bars, with the history `selection.hours_needed` asks for.
-    first, last : int
-        Closes of the first and the last bar decided on.
-    settings : ModelSettings
-        Which models.
-    rules : SignalRules
-        What a signal needs.
-    folder : Path
-        The model folder.
-    pinned : Path or None
-        A frozen model that decides everything instead.
-    watch : TrainingObserver
-        Told about training.
-    cluster : Cluster, optional
-        Where models are trained; by default on this machine.
+    """Decide every hour of one ticker's window, by its walk-forward models or by the one named `pinned`.
 
     Raises
     ------
-    DataError
-        If there is too little to learn from.
     ModelError
         If a model cannot be trained, read or used.
     """
-    parts = refit_periods(bars, first, last, settings)
-    models, trained = _models(
-        parts, bars, settings, folder=folder, pinned=pinned, watch=watch, cluster=cluster
-    )
-    stretches = []
-    for period, model in zip(parts, models, strict=True):
-        rows = decidable_rows(period.frame, settings.lookback, period.first, period.last)
-        made = decide_signals(model, period.frame, rows, rules)
-        stretches.append(PeriodSignals(period=period, model=model, made=made))
-    return WalkForward(stretches=tuple(stretches), trained=trained)
+    own = group_models([prepared], models, pinned)
+    walk = walk_forward_group(prepared, own.of(prepared.ticker), [rules])[rules]
+    return replace(walk, trained=own.trained)
 
 
-def _models(
-    parts: Sequence[RefitPeriod],
-    bars: Bars,
-    settings: ModelSettings,
-    *,
-    folder: Path,
-    pinned: Path | None,
-    watch: TrainingObserver,
-    cluster: Cluster | None,
-) -> tuple[Sequence[Model], int]:
-    if pinned is not None:
-        return [pinned_model(pinned, bars, settings, parts[0].first)] * len(parts), 0
-    data = [training_rows(period, settings) for period in parts]
-    keys = [model_key(bars, rows, settings) for rows in data]
-    # Inside a hole two cut-offs may have the same rows behind them, and so share one model.
-    wanted = {key: TrainingJob(data=rows, bars=bars) for key, rows in zip(keys, data, strict=True)}
-    cached = get_models(folder, wanted, settings, watch, cluster=cluster)
-    by_key = dict(zip(wanted, cached.models, strict=True))
-    return [by_key[key] for key in keys], cached.trained
+def walk_forward_group(
+    prepared: PreparedTicker, models: Sequence[Model], rules: Iterable[SignalRules]
+) -> dict[SignalRules, WalkForward]:
+    """Decide every hour of one ticker's window by each of several `rules`; the model of each period forecasts once."""
+    by_rules: dict[SignalRules, list[PeriodSignals]] = {each: [] for each in rules}
+    for period, model in zip(prepared.periods, models, strict=True):
+        rows = decidable_rows(period.frame, model.card.lookback, period.first, period.last)
+        forecast = model.forecaster().forecast_rows(period.frame, rows)
+        for each, periods in by_rules.items():
+            signals = signals_of(model, period.frame, rows, forecast, each)
+            periods.append(PeriodSignals(period=period, model=model, signals=signals))
+    return {each: WalkForward(periods=tuple(periods), trained=0) for each, periods in by_rules.items()}
 
 
-def align_to_bars(made: SignalFrame, window: Bars) -> dict[str, npt.NDArray[Any]]:
-    """Lay signals out over the bars of `window`, zeros where nothing was decided.
+def align_to_bars(signals: SignalFrame, window: Bars) -> dict[str, npt.NDArray[Any]]:
+    """Align signals with the bars of `window`, zeros where nothing was decided.
 
     Returns
     -------
@@ -140,16 +191,16 @@ def align_to_bars(made: SignalFrame, window: Bars) -> dict[str, npt.NDArray[Any]
         ``signal``, ``forecast_side`` (int8), ``expected_move`` (float64), ``supported`` and
         ``decidable`` (bool), each of shape (n,).
     """
-    where = np.searchsorted(window.closed, made.made_at)
+    rows = np.searchsorted(window.closed, signals.decided_at)
     columns: dict[str, npt.NDArray[Any]] = {
-        "signal": made.signal,
-        "forecast_side": made.forecast_side,
-        "expected_move": made.expected_move,
-        "supported": made.supported,
-        "decidable": np.ones(len(made), dtype=np.bool_),
+        "signal": signals.signal,
+        "forecast_side": signals.forecast_side,
+        "expected_move": signals.expected_move,
+        "supported": signals.supported,
+        "decidable": np.ones(len(signals), dtype=np.bool_),
     }
-    laid = {}
+    aligned = {}
     for name, values in columns.items():
-        laid[name] = np.zeros(len(window), dtype=values.dtype)
-        laid[name][where] = values
-    return laid
+        aligned[name] = np.zeros(len(window), dtype=values.dtype)
+        aligned[name][rows] = values
+    return aligned

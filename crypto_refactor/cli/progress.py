@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from crypto_refactor.model.training.parallel import Progress
+from crypto_refactor.model.training.parallel import Progress, TrainingObserver
 
 
-class TrainingBars:
+class TrainingBars(TrainingObserver):
     """One progress bar per fit, with the time that is left at most."""
 
     def __init__(self) -> None:

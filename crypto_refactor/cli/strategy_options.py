@@ -13,7 +13,7 @@ from crypto_refactor.cli.options import combined
 
 if TYPE_CHECKING:
     from crypto_refactor.model.settings import ModelSettings
-    from crypto_refactor.model.training.dask_cluster import Cluster
+    from crypto_refactor.model.training.parallel import Cluster
     from crypto_refactor.signals.conditions import SignalRules
 
 strategy_options = combined(
@@ -65,7 +65,7 @@ def signal_rules(values: Mapping[str, Any]) -> SignalRules:
 def training_cluster(values: Mapping[str, Any]) -> Cluster | None:
     """Return where `strategy_options`, or else the environment, asked models to be trained; None for here."""
     from crypto_refactor.config import settings
-    from crypto_refactor.model.training.dask_cluster import Cluster
+    from crypto_refactor.model.training.parallel import Cluster
 
     address = values["cluster"] or settings().cluster
     return None if address is None else Cluster(address)

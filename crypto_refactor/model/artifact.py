@@ -1,6 +1,6 @@
-"""A model on disk: ``.keras``, ``.onnx`` and a ``.json`` card that vouches for both.
+"""A model on disk: a ``.keras`` file, an ``.onnx`` file, and a ``.json`` card with the hashes of both.
 
-The card is written last and removed first, so a torn write is a missing model, never a wrong one.
+The card is written last and removed first: an interrupted write leaves a missing model, never a wrong one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,10 +27,10 @@ CHECKSUM = "checksum"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """What a model is, what it saw and what it knows.
+    """What a model is, what it was trained on and what it knows.
 
-    Times are hours since 1970-01-01T00:00Z; `trained_through` is the close of the last bar used for
-    anything, stopping and calibration included.
+    Times are hours since 1970-01-01T00:00Z; `trained_through` is the close of the last bar used, for early stopping
+    and calibration too.
     """
 
     schema: int
@@ -64,7 +64,7 @@ class Card:
         return self.weights
 
     def to_json(self) -> str:
-        """Return the card as it is written, with a checksum of all it says."""
+        """Return the text of the card file, with a checksum of its values."""
         values = asdict(self)
         return _dumps({**values, CHECKSUM: _sha256(_dumps(values).encode())})
 
@@ -75,14 +75,14 @@ class Card:
         Raises
         ------
         ValueError
-            If `text` is not a card of this schema, or was changed after it was written.
+            If `text` is no card of this schema, or does not match its checksum.
         """
         try:
             values: dict[str, Any] = json.loads(text)
             if values.pop(CHECKSUM, None) != _sha256(_dumps(values).encode()):
-                raise ValueError("the card is not as it was written")
+                raise ValueError("the card does not match its checksum")
             if values.get("schema") != SCHEMA or set(values) != {f.name for f in fields(cls)}:
-                raise ValueError("another schema")
+                raise ValueError("the card has another schema")
             evidence = values["evidence"]
             evidence["error_quantiles"] = tuple(evidence["error_quantiles"])
             return cls(**{**values, "evidence": Evidence(**evidence)})
@@ -92,7 +92,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A card, where it lies, and the network it vouches for."""
+    """A card, the path of its ``.keras`` file, and its network."""
 
     card: Card
     path: Path
@@ -109,7 +109,7 @@ class Model:
 
 
 class DamagedModelError(ModelError):
-    """Files that are no whole model: truncated, edited or of another schema."""
+    """The files of a model are truncated, edited or of another schema."""
 
 
 def files_of(path: Path) -> tuple[Path, ...]:
@@ -123,7 +123,7 @@ def read(path: Path) -> Model | None:
     Raises
     ------
     DamagedModelError
-        If a file is missing, unreadable or not what the card vouches for.
+        If a file is missing or unreadable, or does not match the card.
     """
     keras_file, onnx_file, card_file = files_of(path)
     try:
@@ -131,21 +131,48 @@ def read(path: Path) -> Model | None:
             return None
         card = Card.from_json(card_file.read_text(encoding="utf-8"))
         onnx = onnx_file.read_bytes()
-        found = {".keras": _sha256(keras_file.read_bytes()), ".onnx": _sha256(onnx)}
+        hashes = _hashes(keras_file.read_bytes(), onnx)
     except (OSError, ValueError) as error:
         raise _damaged(path, str(error)) from error
-    if found != card.sha256:
-        wrong = ", ".join(suffix for suffix in found if found[suffix] != card.sha256.get(suffix))
-        raise _damaged(path, f"{wrong} is not the file the card vouches for")
+    if hashes != card.sha256:
+        wrong = ", ".join(suffix for suffix in hashes if hashes[suffix] != card.sha256.get(suffix))
+        raise _damaged(path, f"{wrong} does not match the hash on the card")
     return Model(card=card, path=path, onnx=onnx)
 
 
-def _damaged(path: Path, why: str) -> DamagedModelError:
+def read_if_valid(path: Path) -> Model | None:
+    """Read the model at `path`; None if there is none or it is damaged."""
+    try:
+        return read(path)
+    except DamagedModelError:
+        return None
+
+
+def read_after_writer(path: Path) -> Model | None:
+    """Read the model at `path`; if it looks damaged, wait for a possible writer and read it again.
+
+    Raises
+    ------
+    DamagedModelError
+        If it is damaged although no process is writing it.
+    """
+    try:
+        return read(path)
+    except DamagedModelError:
+        with lock(path):
+            return read(path)
+
+
+def _damaged(path: Path, reason: str) -> DamagedModelError:
     return DamagedModelError(
-        f"The model {path} is damaged: {why}.",
+        f"The model {path} is damaged: {reason}.",
         expected="a .keras, an .onnx and a .json file that belong together.",
-        remedy="train it again with `models/app_lstm.py`; the damaged files are set aside.",
+        remedy="train it again with `models/app_lstm.py`; the damaged files are kept as .damaged.",
     )
+
+
+def _hashes(keras: bytes, onnx: bytes) -> dict[str, str]:
+    return {".keras": _sha256(keras), ".onnx": _sha256(onnx)}
 
 
 def _sha256(content: bytes) -> str:
@@ -156,8 +183,10 @@ def _dumps(values: dict[str, Any]) -> str:
     return json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
-def quarantine(path: Path) -> None:
-    """Rename the files of a damaged model to ``.damaged``, so that they can be looked at."""
+def quarantine_damaged(path: Path) -> None:
+    """Rename the files of a damaged model to ``.damaged``; under its lock, as a half-written model looks damaged too."""
+    if read_if_valid(path) is not None:
+        return
     with model_folder_errors(path.parent):
         for file in files_of(path):
             if file.exists():
@@ -165,41 +194,33 @@ def quarantine(path: Path) -> None:
 
 
 def write(path: Path, card: Card, *, keras: bytes, onnx: bytes) -> Model:
-    """Write a model: all of it, or nothing that could be taken for one.
-
-    `card.sha256` is filled in here.
+    """Write a model completely or not at all; `card.sha256` is filled in here.
 
     Raises
     ------
     ModelError
         If the folder cannot be written or is full.
     """
-    card = _with_hashes(card, keras, onnx)
+    card = replace(card, sha256=_hashes(keras, onnx))
     contents = (keras, onnx, card.to_json().encode())
     files = files_of(path)
     with model_folder_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        drafts: list[Path] = []
+        temporary: list[Path] = []
         try:
-            drafts.extend(write_temporary(path.parent, content) for content in contents)
+            temporary.extend(write_temporary(path.parent, content) for content in contents)
             files[-1].unlink(missing_ok=True)
-            for written, file in zip(drafts, files, strict=True):
-                written.replace(file)
+            for source, file in zip(temporary, files, strict=True):
+                source.replace(file)
         finally:
-            for written in drafts:
-                written.unlink(missing_ok=True)
+            for source in temporary:
+                source.unlink(missing_ok=True)
     return Model(card=card, path=path, onnx=onnx)
-
-
-def _with_hashes(card: Card, keras: bytes, onnx: bytes) -> Card:
-    from dataclasses import replace
-
-    return replace(card, sha256={".keras": _sha256(keras), ".onnx": _sha256(onnx)})
 
 
 @contextmanager
 def model_folder_errors(folder: Path) -> Iterator[None]:
-    """Turn what the operating system says about the model folder into a `ModelError`."""
+    """Turn an `OSError` of the model folder into a `ModelError`."""
     try:
         yield
     except OSError as error:
@@ -211,10 +232,7 @@ def model_folder_errors(folder: Path) -> Iterator[None]:
 
 
 def lock(path: Path) -> FileLock:
-    """Return the lock that keeps two processes from training the model at `path` at once.
-
-    The system releases it when its holder dies.
-    """
+    """Return the lock for training the model at `path`; the system releases it when its holder dies."""
     with model_folder_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         lock_file = path.parent / f".{path.stem}.lock"

@@ -1,137 +1,142 @@
-"""The cache of walk-forward models: one folder per key, least recently used first to go."""
+"""The cached walk-forward models: one folder per key, the least recently used pruned first."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from crypto_refactor.errors import ModelError
+from crypto_refactor.market.bars import Bars
 from crypto_refactor.model import artifact
 from crypto_refactor.model.artifact import Model
+from crypto_refactor.model.named_models import model_path, pinned_model
+from crypto_refactor.model.schedule import RefitPeriod, model_key, training_rows
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.dask_cluster import Cluster
-from crypto_refactor.model.training.jobs import (
-    TrainingJob,
-    fit_and_write,
-    hold_lock,
-    quarantine_damaged,
-    read_if_valid,
-)
-from crypto_refactor.model.training.observer import TrainingObserver
+from crypto_refactor.model.training.jobs import TrainingJob, fit_and_write, hold_lock
+from crypto_refactor.model.training.parallel import Cluster, TrainingObserver
 
 CACHE_BYTES = 2 * 10**9
 _LEDGERS = "ledgers"
-"""File in an entry that lists the ledgers whose decisions it made."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CachedModels:
-    """The models of a walk-forward run, in the order asked for, and how many had to be trained."""
-
-    models: tuple[Model, ...]
-    trained: int
+"""File in a cache entry that lists the ledgers with decisions of its model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedModel:
-    """One model that is at hand now, or the error in its place, and whether it was trained for this."""
+    """A model or the error in its place, and whether it was trained for this request."""
 
     key: str
     model: Model | ModelError
     trained: bool
 
 
-def get_models(
-    folder: Path,
-    wanted: Mapping[str, TrainingJob],
-    settings: ModelSettings,
-    watch: TrainingObserver,
-    *,
-    cluster: Cluster | None = None,
-) -> CachedModels:
-    """Return one model for each key of `wanted`, training side by side those the cache lacks.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelProvider:
+    """The models of one folder and one set of settings: cached ones, or trained where they are missing.
 
-    Parameters
+    Attributes
     ----------
     folder : Path
         The model folder; the cache lies in ``cache/<key>/`` below it.
-    wanted : mapping of str to TrainingJob
-        Keys from `selection.model_key`.
     settings : ModelSettings
-        Shared by all.
-    watch : TrainingObserver
-        Told about progress.
-    cluster : Cluster, optional
-        Where models are trained; by default on this machine.
-
-    Raises
-    ------
-    ModelError
-        If a model cannot be trained; the others are kept.
+        Shared by all models.
+    observer : TrainingObserver
+        Receives training progress.
+    cluster : Cluster or None
+        Trains the models; None for this machine.
     """
-    found = {each.key: each for each in get_or_train(folder, wanted, settings, watch, cluster=cluster)}
-    models = []
-    for key in wanted:
-        model = found[key].model
-        if isinstance(model, ModelError):
-            raise model
-        models.append(model)
-    return CachedModels(models=tuple(models), trained=sum(each.trained for each in found.values()))
 
+    folder: Path
+    settings: ModelSettings
+    observer: TrainingObserver = field(default_factory=TrainingObserver)
+    cluster: Cluster | None = None
 
-def get_or_train(
-    folder: Path,
-    wanted: Mapping[str, TrainingJob],
-    settings: ModelSettings,
-    watch: TrainingObserver,
-    *,
-    workers: int | None = None,
-    cluster: Cluster | None = None,
-) -> Iterator[CachedModel]:
-    """Yield the model of each key of `wanted` as soon as it is at hand: first those that are, then the rest.
+    def job(self, bars: Bars, period: RefitPeriod) -> tuple[str, TrainingJob]:
+        """Return the cache key of the model of `period`, and how to train it; a `DataError` if rows are too few."""
+        data = training_rows(period, self.settings)
+        return model_key(bars, data, self.settings), TrainingJob(data=data, bars=bars)
 
-    Parameters are those of `get_models`; `workers` bounds how many fits run side by side, by default one
-    per core, and means nothing where a `cluster` trains.
-    """
-    missing = []
-    for key in wanted:
-        model = get(folder, key)
-        if model is None:
-            missing.append(key)
-        else:
-            yield CachedModel(key=key, model=model, trained=False)
-    if not missing:
-        return
-    with ExitStack() as locks:
-        # One order everywhere: two processes that want the same models never wait for each other.
-        for key in sorted(missing):
-            locks.enter_context(hold_lock(_lock(folder, key), watch))
-        jobs: dict[Path, str] = {}
-        for key in missing:
-            quarantine_damaged(cache_path(folder, key))
-            model = get(folder, key)
+    def get(self, key: str) -> Model | None:
+        """Return the cached model `key` and mark it as just used; None if there is no valid one."""
+        model = artifact.read_if_valid(cache_path(self.folder, key))
+        if model is not None:
+            _touch(model.path)
+        return model
+
+    def get_or_train(self, key: str, job: TrainingJob) -> Model:
+        """Return the model `key`, trained if the cache lacks it.
+
+        Raises
+        ------
+        ModelError
+            If it cannot be trained.
+        """
+        (cached,) = self.get_or_train_all({key: job})
+        if isinstance(cached.model, ModelError):
+            raise cached.model
+        return cached.model
+
+    def get_or_train_all(
+        self, jobs: Mapping[str, TrainingJob], *, workers: int | None = None
+    ) -> Iterator[CachedModel]:
+        """Yield the model of each key as soon as it is available: cached ones first, then the trained ones.
+
+        `workers` fits run side by side on this machine, by default one per core.
+
+        Raises
+        ------
+        ModelError
+            If no further model can be trained; those that have been yielded are saved.
+        """
+        missing = []
+        for key in jobs:
+            model = self.get(key)
             if model is None:
-                jobs[cache_path(folder, key)] = key
+                missing.append(key)
             else:
                 yield CachedModel(key=key, model=model, trained=False)
-        lessons = {path: wanted[key] for path, key in jobs.items()}
-        if lessons:
-            for path, fitted in fit_and_write(lessons, settings, watch, workers=workers, cluster=cluster):
-                yield CachedModel(key=jobs[path], model=fitted, trained=True)
-    prune_cache(folder, CACHE_BYTES, keep=set(wanted))
+        if missing:
+            yield from self._train({key: jobs[key] for key in missing}, workers)
+            prune_cache(self.folder, CACHE_BYTES, keep=set(jobs))
 
+    def _train(self, jobs: Mapping[str, TrainingJob], workers: int | None) -> Iterator[CachedModel]:
+        """Train under locks, except what another process has trained in the meantime."""
+        with ExitStack() as locks:
+            # Sorted: two processes that need the same models never wait for each other.
+            for key in sorted(jobs):
+                locks.enter_context(hold_lock(_lock(self.folder, key), self.observer))
+            missing: dict[Path, str] = {}
+            for key in jobs:
+                path = cache_path(self.folder, key)
+                artifact.quarantine_damaged(path)
+                model = self.get(key)
+                if model is None:
+                    missing[path] = key
+                else:
+                    yield CachedModel(key=key, model=model, trained=False)
+            if missing:
+                to_train = {path: jobs[key] for path, key in missing.items()}
+                for path, model_or_error in fit_and_write(
+                    to_train, self.settings, self.observer, workers=workers, cluster=self.cluster
+                ):
+                    yield CachedModel(key=missing[path], model=model_or_error, trained=True)
 
-def get(folder: Path, key: str) -> Model | None:
-    """Return the cached model `key` and mark it as just used; None where there is none that is whole."""
-    model = read_if_valid(cache_path(folder, key))
-    if model is not None:
-        _touch(model.path)
-    return model
+    def pinned(self, name: str, bars: Bars, first_decision: int) -> Model:
+        """Return the named model `name`, checked as `pinned_model` does."""
+        path = model_path(self.folder, bars.ticker, name, simulated=bars.simulated)
+        return pinned_model(path, bars, self.settings, first_decision)
+
+    def keep_for_ledger(self, key: str, ledger: Path) -> None:
+        """Note that `ledger` has decisions of the model `key`: it is not pruned while that file exists."""
+        path, ledger = cache_path(self.folder, key).parent / _LEDGERS, ledger.resolve()
+        if str(ledger) in _ledgers(path.parent):
+            return
+        with artifact.model_folder_errors(path), path.open("a", encoding="utf-8") as file:
+            file.write(f"{ledger}\n")
 
 
 def cache_path(folder: Path, key: str) -> Path:
@@ -139,38 +144,23 @@ def cache_path(folder: Path, key: str) -> Path:
     return folder / "cache" / key / "model.keras"
 
 
-def pin_for_ledger(folder: Path, key: str, ledger: Path) -> None:
-    """Note that `ledger` names the cached model `key`: it is not pruned while that file exists.
-
-    Raises
-    ------
-    ModelError
-        If the cache cannot be written.
-    """
-    path, ledger = cache_path(folder, key).parent / _LEDGERS, ledger.resolve()
-    if str(ledger) in _named_by(path.parent):
-        return
-    with artifact.model_folder_errors(path), path.open("a", encoding="utf-8") as file:
-        file.write(f"{ledger}\n")
+def is_in_ledger(entry: Path) -> bool:
+    """Whether an existing ledger has decisions of the model in the folder `entry`."""
+    return any(Path(ledger).is_file() for ledger in _ledgers(entry))
 
 
-def in_a_ledger(entry: Path) -> bool:
-    """Whether a ledger that still exists names the model in the folder `entry`."""
-    return any(Path(ledger).is_file() for ledger in _named_by(entry))
-
-
-def _named_by(entry: Path) -> list[str]:
+def _ledgers(entry: Path) -> list[str]:
     path = entry / _LEDGERS
     return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
 
 
 def _lock(folder: Path, key: str) -> FileLock:
-    # Beside the entry, not in it: whoever waits for it must not be left with a lock that was removed.
+    # Beside the entry, not in it: a waiting process must not end up with a removed lock file.
     return artifact.lock(folder / "cache" / key)
 
 
 def _touch(path: Path) -> None:
-    """Mark a model as just used; on a read-only cache the order of use is simply not kept."""
+    """Mark a model as just used; a read-only cache keeps no order of use."""
     card = artifact.files_of(path)[-1]
     if os.access(card, os.W_OK):
         os.utime(card)
@@ -178,7 +168,7 @@ def _touch(path: Path) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheEntry:
-    """One folder of the cache: its key, its size in bytes and when it was last used (seconds)."""
+    """One folder of the cache; `size` in bytes, `used_at` in seconds since 1970."""
 
     key: str
     folder: Path
@@ -186,9 +176,9 @@ class CacheEntry:
     used_at: float
 
     @property
-    def named(self) -> bool:
-        """Whether a ledger that still exists names this model."""
-        return in_a_ledger(self.folder)
+    def in_ledger(self) -> bool:
+        """Whether an existing ledger has decisions of this model."""
+        return is_in_ledger(self.folder)
 
 
 def cache_entries(folder: Path) -> list[CacheEntry]:
@@ -206,9 +196,9 @@ def cache_entries(folder: Path) -> list[CacheEntry]:
 
 
 def prune_cache(folder: Path, max_bytes: int, *, keep: set[str]) -> list[CacheEntry]:
-    """Remove the least recently used entries until the cache fits `max_bytes`; those in `keep` stay.
+    """Remove the least recently used entries until the cache fits `max_bytes`, and return them.
 
-    An entry that another process is training is left alone, and so is one that a ledger names.
+    Entries in `keep`, in a ledger or in training by another process stay.
     """
     entries = cache_entries(folder)
     total = sum(entry.size for entry in entries)
@@ -216,7 +206,7 @@ def prune_cache(folder: Path, max_bytes: int, *, keep: set[str]) -> list[CacheEn
     for entry in entries:
         if total <= max_bytes:
             break
-        if entry.key in keep or entry.named or not _remove(entry):
+        if entry.key in keep or entry.in_ledger or not _remove(entry):
             continue
         total -= entry.size
         removed.append(entry)
@@ -227,7 +217,7 @@ def _remove(entry: CacheEntry) -> bool:
     lock = _lock(entry.folder.parent.parent, entry.key)
     try:
         with lock.acquire(timeout=0), artifact.model_folder_errors(entry.folder):
-            # The card goes first: whatever is left after a crash is a missing model.
+            # The card goes first: after a crash the rest counts as a missing model.
             for file in sorted(entry.folder.iterdir(), key=lambda file: file.suffix != ".json"):
                 file.unlink()
             entry.folder.rmdir()

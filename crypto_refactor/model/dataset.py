@@ -1,4 +1,4 @@
-"""Windows of features and what they are to predict.
+"""Windows of features, and the labels they are to predict.
 
 The window of bar t holds the features of bars ``t - lookback + 1 … t``, all known when t closes; its
 label is what happens from the close of t to the close of t + 1::
@@ -10,6 +10,7 @@ label is what happens from the close of t to the close of t + 1::
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,26 +18,28 @@ from crypto_refactor.arrays import BoolArray, Float32Array, FloatArray, RowArray
 from crypto_refactor.features.catalogue import WARMUP
 from crypto_refactor.features.frame import FeatureFrame
 from crypto_refactor.market.bars import Bars
+from crypto_refactor.model.recipe import CLIP
 
 MAX_SYNTHETIC_IN_WINDOW = 6
+IQR_FLOOR = 1e-6
 
 
 def has_full_window(frame: FeatureFrame, lookback: int) -> BoolArray:
     """Return which bars can be decided on, shape (n,).
 
-    A bar can if it is real, its whole window lies past the warm-up of one unbroken stretch, and at most
+    A bar can if it is real, its whole window lies past the warm-up of one unbroken series, and at most
     six bars of the window are synthetic.
     """
     synthetic = frame.bars.synthetic
-    before = np.concatenate([[0], np.cumsum(synthetic)])
+    count_before = np.concatenate([[0], np.cumsum(synthetic)])
     end = np.arange(1, len(synthetic) + 1)
-    in_window = before[end] - before[np.maximum(end - lookback, 0)]
+    in_window = count_before[end] - count_before[np.maximum(end - lookback, 0)]
     complete = frame.position >= WARMUP + lookback - 1
     return np.asarray(~synthetic & complete & (in_window <= MAX_SYNTHETIC_IN_WINDOW))
 
 
 def labelled_rows(frame: FeatureFrame, lookback: int) -> RowArray:
-    """Return the positions of bars whose window is complete and whose label is known and real."""
+    """Return the positions of bars whose window is complete and whose next bar is real."""
     bars = frame.bars
     has_label = np.zeros(len(bars), dtype=np.bool_)
     has_label[:-1] = (np.diff(bars.opened) == 1) & ~bars.synthetic[1:]
@@ -72,15 +75,14 @@ def split(count: int) -> Split:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrainingSet:
-    """Everything a fit sees, in time order.
+    """All rows of a fit, in time order.
 
     Attributes
     ----------
     inputs : ndarray of float32, shape (k, 14)
-        Raw model inputs of every bar from the first window to the last row; scaling belongs to the
-        network.
+        Raw model inputs of every bar from the first window to the last row; the network scales them.
     rows : ndarray of int64, shape (m,)
-        Where in `inputs` the window of each labelled row ends.
+        Position in `inputs` at which the window of each labelled row ends.
     lookback : int
         Bars per window.
     returns : ndarray of float64, shape (m,)
@@ -88,7 +90,7 @@ class TrainingSet:
     volatility : ndarray of float64, shape (m,)
         Realised volatility at t, per bar.
     close, atr : ndarray of float64, shape (m,)
-        At t, quote currency.
+        At t, in quote currency.
     trained_from, trained_through : int
         Open of the first and close of the last bar used for anything but warming up indicators.
     last_bars : str
@@ -113,14 +115,31 @@ class TrainingSet:
         """Return the windows of some rows, shape (m, lookback, 14)."""
         return take_windows(self.inputs, self.rows[part], self.lookback)
 
-    def bars_seen(self, part: slice) -> Float32Array:
+    def fit_bars(self, part: slice) -> Float32Array:
         """Return the inputs of every bar in the windows of some rows, each bar once, shape (k, 14)."""
-        seen = np.unique(self.rows[part][:, None] - np.arange(self.lookback))
-        return self.inputs[seen]
+        positions = np.unique(self.rows[part][:, None] - np.arange(self.lookback))
+        return self.inputs[positions]
+
+
+class InputScale(NamedTuple):
+    """Median and interquartile range of each model input, shape (k,) each; the range is at least 1e-6."""
+
+    median: FloatArray
+    iqr: FloatArray
+
+    def apply(self, inputs: Float32Array | FloatArray) -> FloatArray:
+        """Return scaled inputs, clipped to +-5, shape (n, k)."""
+        return np.clip((inputs - self.median) / self.iqr, -CLIP, CLIP)
+
+
+def robust_scale(inputs: Float32Array) -> InputScale:
+    """Return the scale of raw model inputs, shape (n, k)."""
+    low, middle, high = np.percentile(inputs.astype(np.float64), [25, 50, 75], axis=0)
+    return InputScale(median=middle, iqr=np.maximum(high - low, IQR_FLOOR))
 
 
 CHECKED_BARS = 24
-"""How many of the last training bars are compared when a model is met again."""
+"""How many of the last training bars are compared when a model is used again."""
 
 
 def last_bars(bars: Bars, through: int) -> str:

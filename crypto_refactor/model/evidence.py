@@ -1,4 +1,4 @@
-"""What a model knows, measured on rows neither its fit nor its stopping saw."""
+"""What a model knows, measured on rows that neither its fit nor its early stopping saw."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crypto_refactor.arrays import FloatArray
+from crypto_refactor.arrays import Float32Array, FloatArray
+from crypto_refactor.correlation import spearman
+from crypto_refactor.model.dataset import InputScale
+from crypto_refactor.model.recipe import CLIP
 
 N_QUANTILES = 101
 COVERAGE = 0.9
@@ -62,19 +65,19 @@ class Evidence:
 
 
 def calibrate(
-    forecast: FloatArray, outcome: FloatArray, relative_atr: FloatArray, ridge_forecast: FloatArray
+    forecast: FloatArray, outcome: FloatArray, relative_atr: FloatArray, ridge: FloatArray
 ) -> Evidence:
-    """Measure a model's evidence.
+    """Measure the evidence for a model.
 
     Parameters
     ----------
-    forecast, outcome, ridge_forecast : ndarray, shape (n,)
-        Log returns from close to close.
-    relative_atr : ndarray, shape (n,)
+    forecast, outcome, ridge : ndarray of float64, shape (n,)
+        Log returns from close to close; `ridge` holds the forecasts of the baseline.
+    relative_atr : ndarray of float64, shape (n,)
         ATR / close; rows where it is 0 are left out.
     """
     usable = relative_atr > 0
-    f, y, ridge, a = (column[usable] for column in (forecast, outcome, ridge_forecast, relative_atr))
+    f, y, baseline, a = (column[usable] for column in (forecast, outcome, ridge, relative_atr))
     slope, error = slope_through_origin(f / a, y / a)
     errors = np.sort(np.abs(y - f) / a)
     if not len(errors):
@@ -85,10 +88,10 @@ def calibrate(
         slope=slope,
         slope_se=error,
         shrink=float(np.clip(slope - 1.96 * error, 0, 1)),
-        rmse_ratio=_rmse_ratio(f, y),
-        rank_correlation=rank_correlation(f, y),
-        ridge_rmse_ratio=_rmse_ratio(ridge, y),
-        ridge_rank_correlation=rank_correlation(ridge, y),
+        rmse_ratio=rmse_ratio(f, y),
+        rank_correlation=spearman(f, y),
+        ridge_rmse_ratio=rmse_ratio(baseline, y),
+        ridge_rank_correlation=spearman(baseline, y),
         error_quantiles=tuple(np.quantile(errors, np.linspace(0, 1, N_QUANTILES)).tolist()),
         interval_error=float(errors[max(nth, 1) - 1]),
     )
@@ -108,35 +111,34 @@ def slope_through_origin(x: FloatArray, y: FloatArray) -> tuple[float, float]:
     return slope, math.sqrt(float((x * residual) @ (x * residual))) / energy
 
 
-def _rmse_ratio(forecast: FloatArray, outcome: FloatArray) -> float | None:
+def rmse_ratio(forecast: FloatArray, outcome: FloatArray) -> float | None:
+    """Return the RMSE over that of the zero forecast, None if no outcome differs from 0."""
     zero = float(np.mean(outcome**2)) if len(outcome) else 0.0
     return math.sqrt(float(np.mean((outcome - forecast) ** 2)) / zero) if zero > 0 else None
 
 
-def rank_correlation(x: FloatArray, y: FloatArray) -> float | None:
-    """Return Spearman's rank correlation (ties share their mean rank), None where either is constant."""
-    import pandas as pd
-
-    if len(x) < 2 or (x == x[0]).all() or (y == y[0]).all():
-        return None
-    return float(np.corrcoef(pd.Series(x).rank(), pd.Series(y).rank())[0, 1])
-
-
-def ridge_forecast(fit_inputs: FloatArray, fit_target: FloatArray, inputs: FloatArray) -> FloatArray:
-    """Forecast with a ridge regression, the baseline that is hard to beat on hourly bars.
+def ridge_baseline(
+    scale: InputScale,
+    fit_inputs: Float32Array,
+    fit_target: FloatArray,
+    inputs: Float32Array | FloatArray,
+) -> FloatArray:
+    """Forecast by a ridge regression on the last bar of each window: hard to beat on hourly bars.
 
     Parameters
     ----------
-    fit_inputs, inputs : ndarray, shape (m, 14) and (n, 14)
-        Scaled and clipped model inputs of the last bar of each window.
-    fit_target : ndarray, shape (m,)
-        Scaled labels.
-
-    Returns
-    -------
-    ndarray, shape (n,)
-        In units of `fit_target`; the penalty is 10 per row, the intercept is free.
+    scale : InputScale
+        Scales and clips all inputs.
+    fit_inputs, fit_target : ndarray, shape (m, k) and (m,)
+        Raw model inputs, and labels, which are clipped like the inputs.
+    inputs : ndarray, shape (n, k)
+        Raw model inputs to forecast from; the result, shape (n,), is in units of `fit_target`.
     """
+    return ridge_forecast(scale.apply(fit_inputs), np.clip(fit_target, -CLIP, CLIP), scale.apply(inputs))
+
+
+def ridge_forecast(fit_inputs: FloatArray, fit_target: FloatArray, inputs: FloatArray) -> FloatArray:
+    """Return ridge forecasts in units of `fit_target`, shape (n,); penalty 10 per row, free intercept."""
     middle, level = fit_inputs.mean(axis=0), float(fit_target.mean())
     centred = fit_inputs - middle
     penalty = RIDGE_ALPHA_PER_ROW * len(centred) * np.eye(centred.shape[1])
@@ -145,14 +147,9 @@ def ridge_forecast(fit_inputs: FloatArray, fit_target: FloatArray, inputs: Float
 
 
 def threshold_scale(forecast: FloatArray, close: FloatArray, unit: FloatArray) -> float:
-    """Return the 80th percentile of |predicted - close| / unit; 1 where no row has a unit above 0.
+    """Return the 80th percentile of |predicted - close| / unit; 1 if no row has a unit above 0.
 
-    Parameters
-    ----------
-    forecast : ndarray, shape (n,)
-        Log returns.
-    close, unit : ndarray, shape (n,)
-        Quote currency; `unit` is 0.5 ATR + 0.3 volatility x close.
+    All have shape (n,): `forecast` in log returns, `close` and `unit`, from `threshold_unit`, in quote currency.
     """
     usable = unit > 0
     if not usable.any():

@@ -15,24 +15,17 @@ from crypto_refactor.features.frame import FeatureFrame
 from crypto_refactor.model.dataset import take_windows
 
 BATCH_ROWS = 64
-"""Windows handed over at once: enough to fill a matrix product, few enough to keep every core at work."""
+"""Windows per batch: enough to fill a matrix product, few enough to keep every core busy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecaster:
     """A loaded network and the scale of its output.
 
-    Attributes
-    ----------
-    session : onnxruntime.InferenceSession
-        Takes (batch, lookback, 14) float32, returns (batch, 1).
-    lookback : int
-        Bars per window.
-    volatility_floor : float
-        Smallest volatility an output is multiplied with, per bar.
+    An output, in units of volatility, is multiplied by the volatility per bar, but at least by `volatility_floor`.
     """
 
-    session: Any
+    session: Any  # an onnxruntime.InferenceSession: (batch, lookback, inputs) float32 -> (batch, 1)
     lookback: int
     volatility_floor: float
 
@@ -40,15 +33,15 @@ class Forecaster:
         """Return the network's output, shape (m,), in units of volatility."""
         name = self.session.get_inputs()[0].name
 
-        def served(start: int) -> Float32Array:
+        def batch(start: int) -> Float32Array:
             return np.asarray(self.session.run(None, {name: windows[start : start + BATCH_ROWS]})[0][:, 0])
 
         starts = range(0, len(windows), BATCH_ROWS)
         if len(starts) == 1:
-            return served(0).astype(np.float64)
-        with ThreadPoolExecutor(os.cpu_count()) as several:
-            parts = list(several.map(served, starts))
-        return np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)
+            return batch(0).astype(np.float64)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            batches = list(pool.map(batch, starts))
+        return np.concatenate(batches).astype(np.float64) if batches else np.zeros(0)
 
     def forecast(self, windows: Float32Array, volatility: FloatArray) -> FloatArray:
         """Return the expected log return to the next close, shape (m,)."""
@@ -72,17 +65,17 @@ def load(onnx: bytes, *, lookback: int, volatility_floor: float, name: str) -> F
 
     options = onnxruntime.SessionOptions()
     # Batches run side by side, one thread each: within a batch every step of an LSTM waits for the one before,
-    # so that threads would mostly wait for each other.  Forecasts are the same bits either way.
+    # and threads would wait for each other.  The forecasts are the same to the last bit either way.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        # onnxruntime raises a dozen private types that share nothing but Exception.
+        # onnxruntime raises a dozen private types with no common base.
         raise ModelError(
             f"The network {name} cannot be loaded: {error}",
-            expected="an ONNX graph written by this tool.",
+            expected="an ONNX graph that this tool has written.",
             remedy="remove the model with `crypto-refactor models --prune`, or train it again with --retrain.",
         ) from error
     return Forecaster(session=session, lookback=lookback, volatility_floor=volatility_floor)

@@ -1,4 +1,4 @@
-"""The bars a window needs, its history included, or the reason why there are too few."""
+"""The bars of a window and the history that its models need."""
 
 from __future__ import annotations
 
@@ -22,37 +22,22 @@ def bars_with_history(
     allow_gaps: bool,
     option: str | None = "--hours",
 ) -> tuple[Bars, QualityReport]:
-    """Return the real bars up to `end` that decisions in the last `hours` hours need.
+    """Return the real bars up to `end` that decisions in the last `hours` hours need, and their quality.
 
-    Parameters
-    ----------
-    source : Source
-        Where they come from.
-    ticker : Ticker
-        Whose.
-    hours : int
-        Length of the window.
-    end : int
-        Its end, hours since 1970.
-    settings : ModelSettings
-        Say how much history the models need.
-    allow_gaps : bool
-        Accept more than 5 % missing bars.
-    option : str or None
-        What sets the length of the window; None where nothing does.
+    `option` is the command-line option that sets `hours`, if there is one; an error names it.
 
     Raises
     ------
     DataError
-        If there are too few, the last one is too old, or too many are missing.
+        If there are too few bars, the last one is too old, or too many are missing.
     """
     needed = hours_needed(hours, settings)
-    # A hole may lie across the first hour that is needed; a bar before it shows that it is one.
+    # The first hour needed may lie in a gap: only a bar before it shows that.
     bars = source.bars(ticker, end - needed - MAX_FILLED_GAP_HOURS, end)
-    found = end - int(bars.opened[0]) if len(bars) else 0
-    if found < needed:
+    available = end - int(bars.opened[0]) if len(bars) else 0
+    if available < needed:
         require_reached(source, ticker, end)
-        raise _too_few(ticker, hours, needed, found, end, settings, option)
+        raise _too_few(ticker, hours, needed, available, end, settings, option)
     require_recent(bars, end)
     quality = quality_report(fill_gaps(bars), end - needed, end)
     require_complete(quality, allow_gaps=allow_gaps)
@@ -60,18 +45,18 @@ def bars_with_history(
 
 
 def window_of(bars: Bars, hours: int, end: int) -> Bars:
-    """Return the carried bars of a window: the one that makes the first decision, then those of its hours.
+    """Return the bars of a window, gaps filled: the one of the first decision, then those of its hours.
 
     Raises
     ------
     DataError
-        If the first of them lies in a hole too long to be carried.
+        If the first of them lies in a gap too long to be filled.
     """
     window = fill_gaps(bars).between(end - hours - 1, end)
     if not len(window) or int(window.closed[0]) != end - hours:
         raise DataError(
-            f"The first bar of the window, which closes at {to_iso(end - hours)}, lies in a long hole.",
-            expected="a bar to make the first decision on.",
+            f"The first bar of the window, which closes at {to_iso(end - hours)}, lies in a long gap.",
+            expected="a bar for the first decision.",
             remedy="choose another length or --end of the window.",
         )
     return window
@@ -81,20 +66,20 @@ def _too_few(
     ticker: Ticker,
     hours: int,
     needed: int,
-    found: int,
+    available: int,
     end: int,
     settings: ModelSettings,
     option: str | None,
 ) -> DataError:
     overhead = needed - hours
-    largest = found - overhead
-    best = "choose a later --end"
-    if found:
-        shorter = largest >= 1 and option is not None
-        best = f"use {option} {largest} at most" if shorter else "use a shorter --train-hours"
+    longest = available - overhead
+    remedy = "choose a later --end"
+    if available:
+        shorter = longest >= 1 and option is not None
+        remedy = f"use {option} {longest} at most" if shorter else "use a shorter --train-hours"
     return DataError(
-        f"{needed} hours of {ticker} up to {to_iso(end)} are needed, {found} were found.",
+        f"{needed} hours of {ticker} up to {to_iso(end)} are needed, {available} were found.",
         expected=f"{hours} of the window and {overhead} before it ({settings.train_hours} to train, "
         f"{settings.refit_every} between refits, {settings.lookback} lookback, 500 warm-up).",
-        remedy=f"{best}, or choose another window or source.",
+        remedy=f"{remedy}, or choose another window or source.",
     )

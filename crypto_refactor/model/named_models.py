@@ -1,4 +1,4 @@
-"""The named models of app_lstm, one per ticker: which one answers, and why."""
+"""The named models of app_lstm, one per ticker."""
 
 from __future__ import annotations
 
@@ -17,55 +17,39 @@ from crypto_refactor.model.artifact import DamagedModelError, Model
 from crypto_refactor.model.dataset import TrainingSet
 from crypto_refactor.model.reuse_policy import ModelRequest, retrain_reason
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.jobs import (
-    TrainingJob,
-    fit_and_write,
-    hold_lock,
-    quarantine_damaged,
-    read_after_writer,
-)
-from crypto_refactor.model.training.observer import TrainingObserver
+from crypto_refactor.model.training.jobs import TrainingJob, fit_and_write, hold_lock
+from crypto_refactor.model.training.parallel import TrainingObserver
 
 DEFAULT_MODEL_NAME = "lstm_v2"
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 
 
 def model_name(text: str) -> str:
-    """Check a model's name; a trailing ``.keras`` is dropped.
+    """Validate a model's name and drop a trailing ``.keras``.
 
     Raises
     ------
     UsageError
-        If it holds anything but letters, digits, ``-``, ``_`` and ``.``.
+        If it has other characters than letters, digits, ``-``, ``_`` and ``.``.
     """
     name = text.removesuffix(".keras")
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"--model is {text!r}.",
             expected="a name of at most 100 letters, digits, '-', '_' and '.', not a path.",
-            remedy="give the name alone: models lie in the model folder (CRYPTO_MODEL_DIR).",
+            remedy="give the name alone: models are in the model folder (CRYPTO_MODEL_DIR).",
         )
     return name
 
 
 def model_path(folder: Path, ticker: Ticker, name: str, *, simulated: bool) -> Path:
-    """Return where the ``.keras`` file of a named model lies; simulated bars have a folder of their own."""
+    """Return the ``.keras`` file of a named model; models of simulated bars have a folder of their own."""
     return (folder / "sample" if simulated else folder) / f"{ticker.slug}_{name}.keras"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelChoice:
-    """The model that answers, and why it is this one.
-
-    Attributes
-    ----------
-    model : Model
-        Whole and fit for the bars at hand.
-    decision : str
-        ``trained``, ``retrained`` or ``reused``.
-    reason : str
-        One sentence for people.
-    """
+    """The model that decides; `decision` is ``trained``, ``retrained`` or ``reused``, and `reason` says why."""
 
     model: Model
     decision: str
@@ -73,74 +57,67 @@ class ModelChoice:
 
 
 def load_or_train(
-    path: Path, bars: Bars, wish: ModelRequest, collect: Callable[[], TrainingSet], watch: TrainingObserver
+    path: Path,
+    bars: Bars,
+    request: ModelRequest,
+    collect: Callable[[], TrainingSet],
+    observer: TrainingObserver,
 ) -> ModelChoice:
-    """Return the model at `path`, trained first where it does not fit what is asked for.
+    """Return the model at `path`, trained first if it does not match the request.
 
-    Parameters
-    ----------
-    path : Path
-        The ``.keras`` file.
-    bars : Bars
-        Real bars up to now.
-    wish : ModelRequest
-        What is asked for.
-    collect : callable
-        Returns the training set; called only where a model is trained.
-    watch : TrainingObserver
-        Told about progress.
+    `bars` are the real ones up to now; `collect` returns the training set, if one is needed.
 
     Raises
     ------
     ModelError
-        If training fails or the folder cannot be written; the model at hand stays.
+        If training fails or the folder cannot be written; the existing model stays.
     """
-    answer = _reusable(path, bars, wish)
-    if isinstance(answer, ModelChoice):
-        return answer
-    with hold_lock(artifact.lock(path), watch):
-        # Another process may have trained it while this one waited.
-        answer = _reusable(path, bars, wish)
-        if isinstance(answer, ModelChoice):
-            return answer
-        quarantine_damaged(path)
-        decision, reason = answer
-        data = collect()
-        lesson = TrainingJob(data=data, bars=bars)
-        ((_, model),) = fit_and_write({path: lesson}, wish.settings, watch)
+    choice = _reuse(path, bars, request)
+    if isinstance(choice, ModelChoice):
+        return choice
+    with hold_lock(artifact.lock(path), observer):
+        # Another process may have trained it in the meantime.
+        choice = _reuse(path, bars, request)
+        if isinstance(choice, ModelChoice):
+            return choice
+        artifact.quarantine_damaged(path)
+        decision, reason = choice
+        job = TrainingJob(data=collect(), bars=bars)
+        ((_, model),) = fit_and_write({path: job}, request.settings, observer)
     if isinstance(model, ModelError):
         raise model
     return ModelChoice(model=model, decision=decision, reason=reason)
 
 
-def _reusable(path: Path, bars: Bars, wish: ModelRequest) -> ModelChoice | tuple[str, str]:
+def _reuse(path: Path, bars: Bars, request: ModelRequest) -> ModelChoice | tuple[str, str]:
+    """Return the existing model, or the decision to train and its reason."""
     try:
         model = artifact.read(path)
     except DamagedModelError as error:
-        return "trained", f"the one at hand was set aside as .damaged. {error.what}"
+        return "trained", f"the existing model was renamed to .damaged. {error.what}"
     if model is None:
         return "trained", f"there was no model {path.name} yet"
-    must = retrain_reason(model.card, bars, wish)
-    if must is not None:
-        return must
+    training = retrain_reason(model.card, bars, request)
+    if training is not None:
+        return training
     age = int(bars.closed[-1]) - model.card.trained_through
     return ModelChoice(
         model=model,
         decision="reused",
-        reason=f"it is {age} h old, within the threshold of {wish.retrain_threshold} h: nothing was trained",
+        reason=f"it is {age} h old, within the threshold of {request.retrain_threshold} h: nothing was trained",
     )
 
 
 def pinned_model(path: Path, bars: Bars, settings: ModelSettings, first_decision: int) -> Model:
-    """Return a frozen model, which is never retrained.
+    """Return a pinned model, which is never retrained.
 
     Raises
     ------
     ModelError
-        If it is missing, damaged, of another source, ticker, lookback or catalogue, or has seen bars
-        that it would have to decide on.
+        If it is missing or damaged, has another source, ticker, lookback or catalogue, or was trained on bars after
+        the first decision.
     """
-    model = read_after_writer(path)
+    model = artifact.read_after_writer(path)
     if model is None:
         raise ModelError(
             f"There is no model {path}.",
@@ -148,24 +125,24 @@ def pinned_model(path: Path, bars: Bars, settings: ModelSettings, first_decision
             remedy="train it first, or leave out --model to let the walk-forward models decide.",
         )
     card = model.card
-    pairs = (
+    required = (
         ("source", card.source, bars.source),
         ("ticker", card.ticker, str(bars.ticker)),
         ("lookback", card.lookback, settings.lookback),
         ("catalogue", card.catalogue, catalogue_hash()),
     )
-    for name, had, wanted in pairs:
-        if had != wanted:
+    for name, actual, expected in required:
+        if actual != expected:
             raise ModelError(
-                f"The model {path.name} has the {name} {had}.",
-                expected=f"{name} {wanted}.",
+                f"The model {path.name} has the {name} {actual}.",
+                expected=f"{name} {expected}.",
                 remedy="choose another --model, or train this one again with models/app_lstm.py.",
             )
     if first_decision < card.trained_through:
         raise ModelError(
-            f"The model {path.name} has seen bars up to {to_iso(card.trained_through)}, "
+            f"The model {path.name} was trained on bars up to {to_iso(card.trained_through)}, "
             f"and the first decision is at {to_iso(first_decision)}.",
-            expected="a window that begins when the model had been trained.",
+            expected="a window that begins after the model's last training bar.",
             remedy="choose fewer --hours or a later --end, or leave out --model.",
         )
     return model

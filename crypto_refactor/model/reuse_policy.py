@@ -1,4 +1,4 @@
-"""From a fitted network to a card, and from a card to whether it may decide on given bars."""
+"""The card of a fitted network, and whether its model may be reused on given bars."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.model.artifact import SCHEMA, Card
 from crypto_refactor.model.dataset import CHECKED_BARS, TrainingSet, last_bars
-from crypto_refactor.model.settings import RECIPE, ModelSettings, library_versions
+from crypto_refactor.model.recipe import RECIPE, library_versions
+from crypto_refactor.model.settings import ModelSettings
 
 if TYPE_CHECKING:
     from crypto_refactor.model.training.trainer import TrainedModel
@@ -29,7 +30,7 @@ def make_card(
     *,
     created_at: datetime | None = None,
 ) -> Card:
-    """Return the card of a model fitted on `data`, which came from `bars`; file hashes are still empty."""
+    """Return the card of a model fitted on `data` from `bars`, without the hashes of its files."""
     return Card(
         schema=SCHEMA,
         source=bars.source,
@@ -62,73 +63,50 @@ def make_card(
 class ModelRequest:
     """What app_lstm asks of a model.
 
-    Attributes
-    ----------
-    settings : ModelSettings
-        Lookback, network and seed.
-    seed_given : bool
-        Whether the seed was asked for explicitly, and so must match.
-    rows : int
-        Labelled rows to learn from.
-    retrain_threshold : int
-        Greatest age in hours.
-    retrain : bool
-        Train in any case.
-    older_bars : callable, optional
-        Returns the real bars between two hours, for a model whose last training bars lie before those
-        at hand; without it they are not compared.
+    `older_bars` returns the real bars between two hours, for a model whose last training bars are older than the
+    loaded ones; without it such bars are not compared.
     """
 
     settings: ModelSettings
-    seed_given: bool
-    rows: int
-    retrain_threshold: int
-    retrain: bool
+    seed_given: bool  # whether the seed must match
+    rows: int  # labelled rows to train on
+    retrain_threshold: int  # greatest age in hours
+    retrain: bool  # train in any case
     older_bars: Callable[[int, int], Bars] | None = None
 
 
-def retrain_reason(card: Card, bars: Bars, wish: ModelRequest) -> tuple[str, str] | None:
-    """Return (decision, reason) where a model must be trained anew, None where `card` may be reused.
-
-    Parameters
-    ----------
-    card : Card
-        Of the whole model at hand.
-    bars : Bars
-        Real bars up to now.
-    wish : ModelRequest
-        What is asked for.
-
-    Returns
-    -------
-    tuple of str or None
-        The decision is ``trained`` or ``retrained``; the first reason that applies.
-    """
-    if wish.retrain:
+def retrain_reason(card: Card, bars: Bars, request: ModelRequest) -> tuple[str, str] | None:
+    """Return ``trained`` or ``retrained`` and the first reason to train, None if the model may be reused."""
+    if request.retrain:
         return "retrained", "--retrain was given"
-    differing = _differences(card, bars, wish)
-    if differing:
-        return "trained", "the model at hand has " + ", ".join(differing)
-    now = int(bars.closed[-1])
-    through = card.trained_through
-    at_hand = bars
-    if through - CHECKED_BARS < int(bars.opened[0]) and wish.older_bars is not None:
-        at_hand = wish.older_bars(through - CHECKED_BARS, through)
-    known = len(at_hand) > 0 and through - CHECKED_BARS >= int(at_hand.opened[0])
-    if known and through <= now and last_bars(at_hand, through) != card.last_bars:
-        return "trained", "the last 24 bars it was trained on read differently now"
-    if card.rows < wish.rows:
-        return "trained", f"it was trained on {card.rows} rows, {wish.rows} are asked for"
+    differences = _differences(card, bars, request)
+    if differences:
+        return "trained", "the existing model has " + ", ".join(differences)
+    now, through = int(bars.closed[-1]), card.trained_through
+    if through <= now and _training_bars_revised(card, bars, request):
+        return "trained", "the last 24 bars it was trained on have been revised"
+    if card.rows < request.rows:
+        return "trained", f"it was trained on {card.rows} rows, {request.rows} are asked for"
     if through > now:
-        return "trained", f"it knows the future of these bars: trained through {to_iso(through)}"
-    if now - through > wish.retrain_threshold:
-        return "retrained", f"it is {now - through} h old, above the threshold of {wish.retrain_threshold} h"
+        return "trained", f"it was trained on later bars (through {to_iso(through)})"
+    age = now - through
+    if age > request.retrain_threshold:
+        return "retrained", f"it is {age} h old, above the threshold of {request.retrain_threshold} h"
     return None
 
 
-def _differences(card: Card, bars: Bars, wish: ModelRequest) -> list[str]:
-    settings = wish.settings
-    pairs = [
+def _training_bars_revised(card: Card, bars: Bars, request: ModelRequest) -> bool:
+    """Whether the last training bars have other values now; False if they are not available."""
+    first = card.trained_through - CHECKED_BARS
+    if first < int(bars.opened[0]) and request.older_bars is not None:
+        bars = request.older_bars(first, card.trained_through)
+    available = len(bars) > 0 and first >= int(bars.opened[0])
+    return available and last_bars(bars, card.trained_through) != card.last_bars
+
+
+def _differences(card: Card, bars: Bars, request: ModelRequest) -> list[str]:
+    settings = request.settings
+    required = [
         ("source", card.source, bars.source),
         ("ticker", card.ticker, str(bars.ticker)),
         ("lookback", card.lookback, settings.lookback),
@@ -136,6 +114,10 @@ def _differences(card: Card, bars: Bars, wish: ModelRequest) -> list[str]:
         ("network", card.network, settings.network),
         ("recipe", card.recipe, RECIPE.hash()),
     ]
-    if wish.seed_given:
-        pairs.append(("seed", card.seed, settings.seed))
-    return [f"another {name} ({had}, not {wanted})" for name, had, wanted in pairs if had != wanted]
+    if request.seed_given:
+        required.append(("seed", card.seed, settings.seed))
+    return [
+        f"another {name} ({actual}, not {expected})"
+        for name, actual, expected in required
+        if actual != expected
+    ]

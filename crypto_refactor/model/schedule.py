@@ -1,8 +1,8 @@
-"""Which model decides a bar: a pure function of time and settings, never of what lies on disk.
+"""Which model decides a bar: a pure function of time and settings, never of the files on disk.
 
-Time is cut at multiples of `refit_every` hours since 1970.  A decision belongs to the last cut-off that
-is at least an hour before it (the time to train); its model has learnt from the `train_hours` hours up
-to that cut-off, and its features are computed on a series that begins at one fixed hour::
+Cut-offs are the multiples of `refit_every` hours since 1970.  A decision belongs to the last cut-off at
+least an hour before it (the time to train); its model is trained on the `train_hours` hours up to that
+cut-off, and its features are computed on a series that begins at one fixed hour::
 
     series_start            cut-off - train_hours          cut-off        next cut-off
     |--- lookback + 500 ---|-------- labelled rows --------|--- decisions ---|
@@ -21,7 +21,8 @@ from crypto_refactor.features.frame import FeatureFrame, compute_features
 from crypto_refactor.market.bars import Bars, fill_gaps
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.model.dataset import TrainingSet, labelled_rows, training_set
-from crypto_refactor.model.settings import RECIPE, ModelSettings, library_versions
+from crypto_refactor.model.recipe import RECIPE, library_versions
+from crypto_refactor.model.settings import ModelSettings
 
 TRAINING_LEAD_HOURS = 1
 
@@ -37,57 +38,39 @@ def series_start(cutoff: int, settings: ModelSettings) -> int:
 
 
 def hours_needed(hours: int, settings: ModelSettings) -> int:
-    """Return how many hours of bars a window of `hours` decisions needs, its history included."""
+    """Return how many hours of bars a window of `hours` decisions needs, history included."""
     return hours + settings.train_hours + settings.refit_every + settings.lookback + WARMUP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RefitPeriod:
-    """The decisions that belong to one cut-off.
+    """The decisions that belong to one cut-off; all hours are since 1970."""
 
-    Attributes
-    ----------
-    cutoff : int
-        Hour up to which its model has learnt.
-    first, last : int
-        First and last decision, both included, as closes of bars.
-    frame : FeatureFrame
-        Features from `series_start` to the close of the last decision's bar.
-    """
-
-    cutoff: int
-    first: int
+    cutoff: int  # the hour up to which the model is trained
+    first: int  # the closes of the first and the last bar decided on
     last: int
-    frame: FeatureFrame
+    frame: FeatureFrame  # from `series_start` to the close of the last bar decided on
 
 
 def refit_periods(bars: Bars, first: int, last: int, settings: ModelSettings) -> list[RefitPeriod]:
     """Divide the decisions at hours ``first … last`` by their cut-offs, in time order.
 
-    Parameters
-    ----------
-    bars : Bars
-        Real bars, from `hours_needed` hours before `last` or earlier.
-    first, last : int
-        Closes of the first and the last bar decided on.
-    settings : ModelSettings
-        Cut-offs, spans and lookback.
+    `bars` are real ones, from `hours_needed` hours before `last` or earlier.
     """
-    found = []
+    periods = []
     start = first
     while start <= last:
         cutoff = cutoff_for(start, settings)
         stop = min(last, cutoff + settings.refit_every + TRAINING_LEAD_HOURS - 1)
-        # Cut first, then carry: a hole that reaches back before the start must look the same wherever
-        # the data at hand begin.
+        # Cut before filling: a gap that reaches back before the start must look the same wherever `bars` begin.
         frame = compute_features(fill_gaps(bars.between(series_start(cutoff, settings), stop)))
-        found.append(RefitPeriod(cutoff=cutoff, first=start, last=stop, frame=frame))
+        periods.append(RefitPeriod(cutoff=cutoff, first=start, last=stop, frame=frame))
         start = stop + 1
-    return found
+    return periods
 
 
 def training_rows(period: RefitPeriod, settings: ModelSettings) -> TrainingSet:
-    """Return what the model of `period` learns from.
+    """Return the rows the model of `period` is trained on.
 
     Raises
     ------
@@ -99,15 +82,15 @@ def training_rows(period: RefitPeriod, settings: ModelSettings) -> TrainingSet:
     rows = rows[(target_close > period.cutoff - settings.train_hours) & (target_close <= period.cutoff)]
     if len(rows) < settings.train_hours / 2:
         raise DataError(
-            f"Only {len(rows)} hours up to {to_iso(period.cutoff)} can be learnt from.",
+            f"A model can be trained on only {len(rows)} hours up to {to_iso(period.cutoff)}.",
             expected=f"at least half of --train-hours {settings.train_hours}.",
-            remedy="choose a window whose history has fewer holes, or a shorter --train-hours.",
+            remedy="choose a window whose history has fewer gaps, or a shorter --train-hours.",
         )
     return training_set(period.frame, rows, settings.lookback)
 
 
 def model_key(bars: Bars, data: TrainingSet, settings: ModelSettings) -> str:
-    """Return the name of the model that these rows and settings give, the same in every command."""
+    """Return the cache key of the model that these rows and settings give, the same in every command."""
     digest = hashlib.sha256()
     parts = [
         bars.source,

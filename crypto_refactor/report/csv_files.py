@@ -87,15 +87,15 @@ def signals_csv(result: BacktestResult) -> str:
     signals, window = result.walk.signals, result.window
     targets = dict(zip(window.closed.tolist(), result.requested.simulation.target.tolist(), strict=True))
     columns = zip(
-        signals.made_at.tolist(),
+        signals.decided_at.tolist(),
         signals.close.tolist(),
         signals.predicted.tolist(),
         signals.threshold.tolist(),
         signals.confidence.tolist(),
-        signals.held.astype(int).tolist(),
+        signals.conditions_met.astype(int).tolist(),
         signals.confirmations.tolist(),
         signals.signal.tolist(),
-        result.walk.deciders,
+        result.walk.model_fingerprints,
         strict=True,
     )
     rows: dict[int, list[object]] = {

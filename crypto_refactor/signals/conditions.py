@@ -1,50 +1,85 @@
-"""The dynamic threshold and the ten named conditions, over any number of bars at once.
+"""The dynamic threshold and the ten named conditions, for any number of bars at once.
 
-A single signal and a year of them run through the very same functions.
+A single signal and a year of signals run through the same functions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from crypto_refactor.arrays import BoolArray, FloatArray, RowArray
+from crypto_refactor.arrays import BoolArray, FloatArray, RowArray, SideArray
 from crypto_refactor.errors import UsageError
 from crypto_refactor.features.frame import FeatureFrame
 from crypto_refactor.model.evidence import Evidence, threshold_unit
 
-FORECAST = "forecast"
-CONDITIONS = (FORECAST, "rsi", "macd", "obv", "vwap", "price_trend", "ema_cross", "adx", "calm", "volume")
-"""In the order they are shown; all but the first are confirmations."""
-DEFAULT_MIN_CONFIRMATIONS = 6
+Values = Mapping[str, FloatArray]
+"""At each bar: the indicators by name, `close`, `volatility_mean`, and `move` (predicted price less close) and
+`threshold` in quote currency; shape (m,)."""
+Test = Callable[[Values], BoolArray]
 
-DESCRIPTIONS: Mapping[str, tuple[str, str]] = {
-    FORECAST: ("forecast above threshold", "forecast below -threshold"),
-    "rsi": ("RSI < 65", "RSI > 35"),
-    "macd": ("MACD histogram > 0", "MACD histogram < 0"),
-    "obv": ("OBV > its mean", "OBV < its mean"),
-    "vwap": ("close > VWAP", "close < VWAP"),
-    "price_trend": ("close > EMA 20", "close < EMA 20"),
-    "ema_cross": ("EMA 20 > EMA 50", "EMA 20 < EMA 50"),
-    "adx": ("ADX > 25", "ADX > 25"),
-    "calm": ("volatility < 1.2 x its mean", "volatility < 1.2 x its mean"),
-    "volume": ("volume ratio > 1.1", "volume ratio > 1.1"),
-}
-"""What each condition asks for, (long, short)."""
+
+class Condition(NamedTuple):
+    """A named condition of a signal: its text and its test for each side.  Comparisons are strict."""
+
+    name: str
+    long_text: str
+    short_text: str
+    long: Test
+    short: Test
+
+
+def _mirrored(
+    name: str, text: str, pair: Callable[[Values], tuple[FloatArray, FloatArray | float]]
+) -> Condition:
+    """Return a condition that asks for a > b for long, and for a < b for short."""
+    short_text = text.replace(">", "<")
+    return Condition(name, text, short_text, lambda v: np.greater(*pair(v)), lambda v: np.less(*pair(v)))
+
+
+def _either(name: str, text: str, test: Test) -> Condition:
+    """Return a condition that is the same for both sides."""
+    return Condition(name, text, text, test, test)
+
+
+_CONDITIONS = (
+    Condition(
+        "forecast",
+        "forecast above threshold",
+        "forecast below -threshold",
+        lambda v: v["move"] > v["threshold"],
+        lambda v: -v["move"] > v["threshold"],
+    ),
+    Condition("rsi", "RSI < 65", "RSI > 35", lambda v: v["rsi"] < 65, lambda v: v["rsi"] > 35),
+    _mirrored("macd", "MACD histogram > 0", lambda v: (v["macd_histogram"], 0)),
+    _mirrored("obv", "OBV > its mean", lambda v: (v["obv"], 0)),
+    _mirrored("vwap", "close > VWAP", lambda v: (v["close"], v["vwap"])),
+    _mirrored("price_trend", "close > EMA 20", lambda v: (v["close"], v["ema_20"])),
+    _mirrored("ema_cross", "EMA 20 > EMA 50", lambda v: (v["ema_20"], v["ema_50"])),
+    _either("adx", "ADX > 25", lambda v: v["adx"] > 25),
+    _either(
+        "calm", "volatility < 1.2 x its mean", lambda v: v["realised_volatility"] < 1.2 * v["volatility_mean"]
+    ),
+    _either("volume", "volume ratio > 1.1", lambda v: v["volume_ratio"] > 1.1),
+)
+"""In the order of display; the first is the forecast, all others are confirmations."""
+
+CONDITIONS = tuple(condition.name for condition in _CONDITIONS)
+FORECAST = CONDITIONS[0]
+DESCRIPTIONS = {condition.name: (condition.long_text, condition.short_text) for condition in _CONDITIONS}
+"""The text of each condition, (long, short)."""
+DEFAULT_MIN_CONFIRMATIONS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalRules:
     """What a forecast needs to become a signal.
 
-    Attributes
-    ----------
-    min_confirmations : int
-        How many of the nine conditions beside `forecast` must hold.
-    threshold_scale : float or None
-        Overrides the model's own scale of the threshold.
+    `min_confirmations` of the nine conditions other than `forecast` must hold; `threshold_scale` overrides that of
+    the model.
     """
 
     min_confirmations: int = DEFAULT_MIN_CONFIRMATIONS
@@ -71,7 +106,7 @@ class SignalFrame:
 
     Attributes
     ----------
-    made_at : ndarray of int64
+    decided_at : ndarray of int64
         Close of the bar, in hours since 1970; the forecast is for the close an hour later.
     close, predicted, threshold : ndarray of float64
         Quote currency.
@@ -82,14 +117,14 @@ class SignalFrame:
     low, high : ndarray of float64
         The 90 % interval of the next close.
     long, short : ndarray of bool, shape (m, 10)
-        Whether each condition holds for that side.
+        Whether each condition holds for the side.
     supported : ndarray of bool
-        Whether the model has evidence at all (shrink above 0).
+        Whether there is evidence for the model (shrink above 0).
     signal : ndarray of int8
         1, 0 or -1.
     """
 
-    made_at: RowArray
+    decided_at: RowArray
     close: FloatArray
     predicted: FloatArray
     threshold: FloatArray
@@ -100,25 +135,25 @@ class SignalFrame:
     long: BoolArray
     short: BoolArray
     supported: BoolArray
-    signal: np.ndarray[tuple[int], np.dtype[np.int8]]
+    signal: SideArray
 
     def __len__(self) -> int:
-        return len(self.made_at)
+        return len(self.decided_at)
 
     @property
-    def forecast_side(self) -> np.ndarray[tuple[int], np.dtype[np.int8]]:
-        """Sign of the predicted price less the close."""
+    def forecast_side(self) -> SideArray:
+        """The sign of predicted price less close."""
         return np.sign(self.predicted - self.close).astype(np.int8)
 
     @property
-    def held(self) -> BoolArray:
+    def conditions_met(self) -> BoolArray:
         """The conditions for the forecast's side (long's where the forecast is 0), shape (m, 10)."""
         return np.where((self.forecast_side < 0)[:, None], self.short, self.long)
 
     @property
     def confirmations(self) -> RowArray:
-        """How many conditions beside `forecast` hold for the forecast's side."""
-        return np.asarray(self.held[:, 1:].sum(axis=1), dtype=np.int64)
+        """How many conditions other than `forecast` hold for the forecast's side."""
+        return np.asarray(self.conditions_met[:, 1:].sum(axis=1), dtype=np.int64)
 
 
 def evaluate(
@@ -130,35 +165,27 @@ def evaluate(
     threshold_scale: float,
     rules: SignalRules,
 ) -> SignalFrame:
-    """Turn forecasts into signals.
-
-    Parameters
-    ----------
-    frame : FeatureFrame
-        Features of the bars.
-    rows : ndarray of int64, shape (m,)
-        The bars decided on.
-    forecast : ndarray of float64, shape (m,)
-        Expected log return to the next close.
-    evidence : Evidence
-        Of the model that made the forecasts.
-    threshold_scale : float
-        Of that model; `rules` may override it.
-    rules : SignalRules
-        What a signal needs.
-    """
+    """Turn the forecasts of a model, log returns of shape (m,), into signals at the `rows` of `frame`."""
     close = frame.bars.close[rows]
     atr, volatility = frame.column("atr")[rows], frame.column("realised_volatility")[rows]
     predicted = close * np.exp(forecast)
     scale = threshold_scale if rules.threshold_scale is None else rules.threshold_scale
     threshold = scale * threshold_unit(atr, volatility, close)
-    long, short = _conditions(frame, rows, close, predicted - close, threshold)
-    enough = rules.min_confirmations
-    is_long = long[:, 0] & (long[:, 1:].sum(axis=1) >= enough)
-    is_short = short[:, 0] & (short[:, 1:].sum(axis=1) >= enough)
+    values = {
+        **{name: frame.column(name)[rows] for name in frame.names},
+        "volatility_mean": frame.extras.volatility_mean[rows],
+        "close": close,
+        "move": predicted - close,
+        "threshold": threshold,
+    }
+    long = np.stack([condition.long(values) for condition in _CONDITIONS], axis=1)
+    short = np.stack([condition.short(values) for condition in _CONDITIONS], axis=1)
+    is_long, is_short = (
+        side[:, 0] & (side[:, 1:].sum(axis=1) >= rules.min_confirmations) for side in (long, short)
+    )
     half_width = evidence.interval_error * atr / close
     return SignalFrame(
-        made_at=frame.bars.closed[rows],
+        decided_at=frame.bars.closed[rows],
         close=close,
         predicted=predicted,
         threshold=threshold,
@@ -173,39 +200,7 @@ def evaluate(
     )
 
 
-def _conditions(
-    frame: FeatureFrame, rows: RowArray, close: FloatArray, move: FloatArray, threshold: FloatArray
-) -> tuple[BoolArray, BoolArray]:
-    """Return the ten conditions for long and for short, shape (m, 10) each.  Comparisons are strict."""
-    column = {name: frame.column(name)[rows] for name in frame.names}
-    ema_20, ema_50, vwap = column["ema_20"], column["ema_50"], column["vwap"]
-    either = {
-        "adx": column["adx"] > 25,
-        "calm": column["realised_volatility"] < 1.2 * frame.extras.volatility_mean[rows],
-        "volume": column["volume_ratio"] > 1.1,
-    }
-    long = either | {
-        FORECAST: move > threshold,
-        "rsi": column["rsi"] < 65,
-        "macd": column["macd_histogram"] > 0,
-        "obv": column["obv"] > 0,
-        "vwap": close > vwap,
-        "price_trend": close > ema_20,
-        "ema_cross": ema_20 > ema_50,
-    }
-    short = either | {
-        FORECAST: -move > threshold,
-        "rsi": column["rsi"] > 35,
-        "macd": column["macd_histogram"] < 0,
-        "obv": column["obv"] < 0,
-        "vwap": close < vwap,
-        "price_trend": close < ema_20,
-        "ema_cross": ema_20 < ema_50,
-    }
-    return tuple(np.stack([side[name] for name in CONDITIONS], axis=1) for side in (long, short))  # type: ignore[return-value]
-
-
 def concatenate(frames: list[SignalFrame]) -> SignalFrame:
-    """Join signals of consecutive stretches."""
+    """Join the signals of consecutive periods."""
     names = SignalFrame.__dataclass_fields__
     return SignalFrame(**{name: np.concatenate([getattr(frame, name) for frame in frames]) for name in names})

@@ -1,4 +1,4 @@
-"""The façade: a ticker in, a signal out."""
+"""The public API: a ticker in, a signal out."""
 
 from __future__ import annotations
 
@@ -13,16 +13,11 @@ from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.quality import quality_report, require_complete, require_recent
 from crypto_refactor.market.sources.base import Source, require_reached
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.model.dataset import TrainingSet, labelled_rows, training_set
-from crypto_refactor.model.named_models import (
-    DEFAULT_MODEL_NAME,
-    load_or_train,
-    model_name,
-    model_path,
-)
+from crypto_refactor.model.dataset import labelled_rows, training_set
+from crypto_refactor.model.named_models import DEFAULT_MODEL_NAME, load_or_train, model_name, model_path
 from crypto_refactor.model.reuse_policy import ModelRequest
 from crypto_refactor.model.settings import MIN_LABELLED_ROWS, ModelSettings
-from crypto_refactor.model.training.observer import SilentObserver, TrainingObserver
+from crypto_refactor.model.training.parallel import TrainingObserver
 from crypto_refactor.signals.conditions import SignalRules
 from crypto_refactor.signals.pipeline import decidable_rows, decide_signals
 from crypto_refactor.signals.signal import Signal, last_signal
@@ -41,21 +36,21 @@ class SignalGenerator:
     lookback : int
         Bars per window.
     source : Source, optional
-        Where bars come from; by default what the environment says (``CRYPTO_SOURCE``).
+        Provides the bars; by default the source of the environment (``CRYPTO_SOURCE``).
     model : str
         Name of the model file, ``<base>_<quote>_<model>.keras``.
     model_dir : Path, optional
         By default the tool's model folder.
     network : str
-        ``documented`` or ``small``.
+        A name in `NETWORKS`.
     seed : int, optional
-        Where given, a model of another seed is trained anew; otherwise 0 is used for training.
+        If given, a model with another seed is trained anew; otherwise 0 is used for training.
     rules : SignalRules
         What a forecast needs to become a signal.
     round_trip_cost : float
-        What entering and leaving costs, as a fraction of the price.
-    watch : TrainingObserver, optional
-        Told about training.
+        Cost of entering and leaving, a fraction of the price.
+    observer : TrainingObserver, optional
+        Receives training progress.
     """
 
     def __init__(
@@ -70,7 +65,7 @@ class SignalGenerator:
         seed: int | None = None,
         rules: SignalRules | None = None,
         round_trip_cost: float = DEFAULT_ROUND_TRIP_COST,
-        watch: TrainingObserver | None = None,
+        observer: TrainingObserver | None = None,
     ) -> None:
         from crypto_refactor.config import settings
         from crypto_refactor.market.sources.factory import open_source
@@ -83,7 +78,7 @@ class SignalGenerator:
         self._model_dir = model_dir or settings().model_dir
         self._rules = rules or SignalRules()
         self._cost = round_trip_cost
-        self._watch = watch or SilentObserver()
+        self._observer = observer or TrainingObserver()
 
     def generate_signals(
         self,
@@ -103,7 +98,7 @@ class SignalGenerator:
         retrain_threshold : int
             Greatest age of a model in hours; 0 trains anew whenever a bar has closed.
         end : int, optional
-            Hour to look from; by default now.
+            The hour to decide at; by default now.
         retrain : bool
             Train in any case.
         allow_gaps : bool
@@ -112,7 +107,7 @@ class SignalGenerator:
         Raises
         ------
         UsageError, DataError, ModelError
-            If the request, the bars or the model folder are not as they must be.
+            If the request, the bars or the model folder do not allow a signal.
         """
         _check_request(hours, retrain_threshold)
         end = self._source.now(self.ticker) if end is None else end
@@ -120,40 +115,40 @@ class SignalGenerator:
         require_recent(bars, end)
         require_complete(quality_report(frame.bars, int(frame.bars.opened[0]), end), allow_gaps=allow_gaps)
         now = int(bars.closed[-1])
-        decided = decidable_rows(frame, self.settings.lookback, now, now)
-        if not len(decided):
-            raise DataError(
-                f"The bar that closed at {to_iso(now)} cannot be decided on: too many of the "
-                f"{self.settings.lookback} bars of its window are missing.",
-                expected="at most 6 missing bars in the window, and 500 bars before it without a long hole.",
-                remedy="choose another --end, or wait until the hole has left the window.",
-            )
-
-        def collect() -> TrainingSet:
-            return training_set(frame, rows, self.settings.lookback)
-
-        answer = load_or_train(
+        last_row = decidable_rows(frame, self.settings.lookback, now, now)
+        if not len(last_row):
+            raise self._undecidable(now)
+        request = ModelRequest(
+            settings=self.settings,
+            seed_given=self._seed_given,
+            rows=hours,
+            retrain_threshold=retrain_threshold,
+            retrain=retrain,
+            older_bars=lambda since, until: self._source.bars(self.ticker, since, until),
+        )
+        choice = load_or_train(
             model_path(self._model_dir, self.ticker, self._model_name, simulated=bars.simulated),
             bars,
-            ModelRequest(
-                settings=self.settings,
-                seed_given=self._seed_given,
-                rows=hours,
-                retrain_threshold=retrain_threshold,
-                retrain=retrain,
-                older_bars=lambda since, until: self._source.bars(self.ticker, since, until),
-            ),
-            collect,
-            self._watch,
+            request,
+            lambda: training_set(frame, rows, self.settings.lookback),
+            self._observer,
         )
-        made = decide_signals(answer.model, frame, decided, self._rules)
+        signals = decide_signals(choice.model, frame, last_row, self._rules)
         return last_signal(
             frame,
-            made,
-            answer,
+            signals,
+            choice,
             end=end,
             required=self._rules.min_confirmations,
             round_trip_cost=self._cost,
+        )
+
+    def _undecidable(self, now: int) -> DataError:
+        return DataError(
+            f"The bar that closed at {to_iso(now)} cannot be decided on: too many of the "
+            f"{self.settings.lookback} bars of its window are missing.",
+            expected="at most 6 missing bars in the window, and 500 bars before it without a long gap.",
+            remedy="choose another --end, or wait until the gap has left the window.",
         )
 
     def _history(self, hours: int, end: int) -> tuple[Bars, FeatureFrame, RowArray]:
@@ -171,22 +166,22 @@ class SignalGenerator:
                 return bars, frame, rows[-hours:]
             if int(bars.opened[0]) > end - span + needed:
                 break
-            # Holes cost rows: each takes the labels it touches and the windows it spoils with it.
+            # A gap costs the labels it touches and the windows that lose too many bars.
             span += 2 * (hours - len(rows)) + needed
         require_reached(self._source, self.ticker, end)
         raise self._too_few(hours, needed, bars, end)
 
     def _too_few(self, hours: int, needed: int, bars: Bars, end: int) -> DataError:
-        found = len(bars)
         usable = 0
-        if found:
+        if len(bars):
             usable = len(labelled_rows(compute_features(fill_gaps(bars)), self.settings.lookback))
-        largest = f"use --hours {usable} at most" if usable >= MIN_LABELLED_ROWS else "choose a later --end"
+        remedy = f"use --hours {usable} at most" if usable >= MIN_LABELLED_ROWS else "choose a later --end"
         return DataError(
-            f"{hours} hours of {self.ticker} cannot be learnt from: {found} bars up to {to_iso(end)} were found.",
+            f"A model cannot be trained on {hours} hours of {self.ticker}: "
+            f"{len(bars)} bars up to {to_iso(end)} were found.",
             expected=f"{needed} bars ({WARMUP} to warm up, {self.settings.lookback - 1} before the first row, "
             f"{hours} rows, the outcome of the last).",
-            remedy=f"{largest}, or another source.",
+            remedy=f"{remedy}, or another source.",
         )
 
 
@@ -194,7 +189,7 @@ def _check_request(hours: int, retrain_threshold: int) -> None:
     if hours < MIN_LABELLED_ROWS:
         raise UsageError(
             f"--hours is {hours}.",
-            expected=f"at least {MIN_LABELLED_ROWS}: fewer rows cannot be fitted, stopped and measured.",
+            expected=f"at least {MIN_LABELLED_ROWS}: fewer rows are too few to fit, stop and measure.",
             remedy=f"use --hours {MIN_LABELLED_ROWS} or more.",
         )
     if retrain_threshold < 0:

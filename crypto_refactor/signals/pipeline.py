@@ -1,4 +1,4 @@
-"""The one decision path: features and a model give signals, whoever asks.
+"""The one decision path: features and a model give signals.
 
 `app_lstm`, the backtest and every kind of trading come through here.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from crypto_refactor.arrays import RowArray
+from crypto_refactor.arrays import FloatArray, RowArray
 from crypto_refactor.features.frame import FeatureFrame
 from crypto_refactor.model.artifact import Model
 from crypto_refactor.model.dataset import has_full_window
@@ -29,14 +29,20 @@ def decide_signals(
     *,
     forecaster: Forecaster | None = None,
 ) -> SignalFrame:
-    """Return the signals `model` gives at the closes of `rows`; its `forecaster` where it is loaded already."""
+    """Return the signals of `model` at the closes of `rows`; `forecaster` is its network if already loaded."""
     forecast = (forecaster or model.forecaster()).forecast_rows(frame, rows)
-    card = model.card
+    return signals_of(model, frame, rows, forecast, rules)
+
+
+def signals_of(
+    model: Model, frame: FeatureFrame, rows: RowArray, forecast: FloatArray, rules: SignalRules
+) -> SignalFrame:
+    """Turn the forecasts of `model` into signals."""
     return evaluate(
         frame,
         rows,
         forecast,
-        evidence=card.evidence,
-        threshold_scale=card.threshold_scale,
+        evidence=model.card.evidence,
+        threshold_scale=model.card.threshold_scale,
         rules=rules,
     )

@@ -1,4 +1,4 @@
-"""One signal, with everything that led to it."""
+"""One signal, with everything behind it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from crypto_refactor.model.named_models import ModelChoice
 from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame
 
 SCHEMA = 1
+_SHOWN_EVIDENCE = (
+    *("n", "slope", "slope_se", "shrink"),
+    *("rmse_ratio", "rank_correlation", "ridge_rmse_ratio", "ridge_rank_correlation"),
+)
 DIRECTIONS: Mapping[int, str] = {1: "long", 0: "flat", -1: "short"}
 
 
@@ -29,7 +33,7 @@ class DataFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
-    """The model that answered and what it knows.  Times are hours since 1970."""
+    """The model that decided and its evidence.  Times are hours since 1970."""
 
     path: Path
     fingerprint: str
@@ -45,54 +49,41 @@ class ModelInfo:
 
     def to_dict(self) -> dict[str, object]:
         """Return the documented JSON."""
-        return {
+        values = asdict(self)
+        del values["rows"]
+        return values | {
             "path": str(self.path),
-            "fingerprint": self.fingerprint,
-            "decision": self.decision,
-            "reason": self.reason,
-            "last_trained": self.last_trained,
             "trained_from": to_iso(self.trained_from),
             "trained_through": to_iso(self.trained_through),
-            "lookback_period": self.lookback_period,
-            "network": self.network,
-            "evidence": dict(self.evidence),
         }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """A direction for the hour after `made_at`, with its reasons.
+    """A direction for the hour after `decided_at`, with its reasons.
 
     Attributes
     ----------
-    ticker, timeframe, source : str
-        What the signal is about and where the bars came from.
-    simulated : bool
-        Whether the bars are simulated.
-    end, made_at, target_at : int
-        The hour asked for; the close the signal was made at; the close it forecasts.
+    end, decided_at, target_at : int
+        The requested hour; the close the signal was decided at; the close it forecasts.  Hours since 1970.
     signal : int
         1 long, 0 flat, -1 short.
     confidence : float
-        0.5 to 1; 0.5 where the model has shown no evidence.
+        0.5 to 1; 0.5 without evidence for the model.
     current_price, predicted_price, threshold : float
-        Quote currency.
+        In quote currency.
     interval : tuple of float
-        90 % interval of the next close, quote currency.
+        90 % interval of the next close, in quote currency.
     expected_move, round_trip_cost : float
         Fractions of the close.
     conditions : mapping
-        Name to whether it holds, for the forecast's side (long's where the forecast is 0).
+        Whether each condition holds, for the forecast's side (long's where the forecast is 0).
     required : int
         Confirmations a signal needs.
     indicators : mapping
-        Name to value, of the last bar.
+        Values at the last bar.
     bands : mapping
-        Bollinger bands and width, and the mean volatility, for people.
-    model : ModelInfo
-        Who answered and why.
-    data : DataFacts
-        The bars behind it.
+        Bollinger bands and width, and the mean volatility, for display.
     """
 
     ticker: str
@@ -100,7 +91,7 @@ class Signal:
     source: str
     simulated: bool
     end: int
-    made_at: int
+    decided_at: int
     target_at: int
     signal: int
     confidence: float
@@ -124,7 +115,7 @@ class Signal:
 
     @property
     def price_difference(self) -> float:
-        """Predicted less current price, quote currency."""
+        """Predicted less current price, in quote currency."""
         return self.predicted_price - self.current_price
 
     @property
@@ -143,7 +134,7 @@ class Signal:
         return self.expected_move > self.round_trip_cost
 
     def to_dict(self) -> dict[str, object]:
-        """Return the documented JSON: UTC stamps, null for what is undefined, never NaN."""
+        """Return the documented JSON: UTC times, null for undefined values, never NaN."""
         return {
             "schema": SCHEMA,
             "ticker": self.ticker,
@@ -151,7 +142,7 @@ class Signal:
             "source": self.source,
             "simulated": self.simulated,
             "end": to_iso(self.end),
-            "made_at": to_iso(self.made_at),
+            "made_at": to_iso(self.decided_at),
             "target_at": to_iso(self.target_at),
             "signal": self.signal,
             "direction": self.direction,
@@ -176,67 +167,58 @@ class Signal:
 
 
 def finite(value: float | None) -> float | None:
-    """Return `value`, or None where it is not a finite number."""
+    """Return `value`, or None if it is not a finite number."""
     return value if value is not None and math.isfinite(value) else None
 
 
-def model_info(answer: ModelChoice) -> ModelInfo:
-    """Describe the model that answered."""
-    card = answer.model.card
-    known = card.evidence
+def model_info(choice: ModelChoice) -> ModelInfo:
+    """Describe the model that decided."""
+    card = choice.model.card
+    evidence = asdict(card.evidence)
     return ModelInfo(
-        path=answer.model.path,
+        path=choice.model.path,
         fingerprint=card.fingerprint,
-        decision=answer.decision,
-        reason=answer.reason,
+        decision=choice.decision,
+        reason=choice.reason,
         last_trained=card.created_at,
         trained_from=card.trained_from,
         trained_through=card.trained_through,
         lookback_period=card.lookback,
         network=card.network,
         rows=card.rows,
-        evidence={
-            "n": known.n,
-            "slope": known.slope,
-            "slope_se": known.slope_se,
-            "shrink": known.shrink,
-            "rmse_ratio": known.rmse_ratio,
-            "rank_correlation": known.rank_correlation,
-            "ridge_rmse_ratio": known.ridge_rmse_ratio,
-            "ridge_rank_correlation": known.ridge_rank_correlation,
-        },
+        evidence={name: evidence[name] for name in _SHOWN_EVIDENCE},
     )
 
 
 def last_signal(
     frame: FeatureFrame,
-    made: SignalFrame,
-    answer: ModelChoice,
+    signals: SignalFrame,
+    choice: ModelChoice,
     *,
     end: int,
     required: int,
     round_trip_cost: float,
 ) -> Signal:
-    """Return the last of `made` as a signal of its own; its bar is the last one of `frame`."""
+    """Return the last of `signals`, which belongs to the last bar of `frame`."""
     bars = frame.bars
     row = len(bars) - 1
     return Signal(
         ticker=str(bars.ticker),
-        timeframe=answer.model.card.timeframe,
+        timeframe=choice.model.card.timeframe,
         source=bars.source,
         simulated=bars.simulated,
         end=end,
-        made_at=int(made.made_at[-1]),
-        target_at=int(made.made_at[-1]) + answer.model.card.horizon,
-        signal=int(made.signal[-1]),
-        confidence=float(made.confidence[-1]),
-        current_price=float(made.close[-1]),
-        predicted_price=float(made.predicted[-1]),
-        interval=(float(made.low[-1]), float(made.high[-1])),
-        threshold=float(made.threshold[-1]),
-        expected_move=float(made.expected_move[-1]),
+        decided_at=int(signals.decided_at[-1]),
+        target_at=int(signals.decided_at[-1]) + choice.model.card.horizon,
+        signal=int(signals.signal[-1]),
+        confidence=float(signals.confidence[-1]),
+        current_price=float(signals.close[-1]),
+        predicted_price=float(signals.predicted[-1]),
+        interval=(float(signals.low[-1]), float(signals.high[-1])),
+        threshold=float(signals.threshold[-1]),
+        expected_move=float(signals.expected_move[-1]),
         round_trip_cost=round_trip_cost,
-        conditions=dict(zip(CONDITIONS, made.held[-1].tolist(), strict=True)),
+        conditions=dict(zip(CONDITIONS, signals.conditions_met[-1].tolist(), strict=True)),
         required=required,
         indicators={name: float(frame.column(name)[row]) for name in frame.names},
         bands={
@@ -245,7 +227,7 @@ def last_signal(
             "bollinger_width": float(frame.extras.bollinger_width[row]),
             "volatility_mean": float(frame.extras.volatility_mean[row]),
         },
-        model=model_info(answer),
+        model=model_info(choice),
         data=DataFacts(
             bars=len(bars),
             first=int(bars.opened[0]),

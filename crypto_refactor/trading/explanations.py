@@ -51,7 +51,7 @@ def _signal(signals: SignalFrame, needed: int) -> str:
     close, predicted = float(signals.close[-1]), float(signals.predicted[-1])
     forecast = f"forecast {(predicted / close - 1) * 100:+.3f} %"
     limit = f"its threshold of {float(signals.threshold[-1]) / close * 100:.3f} %"
-    holds = dict(zip(CONDITIONS, signals.held[-1], strict=True))
+    holds = dict(zip(CONDITIONS, signals.conditions_met[-1], strict=True))
     beyond, *confirmations = holds.values()
     if not beyond:
         return f"{forecast} within {limit}"
@@ -117,7 +117,7 @@ def ledger_record(decision: ModelDecision, reason: str) -> dict[str, Any]:
             "expected_move": float(signals.expected_move[-1]),
             "confidence": float(signals.confidence[-1]),
             "confirmations": int(signals.confirmations[-1]),
-            "conditions": dict(zip(CONDITIONS, signals.held[-1].tolist(), strict=True)),
+            "conditions": dict(zip(CONDITIONS, signals.conditions_met[-1].tolist(), strict=True)),
         }
     return record
 

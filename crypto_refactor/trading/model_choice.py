@@ -15,13 +15,11 @@ from crypto_refactor.features.catalogue import catalogue_hash
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.model.artifact import Card, Model
-from crypto_refactor.model.cache import get, get_models, pin_for_ledger
-from crypto_refactor.model.named_models import model_path, pinned_model
-from crypto_refactor.model.schedule import RefitPeriod, model_key, training_rows
-from crypto_refactor.model.settings import RECIPE, ModelSettings
-from crypto_refactor.model.training.dask_cluster import Cluster
+from crypto_refactor.model.cache import ModelProvider
+from crypto_refactor.model.recipe import RECIPE
+from crypto_refactor.model.schedule import RefitPeriod
+from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.jobs import TrainingJob
-from crypto_refactor.model.training.observer import TrainingObserver
 from crypto_refactor.trading.ledger import Ledger
 
 
@@ -67,48 +65,29 @@ class StillTrainingError(ModelError):
     """The model is being trained, and there is no earlier one to decide with."""
 
 
-def training_job(bars: Bars, period: RefitPeriod, settings: ModelSettings) -> tuple[str, TrainingJob]:
-    """Return the cache key of the model of `period`, and the job that trains it."""
-    data = training_rows(period, settings)
-    return model_key(bars, data, settings), TrainingJob(data=data, bars=bars)
-
-
 class CachedModelSelector:
     """The model of each cut-off, trained where the cache lacks it, as in a backtest.
 
     The cache keeps these models as long as the file `ledger` exists.
     """
 
-    def __init__(
-        self,
-        settings: ModelSettings,
-        folder: Path,
-        watch: TrainingObserver,
-        *,
-        ledger: Path | None = None,
-        cluster: Cluster | None = None,
-    ) -> None:
-        self._settings = settings
-        self._folder = folder
-        self._watch = watch
+    def __init__(self, models: ModelProvider, *, ledger: Path | None = None) -> None:
+        self._models = models
         self._ledger = ledger
-        self._cluster = cluster
         self._chosen: dict[int, ChosenModel] = {}
 
     def missing(self, bars: Bars, period: RefitPeriod) -> dict[str, TrainingJob]:
         """Return what the cache lacks."""
-        key, job = training_job(bars, period, self._settings)
-        return {} if get(self._folder, key) else {key: job}
+        key, job = self._models.job(bars, period)
+        return {} if self._models.get(key) else {key: job}
 
     def choose(self, bars: Bars, period: RefitPeriod) -> ChosenModel:
         """Return the model of the period's cut-off."""
         if period.cutoff not in self._chosen:
-            key, job = training_job(bars, period, self._settings)
-            (model,) = get_models(
-                self._folder, {key: job}, self._settings, self._watch, cluster=self._cluster
-            ).models
+            key, job = self._models.job(bars, period)
+            model = self._models.get_or_train(key, job)
             if self._ledger is not None:
-                pin_for_ledger(self._folder, key, self._ledger)
+                self._models.keep_for_ledger(key, self._ledger)
             self._chosen = {period.cutoff: ChosenModel(model=model, key=key)}
         return self._chosen[period.cutoff]
 
@@ -116,9 +95,8 @@ class CachedModelSelector:
 class PinnedModelSelector:
     """One pinned model that decides everything and is never trained."""
 
-    def __init__(self, settings: ModelSettings, folder: Path, name: str) -> None:
-        self._settings = settings
-        self._folder = folder
+    def __init__(self, models: ModelProvider, name: str) -> None:
+        self._models = models
         self._name = name
         self._chosen: ChosenModel | None = None
 
@@ -129,8 +107,7 @@ class PinnedModelSelector:
     def choose(self, bars: Bars, period: RefitPeriod) -> ChosenModel:
         """Return the pinned model, which is checked at its first use."""
         if self._chosen is None:
-            path = model_path(self._folder, bars.ticker, self._name, simulated=bars.simulated)
-            model = pinned_model(path, bars, self._settings, period.last)
+            model = self._models.pinned(self._name, bars, period.last)
             self._chosen = ChosenModel(model=model, key=None)
         return self._chosen
 
@@ -141,30 +118,18 @@ class FirstUsedModelSelector:
     With a `trainer` nothing waits for a missing model; without one it is trained here.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        account: str,
-        settings: ModelSettings,
-        folder: Path,
-        watch: TrainingObserver,
-        trainer: Trainer | None,
-        cluster: Cluster | None = None,
-    ) -> None:
+    def __init__(self, ledger: Ledger, account: str, models: ModelProvider, trainer: Trainer | None) -> None:
         self._ledger = ledger
         self._account = account
-        self._settings = settings
-        self._folder = folder
-        self._watch = watch
+        self._models = models
         self._trainer = trainer
-        self._cluster = cluster
 
     def missing(self, bars: Bars, period: RefitPeriod) -> dict[str, TrainingJob]:
         """Return what to train; nothing where the account has used a model."""
         if self._first_used(bars, period) is not None:
             return {}
-        key, job = training_job(bars, period, self._settings)
-        return {} if get(self._folder, key) else {key: job}
+        key, job = self._models.job(bars, period)
+        return {} if self._models.get(key) else {key: job}
 
     def choose(self, bars: Bars, period: RefitPeriod) -> ChosenModel:
         """Return the first-used model, or else the one these bars ask for.
@@ -179,16 +144,14 @@ class FirstUsedModelSelector:
         first_used = self._first_used(bars, period)
         if first_used is not None:
             return first_used
-        key, job = training_job(bars, period, self._settings)
-        model = get(self._folder, key)
+        key, job = self._models.job(bars, period)
+        model = self._models.get(key)
         if model is None and self._trainer is not None:
             self._trainer.begin(key, job)
             return self._previous(bars, period.cutoff, self._trainer.failure(key))
         if model is None:
-            (model,) = get_models(
-                self._folder, {key: job}, self._settings, self._watch, cluster=self._cluster
-            ).models
-        pin_for_ledger(self._folder, key, self._ledger.path)
+            model = self._models.get_or_train(key, job)
+        self._models.keep_for_ledger(key, self._ledger.path)
         return ChosenModel(model=model, key=key)
 
     def _first_used(self, bars: Bars, period: RefitPeriod) -> ChosenModel | None:
@@ -197,7 +160,7 @@ class FirstUsedModelSelector:
         if model is None:
             return None
         try:
-            current_key, job = training_job(bars, period, self._settings)
+            current_key, job = self._models.job(bars, period)
         except DataError:  # so many bars were withdrawn that the rest is too short to train on
             return ChosenModel(model=model, key=key, revised=True)
         if job.data.trained_from != model.card.trained_from:
@@ -220,8 +183,8 @@ class FirstUsedModelSelector:
 
     def _compatible(self, key: str) -> Model | None:
         """Return the cached model `key`; None where it is gone or was trained with other settings."""
-        model = get(self._folder, key)
-        return None if model is None or not matches_settings(model.card, self._settings) else model
+        model = self._models.get(key)
+        return None if model is None or not matches_settings(model.card, self._models.settings) else model
 
 
 def matches_settings(card: Card, settings: ModelSettings) -> bool:

@@ -15,11 +15,11 @@ from crypto_refactor.execution.venues import VenueRules
 from crypto_refactor.market.bars import MAX_FILLED_GAP_HOURS, Bars
 from crypto_refactor.market.sources.base import Source
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.model.cache import ModelProvider
 from crypto_refactor.model.history import bars_with_history
 from crypto_refactor.model.schedule import hours_needed
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.dask_cluster import Cluster
-from crypto_refactor.model.training.observer import TrainingObserver
+from crypto_refactor.model.training.parallel import Cluster, TrainingObserver
 from crypto_refactor.signals.conditions import SignalRules
 from crypto_refactor.trading.bar_processor import BarProcessor
 from crypto_refactor.trading.decider import Decider
@@ -82,10 +82,17 @@ class TradingSession:
     initial_balance: float
     allow_gaps: bool
     workers: int
-    watch: TrainingObserver
+    observer: TrainingObserver
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
     cluster: Cluster | None = None
+
+    @property
+    def models(self) -> ModelProvider:
+        """The provider of the models that decide."""
+        return ModelProvider(
+            folder=self.model_dir, settings=self.settings, observer=self.observer, cluster=self.cluster
+        )
 
     def history(self, ticker: Ticker, hours: int, end: int, *, option: str | None = None) -> Bars:
         """Return real bars up to `end` with the history that decisions in the last `hours` hours need.
@@ -127,11 +134,9 @@ class TradingSession:
     def decider(self, selector: ModelSelector | None = None, *, ledger: Path | None = None) -> Decider:
         """Return a decider for one ticker, by default with the cached model of each cut-off."""
         if self.model is not None:
-            selector = PinnedModelSelector(self.settings, self.model_dir, self.model)
+            selector = PinnedModelSelector(self.models, self.model)
         if selector is None:
-            selector = CachedModelSelector(
-                self.settings, self.model_dir, self.watch, ledger=ledger, cluster=self.cluster
-            )
+            selector = CachedModelSelector(self.models, ledger=ledger)
         return Decider(self.settings, self.signal_rules, selector)
 
     def snapshot(self) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from typing import TypeVar
 
 from crypto_refactor.errors import CryptoRefactorError, DataError, ModelError
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.model.cache import get_or_train
 from crypto_refactor.model.training.jobs import TrainingJob
 from crypto_refactor.trading.interrupts import deferred_interrupts
 from crypto_refactor.trading.outcomes import Failure, TickerRow, Unavailable, error_row, is_unavailable
@@ -147,11 +146,8 @@ def _train(
         del waiting[ticker]
         yield ticker, None
     workers = min(session.workers, len(jobs)) or None
-    models = get_or_train(
-        session.model_dir, jobs, session.settings, session.watch, workers=workers, cluster=session.cluster
-    )
     try:
-        for cached in models:
+        for cached in session.models.get_or_train_all(jobs, workers=workers):
             failure = cached.model if isinstance(cached.model, ModelError) else None
             for ticker, keys in list(waiting.items()):
                 if cached.key not in keys:

@@ -46,7 +46,7 @@ def assert_same(one, other):
     assert one.requested.simulation.fills == other.requested.simulation.fills
     assert one.requested.simulation.trades == other.requested.simulation.trades
     assert one.requested.simulation.equity.tobytes() == other.requested.simulation.equity.tobytes()
-    assert one.walk.deciders == other.walk.deciders
+    assert one.walk.model_fingerprints == other.walk.model_fingerprints
     assert one.alpaca.metrics == other.alpaca.metrics
     assert one.buy_and_hold.metrics == other.buy_and_hold.metrics
 
@@ -60,7 +60,7 @@ class TestWindow:
         assert found.hours == HOURS
         # The bar that makes the first decision, then the N of the window.
         assert found.window.closed.tolist() == list(range(end - HOURS, end + 1))
-        assert found.walk.signals.made_at.tolist() == list(range(end - HOURS, end + 1))
+        assert found.walk.signals.decided_at.tolist() == list(range(end - HOURS, end + 1))
         assert len(found.requested.simulation.equity) == HOURS + 1
         assert found.requested.simulation.equity[0] == 100_000
         assert all(end - HOURS <= fill.at < end for fill in found.requested.simulation.fills)
@@ -71,7 +71,7 @@ class TestWindow:
     def test_one_hour_is_one_decision_filled_and_one_pending(self, backtester):
         found = backtester().run(1)
         end = found.end
-        assert found.walk.signals.made_at.tolist() == [end - 1, end]
+        assert found.walk.signals.decided_at.tolist() == [end - 1, end]
         assert {fill.at for fill in found.requested.simulation.fills} <= {end - 1}
 
     def test_the_decision_at_the_end_is_pending_and_fills_when_the_next_bar_is_there(self, backtester):
@@ -108,7 +108,7 @@ class TestWindow:
 class TestTheSameCommandGivesTheSameBacktest:
     def test_whether_models_are_at_hand_or_not(self, backtester, fits):
         first, second = backtester().run(HOURS), backtester().run(HOURS)
-        assert (first.walk.trained, second.walk.trained) == (len(first.walk.stretches), 0)
+        assert (first.walk.trained, second.walk.trained) == (len(first.walk.periods), 0)
         assert_same(first, second)
 
     def test_whatever_lies_in_the_model_folder(self, backtester, tmp_path):
@@ -142,7 +142,7 @@ class TestTheSameCommandGivesTheSameBacktest:
 
     def test_another_seed_may_give_another(self, backtester):
         one, other = backtester().run(HOURS), backtester(settings=replace(SETTINGS, seed=1)).run(HOURS)
-        assert set(one.walk.deciders).isdisjoint(other.walk.deciders)
+        assert set(one.walk.model_fingerprints).isdisjoint(other.walk.model_fingerprints)
 
 
 class TestTooFewBars:
@@ -198,21 +198,21 @@ class TestHoles:
         bars = without(sample_bars(1400), (hole, hole + 6))
         found = backtester(bars).run(HOURS)
         carried = set(range(hole, hole + 6))
-        assert carried.isdisjoint(found.walk.signals.made_at - 1)
+        assert carried.isdisjoint(found.walk.signals.decided_at - 1)
         assert carried.isdisjoint(fill.at for fill in found.requested.simulation.fills)
         assert len(found.requested.simulation.equity) == HOURS + 1
 
     def test_a_window_that_begins_within_a_short_hole_decides_when_it_is_over(self, backtester):
         first = self.end() - HOURS
         found = backtester(without(sample_bars(1400), (first - 3, first + 2))).run(HOURS)
-        assert found.walk.signals.made_at[0] == first + 3
+        assert found.walk.signals.decided_at[0] == first + 3
         assert found.hours == HOURS
 
     def test_a_window_that_begins_within_a_long_hole_is_refused(self, backtester):
         first = self.end() - HOURS
         settings = replace(SETTINGS, refit_every=480)
         bars = without(sample_bars(1800).rows(0, 1800), (first - 50, first + 30))
-        with pytest.raises(DataError, match="lies in a long hole"):
+        with pytest.raises(DataError, match="lies in a long gap"):
             backtester(bars, settings=settings).run(HOURS, end=self.end(), allow_gaps=True)
 
     def test_bars_that_stop_long_before_the_end_are_refused(self, backtester):
@@ -269,7 +269,7 @@ class TestPinned:
 
     def test_it_decides_everything(self, backtester, fits, pinned):
         found = backtester(model="mine.keras").run(HOURS)
-        assert set(found.walk.deciders) == {pinned.card.fingerprint}
+        assert set(found.walk.model_fingerprints) == {pinned.card.fingerprint}
         assert found.pinned == "mine"
         assert fits.calls == []
 
@@ -277,7 +277,7 @@ class TestPinned:
         last = int(sample_bars(1400).closed[-1])
         fits = last - pinned.card.trained_through
         backtester(model="mine").run(fits)
-        with pytest.raises(ModelError, match="has seen bars"):
+        with pytest.raises(ModelError, match="was trained on bars up to"):
             backtester(model="mine").run(fits + 1)
 
     def test_one_of_simulated_bars_never_decides_real_ones(self, backtester, pinned):
@@ -303,9 +303,9 @@ def test_models_change_at_their_cutoffs(backtester):
     found = backtester().run(HOURS)
     window = fill_gaps(sample_bars(1400))
     assert len(window) == 1400
-    by_hour = dict(zip(found.walk.signals.made_at.tolist(), found.walk.deciders, strict=True))
+    by_hour = dict(zip(found.walk.signals.decided_at.tolist(), found.walk.model_fingerprints, strict=True))
     changes = [hour for hour in by_hour if hour - 1 in by_hour and by_hour[hour] != by_hour[hour - 1]]
     assert changes == [hour for hour in by_hour if hour - 1 in by_hour and (hour - 1) % 48 == 0]
-    assert {stretch.model.card.trained_through for stretch in found.walk.stretches} == {
+    assert {stretch.model.card.trained_through for stretch in found.walk.periods} == {
         cutoff_for(hour, SETTINGS) for hour in by_hour
     }

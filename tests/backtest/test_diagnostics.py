@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.stub_models import PlantedFits, sample_bars, without
+from support.stub_models import PlantedFits, sample_bars, walk_over, without
 from support.trained_models import SETTINGS
 
 from crypto_refactor.backtest.diagnostics import (
@@ -16,14 +16,12 @@ from crypto_refactor.backtest.diagnostics import (
     signal_counts,
     why_no_entry,
 )
-from crypto_refactor.backtest.walk_forward import walk_forward
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import Fill
 from crypto_refactor.features.catalogue import INDICATORS
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.schedule import cutoff_for, training_rows
-from crypto_refactor.model.training.observer import SilentObserver
 from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame, SignalRules
 
 FIRST = 400_000
@@ -38,7 +36,7 @@ def decided(*bars):
     rows = [[[name in held.split() for name in CONDITIONS] for held in bar[1:3]] for bar in bars]
     sides = np.array(rows, dtype=bool).reshape(count, 2, 10)
     return SignalFrame(
-        made_at=FIRST + 1 + np.arange(count),
+        decided_at=FIRST + 1 + np.arange(count),
         close=close,
         predicted=close + np.array([bar[0] for bar in bars], dtype=float),
         threshold=np.ones(count),
@@ -174,23 +172,21 @@ class TestEntries:
 
 
 class TestFeatureCorrelations:
-    def stretches(self, tmp_path, monkeypatch, bars, hours=100, settings=SETTINGS):
+    def periods(self, tmp_path, monkeypatch, bars, hours=100, settings=SETTINGS):
         monkeypatch.setattr("crypto_refactor.model.training.jobs.fit_all", PlantedFits())
         last = int(bars.closed[-1])
-        walk = walk_forward(
-            bars, last - hours + 1, last, settings, SIX, folder=tmp_path, pinned=None, watch=SilentObserver()
-        )
-        return walk.stretches
+        walk = walk_over(bars, last - hours + 1, last, settings, SIX, tmp_path)
+        return walk.periods
 
     def test_each_feature_has_its_correlation_with_the_next_return(self, tmp_path, monkeypatch):
-        stretches = self.stretches(tmp_path, monkeypatch, sample_bars(1400), hours=40)
+        stretches = self.periods(tmp_path, monkeypatch, sample_bars(1400), hours=40)
         found = feature_correlations(stretches, SETTINGS)
         assert tuple(found) == INDICATORS
         pairs = []
         for stretch in stretches:
             frame = stretch.period.frame
             # The next close of a stretch's last bar lies beyond what its features were computed on.
-            rows = np.searchsorted(frame.bars.closed, stretch.made.made_at)[:-1]
+            rows = np.searchsorted(frame.bars.closed, stretch.signals.decided_at)[:-1]
             close = frame.bars.close
             pairs += [(frame.inputs[row], np.log(close[row + 1] / close[row])) for row in rows]
         x, y = np.array([pair[0] for pair in pairs]), np.array([pair[1] for pair in pairs])
@@ -207,7 +203,7 @@ class TestFeatureCorrelations:
             # ways; the second span begins after the hole.
             cutoff = cutoff_for(int(bars.closed[-1]) - 449, settings)
             bars = without(bars, (cutoff - 1080, cutoff - 1000))
-        stretches = self.stretches(tmp_path, monkeypatch, bars, hours=450, settings=settings)
+        stretches = self.periods(tmp_path, monkeypatch, bars, hours=450, settings=settings)
         by_hour = {}
         for stretch in stretches:
             data, frame = training_rows(stretch.period, settings), stretch.period.frame

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 from support.strategies import holds_for
-from support.stub_models import GAIN, PlantedFits, planted_card, sample_bars, without
+from support.stub_models import GAIN, PlantedFits, planted_card, sample_bars, walk_over, without
 from support.trained_models import SETTINGS
 
-from crypto_refactor.backtest.walk_forward import align_to_bars, walk_forward
+from crypto_refactor.backtest.walk_forward import align_to_bars
 from crypto_refactor.errors import DataError, ModelError
 from crypto_refactor.market.bars import fill_gaps
 from crypto_refactor.model import artifact
+from crypto_refactor.model.named_models import model_path
 from crypto_refactor.model.schedule import cutoff_for, refit_periods, series_start, training_rows
 from crypto_refactor.model.training import jobs as shelf
-from crypto_refactor.model.training.observer import SilentObserver
 from crypto_refactor.signals.conditions import SignalFrame, SignalRules
 
 RULES = SignalRules(min_confirmations=4)
@@ -33,9 +33,7 @@ def fits(monkeypatch):
 @pytest.fixture
 def walk(tmp_path, fits):
     def walk(bars, first, last, settings=SETTINGS, *, pinned=None, folder=tmp_path):
-        return walk_forward(
-            bars, first, last, settings, RULES, folder=folder, pinned=pinned, watch=SilentObserver()
-        )
+        return walk_over(bars, first, last, settings, RULES, folder, pinned=pinned)
 
     return walk
 
@@ -49,21 +47,23 @@ def hours(count):
 def test_every_bar_is_decided_by_a_model_that_had_closed_its_books_before(walk):
     first, last = hours(130)
     found = walk(sample_bars(1400), first, last)
-    assert found.signals.made_at.tolist() == list(range(first, last + 1))
-    assert len(found.stretches) in {3, 4}
-    for stretch in found.stretches:
+    assert found.signals.decided_at.tolist() == list(range(first, last + 1))
+    assert len(found.periods) in {3, 4}
+    for stretch in found.periods:
         card = stretch.model.card
         assert card.trained_through == stretch.period.cutoff
-        assert (stretch.made.made_at > card.trained_through).all()
-        assert {cutoff_for(int(hour), SETTINGS) for hour in stretch.made.made_at} == {stretch.period.cutoff}
+        assert (stretch.signals.decided_at > card.trained_through).all()
+        assert {cutoff_for(int(hour), SETTINGS) for hour in stretch.signals.decided_at} == {
+            stretch.period.cutoff
+        }
 
 
 def test_forecasts_are_those_of_the_network_on_the_bars_own_features(walk):
     first, last = hours(60)
     found = walk(sample_bars(1400), first, last)
-    for stretch in found.stretches:
-        frame, made = stretch.period.frame, stretch.made
-        rows = np.searchsorted(frame.bars.closed, made.made_at)
+    for stretch in found.periods:
+        frame, made = stretch.period.frame, stretch.signals
+        rows = np.searchsorted(frame.bars.closed, made.decided_at)
         last_input = frame.inputs[rows, frame.names.index("ema_20")].astype(np.float32)
         forecast = (np.float32(GAIN) * last_input).astype(float) * frame.column("realised_volatility")[rows]
         np.testing.assert_allclose(made.predicted, frame.bars.close[rows] * np.exp(forecast), rtol=1e-9)
@@ -71,15 +71,17 @@ def test_forecasts_are_those_of_the_network_on_the_bars_own_features(walk):
 
 def test_each_bar_names_the_model_that_decided_it(walk):
     found = walk(sample_bars(1400), *hours(130))
-    by_hour = dict(zip(found.signals.made_at.tolist(), found.deciders, strict=True))
-    for stretch in found.stretches:
-        assert {by_hour[hour] for hour in stretch.made.made_at.tolist()} == {stretch.model.card.fingerprint}
-    assert len(set(found.deciders)) == len(found.stretches)
+    by_hour = dict(zip(found.signals.decided_at.tolist(), found.model_fingerprints, strict=True))
+    for stretch in found.periods:
+        assert {by_hour[hour] for hour in stretch.signals.decided_at.tolist()} == {
+            stretch.model.card.fingerprint
+        }
+    assert len(set(found.model_fingerprints)) == len(found.periods)
 
 
 def test_a_second_walk_trains_nothing_and_says_the_same(walk, fits):
     first, second = (walk(sample_bars(1400), *hours(130)) for _ in range(2))
-    assert (first.trained, second.trained) == (len(first.stretches), 0)
+    assert (first.trained, second.trained) == (len(first.periods), 0)
     assert len(fits.calls) == 1
     for name in COLUMNS:
         assert getattr(first.signals, name).tobytes() == getattr(second.signals, name).tobytes()
@@ -101,19 +103,10 @@ def test_a_decision_is_the_same_to_the_last_bit_whatever_else_is_asked(
         patch.setattr(shelf, "fit_all", PlantedFits())
         made = []
         for held, first, last in ((least, hour, hour), (bars, hour - earlier, hour + later)):
-            found = walk_forward(
-                held,
-                first,
-                last,
-                SETTINGS,
-                RULES,
-                folder=tmp_path_factory.mktemp("models"),
-                pinned=None,
-                watch=SilentObserver(),
-            )
+            found = walk_over(held, first, last, SETTINGS, RULES, tmp_path_factory.mktemp("models"))
             signals = found.signals
-            here = signals.made_at == hour
-            fingerprints = [mark for mark, mine in zip(found.deciders, here, strict=True) if mine]
+            here = signals.decided_at == hour
+            fingerprints = [mark for mark, mine in zip(found.model_fingerprints, here, strict=True) if mine]
             made.append([fingerprints, *(getattr(signals, name)[here].tobytes() for name in COLUMNS)])
     assert made[0] == made[1]
 
@@ -121,7 +114,7 @@ def test_a_decision_is_the_same_to_the_last_bit_whatever_else_is_asked(
 def test_bars_without_a_whole_window_are_left_out(walk):
     first, last = hours(60)
     bars = without(sample_bars(1400), (first + 9, first + 16))
-    made = set(walk(bars, first, last).signals.made_at.tolist())
+    made = set(walk(bars, first, last).signals.decided_at.tolist())
     # Bars 10 to 16 are missing; with more than 6 of them in the window of 12, none is decided on after that.
     undecided = set(range(first + 10, first + 17)) | set(range(first + 17, first + 22))
     assert made == set(range(first, last + 1)) - undecided
@@ -139,14 +132,14 @@ def test_cutoffs_within_one_hole_share_a_model(walk, fits):
     assert len(cuts) == 2
     assert sets[0].trained_through == sets[1].trained_through
     found = walk(bars, first, int(bars.closed[-1]), settings)
-    assert [stretch.period.cutoff for stretch in found.stretches][:2] == [cutoff, cutoff + 10]
-    assert found.stretches[0].model.card.trained_through == cutoff - 8
+    assert [stretch.period.cutoff for stretch in found.periods][:2] == [cutoff, cutoff + 10]
+    assert found.periods[0].model.card.trained_through == cutoff - 8
 
 
 def test_the_whole_walk_is_refused_where_one_cutoff_has_too_little_to_learn_from(walk, fits):
     first, last = hours(20)
     cutoff = cutoff_for(first, SETTINGS)
-    with pytest.raises(DataError, match="can be learnt from"):
+    with pytest.raises(DataError, match="can be trained on only"):
         walk(without(sample_bars(1400), (cutoff - 300, cutoff - 200)), first, last)
     assert fits.calls == []
 
@@ -159,21 +152,21 @@ class TestPinned:
             refit_periods(bars, int(bars.closed[-1]), int(bars.closed[-1]), SETTINGS)[0], SETTINGS
         )
         card, files = planted_card(data, SETTINGS, bars)
-        return artifact.write(tmp_path / "btc_usd_mine.keras", card, **files)
+        return artifact.write(model_path(tmp_path, bars.ticker, "mine", simulated=True), card, **files)
 
     def test_one_model_decides_everything_and_nothing_is_trained(self, walk, fits, pinned):
         first, last = hours(130)
         assert first >= pinned.card.trained_through
-        found = walk(sample_bars(1400), first, last, pinned=pinned.path)
-        assert set(found.deciders) == {pinned.card.fingerprint}
+        found = walk(sample_bars(1400), first, last, pinned="mine")
+        assert set(found.model_fingerprints) == {pinned.card.fingerprint}
         assert len(found.signals) == 130
         assert (found.trained, fits.calls) == (0, [])
 
     def test_it_must_not_have_seen_the_window(self, walk, pinned):
         first = pinned.card.trained_through
-        assert len(walk(sample_bars(1400), first, first + 5, pinned=pinned.path).signals) == 6
-        with pytest.raises(ModelError, match="has seen bars"):
-            walk(sample_bars(1400), first - 1, first + 5, pinned=pinned.path)
+        assert len(walk(sample_bars(1400), first, first + 5, pinned="mine").signals) == 6
+        with pytest.raises(ModelError, match="was trained on bars up to"):
+            walk(sample_bars(1400), first - 1, first + 5, pinned="mine")
 
 
 def test_signals_are_laid_out_over_the_bars_of_the_window(walk):
@@ -185,7 +178,7 @@ def test_signals_are_laid_out_over_the_bars_of_the_window(walk):
     assert {len(column) for column in laid.values()} == {60}
     assert laid["decidable"].sum() == len(found.signals)
     assert not laid["decidable"][window.synthetic].any()
-    for hour, signal in zip(found.signals.made_at, found.signals.signal, strict=True):
+    for hour, signal in zip(found.signals.decided_at, found.signals.signal, strict=True):
         assert laid["signal"][hour - first] == signal
     assert not laid["signal"][~laid["decidable"]].any()
     assert not laid["expected_move"][~laid["decidable"]].any()

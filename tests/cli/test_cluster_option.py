@@ -18,7 +18,8 @@ from crypto_refactor.cli.commands.backtest import command as backtest
 from crypto_refactor.cli.commands.compare import command as compare
 from crypto_refactor.cli.trading import run as trade_run
 from crypto_refactor.errors import UnavailableError
-from crypto_refactor.model.training.dask_cluster import Cluster
+from crypto_refactor.model.cache import ModelProvider
+from crypto_refactor.model.training.parallel import Cluster
 
 ADDRESS = "tcp://127.0.0.1:8786"
 NOBODY = "tcp://127.0.0.1:9"
@@ -78,17 +79,17 @@ class TestWhoTakesIt:
         given = {}
 
         class Refits:
-            def __init__(self, folder, settings, *, workers, cluster):
-                given["cluster"] = cluster
+            def __init__(self, models, *, workers):
+                given["cluster"] = models.cluster
 
             def stop(self):
                 given["stopped"] = True
 
         monkeypatch.setattr("crypto_refactor.trading.realtime.background_training.BackgroundTrainer", Refits)
         monkeypatch.setattr(trade_run, "_loop", lambda *_: SimpleNamespace(run=lambda: None, dropped=[]))
-        setup = SimpleNamespace(
-            tickers=("one",), workers=1, model_dir=tmp_path, settings=None, cluster=Cluster(ADDRESS)
-        )
+        cluster = Cluster(ADDRESS)
+        models = ModelProvider(folder=tmp_path, settings=None, cluster=cluster)
+        setup = SimpleNamespace(tickers=("one",), workers=1, models=models, cluster=cluster)
         with pytest.raises(UnavailableError):  # what a loop without any ticker ends with
             trade_run._until_stopped(SimpleNamespace(setup=setup), None, None, None)
         assert given == {"cluster": Cluster(ADDRESS), "stopped": True}
@@ -102,7 +103,7 @@ class TestRefusals:
         assert noted.clusters == []
 
     def test_without_the_extra_it_names_the_extra(self, invoke, noted, monkeypatch):
-        monkeypatch.setattr("crypto_refactor.model.training.dask_cluster.find_spec", lambda _name: None)
+        monkeypatch.setattr("crypto_refactor.model.training.parallel.find_spec", lambda _name: None)
         done = invoke(backtest, f"--hours 48 {SHORT} --cluster {ADDRESS} --json")
         assert done.code == 2
         assert "pip install 'crypto-refactor[cluster]'" in one_document(done.out)["error"]["remedy"]

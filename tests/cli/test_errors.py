@@ -70,7 +70,7 @@ MALFORMED = [
     (cli, "sing", 2, "No such command 'sing'"),
 ]
 IMPOSSIBLE = [
-    (signal, f"{SAMPLE} --hours 100000", 3, "100000 hours of BTC/USD cannot be learnt from"),
+    (signal, f"{SAMPLE} --hours 100000", 3, "cannot be trained on 100000 hours of BTC/USD"),
     (signal, f"{SAMPLE} --end 2030-01-01T00:00Z", 3, ""),
     (signal, f"{SAMPLE} --end 2025-01-02T00:00Z", 3, "24 h before the end"),
     (signal, f"{SAMPLE} --end 2023-06-01T00:00Z", 3, ""),
@@ -220,7 +220,7 @@ def test_a_model_folder_that_is_a_file_ends_with_4_before_anything_is_trained(
 @pytest.mark.parametrize(
     ("line", "what"),
     [
-        ("--hours 48", "has seen bars up to 2024-12-31T00:00:00Z"),
+        ("--hours 48", "was trained on bars up to 2024-12-31T00:00:00Z"),
         ("--hours 25", "the first decision is at 2024-12-30T23:00:00Z"),
         ("--hours 24 --lookback 61", "has the lookback 60"),
         ("--hours 24 --ticker ETH/USD", "There is no model"),

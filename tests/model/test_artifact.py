@@ -103,7 +103,7 @@ class TestDamage:
     def test_all_three_are_set_aside_and_can_be_looked_at(self, file, path, suffix):
         file.write_bytes(b"broken")
         before = contents(path.parent)
-        artifact.quarantine(path)
+        artifact.quarantine_damaged(path)
         assert contents(path.parent) == {name + ".damaged": content for name, content in before.items()}
         assert artifact.read(path) is None
 
@@ -141,7 +141,7 @@ def test_files_of_two_models_are_not_one(made, path):
     other = path.with_name("btc_usd_other.keras")
     artifact.write(other, card, keras=b"another", onnx=planted_network(12, gain=3.0))
     other.with_suffix(".onnx").replace(path.with_suffix(".onnx"))
-    with pytest.raises(DamagedModelError, match=r"\.onnx is not the file"):
+    with pytest.raises(DamagedModelError, match=r"\.onnx does not match the hash"):
         artifact.read(path)
 
 

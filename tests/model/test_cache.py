@@ -9,12 +9,9 @@ from support.trained_models import SETTINGS
 
 from crypto_refactor.errors import ModelError
 from crypto_refactor.model import artifact
-from crypto_refactor.model.cache import cache_entries, cache_path, get_models, pin_for_ledger, prune_cache
+from crypto_refactor.model.cache import ModelProvider, cache_entries, cache_path, prune_cache
 from crypto_refactor.model.schedule import model_key, refit_periods, training_rows
 from crypto_refactor.model.training.jobs import TrainingJob
-from crypto_refactor.model.training.observer import SilentObserver
-
-UNWATCHED = SilentObserver()
 
 
 @pytest.fixture(scope="module")
@@ -27,23 +24,32 @@ def wanted():
     return {model_key(bars, rows, SETTINGS): rows for rows in data}
 
 
-def lessons(wanted):
+def jobs(wanted):
     return {key: TrainingJob(data=data, bars=sample_bars(1200)) for key, data in wanted.items()}
 
 
 @pytest.fixture
 def ask(tmp_path):
     def ask(wanted, settings=SETTINGS):
-        return get_models(tmp_path, lessons(wanted), settings, UNWATCHED)
+        return Answer(ModelProvider(folder=tmp_path, settings=settings), wanted)
 
     return ask
+
+
+class Answer:
+    """The models in the order asked for, whichever came first, and how many were trained."""
+
+    def __init__(self, models, wanted):
+        found = {cached.key: cached for cached in models.get_or_train_all(jobs(wanted))}
+        self.trained = sum(cached.trained for cached in found.values())
+        self.models = [found[key].model for key in wanted]
 
 
 def through(found):
     return [model.card.trained_through for model in found.models]
 
 
-def test_models_come_in_the_order_asked_for(ask, fits, wanted):
+def test_every_key_has_its_own_model(ask, fits, wanted):
     keys = list(wanted)
     order = [keys[1], keys[2], keys[0]]
     found = ask({key: wanted[key] for key in order})
@@ -97,7 +103,7 @@ def test_what_was_trained_before_a_fit_failed_is_kept(ask, wanted, monkeypatch, 
 def test_a_model_folder_that_is_a_file_is_an_error(fits, wanted, tmp_path):
     (tmp_path / "models").write_text("")
     with pytest.raises(ModelError, match="cannot be written") as caught:
-        get_models(tmp_path / "models", lessons(wanted), SETTINGS, UNWATCHED)
+        Answer(ModelProvider(folder=tmp_path / "models", settings=SETTINGS), wanted)
     assert caught.value.exit_code == 4
 
 
@@ -161,19 +167,19 @@ class TestPruning:
         assert self.left(tmp_path) == list(new)
         assert found.models[0] == artifact.read(found.models[0].path)
 
-
-def test_an_empty_cache_has_no_entries(tmp_path):
-    assert cache_entries(tmp_path) == []
-    assert prune_cache(tmp_path, 0, keep=set()) == []
-
     def test_what_a_ledger_names_stays_as_long_as_that_ledger_exists(self, keys, tmp_path):
         ledger = tmp_path / "ledger.sqlite"
         ledger.touch()
         for _ in range(2):
-            pin_for_ledger(tmp_path, keys[1], ledger)
-        assert [entry.key for entry in cache_entries(tmp_path) if entry.named] == [keys[1]]
+            ModelProvider(folder=tmp_path, settings=SETTINGS).keep_for_ledger(keys[1], ledger)
+        assert [entry.key for entry in cache_entries(tmp_path) if entry.in_ledger] == [keys[1]]
         assert sorted(entry.key for entry in prune_cache(tmp_path, 0, keep=set())) == sorted(keys[0::2])
         assert self.left(tmp_path) == [keys[1]]
         ledger.unlink()
         assert [entry.key for entry in prune_cache(tmp_path, 0, keep=set())] == [keys[1]]
         assert self.left(tmp_path) == []
+
+
+def test_an_empty_cache_has_no_entries(tmp_path):
+    assert cache_entries(tmp_path) == []
+    assert prune_cache(tmp_path, 0, keep=set()) == []

@@ -196,8 +196,8 @@ class TestTrainingSet:
 
     def test_scaling_sees_each_bar_of_the_windows_once(self):
         data = training_set(drawn("##########"), np.array([3, 4, 8]), 2)
-        assert data.bars_seen(slice(0, 3))[:, 0].tolist() == [200, 300, 400, 700, 800]
-        assert data.bars_seen(slice(0, 2))[:, 0].tolist() == [200, 300, 400]
+        assert data.fit_bars(slice(0, 3))[:, 0].tolist() == [200, 300, 400, 700, 800]
+        assert data.fit_bars(slice(0, 2))[:, 0].tolist() == [200, 300, 400]
 
     def test_nothing_after_the_last_label_has_any_part_in_it(self):
         rows = np.array([3, 4, 5])

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import strategies as st
 from support.strategies import holds_for
 
+from crypto_refactor.correlation import spearman
 from crypto_refactor.model.evidence import (
     calibrate,
-    rank_correlation,
     ridge_forecast,
     slope_through_origin,
     threshold_scale,
@@ -174,7 +174,7 @@ class TestAgainstTheZeroForecast:
         from scipy.stats import spearmanr
 
         x, y = np.array(pairs, dtype=float).T
-        found = rank_correlation(x, y)
+        found = spearman(x, y)
         if len(set(x)) == 1 or len(set(y)) == 1:
             assert found is None
         else:

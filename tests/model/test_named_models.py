@@ -21,7 +21,7 @@ from crypto_refactor.model import artifact
 from crypto_refactor.model.dataset import labelled_rows, training_set
 from crypto_refactor.model.named_models import load_or_train, model_name, model_path, pinned_model
 from crypto_refactor.model.reuse_policy import ModelRequest, retrain_reason
-from crypto_refactor.model.training.observer import SilentObserver
+from crypto_refactor.model.training.parallel import TrainingObserver
 
 BTC, ETH = Ticker("BTC", "USD"), Ticker("ETH", "USD")
 ROWS = 150
@@ -68,7 +68,7 @@ def test_a_model_of_the_last_closed_bar_is_reused(card):
             {"settings": replace(SETTINGS, seed=7), "seed_given": True},
             "another seed (0, not 7)",
         ),
-        ({"last_bars": "otherwise"}, {}, "the last 24 bars it was trained on read differently now"),
+        ({"last_bars": "otherwise"}, {}, "the last 24 bars it was trained on have been revised"),
         ({}, {"rows": 151}, "it was trained on 150 rows, 151 are asked for"),
     ],
 )
@@ -95,7 +95,7 @@ def test_the_first_reason_is_given(card):
     decision, said = retrain_reason(wrong, bars_up_to(NOW + 100), replace(WISH, seed_given=True))
     assert (decision, "another source" in said) == ("trained", True)
     changed = replace(card, last_bars="otherwise", rows=1)
-    assert "read differently" in retrain_reason(changed, bars_up_to(NOW + 100), WISH)[1]
+    assert "have been revised" in retrain_reason(changed, bars_up_to(NOW + 100), WISH)[1]
     assert "1 rows" in retrain_reason(replace(card, rows=1), bars_up_to(NOW + 100), WISH)[1]
 
 
@@ -114,13 +114,13 @@ def test_its_last_bars_are_looked_up_where_they_lie_before_those_at_hand(card):
     assert retrain_reason(card, late, replace(patient, older_bars=bars.between)) is None
     changed = remade(bars, volume=bars.volume * 3)
     said = retrain_reason(card, late, replace(patient, older_bars=changed.between))
-    assert "read differently" in said[1]
+    assert "have been revised" in said[1]
 
 
 def test_a_model_that_knows_the_future_of_the_bars_is_not_used(card):
     decision, said = retrain_reason(card, bars_up_to(NOW - 1), WISH)
     assert decision == "trained"
-    assert f"knows the future of these bars: trained through {to_iso(card.trained_through)}" in said
+    assert f"it was trained on later bars (through {to_iso(card.trained_through)})" in said
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_retrain_is_obeyed(card):
     )
 
 
-class Notes(SilentObserver):
+class Notes(TrainingObserver):
     def __init__(self):
         self.heard = []
 
@@ -166,9 +166,9 @@ class TestSmartModel:
     def path(self, tmp_path):
         return tmp_path / "btc_usd_lstm_v2.keras"
 
-    def ask(self, path, bars=None, wish=WISH, watch=None):
+    def ask(self, path, bars=None, wish=WISH, observer=None):
         bars = bars_up_to(NOW) if bars is None else bars
-        return load_or_train(path, bars, wish, lambda: rows_of(bars), watch or SilentObserver())
+        return load_or_train(path, bars, wish, lambda: rows_of(bars), observer or TrainingObserver())
 
     def test_a_missing_model_is_trained_then_reused(self, fits, path):
         first, second = self.ask(path), self.ask(path)
@@ -182,7 +182,7 @@ class TestSmartModel:
 
     def test_nothing_is_collected_for_a_model_that_is_reused(self, fits, path):
         self.ask(path)
-        load_or_train(path, bars_up_to(NOW + 24), WISH, lambda: pytest.fail("collected"), SilentObserver())
+        load_or_train(path, bars_up_to(NOW + 24), WISH, lambda: pytest.fail("collected"), TrainingObserver())
 
     def test_a_day_later_it_is_retrained_on_what_came_since(self, fits, path):
         first, later = self.ask(path), self.ask(path, bars_up_to(NOW + 25))
@@ -197,7 +197,7 @@ class TestSmartModel:
         answer = self.ask(path)
         assert answer.decision == "trained"
         assert "is damaged" in answer.reason
-        assert answer.reason.startswith("the one at hand was set aside as .damaged")
+        assert answer.reason.startswith("the existing model was renamed to .damaged")
         assert artifact.read(path).card.weights == whole.card.weights
         assert path.with_suffix(suffix + ".damaged").read_bytes() == b"half"
 
@@ -214,11 +214,11 @@ class TestSmartModel:
             yield
 
         monkeypatch.setattr("crypto_refactor.model.training.jobs.fit_all", fails)
-        watch = Notes()
+        notes = Notes()
         with pytest.raises(ModelError, match="diverged"):
-            self.ask(path, bars_up_to(NOW + 30), watch=watch)
+            self.ask(path, bars_up_to(NOW + 30), observer=notes)
         assert artifact.read(path) == whole
-        assert watch.heard == [("begin", 1), "end"]
+        assert notes.heard == [("begin", 1), "end"]
 
     def test_a_fit_that_fails_at_first_saves_nothing(self, path, monkeypatch):
         def fails(*_arguments, **_options):
@@ -230,10 +230,10 @@ class TestSmartModel:
             self.ask(path)
         assert [file.name for file in path.parent.iterdir()] == [".btc_usd_lstm_v2.lock"]
 
-    def test_training_is_told_to_whoever_watches(self, fits, path):
-        watch = Notes()
-        self.ask(path, watch=watch)
-        assert watch.heard == [("begin", 1), ("finished", 0), "end"]
+    def test_an_observer_follows_training(self, fits, path):
+        notes = Notes()
+        self.ask(path, observer=notes)
+        assert notes.heard == [("begin", 1), ("finished", 0), "end"]
 
     def test_a_model_folder_that_is_a_file_is_an_error(self, fits, tmp_path):
         (tmp_path / "models").write_text("")
@@ -247,23 +247,23 @@ TWO = """
 import sys
 from pathlib import Path
 from support.stub_models import planted_model
-import crypto_refactor.model.named_models as library
-import crypto_refactor.model.training.jobs as shelf
-from crypto_refactor.model.training.observer import Unwatched
-import test_reuse as asked
+from crypto_refactor.model.named_models import load_or_train
+import crypto_refactor.model.training.jobs as jobs_module
+from crypto_refactor.model.training.parallel import TrainingObserver
+import test_named_models as tests
 
 def fit_all(jobs, settings, on_progress, *, workers=None, cluster=None):
     print("fitting", flush=True)
     sys.stdin.readline()  # until the other process has been seen waiting
     yield 0, planted_model(jobs[0], settings)
 
-class Watch(Unwatched):
+class Observer(TrainingObserver):
     def note(self, text):
         print("waiting" if "waiting" in text else text, flush=True)
 
-shelf.fit_all = fit_all
-bars = asked.bars_up_to(asked.NOW)
-answer = library.smart_model(Path(sys.argv[1]), bars, asked.WISH, lambda: asked.rows_of(bars), Watch())
+jobs_module.fit_all = fit_all
+bars = tests.bars_up_to(tests.NOW)
+answer = load_or_train(Path(sys.argv[1]), bars, tests.WISH, lambda: tests.rows_of(bars), Observer())
 print(answer.decision, answer.model.card.fingerprint, flush=True)
 """
 
@@ -338,7 +338,7 @@ class TestPinned:
 
     def test_it_does_not_decide_what_it_has_seen(self, pinned):
         through = pinned.card.trained_through
-        with pytest.raises(ModelError, match="has seen bars") as caught:
+        with pytest.raises(ModelError, match="was trained on bars up to") as caught:
             pinned_model(pinned.path, bars_up_to(NOW), SETTINGS, through - 1)
         assert caught.value.exit_code == 4
         assert to_iso(through) in caught.value.what

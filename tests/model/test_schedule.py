@@ -13,6 +13,7 @@ from crypto_refactor.features.catalogue import WARMUP
 from crypto_refactor.market.hours import parse_hour
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.dataset import has_full_window
+from crypto_refactor.model.recipe import RECIPE
 from crypto_refactor.model.schedule import (
     cutoff_for,
     hours_needed,
@@ -21,7 +22,7 @@ from crypto_refactor.model.schedule import (
     series_start,
     training_rows,
 )
-from crypto_refactor.model.settings import RECIPE, ModelSettings
+from crypto_refactor.model.settings import ModelSettings
 
 SETTINGS = ModelSettings(lookback=12, network="small", train_hours=240, refit_every=48)
 BEFORE = 240 + 12 + WARMUP
@@ -199,7 +200,7 @@ class TestTooLittleToLearnFrom:
     def test_one_row_less_is_refused(self):
         _, bars, first = self.rows_left(119)
         (part,) = refit_periods(bars, first, first, SETTINGS)
-        with pytest.raises(DataError, match="Only 119 hours") as caught:
+        with pytest.raises(DataError, match="only 119 hours") as caught:
             training_rows(part, SETTINGS)
         assert caught.value.exit_code == 3
         assert "240" in caught.value.expected

@@ -155,7 +155,7 @@ class TestSides:
         up, down, none = (signal_of(frame, forecast, scale=1e9) for forecast in (0.01, -0.01, 0.0))
         for made, side, expected in ((up, 1, up.long), (down, -1, down.short), (none, 0, none.long)):
             assert made.forecast_side[0] == side
-            assert made.held.tolist() == expected.tolist()
+            assert made.conditions_met.tolist() == expected.tolist()
 
     @holds_for(
         st.floats(-0.05, 0.05),
@@ -196,7 +196,7 @@ class TestWhatIsExpected:
 
     def test_a_signal_is_made_at_the_close_of_its_bar(self):
         frame = frame_of()
-        assert signal_of(frame, 0.0).made_at[0] == frame.bars.opened[0] + 1
+        assert signal_of(frame, 0.0).decided_at[0] == frame.bars.opened[0] + 1
 
 
 def test_stretches_are_joined_in_order():

@@ -63,7 +63,7 @@ def test_every_prefix_says_the_same_as_the_whole(model, bars):
 def test_a_bar_alone_is_judged_as_in_a_crowd(model, bars):
     frame, whole = decided(model, bars)
     for place in range(0, len(whole), 37):
-        hour = int(whole.made_at[place])
+        hour = int(whole.decided_at[place])
         alone = decide_signals(model, frame, decidable_rows(frame, LOOKBACK, hour, hour), RULES)
         for name in COLUMNS:
             assert (
@@ -81,11 +81,11 @@ def test_what_comes_later_may_be_anything(model, bars):
         column[cut:] *= 1000
     changed = type(bars)(ticker=bars.ticker, source=bars.source, opened=bars.opened, **wild)
     _, made = decided(model, changed)
-    before = whole.made_at <= bars.closed[cut - 1]
+    before = whole.decided_at <= bars.closed[cut - 1]
     assert 0 < before.sum() < len(whole)
     for name in COLUMNS:
         assert (
             getattr(whole, name)[before].tobytes()
-            == getattr(made, name)[made.made_at <= bars.closed[cut - 1]].tobytes()
+            == getattr(made, name)[made.decided_at <= bars.closed[cut - 1]].tobytes()
         )
     assert (whole.predicted[-1] == made.predicted[-1]) == np.False_

@@ -27,7 +27,7 @@ from crypto_refactor.market.hours import floor_hour
 from crypto_refactor.market.sources.alpaca import AlpacaSource
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training import jobs as shelf
-from crypto_refactor.model.training.observer import SilentObserver
+from crypto_refactor.model.training.parallel import TrainingObserver
 from crypto_refactor.signals.conditions import SignalRules
 from crypto_refactor.trading.account_names import broker_account, ledger_of
 from crypto_refactor.trading.brokers.alpaca import AlpacaBroker
@@ -226,7 +226,7 @@ def main():
         initial_balance=BALANCE,
         allow_gaps=False,
         workers=1,
-        watch=SilentObserver(),
+        observer=TrainingObserver(),
         clock=clock,
         sleep=clock.sleep,
     )

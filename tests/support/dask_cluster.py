@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from crypto_refactor.model.training.dask_cluster import Cluster
+from crypto_refactor.model.training.parallel import Cluster
 
 TESTS = Path(__file__).resolve().parents[1]
 PATIENCE = 60.0
@@ -27,11 +27,7 @@ class DaskCluster:
         self._started = []
         at = folder / "scheduler.json"
         self.scheduler = self._start("scheduler", "--port", "0", "--scheduler-file", str(at))
-        deadline = time.monotonic() + PATIENCE
-        while not (at.exists() and at.read_text()):
-            assert self.scheduler.poll() is None, self.log()
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        self._wait_until(lambda: at.exists() and at.read_text())
         self.address = json.loads(at.read_text())["address"]
 
     @property
@@ -41,6 +37,9 @@ class DaskCluster:
     def worker(self, threads=1, **environment):
         return self._start("worker", self.address, "--nthreads", str(threads), "--no-nanny", **environment)
 
+    def wait_for_workers(self, count):
+        self._wait_until(lambda: self.log().count("Register worker") >= count)
+
     def log(self):
         return "".join(path.read_text() for path in sorted(self._folder.glob("*.log")))
 
@@ -49,6 +48,13 @@ class DaskCluster:
             process.send_signal(signal.SIGCONT)
             process.kill()
             process.wait()
+
+    def _wait_until(self, holds):
+        deadline = time.monotonic() + PATIENCE
+        while not holds():
+            assert self.scheduler.poll() is None, self.log()
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.02)
 
     def _start(self, what, *options, **environment):
         paths = os.pathsep.join([str(TESTS.parent), str(TESTS), *sys.path])
@@ -71,6 +77,7 @@ def dask_cluster(folder, workers=0, **environment):
     try:
         for _ in range(workers):
             cluster.worker()
+        cluster.wait_for_workers(workers)
         yield cluster
     finally:
         cluster.stop()

@@ -23,7 +23,7 @@ from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.market.hours import floor_hour, to_datetime, to_iso
 from crypto_refactor.market.sources.alpaca import AlpacaSource
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.observer import SilentObserver
+from crypto_refactor.model.training.parallel import TrainingObserver
 from crypto_refactor.signals.conditions import SignalRules
 from crypto_refactor.trading.ledger.ledger import Ledger
 from crypto_refactor.trading.realtime.accounts import DemoAccount
@@ -185,7 +185,7 @@ class PassingHours:
             "initial_balance": BALANCE,
             "allow_gaps": False,
             "workers": 1,
-            "watch": SilentObserver(),
+            "observer": TrainingObserver(),
             "clock": self.clock,
             "sleep": self.sleep,
         }

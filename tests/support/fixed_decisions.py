@@ -16,7 +16,7 @@ def decided(signal, *, close=100.0, hour=0, simulated=False):
     held = np.full((1, len(CONDITIONS)), bool(signal))
     card = SimpleNamespace(fingerprint="planted", simulated=simulated)
     signals = SignalFrame(
-        made_at=np.array([hour]),
+        decided_at=np.array([hour]),
         close=np.array([close]),
         predicted=np.array([close * (1 + 0.05 * signal)]),
         threshold=np.array([close * 0.01]),

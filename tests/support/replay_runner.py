@@ -9,8 +9,9 @@ from support.stub_models import BTC, sample_bars
 from crypto_refactor.errors import UnavailableError
 from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.market.sources.base import LatestPrice
+from crypto_refactor.model.cache import ModelProvider
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.observer import SilentObserver
+from crypto_refactor.model.training.parallel import TrainingObserver
 from crypto_refactor.signals.conditions import SignalRules
 from crypto_refactor.trading.account_names import ledger_of
 from crypto_refactor.trading.bar_processor import BarProcessor
@@ -66,7 +67,7 @@ def session_of(folder, source, tickers, *, explicitly_requested=False, balance=1
         initial_balance=balance,
         allow_gaps=True,
         workers=1,
-        watch=SilentObserver(),
+        observer=TrainingObserver(),
         clock=lambda: NOW,
         sleep=lambda _: None,
     )
@@ -97,7 +98,7 @@ def past_trader(folder, **rules):
         ledger_of(folder / "state"),
         "demo/sample",
         decider=Decider(
-            SETTINGS, SIGNALS, CachedModelSelector(SETTINGS, folder / "models", SilentObserver())
+            SETTINGS, SIGNALS, CachedModelSelector(ModelProvider(folder=folder / "models", settings=SETTINGS))
         ),
         processor=BarProcessor(
             balance=10_000.0,

@@ -7,14 +7,17 @@ from functools import lru_cache
 
 import numpy as np
 
+from crypto_refactor.backtest.walk_forward import PreparedTicker, walk_forward
 from crypto_refactor.features.catalogue import INDICATORS
-from crypto_refactor.market.bars import COLUMNS, Bars
+from crypto_refactor.market.bars import COLUMNS, Bars, fill_gaps
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.sources.base import LatestPrice
 from crypto_refactor.market.sources.sample import SampleSource
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.model.cache import ModelProvider
 from crypto_refactor.model.evidence import Evidence
 from crypto_refactor.model.reuse_policy import make_card
+from crypto_refactor.model.schedule import refit_periods, training_rows
 from crypto_refactor.model.training.trainer import TrainedModel
 
 BTC = Ticker("BTC", "USD")
@@ -96,6 +99,19 @@ class PlantedFits:
         self.calls.append(list(jobs))
         for position in reversed(range(len(jobs))):
             yield position, planted_model(jobs[position], settings)
+
+
+def walk_over(bars, first, last, settings, rules, folder, *, pinned=None):
+    """Decide the closes from `first` to `last` walk-forward."""
+    periods = refit_periods(bars, first, last, settings)
+    prepared = PreparedTicker(
+        bars=bars,
+        window=fill_gaps(bars).between(first - 1, last),
+        quality=None,
+        periods=tuple(periods),
+        data=() if pinned else tuple(training_rows(period, settings) for period in periods),
+    )
+    return walk_forward(prepared, ModelProvider(folder=folder, settings=settings), rules, pinned=pinned)
 
 
 class HeldBars:

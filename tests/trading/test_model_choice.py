@@ -16,11 +16,10 @@ from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.execution.stepper import new_state
 from crypto_refactor.market.hours import floor_hour
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.model.cache import cache_entries, cache_path, get, get_models
+from crypto_refactor.model.cache import ModelProvider, cache_entries, cache_path
 from crypto_refactor.model.schedule import refit_periods
-from crypto_refactor.model.training.observer import SilentObserver
 from crypto_refactor.trading.ledger.ledger import Ledger
-from crypto_refactor.trading.model_choice import FirstUsedModelSelector, StillTrainingError, training_job
+from crypto_refactor.trading.model_choice import FirstUsedModelSelector, StillTrainingError
 from crypto_refactor.trading.outcomes import Failure
 from crypto_refactor.trading.realtime.accounts import DemoAccount
 from crypto_refactor.trading.realtime.loop import LATE_SECONDS
@@ -49,9 +48,13 @@ def period_at(bars, hour=HOUR, settings=SETTINGS):
     return period
 
 
+def models_in(folder, settings=SETTINGS):
+    return ModelProvider(folder=folder, settings=settings)
+
+
 def wished(bars, hour=HOUR, settings=SETTINGS):
     """Return the name and the lesson of the model that these bars ask for."""
-    return training_job(bars.between(0, hour), period_at(bars, hour, settings), settings)
+    return models_in(None, settings).job(bars.between(0, hour), period_at(bars, hour, settings))
 
 
 @pytest.fixture
@@ -71,9 +74,7 @@ def standing(ledger, tmp_path, fits):
     """Return a chooser as a new process would have it."""
 
     def make(trainer=None, settings=SETTINGS):
-        return FirstUsedModelSelector(
-            ledger, ACCOUNT, settings, tmp_path / "models", SilentObserver(), trainer
-        )
+        return FirstUsedModelSelector(ledger, ACCOUNT, models_in(tmp_path / "models", settings), trainer)
 
     return make
 
@@ -84,7 +85,7 @@ def used(ledger, tmp_path, fits):
 
     def use(bars, hour=HOUR, settings=SETTINGS):
         key, lesson = wished(bars, hour, settings)
-        get_models(tmp_path / "models", {key: lesson}, settings, SilentObserver())
+        models_in(tmp_path / "models", settings).get_or_train(key, lesson)
         with ledger.transaction(ACCOUNT, BTC) as writer:
             writer.record_model(period_at(bars, hour, settings).cutoff, key)
         return key
@@ -108,7 +109,7 @@ def test_without_a_trainer_the_model_is_trained_and_kept_for_the_ledger(standing
     assert list(chooser.missing(bars, period)) == [key]
     chosen = chooser.choose(bars, period)
     assert (chosen.key, chosen.late, chosen.revised) == (key, False, False)
-    assert [entry.named for entry in cache_entries(tmp_path / "models")] == [True]
+    assert [entry.in_ledger for entry in cache_entries(tmp_path / "models")] == [True]
     assert chooser.missing(bars, period) == {}
     assert fits.trained == 1
 
@@ -165,7 +166,7 @@ def test_a_damaged_model_is_trained_again(standing, used, bars, tmp_path):
     key = used(bars)
     cache_path(tmp_path / "models", key).write_bytes(b"half")
     assert standing().choose(bars, period_at(bars)).key == key
-    assert get(tmp_path / "models", key) is not None
+    assert models_in(tmp_path / "models").get(key) is not None
 
 
 def test_while_it_is_trained_beside_the_one_before_decides(standing, used, bars):
@@ -228,7 +229,7 @@ class Beside:
         self.begun[key] = self.world.now
         if self.seconds is not None:
             folder = self.world.folder / "models"
-            self.world.after(self.seconds, lambda: get_models(folder, {key: job}, SETTINGS, SilentObserver()))
+            self.world.after(self.seconds, lambda: models_in(folder).get_or_train(key, job))
 
     def failure(self, key):
         return self.said
@@ -269,7 +270,7 @@ def expected(world, hours):
         model_dir=world.folder / "models of the backtest",
     )
     walk = tester.run(hours, initial_balance=BALANCE).walk
-    return dict(zip(walk.signals.made_at.tolist(), walk.deciders, strict=True))
+    return dict(zip(walk.signals.decided_at.tolist(), walk.model_fingerprints, strict=True))
 
 
 @pytest.mark.parametrize("tickers", [(BTC,), (BTC, ETH)])

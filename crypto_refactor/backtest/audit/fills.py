@@ -64,14 +64,14 @@ def _decided(result: BacktestResult, account: AccountRun, replayed: list[Recompu
     worthwhile, known = np.zeros(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_)
 
     def lay(made: SignalFrame) -> None:
-        inside = np.isin(made.made_at, window.closed)
-        where = np.searchsorted(window.closed, made.made_at[inside])
+        inside = np.isin(made.decided_at, window.closed)
+        where = np.searchsorted(window.closed, made.decided_at[inside])
         signal[where], forecast[where] = made.signal[inside], made.forecast_side[inside]
         enough = made.supported & (made.expected_move > account.rules.round_trip_cost)
         worthwhile[where], known[where] = enough[inside], True
 
-    for stretch in result.walk.stretches:
-        lay(stretch.made)
+    for stretch in result.walk.periods:
+        lay(stretch.signals)
     for each in replayed:
         # What was found anew counts, where there is anything.
         if each.made is not None:

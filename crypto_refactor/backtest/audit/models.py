@@ -32,7 +32,7 @@ from crypto_refactor.model.schedule import (
 
 def check_models(result: BacktestResult) -> AuditCheck:
     """Check 2: every stretch was decided by the model it belongs to, which had learnt from none of it."""
-    stretches = result.walk.stretches
+    stretches = result.walk.periods
     found = [
         *_coverage(result),
         *(difference for stretch in stretches for difference in _of_stretch(result, stretch)),
@@ -62,8 +62,8 @@ def _counted(count: int, what: str) -> str:
 def _coverage(result: BacktestResult) -> Iterator[Difference]:
     """Yield where the stretches do not follow each other over the whole window, or decide beyond themselves."""
     expected = int(result.window.closed[0])
-    for stretch in result.walk.stretches:
-        period, made_at = stretch.period, stretch.made.made_at
+    for stretch in result.walk.periods:
+        period, made_at = stretch.period, stretch.signals.decided_at
         if period.first != expected:
             yield _moment(expected, "first bar of a stretch", period.first, expected)
         outside = made_at[(made_at < period.first) | (made_at > period.last)]

@@ -35,7 +35,7 @@ def sampled_closes(result: BacktestResult) -> HourArray:
     led = np.unique(_last_at(closes, filled))
     edges = [
         closes[position]
-        for stretch in result.walk.stretches
+        for stretch in result.walk.periods
         for position in _edges(closes, stretch.period.first, stretch.period.last)
     ]
     chosen = [np.array(edges, dtype=np.int64), _evenly(led, FILLS), _evenly(closes, SPREAD)]

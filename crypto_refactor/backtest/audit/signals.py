@@ -48,7 +48,7 @@ def recompute_closes(result: BacktestResult, hours: HourArray) -> list[Recompute
     """Decide again at each of `hours`, as a trader does who knows only the bars closed by then."""
     loaded: dict[Path, Forecaster] = {}
     found = []
-    for stretch in result.walk.stretches:
+    for stretch in result.walk.periods:
         period = stretch.period
         mine = hours[(hours >= period.first) & (hours <= period.last)].tolist()
         if mine and stretch.model.path not in loaded:
@@ -74,8 +74,8 @@ def check_start(result: BacktestResult, hours: HourArray) -> AuditCheck:
     """Check 3: features do not depend on where the data begin, once they are warmed up."""
     found: list[Difference] = []
     compared = 0
-    for stretch in result.walk.stretches:
-        made_at = np.intersect1d(stretch.made.made_at, hours)
+    for stretch in result.walk.periods:
+        made_at = np.intersect1d(stretch.signals.decided_at, hours)
         if not len(made_at):
             continue
         try:
@@ -105,7 +105,7 @@ def _replayed(
     except Exception as error:  # noqa: BLE001 - code that reaches for bars to come may raise anything
         return RecomputedSignal(hour=hour, made=None, difference=_unable(hour, "the signal", error))
     pairs = _feature_pairs(stretch.period.frame, period.frame, hour, settings.lookback)
-    difference = next(pairs, None) or _signal_difference(stretch.made, made, hour)
+    difference = next(pairs, None) or _signal_difference(stretch.signals, made, hour)
     return RecomputedSignal(hour=hour, made=made, difference=difference)
 
 
@@ -151,8 +151,8 @@ def _columns(frame: FeatureFrame, rows: slice) -> Iterator[tuple[str, FloatArray
 
 
 def _signal_difference(run: SignalFrame, known: SignalFrame, hour: int) -> Difference | None:
-    place = int(np.searchsorted(run.made_at, hour))
-    decided = place < len(run) and int(run.made_at[place]) == hour
+    place = int(np.searchsorted(run.decided_at, hour))
+    decided = place < len(run) and int(run.decided_at[place]) == hour
     if decided != bool(len(known)):
         words = {True: "decided", False: "not to be decided on"}
         return Difference(bar=hour, column="the bar", run=words[decided], recomputed=words[bool(len(known))])

@@ -9,7 +9,8 @@ from itertools import product
 
 from crypto_refactor.errors import UsageError
 from crypto_refactor.execution.rules import ExecutionOptions, ExitRule
-from crypto_refactor.model.settings import NETWORK_NAMES, ModelSettings
+from crypto_refactor.model.settings import ModelSettings
+from crypto_refactor.model.training.network import NETWORKS
 from crypto_refactor.signals.conditions import SignalRules
 
 Value = bool | int | float | str | None
@@ -102,7 +103,7 @@ _OPTIONS: Mapping[str, _Option] = {
     "exit": _Option(part="options", field="exit", expected=", ".join(_EXITS), read=_one_of(_EXITS, ExitRule)),
     "long-only": _Option(part="options", field="long_only", expected="on, off", read=_parse_on_off),
     "network": _Option(
-        part="settings", field="network", expected=", ".join(NETWORK_NAMES), read=_one_of(NETWORK_NAMES)
+        part="settings", field="network", expected=", ".join(NETWORKS), read=_one_of(tuple(NETWORKS))
     ),
     "venue": _Option(part="options", field="venue", expected=", ".join(_VENUES), read=_one_of(_VENUES)),
     "strict": _Option(part="options", field="strict", expected="on, off", read=_parse_on_off),

@@ -12,8 +12,7 @@ from crypto_refactor.execution.venues import alpaca_rules
 from crypto_refactor.market.sources.base import Source
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.named_models import model_name
-from crypto_refactor.model.training.dask_cluster import Cluster
-from crypto_refactor.model.training.observer import TrainingObserver
+from crypto_refactor.model.training.parallel import Cluster, TrainingObserver
 
 MAX_TRIALS = 500
 """More than this is a search, and the best of a search says little."""
@@ -45,8 +44,8 @@ class ComparisonRequest:
         The model folder.
     allow_gaps : bool
         Accept more than 5 % missing bars.
-    watch : TrainingObserver
-        Told about training.
+    observer : TrainingObserver
+        Receives training progress.
     cluster : Cluster or None
         Where models are trained; None for this machine.
     """
@@ -61,7 +60,7 @@ class ComparisonRequest:
     model: str | None
     model_dir: Path
     allow_gaps: bool
-    watch: TrainingObserver
+    observer: TrainingObserver
     cluster: Cluster | None = None
 
 

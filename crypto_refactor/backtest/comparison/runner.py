@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crypto_refactor.backtest.comparison.prepared_ticker import (
-    PreparedTicker,
-    group_models,
-    prepare,
-    walk_forward_group,
-)
 from crypto_refactor.backtest.comparison.request import ComparisonRequest, check_request_options, traded
 from crypto_refactor.backtest.comparison.trials import Portfolio, Trial, combine, run_trial
 from crypto_refactor.backtest.significance.selection_bias import SelectionBias, selection_bias
+from crypto_refactor.backtest.walk_forward import PreparedTicker, group_models, prepare, walk_forward_group
 from crypto_refactor.errors import CryptoRefactorError, DataError, UnavailableError, UsageError
 from crypto_refactor.execution.venues import require_alpaca_rules
 from crypto_refactor.market.bars import MAX_FILLED_GAP_HOURS
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.model.cache import ModelProvider
 from crypto_refactor.model.named_models import model_name
 from crypto_refactor.model.schedule import hours_needed
 from crypto_refactor.model.settings import ModelSettings
@@ -186,19 +182,15 @@ class _ComparisonRun:
         request = self._request
         group = [setting for setting in request.settings if setting.settings == settings]
         where = "" if len(group) == len(request.settings) else f"network={settings.network}"
-        models = group_models(
-            prepared,
-            settings,
-            folder=request.model_dir,
-            pinned=self._name,
-            watch=request.watch,
-            cluster=request.cluster,
+        provider = ModelProvider(
+            folder=request.model_dir, settings=settings, observer=request.observer, cluster=request.cluster
         )
+        models = group_models(prepared, provider, self._name)
         self.trained += models.trained
         rules = tuple(dict.fromkeys(setting.signal_rules for setting in group))
         for each in prepared:
             try:
-                walks = walk_forward_group(each, models.of(each.ticker), rules, settings)
+                walks = walk_forward_group(each, models.of(each.ticker), rules)
             except CryptoRefactorError as error:
                 self._fail(each.ticker, error, where)
                 continue

@@ -10,12 +10,11 @@ import numpy as np
 
 from crypto_refactor.arrays import FloatArray
 from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet
-from crypto_refactor.backtest.comparison.prepared_ticker import PreparedTicker
 from crypto_refactor.backtest.engine import Simulation
 from crypto_refactor.backtest.metrics import Metrics, compute_metrics, sum_curves
 from crypto_refactor.backtest.result import Scenarios, plan_for
 from crypto_refactor.backtest.scenarios import run_scenarios
-from crypto_refactor.backtest.walk_forward import WalkForward
+from crypto_refactor.backtest.walk_forward import PreparedTicker, WalkForward
 from crypto_refactor.execution.venues import alpaca_rules
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.ticker import Ticker

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crypto_refactor.arrays import FloatArray, RowArray
+from crypto_refactor.correlation import is_constant, ranks
 
 BLOCK_HOURS = 24
 MIN_BLOCKS = 10
@@ -37,13 +38,7 @@ def pearson(x: FloatArray, y: FloatArray, hours: RowArray) -> Correlation:
 
 def spearman(x: FloatArray, y: FloatArray, hours: RowArray) -> Correlation:
     """Return Spearman's rho, which is Pearson's r of the ranks (ties share their mean rank)."""
-    return _associate(_ranks(x), _ranks(y), hours)
-
-
-def _ranks(values: FloatArray) -> FloatArray:
-    import pandas as pd
-
-    return np.asarray(pd.Series(values).rank(), dtype=np.float64)
+    return _associate(ranks(x), ranks(y), hours)
 
 
 def _associate(x: FloatArray, y: FloatArray, hours: RowArray) -> Correlation:
@@ -65,7 +60,7 @@ def _associate(x: FloatArray, y: FloatArray, hours: RowArray) -> Correlation:
     ranks have no such hours, and the verdict looks at ranks.
     """
     count = len(x)
-    if count < 2 or (x == x[0]).all() or (y == y[0]).all():
+    if is_constant(x) or is_constant(y):
         return Correlation(value=None, se=None)
     u, v = ((side - side.mean()) / side.std() for side in (x, y))
     value = float((u * v).mean())

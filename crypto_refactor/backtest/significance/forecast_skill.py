@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,11 +12,11 @@ from crypto_refactor.backtest.significance.calibration import Calibration, Cover
 from crypto_refactor.backtest.significance.correlation import Correlation, pearson, spearman
 from crypto_refactor.backtest.walk_forward import PeriodSignals
 from crypto_refactor.market.bars import Bars
-from crypto_refactor.model.evidence import ridge_forecast
+from crypto_refactor.model.dataset import robust_scale
+from crypto_refactor.model.evidence import ridge_baseline, rmse_ratio
 from crypto_refactor.model.schedule import training_rows
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.network import CLIP
-from crypto_refactor.model.training.trainer import VOLATILITY_FLOOR_SHARE, robust_scale
+from crypto_refactor.model.training.trainer import VOLATILITY_FLOOR_SHARE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +81,7 @@ def forecast_skill(
     """
     parts = [_forecast_columns(stretch) for stretch in stretches]
     claims = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    hours = np.concatenate([stretch.made.made_at for stretch in stretches])
+    hours = np.concatenate([stretch.signals.decided_at for stretch in stretches])
     known, outcome, next_close = _realised_outcomes(hours, claims["close"], window)
     hours = hours[known]
     made = {name: column[known] for name, column in claims.items()}
@@ -102,7 +101,7 @@ def forecast_skill(
 
 def _forecast_columns(stretch: PeriodSignals) -> dict[str, FloatArray]:
     """Return what was stated at each decided close of a stretch."""
-    made, frame = stretch.made, stretch.period.frame
+    made, frame = stretch.signals, stretch.period.frame
     forecast = np.log(made.predicted / made.close)
     relative_atr = frame.column("atr")[_rows(stretch)] / made.close
     unshrunk = replace(stretch.model.card.evidence, shrink=1.0)
@@ -118,7 +117,7 @@ def _forecast_columns(stretch: PeriodSignals) -> dict[str, FloatArray]:
 
 
 def _rows(stretch: PeriodSignals) -> RowArray:
-    return np.searchsorted(stretch.period.frame.bars.closed, stretch.made.made_at)
+    return np.searchsorted(stretch.period.frame.bars.closed, stretch.signals.decided_at)
 
 
 def _realised_outcomes(
@@ -135,23 +134,16 @@ def _ridge(stretch: PeriodSignals, settings: ModelSettings) -> FloatArray:
     """Return the ridge's forecasts at the decided closes of a stretch, log returns."""
     data, frame, rows = training_rows(stretch.period, settings), stretch.period.frame, _rows(stretch)
     learnt = data.inputs[data.rows]
-    median, iqr = robust_scale(learnt)
     floor = VOLATILITY_FLOOR_SHARE * float(np.median(data.volatility))
     scale = np.maximum(data.volatility, floor)
     target = np.divide(data.returns, scale, out=np.zeros_like(scale), where=scale > 0)
-    forecast = ridge_forecast(
-        np.clip((learnt - median) / iqr, -CLIP, CLIP),
-        np.clip(target, -CLIP, CLIP),
-        np.clip((frame.inputs[rows] - median) / iqr, -CLIP, CLIP),
-    )
+    forecast = ridge_baseline(robust_scale(learnt), learnt, target, frame.inputs[rows])
     return forecast * np.maximum(frame.column("realised_volatility")[rows], floor)
 
 
 def _figures(forecast: FloatArray, outcome: FloatArray, hours: RowArray) -> ForecastFigures:
-    zero = float(np.mean(outcome**2)) if len(outcome) else 0.0
-    error = float(np.mean((outcome - forecast) ** 2)) if len(outcome) else 0.0
     return ForecastFigures(
-        rmse_ratio=math.sqrt(error / zero) if zero > 0 else None,
+        rmse_ratio=rmse_ratio(forecast, outcome),
         pearson=pearson(forecast, outcome, hours),
         spearman=spearman(forecast, outcome, hours),
     )

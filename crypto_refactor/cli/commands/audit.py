@@ -70,7 +70,7 @@ def command(
         signal_rules=signal_rules(strategy),
         options=rule_options(strategy),
         model=model,
-        watch=TrainingBars(),
+        observer=TrainingBars(),
         cluster=training_cluster(strategy),
     )
     result = backtester.run(

@@ -80,7 +80,7 @@ def command(
         signal_rules=signal_rules(strategy),
         options=rule_options(strategy),
         model=model,
-        watch=TrainingBars(),
+        observer=TrainingBars(),
         cluster=training_cluster(strategy),
     )
     result = backtester.run(hours, end=end, initial_balance=initial_balance, allow_gaps=allow_gaps)

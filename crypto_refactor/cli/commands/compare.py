@@ -97,7 +97,7 @@ def command(
             model=model,
             model_dir=settings().model_dir,
             allow_gaps=allow_gaps,
-            watch=TrainingBars(),
+            observer=TrainingBars(),
             cluster=training_cluster(strategy),
         )
     )

@@ -71,14 +71,14 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
     """Return one row per card; a model whose card cannot be read is shown as damaged."""
     from crypto_refactor.market.hours import to_iso
     from crypto_refactor.model.artifact import Card, files_of
-    from crypto_refactor.model.cache import in_a_ledger
+    from crypto_refactor.model.cache import is_in_ledger
 
     rows = []
     for path in sorted(folder.rglob("*.keras")):
         row: dict[str, Any] = {
             "name": path.parent.name if path.parent.parent.name == "cache" else path.stem,
             "cached": path.parent.parent.name == "cache",
-            "in_ledger": in_a_ledger(path.parent),
+            "in_ledger": is_in_ledger(path.parent),
             "bytes": sum(file.stat().st_size for file in files_of(path) if file.exists()),
         }
         try:

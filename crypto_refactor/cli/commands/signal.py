@@ -75,7 +75,7 @@ def command(
         network=network,
         seed=seed,
         rules=SignalRules(min_confirmations=min_confirmations, threshold_scale=threshold_scale),
-        watch=TrainingBars(),
+        observer=TrainingBars(),
     )
     signal = generator.generate_signals(
         hours, retrain_threshold, end=end, retrain=retrain, allow_gaps=allow_gaps

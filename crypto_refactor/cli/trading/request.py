@@ -157,7 +157,7 @@ def _setup(
         initial_balance=balance,
         allow_gaps=values["allow_gaps"],
         workers=workers,
-        watch=TrainingBars(),
+        observer=TrainingBars(),
         clock=lambda: datetime.now(UTC),
         sleep=time.sleep,
         cluster=training_cluster(values),

@@ -202,7 +202,7 @@ def _until_stopped(
     workers = len(setup.tickers)
     if setup.cluster is None:  # otherwise these processes only wait for the cluster
         workers = min(os.cpu_count() or 1, workers, setup.workers)
-    refits = BackgroundTrainer(setup.model_dir, setup.settings, workers=workers, cluster=setup.cluster)
+    refits = BackgroundTrainer(setup.models, workers=workers)
     loop = _loop(request, ledger, account, refits, screen)
     try:
         loop.run()

@@ -1,72 +1,71 @@
-"""The networks, in backend-neutral Keras 3."""
+"""The networks, in backend-neutral Keras 3.
+
+Compiling the graph of one training step takes as long as several epochs, and the graph is the same for every ticker
+and cut-off.  So each process compiles it once; every fit then begins with the weights, random states and optimizer
+state of a newly built network.  Its result is the same to the last bit, whichever fits came before.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from crypto_refactor.model.settings import RECIPE, Recipe
+from crypto_refactor.model.recipe import CLIP, RECIPE, Recipe
 
-N_INPUTS = 14
-CLIP = 5.0
 _THREADS = {"TF_NUM_INTRAOP_THREADS": str(RECIPE.threads), "TF_NUM_INTEROP_THREADS": "1"}
+
+Network = Callable[[Any, Any, Recipe], Any]
+"""Keras, the scaled features (batch, lookback, inputs) and the recipe -> what the dense layers read (batch, units)."""
+BatchShape = tuple[int, bool]
+"""Rows per batch, and whether the last batch of an epoch is shorter: a graph is compiled for both."""
 
 
 def import_keras() -> Any:
-    """Import Keras with the thread count that belongs to the recipe.
+    """Import Keras with the thread count of the recipe.
 
-    TensorFlow reads it from the environment once, when it starts; `needs_fresh_process` tells whether
-    it already has.
+    TensorFlow reads it from the environment once, when it starts; see `needs_fresh_process`.
     """
     if "tensorflow" not in sys.modules:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         os.environ.update(_THREADS)
-        # It warns of every further network that a process fits.
+        # It warns about every further network that a process fits.
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with _without_native_noise():
         import keras
 
-        # The first tensor makes the backend look for devices, which it comments on too.
+        # The first tensor makes the backend look for devices, and log about them.
         keras.ops.zeros(1)
     return keras
 
 
 @contextmanager
 def _without_native_noise() -> Iterator[None]:
-    """Keep TensorFlow's C++ start-up messages, which no logging setting reaches, off the screen."""
+    """Hide TensorFlow's C++ start-up messages, which no logging setting reaches."""
     sys.stderr.flush()
-    kept = os.dup(2)
+    stderr = os.dup(2)
     try:
-        with Path(os.devnull).open("w") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
+        with Path(os.devnull).open("w") as devnull:
+            os.dup2(devnull.fileno(), 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(stderr, 2)
+        os.close(stderr)
 
 
 def needs_fresh_process() -> bool:
-    """Whether TensorFlow was started in this process with other threads than the recipe's."""
+    """Whether TensorFlow was started in this process with another thread count than the recipe's."""
     return "tensorflow" in sys.modules and any(os.environ.get(k) != v for k, v in _THREADS.items())
 
 
-def documented(keras: Any, x: Any, recipe: Recipe) -> Any:
-    """Three LSTM layers, 256 -> 128 -> 64, shape (batch, lookback, 14) -> (batch, 64)."""
-    return _recurrent(keras, x, (256, 128, 64), (0.3, 0.3, 0.2), recipe)
-
-
-def small(keras: Any, x: Any, recipe: Recipe) -> Any:
-    """Three LSTM layers, 32 -> 16 -> 8, for tests, demonstrations and seed studies."""
-    return _recurrent(keras, x, (32, 16, 8), (0.3, 0.3, 0.2), recipe)
-
-
-def _recurrent(keras: Any, x: Any, units: Sequence[int], dropouts: Sequence[float], recipe: Recipe) -> Any:
-    for depth, (width, dropout) in enumerate(zip(units, dropouts, strict=True)):
+def _lstm_stack(units: Sequence[int], keras: Any, x: Any, recipe: Recipe) -> Any:
+    """Three LSTM layers of `units`, each followed by dropout and batch normalisation."""
+    for depth, (width, dropout) in enumerate(zip(units, (0.3, 0.3, 0.2), strict=True)):
         x = keras.layers.LSTM(
             width,
             return_sequences=depth + 1 < len(units),
@@ -79,20 +78,17 @@ def _recurrent(keras: Any, x: Any, units: Sequence[int], dropouts: Sequence[floa
     return x
 
 
-NETWORKS = {"documented": documented, "small": small}
+NETWORKS: dict[str, Network] = {
+    "documented": partial(_lstm_stack, (256, 128, 64)),
+    "small": partial(_lstm_stack, (32, 16, 8)),  # for tests, demonstrations and seed studies
+}
+"""All networks, by the name that `--network` takes."""
 
 
 def scaled(keras: Any, x: Any, median: Sequence[float], iqr: Sequence[float]) -> Any:
-    """Scale raw model inputs, last axis 14, with a fit slice's statistics, and clip them to +-5.
+    """Scale raw model inputs, the last axis of `x`, by their `median` and `iqr`, and clip them to +-5.
 
-    Parameters
-    ----------
-    keras : module
-        From `import_keras`.
-    x : tensor
-        Symbolic or not: inside a network these are its first layers.
-    median, iqr : sequence of 14 floats
-        Statistics of the fit slice, `iqr` above 0.
+    A symbolic tensor gets these steps as layers.
     """
     layers = keras.layers
     scale = [1 / (CLIP * width) for width in iqr]
@@ -100,17 +96,6 @@ def scaled(keras: Any, x: Any, median: Sequence[float], iqr: Sequence[float]) ->
     x = layers.Rescaling(scale=scale, offset=offset, name="robust_scale")(x)
     x = layers.Activation("hard_tanh", name="clip")(x)
     return layers.Rescaling(scale=CLIP, name="unclip_scale")(x)
-
-
-def _forecast(keras: Any, x: Any, name: str, recipe: Recipe) -> Any:
-    """All layers behind the scaling."""
-    layers, penalty = keras.layers, keras.regularizers.L2(recipe.l2)
-    x = layers.BatchNormalization()(x)
-    x = NETWORKS[name](keras, x, recipe)
-    x = layers.Dense(64, activation="swish", kernel_regularizer=penalty)(x)
-    x = layers.Dropout(0.2)(x)
-    x = layers.Dense(32, activation="swish", kernel_regularizer=penalty)(x)
-    return layers.Dense(1, name="forecast")(x)
 
 
 def build(
@@ -121,30 +106,74 @@ def build(
     iqr: Sequence[float],
     recipe: Recipe = RECIPE,
 ) -> Any:
-    """Build a network that takes raw model inputs, shape (batch, lookback, 14), and returns (batch, 1).
+    """Build a network that takes raw model inputs, shape (batch, lookback, inputs), and returns (batch, 1).
 
-    Scaling with the fit slice's median and interquartile range and clipping to +-5 are layers of the
-    network, so that no scaler can ever be fitted on what is scored.
-
-    Parameters
-    ----------
-    keras : module
-        From `import_keras`.
-    name : str
-        A key of `NETWORKS`.
-    lookback : int
-        Bars per window.
-    median, iqr : sequence of 14 floats
-        Statistics of the fit slice, `iqr` above 0.
-    recipe : Recipe
-        Gives the L2 weight.
+    Its first layers are `scaled`, so that a scaler can never be fitted on rows that are scored.
     """
-    inputs = keras.Input((lookback, N_INPUTS), name="features")
-    x = scaled(keras, inputs, median, iqr)
-    return keras.Model(inputs, _forecast(keras, x, name, recipe), name=f"{name}_lstm")
+    features = _features(keras, lookback, "features")
+    x = scaled(keras, features, median, iqr)
+    return keras.Model(features, _forecast(keras, x, name, recipe), name=f"{name}_lstm")
 
 
-def build_core(keras: Any, name: str, lookback: int, recipe: Recipe = RECIPE) -> Any:
-    """Build the same network without its scaling: it takes inputs that are `scaled`, and has the same weights."""
-    inputs = keras.Input((lookback, N_INPUTS), name="scaled_features")
-    return keras.Model(inputs, _forecast(keras, inputs, name, recipe), name=f"{name}_core")
+def _build_core(keras: Any, name: str, lookback: int) -> Any:
+    """Build the same network, with the same weights, for inputs that are `scaled` already."""
+    features = _features(keras, lookback, "scaled_features")
+    return keras.Model(features, _forecast(keras, features, name, RECIPE), name=f"{name}_core")
+
+
+def _features(keras: Any, lookback: int, name: str) -> Any:
+    from crypto_refactor.features.catalogue import INDICATORS
+
+    return keras.Input((lookback, len(INDICATORS)), name=name)
+
+
+def _forecast(keras: Any, x: Any, name: str, recipe: Recipe) -> Any:
+    """All layers after the scaling."""
+    layers, penalty = keras.layers, keras.regularizers.L2(recipe.l2)
+    x = layers.BatchNormalization()(x)
+    x = NETWORKS[name](keras, x, recipe)
+    x = layers.Dense(64, activation="swish", kernel_regularizer=penalty)(x)
+    x = layers.Dropout(0.2)(x)
+    x = layers.Dense(32, activation="swish", kernel_regularizer=penalty)(x)
+    return layers.Dense(1, name="forecast")(x)
+
+
+def batch_shape(rows: int, batch: int) -> BatchShape:
+    """Return the shape of `rows` rows in batches of `batch`."""
+    return min(rows, batch), rows > batch and rows % batch > 0
+
+
+def fresh_network(name: str, lookback: int, seed: int, fit: BatchShape, stop: BatchShape) -> Any:
+    """Return a compiled network in its initial state, for inputs that are `scaled` already.
+
+    Only fits with the same `fit` and `stop` slices share a graph: one that has served another shape may round
+    differently.
+    """
+    keras = import_keras()
+    network = _compiled(name, lookback, fit, stop)
+    # Layers are numbered from here on, so that saved names do not depend on earlier fits.
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(seed)
+    fresh = _build_core(keras, name, lookback)
+    for variable, value in zip(network.variables, fresh.variables, strict=True):
+        variable.assign(value)
+    for variable in network.optimizer.variables:
+        variable.assign(keras.ops.zeros_like(variable))
+    network.optimizer.learning_rate = RECIPE.learning_rate
+    return network
+
+
+@lru_cache(maxsize=4)
+def _compiled(name: str, lookback: int, _fit: BatchShape, _stop: BatchShape) -> Any:
+    keras = import_keras()
+    network = _build_core(keras, name, lookback)
+    huber = keras.losses.Huber
+    network.compile(
+        optimizer=keras.optimizers.Adam(RECIPE.learning_rate, clipvalue=RECIPE.clip_value),
+        loss=huber(),
+        # The same loss as a metric leaves the L2 penalty out: early stopping looks at it.
+        metrics=[keras.metrics.MeanMetricWrapper(huber(reduction=None), name="data_loss")],
+        jit_compile=False,
+    )
+    network.optimizer.build(network.trainable_variables)
+    return network

@@ -1,4 +1,4 @@
-"""Several fits side by side, each in a process with the thread count that belongs to the recipe."""
+"""Several fits side by side: in processes of this machine, or on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -10,34 +10,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from crypto_refactor.errors import ModelError
+from crypto_refactor.errors import ModelError, UsageError
 from crypto_refactor.model.dataset import TrainingSet
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.dask_cluster import Cluster, numeric_environment, require_same
-from crypto_refactor.model.training.worker_process import run_in_process
+from crypto_refactor.model.training.network import needs_fresh_process
 
 if TYPE_CHECKING:
     from crypto_refactor.model.training.trainer import TrainedModel
 
 _POLL_SECONDS = 0.25
+_SCHEMES = frozenset({"tcp", "tls"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """One finished epoch of one fit.
-
-    Attributes
-    ----------
-    job : int
-        Which of the fits.
-    epoch : int
-        From 1; 0 when the fit begins.
-    stop_loss : float
-        Data loss on the stop slice.
-    """
+    """A finished epoch, from 1, of the fit `job`, or 0 when it begins; `stop_loss` is the stop slice's data loss."""
 
     job: int
     epoch: int
@@ -45,6 +37,63 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
+
+
+class TrainingObserver:
+    """Follows training; this one ignores what it receives."""
+
+    def begin(self, jobs: int, max_epochs: int) -> None:
+        """Receive the number of fits that begin."""
+
+    def progress(self, progress: Progress) -> None:
+        """Receive a finished epoch."""
+
+    def finished(self, job: int) -> None:
+        """Receive a finished fit."""
+
+    def end(self) -> None:
+        """Learn that no fit runs any more."""
+
+    def note(self, text: str) -> None:
+        """Receive a sentence for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A Dask cluster by the address of its scheduler, ``tcp://host:port`` or ``tls://host:port``; not connected yet.
+
+    Raises
+    ------
+    UsageError
+        If the address is malformed, or distributed is not installed.
+    """
+
+    address: str
+
+    def __post_init__(self) -> None:
+        if not _is_address(self.address):
+            raise UsageError(
+                f"The cluster is {self.address!r}.",
+                expected="the address of a Dask scheduler, tcp://host:port.",
+                remedy="correct --cluster or CRYPTO_CLUSTER: `dask scheduler` prints the address when it starts.",
+            )
+        if find_spec("distributed") is None:
+            raise UsageError(
+                f"The cluster {self.address} cannot be used: the package distributed is not installed.",
+                expected="the extra `cluster`, here and on every machine with a scheduler or worker.",
+                remedy="pip install 'crypto-refactor[cluster]', or leave out --cluster and CRYPTO_CLUSTER.",
+            )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        complete = parts.scheme in _SCHEMES and bool(parts.hostname) and bool(parts.port)
+    except ValueError:  # a port that is no number, half an IPv6 address
+        return False
+    # Dask has no users: a password in the address would only show up in messages.
+    bare = parts.path in {"", "/"} and not (parts.query or parts.fragment or "@" in parts.netloc)
+    return complete and bare
 
 
 def fit_all(
@@ -55,45 +104,36 @@ def fit_all(
     workers: int | None = None,
     cluster: Cluster | None = None,
 ) -> Iterator[tuple[int, TrainedModel | ModelError]]:
-    """Fit one network for each training set and yield (its position, the result) as they finish.
+    """Fit one network for each training set, and yield (its position, the result) as the fits end.
 
-    One fit that fails does not end the others: its error takes the place of its result.
-
-    Parameters
-    ----------
-    jobs : sequence of TrainingSet
-        What to learn from.
-    settings : ModelSettings
-        Shared by all.
-    on_progress : callable
-        Called in this process after each epoch of each fit.
-    workers : int, optional
-        Processes; by default one per core, and none where there is a single fit.
-    cluster : Cluster, optional
-        Where they run instead; how many at a time is its scheduler's business.
+    A fit that fails does not end the others: its error takes the place of its result.  `workers` processes fit side
+    by side, by default one per core (a single fit needs none), or as many as a `cluster` has.
 
     Raises
     ------
     ModelError
-        If no fit can run any more.  Those that have been yielded are whole.
+        If no further fit can run.
     """
-    if cluster is not None:
-        yield from _fit_on(cluster, jobs, settings, on_progress)
-        return
-    from crypto_refactor.model.training.network import needs_fresh_process
-
     workers = min(len(jobs), workers or os.cpu_count() or 1)
-    if workers == 1 and not needs_fresh_process():
+    if cluster is not None:
+        yield from _fit_on_cluster(cluster, jobs, settings, on_progress)
+    elif workers == 1 and not needs_fresh_process():
         for position, data in enumerate(jobs):
             yield _fit_one(position, data, settings, on_progress)
-        return
+    else:
+        yield from _fit_in_processes(max(workers, 2), jobs, settings, on_progress)
+
+
+def _fit_in_processes(
+    workers: int, jobs: Sequence[TrainingSet], settings: ModelSettings, on_progress: OnProgress
+) -> Iterator[tuple[int, TrainedModel | ModelError]]:
     from joblib import Parallel, delayed
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
-    # Where psutil is installed, loky replaces a process that has grown and warns of it; nothing is lost by that.
+    # With psutil installed, loky replaces a process that has grown, and warns about it; nothing is lost.
     warnings.filterwarnings("ignore", message="A worker stopped while some jobs", category=UserWarning)
     with _relayed(on_progress) as report:
-        parallel = Parallel(n_jobs=max(workers, 2), backend="loky", return_as="generator_unordered")
+        parallel = Parallel(n_jobs=workers, backend="loky", return_as="generator_unordered")
         try:
             yield from parallel(
                 delayed(_fit_one)(position, data, settings, report) for position, data in enumerate(jobs)
@@ -108,7 +148,7 @@ def fit_all(
             raise ModelError(
                 f"A process that trained a model has died: {error}",
                 expected="every fit to end by itself; a fit needs about 1 GB of memory.",
-                remedy="free memory and run the command again: models that were finished are kept.",
+                remedy="free memory and run the command again: finished models are kept.",
             ) from error
 
 
@@ -128,30 +168,33 @@ def _fit_one(
         return position, error
 
 
-def _fit_on(
+def _fit_on_cluster(
     cluster: Cluster, jobs: Sequence[TrainingSet], settings: ModelSettings, on_progress: OnProgress
 ) -> Iterator[tuple[int, TrainedModel | ModelError]]:
-    from crypto_refactor.model.training.dask_executor import on_cluster
+    from crypto_refactor.model.training.dask_client import on_cluster
+    from crypto_refactor.model.training.dask_worker import numeric_environment
 
-    own = numeric_environment()
+    environment = numeric_environment()
     with _relayed(on_progress) as report:
         calls = [
-            partial(_fit_in_process, own, position, data, settings, report)
+            partial(_fit_beside_worker, environment, position, data, settings, report)
             for position, data in enumerate(jobs)
         ]
         yield from on_cluster(cluster, calls)
 
 
-def _fit_in_process(
-    asked: Mapping[str, str],
+def _fit_beside_worker(
+    environment: Mapping[str, str],
     position: int,
     data: TrainingSet,
     settings: ModelSettings,
     on_progress: OnProgress,
 ) -> tuple[int, TrainedModel | ModelError]:
-    """Fit beside a worker of a cluster, and only if that gives the weights of whoever asks."""
+    """Fit in a process beside a cluster's worker, if that gives the weights of the asking `environment`."""
+    from crypto_refactor.model.training.dask_worker import require_same_environment, run_in_process
+
     try:
-        require_same(asked)
+        require_same_environment(environment)
         return run_in_process(partial(_fit_one, position, data, settings, on_progress))
     except ModelError as error:
         return position, error
@@ -159,12 +202,12 @@ def _fit_in_process(
 
 @dataclass(frozen=True, slots=True)
 class _Append:
-    """Reports progress by appending to a file: survives any backend and any signal."""
+    """Reports progress by appending to a file: this works from any process, and no signal breaks it."""
 
     folder: str
 
     def __call__(self, progress: Progress) -> None:
-        # A worker on another machine, or of another user, has no such folder; its progress shows when it is done.
+        # A worker on another machine, or of another user, has no such folder: its progress shows at the end.
         if os.access(self.folder, os.W_OK | os.X_OK):
             with (Path(self.folder) / str(progress.job)).open("a", encoding="ascii") as file:
                 file.write(f"{progress.epoch} {progress.stop_loss!r}\n")
@@ -172,30 +215,30 @@ class _Append:
 
 @contextmanager
 def _relayed(on_progress: OnProgress) -> Iterator[_Append]:
-    """Give workers something to report to, and call `on_progress` here with what they say."""
-    done = threading.Event()
+    """Yield a callable for other processes that makes `on_progress` be called in this one."""
+    ended = threading.Event()
     with tempfile.TemporaryDirectory(prefix="crypto-refactor-") as folder:
 
         def relay() -> None:
-            seen: dict[str, int] = {}
-            while not done.wait(_POLL_SECONDS):
-                _relay_new_lines(Path(folder), seen, on_progress)
-            _relay_new_lines(Path(folder), seen, on_progress)
+            line_counts: dict[str, int] = {}
+            while not ended.wait(_POLL_SECONDS):
+                _relay_new_lines(Path(folder), line_counts, on_progress)
+            _relay_new_lines(Path(folder), line_counts, on_progress)
 
         thread = threading.Thread(target=relay, daemon=True)
         thread.start()
         try:
             yield _Append(folder)
         finally:
-            done.set()
+            ended.set()
             thread.join()
 
 
-def _relay_new_lines(folder: Path, seen: dict[str, int], on_progress: OnProgress) -> None:
+def _relay_new_lines(folder: Path, line_counts: dict[str, int], on_progress: OnProgress) -> None:
     for file in sorted(folder.iterdir()):
-        # Only whole lines: the last piece is empty, or still being written.
+        # The last piece is empty, or a line that is still being written.
         lines = file.read_text(encoding="ascii").split("\n")[:-1]
-        for line in lines[seen.get(file.name, 0) :]:
+        for line in lines[line_counts.get(file.name, 0) :]:
             epoch, loss = line.split()
             on_progress(Progress(job=int(file.name), epoch=int(epoch), stop_loss=float(loss)))
-        seen[file.name] = len(lines)
+        line_counts[file.name] = len(lines)

@@ -1,4 +1,4 @@
-"""Fitting a network and measuring what it knows.  Nothing is written to any shared place here."""
+"""Fits a network and measures what it knows; writes nothing to a shared place."""
 
 from __future__ import annotations
 
@@ -16,54 +16,35 @@ from crypto_refactor.arrays import Float32Array, FloatArray
 from crypto_refactor.errors import ModelError
 from crypto_refactor.model import evidence as ev
 from crypto_refactor.model import forecaster
-from crypto_refactor.model.dataset import Split, TrainingSet, split
-from crypto_refactor.model.settings import RECIPE, ModelSettings
-from crypto_refactor.model.training.compiled import fresh_network, shape
-from crypto_refactor.model.training.network import CLIP, build, import_keras, scaled
+from crypto_refactor.model.dataset import InputScale, Split, TrainingSet, robust_scale, split
+from crypto_refactor.model.recipe import RECIPE
+from crypto_refactor.model.settings import ModelSettings
+from crypto_refactor.model.training.network import batch_shape, build, fresh_network, import_keras, scaled
 
-IQR_FLOOR = 1e-6
 VOLATILITY_FLOOR_SHARE = 0.1
 SERVING_TOLERANCE = 1e-4
-_TINY_VOLATILITY = 1e-8
+_MIN_VOLATILITY = 1e-8
 
 Report = Callable[[int, float], None]
-"""Called after each epoch with its number, from 1, and the stop slice's data loss."""
+"""Receives the number of each epoch, from 1, and the stop slice's data loss."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedModel:
-    """A fitted network, ready to be written or sent to another process.
+    """A fitted network, ready to be written or sent to another process."""
 
-    Attributes
-    ----------
-    keras, onnx : bytes
-        The two files.
-    weights : str
-        Hash of the weight arrays: equal for equal weights, whenever and wherever they were trained.
-    volatility_floor : float
-        See `forecaster.Forecaster`.
-    threshold_scale : float
-        c of the dynamic threshold.
-    evidence : Evidence
-        From the calibration slice.
-    epochs : int
-        Epochs trained.
-    stop_loss : float
-        Best data loss on the stop slice.
-    """
-
-    keras: bytes
+    keras: bytes  # the contents of the two files
     onnx: bytes
-    weights: str
-    volatility_floor: float
-    threshold_scale: float
-    evidence: ev.Evidence
+    weights: str  # hash of the weight arrays
+    volatility_floor: float  # see `Forecaster`
+    threshold_scale: float  # c of the dynamic threshold
+    evidence: ev.Evidence  # from the calibration slice
     epochs: int
-    stop_loss: float
+    stop_loss: float  # the best data loss on the stop slice
 
 
 def _ignore(epoch: int, loss: float) -> None:
-    """Report to nobody."""
+    """Report nothing."""
 
 
 def train(data: TrainingSet, settings: ModelSettings, report: Report = _ignore) -> TrainedModel:
@@ -75,90 +56,100 @@ def train(data: TrainingSet, settings: ModelSettings, report: Report = _ignore) 
     Raises
     ------
     ModelError
-        If the loss is not finite, or the exported network does not serve what Keras computes.
+        If the loss is not finite, or the exported network does not compute what Keras computes.
     """
-    keras = import_keras()
     parts = split(len(data))
-    floor = max(VOLATILITY_FLOOR_SHARE * float(np.median(data.volatility[parts.fit])), _TINY_VOLATILITY)
+    floor = max(VOLATILITY_FLOOR_SHARE * float(np.median(data.volatility[parts.fit])), _MIN_VOLATILITY)
     target = data.returns / np.maximum(data.volatility, floor)
-    median, iqr = robust_scale(data.bars_seen(parts.fit))
-    scale = median.tolist(), iqr.tolist()
-    model, history = _fit(keras, data, target.astype(np.float32), parts, scale, settings, report)
-    # Saved and served is a copy that was never compiled: no optimizer state, two thirds smaller.
-    bare = build(keras, settings.network, settings.lookback, *scale)
-    bare.set_weights(model.get_weights())
-    held_out = data.windows(parts.calibrate)
-    computed = _computed(bare, held_out)
-    files = _export(bare)
+    scale = robust_scale(data.fit_bars(parts.fit))
+    model, losses = _fit(data, target.astype(np.float32), parts, scale, settings, report)
+    windows = data.windows(parts.calibrate)
+    expected = _keras_output(model, windows)  # before the export, which takes no model that was never called
+    keras_file, onnx_file = _export(model)
     served = forecaster.load(
-        files[1], lookback=settings.lookback, volatility_floor=floor, name="just trained"
+        onnx_file, lookback=settings.lookback, volatility_floor=floor, name="just trained"
     )
-    _check_serving(computed, served.raw(held_out))
-    volatility = data.volatility[parts.calibrate]
-    forecast = served.forecast(held_out, volatility)
-    ridge = _ridge(data.inputs[data.rows], target, median, iqr, parts) * np.maximum(volatility, floor)
-    close, atr = data.close[parts.calibrate], data.atr[parts.calibrate]
-    unit = ev.threshold_unit(atr, volatility, close)
+    _check_serving(expected, served.raw(windows))
+    last_inputs = data.inputs[data.rows]
+    ridge = ev.ridge_baseline(scale, last_inputs[parts.fit], target[parts.fit], last_inputs[parts.calibrate])
+    evidence, threshold_scale = _calibrate(data, parts.calibrate, served, windows, ridge)
     return TrainedModel(
-        keras=files[0],
-        onnx=files[1],
-        weights=_weights_hash(bare),
+        keras=keras_file,
+        onnx=onnx_file,
+        weights=_weights_hash(model),
         volatility_floor=floor,
-        threshold_scale=ev.threshold_scale(forecast, close, unit),
-        evidence=ev.calibrate(forecast, data.returns[parts.calibrate], atr / close, ridge),
-        epochs=len(history),
-        stop_loss=min(history),
+        threshold_scale=threshold_scale,
+        evidence=evidence,
+        epochs=len(losses),
+        stop_loss=min(losses),
     )
 
 
-def robust_scale(inputs: Float32Array) -> tuple[FloatArray, FloatArray]:
-    """Return the median and the interquartile range (at least 1e-6) of each column, shape (14,)."""
-    low, middle, high = np.percentile(inputs.astype(np.float64), [25, 50, 75], axis=0)
-    return middle, np.maximum(high - low, IQR_FLOOR)
+def _calibrate(
+    data: TrainingSet, rows: slice, served: forecaster.Forecaster, windows: Float32Array, ridge: FloatArray
+) -> tuple[ev.Evidence, float]:
+    """Return the evidence for a network and its threshold scale; `ridge` is in units of volatility."""
+    volatility, close, atr = data.volatility[rows], data.close[rows], data.atr[rows]
+    forecast = served.forecast(windows, volatility)
+    baseline = ridge * np.maximum(volatility, served.volatility_floor)
+    unit = ev.threshold_unit(atr, volatility, close)
+    evidence = ev.calibrate(forecast, data.returns[rows], atr / close, baseline)
+    return evidence, ev.threshold_scale(forecast, close, unit)
 
 
 def _fit(
-    keras: Any,
     data: TrainingSet,
     target: Float32Array,
     parts: Split,
-    scale: tuple[list[float], list[float]],
+    scale: InputScale,
     settings: ModelSettings,
     report: Report,
 ) -> tuple[Any, list[float]]:
-    """Return the fitted network, which takes scaled inputs, and the stop slice's data loss after each epoch."""
+    """Return the fitted network, for raw inputs and never compiled, and the stop slice's data loss of each epoch."""
+    keras = import_keras()
+    scale_lists = scale.median.tolist(), scale.iqr.tolist()
     batch = RECIPE.batch_size(parts.fit.stop)
-    fit_rows, stop_rows = parts.fit.stop, parts.stop.stop - parts.stop.start
-    model = fresh_network(settings, shape(fit_rows, batch), shape(stop_rows, batch))
-    inputs = replace(data, inputs=np.asarray(scaled(keras, data.inputs, *scale)))
-    watched = {"monitor": "val_data_loss", "mode": "min"}
-    callbacks = [
-        keras.callbacks.EarlyStopping(patience=RECIPE.patience, restore_best_weights=True, **watched),
-        keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=RECIPE.rate_patience, **watched),
-        keras.callbacks.LambdaCallback(
-            on_epoch_end=lambda epoch, logs: report(epoch + 1, float(logs["val_data_loss"]))
-        ),
-    ]
-    history = model.fit(
+    shapes = (
+        batch_shape(parts.fit.stop, batch),
+        batch_shape(parts.stop.stop - parts.stop.start, batch),
+    )
+    network = fresh_network(settings.network, settings.lookback, settings.seed, *shapes)
+    inputs = replace(data, inputs=np.asarray(scaled(keras, data.inputs, *scale_lists)))
+    losses = network.fit(
         inputs.windows(parts.fit),
         target[parts.fit],
         validation_data=(inputs.windows(parts.stop), target[parts.stop]),
         batch_size=batch,
         epochs=RECIPE.max_epochs,
-        callbacks=callbacks,
+        callbacks=_callbacks(keras, report),
         verbose=0,
     ).history["val_data_loss"]
-    if not np.isfinite(history).all():
+    if not np.isfinite(losses).all():
         raise ModelError(
-            f"Training diverged: the losses on the stop slice are {history}.",
+            f"Training diverged: the losses on the stop slice are {losses}.",
             expected="finite losses.",
             remedy="look at the bars with `python3 models/data/app.py`, or try another --seed.",
         )
-    return model, [float(loss) for loss in history]
+    # Without optimizer state the files are two thirds smaller.
+    model = build(keras, settings.network, settings.lookback, *scale_lists)
+    model.set_weights(network.get_weights())
+    return model, [float(loss) for loss in losses]
 
 
-def _computed(model: Any, windows: Float32Array) -> Float32Array:
-    """Return what Keras computes, a few windows at a time; compiling a graph for it would cost more."""
+def _callbacks(keras: Any, report: Report) -> list[Any]:
+    """Return early stopping, the halving of the learning rate, and the report of each epoch."""
+    monitor = {"monitor": "val_data_loss", "mode": "min"}
+    return [
+        keras.callbacks.EarlyStopping(patience=RECIPE.patience, restore_best_weights=True, **monitor),
+        keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=RECIPE.rate_patience, **monitor),
+        keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: report(epoch + 1, float(logs["val_data_loss"]))
+        ),
+    ]
+
+
+def _keras_output(model: Any, windows: Float32Array) -> Float32Array:
+    """Return what Keras computes, a few windows at a time; compiling a graph would cost more."""
     starts = range(0, len(windows), forecaster.BATCH_ROWS)
     parts = [model(windows[start : start + forecaster.BATCH_ROWS], training=False) for start in starts]
     return np.concatenate([np.asarray(part)[:, 0] for part in parts])
@@ -195,7 +186,7 @@ def _weights_hash(model: Any) -> str:
 
 
 def _check_serving(computed: Float32Array, served: FloatArray) -> None:
-    """Refuse an export that does not serve what Keras computes."""
+    """Refuse an export that does not compute what Keras computes."""
     difference = float(np.abs(served - computed).max())
     # A constant forecast has no spread; float32's own resolution is the floor.
     allowed = SERVING_TOLERANCE * max(float(computed.std()), 1e-3 * float(np.abs(computed).max()), 1e-6)
@@ -205,12 +196,3 @@ def _check_serving(computed: Float32Array, served: FloatArray) -> None:
             expected=f"at most {allowed:.3g}.",
             remedy="report this with the versions of keras, tensorflow, tf2onnx and onnxruntime.",
         )
-
-
-def _ridge(
-    last: Float32Array, target: FloatArray, median: FloatArray, iqr: FloatArray, parts: Split
-) -> FloatArray:
-    """Return the ridge's forecasts for the calibration slice, in units of volatility."""
-    scaled = np.clip((last - median) / iqr, -CLIP, CLIP)
-    clipped = np.clip(target, -CLIP, CLIP)
-    return ev.ridge_forecast(scaled[parts.fit], clipped[parts.fit], scaled[parts.calibrate])

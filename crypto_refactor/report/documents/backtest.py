@@ -71,7 +71,7 @@ def backtest_settings(result: BacktestResult) -> Document:
     """Return everything but the bars that determines a backtest."""
     settings = asdict(result.settings)
     if result.pinned is not None:
-        card = result.walk.stretches[0].model.card
+        card = result.walk.periods[0].model.card
         settings |= {"network": card.network, "seed": card.seed, "train_hours": None, "refit_every": None}
     return {**settings, **asdict(result.signal_rules), **_rules(result), "model": result.pinned}
 
@@ -126,10 +126,10 @@ def _models(result: BacktestResult) -> list[Document]:
             "fingerprint": period.model.card.fingerprint,
             "trained_from": to_iso(period.model.card.trained_from),
             "trained_through": to_iso(period.model.card.trained_through),
-            "first_scored": to_iso(int(period.made.made_at[0])) if len(period.made) else None,
-            "last_scored": to_iso(int(period.made.made_at[-1])) if len(period.made) else None,
+            "first_scored": to_iso(int(period.signals.decided_at[0])) if len(period.signals) else None,
+            "last_scored": to_iso(int(period.signals.decided_at[-1])) if len(period.signals) else None,
         }
-        for period in result.walk.stretches
+        for period in result.walk.periods
     ]
 
 

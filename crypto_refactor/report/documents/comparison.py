@@ -59,7 +59,7 @@ def _trial(rank: int, trial: Trial) -> dict[str, Any]:
         "setting": trial.setting.label,
         **metrics_by_account(*trial.scenarios.metrics),
         "halted_at": None if halted_at is None else to_iso(halted_at),
-        "models": list(dict.fromkeys(period.model.card.fingerprint for period in trial.walk.stretches)),
+        "models": list(dict.fromkeys(period.model.card.fingerprint for period in trial.walk.periods)),
         "data": {
             "fingerprint": prepared.window.fingerprint(),
             "synthetic": prepared.quality.synthetic,

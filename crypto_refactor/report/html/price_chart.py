@@ -33,12 +33,12 @@ Reasons = Callable[[int], list[str]]
 
 def signal_reasons(signals: SignalFrame) -> Reasons:
     """Explain entries by the signals they follow."""
-    rows = {hour: row for row, hour in enumerate(signals.made_at.tolist())}
+    rows = {hour: row for row, hour in enumerate(signals.decided_at.tolist())}
     return lambda hour: _signal_lines(signals, rows[hour]) if hour in rows else []
 
 
 def _signal_lines(signals: SignalFrame, row: int) -> list[str]:
-    conditions, close = signals.held[row], float(signals.close[row])
+    conditions, close = signals.conditions_met[row], float(signals.close[row])
     missing = [name for name, met in zip(CONDITIONS[1:], conditions[1:].tolist(), strict=True) if not met]
     forecast = (float(signals.predicted[row]) / close - 1) * 1e4
     lines = [

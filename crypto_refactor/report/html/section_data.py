@@ -133,7 +133,7 @@ def target_data(result: EvaluationResult, tz: ZoneInfo) -> Data:
 
 def backtest_provenance(result: BacktestResult) -> Data:
     """Return everything a backtest depends on, in groups."""
-    cards = [period.model.card for period in result.walk.stretches]
+    cards = [period.model.card for period in result.walk.periods]
     settings = backtest_settings(result)
     weights = ", ".join(dict.fromkeys(card.fingerprint for card in cards))
     trained_with = {name: text for card in cards for name, text in card.versions.items()}

@@ -117,10 +117,10 @@ class Outcomes:
 
 def outcomes(signals: SignalFrame, window: Bars) -> Outcomes:
     """Put the forecasts of a window beside their outcomes."""
-    at = np.searchsorted(window.closed, signals.made_at)
+    at = np.searchsorted(window.closed, signals.decided_at)
     has_next = at + 1 < len(window)
     following = np.where(has_next, at + 1, at)
-    has_next &= (window.closed[following] == signals.made_at + 1) & ~window.synthetic[following]
+    has_next &= (window.closed[following] == signals.decided_at + 1) & ~window.synthetic[following]
     rows = np.flatnonzero(has_next)
     return Outcomes(
         forecast=np.log(signals.predicted[rows] / signals.close[rows]),

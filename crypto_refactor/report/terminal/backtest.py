@@ -109,7 +109,7 @@ def _heading(kind: str, result: RunResult, tz: ZoneInfo) -> list[RenderableType]
 
 
 def _models_text(result: BacktestResult) -> str:
-    card = result.walk.stretches[0].model.card
+    card = result.walk.periods[0].model.card
     if result.pinned is None:
         schedule = commentary.schedule_text(result.settings)
     else:
@@ -137,7 +137,7 @@ def _rank_ic(skill: Skill) -> str:
 
 
 def _models_table(result: BacktestResult, tz: ZoneInfo) -> Table:
-    count = len({period.model.path for period in result.walk.stretches})
+    count = len({period.model.path for period in result.walk.periods})
     title = f"Models: {count} ({result.walk.trained or 'none'} trained for this run)"
     names = ("Signals from", "to", "Trained through", "Slope ± SE", "RMSE / zero", "Weights")
     table = plain_table(
@@ -146,7 +146,7 @@ def _models_table(result: BacktestResult, tz: ZoneInfo) -> Table:
         wrap=names,
         title=title if result.pinned is None else f"Pinned model: {result.pinned}",
     )
-    for period in result.walk.stretches:
+    for period in result.walk.periods:
         card = period.model.card
         table.add_row(
             to_local_text(period.period.first, tz),

@@ -26,7 +26,7 @@ def _headline(signal: Signal, tz: ZoneInfo) -> list[str]:
             f"{_ARROWS[signal.signal]} {signal.direction.upper()}   {signal.ticker}   "
             f"confidence {signal.confidence:.2f}{simulated_mark(simulated=signal.simulated)}"
         ),
-        f"  made at {to_local_text(signal.made_at, tz)} for the close at {to_local_text(signal.target_at, tz)}",
+        f"  made at {to_local_text(signal.decided_at, tz)} for the close at {to_local_text(signal.target_at, tz)}",
     ]
 
 

@@ -211,11 +211,11 @@ def _compare_with_backtest(
         fills == run.fills
         and trades == tuple(trade for trade in run.trades if trade.closed)
         and [value for _, value in equity] == run.equity.tolist()
-        and [row["bar"] for row in signals] == walk.signals.made_at.tolist()
+        and [row["bar"] for row in signals] == walk.signals.decided_at.tolist()
         and [row["signal"] for row in signals] == walk.signals.signal.tolist()
         and [row["predicted"] for row in signals] == walk.signals.predicted.tolist()
         and {row["bar"]: row["target"] for row in decisions} == _targets(backtest)
-        and [row["model"] for row in signals] == walk.deciders
+        and [row["model"] for row in signals] == walk.model_fingerprints
     )
     return TickerReplay(
         ticker=ticker, backtest=backtest, equity=equity, fills=fills, trades=trades, same=same
@@ -231,7 +231,7 @@ def _backtest(session: TradingSession, window: Window, balance: float) -> Backte
         options=session.options,
         model=session.model,
         model_dir=session.model_dir,
-        watch=session.watch,
+        observer=session.observer,
         cluster=session.cluster,
     ).run(
         window.end - window.start,

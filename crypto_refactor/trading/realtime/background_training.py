@@ -11,19 +11,16 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
-from pathlib import Path
 from typing import Any
 
 from crypto_refactor.errors import CryptoRefactorError
-from crypto_refactor.model.cache import get, get_models
-from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.dask_cluster import Cluster
+from crypto_refactor.model.cache import ModelProvider
 from crypto_refactor.model.training.jobs import TrainingJob
-from crypto_refactor.model.training.observer import SilentObserver
+from crypto_refactor.model.training.parallel import TrainingObserver
 
 _RETRY_SECONDS = 600.0
 
@@ -43,22 +40,18 @@ class _RunningFit:
 class BackgroundTrainer:
     """Fits models into the cache, `workers` at a time, in processes that end with this one; thread-safe.
 
-    With a `cluster` these processes have their models trained there.
+    With a cluster these processes have their models trained there.
     """
 
     def __init__(
         self,
-        folder: Path,
-        settings: ModelSettings,
+        models: ModelProvider,
         *,
         workers: int,
-        cluster: Cluster | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._folder = folder
-        self._settings = settings
+        self._models = replace(models, observer=TrainingObserver())
         self._workers = workers
-        self._cluster = cluster
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._queued: dict[str, TrainingJob] = {}
@@ -71,7 +64,7 @@ class BackgroundTrainer:
             self._collect_finished()
             failed_at, _ = self._failed.get(key, (None, ""))
             resting = failed_at is not None and self._monotonic() - failed_at < _RETRY_SECONDS
-            if key not in self._running and not resting and get(self._folder, key) is None:
+            if key not in self._running and not resting and self._models.get(key) is None:
                 self._queued[key] = job
             self._start_queued()
 
@@ -104,7 +97,7 @@ class BackgroundTrainer:
     def _start(self, key: str, job: TrainingJob) -> _RunningFit:
         context = get_context("spawn")
         receiver, sender = context.Pipe(duplex=False)
-        arguments = (self._folder, key, job, self._settings, self._cluster, sender)
+        arguments = (self._models, key, job, sender)
         process = context.Process(target=_fit, args=arguments, daemon=True)
         try:
             process.start()
@@ -137,14 +130,12 @@ def _error_text(errors: Connection) -> str | None:
         return None
 
 
-def _fit(
-    folder: Path, key: str, job: TrainingJob, settings: ModelSettings, cluster: Cluster | None, errors: Any
-) -> None:
+def _fit(models: ModelProvider, key: str, job: TrainingJob, errors: Any) -> None:
     """Fit one model, or have it fitted, in a process of its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        get_models(folder, {key: job}, settings, SilentObserver(), cluster=cluster)
+        models.get_or_train(key, job)
     except CryptoRefactorError as error:
         errors.send(error.what)
         raise SystemExit(1) from None

@@ -173,17 +173,8 @@ class HourlyPass:
         return replace(outcome, notes=outcome.notes + notes)
 
     def _decider(self) -> Decider:
-        session = self.session
-        return session.decider(
-            FirstUsedModelSelector(
-                self.ledger,
-                self.account.name,
-                session.settings,
-                session.model_dir,
-                session.watch,
-                self._trainer,
-                session.cluster,
-            )
+        return self.session.decider(
+            FirstUsedModelSelector(self.ledger, self.account.name, self.session.models, self._trainer)
         )
 
     def _train_ahead(self, bars: Mapping[Ticker, Bars], hour: int) -> None:

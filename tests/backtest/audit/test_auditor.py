@@ -111,9 +111,9 @@ class TestAnHonestRunPasses:
         # The check at the first use is not what this leans on.
         late = replace(card, trained_through=int(result.window.closed[0]) + 1)
         known = tuple(
-            replace(stretch, model=replace(stretch.model, card=late)) for stretch in result.walk.stretches
+            replace(stretch, model=replace(stretch.model, card=late)) for stretch in result.walk.periods
         )
-        found = audit(replace(result, walk=replace(result.walk, stretches=known)))
+        found = audit(replace(result, walk=replace(result.walk, periods=known)))
         assert [check.name for check in found.checks if not check.passed] == ["models"]
 
     def test_on_real_bars(self, backtest, real_bars_dir):
@@ -129,7 +129,7 @@ class TestTheSample:
     def test_it_holds_the_edges_of_every_stretch_and_what_led_to_fills(self, backtest):
         result = backtest(options=ExecutionOptions(exit=ExitRule.OPPOSITE))
         sample = set(sampled_closes(result).tolist())
-        for stretch in result.walk.stretches:
+        for stretch in result.walk.periods:
             assert {stretch.period.first, stretch.period.last} <= sample
         decided = {fill.at for fill in result.requested.simulation.fills}
         assert len(decided & sample) >= min(8, len(decided))
@@ -137,8 +137,8 @@ class TestTheSample:
 
     def test_it_stays_small_in_a_long_window(self, backtest):
         result = backtest(sample_bars(3600), hours=1500, settings=replace(SETTINGS, refit_every=720))
-        assert len(result.walk.stretches) in {3, 4}
-        assert len(sampled_closes(result)) <= 8 + 8 + 2 * len(result.walk.stretches)
+        assert len(result.walk.periods) in {3, 4}
+        assert len(sampled_closes(result)) <= 8 + 8 + 2 * len(result.walk.periods)
         assert len(real_closes(result)) == 1501
 
     def test_carried_bars_are_not_in_it(self, backtest):
@@ -170,41 +170,43 @@ class TestWhatIsSaid:
     @pytest.mark.parametrize("full", [False, True])
     def test_one_signal_changed_by_hand_is_shown_with_both_values(self, backtest, full):
         result = backtest()
-        stretch = result.walk.stretches[1]
-        predicted = stretch.made.predicted.copy()
+        stretch = result.walk.periods[1]
+        predicted = stretch.signals.predicted.copy()
         predicted[0] = np.nextafter(predicted[0], np.inf)
-        changed = replace(stretch, made=replace(stretch.made, predicted=predicted))
-        stretches = (result.walk.stretches[0], changed, *result.walk.stretches[2:])
-        found = audit(replace(result, walk=replace(result.walk, stretches=stretches)), full=full)
+        changed = replace(stretch, signals=replace(stretch.signals, predicted=predicted))
+        stretches = (result.walk.periods[0], changed, *result.walk.periods[2:])
+        found = audit(replace(result, walk=replace(result.walk, periods=stretches)), full=full)
         assert not found.passed
         assert found.first_difference == Difference(
             bar=stretch.period.first,
             column="predicted",
             run=float(predicted[0]),
-            recomputed=float(stretch.made.predicted[0]),
+            recomputed=float(stretch.signals.predicted[0]),
         )
         assert json.dumps(found.to_dict(), allow_nan=False)
 
     def test_what_only_full_sees(self, backtest):
         result = backtest()
         sample = sampled_closes(result).tolist()
-        stretch = max(result.walk.stretches, key=lambda stretch: len(stretch.made))
-        place = next(i for i, hour in enumerate(stretch.made.made_at.tolist()) if hour not in sample)
-        confidence = stretch.made.confidence.copy()
+        stretch = max(result.walk.periods, key=lambda stretch: len(stretch.signals))
+        place = next(i for i, hour in enumerate(stretch.signals.decided_at.tolist()) if hour not in sample)
+        confidence = stretch.signals.confidence.copy()
         confidence[place] += 0.125
-        changed = replace(stretch, made=replace(stretch.made, confidence=confidence))
-        stretches = tuple(changed if each is stretch else each for each in result.walk.stretches)
-        result = replace(result, walk=replace(result.walk, stretches=stretches))
+        changed = replace(stretch, signals=replace(stretch.signals, confidence=confidence))
+        stretches = tuple(changed if each is stretch else each for each in result.walk.periods)
+        result = replace(result, walk=replace(result.walk, periods=stretches))
         assert audit(result).passed
         assert audit(result, full=True).first_difference.column == "confidence"
 
     def test_a_decision_left_out_is_missed(self, backtest):
         result = backtest()
-        stretch = result.walk.stretches[-1]
-        columns = {name: getattr(stretch.made, name)[:-1] for name in type(stretch.made).__dataclass_fields__}
-        changed = replace(stretch, made=replace(stretch.made, **columns))
+        stretch = result.walk.periods[-1]
+        columns = {
+            name: getattr(stretch.signals, name)[:-1] for name in type(stretch.signals).__dataclass_fields__
+        }
+        changed = replace(stretch, signals=replace(stretch.signals, **columns))
         found = audit(
-            replace(result, walk=replace(result.walk, stretches=(*result.walk.stretches[:-1], changed)))
+            replace(result, walk=replace(result.walk, periods=(*result.walk.periods[:-1], changed)))
         )
         assert found.first_difference == Difference(
             bar=stretch.period.last, column="the bar", run="not to be decided on", recomputed="decided"
@@ -212,7 +214,7 @@ class TestWhatIsSaid:
 
     def test_a_stretch_left_out_is_missed(self, backtest):
         result = backtest()
-        found = audit(replace(result, walk=replace(result.walk, stretches=result.walk.stretches[1:])))
+        found = audit(replace(result, walk=replace(result.walk, periods=result.walk.periods[1:])))
         assert "models" in {check.name for check in found.checks if not check.passed}
 
     def test_a_value_that_is_no_number_is_null(self):
@@ -230,7 +232,7 @@ def as_result(case):
     run, bars, plan = case.run(), case.bars, case.plan
     known = plan.decidable & ~bars.synthetic
     made = SimpleNamespace(
-        made_at=bars.closed[known],
+        decided_at=bars.closed[known],
         signal=plan.signal[known],
         forecast_side=plan.forecast_side[known],
         supported=plan.worthwhile[known],
@@ -239,7 +241,7 @@ def as_result(case):
     return SimpleNamespace(
         bars=bars.only_real(),
         window=bars,
-        walk=SimpleNamespace(stretches=(SimpleNamespace(made=made),)),
+        walk=SimpleNamespace(periods=(SimpleNamespace(signals=made),)),
         requested=AccountRun(
             simulation=run,
             rules=case.rules,

@@ -12,7 +12,7 @@ import pytest
 from support.stub_models import HeldBars, remade, sample_bars, without
 from support.trained_models import SETTINGS
 
-from crypto_refactor.backtest import backtester, engine, result, scenarios
+from crypto_refactor.backtest import engine, result, scenarios
 from crypto_refactor.backtest import walk_forward as walkforward
 from crypto_refactor.backtest.audit import models as audit_models
 from crypto_refactor.backtest.audit import signals as audit_signals
@@ -75,6 +75,17 @@ def failed(found):
 def ahead(values, bars=1):
     """Return the values of `bars` later; the last ones stay, because nothing comes after them."""
     return np.concatenate([values[bars:], values[-bars:]])
+
+
+def reordered(order):
+    """Return `group_models` with the models of every ticker in another order."""
+    honest = walkforward.group_models
+
+    def mixed_up(*arguments):
+        found = honest(*arguments)
+        return replace(found, keys={ticker: order(keys) for ticker, keys in found.keys.items()})
+
+    return mixed_up
 
 
 def test_nothing_planted_nothing_found(audited):
@@ -189,24 +200,12 @@ class TestModels:
         assert found.first_difference.run > found.first_difference.recomputed
 
     def test_models_of_the_stretch_after(self, audited, plant):
-        honest = walkforward.get_models
-
-        def mixed_up(*arguments, **options):
-            found = honest(*arguments, **options)
-            return replace(found, models=(*found.models[1:], found.models[-1]))
-
-        plant(mixed_up, (walkforward, "get_models"))
+        plant(reordered(lambda keys: [*keys[1:], keys[-1]]), (walkforward, "group_models"))
         assert failed(audited()) == {"models"}
 
     def test_models_of_the_stretch_before(self, audited, plant):
         """They have seen nothing of it, and yet they are not the ones that belong to it."""
-        honest = walkforward.get_models
-
-        def mixed_up(*arguments, **options):
-            found = honest(*arguments, **options)
-            return replace(found, models=(found.models[0], *found.models[:-1]))
-
-        plant(mixed_up, (walkforward, "get_models"))
+        plant(reordered(lambda keys: [keys[0], *keys[:-1]]), (walkforward, "group_models"))
         found = audited()
         assert failed(found) == {"models"}
         assert found.first_difference.column == "model"
@@ -388,7 +387,7 @@ class TestMoney:
         """Back-filled bars tell the future to the equity, even where nothing is decided on them."""
         end = int(sample_bars(1400).closed[-1])
         holed = without(sample_bars(1400), *((end - at, end - at + 3) for at in range(8, 96, 11)))
-        honest = backtester.window_of
+        honest = walkforward.window_of
 
         def back_filled(bars, hours, end):
             window = honest(bars, hours, end)
@@ -399,7 +398,7 @@ class TestMoney:
             return remade(window, **prices)
 
         assert audited(bars=holed, allow_gaps=True).passed
-        plant(back_filled, (backtester, "window_of"))
+        plant(back_filled, (walkforward, "window_of"))
         found = audited(ExecutionOptions(exit=ExitRule.OPPOSITE), bars=holed, allow_gaps=True)
         assert failed(found) == {"accounting"}
         assert found.first_difference.column == "equity"

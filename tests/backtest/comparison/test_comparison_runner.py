@@ -24,7 +24,7 @@ from crypto_refactor.backtest.significance.selection_bias import selection_bias
 from crypto_refactor.errors import DataError, ModelError, UsageError
 from crypto_refactor.execution.rules import ExecutionOptions, ExitRule
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.model.training.observer import SilentObserver
+from crypto_refactor.model.training.parallel import TrainingObserver
 from crypto_refactor.report.replay_summary import ticker_figures, total_curve, total_figures
 from crypto_refactor.signals.conditions import SignalRules
 
@@ -58,7 +58,7 @@ def run(tmp_path, fits):
             "model": None,
             "model_dir": tmp_path / folder,
             "allow_gaps": True,
-            "watch": SilentObserver(),
+            "observer": TrainingObserver(),
         }
         return compare(ComparisonRequest(**(asked | options)))
 
@@ -88,7 +88,7 @@ class TestATrialIsABacktest:
             trial.scenarios.requested.simulation.equity.tobytes()
             == alone.requested.simulation.equity.tobytes()
         )
-        assert trial.walk.deciders == alone.walk.deciders
+        assert trial.walk.model_fingerprints == alone.walk.model_fingerprints
 
     @pytest.mark.parametrize(
         "vary",
@@ -132,7 +132,7 @@ class TestModels:
     def test_all_tickers_are_trained_side_by_side_once_for_each_network(self, run, fits):
         settings = settings_of("network=small,documented", "exit=neutral,fade")
         found = run(*bars_of(BTC, ETH), settings=settings)
-        periods = len(found.trials[0].walk.stretches)
+        periods = len(found.trials[0].walk.periods)
         assert [len(call) for call in fits.calls] == [2 * periods, 2 * periods]
         assert found.trained == 4 * periods
         assert run(*bars_of(BTC, ETH), settings=settings).trained == 0

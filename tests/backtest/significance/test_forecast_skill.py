@@ -12,7 +12,7 @@ from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.backtest.significance.calibration import calibration, coverage
 from crypto_refactor.backtest.significance.correlation import pearson, spearman
 from crypto_refactor.backtest.significance.forecast_skill import forecast_skill
-from crypto_refactor.model.evidence import rank_correlation
+from crypto_refactor.correlation import spearman as rank_correlation
 from crypto_refactor.model.schedule import training_rows
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.signals.conditions import SignalRules
@@ -160,8 +160,8 @@ def walked(tmp_path, monkeypatch):
     return make
 
 
-def skill_of(result, stretches=None, **options):
-    return forecast_skill(stretches or result.walk.stretches, result.window, result.settings, **options)
+def skill_of(result, periods=None, **options):
+    return forecast_skill(periods or result.walk.periods, result.window, result.settings, **options)
 
 
 def oracle(result):
@@ -172,16 +172,19 @@ def oracle(result):
         for at, close, synthetic in zip(window.closed, window.close, window.synthetic, strict=True)
         if not synthetic
     }
-    rows = [row for row, at in enumerate(made.made_at.tolist()) if at + 1 in real]
-    outcome = [np.log(real[int(made.made_at[row]) + 1] / made.close[row]) for row in rows]
+    rows = [row for row, at in enumerate(made.decided_at.tolist()) if at + 1 in real]
+    outcome = [np.log(real[int(made.decided_at[row]) + 1] / made.close[row]) for row in rows]
     return np.log(made.predicted[rows] / made.close[rows]), np.array(outcome), np.array(rows)
 
 
 def with_forecasts(result, forecast_of):
     """The stretches with other forecasts: a function of the hours they were made at."""
     return tuple(
-        replace(s, made=replace(s.made, predicted=s.made.close * np.exp(forecast_of(s.made.made_at))))
-        for s in result.walk.stretches
+        replace(
+            s,
+            signals=replace(s.signals, predicted=s.signals.close * np.exp(forecast_of(s.signals.decided_at))),
+        )
+        for s in result.walk.periods
     )
 
 
@@ -248,12 +251,12 @@ class TestForecastSkill:
     def test_the_ridge_is_one_fitted_on_the_rows_of_each_stretch(self, walked):
         result = walked()
         forecasts = []
-        for stretch in result.walk.stretches:
+        for stretch in result.walk.periods:
             data, frame = training_rows(stretch.period, SETTINGS), stretch.period.frame
             assert data.trained_through < stretch.period.first
             learnt = data.inputs[data.rows].astype(float)
             low, middle, high = np.percentile(learnt, [25, 50, 75], axis=0)
-            rows = [frame.bars.closed.tolist().index(at) for at in stretch.made.made_at]
+            rows = [frame.bars.closed.tolist().index(at) for at in stretch.signals.decided_at]
             scaled, asked = (
                 np.clip((part - middle) / (high - low), -5, 5) for part in (learnt, frame.inputs[rows])
             )

@@ -19,14 +19,15 @@ from support.trained_models import (
     training_data,
 )
 
+from crypto_refactor.correlation import spearman
 from crypto_refactor.errors import ModelError
 from crypto_refactor.model import evidence as ev
 from crypto_refactor.model import forecaster
-from crypto_refactor.model.dataset import split
-from crypto_refactor.model.settings import RECIPE, Recipe
-from crypto_refactor.model.training.compiled import shape
+from crypto_refactor.model.dataset import robust_scale, split
+from crypto_refactor.model.recipe import RECIPE, Recipe
+from crypto_refactor.model.training.network import batch_shape
 from crypto_refactor.model.training.parallel import fit_all
-from crypto_refactor.model.training.trainer import TrainedModel, robust_scale
+from crypto_refactor.model.training.trainer import TrainedModel
 
 
 @pytest.fixture(scope="session")
@@ -90,13 +91,13 @@ class TestTheSameWeights:
     [(503, 64, (64, True)), (512, 64, (64, False)), (64, 64, (64, False)), (22, 64, (22, False))],
 )
 def test_fits_share_a_graph_only_where_their_batches_look_alike(rows, batch, expected):
-    assert shape(rows, batch) == expected
+    assert batch_shape(rows, batch) == expected
 
 
 class TestScaling:
     def test_it_is_the_fit_slices_median_and_interquartile_range(self, lab):
         data = training_data()
-        median, iqr = robust_scale(data.bars_seen(split(len(data)).fit))
+        median, iqr = robust_scale(data.fit_bars(split(len(data)).fit))
         scale = layers(lab.trained)["robust_scale"]
         # The clip at +-5 is a clip at +-1 between two scales.
         np.testing.assert_allclose(scale["scale"], 1 / (5 * iqr), rtol=1e-12)
@@ -120,7 +121,7 @@ class TestScaling:
     @pytest.mark.parametrize("side", [-1, 1])
     def test_inputs_are_clipped_at_five_interquartile_ranges(self, lab, side):
         data = training_data()
-        median, iqr = robust_scale(data.bars_seen(split(len(data)).fit))
+        median, iqr = robust_scale(data.fit_bars(split(len(data)).fit))
 
         def answer(distance):
             window = np.tile(median, (1, LOOKBACK, 1))
@@ -163,12 +164,12 @@ class TestEvidence:
 
     def test_the_ridge_is_fitted_on_the_fit_slice_and_scored_on_the_calibration_slice(self, lab):
         data, parts = training_data(), split(150)
-        median, iqr = robust_scale(data.bars_seen(parts.fit))
+        median, iqr = robust_scale(data.fit_bars(parts.fit))
         x = np.clip((data.inputs[data.rows] - median) / iqr, -5, 5)
         y = np.clip(targets(data, lab.trained, slice(None)), -5, 5)
         forecast = ev.ridge_forecast(x[parts.fit], y[parts.fit], x[parts.calibrate])
         forecast *= np.maximum(data.volatility, lab.trained.volatility_floor)[parts.calibrate]
-        expected = ev.rank_correlation(forecast, data.returns[parts.calibrate])
+        expected = spearman(forecast, data.returns[parts.calibrate])
         assert lab.trained.evidence.ridge_rank_correlation == pytest.approx(expected, abs=1e-12)
 
 

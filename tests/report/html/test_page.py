@@ -81,7 +81,7 @@ class TestThePage:
         assert COMMAND in text
         for expected in (
             result.window.fingerprint(),
-            *result.walk.deciders,
+            *result.walk.model_fingerprints,
             "keras",
             "min confirmations",
             "slippage bps",

@@ -42,7 +42,7 @@ def signal(forecast=0.01, *, evidence=KNOWN, scale=0.1, needed=6, **values):
         source="files",
         simulated=False,
         end=474_001,
-        made_at=474_001,
+        decided_at=474_001,
         target_at=474_002,
         signal=int(made.signal[0]),
         confidence=float(made.confidence[0]),
@@ -52,7 +52,7 @@ def signal(forecast=0.01, *, evidence=KNOWN, scale=0.1, needed=6, **values):
         threshold=float(made.threshold[0]),
         expected_move=float(made.expected_move[0]),
         round_trip_cost=0.002,
-        conditions=dict(zip(CONDITIONS, made.held[0].tolist(), strict=True)),
+        conditions=dict(zip(CONDITIONS, made.conditions_met[0].tolist(), strict=True)),
         required=needed,
         indicators={name: float(frame.column(name)[0]) for name in frame.names},
         bands={

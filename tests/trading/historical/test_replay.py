@@ -7,8 +7,8 @@ from support.stub_models import BTC, HeldBars, sample_bars, without
 
 from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.execution.rules import ExecutionOptions, ExitRule
+from crypto_refactor.model.cache import ModelProvider
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.observer import SilentObserver
 from crypto_refactor.signals.conditions import SignalRules
 from crypto_refactor.trading.bar_processor import BarProcessor
 from crypto_refactor.trading.decider import Decider
@@ -51,7 +51,9 @@ def backtest(bars, options, folder):
 
 def replayed(bars, options, folder, ledger, *, decider=None, hours=HOURS, stop_after=None):
     end = int(bars.closed[-1])
-    decider = decider or Decider(SETTINGS, SIGNALS, CachedModelSelector(SETTINGS, folder, SilentObserver()))
+    decider = decider or Decider(
+        SETTINGS, SIGNALS, CachedModelSelector(ModelProvider(folder=folder, settings=SETTINGS))
+    )
     rules = options.resolve(BTC)
     processor = BarProcessor(balance=BALANCE, rules=rules, confirmations=4)
     trader = HistoricalTrader(ledger, "replay/x", decider=decider, processor=processor)
@@ -75,10 +77,10 @@ def check(ledger, result):
     rows = ledger.decisions("replay/x", BTC)
     made = walk.signals
     decided = [row for row in rows if "signal" in row]
-    assert [row["bar"] for row in decided] == made.made_at.tolist()
+    assert [row["bar"] for row in decided] == made.decided_at.tolist()
     assert [row["signal"] for row in decided] == made.signal.tolist()
     assert [row["predicted"] for row in decided] == made.predicted.tolist()
-    assert [row["model"] for row in decided] == walk.deciders
+    assert [row["model"] for row in decided] == walk.model_fingerprints
     targets = dict(zip(result.window.closed.tolist(), run.target.tolist(), strict=True))
     assert [row["target"] for row in rows] == [targets[row["bar"]] for row in rows]
 
@@ -116,6 +118,8 @@ def test_no_step_is_shown_a_later_bar(bars, tmp_path, fits):
             return super().decide(known, hour)
 
     end = int(bars.closed[-1])
-    decider = Watching(SETTINGS, SIGNALS, CachedModelSelector(SETTINGS, tmp_path, SilentObserver()))
+    decider = Watching(
+        SETTINGS, SIGNALS, CachedModelSelector(ModelProvider(folder=tmp_path, settings=SETTINGS))
+    )
     replayed(bars, ExecutionOptions(), tmp_path, ledger, decider=decider, hours=30)
     assert [last for last, _ in shown] == [hour for _, hour in shown] == list(range(end - 30, end + 1))

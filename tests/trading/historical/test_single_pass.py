@@ -18,7 +18,7 @@ from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.sources.base import LatestPrice
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.schedule import refit_periods, training_rows
-from crypto_refactor.model.training.observer import SilentObserver
+from crypto_refactor.model.training.parallel import TrainingObserver
 from crypto_refactor.trading.historical.single_pass import DemoPass, SignalPass, run_single_pass
 from crypto_refactor.trading.ledger.ledger import Ledger
 from crypto_refactor.trading.outcomes import Failure, TickerOutcome, Unavailable
@@ -80,7 +80,7 @@ def make_session(source, tmp_path):
             "initial_balance": BALANCE,
             "allow_gaps": True,
             "workers": 1,
-            "watch": SilentObserver(),
+            "observer": TrainingObserver(),
             "clock": lambda: datetime.now(UTC),
             "sleep": lambda _: None,
         }
@@ -134,9 +134,9 @@ def check(ledger, ticker, result):
     run = result.requested.simulation
     rows = ledger.decisions(ACCOUNT, ticker)
     decided = [row for row in rows if "signal" in row]
-    assert [row["bar"] for row in decided] == result.walk.signals.made_at.tolist()
+    assert [row["bar"] for row in decided] == result.walk.signals.decided_at.tolist()
     assert [row["signal"] for row in decided] == result.walk.signals.signal.tolist()
-    assert [row["model"] for row in decided] == result.walk.deciders
+    assert [row["model"] for row in decided] == result.walk.model_fingerprints
     assert ledger.fills(ACCOUNT, ticker) == run.fills
     assert ledger.trades(ACCOUNT, ticker) == tuple(trade for trade in run.trades if trade.closed)
     assert [value for _, value in ledger.equity(ACCOUNT, ticker)] == run.equity.tolist()

@@ -18,10 +18,9 @@ from support.stub_models import sample_bars
 from support.trained_models import SETTINGS, training_data
 
 from crypto_refactor.model import artifact
-from crypto_refactor.model.cache import get, get_models
-from crypto_refactor.model.training.dask_cluster import Cluster
+from crypto_refactor.model.cache import ModelProvider
 from crypto_refactor.model.training.jobs import TrainingJob
-from crypto_refactor.model.training.observer import SilentObserver
+from crypto_refactor.model.training.parallel import Cluster
 from crypto_refactor.trading.realtime.background_training import BackgroundTrainer
 
 PATIENCE = 300.0
@@ -31,6 +30,10 @@ def job(**changed):
     return TrainingJob(data=replace(training_data(), **changed), bars=sample_bars())
 
 
+def models_in(folder, **options):
+    return ModelProvider(folder=folder, settings=SETTINGS, **options)
+
+
 # With processes that are none
 
 
@@ -38,7 +41,7 @@ class Process:
     """A process of the test: it ends when it is told to."""
 
     def __init__(self, context, args):
-        self.folder, self.key, self.job, self.settings, self.cluster, _ = args
+        self.models, self.key, self.job, _ = args
         self.context, self.exitcode, self.killed, self.closed = context, None, False, False
 
     def start(self):
@@ -64,7 +67,7 @@ class Process:
         self.closed = True
 
     def train(self):
-        get_models(self.folder, {self.key: self.job}, self.settings, SilentObserver())
+        self.models.get_or_train(self.key, self.job)
         self.exitcode = 0
 
     def fail(self, code=1, error=None):
@@ -130,7 +133,7 @@ def clock():
 
 @pytest.fixture
 def trainer(context, clock, tmp_path, fits):
-    return BackgroundTrainer(tmp_path, SETTINGS, workers=2, monotonic=clock)
+    return BackgroundTrainer(models_in(tmp_path), workers=2, monotonic=clock)
 
 
 def test_a_model_is_trained_by_one_process_however_often_it_is_asked_for(trainer, context, tmp_path):
@@ -141,18 +144,18 @@ def test_a_model_is_trained_by_one_process_however_often_it_is_asked_for(trainer
     trainer.begin("a", job())
     assert context.keys == ["a"]
     assert trainer.failure("a") is None
-    assert get(tmp_path, "a") is not None
+    assert models_in(tmp_path).get("a") is not None
     assert context.started[0].closed
 
 
 def test_the_process_is_told_which_cluster_trains(context, tmp_path, fits):
     cluster = Cluster("tcp://127.0.0.1:8786")
-    BackgroundTrainer(tmp_path, SETTINGS, workers=2, cluster=cluster).begin("a", job())
-    assert context.started[0].cluster == cluster
+    BackgroundTrainer(models_in(tmp_path, cluster=cluster), workers=2).begin("a", job())
+    assert context.started[0].models.cluster == cluster
 
 
 def test_what_is_at_hand_is_not_trained(trainer, context, tmp_path):
-    get_models(tmp_path, {"a": job()}, SETTINGS, SilentObserver())
+    models_in(tmp_path).get_or_train("a", job())
     trainer.begin("a", job())
     assert context.keys == []
 
@@ -245,7 +248,7 @@ def test_many_threads_may_ask_at_once(trainer, context):
 
 @pytest.fixture
 def real(tmp_path):
-    trainer = BackgroundTrainer(tmp_path, SETTINGS, workers=2)
+    trainer = BackgroundTrainer(models_in(tmp_path), workers=2)
     yield trainer
     trainer.stop()
 
@@ -284,9 +287,9 @@ def test_processes_of_their_own_train_models_that_serve_and_tell_what_fails(real
     real.begin("bad", bad)
     assert ended(real, "good") is None
     assert "loss" in ended(real, "bad") or "diverged" in ended(real, "bad")
-    model = get(tmp_path, "good")
+    model = models_in(tmp_path).get("good")
     assert model.card.network == "small"
-    assert get(tmp_path, "bad") is None
+    assert models_in(tmp_path).get("bad") is None
     assert "tensorflow" not in sys.modules
     assert capfd.readouterr() == ("", "")
 
@@ -302,7 +305,7 @@ def test_stopping_in_the_middle_of_a_fit_leaves_no_process_no_lock_and_no_model(
         os.kill(number, 0)
     assert not locked(tmp_path, "a")
     assert model_files(tmp_path) == []
-    assert get(tmp_path, "a") is None
+    assert models_in(tmp_path).get("a") is None
 
 
 PARENT = """
@@ -310,12 +313,14 @@ import sys
 from pathlib import Path
 from support.trained_models import SETTINGS, training_data
 from support.stub_models import sample_bars
+from crypto_refactor.model.cache import ModelProvider
 from crypto_refactor.model.training.jobs import TrainingJob
 from crypto_refactor.trading.realtime.background_training import BackgroundTrainer
 import time
 
 if __name__ == "__main__":
-    trainer = BackgroundTrainer(Path(sys.argv[1]), SETTINGS, workers=1)
+    models = ModelProvider(folder=Path(sys.argv[1]), settings=SETTINGS)
+    trainer = BackgroundTrainer(models, workers=1)
     trainer.begin("a", TrainingJob(data=training_data(), bars=sample_bars()))
     print(trainer._running["a"].process.pid, flush=True)
     time.sleep(600)

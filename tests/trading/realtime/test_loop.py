@@ -73,10 +73,10 @@ def check(world, ticker, result):
     ledger, end = world.ledger, result.end
     rows = [row for row in ledger.decisions(ACCOUNT, ticker) if row["bar"] <= end]
     made = result.walk.signals
-    assert [row["bar"] for row in rows] == made.made_at.tolist()
+    assert [row["bar"] for row in rows] == made.decided_at.tolist()
     assert [row["signal"] for row in rows] == made.signal.tolist()
     assert [row["predicted"] for row in rows] == made.predicted.tolist()
-    assert [row["model"] for row in rows] == result.walk.deciders
+    assert [row["model"] for row in rows] == result.walk.model_fingerprints
     assert [row["target"] for row in rows] == result.requested.simulation.target.tolist()
     fills = ledger.fills(ACCOUNT, ticker)
     assert tuple(fill for fill in fills if fill.at < end) == result.requested.simulation.fills
@@ -116,7 +116,7 @@ def test_thirty_hours_are_the_backtest_of_these_hours(name, world):
     world.loop(options=RULES[name]).run(31)
     result = backtest(world, BTC, 30, RULES[name])
     assert len(result.requested.simulation.fills) >= 4
-    assert len(set(result.walk.deciders)) == 2
+    assert len(set(result.walk.model_fingerprints)) == 2
     check(world, BTC, result)
 
 

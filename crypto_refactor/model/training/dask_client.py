@@ -1,0 +1,220 @@
+"""Calls made on the workers of a Dask cluster: the only module that imports distributed.
+
+It is imported where a cluster trains, and nowhere else: the import takes a third of a second, and most runs train
+nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Self, TypeVar
+
+from distributed import CancelledError, Client, KilledWorker
+from distributed.security import Security
+
+from crypto_refactor.errors import ModelError
+from crypto_refactor.model.training.parallel import Cluster
+
+T = TypeVar("T")
+
+CONNECT_SECONDS = 10.0
+NO_WORKER_TIMEOUT = 60.0
+"""How long a cluster may have no worker, or its scheduler give no answer."""
+_POLL_SECONDS = 1.0
+_CLOSE_SECONDS = 2.0
+_SLACK_SECONDS = 2.0
+"""How much longer than Dask's own limit a connection may take: Dask says better what went wrong."""
+_KEPT = "finished models are kept."
+
+
+def on_cluster(cluster: Cluster, calls: Sequence[Callable[[], T]]) -> Iterator[T]:
+    """Make every call on a worker of the cluster and yield the results as they arrive.
+
+    If a worker is lost, the scheduler gives its call to another one.  A call travels within its task: scattered
+    data would be lost together with the worker that holds it.
+
+    Raises
+    ------
+    ModelError
+        If no further call can be made.
+    """
+    _require_certificates(cluster)
+    # This tool reports failures of the connection in its own words.
+    for name in ("distributed", "distributed.client", "distributed.core", "distributed.comm.core"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    with _EventLoop() as loop:
+        client = loop.run(_connect(cluster))
+        tasks: set[asyncio.Task[T]] = set()
+        try:
+            with _explained(cluster):
+                tasks = loop.run(_submit(client, calls))
+                pending = set(tasks)
+                while pending:
+                    finished = loop.run(_first_finished(cluster, client, pending))
+                    pending -= finished
+                    for task in finished:
+                        yield task.result()
+        finally:
+            loop.run(_close(client, tasks))
+
+
+class _EventLoop:
+    """An event loop for one client, in a thread of its own, so that a signal interrupts whoever waits for it.
+
+    Clients with the loop that distributed provides share a lock.  If the garbage collector closes a half-open client
+    in the thread that holds this lock, no client of the process can connect any more.
+    """
+
+    def __enter__(self) -> Self:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="dask client", daemon=True)
+        self._thread.start()
+        return self
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Return what `coroutine` returns; a signal cancels it."""
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return future.result()
+        finally:
+            future.cancel()
+
+    def __exit__(self, *_error: object) -> None:
+        self.run(_cancel_all_tasks())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+async def _cancel_all_tasks() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        if not task.cancelling():  # a cancelled task may be closing its client
+            task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=2 * _CLOSE_SECONDS)
+
+
+def _require_certificates(cluster: Cluster) -> None:
+    """Refuse ``tls://`` without certificates before a client exists that cannot be closed."""
+    options = Security().get_connection_args("client")
+    if cluster.address.startswith("tls:") and options.get("ssl_context") is None:
+        raise ModelError(
+            f"The cluster {cluster.address} cannot be reached: there are no certificates for tls://.",
+            expected="a certificate authority, a certificate and a key in Dask's own configuration (distributed.comm.tls).",
+            remedy="set them there, or use tcp:// in a network you trust.",
+        )
+
+
+async def _connect(cluster: Cluster) -> Client:
+    client = Client(
+        cluster.address,
+        asynchronous=True,
+        timeout=CONNECT_SECONDS,
+        set_as_default=False,
+        name="crypto-refactor",
+    )
+    try:
+        # Dask alone waits forever for a server that accepts the connection and then says nothing.
+        async with asyncio.timeout(CONNECT_SECONDS + _SLACK_SECONDS):
+            await client
+    except BaseException as error:
+        await _close(client, set())
+        # MemoryError: the first bytes of another protocol read as the length of a huge message.
+        if not isinstance(error, OSError | ImportError | ValueError | MemoryError):
+            raise
+        raise ModelError(
+            f"The cluster {cluster.address} cannot be reached: {_one_line(error)}.",
+            expected=f"a Dask scheduler that answers there within {CONNECT_SECONDS:.0f} seconds.",
+            remedy="start it (`dask scheduler`), correct --cluster, or leave it out to train on this machine.",
+        ) from error
+    return client
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()).rstrip(".") or "no answer in time"
+
+
+async def _submit(client: Client, calls: Sequence[Callable[[], T]]) -> set[asyncio.Task[T]]:
+    async def result(call: Callable[[], T]) -> T:
+        outcome: T = await client.submit(call, pure=False)
+        return outcome
+
+    return {asyncio.create_task(result(call)) for call in calls}
+
+
+async def _first_finished(
+    cluster: Cluster, client: Client, pending: set[asyncio.Task[T]]
+) -> set[asyncio.Task[T]]:
+    """Wait for at least one task, as long as the cluster has workers and its scheduler answers."""
+    last_seen = time.monotonic()
+    while True:
+        finished, _ = await asyncio.wait(pending, timeout=_POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        if finished:
+            return finished
+        workers = await _count_workers(client)
+        if workers:
+            last_seen = time.monotonic()
+        elif time.monotonic() - last_seen > NO_WORKER_TIMEOUT:
+            raise _abandoned(cluster, "had no worker" if workers == 0 else "not answered")
+
+
+async def _count_workers(client: Client) -> int | None:
+    """Return how many workers the scheduler has, None if it does not answer."""
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            return len(await client.nthreads())
+    except (OSError, AttributeError):  # no answer in time; the client has lost its scheduler
+        return None
+
+
+async def _close(client: Client, tasks: set[asyncio.Task[T]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    try:
+        with suppress(TimeoutError):
+            await client.close(timeout=_CLOSE_SECONDS)
+    finally:
+        client.status = "closed"  # the garbage collector finds nothing left to close
+
+
+@contextmanager
+def _explained(cluster: Cluster) -> Iterator[None]:
+    """Turn what Dask raises into a `ModelError`."""
+    try:
+        yield
+    except KilledWorker as error:
+        raise ModelError(
+            f"The cluster {cluster.address} has given up a model: every worker that began it died, "
+            f"{error.allowed_failures + 1} in all, the last one at {error.last_worker.address}.",
+            expected="workers that have crypto-refactor installed, and about 1 GB of memory for each fit.",
+            remedy=f"read that worker's log, fix what it names, and run the command again: {_KEPT}",
+        ) from error
+    except CancelledError as error:
+        raise ModelError(
+            f"The cluster {cluster.address} was lost during training: {_one_line(error)}.",
+            expected="a scheduler that stays until everything is trained.",
+            remedy=f"start it again and run the command again: {_KEPT}",
+        ) from error
+    except (RuntimeError, ImportError, AttributeError, OSError) as error:
+        cause = error if error.__cause__ is None or isinstance(error, OSError) else error.__cause__
+        raise ModelError(
+            f"The cluster {cluster.address} cannot train: {_one_line(cause)}.",
+            expected="crypto-refactor and its dependencies, in the versions used here, on its scheduler and workers.",
+            remedy=f"pip install 'crypto-refactor[cluster]' there, read their logs, and run the command again: {_KEPT}",
+        ) from error
+
+
+def _abandoned(cluster: Cluster, problem: str) -> ModelError:
+    return ModelError(
+        f"The cluster {cluster.address} has {problem} for {NO_WORKER_TIMEOUT:.0f} seconds.",
+        expected="a scheduler that answers, and at least one worker, until everything is trained.",
+        remedy=f"start them (`dask scheduler`, `dask worker {cluster.address} --nthreads 1 --nworkers 4`) and run the "
+        f"command again: {_KEPT}",
+    )
