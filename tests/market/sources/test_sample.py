@@ -136,7 +136,7 @@ def test_prices_stay_at_plausible_levels():
 PRINT_ALL = (
     "from crypto_refactor.market.sources.simulator import *\n"
     "from crypto_refactor.market.ticker import Ticker\n"
-    "print(*(simulate(Ticker(base, 'USD'), count=500).fingerprint() for base in PROFILES))"
+    "print(*(simulate_bars(Ticker(base, 'USD'), count=500).fingerprint() for base in PROFILES))"
 )
 
 
