@@ -27,23 +27,13 @@ from crypto_refactor.signals.pipeline import decidable_rows, signals_of
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PreparedTicker:
-    """What all walk-forwards of one ticker over one window share.
+    """What all walk-forwards of one ticker over one window share."""
 
-    Attributes
-    ----------
-    bars, quality : Bars, QualityReport
-        Real bars up to the end of the window, history included.
-    window : Bars
-        n + 1 bars, gaps filled: the one of the first decision, then the n of the window.
-    periods, data : tuple of RefitPeriod, tuple of TrainingSet
-        The decisions by cut-off, and the training rows of each model; none if a pinned model decides.
-    """
-
-    bars: Bars
-    window: Bars
-    quality: QualityReport
-    periods: tuple[RefitPeriod, ...]
-    data: tuple[TrainingSet, ...]
+    bars: Bars  # real ones up to the end of the window, history included
+    window: Bars  # n + 1 bars, gaps filled: the one of the first decision, then the n of the window
+    quality: QualityReport  # of `bars`
+    periods: tuple[RefitPeriod, ...]  # the decisions by cut-off, with their features
+    data: tuple[TrainingSet, ...]  # the training rows of each model; none if a pinned model decides
 
     @property
     def ticker(self) -> Ticker:

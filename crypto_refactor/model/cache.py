@@ -36,24 +36,12 @@ class CachedModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelProvider:
-    """The models of one folder and one set of settings: cached ones, or trained where they are missing.
+    """The models of one folder and one set of settings: cached ones, or trained where they are missing."""
 
-    Attributes
-    ----------
-    folder : Path
-        The model folder; the cache lies in ``cache/<key>/`` below it.
-    settings : ModelSettings
-        Shared by all models.
-    observer : TrainingObserver
-        Receives training progress.
-    cluster : Cluster or None
-        Trains the models; None for this machine.
-    """
-
-    folder: Path
+    folder: Path  # the model folder; the cache lies in ``cache/<key>/`` below it
     settings: ModelSettings
-    observer: TrainingObserver = field(default_factory=TrainingObserver)
-    cluster: Cluster | None = None
+    observer: TrainingObserver = field(default_factory=TrainingObserver)  # receives training progress
+    cluster: Cluster | None = None  # trains the models; None for this machine
 
     def job(self, bars: Bars, period: RefitPeriod) -> tuple[str, TrainingJob]:
         """Return the cache key of the model of `period`, and how to train it; a `DataError` if rows are too few."""

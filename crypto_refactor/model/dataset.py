@@ -75,38 +75,18 @@ def split(count: int) -> Split:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrainingSet:
-    """All rows of a fit, in time order.
+    """All rows of a fit, in time order: m labelled rows, k bars."""
 
-    Attributes
-    ----------
-    inputs : ndarray of float32, shape (k, 14)
-        Raw model inputs of every bar from the first window to the last row; the network scales them.
-    rows : ndarray of int64, shape (m,)
-        Position in `inputs` at which the window of each labelled row ends.
-    lookback : int
-        Bars per window.
-    returns : ndarray of float64, shape (m,)
-        log(close[t+1] / close[t]).
-    volatility : ndarray of float64, shape (m,)
-        Realised volatility at t, per bar.
-    close, atr : ndarray of float64, shape (m,)
-        At t, in quote currency.
-    trained_from, trained_through : int
-        Open of the first and close of the last bar used for anything but warming up indicators.
-    last_bars : str
-        Fingerprint of the last 24 bars up to `trained_through`.
-    """
-
-    inputs: Float32Array
-    rows: RowArray
-    lookback: int
-    returns: FloatArray
-    volatility: FloatArray
-    close: FloatArray
-    atr: FloatArray
-    trained_from: int
-    trained_through: int
-    last_bars: str
+    inputs: Float32Array  # (k, 14), raw: every bar from the first window to the last row
+    rows: RowArray  # (m,), the position in `inputs` at which each window ends
+    lookback: int  # bars per window
+    returns: FloatArray  # (m,), log(close[t+1] / close[t])
+    volatility: FloatArray  # (m,), realised, at t, per bar
+    close: FloatArray  # (m,), at t, in quote currency
+    atr: FloatArray  # (m,), at t, in quote currency
+    trained_from: int  # open of the first bar used for anything but warming up indicators
+    trained_through: int  # close of the last bar used
+    last_bars: str  # fingerprint of the last 24 bars up to `trained_through`
 
     def __len__(self) -> int:
         return len(self.rows)

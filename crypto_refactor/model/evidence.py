@@ -24,34 +24,19 @@ class Evidence:
 
     With a = ATR / close, f the forecast and y the outcome (log returns), e = (y - f) / a.
 
-    Attributes
-    ----------
-    n : int
-        Rows with a > 0.
-    slope, slope_se : float
-        b = sum((f/a)(y/a)) / sum((f/a)^2), and White's (1980) heteroscedasticity-consistent error.
-    shrink : float
-        clip(b - 1.96 SE, 0, 1): the part of a forecast that is supported.  0 means no evidence.
-    rmse_ratio, rank_correlation : float or None
-        RMSE over that of the zero forecast (below 1 is better), Spearman's correlation with outcomes.
-    ridge_rmse_ratio, ridge_rank_correlation : float or None
-        The same for a ridge regression on the last row of each window.
-    error_quantiles : tuple of 101 floats
-        Quantiles 0, 0.01 … 1 of |e|.
-    interval_error : float
-        The ceil(0.9 (n + 1))-th smallest |e|: half the width of the 90 % interval, in ATR.
+    The ridge is a regression on the last row of each window; ratios and correlations are None where undefined.
     """
 
-    n: int
-    slope: float
-    slope_se: float
-    shrink: float
-    rmse_ratio: float | None
-    rank_correlation: float | None
+    n: int  # rows with a > 0
+    slope: float  # b = sum((f/a)(y/a)) / sum((f/a)^2)
+    slope_se: float  # White's (1980) heteroscedasticity-consistent error of b
+    shrink: float  # clip(b - 1.96 SE, 0, 1): the part of a forecast that is supported; 0 means no evidence
+    rmse_ratio: float | None  # RMSE over that of the zero forecast; below 1 is better
+    rank_correlation: float | None  # Spearman's, with outcomes
     ridge_rmse_ratio: float | None
     ridge_rank_correlation: float | None
-    error_quantiles: tuple[float, ...]
-    interval_error: float
+    error_quantiles: tuple[float, ...]  # 0, 0.01 … 1 of |e|
+    interval_error: float  # the ceil(0.9 (n + 1))-th smallest |e|: half the 90 % interval, in ATR
 
     def confidence(self, forecast: FloatArray, relative_atr: FloatArray) -> FloatArray:
         """Return 0.5 + shrink x F(|f|/a) / 2; exactly 0.5 where f = 0 or a = 0.

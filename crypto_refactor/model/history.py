@@ -37,7 +37,13 @@ def bars_with_history(
     available = end - int(bars.opened[0]) if len(bars) else 0
     if available < needed:
         require_reached(source, ticker, end)
-        raise _too_few(ticker, hours, needed, available, end, settings, option)
+        overhead = needed - hours
+        raise DataError(
+            f"{needed} hours of {ticker} up to {to_iso(end)} are needed, {available} were found.",
+            expected=f"{hours} of the window and {overhead} before it ({settings.train_hours} to train, "
+            f"{settings.refit_every} between refits, {settings.lookback} lookback, 500 warm-up).",
+            remedy=f"{_shorter(available, overhead, option)}, or choose another window or source.",
+        )
     require_recent(bars, end)
     quality = quality_report(fill_gaps(bars), end - needed, end)
     require_complete(quality, allow_gaps=allow_gaps)
@@ -62,24 +68,9 @@ def window_of(bars: Bars, hours: int, end: int) -> Bars:
     return window
 
 
-def _too_few(
-    ticker: Ticker,
-    hours: int,
-    needed: int,
-    available: int,
-    end: int,
-    settings: ModelSettings,
-    option: str | None,
-) -> DataError:
-    overhead = needed - hours
-    longest = available - overhead
-    remedy = "choose a later --end"
-    if available:
-        shorter = longest >= 1 and option is not None
-        remedy = f"use {option} {longest} at most" if shorter else "use a shorter --train-hours"
-    return DataError(
-        f"{needed} hours of {ticker} up to {to_iso(end)} are needed, {available} were found.",
-        expected=f"{hours} of the window and {overhead} before it ({settings.train_hours} to train, "
-        f"{settings.refit_every} between refits, {settings.lookback} lookback, 500 warm-up).",
-        remedy=f"{remedy}, or choose another window or source.",
-    )
+def _shorter(available: int, overhead: int, option: str | None) -> str:
+    if not available:
+        return "choose a later --end"
+    if available > overhead and option is not None:
+        return f"use {option} {available - overhead} at most"
+    return "use a shorter --train-hours"

@@ -8,19 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crypto_refactor.errors import ModelError, UsageError
-from crypto_refactor.features.catalogue import catalogue_hash
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model import artifact
 from crypto_refactor.model.artifact import DamagedModelError, Model
 from crypto_refactor.model.dataset import TrainingSet
-from crypto_refactor.model.reuse_policy import ModelRequest, retrain_reason
+from crypto_refactor.model.reuse_policy import ModelRequest, mismatches, retrain_reason
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.jobs import TrainingJob, fit_and_write, hold_lock
 from crypto_refactor.model.training.parallel import TrainingObserver
 
 DEFAULT_MODEL_NAME = "lstm_v2"
+_PINNED = ("source", "ticker", "lookback", "catalogue")
+"""What must match for a pinned model, which brings its own network, recipe and seed."""
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 
 
@@ -125,14 +126,8 @@ def pinned_model(path: Path, bars: Bars, settings: ModelSettings, first_decision
             remedy="train it first, or leave out --model to let the walk-forward models decide.",
         )
     card = model.card
-    required = (
-        ("source", card.source, bars.source),
-        ("ticker", card.ticker, str(bars.ticker)),
-        ("lookback", card.lookback, settings.lookback),
-        ("catalogue", card.catalogue, catalogue_hash()),
-    )
-    for name, actual, expected in required:
-        if actual != expected:
+    for name, actual, expected in mismatches(card, bars, settings):
+        if name in _PINNED:
             raise ModelError(
                 f"The model {path.name} has the {name} {actual}.",
                 expected=f"{name} {expected}.",

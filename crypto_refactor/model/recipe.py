@@ -14,31 +14,17 @@ CLIP = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How a network is fitted.
+    """How a network is fitted."""
 
-    Attributes
-    ----------
-    batch_rows, small_batch_rows : int
-        Rows per step; the small number if fewer than 1,000 rows are fitted.
-    learning_rate, clip_value : float
-        Adam's rate, and the bound on each gradient component.
-    l2 : float
-        Weight of the L2 penalty, which early stopping ignores.
-    max_epochs, patience, rate_patience : int
-        Early stopping and halving of the learning rate, both by the data loss of the stop slice.
-    threads : int
-        Threads of one fit.  More are not faster at these sizes, and another number gives other weights.
-    """
-
-    batch_rows: int = 256
-    small_batch_rows: int = 64
-    learning_rate: float = 5e-4
-    clip_value: float = 0.5
-    l2: float = 1e-4
+    batch_rows: int = 256  # rows per step
+    small_batch_rows: int = 64  # the same if fewer than 1,000 rows are fitted
+    learning_rate: float = 5e-4  # of Adam
+    clip_value: float = 0.5  # bound on each gradient component
+    l2: float = 1e-4  # weight of the L2 penalty, which early stopping ignores
     max_epochs: int = 25
-    patience: int = 6
-    rate_patience: int = 3
-    threads: int = 1
+    patience: int = 6  # of early stopping, by the data loss of the stop slice
+    rate_patience: int = 3  # of halving the learning rate, by the same loss
+    threads: int = 1  # of one fit: more are not faster at these sizes, and another number gives other weights
 
     def batch_size(self, fit_rows: int) -> int:
         """Return the rows per step for a fit slice of `fit_rows`."""

@@ -79,7 +79,11 @@ def retrain_reason(card: Card, bars: Bars, request: ModelRequest) -> tuple[str, 
     """Return ``trained`` or ``retrained`` and the first reason to train, None if the model may be reused."""
     if request.retrain:
         return "retrained", "--retrain was given"
-    differences = _differences(card, bars, request)
+    differences = [
+        f"another {name} ({actual}, not {expected})"
+        for name, actual, expected in mismatches(card, bars, request.settings)
+        if name != "seed" or request.seed_given
+    ]
     if differences:
         return "trained", "the existing model has " + ", ".join(differences)
     now, through = int(bars.closed[-1]), card.trained_through
@@ -104,8 +108,8 @@ def _training_bars_revised(card: Card, bars: Bars, request: ModelRequest) -> boo
     return available and last_bars(bars, card.trained_through) != card.last_bars
 
 
-def _differences(card: Card, bars: Bars, request: ModelRequest) -> list[str]:
-    settings = request.settings
+def mismatches(card: Card, bars: Bars, settings: ModelSettings) -> list[tuple[str, object, object]]:
+    """Return (name, actual, expected) wherever the model of `card` is not one of these bars and settings."""
     required = [
         ("source", card.source, bars.source),
         ("ticker", card.ticker, str(bars.ticker)),
@@ -113,11 +117,6 @@ def _differences(card: Card, bars: Bars, request: ModelRequest) -> list[str]:
         ("catalogue", card.catalogue, catalogue_hash()),
         ("network", card.network, settings.network),
         ("recipe", card.recipe, RECIPE.hash()),
+        ("seed", card.seed, settings.seed),
     ]
-    if request.seed_given:
-        required.append(("seed", card.seed, settings.seed))
-    return [
-        f"another {name} ({actual}, not {expected})"
-        for name, actual, expected in required
-        if actual != expected
-    ]
+    return [(name, actual, expected) for name, actual, expected in required if actual != expected]

@@ -13,25 +13,13 @@ MIN_LABELLED_ROWS = 120
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSettings:
-    """Settings shared by every model of a run.
+    """Settings shared by every model of a run."""
 
-    Attributes
-    ----------
-    lookback : int
-        Bars per window.
-    network : str
-        A name in `NETWORKS`.
-    seed : int
-        Seeds the initial weights, dropout and the order of rows.
-    train_hours, refit_every : int
-        Length of the training span, and hours between cut-offs; see `schedule`.
-    """
-
-    lookback: int = 60
-    network: str = "documented"
-    seed: int = 0
-    train_hours: int = 2160
-    refit_every: int = 720
+    lookback: int = 60  # bars per window
+    network: str = "documented"  # a name in `NETWORKS`
+    seed: int = 0  # of the initial weights, dropout and the order of rows
+    train_hours: int = 2160  # length of the training span
+    refit_every: int = 720  # hours between cut-offs; see `schedule`
 
     def __post_init__(self) -> None:
         self._require_range("lookback", 2, 1000, " bars")

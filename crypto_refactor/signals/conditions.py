@@ -102,39 +102,19 @@ class SignalRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SignalFrame:
-    """Signals of m bars; every array has shape (m,) unless said otherwise.
+    """Signals of m bars; every array has shape (m,) unless said otherwise."""
 
-    Attributes
-    ----------
-    decided_at : ndarray of int64
-        Close of the bar, in hours since 1970; the forecast is for the close an hour later.
-    close, predicted, threshold : ndarray of float64
-        Quote currency.
-    expected_move : ndarray of float64
-        |forecast| x shrink, a fraction of the close.
-    confidence : ndarray of float64
-        0.5 to 1.
-    low, high : ndarray of float64
-        The 90 % interval of the next close.
-    long, short : ndarray of bool, shape (m, 10)
-        Whether each condition holds for the side.
-    supported : ndarray of bool
-        Whether there is evidence for the model (shrink above 0).
-    signal : ndarray of int8
-        1, 0 or -1.
-    """
-
-    decided_at: RowArray
-    close: FloatArray
+    decided_at: RowArray  # close of the bar, in hours since 1970; the forecast is for the close an hour later
+    close: FloatArray  # in quote currency, like `predicted` and `threshold`
     predicted: FloatArray
     threshold: FloatArray
-    expected_move: FloatArray
-    confidence: FloatArray
-    low: FloatArray
+    expected_move: FloatArray  # |forecast| x shrink, a fraction of the close
+    confidence: FloatArray  # 0.5 to 1
+    low: FloatArray  # the 90 % interval of the next close
     high: FloatArray
-    long: BoolArray
+    long: BoolArray  # (m, 10), whether each condition holds for the side
     short: BoolArray
-    supported: BoolArray
+    supported: BoolArray  # whether there is evidence for the model (shrink above 0)
     signal: SideArray
 
     def __len__(self) -> int:

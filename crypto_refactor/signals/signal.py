@@ -60,51 +60,27 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """A direction for the hour after `decided_at`, with its reasons.
-
-    Attributes
-    ----------
-    end, decided_at, target_at : int
-        The requested hour; the close the signal was decided at; the close it forecasts.  Hours since 1970.
-    signal : int
-        1 long, 0 flat, -1 short.
-    confidence : float
-        0.5 to 1; 0.5 without evidence for the model.
-    current_price, predicted_price, threshold : float
-        In quote currency.
-    interval : tuple of float
-        90 % interval of the next close, in quote currency.
-    expected_move, round_trip_cost : float
-        Fractions of the close.
-    conditions : mapping
-        Whether each condition holds, for the forecast's side (long's where the forecast is 0).
-    required : int
-        Confirmations a signal needs.
-    indicators : mapping
-        Values at the last bar.
-    bands : mapping
-        Bollinger bands and width, and the mean volatility, for display.
-    """
+    """A direction for the hour after `decided_at`, with its reasons; hours are since 1970, prices in quote currency."""
 
     ticker: str
     timeframe: str
     source: str
     simulated: bool
-    end: int
-    decided_at: int
-    target_at: int
-    signal: int
-    confidence: float
+    end: int  # the requested hour
+    decided_at: int  # a close
+    target_at: int  # the close it forecasts
+    signal: int  # 1 long, 0 flat, -1 short
+    confidence: float  # 0.5 to 1; 0.5 without evidence for the model
     current_price: float
     predicted_price: float
-    interval: tuple[float, float]
+    interval: tuple[float, float]  # 90 % interval of the next close
     threshold: float
-    expected_move: float
+    expected_move: float  # a fraction of the close, like `round_trip_cost`
     round_trip_cost: float
-    conditions: Mapping[str, bool]
-    required: int
-    indicators: Mapping[str, float]
-    bands: Mapping[str, float]
+    conditions: Mapping[str, bool]  # for the forecast's side; for long if the forecast is 0
+    required: int  # confirmations a signal needs
+    indicators: Mapping[str, float]  # at the last bar
+    bands: Mapping[str, float]  # Bollinger bands and width, and the mean volatility, for display
     model: ModelInfo
     data: DataFacts
 

@@ -366,7 +366,7 @@ class TestPinned:
             pinned_model(pinned.path, remade(bars_up_to(NOW), **bars), settings, 10**6)
 
     def test_one_of_another_catalogue_is_refused(self, pinned, monkeypatch):
-        monkeypatch.setattr("crypto_refactor.model.named_models.catalogue_hash", lambda: "newer")
+        monkeypatch.setattr("crypto_refactor.model.reuse_policy.catalogue_hash", lambda: "newer")
         with pytest.raises(ModelError, match="has the catalogue"):
             pinned_model(pinned.path, bars_up_to(NOW), SETTINGS, 10**6)
 

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from distributed import CancelledError, Client, KilledWorker
 from distributed.security import Security
@@ -21,6 +21,7 @@ from crypto_refactor.errors import ModelError
 from crypto_refactor.model.training.parallel import Cluster
 
 T = TypeVar("T")
+
 
 CONNECT_SECONDS = 10.0
 NO_WORKER_TIMEOUT = 60.0
@@ -47,48 +48,48 @@ def on_cluster(cluster: Cluster, calls: Sequence[Callable[[], T]]) -> Iterator[T
     # This tool reports failures of the connection in its own words.
     for name in ("distributed", "distributed.client", "distributed.core", "distributed.comm.core"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    with _EventLoop() as loop:
-        client = loop.run(_connect(cluster))
+    with _event_loop() as loop:
+        client = _wait_for(_connect(cluster), loop)
         tasks: set[asyncio.Task[T]] = set()
         try:
             with _explained(cluster):
-                tasks = loop.run(_submit(client, calls))
+                tasks = _wait_for(_submit(client, calls), loop)
                 pending = set(tasks)
                 while pending:
-                    finished = loop.run(_first_finished(cluster, client, pending))
+                    finished = _wait_for(_first_finished(cluster, client, pending), loop)
                     pending -= finished
                     for task in finished:
                         yield task.result()
         finally:
-            loop.run(_close(client, tasks))
+            _wait_for(_close(client, tasks), loop)
 
 
-class _EventLoop:
-    """An event loop for one client, in a thread of its own, so that a signal interrupts whoever waits for it.
+@contextmanager
+def _event_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """Run an event loop for one client in a thread of its own.
 
     Clients with the loop that distributed provides share a lock.  If the garbage collector closes a half-open client
     in the thread that holds this lock, no client of the process can connect any more.
     """
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="dask client", daemon=True)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        _wait_for(_cancel_all_tasks(), loop)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
-    def __enter__(self) -> Self:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="dask client", daemon=True)
-        self._thread.start()
-        return self
 
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Return what `coroutine` returns; a signal cancels it."""
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-        try:
-            return future.result()
-        finally:
-            future.cancel()
-
-    def __exit__(self, *_error: object) -> None:
-        self.run(_cancel_all_tasks())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+def _wait_for(coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> T:
+    """Return what `coroutine` returns in the thread of `loop`; a signal ends the wait and cancels it."""
+    future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+    try:
+        return future.result()
+    finally:
+        future.cancel()
 
 
 async def _cancel_all_tasks() -> None:
