@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 
-from crypto_refactor.backtest.audit.findings import Audit
+from crypto_refactor.backtest.audit_findings import Audit
 from crypto_refactor.backtest.diagnostics import Diagnostics, why_no_entry
 from crypto_refactor.backtest.engine import Simulation
 from crypto_refactor.backtest.metrics import Metrics

@@ -12,10 +12,9 @@ from support.stub_models import HeldBars, planted_card, remade, sample_bars, wit
 from support.trained_models import SETTINGS
 
 from crypto_refactor.backtest.audit.accounting import check_accounting
-from crypto_refactor.backtest.audit.auditor import audit
+from crypto_refactor.backtest.audit.auditor import audit, real_closes, sampled_closes
 from crypto_refactor.backtest.audit.fills import check_fills
-from crypto_refactor.backtest.audit.findings import Difference
-from crypto_refactor.backtest.audit.sample import real_closes, sampled_closes
+from crypto_refactor.backtest.audit_findings import Difference
 from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.backtest.metrics import compute_metrics
 from crypto_refactor.backtest.result import AccountRun

@@ -174,7 +174,7 @@ class TestModels:
         plant(two_hours, (selection, "training_set"))
         found = audited()
         assert failed(found) == {"models"}
-        assert found.first_difference.column == "label of the training"
+        assert found.first_difference.column == "label in training"
 
     def test_a_label_that_reaches_past_the_last_bar(self, audited, plant):
         honest = selection.training_set
@@ -196,7 +196,7 @@ class TestModels:
         plant(longer, (walkforward, "training_rows"), (audit_models, "training_rows"))
         found = audited()
         assert failed(found) == {"models"}
-        assert found.first_difference.column == "model learnt through, at most"
+        assert found.first_difference.column == "trained through, at most"
         assert found.first_difference.run > found.first_difference.recomputed
 
     def test_models_of_the_stretch_after(self, audited, plant):
