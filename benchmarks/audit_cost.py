@@ -48,7 +48,7 @@ def main():
         rows = []
         for _ in range(chosen.repeats):
             tester = Backtester(chosen.ticker, source=FilesSource(Path(chosen.data_dir)))
-            result, alone = timed(lambda tester=tester, hours=hours: tester.run(hours, judge=False))
+            result, alone = timed(lambda tester=tester, hours=hours: tester.run(hours, assess=False))
             _, luck = timed(lambda result=result: significance(result))
             _, checked = timed(lambda result=result: audit(result))
             rows.append((alone, luck, checked, whole_process(chosen.ticker, hours, chosen.data_dir)))

@@ -107,7 +107,7 @@ class TestWhatHeldBack:
 
     def test_no_forecast_beyond_its_threshold(self):
         text = blocked_entries(decided((0.1, "rsi", "", 0), (-0.1, "rsi", "rsi", 0)), SIX)
-        assert text == "`forecast` held back every bar: none of 2 forecasts exceeded its threshold."
+        assert text == "`forecast` blocked every bar: none of 2 forecasts exceeded its threshold."
 
     def test_confirmations(self):
         text = blocked_entries(FOUR, SIX)

@@ -8,11 +8,10 @@ import numpy as np
 
 from crypto_refactor.arrays import SideArray
 from crypto_refactor.backtest.external.target_file import ExternalTargets
-from crypto_refactor.backtest.result import RunResult
+from crypto_refactor.backtest.result import RunResult, plan_of_sides
 from crypto_refactor.backtest.scenarios import check_request, run_scenarios
 from crypto_refactor.backtest.significance.summary import significance_of
 from crypto_refactor.errors import UsageError
-from crypto_refactor.execution.decisions import SignalPlan
 from crypto_refactor.execution.rules import ExecutionOptions, ExecutionRules
 from crypto_refactor.market.bars import MAX_FILLED_GAP_HOURS, fill_gaps
 from crypto_refactor.market.hours import to_iso
@@ -99,8 +98,7 @@ def evaluate_targets(
     quality = quality_report(fill_gaps(bars), start, end)
     require_complete(quality, allow_gaps=allow_gaps)
     sides = targets.at(window.closed)
-    always = np.ones(len(window), dtype=np.bool_)
-    plan = SignalPlan(signal=sides, forecast_side=sides, worthwhile=always, decidable=always)
+    plan = plan_of_sides(sides)
     made_at = targets.made_at[targets.within(start, end)]
     scenarios = run_scenarios(
         window, lambda _: plan, options, hours=end - start, initial_balance=initial_balance

@@ -74,7 +74,7 @@ def backtest(held, setting, folder, *, balance=10_000.0, end=None):
         options=setting.options,
         model_dir=folder,
     )
-    return tester.run(HOURS, end=end, initial_balance=balance, allow_gaps=True, judge=False)
+    return tester.run(HOURS, end=end, initial_balance=balance, allow_gaps=True, assess=False)
 
 
 class TestATrialIsABacktest:
