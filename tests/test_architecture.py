@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 
 import grimp
 import pytest
@@ -51,6 +53,20 @@ def test_a_planted_circle_is_seen(tmp_path, monkeypatch, back):
     (folder / "lower.py").write_text(back)
     monkeypatch.syspath_prepend(tmp_path)
     assert set(circle_of("planted")) == {"planted.upper", "planted.middle", "planted.lower"}
+
+
+def test_every_door_opens():
+    for package in ("crypto_refactor", *packages()):
+        room = import_module(package)
+        for name in getattr(room, "__all__", ()):
+            assert getattr(room, name, None) is not None, f"{package}.{name}"
+        assert not hasattr(room, "nothing_of_this_name")
+
+
+def packages():
+    return [
+        found.name for found in walk_packages(crypto_refactor.__path__, "crypto_refactor.") if found.ispkg
+    ]
 
 
 def test_folders_and_modules_stay_readable():

@@ -107,7 +107,7 @@ class TestATrialIsABacktest:
         assert len(found.trials) == 2 * len(settings)
         for trial in found.trials:
             bars = next(bars for bars in held if bars.ticker == trial.ticker)
-            alone = backtest(bars, trial.setting, tmp_path / "models")
+            alone = backtest(bars, trial.parameter_set, tmp_path / "models")
             assert trial.scenarios.requested.metrics == alone.requested.metrics
             assert trial.scenarios.alpaca.metrics == alone.alpaca.metrics
             assert trial.scenarios.buy_and_hold.metrics == alone.buy_and_hold.metrics
@@ -148,7 +148,7 @@ class TestModels:
 
         monkeypatch.setattr("crypto_refactor.model.training.jobs.fit_all", fit_all)
         found = run(*bars_of(BTC, ETH), settings=settings_of("network=small,documented"))
-        ran = {(trial.ticker, trial.setting.label) for trial in found.trials}
+        ran = {(trial.ticker, trial.parameter_set.label) for trial in found.trials}
         assert ran == {(BTC, "network=small"), (ETH, "network=small"), (ETH, "network=documented")}
         (failed,) = found.failed
         assert (failed.ticker, failed.where, failed.error) == (BTC, "network=documented", worse)
@@ -257,24 +257,24 @@ class TestTickersThatCannotBeCompared:
         ]
         (failed,) = found.failed
         assert (failed.ticker, failed.where, failed.error.what) == (ETH, "", "Row 7 is not a bar.")
-        assert found.not_offered == ()
+        assert found.unavailable == ()
 
     @pytest.mark.parametrize("asked", [True, False])
     def test_one_that_is_not_offered_fails_only_where_it_was_asked_for(self, run, asked):
         found = run(*bars_of(BTC), tickers=(BTC, ETH), asked=asked)
         assert len(found.trials) == 1
         assert [each.ticker for each in found.failed] == [ETH] * asked
-        assert [each.ticker for each in found.not_offered] == [ETH] * (not asked)
+        assert [each.ticker for each in found.unavailable] == [ETH] * (not asked)
         assert found.portfolios[0].share == 10_000
 
     @pytest.mark.parametrize(("vary", "where"), [("venue=none,alpaca", "venue=alpaca"), ("venue=alpaca", "")])
     def test_one_that_the_venue_does_not_trade(self, run, vary, where):
         held = bars_of(BTC, ADA)
         found = run(*held, settings=settings_of(vary))
-        labels = [(trial.ticker, trial.setting.options.venue) for trial in found.trials]
+        labels = [(trial.ticker, trial.parameter_set.options.venue) for trial in found.trials]
         assert (ADA, "alpaca") not in labels
         assert ((ADA, "none") in labels) == bool(where)
-        (each,) = found.not_offered
+        (each,) = found.unavailable
         assert (each.ticker, each.where) == (ADA, where)
         (failed,) = run(*held, settings=settings_of(vary), asked=True).failed
         assert (failed.ticker, failed.where, failed.error.exit_code) == (ADA, where, 2)
@@ -294,8 +294,8 @@ class TestTickersThatCannotBeCompared:
 
     def test_where_nothing_is_known_there_is_no_end(self, run):
         found = run(*bars_of(BTC), tickers=(ETH, ADA))
-        assert (found.end, found.trials, found.portfolios, found.luck) == (None, (), (), None)
-        assert len(found.not_offered) == 2
+        assert (found.end, found.trials, found.portfolios, found.selection_bias) == (None, (), (), None)
+        assert len(found.unavailable) == 2
 
 
 class TestLuck:
@@ -322,7 +322,7 @@ class TestLuck:
 
     def test_a_comparison_counts_its_trials(self, run):
         found = run(*bars_of(BTC, ETH), settings=settings_of("exit=neutral,opposite,fade"))
-        assert (found.luck.tried, found.luck.best_sharpe) == (
+        assert (found.selection_bias.tried, found.selection_bias.best_sharpe) == (
             6,
             found.trials[0].scenarios.requested.metrics.sharpe,
         )
