@@ -25,30 +25,14 @@ MAX_ENTRY_SHARE = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnostics:
-    """All debug statistics of one backtest.
+    """All debug statistics of one backtest: of its signals, their conditions, its features and its entries."""
 
-    Attributes
-    ----------
-    signals : dict of str to int
-        Number of ``long``, ``flat`` and ``short`` signals.
-    conditions : dict of str to ConditionFigures
-        How often each condition was met, and how often it blocked a signal.
-    correlations : dict of str to FeatureCorrelation
-        Correlation of each feature with the next return.
-    entries : EntrySizes
-        Entries of the requested account beside the traded value of their bar.
-    entries_beyond_cost : int
-        Number of entries whose expected move exceeded the cost of their round trip.
-    blocked : str
-        One sentence on why there were no signals, or so few.
-    """
-
-    signals: dict[str, int]
+    signals: dict[str, int]  # by "long", "flat" and "short"
     conditions: dict[str, ConditionFigures]
     correlations: dict[str, FeatureCorrelation]
-    entries: EntrySizes
+    entries: EntrySizes  # of the requested account
     entries_beyond_cost: int
-    blocked: str
+    blocked: str  # one sentence on why there were no signals, or so few
 
     @classmethod
     def of(

@@ -298,7 +298,7 @@ class TestTickersThatCannotBeCompared:
         assert len(found.unavailable) == 2
 
 
-class TestLuck:
+class TestSelectionBias:
     def metrics(self, run, sharpes):
         like = run(*bars_of(BTC)).trials[0].scenarios.requested.metrics
         return [replace(like, sharpe=sharpe, sharpe_se=1.0) for sharpe in sharpes]
@@ -306,18 +306,18 @@ class TestLuck:
     def test_the_deflated_sharpe_ratio_falls_with_the_number_of_trials(self, run):
         one, *others = self.metrics(run, [3.0, 1.0, -1.0])
         found = [selection_bias([one]), *(selection_bias([one, *others * times]) for times in (1, 3, 10, 50))]
-        deflated = [luck.deflated_sharpe for luck in found]
+        deflated = [bias.deflated_sharpe for bias in found]
         assert deflated == sorted(deflated, reverse=True)
         assert len(set(deflated)) == 5
-        assert [luck.tried for luck in found] == [1, 3, 7, 21, 101]
-        assert {luck.best_sharpe for luck in found} == {3.0}
+        assert [bias.tried for bias in found] == [1, 3, 7, 21, 101]
+        assert {bias.best_sharpe for bias in found} == {3.0}
         # One trial was not chosen among others: the plain probability that 3 with an error of 1 is above 0.
         assert found[0].expected_best_sharpe == 0
         assert found[0].deflated_sharpe == pytest.approx(0.99865, abs=1e-5)
 
-    def test_what_never_held_anything_is_tried_and_had_no_chance_at_luck(self, run):
-        luck = selection_bias(self.metrics(run, [3.0, None, 1.0]))
-        assert (luck.tried, luck.counted) == (3, 2)
+    def test_a_trial_that_never_traded_is_counted_but_had_no_chance(self, run):
+        bias = selection_bias(self.metrics(run, [3.0, None, 1.0]))
+        assert (bias.tried, bias.counted) == (3, 2)
         assert selection_bias(self.metrics(run, [None])) is None
 
     def test_a_comparison_counts_its_trials(self, run):
@@ -399,7 +399,7 @@ class TestVariations:
             run(*bars_of(BTC, ETH), settings=settings_of(f"threshold-scale={values}"))
         assert str(MAX_TRIALS) in caught.value.expected
 
-    def test_networks_cannot_be_varied_with_a_frozen_model(self, run):
+    def test_networks_cannot_be_varied_with_a_pinned_model(self, run):
         with pytest.raises(UsageError, match="--model"):
             run(*bars_of(BTC), settings=settings_of("network=small,documented"), model="mine")
 
