@@ -3,7 +3,7 @@
     python benchmarks/audit_cost.py --data-dir DIR [--ticker BTC/USD] [--repeats 7]
 
 In one process, interleaved, medians: the backtest alone (bars, features, models from the cache, forecasts, engine,
-three columns), significance, audit.  The whole process is timed beside them.  Models must be at hand.
+three account runs), significance tests, audit; and the whole process.  The models must be in the cache.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ def main():
         rows = []
         for _ in range(chosen.repeats):
             tester = Backtester(chosen.ticker, source=FilesSource(Path(chosen.data_dir)))
-            result, alone = timed(lambda tester=tester, hours=hours: tester.run(hours, judge=False))
-            _, luck = timed(lambda result=result: significance(result))
-            _, checked = timed(lambda result=result: audit(result))
-            rows.append((alone, luck, checked, whole_process(chosen.ticker, hours, chosen.data_dir)))
-        alone, luck, checked, process = (statistics.median(column) for column in zip(*rows, strict=True))
+            result, alone = timed(lambda tester=tester, hours=hours: tester.run(hours, assess=False))
+            _, tested = timed(lambda result=result: significance(result))
+            _, audited = timed(lambda result=result: audit(result))
+            rows.append((alone, tested, audited, whole_process(chosen.ticker, hours, chosen.data_dir)))
+        alone, tested, audited, process = (statistics.median(column) for column in zip(*rows, strict=True))
         print(
-            f"| {hours} | {alone:.2f} s | {luck:.2f} s | {checked:.2f} s | {process:.2f} s | {checked / (process - checked):.2f} |",
+            f"| {hours} | {alone:.2f} s | {tested:.2f} s | {audited:.2f} s | {process:.2f} s | {audited / (process - audited):.2f} |",
             flush=True,
         )
 

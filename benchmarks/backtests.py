@@ -2,9 +2,9 @@
 
     python benchmarks/backtests.py --data-dir DIR [--repeats 5] [--hours 720]
 
-The models (documented network, BTC/USD) are trained first; both processes must come to the same trades and, to 1e-6,
-the same final balance.  The peer's audit finds (exit code 6) that Keras gives a window other last digits alone than among
-others; it does the same work.
+The models (documented network, BTC/USD) are trained first; both processes must report the same trades and, to 1e-6,
+the same final balance.  The audit of the Keras run fails (exit code 6): Keras forecasts a single window with other last
+digits than a batch.  It does the same work.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from harness import ROOT, Row, arguments, process, processes, tell
 from crypto_refactor.errors import EXIT_AUDIT_FAILED
 
 OURS = [str(ROOT / "models" / "app_backtester.py")]
-KERAS = [str(ROOT / "benchmarks" / "keras_peer.py"), "backtest"]
+KERAS = [str(ROOT / "benchmarks" / "keras_baseline.py"), "backtest"]
 
 
 def measure(data_dir: Path, hours: int, repeats: int) -> list[Row]:

@@ -27,7 +27,7 @@ def measure(data_dir: Path, repeats: int) -> list[Row]:
         signal = [SCRIPT, "--source", "files", "--data-dir", str(data_dir)]
         process(signal, environment)  # trains
         keras = [
-            str(ROOT / "benchmarks" / "keras_peer.py"),
+            str(ROOT / "benchmarks" / "keras_baseline.py"),
             "signal",
             f"{folder}/btc_usd_lstm_v2.keras",
             str(bars),

@@ -140,7 +140,9 @@ def print_exits(tickers, hours, data_dir):
         )
     sums = {portfolio["setting"]: portfolio["metrics"] for portfolio in found["portfolios"]}
     print("| sum of all | " + " | ".join(exit_cell(sums[f"exit={name}"]) for name in EXITS) + " |")
-    print(f"\nLuck: {json.dumps(found['luck'])}; {seconds:.1f} s, {found['trained']} models trained.")
+    print(
+        f"\nSelection bias: {json.dumps(found['luck'])}; {seconds:.1f} s, {found['trained']} models trained."
+    )
 
 
 def exit_cell(metrics):

@@ -102,8 +102,8 @@ BUGS = (
         "decides on the next bar's signal",
         (
             ENGINE,
-            "self.wanted[account.side].item(i)",
-            "self.wanted[account.side].item(min(i + 1, len(self.bars) - 1))",
+            "self.targets[account.side].item(i)",
+            "self.targets[account.side].item(min(i + 1, len(self.bars) - 1))",
         ),
     ),
     bug(
@@ -142,7 +142,7 @@ BUGS = (
     bug("drawdown of a carried bar not watched", (ENGINE, " or self.bars.synthetic.item(i))", ")")),
     bug("stop passed over", (ENGINE, "(closes <= lower) |", "(closes < 0) |")),
     bug("take-profit passed over", (ENGINE, "| (closes >= upper)", "| (closes < 0)")),
-    bug("undecidable bar passed over", (ENGINE, "turns | ~self.plan.decidable", "turns")),
+    bug("undecidable bar passed over", (ENGINE, "differs | ~self.plan.decidable", "differs")),
     # decisions
     bug("flip not reopened", (STEPS, "elif adjacent and", "elif adjacent and len(pending) == 1 and")),
     bug(

@@ -1,4 +1,4 @@
-"""The façade: a ticker and a window in, an honest result out."""
+"""Backtest one ticker: load bars, walk forward, trade, test."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from crypto_refactor.backtest.audit.auditor import audit
+from crypto_refactor.backtest.audit import audit
 from crypto_refactor.backtest.result import BacktestResult, plan_for
 from crypto_refactor.backtest.scenarios import check_request, run_scenarios
 from crypto_refactor.backtest.significance.forecast_skill import forecast_skill
@@ -23,26 +23,33 @@ from crypto_refactor.signals.conditions import SignalRules
 
 
 class Backtester:
-    """Trades the walk-forward signals of one ticker over a window that has passed.
+    """Trades the walk-forward signals of one ticker over a past window.
 
     Parameters
     ----------
     ticker : Ticker or str
         For example BTC/USD.
     source : Source, optional
-        Where bars come from; by default what the environment says (``CRYPTO_SOURCE``).
-    settings : ModelSettings
+        Where bars come from; by default the environment's ``CRYPTO_SOURCE``.
+    settings : ModelSettings, optional
         Which models decide.
-    signal_rules : SignalRules
+    signal_rules : SignalRules, optional
         What a forecast needs to become a signal.
-    options : ExecutionOptions
-        Execution rules.
+    options : ExecutionOptions, optional
+        The execution rules.
     model : str, optional
-        Pins a frozen model by its name.
+        Name of a pinned model that decides everything.
     model_dir : Path, optional
         By default the tool's model folder.
     observer : TrainingObserver, optional
         Receives training progress.
+    cluster : Cluster, optional
+        Where models are trained; by default on this machine.
+
+    Raises
+    ------
+    UsageError
+        If an option is out of range, or the venue does not trade the ticker.
     """
 
     def __init__(
@@ -63,7 +70,7 @@ class Backtester:
 
         self.ticker = Ticker.parse(ticker) if isinstance(ticker, str) else ticker
         self._options = options or ExecutionOptions()
-        self._options.resolve(self.ticker)  # what cannot be is said before anything is read
+        self._options.resolve(self.ticker)  # wrong options fail before anything is read
         self._source = source or open_source(environment().source)
         self._models = ModelProvider(
             folder=model_dir or environment().model_dir,
@@ -81,14 +88,27 @@ class Backtester:
         end: int | None = None,
         initial_balance: float = 100_000.0,
         allow_gaps: bool = False,
-        judge: bool = True,
+        assess: bool = True,
     ) -> BacktestResult:
-        """Backtest the `hours` hours up to `end` (by default now); `judge` it: audited, and told from luck.
+        """Backtest the `hours` hours up to `end`.
+
+        Parameters
+        ----------
+        hours : int
+            Length of the window.
+        end : int, optional
+            Its end, hours since 1970; by default the source's last completed hour.
+        initial_balance : float
+            Quote currency.
+        allow_gaps : bool
+            Accept more than 5 % missing bars.
+        assess : bool
+            Run the significance tests and the audit.
 
         Raises
         ------
         UsageError, DataError, ModelError
-            If the request, the bars or a model is not as it must be.
+            If the request, the bars or a model cannot be used.
         """
         check_request(hours, initial_balance)
         end = self._source.now(self.ticker) if end is None else end
@@ -98,6 +118,7 @@ class Backtester:
         )
         window = prepared.window
         walk = walk_forward(prepared, self._models, self._signal_rules, pinned=self._model)
+        plan_of = partial(plan_for, walk, window)
         result = BacktestResult(
             end=end,
             bars=prepared.bars,
@@ -107,15 +128,11 @@ class Backtester:
             signal_rules=self._signal_rules,
             walk=walk,
             scenarios=run_scenarios(
-                window,
-                partial(plan_for, walk, window),
-                self._options,
-                hours=hours,
-                initial_balance=initial_balance,
+                window, plan_of, self._options, hours=hours, initial_balance=initial_balance
             ),
             pinned=self._model,
         )
-        return replace(result, significance=significance(result), audit=audit(result)) if judge else result
+        return replace(result, significance=significance(result), audit=audit(result)) if assess else result
 
 
 def significance(result: BacktestResult) -> Significance:

@@ -1,8 +1,8 @@
 """The engine: decisions at each close, fills at the next open.
 
-What happens at a bar is `_Run.visit`, made of the very functions that trading walks through bar by bar.  On
-most bars a position and its target agree and nothing happens, so the engine goes straight to the next bar on
-which something can (`_Run.next_visit`); visiting every bar gives the same result, only later.
+`_Simulator.process_bar` is made of the functions that trading runs bar by bar.  On most bars a position and its target
+agree and nothing happens, so the engine skips to the next bar on which something can (`_Simulator.next_bar`).
+Processing every bar gives the same result, but takes longer.
 """
 
 from __future__ import annotations
@@ -39,19 +39,17 @@ class Simulation:
     Attributes
     ----------
     equity, cash, quantity : ndarray of float64, shape (n + 1,)
-        Point zero is the initial balance, point i the close of bar i.
-    target : ndarray of int8, shape (n + 1,)
-        The side wanted at each close (0 where nothing could be decided).
-    sides : ndarray of int8, shape (n + 1,)
-        The side held at each close.
+        Quote currency, and base currency for the quantity.  Point zero is the initial balance, point i the close of bar i.
+    target, sides : ndarray of int8, shape (n + 1,)
+        Target at each close (0 where nothing could be decided), and the side held there: 1 long, -1 short, 0 flat.
     trades : tuple of Trade
-        In order of exit; what is still held at the end comes last, marked.
+        In order of exit; a position still open at the end comes last, marked to the last close.
     fills : tuple of Fill
         In order of execution.
     pending : tuple of Decision
         Decided at the last close, to be filled after it.
     halted_at : int or None
-        Hour of the close at which the drawdown halt struck.
+        Hour of the close that triggered the drawdown halt.
     account : SubAccount
         The final state.
     """
@@ -74,9 +72,9 @@ def simulate(bars: Bars, plan: SignalPlan, rules: ExecutionRules, *, initial_bal
     Parameters
     ----------
     bars : Bars
-        n + 1 carried bars: the first is the bar whose close makes the first decision.
+        n + 1 bars, gaps filled; the close of the first makes the first decision.
     plan : SignalPlan
-        Shape (n + 1,); what its arrays say about a synthetic bar is never looked at.
+        Shape (n + 1,); its values on synthetic bars are never used.
     rules : ExecutionRules
         The execution rules.
     initial_balance : float
@@ -87,40 +85,40 @@ def simulate(bars: Bars, plan: SignalPlan, rules: ExecutionRules, *, initial_bal
     Simulation
         Over the n bars after the first.
     """
-    run = _Simulator(bars, plan, rules, initial_balance)
+    simulator = _Simulator(bars, plan, rules, initial_balance)
     i = 0
     while i < len(bars):
-        run.visit(i)
-        i = run.next_visit(i)
-    return run.result()
+        simulator.process_bar(i)
+        i = simulator.next_bar(i)
+    return simulator.result()
 
 
 class _Simulator:
-    """The account on its way through the bars, and the record of where it changed."""
+    """The account on its way through the bars, and the bars at which it changed."""
 
     def __init__(self, bars: Bars, plan: SignalPlan, rules: ExecutionRules, initial_balance: float) -> None:
         self.bars = bars
         self.plan = plan
         self.rules = rules
-        self.wanted = target_by_side(plan, rules)
+        self.targets = target_by_side(plan, rules)
         self.account = SubAccount.opened_with(initial_balance)
         self.pending: tuple[Decision, ...] = ()
         self.trades: list[Trade] = []
         self.fills: list[Fill] = []
         self.halted_at: int | None = None
         self.lower, self.upper = stop_levels(self.account, rules)
-        self._marks: list[tuple[int, float, float, int]] = [(0, initial_balance, 0.0, 0)]
-        self._turns = {side: self._turns_while(side) for side in (-1, 0, 1)}
+        self._changes: list[tuple[int, float, float, int]] = [(0, initial_balance, 0.0, 0)]
+        self._decision_bars = {side: self._decision_bars_of(side) for side in (-1, 0, 1)}
 
-    def _turns_while(self, side: int) -> list[int]:
-        """Return the bars on which a decision may be made while `side` is held, whatever the price."""
-        turns = self.wanted[side] != side
-        # A bar that cannot be decided on ends a position and leaves a flat account alone.
-        turns = turns & self.plan.decidable if side == 0 else turns | ~self.plan.decidable
-        return np.flatnonzero(turns & ~self.bars.synthetic).tolist()
+    def _decision_bars_of(self, side: int) -> list[int]:
+        """Return the bars on which an account on `side` may decide something, whatever the price."""
+        differs = self.targets[side] != side
+        # An undecidable bar ends a position, and does nothing to a flat account.
+        differs = differs & self.plan.decidable if side == 0 else differs | ~self.plan.decidable
+        return np.flatnonzero(differs & ~self.bars.synthetic).tolist()
 
-    def visit(self, i: int) -> None:
-        """Let everything happen that happens at bar `i`."""
+    def process_bar(self, i: int) -> None:
+        """Fill at the open of bar `i` what is pending, charge borrow at its close, and decide."""
         bars, close = self.bars, self.bars.close.item(i)
         real = not bars.synthetic.item(i)
         if self.pending:
@@ -133,7 +131,7 @@ class _Simulator:
             self._decide(i, close)
 
     def fill_pending(self, i: int, price: float, *, real: bool) -> None:
-        """Execute what was decided before at `price`, the open of bar `i`."""
+        """Execute the pending decisions at `price`, the open of bar `i`."""
         if not real:
             self.pending = carry_over_exits(self.pending)
             return
@@ -152,8 +150,8 @@ class _Simulator:
         if not self.plan.decidable.item(i):
             self.pending = close_without_data(account)
             return
-        target = self.wanted[account.side].item(i)
-        # Nothing to think about on most bars of a fill: what was wanted is held, and no price asks for more.
+        target = self.targets[account.side].item(i)
+        # On most bars the position has the side of its target, and no price ends it.
         if target == account.side and not account.stopped_side and self.lower < close < self.upper:
             return
         self.account, self.pending = decide(
@@ -168,35 +166,35 @@ class _Simulator:
     def _record(self, i: int, outcome: BarOutcome) -> None:
         self.account = account = outcome.account
         self.lower, self.upper = stop_levels(account, self.rules)
-        self._marks.append((i, account.cash, account.quantity, account.side))
+        self._changes.append((i, account.cash, account.quantity, account.side))
         self.fills += outcome.fills
         self.trades += outcome.trades
 
-    def next_visit(self, i: int) -> int:
+    def next_bar(self, i: int) -> int:
         """Return the next bar on which something can happen, ``len(bars)`` if none."""
         account, rules = self.account, self.rules
         side, following = account.side, i + 1
-        # What is pending, a stop that is remembered, borrow, and a drawdown that prices move (dust is enough)
-        # ask for every bar.
+        # Every bar counts while decisions are pending, a stop blocks a side, or borrow accrues, and for a drawdown that
+        # prices move (dust is enough).
         if self.pending or account.stopped_side or (side < 0 and rules.borrow):
             return following
-        # A carried bar is not watched on, so what a short has lost there to borrow shows on the next real one.
+        # The drawdown is not measured on a synthetic bar, so borrow lost there shows on the next real one.
         if rules.max_drawdown is not None and (account.quantity or self.bars.synthetic.item(i)):
             return following
-        turns = self._turns[side]
-        position = bisect_right(turns, i)
-        turn = turns[position] if position < len(turns) else len(self.bars)
-        return turn if side == 0 else self._price_visit(following, turn)
+        decisions = self._decision_bars[side]
+        position = bisect_right(decisions, i)
+        decision = decisions[position] if position < len(decisions) else len(self.bars)
+        return decision if side == 0 else self._next_price_exit(following, decision)
 
-    def _price_visit(self, start: int, stop: int) -> int:
-        """Return the first bar from `start` whose close may end the position held, `stop` if none before it."""
+    def _next_price_exit(self, start: int, stop: int) -> int:
+        """Return the first bar from `start` whose close may end the position, `stop` if there is none before it."""
         lower, upper = self.lower, self.upper
         if self.account.side < 0:
-            # The close at which nothing is left, or just before it: the visit itself decides exactly.
+            # Just before the close at which no equity is left: processing the bar decides exactly.
             upper = min(upper, _NEARLY * self.account.cash / -self.account.quantity)
         if lower <= 0 and upper == _NEVER:
             return stop
-        # Block by block: where prices soon reach a bound, looking at everything up to the next turn would not end.
+        # In growing blocks: if prices soon reach a bound, scanning up to the next decision each time would take quadratic time.
         size = _LOOK_AHEAD
         while start < stop:
             closes = self.bars.close[start : min(start + size, stop)]
@@ -208,20 +206,20 @@ class _Simulator:
         return stop
 
     def result(self) -> Simulation:
-        """Return what came of it."""
+        """Return the run, with the account at every bar from its changes."""
         bars, count = self.bars, len(self.bars)
-        rows, cash, quantity, held = (np.array(column) for column in zip(*self._marks, strict=True))
+        rows, cash, quantity, sides = (np.array(column) for column in zip(*self._changes, strict=True))
         last = np.searchsorted(rows, np.arange(count), side="right") - 1
-        cash, quantity, sides = cash[last], quantity[last], held[last].astype(np.int8)
-        still_held = mark_open(self.account, float(bars.close[-1]), int(bars.closed[-1]))
-        if still_held is not None:
-            self.trades.append(still_held)
-        wanted = np.select([sides > 0, sides < 0], [self.wanted.long, self.wanted.short], self.wanted.flat)
+        cash, quantity, sides = cash[last], quantity[last], sides[last].astype(np.int8)
+        open_trade = mark_open(self.account, float(bars.close[-1]), int(bars.closed[-1]))
+        if open_trade is not None:
+            self.trades.append(open_trade)
+        target = np.select([sides > 0, sides < 0], [self.targets.long, self.targets.short], self.targets.flat)
         return Simulation(
             equity=cash + quantity * bars.close,
             cash=cash,
             quantity=quantity,
-            target=np.where(self.plan.decidable & ~bars.synthetic, wanted, 0).astype(np.int8),
+            target=np.where(self.plan.decidable & ~bars.synthetic, target, 0).astype(np.int8),
             sides=sides,
             trades=tuple(self.trades),
             fills=tuple(self.fills),

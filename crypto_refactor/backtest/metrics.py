@@ -1,6 +1,6 @@
-"""Performance of an hourly equity curve and its trades.
+"""Performance metrics of an hourly equity curve and its trades.
 
-Crypto never closes, so a year is 8,760 bars.  Undefined figures are None, never infinite or 0.
+Crypto markets never close, so a year has 8,760 bars.  Undefined figures are None, never infinite or 0.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,19 +17,19 @@ from crypto_refactor.execution.rules import HOURS_PER_YEAR
 from crypto_refactor.execution.sub_account import Fill, Trade
 
 MIN_HOURS_TO_ANNUALISE = 90 * 24
-"""Below this, CAGR and Calmar would only magnify a short window, and are withheld."""
+"""Below this, CAGR and Calmar would only magnify a short window, and are None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
-    """Figures of one run; fractions are 0-1, money is in the quote currency.
+    """Figures of one run: shares and returns as fractions, money in the quote currency.
 
     Attributes
     ----------
     initial_balance, final_balance, total_return : float
         `total_return` is a fraction of the initial balance.
     cagr, calmar : float or None
-        Withheld below 90 days.
+        None below 90 days.
     volatility, sharpe, sharpe_se, sortino : float or None
         Annualised from hourly returns (x sqrt(8760), ddof 1; Sortino's downside over all bars).
     max_drawdown : float
@@ -36,7 +37,7 @@ class Metrics:
     max_drawdown_hours : int
         From the peak before it to the recovery, or to the end.
     trades : int
-        Closed positions; what is still open or dust counts in none of the trade figures.
+        Closed positions; open ones and dust count in none of the trade figures.
     win_rate, profit_factor, expectancy, avg_holding_hours : float or None
         Net of fees; expectancy is money per trade.
     exposure : float
@@ -90,7 +91,7 @@ def sum_curves(curves: Iterable[tuple[HourArray, FloatArray]], hours: HourArray)
 
 
 def hourly_returns(equity: FloatArray) -> FloatArray:
-    """Return simple returns between the points of `equity`, shape (n,); 0 once nothing is left."""
+    """Return simple returns between the n + 1 points of `equity`, shape (n,); 0 once no equity is left."""
     before = equity[:-1]
     return np.divide(np.diff(equity), before, out=np.zeros(len(before)), where=before > 0)
 
@@ -98,9 +99,8 @@ def hourly_returns(equity: FloatArray) -> FloatArray:
 def sharpe_ratio(returns: FloatArray) -> tuple[float | None, float | None]:
     """Return the annualised Sharpe ratio (risk-free rate 0) and its standard error.
 
-    The error allows for skewness and fat tails: Mertens (2002), as in Bailey and Lopez de Prado, "The
-    Sharpe ratio efficient frontier", Journal of Risk 15 (2012), eq. 4.  Both are None where returns do
-    not vary.
+    The error allows for skewness and fat tails: Mertens (2002), as in Bailey and Lopez de Prado, "The Sharpe ratio
+    efficient frontier", Journal of Risk 15 (2012), eq. 4.  Both are None if returns do not vary.
     """
     count = len(returns)
     if count < 2 or not (returns != returns[0]).any():
@@ -120,13 +120,13 @@ def sharpe_ratio(returns: FloatArray) -> tuple[float | None, float | None]:
 
 
 def sortino_ratio(returns: FloatArray) -> float | None:
-    """Return the annualised Sortino ratio (target 0), None where no return is negative."""
+    """Return the annualised Sortino ratio (target 0), None if no return is negative."""
     downside = float(np.sqrt(np.mean(np.minimum(returns, 0) ** 2))) if len(returns) else 0.0
     return float(returns.mean()) / downside * math.sqrt(HOURS_PER_YEAR) if downside > 0 else None
 
 
 def drawdown(equity: FloatArray) -> tuple[float, int]:
-    """Return the deepest fall below an earlier peak (a fraction, at most 0) and how many hours it lasted.
+    """Return the deepest fall below an earlier peak (a fraction, at most 0) and its length in hours.
 
     It lasts from its peak to the first close at that height again, or to the end.
     """
@@ -149,23 +149,22 @@ def compute_metrics(
     *,
     hours: int,
 ) -> Metrics:
-    """Measure one run.
+    """Compute the metrics of one run.
 
     Parameters
     ----------
-    equity : ndarray, shape (n + 1,)
-        Point zero is the initial balance.
-    exposed : ndarray of bool, shape (n,)
-        Whether a position was held at each close.
+    equity : ndarray of float64, shape (n + 1,)
+        Quote currency; point zero is the initial balance.
+    exposed : ndarray, shape (n,)
+        Share of the account, or of its sub-accounts, with a position at each close.
     trades, fills : sequence
-        Of the run; marked rows included.
+        All of the run, open positions included.
     hours : int
-        Length of the window, holes included.
+        Length of the window, gaps included.
     """
     returns = hourly_returns(equity)
     sharpe, sharpe_se = sharpe_ratio(returns)
     deepest, length = drawdown(equity)
-    figures = trade_figures(trades)
     growth = float(equity[-1] / equity[0])
     cagr = growth ** (HOURS_PER_YEAR / hours) - 1 if hours >= MIN_HOURS_TO_ANNUALISE else None
     return Metrics(
@@ -180,19 +179,14 @@ def compute_metrics(
         max_drawdown=deepest,
         max_drawdown_hours=length,
         calmar=cagr / -deepest if cagr is not None and deepest < 0 else None,
-        trades=figures.trades,
-        win_rate=figures.win_rate,
-        profit_factor=figures.profit_factor,
-        expectancy=figures.expectancy,
-        avg_holding_hours=figures.avg_holding_hours,
+        **trade_figures(trades)._asdict(),
         exposure=float(exposed.mean()),
         turnover=sum((fill.notional for fill in fills), 0.0) / float(equity.mean()),
         fees_paid=sum((trade.fees for trade in trades), 0.0),
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TradeFigures:
+class TradeFigures(NamedTuple):
     """Figures of closed trades, net of fees; see `Metrics`."""
 
     trades: int
@@ -203,30 +197,30 @@ class TradeFigures:
 
 
 def trade_figures(trades: Sequence[Trade]) -> TradeFigures:
-    """Measure the closed ones of `trades`."""
+    """Compute the figures of the closed ones of `trades`."""
     closed = [trade for trade in trades if trade.closed]
     pnl = [trade.net_pnl for trade in closed]
-    lost = -sum(value for value in pnl if value < 0)
+    losses = -sum(value for value in pnl if value < 0)
     count = len(closed)
     return TradeFigures(
         trades=count,
         win_rate=sum(value > 0 for value in pnl) / count if count else None,
-        profit_factor=sum(value for value in pnl if value > 0) / lost if lost > 0 else None,
+        profit_factor=sum(value for value in pnl if value > 0) / losses if losses > 0 else None,
         expectancy=sum(pnl) / count if count else None,
         avg_holding_hours=sum(trade.bars_held for trade in closed) / count if count else None,
     )
 
 
 def by_side(trades: Sequence[Trade]) -> dict[str, dict[str, float | None]]:
-    """Return the trade figures, net profit and fees of longs and shorts apart.
+    """Return the trade figures, net profit and fees of longs and of shorts.
 
-    Net profit and fees include what is still held at the end, as the totals do.
+    Net profit and fees include open positions, as the totals do.
     """
     result = {}
     for name, direction in (("long", 1), ("short", -1)):
         rows = [trade for trade in trades if trade.direction == direction]
         result[name] = {
-            **asdict(trade_figures(rows)),
+            **trade_figures(rows)._asdict(),
             "net_pnl": sum((trade.net_pnl for trade in rows), 0.0),
             "fees_paid": sum((trade.fees for trade in rows), 0.0),
         }

@@ -1,4 +1,4 @@
-"""What a traded window amounts to: three account runs, and what they prove."""
+"""The result of trading a window: three account runs, and what was tested on them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 
-from crypto_refactor.backtest.audit.findings import Audit
+import numpy as np
+
+from crypto_refactor.arrays import SideArray
+from crypto_refactor.backtest.audit_findings import Audit
 from crypto_refactor.backtest.diagnostics import Diagnostics, why_no_entry
 from crypto_refactor.backtest.engine import Simulation
 from crypto_refactor.backtest.metrics import Metrics
@@ -38,11 +41,11 @@ class Scenarios:
     Attributes
     ----------
     requested : AccountRun
-        By the rules of the request.
+        By the requested rules.
     alpaca : AccountRun or None
-        By the same options with ``--venue alpaca --fee 0.0025``; None where Alpaca does not trade the ticker.
+        With ``--venue alpaca --fee 0.0025``; None if Alpaca does not trade the ticker.
     buy_and_hold : AccountRun
-        Buys at the first open with everything, pays the fee, and holds.
+        Buys at the first open with the whole balance, pays the fee, and holds.
     """
 
     requested: AccountRun
@@ -58,20 +61,20 @@ class Scenarios:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RunResult(ABC):
-    """A window that was traded, by the tool's signals or by external targets.
+    """A window traded by the tool's signals or by external targets.
 
     Attributes
     ----------
     end : int
         End of the window, hours since 1970.
     window : Bars
-        n + 1 forward-filled bars: the one that makes the first decision, then the n of the window.
+        n + 1 bars, gaps filled: the one of the first decision, then the n of the window.
     quality : QualityReport
         Quality of the bars in use.
     scenarios : Scenarios
         The request, the same at Alpaca, and buy and hold.
     significance : Significance or None
-        Tests of the requested run against chance; None where they were not asked for.
+        Tests of the requested run against chance; None if none were requested.
     """
 
     end: int
@@ -87,7 +90,7 @@ class RunResult(ABC):
 
     @property
     def alpaca(self) -> AccountRun | None:
-        """The account at Alpaca; None where Alpaca does not trade the ticker."""
+        """The account at Alpaca; None if Alpaca does not trade the ticker."""
         return self.scenarios.alpaca
 
     @property
@@ -114,32 +117,30 @@ class RunResult(ABC):
 
     @property
     def audit_passed(self) -> bool | None:
-        """Whether the audit passed; None where nothing was audited."""
+        """Whether the audit passed; None without an audit."""
         return None
 
     @abstractmethod
     def why_no_entry(self, rules: ExecutionRules) -> str:
-        """Return one sentence on why nothing was entered by `rules`, where nothing was."""
+        """Return one sentence on why `rules` led to no entry, for a run without one."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BacktestResult(RunResult):
-    """The outcome of a backtest.
+    """The result of a backtest.
 
     Attributes
     ----------
     bars : Bars
         Real bars up to the end of the window, history included.
-    settings : ModelSettings
-        Which models decided.
-    signal_rules : SignalRules
-        What a forecast needed to become a signal.
+    settings, signal_rules : ModelSettings, SignalRules
+        Which models decided, and what a forecast needed to become a signal.
     walk : WalkForward
         Models and signals.
     pinned : str or None
         Name of the pinned model that decided everything.
     audit : Audit or None
-        Whether the run used the future, and adds up; None where it was not asked for.
+        Whether the run used the future, and adds up; None if no audit was requested.
     """
 
     bars: Bars
@@ -156,12 +157,12 @@ class BacktestResult(RunResult):
 
     @property
     def audit_passed(self) -> bool | None:
-        """Whether the audit passed; None where nothing was audited."""
+        """Whether the audit passed; None without an audit."""
         return None if self.audit is None else self.audit.passed
 
     @property
     def undecidable(self) -> int:
-        """Number of real closes whose own bars did not allow a decision."""
+        """Number of real closes that could not be decided on, because bars of their window are missing."""
         return int((~self.window.synthetic).sum()) - len(self.walk.signals)
 
     @cached_property
@@ -178,12 +179,12 @@ class BacktestResult(RunResult):
         )
 
     def why_no_entry(self, rules: ExecutionRules) -> str:
-        """Return one sentence on why nothing was entered by `rules`, where nothing was."""
+        """Return one sentence on why `rules` led to no entry, for a run without one."""
         return why_no_entry(self.walk.signals, rules) or "There was no signal."
 
 
 def plan_for(walk: WalkForward, window: Bars, rules: ExecutionRules) -> SignalPlan:
-    """Return what is known at each close of `window`."""
+    """Return what an account with these rules knows at each close of `window`."""
     aligned = align_to_bars(walk.signals, window)
     return SignalPlan(
         signal=aligned["signal"],
@@ -191,3 +192,9 @@ def plan_for(walk: WalkForward, window: Bars, rules: ExecutionRules) -> SignalPl
         worthwhile=aligned["supported"] & (aligned["expected_move"] > rules.round_trip_cost),
         decidable=aligned["decidable"],
     )
+
+
+def plan_of_sides(sides: SideArray) -> SignalPlan:
+    """Return the plan of an account that takes each of `sides` whatever it costs."""
+    always = np.ones(len(sides), dtype=np.bool_)
+    return SignalPlan(signal=sides, forecast_side=sides, worthwhile=always, decidable=always)

@@ -9,7 +9,7 @@ import numpy as np
 
 from crypto_refactor.backtest.engine import simulate
 from crypto_refactor.backtest.metrics import compute_metrics
-from crypto_refactor.backtest.result import AccountRun, Scenarios
+from crypto_refactor.backtest.result import AccountRun, Scenarios, plan_of_sides
 from crypto_refactor.errors import UsageError
 from crypto_refactor.execution.decisions import SignalPlan
 from crypto_refactor.execution.rules import ExecutionOptions, ExecutionRules
@@ -31,10 +31,9 @@ def run_scenarios(
     Parameters
     ----------
     window : Bars
-        n + 1 forward-filled bars: the one that makes the first decision, then the n of the window.
+        n + 1 bars, gaps filled: the one of the first decision, then the n of the window.
     plan_of : callable
-        Returns what is known at each close, shape (n + 1,), for given rules: what is worth its cost
-        depends on them.
+        Returns the plan, shape (n + 1,), for given rules: whether a move exceeds its cost depends on them.
     options : ExecutionOptions
         The requested options.
     hours : int
@@ -47,42 +46,31 @@ def run_scenarios(
     UsageError
         If a rule is out of range, or the venue does not trade the ticker.
     """
-    requested = _trade(window, plan_of, options.resolve(window.ticker), hours, initial_balance)
+
+    def trade(plan: SignalPlan, rules: ExecutionRules) -> AccountRun:
+        run = simulate(window, plan, rules, initial_balance=initial_balance)
+        metrics = compute_metrics(run.equity, run.sides[1:] != 0, run.trades, run.fills, hours=hours)
+        return AccountRun(rules=rules, simulation=run, metrics=metrics)
+
+    requested = options.resolve(window.ticker)
     alpaca = rules_at_alpaca(options, window.ticker)
+    long = plan_of_sides(np.ones(len(window), dtype=np.int8))
     return Scenarios(
-        requested=requested,
-        alpaca=None if alpaca is None else _trade(window, plan_of, alpaca, hours, initial_balance),
-        buy_and_hold=_buy_and_hold(window, requested.rules, hours, initial_balance),
+        requested=trade(plan_of(requested), requested),
+        alpaca=None if alpaca is None else trade(plan_of(alpaca), alpaca),
+        buy_and_hold=trade(long, ExecutionRules(fee=requested.fee, slippage_bps=requested.slippage_bps)),
     )
 
 
-def _trade(
-    window: Bars,
-    plan_of: Callable[[ExecutionRules], SignalPlan],
-    rules: ExecutionRules,
-    hours: int,
-    initial_balance: float,
-) -> AccountRun:
-    run = simulate(window, plan_of(rules), rules, initial_balance=initial_balance)
-    metrics = compute_metrics(run.equity, run.sides[1:] != 0, run.trades, run.fills, hours=hours)
-    return AccountRun(rules=rules, simulation=run, metrics=metrics)
-
-
 def rules_at_alpaca(options: ExecutionOptions, ticker: Ticker) -> ExecutionRules | None:
-    """Return the rules of the same command with ``--venue alpaca --fee 0.0025``; None where it has none."""
+    """Return the rules with ``--venue alpaca --fee 0.0025``; None if Alpaca does not trade the ticker."""
     if alpaca_rules(ticker) is None:
         return None
     return replace(options, venue="alpaca", fee=ALPACA_FEE).resolve(ticker)
 
 
 def check_request(hours: int, initial_balance: float) -> None:
-    """Require a window of at least an hour and a positive balance.
-
-    Raises
-    ------
-    UsageError
-        If either is missing.
-    """
+    """Raise UsageError unless the window has an hour or more and the balance is positive."""
     if hours < 1:
         raise UsageError(f"--hours is {hours}.", expected="1 or more.", remedy="correct --hours.")
     if not 0 < initial_balance < float("inf"):
@@ -91,11 +79,3 @@ def check_request(hours: int, initial_balance: float) -> None:
             expected="an amount above 0.",
             remedy="correct --initial-balance.",
         )
-
-
-def _buy_and_hold(window: Bars, rules: ExecutionRules, hours: int, initial_balance: float) -> AccountRun:
-    always = np.ones(len(window), dtype=np.bool_)
-    sides = always.astype(np.int8)
-    plan = SignalPlan(signal=sides, forecast_side=sides, worthwhile=always, decidable=always)
-    plain = ExecutionRules(fee=rules.fee, slippage_bps=rules.slippage_bps)
-    return _trade(window, lambda _: plan, plain, hours, initial_balance)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
 
-from crypto_refactor.backtest.audit.findings import Audit
+from crypto_refactor.backtest.audit_findings import Audit
 from crypto_refactor.backtest.diagnostics import entry_sizes, why_no_entry
 from crypto_refactor.backtest.external.evaluation import EvaluationResult
 from crypto_refactor.backtest.metrics import MIN_HOURS_TO_ANNUALISE, by_side

@@ -113,14 +113,14 @@ def comparison_csv(comparison: Comparison) -> str:
     """Return one row per trial, ranked, then one per portfolio; undefined figures are empty."""
     varied = [name for name, _ in comparison.request.settings[0].varied]
     rows = [
-        [rank, trial.ticker, *_setting_cells(trial.setting), *_figure_cells(*trial.scenarios.metrics)]
+        [rank, trial.ticker, *_setting_cells(trial.parameter_set), *_figure_cells(*trial.scenarios.metrics)]
         for rank, trial in enumerate(comparison.trials, start=1)
     ]
     rows += [
         [
             "",
             "portfolio",
-            *_setting_cells(portfolio.setting),
+            *_setting_cells(portfolio.parameter_set),
             *_figure_cells(portfolio.metrics, portfolio.alpaca_metrics, portfolio.hold_metrics),
         ]
         for portfolio in comparison.portfolios

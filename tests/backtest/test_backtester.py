@@ -179,7 +179,7 @@ class TestHoles:
     def end(self):
         return int(sample_bars(1400).closed[-1])
 
-    def test_a_hole_across_the_first_hour_needed_is_not_a_lack_of_bars(self, backtester):
+    def test_a_gap_across_the_first_hour_needed_is_not_a_lack_of_bars(self, backtester):
         start = self.end() - BEFORE - HOURS
         bars = without(sample_bars(1400), (start - 2, start + 2))
         assert backtester(bars).run(HOURS).quality.synthetic == 2
@@ -193,22 +193,22 @@ class TestHoles:
         assert found.quality.synthetic == 75
         assert found.window.synthetic.sum() == 25
 
-    def test_nothing_is_decided_or_filled_on_a_carried_bar(self, backtester):
-        hole = self.end() - 60
-        bars = without(sample_bars(1400), (hole, hole + 6))
+    def test_nothing_is_decided_or_filled_on_a_synthetic_bar(self, backtester):
+        gap = self.end() - 60
+        bars = without(sample_bars(1400), (gap, gap + 6))
         found = backtester(bars).run(HOURS)
-        carried = set(range(hole, hole + 6))
-        assert carried.isdisjoint(found.walk.signals.decided_at - 1)
-        assert carried.isdisjoint(fill.at for fill in found.requested.simulation.fills)
+        synthetic = set(range(gap, gap + 6))
+        assert synthetic.isdisjoint(found.walk.signals.decided_at - 1)
+        assert synthetic.isdisjoint(fill.at for fill in found.requested.simulation.fills)
         assert len(found.requested.simulation.equity) == HOURS + 1
 
-    def test_a_window_that_begins_within_a_short_hole_decides_when_it_is_over(self, backtester):
+    def test_a_window_that_begins_within_a_short_gap_decides_when_it_is_over(self, backtester):
         first = self.end() - HOURS
         found = backtester(without(sample_bars(1400), (first - 3, first + 2))).run(HOURS)
         assert found.walk.signals.decided_at[0] == first + 3
         assert found.hours == HOURS
 
-    def test_a_window_that_begins_within_a_long_hole_is_refused(self, backtester):
+    def test_a_window_that_begins_within_a_long_gap_is_refused(self, backtester):
         first = self.end() - HOURS
         settings = replace(SETTINGS, refit_every=480)
         bars = without(sample_bars(1800).rows(0, 1800), (first - 50, first + 30))
@@ -306,6 +306,6 @@ def test_models_change_at_their_cutoffs(backtester):
     by_hour = dict(zip(found.walk.signals.decided_at.tolist(), found.walk.model_fingerprints, strict=True))
     changes = [hour for hour in by_hour if hour - 1 in by_hour and by_hour[hour] != by_hour[hour - 1]]
     assert changes == [hour for hour in by_hour if hour - 1 in by_hour and (hour - 1) % 48 == 0]
-    assert {stretch.model.card.trained_through for stretch in found.walk.periods} == {
+    assert {part.model.card.trained_through for part in found.walk.periods} == {
         cutoff_for(hour, SETTINGS) for hour in by_hour
     }

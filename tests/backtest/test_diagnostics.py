@@ -107,7 +107,7 @@ class TestWhatHeldBack:
 
     def test_no_forecast_beyond_its_threshold(self):
         text = blocked_entries(decided((0.1, "rsi", "", 0), (-0.1, "rsi", "rsi", 0)), SIX)
-        assert text == "`forecast` held back every bar: none of 2 forecasts exceeded its threshold."
+        assert text == "`forecast` blocked every bar: none of 2 forecasts exceeded its threshold."
 
     def test_confirmations(self):
         text = blocked_entries(FOUR, SIX)
@@ -179,14 +179,14 @@ class TestFeatureCorrelations:
         return walk.periods
 
     def test_each_feature_has_its_correlation_with_the_next_return(self, tmp_path, monkeypatch):
-        stretches = self.periods(tmp_path, monkeypatch, sample_bars(1400), hours=40)
-        found = feature_correlations(stretches, SETTINGS)
+        parts = self.periods(tmp_path, monkeypatch, sample_bars(1400), hours=40)
+        found = feature_correlations(parts, SETTINGS)
         assert tuple(found) == INDICATORS
         pairs = []
-        for stretch in stretches:
-            frame = stretch.period.frame
-            # The next close of a stretch's last bar lies beyond what its features were computed on.
-            rows = np.searchsorted(frame.bars.closed, stretch.signals.decided_at)[:-1]
+        for part in parts:
+            frame = part.period.frame
+            # The next close of a part's last bar lies beyond what its features were computed on.
+            rows = np.searchsorted(frame.bars.closed, part.signals.decided_at)[:-1]
             close = frame.bars.close
             pairs += [(frame.inputs[row], np.log(close[row + 1] / close[row])) for row in rows]
         x, y = np.array([pair[0] for pair in pairs]), np.array([pair[1] for pair in pairs])
@@ -199,20 +199,20 @@ class TestFeatureCorrelations:
         bars = sample_bars(3000)
         settings = replace(SETTINGS, train_hours=1400, refit_every=400)
         if split:
-            # The first span has rows on both sides of a hole that splits it, where rows and hours part
-            # ways; the second span begins after the hole.
+            # The first span has rows on both sides of a gap that splits it, where rows and hours part
+            # ways; the second span begins after the gap.
             cutoff = cutoff_for(int(bars.closed[-1]) - 449, settings)
             bars = without(bars, (cutoff - 1080, cutoff - 1000))
-        stretches = self.periods(tmp_path, monkeypatch, bars, hours=450, settings=settings)
+        parts = self.periods(tmp_path, monkeypatch, bars, hours=450, settings=settings)
         by_hour = {}
-        for stretch in stretches:
-            data, frame = training_rows(stretch.period, settings), stretch.period.frame
+        for part in parts:
+            data, frame = training_rows(part.period, settings), part.period.frame
             start = int(np.searchsorted(frame.bars.opened, data.trained_from))
             for place, row in enumerate(data.rows.tolist()):
                 by_hour[int(frame.bars.opened[start + row])] = (data.inputs[row], data.returns[place])
         x = np.array([pair[0] for pair in by_hour.values()], dtype=float)
         y = np.array([pair[1] for pair in by_hour.values()])
-        assert len(stretches) >= 2
-        found = feature_correlations(stretches, settings)
+        assert len(parts) >= 2
+        found = feature_correlations(parts, settings)
         for column, name in enumerate(INDICATORS):
             assert found[name].train == pytest.approx(np.corrcoef(x[:, column], y)[0, 1], abs=1e-9)

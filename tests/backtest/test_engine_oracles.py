@@ -2,7 +2,7 @@
 
 vectorbt fills an order in the row it stands in, so the target of a close stands one row later, with the
 opens as its prices.  What is compared is all-in trading with fees, longs, shorts and flips; a fraction of
-the cash, close-checked stops and holes have no counterpart there and are left to the closed form.
+the cash, close-checked stops and gaps have no counterpart there and are left to the closed form.
 
 backtesting.py trades whole units, which 1e12 in cash and unit prices near 100 make small; it cannot trade
 on its first bar and books the fee of an order in the bar that fills it, as this engine does.

@@ -147,7 +147,7 @@ def test_equity_is_never_negative_and_nothing_follows_ruin(case):
 @holds_for(cases(), examples=400)
 def test_visiting_every_bar_gives_the_same_result(case):
     passed_over = case.run()
-    with patch.object(_Simulator, "next_visit", lambda _run, i: i + 1):
+    with patch.object(_Simulator, "next_bar", lambda _run, i: i + 1):
         every_bar = case.run()
     assert pickle.dumps(passed_over.account) == pickle.dumps(every_bar.account)
     for name in ("trades", "fills", "pending", "halted_at"):

@@ -93,7 +93,7 @@ def test_a_trade_without_profit_or_loss_is_no_win_and_no_loss():
     assert (metrics.win_rate, metrics.profit_factor, metrics.expectancy) == (0.0, None, 0.0)
 
 
-def test_sides_are_told_apart_and_add_up_to_everything():
+def test_longs_and_shorts_add_up_to_everything():
     trades = [
         trade(100, 110, fees=2),
         trade(100, 90, direction=-1, fees=1),
@@ -187,7 +187,7 @@ def test_a_year_is_not_inferred_from_less_than_ninety_days():
     assert long.calmar is not None
 
 
-def test_the_year_of_the_growth_rate_counts_the_hours_of_holes_too():
+def test_the_year_of_the_growth_rate_counts_the_hours_of_gaps_too():
     equity = curve(np.random.default_rng(2).normal(0, 0.01, 2000))
     assert metrics_of(equity, hours=YEAR).cagr == pytest.approx(equity[-1] / equity[0] - 1)
 

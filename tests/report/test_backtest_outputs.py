@@ -24,7 +24,7 @@ SETTINGS = ModelSettings(lookback=12, train_hours=480, refit_every=200, network=
 HOURS = 100
 
 
-def found(folder, bars=None, *, judge=True, **options):
+def found(folder, bars=None, *, assess=True, **options):
     source = HeldBars(sample_bars(1500) if bars is None else bars)
     tester = Backtester(
         BTC,
@@ -34,7 +34,7 @@ def found(folder, bars=None, *, judge=True, **options):
         options=ExecutionOptions(**options),
         model_dir=folder,
     )
-    return tester.run(HOURS, allow_gaps=True, judge=judge)
+    return tester.run(HOURS, allow_gaps=True, assess=assess)
 
 
 def text_of(result):
@@ -59,7 +59,7 @@ def test_the_note_at_alpaca_names_the_drawdown_that_was_asked_for(tmp_path, fits
 
 
 def test_the_note_says_why_nothing_was_entered(tmp_path, fits):
-    assert "--strict let none of the" in alpaca_note(found(tmp_path, strict=True, fee=0.9))
+    assert "--strict blocked all" in alpaca_note(found(tmp_path, strict=True, fee=0.9))
 
 
 def test_closes_that_could_not_be_decided_on_are_counted_and_have_rows(tmp_path, fits):
@@ -108,7 +108,7 @@ def test_where_there_is_no_break_even_fee_the_reason_is_given(tmp_path, fits):
 
 
 def test_what_was_not_judged_has_no_verdict(tmp_path, fits):
-    result = found(tmp_path, judge=False)
+    result = found(tmp_path, assess=False)
     text = text_of(result)
     assert text.startswith("Backtest BTC/USD")
     assert not any(label in text for label in LUCK)

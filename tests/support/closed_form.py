@@ -8,7 +8,7 @@ changes of target the account either rests in cash or holds one position opened 
     short: cash after = cash * (1 + size * (1 - fee) / (1 + fee) - size * exit / entry)
 
 so the cash is a running product of such factors.  Stops hang on the entry price alone, never on equity,
-which is why they need no loop either.  Not covered: exit rules whose target depends on the position, holes,
+which is why they need no loop either.  Not covered: exit rules whose target depends on the position, gaps,
 venue rounding, notional caps, borrow, the drawdown halt and ruin.
 """
 
@@ -86,7 +86,7 @@ def closed_form(
 
 
 def _spells(target, count):
-    """Return (side, entry row, row of the exit if nothing stops it) of each stretch of one target."""
+    """Return (side, entry row, row of the exit if nothing stops it) of each spell of one target."""
     begins = np.flatnonzero(np.diff(target, prepend=target[0] + 1))
     entry = begins + 1
     leave = np.minimum(np.append(begins[1:], count) + 1, count)

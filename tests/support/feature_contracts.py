@@ -50,7 +50,7 @@ def scaled(bars, *, price=1.0, volume=1.0):
 
 
 def flat_between(bars, start, stop, *, silent=True):
-    """Return the bars with a stretch at the close before it, without volume if `silent`."""
+    """Return the bars with a span at the close before it, without volume if `silent`."""
     columns = {name: getattr(bars, name).copy() for name in COLUMNS}
     for name in PRICES:
         columns[name][start:stop] = bars.close[start - 1]
@@ -70,7 +70,7 @@ def assert_prefix_invariant(catalogue, bars, counts=None):
 
 
 def assert_split_independent(catalogue, bars):
-    """Each unbroken stretch has, bit for bit, the features it has when nothing lies before or behind it."""
+    """Each unbroken segment has, bit for bit, the features it has when nothing lies before or behind it."""
     full = compute_features(bars, catalogue=catalogue)
     starts = [*segment_starts(bars).tolist(), len(bars)]
     assert len(starts) > 2, "these bars are not split"

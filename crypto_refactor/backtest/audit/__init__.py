@@ -1,1 +1,5 @@
-"""Look-ahead, models, fills and accounting of one backtest, checked on the run itself."""
+"""The audit of a backtest: signals, models, fills and accounts are recomputed and compared with the run."""
+
+from crypto_refactor.backtest.audit.auditor import audit
+
+__all__ = ["audit"]

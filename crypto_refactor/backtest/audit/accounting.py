@@ -1,102 +1,112 @@
-"""Audit of the account's arithmetic: cash, position and fees follow from the fills, and nothing else."""
+"""Accounting check: cash, position and fees follow from the fills, and from nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from crypto_refactor.arrays import FloatArray, HourArray
-from crypto_refactor.backtest.audit.findings import AuditCheck, Difference, make_check
-from crypto_refactor.backtest.audit.sample import audited_accounts
+from crypto_refactor.backtest.audit_findings import AuditCheck, Difference
 from crypto_refactor.backtest.result import AccountRun, BacktestResult
 from crypto_refactor.execution.rules import HOURS_PER_YEAR, ExecutionRules
 from crypto_refactor.execution.sub_account import Fill
 from crypto_refactor.market.bars import Bars
 
 TOLERANCE = 1e-9
-"""Of the largest amount in play: what adding up in another order may change."""
+"""Relative to the largest amount of an account: what another order of additions may change."""
+
+
+def check_accounting(result: BacktestResult) -> AuditCheck:
+    """Check 5: cash + quantity x close = equity, and balance, trades, fills and fees agree."""
+    return AuditCheck.of(
+        "accounting",
+        differences_by_account(result, lambda account: _differences(account, _rebook(result, account))),
+        passed=f"Cash + quantity x close = equity at {len(result.requested.simulation.equity):,} points; final balance = "
+        "initial balance + net profit of all trades; fees and borrow = fees of all trades.",
+        failed="The account does not add up.",
+    )
+
+
+def differences_by_account(
+    result: BacktestResult, compare: Callable[[AccountRun], Iterable[Difference]]
+) -> list[Difference]:
+    """Return the differences of the requested account and of the one at Alpaca, whose columns say so."""
+    differences = list(compare(result.requested))
+    if result.alpaca is not None:
+        differences += [
+            replace(difference, column=f"{difference.column} at Alpaca")
+            for difference in compare(result.alpaca)
+        ]
+    return differences
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Walked:
-    """The account after walking through its fills, shape (n + 1,) each, quote and base currency."""
+class _Books:
+    """An account booked again from its fills, shape (n + 1,) each, quote and base currency."""
 
     closed: HourArray
     close: FloatArray
     cash: FloatArray
     quantity: FloatArray
     borrow: float
-    unused: tuple[Fill, ...]
+    unused_fills: tuple[Fill, ...]
 
 
-def check_accounting(result: BacktestResult) -> AuditCheck:
-    """Check 5: cash + quantity x close = equity, and balance, rows, fills and fees agree."""
-    found = [
-        replace(difference, column=f"{difference.column}{suffix}")
-        for suffix, account in audited_accounts(result)
-        for difference in _of_account(account, _walked(result.bars, result.window, account))
-    ]
-    return make_check(
-        "accounting",
-        found,
-        fine=f"Cash + quantity x close = equity at {len(result.requested.simulation.equity):,} points; the final balance is the "
-        "initial one and the net profit of all rows; fees of fills and borrow are the fees of the rows.",
-        wrong="The account does not add up.",
-    )
-
-
-def _walked(bars: Bars, window: Bars, account: AccountRun) -> _Walked:
-    """Walk through the fills with the closes of `bars`, carried where the window has no real bar."""
-    run, rules = account.simulation, account.rules
-    at = np.searchsorted(bars.opened, window.opened, side="right") - 1
-    close = bars.close[at]
-    # This is the only balance there is that no fill has touched.
+def _rebook(result: BacktestResult, account: AccountRun) -> _Books:
+    window, run, rules = result.window, account.simulation, account.rules
+    close = _last_closes(result.bars, window)
+    # No fill has touched the initial balance: every other figure of the run follows from fills.
     cash, quantity, borrow = account.metrics.initial_balance, 0.0, 0.0
-    fills, place = run.fills, 0
+    fills, position = run.fills, 0
     points = []
     for row, (opened, price) in enumerate(zip(window.opened.tolist(), close.tolist(), strict=True)):
-        while place < len(fills) and fills[place].at == opened:
-            cash, quantity = _filled(cash, quantity, fills[place], rules)
-            place += 1
+        while position < len(fills) and fills[position].at == opened:
+            cash, quantity = _book(cash, quantity, fills[position], rules)
+            position += 1
         if quantity < 0 and row:
             cost = min(-quantity * price * rules.borrow / HOURS_PER_YEAR, cash)
             cash, borrow = cash - cost, borrow + cost
-            if place < len(fills) and _ruined_at(fills[place], opened + 1, int(run.sides[row])):
-                cash, quantity = _filled(cash, quantity, fills[place], rules)
-                place += 1
+            if position < len(fills) and _ruined_at(fills[position], opened + 1, int(run.sides[row])):
+                cash, quantity = _book(cash, quantity, fills[position], rules)
+                position += 1
         points.append((cash, quantity))
     path = np.array(points)
-    return _Walked(
+    return _Books(
         closed=window.closed,
         close=close,
         cash=path[:, 0],
         quantity=path[:, 1],
         borrow=borrow,
-        unused=tuple(fills[place:]),
+        unused_fills=tuple(fills[position:]),
     )
 
 
-def _ruined_at(fill: Fill, closed: int, held: int) -> bool:
+def _last_closes(bars: Bars, window: Bars) -> FloatArray:
+    """Return the last real close at each bar of `window`."""
+    return bars.close[np.searchsorted(bars.opened, window.opened, side="right") - 1]
+
+
+def _ruined_at(fill: Fill, closed: int, side: int) -> bool:
     """Whether a short ended at this very close, not at the open that follows it in the same hour."""
-    return fill.reason == "ruin" and fill.at == closed and held == 0
+    return fill.reason == "ruin" and fill.at == closed and side == 0
 
 
-def _filled(cash: float, quantity: float, fill: Fill, rules: ExecutionRules) -> tuple[float, float]:
+def _book(cash: float, quantity: float, fill: Fill, rules: ExecutionRules) -> tuple[float, float]:
     if fill.reason == "entry" and rules.venue is not None:
-        # The fee is taken in what is received.
+        # The venue takes its fee in coins.
         return cash - fill.notional, quantity + fill.quantity * (1 - rules.fee)
     return cash - fill.side * fill.notional - fill.fee, quantity + fill.side * fill.quantity
 
 
-def _of_account(account: AccountRun, walked: _Walked) -> Iterator[Difference]:
+def _differences(account: AccountRun, books: _Books) -> Iterator[Difference]:
     """Yield what does not add up: fills and fees, the curves they give, and the sums."""
     run = account.simulation
-    held = np.abs(walked.quantity)
-    unit = float(held.max())
-    money = max(float(np.abs(walked.cash).max()), float((held * walked.close).max()))
-    for fill in walked.unused:
+    size = np.abs(books.quantity)
+    unit = float(size.max())
+    money = max(float(np.abs(books.cash).max()), float((size * books.close).max()))
+    for fill in books.unused_fills:
         yield Difference(
             bar=fill.at, column=fill.reason, run=fill.quantity, recomputed="no bar to fill it on"
         )
@@ -104,40 +114,37 @@ def _of_account(account: AccountRun, walked: _Walked) -> Iterator[Difference]:
         fee = account.rules.fee * fill.notional
         if not _same(fill.fee, fee, money):
             yield Difference(bar=fill.at, column="fee", run=fill.fee, recomputed=fee)
-    for name, ours, theirs, scale in (
-        ("quantity", run.quantity, walked.quantity, unit),
-        ("cash", run.cash, walked.cash, money),
-        ("equity", run.equity, walked.cash + walked.quantity * walked.close, money),
+    for name, curve, recomputed, scale in (
+        ("quantity", run.quantity, books.quantity, unit),
+        ("cash", run.cash, books.cash, money),
+        ("equity", run.equity, books.cash + books.quantity * books.close, money),
     ):
-        wrong = ~(np.abs(ours - theirs) <= TOLERANCE * scale)
+        wrong = ~(np.abs(curve - recomputed) <= TOLERANCE * scale)
         if wrong.any():
             row = int(np.argmax(wrong))
             yield Difference(
-                bar=int(walked.closed[row]),
+                bar=int(books.closed[row]),
                 column=name,
-                run=float(ours[row]),
-                recomputed=float(theirs[row]),
+                run=float(curve[row]),
+                recomputed=float(recomputed[row]),
             )
-    for name, one, other in _sums(account, walked):
-        if not _same(one, other, money):
-            yield Difference(bar=int(walked.closed[-1]), column=name, run=one, recomputed=other)
+    for name, amount, expected in _sums(account, books):
+        if not _same(amount, expected, money):
+            yield Difference(bar=int(books.closed[-1]), column=name, run=amount, recomputed=expected)
 
 
-def _sums(account: AccountRun, walked: _Walked) -> Iterator[tuple[str, float, float]]:
+def _sums(account: AccountRun, books: _Books) -> Iterator[tuple[str, float, float]]:
     """Yield pairs of amounts that must be equal."""
-    rows, told = account.simulation.trades, account.metrics
-    final = float(walked.cash[-1] + walked.quantity[-1] * walked.close[-1])
-    fees = sum(fill.fee for fill in account.simulation.fills) + walked.borrow
-    yield "final balance", told.final_balance, final
-    yield "initial balance + net profit", told.initial_balance + sum(row.net_pnl for row in rows), final
-    yield "fees of the rows", sum(row.fees for row in rows), fees
-    yield "fees paid", told.fees_paid, fees
-    yield (
-        "total return x initial balance",
-        told.total_return * told.initial_balance,
-        (final - told.initial_balance),
-    )
+    trades, metrics = account.simulation.trades, account.metrics
+    final = float(books.cash[-1] + books.quantity[-1] * books.close[-1])
+    fees = sum(fill.fee for fill in account.simulation.fills) + books.borrow
+    initial = metrics.initial_balance
+    yield "final balance", metrics.final_balance, final
+    yield "initial balance + net profit", initial + sum(trade.net_pnl for trade in trades), final
+    yield "fees of the trades", sum(trade.fees for trade in trades), fees
+    yield "fees paid", metrics.fees_paid, fees
+    yield "total return x initial balance", metrics.total_return * initial, final - initial
 
 
-def _same(one: float, other: float, scale: float) -> bool:
-    return abs(one - other) <= TOLERANCE * scale
+def _same(amount: float, expected: float, scale: float) -> bool:
+    return abs(amount - expected) <= TOLERANCE * scale

@@ -1,43 +1,84 @@
-"""The audit every backtest runs on itself.
+"""The audit that every backtest runs on itself.
 
-It goes over a finished run with nothing but the bars: every step that could have looked ahead is taken
-again from the bars that had closed by then, and every amount is added up again from the fills.
-
-A run that is put together from the tool's own functions and one that is put together from the bars of the
-past only agree to the last bit wherever no function knows more than it should.  What the audit cannot see
-is a bar that its source has told wrongly.
+It recomputes each decision from only the bars that had closed by then, and each amount from the fills: any difference is
+look-ahead, or an account that does not add up.  Wrong prices in the source cannot be detected.
 """
 
 from __future__ import annotations
 
+import numpy as np
+
+from crypto_refactor.arrays import HourArray
 from crypto_refactor.backtest.audit.accounting import check_accounting
 from crypto_refactor.backtest.audit.fills import check_fills
-from crypto_refactor.backtest.audit.findings import Audit
 from crypto_refactor.backtest.audit.models import check_models
-from crypto_refactor.backtest.audit.sample import real_closes, sampled_closes
 from crypto_refactor.backtest.audit.signals import check_signals, check_start, recompute_closes
+from crypto_refactor.backtest.audit_findings import Audit
 from crypto_refactor.backtest.result import BacktestResult
+
+SAMPLED_DECISIONS, SAMPLED_CLOSES = 8, 8
+"""How many closes that led to a fill the sample holds, and how many others."""
 
 
 def audit(result: BacktestResult, *, full: bool = False) -> Audit:
-    """Check that a run has seen nothing of the future and that its account adds up.
+    """Check that a run used nothing of the future and that its accounts add up.
 
     Parameters
     ----------
     result : BacktestResult
         The run.
     full : bool
-        Decide every close again, not a sample of them.  The models, the fills and the accounting are always
-        checked whole.
+        Recompute every close, not a sample of them.  Models, fills and accounts are always checked completely.
     """
     closes = real_closes(result)
-    hours = closes if full else sampled_closes(result)
-    replayed = recompute_closes(result, hours)
+    sample = closes if full else sampled_closes(result)
+    recomputed = recompute_closes(result, sample)
     checks = (
-        check_signals(replayed, len(closes)),
+        check_signals(recomputed, len(closes)),
         check_models(result),
-        check_start(result, hours),
-        check_fills(result, replayed),
+        check_start(result, sample),
+        check_fills(result, recomputed),
         check_accounting(result),
     )
-    return Audit(checks=checks, bars_checked=len(replayed), bars=len(closes), full=full)
+    return Audit(checks=checks, bars_checked=len(recomputed), bars=len(closes), full=full)
+
+
+def real_closes(result: BacktestResult) -> HourArray:
+    """Return the closes of the window whose bars are real, shape (n,)."""
+    return result.window.closed[~result.window.synthetic]
+
+
+def sampled_closes(result: BacktestResult) -> HourArray:
+    """Return the closes to check, the same ones for the same run.
+
+    Returns
+    -------
+    ndarray of int64, shape (m,)
+        Ascending, each once: the first and last close of each period, closes that led to fills, and closes spread
+        evenly over the window.
+    """
+    closes = real_closes(result)
+    fills = np.array([fill.at for fill in result.requested.simulation.fills], dtype=np.int64)
+    decisions = np.searchsorted(closes, fills, side="right") - 1
+    edges = [_edges(closes, part.period.first, part.period.last) for part in result.walk.periods]
+    return np.unique(
+        np.concatenate(
+            [
+                *edges,
+                _evenly(np.unique(closes[decisions[decisions >= 0]]), SAMPLED_DECISIONS),
+                _evenly(closes, SAMPLED_CLOSES),
+            ]
+        )
+    )
+
+
+def _edges(closes: HourArray, first: int, last: int) -> HourArray:
+    inside = closes[(closes >= first) & (closes <= last)]
+    return inside[[0, -1]] if len(inside) else inside
+
+
+def _evenly(hours: HourArray, count: int) -> HourArray:
+    """Return up to `count` of `hours`, the first and the last among them."""
+    if len(hours) <= count:
+        return hours
+    return hours[np.linspace(0, len(hours) - 1, count).round().astype(np.int64)]

@@ -1,16 +1,16 @@
-"""Audit of the fills: each was decided at a close before it and executed at the open after that close."""
+"""Fills check: each fill was decided at the close before it and executed at the open after that close."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from crypto_refactor.arrays import BoolArray, SideArray
-from crypto_refactor.backtest.audit.findings import AuditCheck, Difference, make_check
-from crypto_refactor.backtest.audit.sample import audited_accounts
+from crypto_refactor.backtest.audit.accounting import differences_by_account
 from crypto_refactor.backtest.audit.signals import RecomputedSignal
+from crypto_refactor.backtest.audit_findings import AuditCheck, Difference
 from crypto_refactor.backtest.result import AccountRun, BacktestResult
 from crypto_refactor.execution.decisions import SignalPlan, stop_levels, target_by_side
 from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade
@@ -20,96 +20,100 @@ from crypto_refactor.signals.conditions import SignalFrame
 _PROTECTIONS = frozenset({"stop_loss", "take_profit"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Decided:
-    """What an account was told at each close of the window, shape (n + 1,) each.
+def check_fills(result: BacktestResult, recomputed: list[RecomputedSignal]) -> AuditCheck:
+    """Check 4: targets follow from the signals, and fills from the targets, one open later."""
 
-    `aim` is the side wanted given the side held; `real` and `known` are the closes that are real, and those
+    def compare(account: AccountRun) -> Iterator[Difference]:
+        closes = _recompute_targets(result, account, recomputed)
+        yield from _target_differences(account, closes)
+        yield from _fill_differences(account, closes)
+
+    differences = sorted(differences_by_account(result, compare), key=lambda difference: difference.bar)
+    alpaca = () if result.alpaca is None else result.alpaca.simulation.fills
+    count = len(result.requested.simulation.fills) + len(alpaca)
+    return AuditCheck.of(
+        "fills",
+        differences,
+        passed=f"{count:,} fills{'' if result.alpaca is None else ' (Alpaca included)'}: each at the first real open after its "
+        "decision, at that open's price, as the signal of that close requires.",
+        failed=f"{len(differences)} targets or fills do not follow from what was known at the close before.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Closes:
+    """What an account could know at each close of the window, shape (n + 1,) each.
+
+    `target` is the side to hold next, given the side held; `real` and `decidable` are the closes of real bars and those
     that could be decided on.
     """
 
     bars: Bars
     window: Bars
     real: BoolArray
-    known: BoolArray
-    worthwhile: BoolArray
-    aim: SideArray
+    decidable: BoolArray
+    exceeds_cost: BoolArray
+    target: SideArray
 
 
-def check_fills(result: BacktestResult, replayed: list[RecomputedSignal]) -> AuditCheck:
-    """Check 4: targets follow from the signals, and fills from the targets, one open later."""
-    found: list[Difference] = []
-    count = 0
-    accounts = audited_accounts(result)
-    for suffix, account in accounts:
-        decided = _decided(result, account, replayed)
-        count += len(account.simulation.fills)
-        found += [
-            replace(difference, column=f"{difference.column}{suffix}")
-            for difference in (*_targets(account, decided), *_fills(account, decided))
-        ]
-    found.sort(key=lambda difference: difference.bar)
-    return make_check(
-        "fills",
-        found,
-        fine=f"{count:,} fills{', those at Alpaca included' if len(accounts) > 1 else ''}: each at the first real open after the close that "
-        "decided it, at that open's price, to the side that the signal of that close asks for.",
-        wrong=f"{len(found)} targets or fills do not follow from what was known at the close before.",
+def _recompute_targets(
+    result: BacktestResult, account: AccountRun, recomputed: list[RecomputedSignal]
+) -> _Closes:
+    window, count = result.window, len(result.window)
+    signal, forecast = np.zeros(count, dtype=np.int8), np.zeros(count, dtype=np.int8)
+    exceeds_cost, decidable = np.zeros(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_)
+
+    def align(signals: SignalFrame) -> None:
+        inside = np.isin(signals.decided_at, window.closed)
+        rows = np.searchsorted(window.closed, signals.decided_at[inside])
+        signal[rows], forecast[rows] = signals.signal[inside], signals.forecast_side[inside]
+        exceeds = signals.supported & (signals.expected_move > account.rules.round_trip_cost)
+        exceeds_cost[rows], decidable[rows] = exceeds[inside], True
+
+    for part in result.walk.periods:
+        align(part.signals)
+    for close in recomputed:
+        # A recomputed signal replaces the run's.
+        if close.signals is not None:
+            decidable[np.searchsorted(window.closed, close.hour)] = False
+            align(close.signals)
+    plan = SignalPlan(signal=signal, forecast_side=forecast, worthwhile=exceeds_cost, decidable=decidable)
+    targets, sides = target_by_side(plan, account.rules), account.simulation.sides
+    target = np.where(sides == 0, targets[0], np.where(sides > 0, targets[1], targets[-1])).astype(np.int8)
+    real = ~window.synthetic
+    target[~(decidable & real)] = 0
+    return _Closes(
+        bars=result.bars,
+        window=window,
+        real=real,
+        decidable=decidable,
+        exceeds_cost=exceeds_cost,
+        target=target,
     )
 
 
-def _decided(result: BacktestResult, account: AccountRun, replayed: list[RecomputedSignal]) -> _Decided:
-    window, count = result.window, len(result.window)
-    signal, forecast = np.zeros(count, dtype=np.int8), np.zeros(count, dtype=np.int8)
-    worthwhile, known = np.zeros(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_)
-
-    def lay(made: SignalFrame) -> None:
-        inside = np.isin(made.decided_at, window.closed)
-        where = np.searchsorted(window.closed, made.decided_at[inside])
-        signal[where], forecast[where] = made.signal[inside], made.forecast_side[inside]
-        enough = made.supported & (made.expected_move > account.rules.round_trip_cost)
-        worthwhile[where], known[where] = enough[inside], True
-
-    for stretch in result.walk.periods:
-        lay(stretch.signals)
-    for each in replayed:
-        # What was found anew counts, where there is anything.
-        if each.made is not None:
-            known[np.searchsorted(window.closed, each.hour)] = False
-            lay(each.made)
-    plan = SignalPlan(signal=signal, forecast_side=forecast, worthwhile=worthwhile, decidable=known)
-    wanted, held = target_by_side(plan, account.rules), account.simulation.sides
-    aim = np.where(held == 0, wanted[0], np.where(held > 0, wanted[1], wanted[-1])).astype(np.int8)
-    real = ~window.synthetic
-    aim[~(known & real)] = 0
-    return _Decided(bars=result.bars, window=window, real=real, known=known, worthwhile=worthwhile, aim=aim)
+def _target_differences(account: AccountRun, closes: _Closes) -> Iterator[Difference]:
+    target = account.simulation.target
+    for row in np.flatnonzero(target != closes.target).tolist():
+        yield Difference.between(int(closes.window.closed[row]), "target", target[row], closes.target[row])
 
 
-def _targets(account: AccountRun, decided: _Decided) -> Iterator[Difference]:
-    for row in np.flatnonzero(account.simulation.target != decided.aim).tolist():
-        yield Difference(
-            bar=int(decided.window.closed[row]),
-            column="target",
-            run=int(account.simulation.target[row]),
-            recomputed=int(decided.aim[row]),
-        )
-
-
-def _fills(account: AccountRun, decided: _Decided) -> Iterator[Difference]:
+def _fill_differences(account: AccountRun, closes: _Closes) -> Iterator[Difference]:
     run = account.simulation
-    closed = iter(trade for trade in run.trades if trade.closed)
+    closed_trades = iter(trade for trade in run.trades if trade.closed)
     for fill in run.fills:
-        trade = None if fill.reason == "entry" else next(closed, None)
+        trade = None if fill.reason == "entry" else next(closed_trades, None)
         if fill.reason == "ruin":
-            continue  # at the price that leaves nothing: the accounting sees whether it did
-        difference = _price(account, decided, fill) or _decision(account, decided, fill, trade)
+            continue  # at the price that leaves nothing: the accounting check sees whether it did
+        difference = _price_difference(account, closes.bars, fill) or _decision_difference(
+            account, closes, fill, trade
+        )
         if difference is not None:
             yield difference
 
 
-def _price(account: AccountRun, decided: _Decided, fill: Fill) -> Difference | None:
-    """Return how a fill differs from the open of its bar, moved against the trader by the slippage."""
-    bars = decided.bars
+def _price_difference(account: AccountRun, bars: Bars, fill: Fill) -> Difference | None:
+    """Return how a fill's price differs from the open of its bar, moved against the trader by the slippage."""
     row = int(np.searchsorted(bars.opened, fill.at))
     column = f"{fill.reason} price"
     if row == len(bars) or bars.opened[row] != fill.at:
@@ -120,42 +124,41 @@ def _price(account: AccountRun, decided: _Decided, fill: Fill) -> Difference | N
     return Difference(bar=fill.at, column=column, run=fill.price, recomputed=price)
 
 
-def _decision(account: AccountRun, decided: _Decided, fill: Fill, trade: Trade | None) -> Difference | None:
-    """Return how a fill differs from what the last real close before its open asks for."""
-    window, run = decided.window, account.simulation
-    row = int(np.searchsorted(window.opened, fill.at))
-    before = np.flatnonzero(decided.real[:row])
+def _decision_difference(
+    account: AccountRun, closes: _Closes, fill: Fill, trade: Trade | None
+) -> Difference | None:
+    """Return how a fill differs from what the last real close before its open requires."""
+    window = closes.window
+    before = np.flatnonzero(closes.real[: int(np.searchsorted(window.opened, fill.at))])
     if not len(before):
-        return Difference(
-            bar=fill.at, column=f"{fill.reason}", run=fill.side, recomputed="no close before it"
-        )
-    made = int(before[-1])
-    held, aim = int(run.sides[made]), int(decided.aim[made])
+        return Difference(bar=fill.at, column=fill.reason, run=fill.side, recomputed="no close before it")
+    row = int(before[-1])
+    side, target = int(account.simulation.sides[row]), int(closes.target[row])
     if fill.reason == "entry":
-        adjacent = int(window.closed[made]) == fill.at
-        allowed = bool(decided.worthwhile[made]) or not account.rules.strict
-        asked = adjacent and allowed and aim == fill.side != held
+        adjacent = int(window.closed[row]) == fill.at
+        allowed = bool(closes.exceeds_cost[row]) or not account.rules.strict
+        required = adjacent and allowed and target == fill.side != side
     else:
-        asked = held == -fill.side and _must_leave(account, decided, made, fill, trade)
-    if asked:
+        required = side == -fill.side and _exit_required(account, closes, row, fill, trade)
+    if required:
         return None
     return Difference(
-        bar=int(window.closed[made]),
+        bar=int(window.closed[row]),
         column=f"{fill.reason} at the next open",
         run=fill.side,
-        recomputed=f"side {held} held, side {aim} wanted",
+        recomputed=f"position {side}, target {target}",
     )
 
 
-def _must_leave(account: AccountRun, decided: _Decided, made: int, fill: Fill, trade: Trade | None) -> bool:
-    """Whether the close at position `made` gives the reason for which `fill` left a position."""
-    held, known = int(account.simulation.sides[made]), bool(decided.known[made])
+def _exit_required(account: AccountRun, closes: _Closes, row: int, fill: Fill, trade: Trade | None) -> bool:
+    """Whether the close at `row` gives the reason for which `fill` closed a position."""
+    side, decidable = int(account.simulation.sides[row]), bool(closes.decidable[row])
     if fill.reason == "no_data":
-        return not known
+        return not decidable
     if fill.reason in _PROTECTIONS:
         if trade is None:
             return False
-        position = SubAccount(cash=0.0, peak_equity=0.0, side=held, average_price=trade.entry_price)
+        position = SubAccount(cash=0.0, peak_equity=0.0, side=side, average_price=trade.entry_price)
         lower, upper = stop_levels(position, account.rules)
-        return known and not lower < decided.window.close[made] < upper
-    return known and int(decided.aim[made]) != held
+        return decidable and not lower < closes.window.close[row] < upper
+    return decidable and int(closes.target[row]) != side

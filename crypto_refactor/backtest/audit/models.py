@@ -1,4 +1,4 @@
-"""Audit of who decided which bar: the right model, and one that had seen none of it."""
+"""Model check: each period was decided by its own model, which had seen none of the period."""
 
 from __future__ import annotations
 
@@ -6,14 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from crypto_refactor.backtest.audit.findings import (
-    AuditCheck,
-    Difference,
-    failure,
-    make_check,
-    same_bits,
-    value_of,
-)
+from crypto_refactor.backtest.audit.signals import same_bits
+from crypto_refactor.backtest.audit_findings import AuditCheck, Difference
 from crypto_refactor.backtest.result import BacktestResult
 from crypto_refactor.backtest.walk_forward import PeriodSignals
 from crypto_refactor.features.frame import compute_features
@@ -31,127 +25,112 @@ from crypto_refactor.model.schedule import (
 
 
 def check_models(result: BacktestResult) -> AuditCheck:
-    """Check 2: every stretch was decided by the model it belongs to, which had learnt from none of it."""
-    stretches = result.walk.periods
-    found = [
-        *_coverage(result),
-        *(difference for stretch in stretches for difference in _of_stretch(result, stretch)),
+    """Check 2: each period was decided by the model that belongs to it, and that model had seen none of it."""
+    periods = result.walk.periods
+    differences = [
+        *_coverage_differences(result),
+        *(difference for part in periods for difference in _model_differences(result, part)),
     ]
-    count = len({stretch.model.path for stretch in stretches})
     if result.pinned is None:
-        fine = (
-            f"{_counted(count, 'model')} for {_counted(len(stretches), 'stretch')}: each is the very one that the "
-            "bars up to its cut-off give, and its cut-off lies at least an hour before the first bar it decided."
+        models = _count(len({part.model.path for part in periods}), "model")
+        passed = (
+            f"{models} for {_count(len(periods), 'period')}: each is the one that the bars up to its cut-off yield, and its "
+            "cut-off lies at least an hour before the first bar it decided."
         )
     else:
-        fine = "The pinned model had learnt from nothing after the first decision."
-    return make_check(
+        passed = "The pinned model was trained on nothing after the first decision."
+    return AuditCheck.of(
         "models",
-        found,
-        fine=fine,
-        wrong="A bar was decided by a model that is not its own, or that learnt what the bars up to its cut-off "
-        "alone do not tell.",
+        differences,
+        passed=passed,
+        failed="A period was decided by another model than its own, or its model was trained on more than the bars up to its "
+        "cut-off.",
     )
 
 
-def _counted(count: int, what: str) -> str:
-    plural = what + ("es" if what.endswith("h") else "s")
-    return f"{count:,} {what if count == 1 else plural}"
+def _count(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
-def _coverage(result: BacktestResult) -> Iterator[Difference]:
-    """Yield where the stretches do not follow each other over the whole window, or decide beyond themselves."""
+def _coverage_differences(result: BacktestResult) -> Iterator[Difference]:
+    """Yield where the periods leave a gap in the window or overlap, and decisions outside their period."""
     expected = int(result.window.closed[0])
-    for stretch in result.walk.periods:
-        period, made_at = stretch.period, stretch.signals.decided_at
+    for part in result.walk.periods:
+        period, hours = part.period, part.signals.decided_at
         if period.first != expected:
-            yield _moment(expected, "first bar of a stretch", period.first, expected)
-        outside = made_at[(made_at < period.first) | (made_at > period.last)]
+            yield _hour_difference(expected, "first bar of a period", period.first, expected)
+        outside = hours[(hours < period.first) | (hours > period.last)]
         if len(outside):
             yield Difference(
-                bar=int(outside[0]), column="stretch", run="decided", recomputed="of another stretch"
+                bar=int(outside[0]), column="period", run="decided", recomputed="of another period"
             )
         expected = period.last + 1
     last = int(result.window.closed[-1])
     if expected != last + 1:
-        yield _moment(last, "last bar of the last stretch", expected - 1, last)
+        yield _hour_difference(last, "last bar of the last period", expected - 1, last)
 
 
-def _of_stretch(result: BacktestResult, stretch: PeriodSignals) -> Iterator[Difference]:
-    period, card = stretch.period, stretch.model.card
+def _model_differences(result: BacktestResult, part: PeriodSignals) -> Iterator[Difference]:
+    period, trained_through = part.period, part.model.card.trained_through
     if result.pinned is not None:
         first = int(result.window.closed[0])
-        if card.trained_through > first:
-            yield _moment(first, "model learnt through, at most", card.trained_through, first)
+        if trained_through > first:
+            yield _hour_difference(first, "trained through, at most", trained_through, first)
         return
     for hour in (period.first, period.last):
-        belongs = cutoff_for(hour, result.settings)
-        if belongs != period.cutoff:
-            yield _moment(hour, "cut-off", period.cutoff, belongs)
+        cutoff = cutoff_for(hour, result.settings)
+        if cutoff != period.cutoff:
+            yield _hour_difference(hour, "cut-off", period.cutoff, cutoff)
     latest = period.first - TRAINING_LEAD_HOURS
     if period.cutoff > latest:
-        yield _moment(period.first, "cut-off, at most", period.cutoff, latest)
-    if card.trained_through > period.cutoff:
-        yield _moment(period.first, "model learnt through, at most", card.trained_through, period.cutoff)
+        yield _hour_difference(period.first, "cut-off, at most", period.cutoff, latest)
+    if trained_through > period.cutoff:
+        yield _hour_difference(period.first, "trained through, at most", trained_through, period.cutoff)
     try:
-        yield from _lesson(result, stretch)
-    except Exception as error:  # noqa: BLE001 - code that reaches for bars to come may raise anything
-        yield Difference(
-            bar=period.cutoff, column="what the model learnt", run="computed", recomputed=failure(error)
-        )
+        yield from _training_differences(result, part)
+    except Exception as error:  # noqa: BLE001 - code that reaches for later bars may raise anything
+        yield Difference.not_recomputed(period.cutoff, "training data", error)
 
 
-def _lesson(result: BacktestResult, stretch: PeriodSignals) -> Iterator[Difference]:
-    """Yield where the model did not learn what the bars up to its cut-off alone have to teach."""
-    period, settings, card = stretch.period, result.settings, stretch.model.card
-    start = series_start(period.cutoff, settings)
-    known = result.bars.between(0, period.cutoff)
-    frame = compute_features(fill_gaps(known.between(start, period.cutoff)))
+def _training_differences(result: BacktestResult, part: PeriodSignals) -> Iterator[Difference]:
+    """Yield how the model's training differs from one that sees only the bars up to the cut-off."""
+    period, settings, card = part.period, result.settings, part.model.card
+    past = result.bars.between(0, period.cutoff)
+    frame = compute_features(fill_gaps(past.between(series_start(period.cutoff, settings), period.cutoff)))
     alone = RefitPeriod(cutoff=period.cutoff, first=period.first, last=period.last, frame=frame)
     data = training_rows(alone, settings)
-    key = model_key(known, data, settings)
-    named = stretch.model.path.parent.name
-    if named != key:
-        difference = _first_difference(training_rows(period, settings), data, period)
-        yield difference or Difference(bar=period.cutoff, column="model", run=named, recomputed=key)
-    for name, learnt, there in (
-        ("trained from", card.trained_from, data.trained_from),
-        ("trained through", card.trained_through, data.trained_through),
-    ):
-        if learnt != there:
-            yield _moment(period.cutoff, name, learnt, there)
+    key, used_key = model_key(past, data, settings), part.model.path.parent.name
+    if used_key != key:
+        difference = _data_difference(training_rows(period, settings), data, period)
+        yield difference or Difference(bar=period.cutoff, column="model", run=used_key, recomputed=key)
+    if card.trained_from != data.trained_from:
+        yield _hour_difference(period.cutoff, "trained from", card.trained_from, data.trained_from)
+    if card.trained_through != data.trained_through:
+        yield _hour_difference(period.cutoff, "trained through", card.trained_through, data.trained_through)
     if card.rows != len(data):
-        yield Difference(bar=period.cutoff, column="rows learnt", run=card.rows, recomputed=len(data))
+        yield Difference(bar=period.cutoff, column="training rows", run=card.rows, recomputed=len(data))
 
 
-def _first_difference(run: TrainingSet, alone: TrainingSet, period: RefitPeriod) -> Difference | None:
-    """Return the last input or label that differs: the one nearest to the bars to come."""
+def _data_difference(run: TrainingSet, alone: TrainingSet, period: RefitPeriod) -> Difference | None:
+    """Return the last input or label that differs: the one nearest to the later bars."""
     if len(run) != len(alone) or run.trained_from != alone.trained_from:
-        return Difference(bar=period.cutoff, column="rows to learn", run=len(run), recomputed=len(alone))
+        return Difference(bar=period.cutoff, column="training rows", run=len(run), recomputed=len(alone))
     bars = period.frame.bars
     first = int(np.searchsorted(bars.opened, run.trained_from))
     for name in ("returns", "volatility", "close", "atr"):
-        ours, theirs = getattr(run, name), getattr(alone, name)
-        if not same_bits(ours, theirs):
-            row = int(np.flatnonzero(ours != theirs)[-1])
-            bar = int(bars.closed[first + run.rows[row]])
+        values, other = getattr(run, name), getattr(alone, name)
+        if not same_bits(values, other):
+            row = int(np.flatnonzero(values != other)[-1])
             label = "label" if name == "returns" else name
-            return Difference(
-                bar=bar,
-                column=f"{label} of the training",
-                run=value_of(ours[row]),
-                recomputed=value_of(theirs[row]),
-            )
+            hour = int(bars.closed[first + run.rows[row]])
+            return Difference.between(hour, f"{label} in training", values[row], other[row])
     if not same_bits(run.inputs, alone.inputs):
         row, column = (int(at[-1]) for at in np.nonzero(run.inputs != alone.inputs))
-        return Difference(
-            bar=int(bars.closed[first + row]),
-            column=f"{period.frame.names[column]} of the training",
-            run=value_of(run.inputs[row, column]),
-            recomputed=value_of(alone.inputs[row, column]),
-        )
+        name = f"{period.frame.names[column]} in training"
+        hour = int(bars.closed[first + row])
+        return Difference.between(hour, name, run.inputs[row, column], alone.inputs[row, column])
     return None
 
 
-def _moment(bar: int, column: str, run: int, recomputed: int) -> Difference:
+def _hour_difference(bar: int, column: str, run: int, recomputed: int) -> Difference:
     return Difference(bar=bar, column=column, run=to_iso(run), recomputed=to_iso(recomputed))

@@ -1,1 +1,17 @@
-"""Many backtests side by side: tickers, parameter grids, portfolios."""
+"""Comparisons: several tickers and parameter sets over one window, ranked, with a count of all trials."""
+
+from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet, combinations, parse_axis
+from crypto_refactor.backtest.comparison.request import ComparisonRequest
+from crypto_refactor.backtest.comparison.runner import Comparison, compare
+from crypto_refactor.backtest.comparison.trials import Portfolio, Trial
+
+__all__ = [
+    "Comparison",
+    "ComparisonRequest",
+    "ParameterSet",
+    "Portfolio",
+    "Trial",
+    "combinations",
+    "compare",
+    "parse_axis",
+]

@@ -1,11 +1,11 @@
-"""Many backtests of one window: several tickers, several settings, and a ranking that counts its trials."""
+"""Compare tickers and parameter sets: one backtest each over the same window, ranked, with a count of all trials."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from crypto_refactor.backtest.comparison.request import ComparisonRequest, check_request_options, traded
-from crypto_refactor.backtest.comparison.trials import Portfolio, Trial, combine, run_trial
+from crypto_refactor.backtest.comparison.trials import Portfolio, Trial, combine, trade_walk
 from crypto_refactor.backtest.significance.selection_bias import SelectionBias, selection_bias
 from crypto_refactor.backtest.walk_forward import PreparedTicker, group_models, prepare, walk_forward_group
 from crypto_refactor.errors import CryptoRefactorError, DataError, UnavailableError, UsageError
@@ -20,7 +20,7 @@ from crypto_refactor.model.settings import ModelSettings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedTicker:
-    """A ticker that ended in an error; `where` names the settings it ended for, empty for all of them."""
+    """A ticker that ended in an error; `where` names the parameter sets concerned, empty for all of them."""
 
     ticker: Ticker
     where: str
@@ -29,7 +29,7 @@ class FailedTicker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnavailableTicker:
-    """A listed ticker that the source does not offer, or that the venue of the settings `where` does not trade."""
+    """A listed ticker that the source does not offer, or that the venue of the parameter sets `where` does not trade."""
 
     ticker: Ticker
     where: str
@@ -38,64 +38,64 @@ class UnavailableTicker:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Comparison:
-    """What a comparison found.
+    """The result of a comparison.
 
     Attributes
     ----------
     request : ComparisonRequest
-        What was asked for.
+        What was compared.
     end : int or None
-        End of the window; None where no ticker could even tell its now.
+        End of the window, hours since 1970; None if it is not in the request and the source offers no ticker.
     trials : tuple of Trial
-        Ranked by Sharpe ratio, then by return; where it is undefined, last.
+        Ranked by Sharpe ratio, then by return; trials without a Sharpe ratio come last.
     portfolios : tuple of Portfolio
-        One for each setting with which anything could be traded, in the order of the settings.
-    luck : SelectionBias or None
-        What the best would show by luck alone; None where no trial has a Sharpe ratio.
+        One for each parameter set that traded anything, in the order of the request.
+    selection_bias : SelectionBias or None
+        What the best of so many trials would show by chance; None if no trial has a Sharpe ratio.
     failed : tuple of FailedTicker
-        What ended in an error.
-    not_offered : tuple of UnavailableTicker
-        What there was nothing to trade of.
+        Tickers that ended in an error.
+    unavailable : tuple of UnavailableTicker
+        Listed tickers that could not be traded.
     trained : int
-        Models trained for this.
+        Number of models trained for the comparison.
     """
 
     request: ComparisonRequest
     end: int | None
     trials: tuple[Trial, ...]
     portfolios: tuple[Portfolio, ...]
-    luck: SelectionBias | None
+    selection_bias: SelectionBias | None
     failed: tuple[FailedTicker, ...]
-    not_offered: tuple[UnavailableTicker, ...]
+    unavailable: tuple[UnavailableTicker, ...]
     trained: int
 
 
 def compare(request: ComparisonRequest) -> Comparison:
-    """Backtest every ticker with every setting over one window.
+    """Backtest every ticker with every parameter set over one window.
 
-    A ticker that fails is named and leaves the others alone.
+    A ticker that fails is part of the result and does not affect the others.
 
     Raises
     ------
     UsageError
-        If the request as a whole is not as it must be.
+        If an option is out of range, options contradict each other, or there are too many trials.
     """
     check_request_options(request)
     run = _ComparisonRun(request)
-    run.leave_out_untraded()
+    run.exclude_untradable()
     end = run.common_end()
     prepared = [] if end is None else run.prepare(end)
-    for settings in dict.fromkeys(setting.settings for setting in request.settings):
-        run.try_with(settings, prepared)
+    for settings in dict.fromkeys(parameter_set.settings for parameter_set in request.settings):
+        run.run_parameter_sets(settings, prepared)
     ranked = tuple(sorted(run.trials, key=_rank))
     return Comparison(
         request=request,
         end=end,
         trials=ranked,
         portfolios=() if end is None else run.portfolios(end),
-        luck=selection_bias([trial.scenarios.requested.metrics for trial in ranked]),
+        selection_bias=selection_bias([trial.scenarios.requested.metrics for trial in ranked]),
         failed=tuple(run.failed),
-        not_offered=tuple(run.not_offered),
+        unavailable=tuple(run.unavailable),
         trained=run.trained,
     )
 
@@ -106,50 +106,50 @@ def _rank(trial: Trial) -> tuple[bool, float, float]:
 
 
 class _ComparisonRun:
-    """A comparison on its way: what was found so far, and what became of the tickers."""
+    """A comparison in progress: the trials so far, and the tickers that dropped out."""
 
     def __init__(self, request: ComparisonRequest) -> None:
         self._request = request
-        self._name = None if request.model is None else model_name(request.model)
-        self._gone: set[Ticker] = set()
+        self._pinned = None if request.model is None else model_name(request.model)
+        self._not_offered: set[Ticker] = set()
         self.trials: list[Trial] = []
         self.failed: list[FailedTicker] = []
-        self.not_offered: list[UnavailableTicker] = []
+        self.unavailable: list[UnavailableTicker] = []
         self.trained = 0
 
-    def leave_out_untraded(self) -> None:
-        """Name the tickers that the venue of a setting does not trade."""
+    def exclude_untradable(self) -> None:
+        """Report the tickers that the venue of a parameter set does not trade."""
         for ticker in self._request.tickers:
-            by_setting = [traded(ticker, setting) for setting in self._request.settings]
-            if all(by_setting):
+            tradable = [traded(ticker, parameter_set) for parameter_set in self._request.settings]
+            if all(tradable):
                 continue
             try:
                 require_alpaca_rules(ticker)
             except UsageError as error:
-                self._leave_out(ticker, error, "venue=alpaca" if any(by_setting) else "")
+                self._exclude(ticker, error, "venue=alpaca" if any(tradable) else "")
 
     def common_end(self) -> int | None:
-        """Return the end of the window all tickers share."""
+        """Return the requested end of the window, or the latest one that the source has for any ticker."""
         if self._request.end is not None:
             return self._request.end
-        found = []
-        for ticker in self._left():
+        ends = []
+        for ticker in self._remaining():
             try:
-                found.append(self._request.source.now(ticker))
+                ends.append(self._request.source.now(ticker))
             except CryptoRefactorError as error:
                 self._fail(ticker, error)
-        return max(found, default=None)
+        return max(ends, default=None)
 
     def prepare(self, end: int) -> list[PreparedTicker]:
-        """Load every ticker that has not failed yet."""
-        request, found = self._request, []
-        tickers = self._left()
+        """Load the bars of every remaining ticker."""
+        request, prepared = self._request, []
+        tickers = self._remaining()
         settings = request.settings[0].settings
         if not self._prefetched(tickers, end, settings):
             return []
         for ticker in tickers:
             try:
-                found.append(
+                prepared.append(
                     prepare(
                         request.source,
                         ticker,
@@ -157,86 +157,87 @@ class _ComparisonRun:
                         end,
                         settings,
                         allow_gaps=request.allow_gaps,
-                        pinned=self._name is not None,
+                        pinned=self._pinned is not None,
                     )
                 )
             except CryptoRefactorError as error:
                 self._fail(ticker, error)
-        return found
+        return prepared
 
     def _prefetched(self, tickers: list[Ticker], end: int, settings: ModelSettings) -> bool:
-        """Ask for the bars of all tickers at once, where the source can; return whether it could be asked."""
-        request = self._request
+        """Fetch the bars of all tickers with few requests; return whether that worked."""
+        hours = hours_needed(self._request.hours, settings) + MAX_FILLED_GAP_HOURS
         try:
-            request.source.prefetch(
-                tickers, hours_needed(request.hours, settings) + MAX_FILLED_GAP_HOURS, end
-            )
+            self._request.source.prefetch(tickers, hours, end)
         except DataError as error:
             for ticker in tickers:
                 self._fail(ticker, error)
             return False
         return True
 
-    def try_with(self, settings: ModelSettings, prepared: list[PreparedTicker]) -> None:
+    def run_parameter_sets(self, settings: ModelSettings, prepared: list[PreparedTicker]) -> None:
         """Run every trial whose models have these settings."""
         request = self._request
-        group = [setting for setting in request.settings if setting.settings == settings]
+        group = [parameter_set for parameter_set in request.settings if parameter_set.settings == settings]
         where = "" if len(group) == len(request.settings) else f"network={settings.network}"
         provider = ModelProvider(
             folder=request.model_dir, settings=settings, observer=request.observer, cluster=request.cluster
         )
-        models = group_models(prepared, provider, self._name)
+        models = group_models(prepared, provider, self._pinned)
         self.trained += models.trained
-        rules = tuple(dict.fromkeys(setting.signal_rules for setting in group))
-        for each in prepared:
+        rules = tuple(dict.fromkeys(parameter_set.signal_rules for parameter_set in group))
+        for ticker in prepared:
             try:
-                walks = walk_forward_group(each, models.of(each.ticker), rules)
+                walks = walk_forward_group(ticker, models.of(ticker.ticker), rules)
             except CryptoRefactorError as error:
-                self._fail(each.ticker, error, where)
+                self._fail(ticker.ticker, error, where)
                 continue
-            self.trials += [
-                run_trial(
-                    each,
-                    setting,
-                    walks[setting.signal_rules],
-                    balance=request.initial_balance,
-                    hours=request.hours,
-                )
-                for setting in group
-                if traded(each.ticker, setting)
-            ]
+            for parameter_set in group:
+                if traded(ticker.ticker, parameter_set):
+                    walk = walks[parameter_set.signal_rules]
+                    self.trials.append(
+                        Trial(
+                            prepared=ticker,
+                            parameter_set=parameter_set,
+                            walk=walk,
+                            scenarios=trade_walk(
+                                ticker, parameter_set, walk, request.initial_balance, request.hours
+                            ),
+                        )
+                    )
 
     def portfolios(self, end: int) -> tuple[Portfolio, ...]:
-        """Add up the sub-accounts of each setting."""
-        request, found = self._request, []
-        for setting in request.settings:
-            own = [trial for trial in self.trials if trial.setting is setting]
-            if own:
-                offered = [
-                    ticker
-                    for ticker in request.tickers
-                    if ticker not in self._gone and traded(ticker, setting)
-                ]
-                balance = request.initial_balance
-                found.append(combine(own, offered, end=end, hours=request.hours, balance=balance))
-        return tuple(found)
+        """Add up the sub-accounts of each parameter set."""
+        request, portfolios = self._request, []
+        for parameter_set in request.settings:
+            trials = [trial for trial in self.trials if trial.parameter_set is parameter_set]
+            offered = [
+                ticker
+                for ticker in request.tickers
+                if ticker not in self._not_offered and traded(ticker, parameter_set)
+            ]
+            if trials:
+                portfolios.append(
+                    combine(trials, offered, end=end, hours=request.hours, balance=request.initial_balance)
+                )
+        return tuple(portfolios)
 
-    def _left(self) -> list[Ticker]:
-        """Return the tickers nothing is known against as a whole."""
-        failed = {each.ticker for each in self.failed if not each.where}
-        out = failed | {each.ticker for each in self.not_offered if not each.where}
-        return [ticker for ticker in self._request.tickers if ticker not in out]
+    def _remaining(self) -> list[Ticker]:
+        """Return the tickers that have not dropped out as a whole."""
+        dropped = {failure.ticker for failure in self.failed if not failure.where}
+        dropped |= {unavailable.ticker for unavailable in self.unavailable if not unavailable.where}
+        return [ticker for ticker in self._request.tickers if ticker not in dropped]
 
     def _fail(self, ticker: Ticker, error: CryptoRefactorError, where: str = "") -> None:
         if isinstance(error, UnavailableError):
-            self._gone.add(ticker)
-            self._leave_out(ticker, error, where)
+            self._not_offered.add(ticker)
+            self._exclude(ticker, error, where)
         else:
             self.failed.append(FailedTicker(ticker=ticker, where=where, error=error))
 
-    def _leave_out(self, ticker: Ticker, error: CryptoRefactorError, where: str) -> None:
-        """Note that there is nothing to trade; a failure only where the ticker was asked for by name."""
+    def _exclude(self, ticker: Ticker, error: CryptoRefactorError, where: str) -> None:
+        """Report a ticker that cannot be traded: a failure only if the request names it."""
         if self._request.asked:
             self.failed.append(FailedTicker(ticker=ticker, where=where, error=error))
         else:
-            self.not_offered.append(UnavailableTicker(ticker=ticker, where=where, why=error.what))
+            self.unavailable.append(UnavailableTicker(ticker=ticker, where=where, why=error.what))

@@ -1,4 +1,4 @@
-"""One trial of a comparison, and the portfolio of equal sub-accounts that several of them make."""
+"""One trial of a comparison, and the portfolio of equal sub-accounts that several trials make."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from crypto_refactor.arrays import FloatArray
+from crypto_refactor.arrays import FloatArray, HourArray
 from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet
 from crypto_refactor.backtest.engine import Simulation
 from crypto_refactor.backtest.metrics import Metrics, compute_metrics, sum_curves
@@ -22,60 +22,31 @@ from crypto_refactor.market.ticker import Ticker
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Trial:
-    """One ticker with one setting.
-
-    Attributes
-    ----------
-    prepared : PreparedTicker
-        Bars, window and quality.
-    setting : ParameterSet
-        What decided and traded.
-    walk : WalkForward
-        Models and signals.
-    scenarios : Scenarios
-        The request, the same at Alpaca, buy and hold, with the whole initial balance.
-    """
+    """One ticker with one parameter set: its walk-forward, and the account runs with the whole initial balance."""
 
     prepared: PreparedTicker
-    setting: ParameterSet
+    parameter_set: ParameterSet
     walk: WalkForward
     scenarios: Scenarios
 
     @property
     def ticker(self) -> Ticker:
-        """What was traded."""
+        """The ticker that was traded."""
         return self.prepared.ticker
 
     def with_balance(self, balance: float, hours: int) -> Scenarios:
-        """Return the scenarios of the same trial with another balance."""
-        return _run(self.prepared, self.setting, self.walk, balance, hours)
+        """Return the account runs of the same trial with another initial balance."""
+        return trade_walk(self.prepared, self.parameter_set, self.walk, balance, hours)
 
 
-def run_trial(
-    prepared: PreparedTicker, setting: ParameterSet, walk: WalkForward, *, balance: float, hours: int
-) -> Trial:
-    """Trade the signals of `walk` with the rules of `setting`.
-
-    Raises
-    ------
-    UsageError
-        If the venue does not trade the ticker.
-    """
-    return Trial(
-        prepared=prepared,
-        setting=setting,
-        walk=walk,
-        scenarios=_run(prepared, setting, walk, balance, hours),
-    )
-
-
-def _run(
-    prepared: PreparedTicker, setting: ParameterSet, walk: WalkForward, balance: float, hours: int
+def trade_walk(
+    prepared: PreparedTicker, parameter_set: ParameterSet, walk: WalkForward, balance: float, hours: int
 ) -> Scenarios:
+    """Trade the signals of `walk` by the rules of `parameter_set`."""
     return run_scenarios(
         prepared.window,
         partial(plan_for, walk, prepared.window),
-        setting.options,
+        parameter_set.options,
         hours=hours,
         initial_balance=balance,
     )
@@ -83,26 +54,25 @@ def _run(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Portfolio:
-    """Equal sub-accounts, one a ticker, that never lend to each other: what `run_multi_ticker.py` trades.
+    """Equal sub-accounts, one a ticker, without transfers between them, as `run_multi_ticker.py` trades.
 
     Attributes
     ----------
-    setting : ParameterSet
-        Shared by all.
+    parameter_set : ParameterSet
+        Shared by all sub-accounts.
     tickers : tuple of Ticker
         Those that were traded.
     share : float
-        What each sub-account begins with, quote currency.
+        Initial balance of each sub-account, quote currency.
     equity : ndarray of float64, shape (hours + 1,)
-        Their sum, point zero before the first bar.
+        The sum of all, quote currency; point zero is before the first bar.
     metrics, hold_metrics : Metrics
-        Of the sums; `exposure` is the mean share of sub-accounts that hold something.
+        Of the sums; `exposure` is the mean share of sub-accounts with a position.
     alpaca_metrics : Metrics or None
-        The same options at Alpaca, the balance shared out among the tickers it trades; None where it
-        trades none.
+        With the same options at Alpaca, the balance shared among the tickers it trades; None if it trades none.
     """
 
-    setting: ParameterSet
+    parameter_set: ParameterSet
     tickers: tuple[Ticker, ...]
     share: float
     equity: FloatArray
@@ -112,57 +82,50 @@ class Portfolio:
 
 
 def combine(
-    trials: Sequence[Trial],
-    offered: Sequence[Ticker],
-    *,
-    end: int,
-    hours: int,
-    balance: float,
+    trials: Sequence[Trial], offered: Sequence[Ticker], *, end: int, hours: int, balance: float
 ) -> Portfolio:
-    """Share `balance` out among tickers and add the sub-accounts up.
+    """Split `balance` equally and add the sub-accounts up.
 
     Parameters
     ----------
     trials : sequence of Trial
-        At least one, all of one setting.
+        At least one, all with one parameter set.
     offered : sequence of Ticker
-        All tickers that get a share; that of one whose trial has failed is not traded.
+        Every ticker that gets a share; the share of a ticker whose trial has failed is not traded.
     end, hours : int
-        End and length of the window.
+        End of the window, hours since 1970, and its length.
     balance : float
-        Of the whole, quote currency.
+        Of the portfolio, quote currency.
     """
     share = balance / len(offered)
-    shares = [(trial.prepared.window, trial.with_balance(share, hours)) for trial in trials]
     at_alpaca = [ticker for ticker in offered if alpaca_rules(ticker) is not None]
+    shares = [(trial.prepared.window, trial.with_balance(share, hours)) for trial in trials]
+    runs = [(window, scenarios.requested.simulation) for window, scenarios in shares]
+    holds = [(window, scenarios.buy_and_hold.simulation) for window, scenarios in shares]
     alpaca_runs = [
         (trial.prepared.window, run.simulation)
         for trial in trials
         if trial.ticker in at_alpaca
         and (run := trial.with_balance(balance / len(at_alpaca), hours).alpaca) is not None
     ]
-    runs = [(window, scenarios.requested.simulation) for window, scenarios in shares]
-    holds = [(window, scenarios.buy_and_hold.simulation) for window, scenarios in shares]
+    at = np.arange(end - hours, end + 1)
     return Portfolio(
-        setting=trials[0].setting,
+        parameter_set=trials[0].parameter_set,
         tickers=tuple(trial.ticker for trial in trials),
         share=share,
-        equity=sum_curves(
-            ((window.closed, run.equity) for window, run in runs), np.arange(end - hours, end + 1)
-        ),
-        metrics=_measure_sum(runs, end, hours),
-        hold_metrics=_measure_sum(holds, end, hours),
-        alpaca_metrics=_measure_sum(alpaca_runs, end, hours) if alpaca_runs else None,
+        equity=sum_curves(((window.closed, run.equity) for window, run in runs), at),
+        metrics=_metrics_of_sum(runs, at),
+        hold_metrics=_metrics_of_sum(holds, at),
+        alpaca_metrics=_metrics_of_sum(alpaca_runs, at) if alpaca_runs else None,
     )
 
 
-def _measure_sum(runs: Sequence[tuple[Bars, Simulation]], end: int, hours: int) -> Metrics:
-    at = np.arange(end - hours, end + 1)
+def _metrics_of_sum(runs: Sequence[tuple[Bars, Simulation]], at: HourArray) -> Metrics:
     holding = sum_curves(((window.closed, (run.sides != 0).astype(np.float64)) for window, run in runs), at)
     return compute_metrics(
         sum_curves(((window.closed, run.equity) for window, run in runs), at),
         holding[1:] / len(runs),
         [trade for _, run in runs for trade in run.trades],
         [fill for _, run in runs for fill in run.fills],
-        hours=hours,
+        hours=len(at) - 1,
     )

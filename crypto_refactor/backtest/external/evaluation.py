@@ -1,4 +1,4 @@
-"""External targets through the same engine, costs and metrics as a backtest."""
+"""Evaluate external targets with the engine, the costs and the metrics of a backtest."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import numpy as np
 
 from crypto_refactor.arrays import SideArray
 from crypto_refactor.backtest.external.target_file import ExternalTargets
-from crypto_refactor.backtest.result import RunResult
+from crypto_refactor.backtest.result import RunResult, plan_of_sides
 from crypto_refactor.backtest.scenarios import check_request, run_scenarios
 from crypto_refactor.backtest.significance.summary import significance_of
 from crypto_refactor.errors import UsageError
-from crypto_refactor.execution.decisions import SignalPlan
 from crypto_refactor.execution.rules import ExecutionOptions, ExecutionRules
 from crypto_refactor.market.bars import MAX_FILLED_GAP_HOURS, fill_gaps
 from crypto_refactor.market.hours import to_iso
@@ -24,16 +23,16 @@ from crypto_refactor.model.history import window_of
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EvaluationResult(RunResult):
-    """The outcome of trading external targets.
+    """The result of trading external targets.
 
     Attributes
     ----------
     targets : ExternalTargets
         The targets of the file.
     sides : ndarray of int8, shape (n + 1,)
-        The target in force at each close: a row's target holds until the next row.
+        The target in force at each close; each holds until the next one.
     between_bars : int
-        Rows of the window made where there was no bar; they count from the next close on.
+        Number of targets made at an hour without a bar; they count from the next close on.
     """
 
     targets: ExternalTargets
@@ -64,21 +63,21 @@ def evaluate_targets(
 ) -> EvaluationResult:
     """Trade targets over the window from the first to the last of them.
 
-    A target made at a close is filled at the next open, and the one at the end of the window is pending, as
-    in a backtest.  Flat means flat: the account leaves as soon as the target is no longer its side.
+    A target made at a close is filled at the next open; the one at the end of the window stays pending, as in a
+    backtest.  The account closes its position as soon as the target is no longer its side.
 
     Parameters
     ----------
     source : Source
         Where bars come from.
     ticker : Ticker
-        Of the targets.
+        The ticker that the targets are for.
     targets : ExternalTargets
         From `read_targets`.
     options : ExecutionOptions
-        Execution rules; ``exit`` and ``strict`` ask for a forecast and stay at their defaults.
-    hours, end : int or None
-        A shorter window within that of the targets.
+        The execution rules; ``exit`` and ``strict`` need a forecast and keep their defaults.
+    hours, end : int, optional
+        Length and end of a shorter window within that of the targets.
     initial_balance : float
         Quote currency.
     allow_gaps : bool
@@ -87,7 +86,7 @@ def evaluate_targets(
     Raises
     ------
     UsageError, DataError
-        If the request, a target or the bars are not as they must be.
+        If the request, a target or the bars cannot be used.
     """
     start, end = _window(targets, hours, end)
     check_request(end - start, initial_balance)
@@ -99,8 +98,7 @@ def evaluate_targets(
     quality = quality_report(fill_gaps(bars), start, end)
     require_complete(quality, allow_gaps=allow_gaps)
     sides = targets.at(window.closed)
-    always = np.ones(len(window), dtype=np.bool_)
-    plan = SignalPlan(signal=sides, forecast_side=sides, worthwhile=always, decidable=always)
+    plan = plan_of_sides(sides)
     made_at = targets.made_at[targets.within(start, end)]
     scenarios = run_scenarios(
         window, lambda _: plan, options, hours=end - start, initial_balance=initial_balance
@@ -119,29 +117,21 @@ def evaluate_targets(
 
 
 def _window(targets: ExternalTargets, hours: int | None, end: int | None) -> tuple[int, int]:
-    """Return first and last decision.
-
-    Raises
-    ------
-    UsageError
-        If they do not lie within the targets.
-    """
+    """Return the hours of the first and the last decision, or raise UsageError if they lie outside the targets."""
     first, last = int(targets.made_at[0]), int(targets.made_at[-1])
-    span = (
-        f"a window within the targets, which reach from {to_iso(first)} to {to_iso(last)} ({last - first} h)."
-    )
+    span = f"a window within the targets: {to_iso(first)} to {to_iso(last)} ({last - first} h)."
     end = last if end is None else end
     if not first < end <= last:
         raise UsageError(
             f"The window would end at {to_iso(end)}.",
             expected=span,
-            remedy="correct --end, or leave it out for the last target.",
+            remedy="correct --end, or omit it to end at the last target.",
         )
     hours = end - first if hours is None else hours
     if end - hours < first:
         raise UsageError(
             f"--hours is {hours}, so the window would begin at {to_iso(end - hours)}.",
             expected=span,
-            remedy=f"use --hours {end - first} at most, or leave it out for all targets.",
+            remedy=f"use --hours {end - first} at most, or omit it to use all targets.",
         )
     return end - hours, end

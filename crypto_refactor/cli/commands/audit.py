@@ -74,7 +74,7 @@ def command(
         cluster=training_cluster(strategy),
     )
     result = backtester.run(
-        hours, end=end, initial_balance=initial_balance, allow_gaps=allow_gaps, judge=False
+        hours, end=end, initial_balance=initial_balance, allow_gaps=allow_gaps, assess=False
     )
     found = audit(result, full=full)
     if as_json:

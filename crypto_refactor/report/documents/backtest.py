@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from crypto_refactor.backtest.audit.findings import Audit
+from crypto_refactor.backtest.audit_findings import Audit
 from crypto_refactor.backtest.diagnostics import entry_sizes
 from crypto_refactor.backtest.external.evaluation import EvaluationResult
 from crypto_refactor.backtest.metrics import Metrics, by_side

@@ -34,9 +34,9 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
         "settings": [_setting(setting) for setting in request.settings],
         "trials": [_trial(rank, trial) for rank, trial in enumerate(comparison.trials, start=1)],
         "portfolios": [_portfolio(portfolio) for portfolio in comparison.portfolios],
-        "luck": None if comparison.luck is None else asdict(comparison.luck),
+        "luck": None if comparison.selection_bias is None else asdict(comparison.selection_bias),
         "failed": [_failed(failed) for failed in comparison.failed],
-        "unavailable": [_unavailable(ticker) for ticker in comparison.not_offered],
+        "unavailable": [_unavailable(ticker) for ticker in comparison.unavailable],
         "trained": comparison.trained,
     }
 
@@ -56,7 +56,7 @@ def _trial(rank: int, trial: Trial) -> dict[str, Any]:
     return {
         "rank": rank,
         "ticker": str(trial.ticker),
-        "setting": trial.setting.label,
+        "setting": trial.parameter_set.label,
         **metrics_by_account(*trial.scenarios.metrics),
         "halted_at": None if halted_at is None else to_iso(halted_at),
         "models": list(dict.fromkeys(period.model.card.fingerprint for period in trial.walk.periods)),
@@ -70,7 +70,7 @@ def _trial(rank: int, trial: Trial) -> dict[str, Any]:
 
 def _portfolio(portfolio: Portfolio) -> dict[str, Any]:
     return {
-        "setting": portfolio.setting.label,
+        "setting": portfolio.parameter_set.label,
         "tickers": [str(ticker) for ticker in portfolio.tickers],
         "share": portfolio.share,
         **metrics_by_account(portfolio.metrics, portfolio.alpaca_metrics, portfolio.hold_metrics),

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from crypto_refactor.backtest.audit.findings import Audit, Difference, Value
+from crypto_refactor.backtest.audit_findings import Audit, Difference, Value
 from crypto_refactor.backtest.result import BacktestResult
 from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.report.commentary import AUDIT_TITLES, audit_line, window_text

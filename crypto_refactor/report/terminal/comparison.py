@@ -43,7 +43,7 @@ def print_comparison(comparison: Comparison, tz: ZoneInfo, console: Console) -> 
     if comparison.trials:
         parts += [_table(comparison, console.width), "", *_notes(comparison)]
     parts += [
-        f"Not offered: {_where(gone.ticker, gone.where)}: {gone.why}" for gone in comparison.not_offered
+        f"Not offered: {_where(gone.ticker, gone.where)}: {gone.why}" for gone in comparison.unavailable
     ]
     parts += [_failure(failed) for failed in comparison.failed]
     if comparison.end is not None:
@@ -72,7 +72,7 @@ def _shared_rules(comparison: Comparison) -> list[RenderableType]:
     """State the rules and models of the first setting, which the others vary."""
     request = comparison.request
     first = request.settings[0]
-    trial = next((trial for trial in comparison.trials if trial.setting is first), comparison.trials[0])
+    trial = next((trial for trial in comparison.trials if trial.parameter_set is first), comparison.trials[0])
     varied = " Each setting overrides the options it names." if len(request.settings) > 1 else ""
     schedule = schedule_text(first.settings) if request.model is None else f"pinned, {request.model}"
     models = models_text(first.settings, schedule, first.signal_rules.min_confirmations)
@@ -91,12 +91,12 @@ def _table(comparison: Comparison, width: int) -> Table:
         if not traded:
             cells[_FIGURES.index("Sharpe ± SE")] = _NEVER_TRADED
         place = str(rank) if traded else UNDEFINED
-        table.add_row(place, str(trial.ticker), trial.setting.label, *cells[: len(figures)])
+        table.add_row(place, str(trial.ticker), trial.parameter_set.label, *cells[: len(figures)])
     table.add_row()
     for portfolio in comparison.portfolios:
         cells = _figures(portfolio.metrics, portfolio.alpaca_metrics, portfolio.hold_metrics)
         name = f"sum of {len(portfolio.tickers)}"
-        table.add_row("", name, portfolio.setting.label, *cells[: len(figures)])
+        table.add_row("", name, portfolio.parameter_set.label, *cells[: len(figures)])
     return table
 
 
@@ -140,12 +140,12 @@ def _notes(comparison: Comparison) -> list[RenderableType]:
 
 
 def _selection_bias(comparison: Comparison) -> list[RenderableType]:
-    bias = comparison.luck
+    bias = comparison.selection_bias
     if bias is None:
         missing = "has a Sharpe ratio" if any(map(_has_traded, comparison.trials)) else "traded"
         return [f"No trial {missing}, so there is nothing to rank."]
     best = comparison.trials[0]
-    name = f"{best.ticker}, {best.setting.label}"
+    name = f"{best.ticker}, {best.parameter_set.label}"
     if bias.tried == 1:
         chance = number(bias.deflated_sharpe)
         return [

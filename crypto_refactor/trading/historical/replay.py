@@ -238,7 +238,7 @@ def _backtest(session: TradingSession, window: Window, balance: float) -> Backte
         end=window.end,
         initial_balance=balance,
         allow_gaps=session.allow_gaps,
-        judge=False,
+        assess=False,
     )
 
 

@@ -12,10 +12,9 @@ from support.stub_models import HeldBars, planted_card, remade, sample_bars, wit
 from support.trained_models import SETTINGS
 
 from crypto_refactor.backtest.audit.accounting import check_accounting
-from crypto_refactor.backtest.audit.auditor import audit
+from crypto_refactor.backtest.audit.auditor import audit, real_closes, sampled_closes
 from crypto_refactor.backtest.audit.fills import check_fills
-from crypto_refactor.backtest.audit.findings import Difference
-from crypto_refactor.backtest.audit.sample import real_closes, sampled_closes
+from crypto_refactor.backtest.audit_findings import Difference
 from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.backtest.metrics import compute_metrics
 from crypto_refactor.backtest.result import AccountRun
@@ -72,11 +71,11 @@ class TestAnHonestRunPasses:
         assert result.requested.simulation.fills
         assert_passes(result, full=False)
 
-    def test_with_holes_in_the_window_and_in_its_history(self, backtest):
+    def test_with_gaps_in_the_window_and_in_its_history(self, backtest):
         end = int(sample_bars(1400).closed[-1])
-        holes = ((end - 20, end - 17), (end - 50, end - 41), (end - 75, end - 74), (end - 400, end - 390))
+        gaps = ((end - 20, end - 17), (end - 50, end - 41), (end - 75, end - 74), (end - 400, end - 390))
         result = backtest(
-            without(sample_bars(1400), *holes),
+            without(sample_bars(1400), *gaps),
             allow_gaps=True,
             options=ExecutionOptions(exit=ExitRule.OPPOSITE),
         )
@@ -84,7 +83,7 @@ class TestAnHonestRunPasses:
         found = assert_passes(result)
         assert found.bars == found.bars_checked == int((~result.window.synthetic).sum())
 
-    def test_with_a_hole_across_a_cutoff(self, backtest):
+    def test_with_a_gap_across_a_cutoff(self, backtest):
         cutoff = int(sample_bars(1400).closed[-1]) // 48 * 48 - 48
         assert_passes(backtest(without(sample_bars(1400), (cutoff - 2, cutoff + 3)), allow_gaps=True))
 
@@ -110,9 +109,7 @@ class TestAnHonestRunPasses:
         assert_passes(result)
         # The check at the first use is not what this leans on.
         late = replace(card, trained_through=int(result.window.closed[0]) + 1)
-        known = tuple(
-            replace(stretch, model=replace(stretch.model, card=late)) for stretch in result.walk.periods
-        )
+        known = tuple(replace(part, model=replace(part.model, card=late)) for part in result.walk.periods)
         found = audit(replace(result, walk=replace(result.walk, periods=known)))
         assert [check.name for check in found.checks if not check.passed] == ["models"]
 
@@ -126,11 +123,11 @@ class TestTheSample:
         one, other = (sampled_closes(backtest()) for _ in range(2))
         assert one.tolist() == other.tolist()
 
-    def test_it_holds_the_edges_of_every_stretch_and_what_led_to_fills(self, backtest):
+    def test_it_holds_the_edges_of_every_period_and_what_led_to_fills(self, backtest):
         result = backtest(options=ExecutionOptions(exit=ExitRule.OPPOSITE))
         sample = set(sampled_closes(result).tolist())
-        for stretch in result.walk.periods:
-            assert {stretch.period.first, stretch.period.last} <= sample
+        for part in result.walk.periods:
+            assert {part.period.first, part.period.last} <= sample
         decided = {fill.at for fill in result.requested.simulation.fills}
         assert len(decided & sample) >= min(8, len(decided))
         assert {min(decided), max(decided)} <= sample
@@ -141,7 +138,7 @@ class TestTheSample:
         assert len(sampled_closes(result)) <= 8 + 8 + 2 * len(result.walk.periods)
         assert len(real_closes(result)) == 1501
 
-    def test_carried_bars_are_not_in_it(self, backtest):
+    def test_synthetic_bars_are_not_in_it(self, backtest):
         end = int(sample_bars(1400).closed[-1])
         result = backtest(without(sample_bars(1400), (end - 50, end - 46)))
         assert not set(range(end - 49, end - 45)) & set(sampled_closes(result).tolist())
@@ -170,49 +167,47 @@ class TestWhatIsSaid:
     @pytest.mark.parametrize("full", [False, True])
     def test_one_signal_changed_by_hand_is_shown_with_both_values(self, backtest, full):
         result = backtest()
-        stretch = result.walk.periods[1]
-        predicted = stretch.signals.predicted.copy()
+        part = result.walk.periods[1]
+        predicted = part.signals.predicted.copy()
         predicted[0] = np.nextafter(predicted[0], np.inf)
-        changed = replace(stretch, signals=replace(stretch.signals, predicted=predicted))
-        stretches = (result.walk.periods[0], changed, *result.walk.periods[2:])
-        found = audit(replace(result, walk=replace(result.walk, periods=stretches)), full=full)
+        changed = replace(part, signals=replace(part.signals, predicted=predicted))
+        parts = (result.walk.periods[0], changed, *result.walk.periods[2:])
+        found = audit(replace(result, walk=replace(result.walk, periods=parts)), full=full)
         assert not found.passed
         assert found.first_difference == Difference(
-            bar=stretch.period.first,
+            bar=part.period.first,
             column="predicted",
             run=float(predicted[0]),
-            recomputed=float(stretch.signals.predicted[0]),
+            recomputed=float(part.signals.predicted[0]),
         )
         assert json.dumps(found.to_dict(), allow_nan=False)
 
     def test_what_only_full_sees(self, backtest):
         result = backtest()
         sample = sampled_closes(result).tolist()
-        stretch = max(result.walk.periods, key=lambda stretch: len(stretch.signals))
-        place = next(i for i, hour in enumerate(stretch.signals.decided_at.tolist()) if hour not in sample)
-        confidence = stretch.signals.confidence.copy()
+        part = max(result.walk.periods, key=lambda part: len(part.signals))
+        place = next(i for i, hour in enumerate(part.signals.decided_at.tolist()) if hour not in sample)
+        confidence = part.signals.confidence.copy()
         confidence[place] += 0.125
-        changed = replace(stretch, signals=replace(stretch.signals, confidence=confidence))
-        stretches = tuple(changed if each is stretch else each for each in result.walk.periods)
-        result = replace(result, walk=replace(result.walk, periods=stretches))
+        changed = replace(part, signals=replace(part.signals, confidence=confidence))
+        parts = tuple(changed if each is part else each for each in result.walk.periods)
+        result = replace(result, walk=replace(result.walk, periods=parts))
         assert audit(result).passed
         assert audit(result, full=True).first_difference.column == "confidence"
 
     def test_a_decision_left_out_is_missed(self, backtest):
         result = backtest()
-        stretch = result.walk.periods[-1]
-        columns = {
-            name: getattr(stretch.signals, name)[:-1] for name in type(stretch.signals).__dataclass_fields__
-        }
-        changed = replace(stretch, signals=replace(stretch.signals, **columns))
+        part = result.walk.periods[-1]
+        columns = {name: getattr(part.signals, name)[:-1] for name in type(part.signals).__dataclass_fields__}
+        changed = replace(part, signals=replace(part.signals, **columns))
         found = audit(
             replace(result, walk=replace(result.walk, periods=(*result.walk.periods[:-1], changed)))
         )
         assert found.first_difference == Difference(
-            bar=stretch.period.last, column="the bar", run="not to be decided on", recomputed="decided"
+            bar=part.period.last, column="the bar", run="not to be decided on", recomputed="decided"
         )
 
-    def test_a_stretch_left_out_is_missed(self, backtest):
+    def test_a_period_left_out_is_missed(self, backtest):
         result = backtest()
         found = audit(replace(result, walk=replace(result.walk, periods=result.walk.periods[1:])))
         assert "models" in {check.name for check in found.checks if not check.passed}

@@ -174,7 +174,7 @@ class TestModels:
         plant(two_hours, (selection, "training_set"))
         found = audited()
         assert failed(found) == {"models"}
-        assert found.first_difference.column == "label of the training"
+        assert found.first_difference.column == "label in training"
 
     def test_a_label_that_reaches_past_the_last_bar(self, audited, plant):
         honest = selection.training_set
@@ -196,14 +196,14 @@ class TestModels:
         plant(longer, (walkforward, "training_rows"), (audit_models, "training_rows"))
         found = audited()
         assert failed(found) == {"models"}
-        assert found.first_difference.column == "model learnt through, at most"
+        assert found.first_difference.column == "trained through, at most"
         assert found.first_difference.run > found.first_difference.recomputed
 
-    def test_models_of_the_stretch_after(self, audited, plant):
+    def test_models_of_the_period_after(self, audited, plant):
         plant(reordered(lambda keys: [*keys[1:], keys[-1]]), (walkforward, "group_models"))
         assert failed(audited()) == {"models"}
 
-    def test_models_of_the_stretch_before(self, audited, plant):
+    def test_models_of_the_period_before(self, audited, plant):
         """They have seen nothing of it, and yet they are not the ones that belong to it."""
         plant(reordered(lambda keys: [keys[0], *keys[:-1]]), (walkforward, "group_models"))
         found = audited()
@@ -383,10 +383,10 @@ class TestMoney:
         assert failed(found) == {"accounting"}
         assert found.first_difference.column == "final balance"
 
-    def test_a_hole_marked_at_the_close_after_it(self, audited, plant):
+    def test_a_gap_marked_at_the_close_after_it(self, audited, plant):
         """Back-filled bars tell the future to the equity, even where nothing is decided on them."""
         end = int(sample_bars(1400).closed[-1])
-        holed = without(sample_bars(1400), *((end - at, end - at + 3) for at in range(8, 96, 11)))
+        gapped = without(sample_bars(1400), *((end - at, end - at + 3) for at in range(8, 96, 11)))
         honest = walkforward.window_of
 
         def back_filled(bars, hours, end):
@@ -397,8 +397,8 @@ class TestMoney:
             prices = {n: np.where(window.synthetic, following, getattr(window, n)) for n in names}
             return remade(window, **prices)
 
-        assert audited(bars=holed, allow_gaps=True).passed
+        assert audited(bars=gapped, allow_gaps=True).passed
         plant(back_filled, (walkforward, "window_of"))
-        found = audited(ExecutionOptions(exit=ExitRule.OPPOSITE), bars=holed, allow_gaps=True)
+        found = audited(ExecutionOptions(exit=ExitRule.OPPOSITE), bars=gapped, allow_gaps=True)
         assert failed(found) == {"accounting"}
         assert found.first_difference.column == "equity"

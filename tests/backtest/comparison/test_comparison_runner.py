@@ -74,7 +74,7 @@ def backtest(held, setting, folder, *, balance=10_000.0, end=None):
         options=setting.options,
         model_dir=folder,
     )
-    return tester.run(HOURS, end=end, initial_balance=balance, allow_gaps=True, judge=False)
+    return tester.run(HOURS, end=end, initial_balance=balance, allow_gaps=True, assess=False)
 
 
 class TestATrialIsABacktest:
@@ -107,7 +107,7 @@ class TestATrialIsABacktest:
         assert len(found.trials) == 2 * len(settings)
         for trial in found.trials:
             bars = next(bars for bars in held if bars.ticker == trial.ticker)
-            alone = backtest(bars, trial.setting, tmp_path / "models")
+            alone = backtest(bars, trial.parameter_set, tmp_path / "models")
             assert trial.scenarios.requested.metrics == alone.requested.metrics
             assert trial.scenarios.alpaca.metrics == alone.alpaca.metrics
             assert trial.scenarios.buy_and_hold.metrics == alone.buy_and_hold.metrics
@@ -148,7 +148,7 @@ class TestModels:
 
         monkeypatch.setattr("crypto_refactor.model.training.jobs.fit_all", fit_all)
         found = run(*bars_of(BTC, ETH), settings=settings_of("network=small,documented"))
-        ran = {(trial.ticker, trial.setting.label) for trial in found.trials}
+        ran = {(trial.ticker, trial.parameter_set.label) for trial in found.trials}
         assert ran == {(BTC, "network=small"), (ETH, "network=small"), (ETH, "network=documented")}
         (failed,) = found.failed
         assert (failed.ticker, failed.where, failed.error) == (BTC, "network=documented", worse)
@@ -257,24 +257,24 @@ class TestTickersThatCannotBeCompared:
         ]
         (failed,) = found.failed
         assert (failed.ticker, failed.where, failed.error.what) == (ETH, "", "Row 7 is not a bar.")
-        assert found.not_offered == ()
+        assert found.unavailable == ()
 
     @pytest.mark.parametrize("asked", [True, False])
     def test_one_that_is_not_offered_fails_only_where_it_was_asked_for(self, run, asked):
         found = run(*bars_of(BTC), tickers=(BTC, ETH), asked=asked)
         assert len(found.trials) == 1
         assert [each.ticker for each in found.failed] == [ETH] * asked
-        assert [each.ticker for each in found.not_offered] == [ETH] * (not asked)
+        assert [each.ticker for each in found.unavailable] == [ETH] * (not asked)
         assert found.portfolios[0].share == 10_000
 
     @pytest.mark.parametrize(("vary", "where"), [("venue=none,alpaca", "venue=alpaca"), ("venue=alpaca", "")])
     def test_one_that_the_venue_does_not_trade(self, run, vary, where):
         held = bars_of(BTC, ADA)
         found = run(*held, settings=settings_of(vary))
-        labels = [(trial.ticker, trial.setting.options.venue) for trial in found.trials]
+        labels = [(trial.ticker, trial.parameter_set.options.venue) for trial in found.trials]
         assert (ADA, "alpaca") not in labels
         assert ((ADA, "none") in labels) == bool(where)
-        (each,) = found.not_offered
+        (each,) = found.unavailable
         assert (each.ticker, each.where) == (ADA, where)
         (failed,) = run(*held, settings=settings_of(vary), asked=True).failed
         assert (failed.ticker, failed.where, failed.error.exit_code) == (ADA, where, 2)
@@ -294,11 +294,11 @@ class TestTickersThatCannotBeCompared:
 
     def test_where_nothing_is_known_there_is_no_end(self, run):
         found = run(*bars_of(BTC), tickers=(ETH, ADA))
-        assert (found.end, found.trials, found.portfolios, found.luck) == (None, (), (), None)
-        assert len(found.not_offered) == 2
+        assert (found.end, found.trials, found.portfolios, found.selection_bias) == (None, (), (), None)
+        assert len(found.unavailable) == 2
 
 
-class TestLuck:
+class TestSelectionBias:
     def metrics(self, run, sharpes):
         like = run(*bars_of(BTC)).trials[0].scenarios.requested.metrics
         return [replace(like, sharpe=sharpe, sharpe_se=1.0) for sharpe in sharpes]
@@ -306,23 +306,23 @@ class TestLuck:
     def test_the_deflated_sharpe_ratio_falls_with_the_number_of_trials(self, run):
         one, *others = self.metrics(run, [3.0, 1.0, -1.0])
         found = [selection_bias([one]), *(selection_bias([one, *others * times]) for times in (1, 3, 10, 50))]
-        deflated = [luck.deflated_sharpe for luck in found]
+        deflated = [bias.deflated_sharpe for bias in found]
         assert deflated == sorted(deflated, reverse=True)
         assert len(set(deflated)) == 5
-        assert [luck.tried for luck in found] == [1, 3, 7, 21, 101]
-        assert {luck.best_sharpe for luck in found} == {3.0}
+        assert [bias.tried for bias in found] == [1, 3, 7, 21, 101]
+        assert {bias.best_sharpe for bias in found} == {3.0}
         # One trial was not chosen among others: the plain probability that 3 with an error of 1 is above 0.
         assert found[0].expected_best_sharpe == 0
         assert found[0].deflated_sharpe == pytest.approx(0.99865, abs=1e-5)
 
-    def test_what_never_held_anything_is_tried_and_had_no_chance_at_luck(self, run):
-        luck = selection_bias(self.metrics(run, [3.0, None, 1.0]))
-        assert (luck.tried, luck.counted) == (3, 2)
+    def test_a_trial_that_never_traded_is_counted_but_had_no_chance(self, run):
+        bias = selection_bias(self.metrics(run, [3.0, None, 1.0]))
+        assert (bias.tried, bias.counted) == (3, 2)
         assert selection_bias(self.metrics(run, [None])) is None
 
     def test_a_comparison_counts_its_trials(self, run):
         found = run(*bars_of(BTC, ETH), settings=settings_of("exit=neutral,opposite,fade"))
-        assert (found.luck.tried, found.luck.best_sharpe) == (
+        assert (found.selection_bias.tried, found.selection_bias.best_sharpe) == (
             6,
             found.trials[0].scenarios.requested.metrics.sharpe,
         )
@@ -399,7 +399,7 @@ class TestVariations:
             run(*bars_of(BTC, ETH), settings=settings_of(f"threshold-scale={values}"))
         assert str(MAX_TRIALS) in caught.value.expected
 
-    def test_networks_cannot_be_varied_with_a_frozen_model(self, run):
+    def test_networks_cannot_be_varied_with_a_pinned_model(self, run):
         with pytest.raises(UsageError, match="--model"):
             run(*bars_of(BTC), settings=settings_of("network=small,documented"), model="mine")
 

@@ -297,7 +297,7 @@ def test_the_targets_of_a_backtest_give_its_trades_and_its_equity(evaluate, tmp_
         options=options,
         model_dir=tmp_path / "models",
     )
-    own = tester.run(HOURS, initial_balance=10_000.0, allow_gaps=True, judge=False)
+    own = tester.run(HOURS, initial_balance=10_000.0, allow_gaps=True, assess=False)
     assert own.requested.metrics.trades > 2
     found = evaluate(
         signals_csv(own),

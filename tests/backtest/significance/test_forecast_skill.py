@@ -155,7 +155,7 @@ def walked(tmp_path, monkeypatch):
         tester = Backtester(
             BTC, source=source, settings=SETTINGS, signal_rules=rules, model_dir=tmp_path / "models"
         )
-        return tester.run(count, judge=False, allow_gaps=True)
+        return tester.run(count, assess=False, allow_gaps=True)
 
     return make
 

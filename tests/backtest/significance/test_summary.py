@@ -38,7 +38,7 @@ KEYS = [
 def run(tmp_path, monkeypatch):
     monkeypatch.setattr("crypto_refactor.model.training.jobs.fit_all", PlantedFits())
 
-    def make(hours, *, confirmations=4, judge=True, **options):
+    def make(hours, *, confirmations=4, assess=True, **options):
         tester = Backtester(
             BTC,
             source=HeldBars(sample_bars(5000)),
@@ -47,7 +47,7 @@ def run(tmp_path, monkeypatch):
             options=ExecutionOptions(**options),
             model_dir=tmp_path / "models",
         )
-        return tester.run(hours, judge=judge)
+        return tester.run(hours, assess=assess)
 
     return make
 
@@ -80,10 +80,10 @@ class TestOfABacktest:
     def test_the_same_command_gives_the_same_figures(self, run):
         one, other = run(300), run(300)
         assert one.significance == other.significance
-        assert one.significance == significance(run(300, judge=False))
+        assert one.significance == significance(run(300, assess=False))
 
     def test_it_is_left_out_where_nobody_asks(self, run):
-        result = run(100, judge=False)
+        result = run(100, assess=False)
         assert result.significance is None
         assert result.verdict is None
 
@@ -108,7 +108,7 @@ class TestOfABacktest:
         )
 
     def test_ninety_days_take_well_under_a_third_of_a_second(self, run):
-        result = run(2160, judge=False)
+        result = run(2160, assess=False)
         assert result.requested.metrics.trades > 30
         spent = []
         for _ in range(3):
