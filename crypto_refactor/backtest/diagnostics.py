@@ -16,6 +16,7 @@ from crypto_refactor.market.bars import Bars
 from crypto_refactor.model.dataset import labelled_rows
 from crypto_refactor.model.schedule import training_rows
 from crypto_refactor.model.settings import ModelSettings
+from crypto_refactor.sides import Side
 from crypto_refactor.signals.conditions import CONDITIONS, FORECAST, SignalFrame, SignalRules
 
 NOISE_SIGMAS = 2.0
@@ -56,9 +57,7 @@ def condition_figures(made: SignalFrame, rules: SignalRules) -> dict[str, Condit
 
 def signal_counts(made: SignalFrame) -> dict[str, int]:
     """Return how many decided bars were long, flat and short."""
-    return {
-        name: int((made.signal == side).sum()) for name, side in (("long", 1), ("flat", 0), ("short", -1))
-    }
+    return {side.label: int((made.signal == side).sum()) for side in Side}
 
 
 def blocked_entries(made: SignalFrame, rules: SignalRules) -> str:

@@ -127,13 +127,12 @@ def _report(error: CryptoRefactorError, *, as_json: bool, debug: bool) -> int:
 
         traceback.print_exc(file=sys.stderr)
     if as_json:
-        problem = {"code": error.exit_code, "message": error.what, "remedy": error.remedy}
         try:
-            click.echo(json.dumps({"error": problem}))
+            click.echo(json.dumps({"error": error.to_dict()}))
         except OSError:  # nobody reads it, or its device is full: the exit code still tells
             _leave_stdout()
     else:
-        click.echo(f"Error: {error.what}\n  Expected: {error.expected}\n  Remedy: {error.remedy}", err=True)
+        click.echo(f"Error: {error.to_text()}", err=True)
     return error.exit_code or EXIT_FAULT
 
 

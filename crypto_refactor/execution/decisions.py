@@ -9,6 +9,7 @@ import numpy as np
 from crypto_refactor.arrays import BoolArray, SideArray
 from crypto_refactor.execution.rules import ExecutionRules, ExitRule
 from crypto_refactor.execution.sub_account import SubAccount
+from crypto_refactor.sides import Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,11 @@ class Exit:
 
     reason: str
 
+    @property
+    def text(self) -> str:
+        """The decision in words."""
+        return f"exit ({self.reason})"
+
 
 @dataclass(frozen=True, slots=True)
 class Enter:
@@ -24,6 +30,11 @@ class Enter:
 
     side: int
     fraction: float
+
+    @property
+    def text(self) -> str:
+        """The decision in words."""
+        return f"enter {Side(self.side).label}"
 
 
 Decision = Exit | Enter

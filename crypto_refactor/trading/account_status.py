@@ -12,7 +12,6 @@ from crypto_refactor.execution.sub_account import SubAccount, Trade, mark_open
 from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.account_names import DEMO, LIVE
-from crypto_refactor.trading.explanations import describe_decision
 from crypto_refactor.trading.kill_switch import halt_reason
 from crypto_refactor.trading.ledger.ledger import AccountRow, Ledger, Opening
 from crypto_refactor.trading.ledger.order_record import OrderRecord
@@ -178,7 +177,7 @@ def ticker_status(ledger: Ledger, account: str, ticker: Ticker) -> TickerStatus:
         marked_at=marked_at,
         price=price,
         decision=decision,
-        pending=tuple(map(describe_decision, state.pending)),
+        pending=tuple(decision.text for decision in state.pending),
         unsettled=ledger.orders(account, ticker, unsettled=True),
     )
 

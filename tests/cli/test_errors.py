@@ -87,10 +87,16 @@ IMPOSSIBLE = [
 
 
 def three_parts(text):
-    """Return what happened, what was expected and what to do, from a message for people."""
-    found = re.fullmatch(r"Error: (.+)\n  Expected: (.+)\n  Remedy: (.+)\n", text)
-    assert found, text
-    return found.groups()
+    """Return what happened, what was expected and what to do, from a message for people.
+
+    Only the remedy that goes without saying, to correct the option, is left out.
+    """
+    parts = re.fullmatch(r"Error: (.+)\n  Expected: (.+)\n(?:  Remedy: (.+)\n)?", text)
+    assert parts, text
+    happened, expected, remedy = parts.groups()
+    if remedy is None:
+        remedy = f"correct {re.match(r'--[a-z-]+(?= )', happened)[0]}."
+    return happened, expected, remedy
 
 
 @pytest.mark.parametrize(("command", "line", "code", "what"), MALFORMED + IMPOSSIBLE)
@@ -98,12 +104,12 @@ def test_bad_input_is_named_with_a_remedy_and_nothing_is_written(invoke, home, c
     before = home.tree()
     left = invoke(command, line)
     assert (left.code, left.out) == (code, "")
-    happened, _, remedy = three_parts(left.err)
+    happened, expected, remedy = three_parts(left.err)
     assert what in happened
     assert home.tree() == before
     as_json = invoke(command, f"{line} --json")
     assert (as_json.code, as_json.err) == (code, "")
-    error = {"code": code, "message": happened, "remedy": remedy}
+    error = {"code": code, "message": happened, "expected": expected, "remedy": remedy}
     assert one_document(as_json.out) == {"error": error}
     assert home.tree() == before
 
@@ -249,7 +255,7 @@ def test_a_server_that_cannot_be_reached_is_given_up_in_time(home, line):
     done = home.run(line, code=3, CRYPTO_ALPACA_DATA_URL="http://127.0.0.1:1")
     assert time.monotonic() - began < 120
     if "--json" in line:
-        assert set(one_document(done.stdout)["error"]) == {"code", "message", "remedy"}
+        assert set(one_document(done.stdout)["error"]) == {"code", "message", "expected", "remedy"}
         assert done.stderr == ""
     else:
         assert "Connection refused" in three_parts(done.stderr)[0]

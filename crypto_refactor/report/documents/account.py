@@ -12,7 +12,6 @@ from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.report.csv_files import trade_row
 from crypto_refactor.report.documents.records import (
     decision_json,
-    error_json,
     fill_json,
     instant_json,
     order_json,
@@ -108,5 +107,5 @@ def _closing(closing: CloseResult) -> dict[str, Any]:
         "notes": list(closing.result.notes),
     }
     if closing.error is not None:
-        document["error"] = error_json(closing.error)
+        document["error"] = closing.error.to_dict()
     return document

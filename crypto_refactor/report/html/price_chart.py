@@ -12,8 +12,8 @@ from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.report.formatting import money, percent, price
 from crypto_refactor.report.html import plotly_style as style
 from crypto_refactor.report.html.plotly_style import Chart, Layout, Trace, axis, chart_text, line, short
+from crypto_refactor.sides import Side
 from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame
-from crypto_refactor.signals.signal import DIRECTIONS
 
 EXIT_REASONS: Mapping[str, str] = {
     "neutral": "the target left this side",
@@ -125,7 +125,7 @@ _Point = tuple[int, float, str]
 
 def _entry(trade: Trade, reasons: Reasons, tz: ZoneInfo) -> _Point:
     lines = (
-        f"<b>{DIRECTIONS[trade.direction]} entry</b> at {price(trade.entry_price)}",
+        f"<b>{Side(trade.direction).label} entry</b> at {price(trade.entry_price)}",
         to_local_text(trade.entered, tz),
         *map(chart_text, reasons(trade.entered)),
     )
@@ -134,7 +134,7 @@ def _entry(trade: Trade, reasons: Reasons, tz: ZoneInfo) -> _Point:
 
 def _exit(trade: Trade, quote: str, tz: ZoneInfo) -> _Point:
     lines = (
-        f"<b>{DIRECTIONS[trade.direction]} exit</b> at {price(trade.exit_price)}",
+        f"<b>{Side(trade.direction).label} exit</b> at {price(trade.exit_price)}",
         to_local_text(trade.exited, tz),
         chart_text(EXIT_REASONS.get(trade.exit_reason, trade.exit_reason)),
         f"net {percent(trade.net_return, signed=True)}, {money(trade.net_pnl)} {chart_text(quote)}",

@@ -12,7 +12,7 @@ from crypto_refactor.report.formatting import amount, money, percent, price, sim
 from crypto_refactor.report.replay_summary import ReplayFigures, ticker_figures, total_curve, total_figures
 from crypto_refactor.report.terminal.equity_chart import chart
 from crypto_refactor.report.terminal.trading import outcome_line
-from crypto_refactor.signals.signal import DIRECTIONS
+from crypto_refactor.sides import Side
 from crypto_refactor.trading.historical.replay import ReplayResult, TickerReplay
 
 MAX_TRADES_LISTED = 20
@@ -103,7 +103,7 @@ def _trades(result: ReplayResult, tz: ZoneInfo) -> list[str]:
     cells = [
         (
             str(ticker),
-            DIRECTIONS[trade.direction],
+            Side(trade.direction).label,
             to_local_text(trade.entered, tz),
             price(trade.entry_price),
             to_local_text(trade.exited, tz),

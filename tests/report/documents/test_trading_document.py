@@ -157,11 +157,16 @@ class TestAnEntry:
 
 
 class TestSeveralTickers:
-    def test_an_error_has_code_message_and_remedy(self):
+    def test_an_error_has_its_code_and_three_parts(self):
         assert row_json(FAILED) == {
             "schema": 1,
             "ticker": "ETH/USD",
-            "error": {"code": 4, "message": "It is damaged.", "remedy": "train it again."},
+            "error": {
+                "code": 4,
+                "message": "It is damaged.",
+                "expected": "a model.",
+                "remedy": "train it again.",
+            },
         }
 
     def test_a_ticker_that_is_not_offered_says_why(self):
