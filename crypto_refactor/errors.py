@@ -38,14 +38,7 @@ def combined_exit_code(codes: Iterable[int]) -> int:
 class CryptoRefactorError(Exception):
     """Base of every error the tool raises on purpose.
 
-    Parameters
-    ----------
-    what : str
-        What happened, with the received value.
-    expected : str
-        What would have been right.
-    remedy : str
-        What the user can do now.
+    It says `what` happened, with the received value, what was `expected`, and what the user can do (`remedy`).
     """
 
     exit_code = EXIT_FAULT
@@ -65,12 +58,8 @@ class CryptoRefactorError(Exception):
 
     def to_dict(self) -> dict[str, object]:
         """Return the error as every JSON document shows it."""
-        return {
-            "code": self.exit_code,
-            "message": self.what,
-            "expected": self.expected,
-            "remedy": self.remedy,
-        }
+        parts = {"message": self.what, "expected": self.expected, "remedy": self.remedy}
+        return {"code": self.exit_code, **parts}
 
     def to_text(self) -> str:
         """Return the error as people read it: one part a line, without a remedy that goes without saying."""

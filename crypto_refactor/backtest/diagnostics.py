@@ -86,8 +86,8 @@ def why_no_entry(made: SignalFrame, rules: ExecutionRules) -> str | None:
     usable = made.signal == 1 if rules.long_only else made.signal != 0
     if not usable.any():
         return f"All {signals} signals were short, and shorts are not opened here."
-    worthwhile = made.supported & (made.expected_move > rules.round_trip_cost)
-    if rules.strict and not (usable & worthwhile).any():
+    exceeds_cost = made.supported & (made.expected_move > rules.round_trip_cost)
+    if rules.strict and not (usable & exceeds_cost).any():
         return f"--strict let none of the {int(usable.sum())} signals in: no expected move exceeded its round trip."
     return "No entry was filled: the signals came on the last bar, before a hole, or below the minimum order."
 

@@ -103,7 +103,7 @@ class _Simulator:
         self.plan = plan
         self.rules = rules
         self.wanted = target_by_side(plan, rules)
-        self.account = SubAccount.opened_with(initial_balance)
+        self.account = SubAccount.open(initial_balance)
         self.pending: tuple[Decision, ...] = ()
         self.trades: list[Trade] = []
         self.fills: list[Fill] = []
@@ -154,14 +154,14 @@ class _Simulator:
             return
         target = self.wanted[account.side].item(i)
         # Nothing to think about on most bars of a fill: what was wanted is held, and no price asks for more.
-        if target == account.side and not account.stopped_side and self.lower < close < self.upper:
+        if target == account.side and not account.blocked_side and self.lower < close < self.upper:
             return
         self.account, self.pending = decide(
             account,
             close,
             signal=self.plan.signal.item(i),
             target=target,
-            worthwhile=self.plan.worthwhile.item(i),
+            exceeds_cost=self.plan.exceeds_cost.item(i),
             rules=self.rules,
         )
 
@@ -178,7 +178,7 @@ class _Simulator:
         side, following = account.side, i + 1
         # What is pending, a stop that is remembered, borrow, and a drawdown that prices move (dust is enough)
         # ask for every bar.
-        if self.pending or account.stopped_side or (side < 0 and rules.borrow):
+        if self.pending or account.blocked_side or (side < 0 and rules.borrow):
             return following
         # A carried bar is not watched on, so what a short has lost there to borrow shows on the next real one.
         if rules.max_drawdown is not None and (account.quantity or self.bars.synthetic.item(i)):

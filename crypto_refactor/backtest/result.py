@@ -188,6 +188,6 @@ def plan_for(walk: WalkForward, window: Bars, rules: ExecutionRules) -> SignalPl
     return SignalPlan(
         signal=aligned["signal"],
         forecast_side=aligned["forecast_side"],
-        worthwhile=aligned["supported"] & (aligned["expected_move"] > rules.round_trip_cost),
+        exceeds_cost=aligned["supported"] & (aligned["expected_move"] > rules.round_trip_cost),
         decidable=aligned["decidable"],
     )

@@ -96,6 +96,6 @@ def check_request(hours: int, initial_balance: float) -> None:
 def _buy_and_hold(window: Bars, rules: ExecutionRules, hours: int, initial_balance: float) -> AccountRun:
     always = np.ones(len(window), dtype=np.bool_)
     sides = always.astype(np.int8)
-    plan = SignalPlan(signal=sides, forecast_side=sides, worthwhile=always, decidable=always)
+    plan = SignalPlan(signal=sides, forecast_side=sides, exceeds_cost=always, decidable=always)
     plain = ExecutionRules(fee=rules.fee, slippage_bps=rules.slippage_bps)
     return _trade(window, lambda _: plan, plain, hours, initial_balance)

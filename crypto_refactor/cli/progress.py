@@ -1,4 +1,4 @@
-"""Progress of long work: on stderr, and silent when that is not a terminal."""
+"""Progress bars of training: on stderr, and silent when that is not a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from crypto_refactor.model.training.parallel import Progress
 
 
 class TrainingBars:
-    """One progress bar per fit, with the time that is left at most."""
+    """One progress bar per fit, with the longest time it can still take."""
 
     def __init__(self) -> None:
         self._display: Any = None

@@ -222,7 +222,7 @@ def still_open(ticker: Ticker, trade: Trade, tz: ZoneInfo) -> str:
     kind = "Still open at the end" if trade.exit_reason == "open" else "Remainder too small to sell"
     return (
         f"{kind}: {Side(trade.direction).label} {amount(trade.quantity)} {ticker.base} since "
-        f"{to_local_text(trade.entered, tz)}, entry {price(trade.entry_price)}, last close {price(trade.exit_price)}, "
+        f"{to_local_text(trade.entry_hour, tz)}, entry {price(trade.entry_price)}, last close {price(trade.exit_price)}, "
         f"net {trade.net_pnl:+,.2f} so far (in the final balance, not in the win rate)."
     )
 

@@ -56,9 +56,9 @@ def trade_row(ticker: Ticker, trade: Trade) -> dict[str, object]:
     return {
         "ticker": str(ticker),
         "direction": Side(trade.direction).label,
-        "entry_at": to_iso(trade.entered),
+        "entry_at": to_iso(trade.entry_hour),
         "entry_price": trade.entry_price,
-        "exit_at": to_iso(trade.exited),
+        "exit_at": to_iso(trade.exit_hour),
         "exit_price": trade.exit_price,
         "quantity": trade.quantity,
         "gross_pnl": trade.gross_pnl,

@@ -209,4 +209,4 @@ def trades_of(status: AccountStatus, ledger: Ledger) -> list[tuple[Ticker, Trade
         rows += [(part.ticker, trade) for trade in ledger.trades(status.row.name, part.ticker)]
         if part.open_trade is not None:
             rows.append((part.ticker, part.open_trade))
-    return sorted(rows, key=lambda row: (not row[1].closed, row[1].exited, row[0]))
+    return sorted(rows, key=lambda row: (not row[1].closed, row[1].exit_hour, row[0]))

@@ -83,7 +83,7 @@ def _why_no_entry(signals: SignalFrame, target: int, account: SubAccount, rules:
         return "because a short has used up the equity"
     if account.halted:
         return "because entries are halted by the drawdown until `resume`"
-    if target == account.stopped_side:
+    if target == account.blocked_side:
         return "because the target has not changed since that side was stopped out or closed"
     move = float(signals.expected_move[-1]) * 100
     return f"because the expected move of {move:.3f} % is below the round trip's {rules.round_trip_cost * 100:.3f} %"

@@ -86,11 +86,11 @@ class TestWhoTakesIt:
 
         monkeypatch.setattr("crypto_refactor.trading.realtime.background_training.BackgroundTrainer", Refits)
         monkeypatch.setattr(trade_run, "_loop", lambda *_: SimpleNamespace(run=lambda: None, dropped=[]))
-        setup = SimpleNamespace(
+        session = SimpleNamespace(
             tickers=("one",), workers=1, model_dir=tmp_path, settings=None, cluster=Cluster(ADDRESS)
         )
         with pytest.raises(UnavailableError):  # what a loop without any ticker ends with
-            trade_run._until_stopped(SimpleNamespace(setup=setup), None, None, None)
+            trade_run._until_stopped(SimpleNamespace(session=session), None, None, None)
         assert given == {"cluster": Cluster(ADDRESS), "stopped": True}
 
 

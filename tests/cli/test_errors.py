@@ -270,7 +270,7 @@ def test_a_traceback_is_shown_with_debug_only(invoke):
     assert detailed.err.endswith(plain.err)
 
 
-def test_a_fault_of_the_tool_is_called_one(invoke, monkeypatch):
+def test_a_bug_of_the_tool_is_called_an_internal_error(invoke, monkeypatch):
     def fail(*_arguments, **_options):
         raise KeyError("surprise")
 
@@ -278,5 +278,5 @@ def test_a_fault_of_the_tool_is_called_one(invoke, monkeypatch):
     left = invoke(signal, SAMPLE)
     assert left.code == 70
     happened, _, remedy = three_parts(left.err)
-    assert "fault of the tool: KeyError: 'surprise'" in happened
+    assert "Internal error: KeyError: 'surprise'" in happened
     assert "--debug" in remedy

@@ -105,7 +105,7 @@ def _plan(drawn):
     return SignalPlan(
         signal=_column(drawn, "signal", np.int8),
         forecast_side=_column(drawn, "forecast", np.int8),
-        worthwhile=~_column(drawn, "weak", bool),
+        exceeds_cost=~_column(drawn, "weak", bool),
         decidable=~_column(drawn, "blind", bool),
     )
 

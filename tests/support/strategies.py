@@ -145,6 +145,6 @@ def _plan(table, bars, *, blind):
         # What a plan says about a synthetic bar must not matter, so it says something loud.
         signal=spread(signal.astype(np.int8), -1),
         forecast_side=spread(forecast.astype(np.int8), -1),
-        worthwhile=spread(kind % 5 != 1, True),
+        exceeds_cost=spread(kind % 5 != 1, True),
         decidable=spread((kind < 240) | (kind >= 250) if blind else kind >= 0, True),
     )

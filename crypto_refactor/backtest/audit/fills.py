@@ -32,7 +32,7 @@ class _Decided:
     window: Bars
     real: BoolArray
     known: BoolArray
-    worthwhile: BoolArray
+    exceeds_cost: BoolArray
     aim: SideArray
 
 
@@ -61,14 +61,14 @@ def check_fills(result: BacktestResult, replayed: list[RecomputedSignal]) -> Aud
 def _decided(result: BacktestResult, account: AccountRun, replayed: list[RecomputedSignal]) -> _Decided:
     window, count = result.window, len(result.window)
     signal, forecast = np.zeros(count, dtype=np.int8), np.zeros(count, dtype=np.int8)
-    worthwhile, known = np.zeros(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_)
+    exceeds_cost, known = np.zeros(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_)
 
     def lay(made: SignalFrame) -> None:
         inside = np.isin(made.made_at, window.closed)
         where = np.searchsorted(window.closed, made.made_at[inside])
         signal[where], forecast[where] = made.signal[inside], made.forecast_side[inside]
         enough = made.supported & (made.expected_move > account.rules.round_trip_cost)
-        worthwhile[where], known[where] = enough[inside], True
+        exceeds_cost[where], known[where] = enough[inside], True
 
     for stretch in result.walk.stretches:
         lay(stretch.made)
@@ -77,12 +77,14 @@ def _decided(result: BacktestResult, account: AccountRun, replayed: list[Recompu
         if each.made is not None:
             known[np.searchsorted(window.closed, each.hour)] = False
             lay(each.made)
-    plan = SignalPlan(signal=signal, forecast_side=forecast, worthwhile=worthwhile, decidable=known)
+    plan = SignalPlan(signal=signal, forecast_side=forecast, exceeds_cost=exceeds_cost, decidable=known)
     wanted, held = target_by_side(plan, account.rules), account.simulation.sides
     aim = np.where(held == 0, wanted[0], np.where(held > 0, wanted[1], wanted[-1])).astype(np.int8)
     real = ~window.synthetic
     aim[~(known & real)] = 0
-    return _Decided(bars=result.bars, window=window, real=real, known=known, worthwhile=worthwhile, aim=aim)
+    return _Decided(
+        bars=result.bars, window=window, real=real, known=known, exceeds_cost=exceeds_cost, aim=aim
+    )
 
 
 def _targets(account: AccountRun, decided: _Decided) -> Iterator[Difference]:
@@ -133,7 +135,7 @@ def _decision(account: AccountRun, decided: _Decided, fill: Fill, trade: Trade |
     held, aim = int(run.sides[made]), int(decided.aim[made])
     if fill.reason == "entry":
         adjacent = int(window.closed[made]) == fill.at
-        allowed = bool(decided.worthwhile[made]) or not account.rules.strict
+        allowed = bool(decided.exceeds_cost[made]) or not account.rules.strict
         asked = adjacent and allowed and aim == fill.side != held
     else:
         asked = held == -fill.side and _must_leave(account, decided, made, fill, trade)

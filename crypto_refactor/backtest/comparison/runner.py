@@ -244,7 +244,7 @@ class _ComparisonRun:
 
     def _leave_out(self, ticker: Ticker, error: CryptoRefactorError, where: str) -> None:
         """Note that there is nothing to trade; a failure only where the ticker was asked for by name."""
-        if self._request.asked:
+        if self._request.explicitly_requested:
             self.failed.append(FailedTicker(ticker=ticker, where=where, error=error))
         else:
             self.not_offered.append(UnavailableTicker(ticker=ticker, where=where, why=error.what))

@@ -101,7 +101,7 @@ def evaluate_targets(
     require_complete(quality, allow_gaps=allow_gaps)
     sides = targets.at(window.closed)
     always = np.ones(len(window), dtype=np.bool_)
-    plan = SignalPlan(signal=sides, forecast_side=sides, worthwhile=always, decidable=always)
+    plan = SignalPlan(signal=sides, forecast_side=sides, exceeds_cost=always, decidable=always)
     made_at = targets.made_at[targets.within(start, end)]
     scenarios = run_scenarios(
         window, lambda _: plan, options, hours=end - start, initial_balance=initial_balance

@@ -17,7 +17,7 @@ _BACKTEST = "--ticker BTC/USD --hours 240 --source sample --network small"
 @click.command()
 @click.pass_context
 def command(context: click.Context) -> None:
-    """Show a signal and a short backtest of the bundled simulation, with the small network."""
+    """Show a signal and a short backtest on simulated bars, with the small network."""
     click.echo(
         "Everything below is SIMULATED: no market, no keys, no network. It takes under a minute the first time.\n"
     )

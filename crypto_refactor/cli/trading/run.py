@@ -16,11 +16,11 @@ from crypto_refactor.cli.trading.screen import Screen
 from crypto_refactor.errors import (
     EXIT_AUDIT_FAILED,
     EXIT_OK,
-    EXIT_TICKERS_DIFFER,
     BrokerError,
     UnavailableError,
+    combined_exit_code,
 )
-from crypto_refactor.report.equivalent_backtest import backtest_command
+from crypto_refactor.report.reproduce import equivalent_backtest
 from crypto_refactor.trading.account_names import broker_account, demo_account, ledger_of
 from crypto_refactor.trading.historical.replay import ReplayResult, replay
 from crypto_refactor.trading.historical.single_pass import DemoPass, SignalPass, single_pass
@@ -35,28 +35,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOutcome:
-    """What a run came to.
-
-    Attributes
-    ----------
-    rows : sequence of TickerRow
-        One for each ticker, as far as it is known what became of it.
-    fine : bool
-        Whether at least one ticker ended well.
-    code : int
-        What the run as a whole ended with.
-    """
+    """How a run ended: a row per ticker, whether at least one succeeded, and the exit code of the whole."""
 
     rows: Sequence[TickerRow]
-    fine: bool
+    succeeded: bool
     code: int = EXIT_OK
+
+    @property
+    def exit_code(self) -> int:
+        """The code of the run as a whole, or else the one that its tickers combine to."""
+        codes = [row.error.exit_code for row in self.rows if isinstance(row, Failure)]
+        return self.code or combined_exit_code([*codes, EXIT_OK] if self.succeeded else codes)
 
 
 def run_single(request: TradingRequest, values: Mapping[str, Any]) -> int:
     """Run ``run_trading.py``."""
-    with _screen(
-        request, values, failures=request.realtime and request.passes is Passes.UNTIL_STOPPED
-    ) as screen:
+    loop = request.realtime and request.passes is Passes.UNTIL_STOPPED
+    with _screen(request, values, failures=loop) as screen:
         outcome = _run(request, values, screen)
     for row in outcome.rows:
         if isinstance(row, Failure):
@@ -75,9 +70,10 @@ def run_multi(request: TradingRequest, mode: str, values: Mapping[str, Any]) -> 
     if values["as_json"] and request.passes is Passes.ONE:
         from crypto_refactor.report.documents.trading import multi_json
 
-        order = {ticker: place for place, ticker in enumerate(request.setup.tickers)}
-        print_json(multi_json(mode, sorted(outcome.rows, key=lambda row: order[row.ticker])))
-    return outcome.code or _exit_code(outcome)
+        print_json(
+            multi_json(mode, sorted(outcome.rows, key=lambda row: request.session.tickers.index(row.ticker)))
+        )
+    return outcome.exit_code
 
 
 @contextmanager
@@ -98,53 +94,45 @@ def _screen(request: TradingRequest, values: Mapping[str, Any], *, failures: boo
 
 
 def _run(request: TradingRequest, values: Mapping[str, Any], screen: Screen) -> RunOutcome:
-    setup = request.setup
+    session = request.session
     hours = request.replay_hours if request.replays else 720
-    screen.note(backtest_command(setup, hours, request.end, values["data_dir"]))
+    screen.note(equivalent_backtest(session, hours, request.end, values["data_dir"]))
     if request.replays:
         return _replay(request, values, screen)
     if request.realtime:
         return _trade(request, screen)
     if request.where is AccountKind.NOWHERE:
-        screen.heading(None, setup.source.name, setup.tickers)
-        return _of_one_pass(single_pass(setup, SignalPass(setup), request.end, screen.row))
-    ledger, name = ledger_of(setup.state_dir), demo_account(setup.source)
-    screen.heading(name, setup.source.name, setup.tickers)
-    ledger.open_account(name, setup.clock().isoformat(), setup.snapshot())
+        screen.heading(None, session.source.name, session.tickers)
+        return _of_one_pass(single_pass(session, SignalPass(session), request.end, screen.row))
+    ledger, name = ledger_of(session.state_dir), demo_account(session.source)
+    screen.heading(name, session.source.name, session.tickers)
+    ledger.open_account(name, session.clock().isoformat(), session.snapshot())
     with _positions_named(ledger, lambda: name, screen):
-        rows = single_pass(setup, DemoPass(setup, ledger, name), request.end, screen.row)
+        rows = single_pass(session, DemoPass(session, ledger, name), request.end, screen.row)
     return _of_one_pass(rows)
 
 
 def _of_one_pass(rows: Sequence[TickerRow], code: int = EXIT_OK) -> RunOutcome:
     if not any(isinstance(row, TickerOutcome | Failure) for row in rows):
-        raise _none_offered()
-    return RunOutcome(rows=rows, fine=any(isinstance(row, TickerOutcome) for row in rows), code=code)
-
-
-def _none_offered() -> UnavailableError:
-    return UnavailableError(
-        "None of the tickers is offered.",
-        expected="at least one that the source has bars of.",
-        remedy="choose another --source or --ticker.",
-    )
+        raise UnavailableError.for_all()
+    return RunOutcome(rows=rows, succeeded=any(isinstance(row, TickerOutcome) for row in rows), code=code)
 
 
 def _replay(request: TradingRequest, values: Mapping[str, Any], screen: Screen) -> RunOutcome:
-    setup = request.setup
-    ledger = ledger_of(setup.state_dir)
+    session = request.session
+    ledger = ledger_of(session.state_dir)
     account = ""
 
     def started(name: str, resumed: bool) -> None:
         nonlocal account
         account = name
-        screen.heading(name, setup.source.name, setup.tickers)
+        screen.heading(name, session.source.name, session.tickers)
         if resumed:
-            screen.note("An earlier run of this replay was stopped; it goes on where it was.")
+            screen.note("An earlier run of this replay was interrupted; it resumes there.")
 
     with _positions_named(ledger, lambda: account, screen):
         result = replay(
-            setup,
+            session,
             ledger,
             request.replay_hours,
             request.end,
@@ -154,10 +142,10 @@ def _replay(request: TradingRequest, values: Mapping[str, Any], screen: Screen) 
         )
     _show_result(result, values, screen)
     if not result.replayed and not any(isinstance(row, Failure) for row in result.rows):
-        raise _none_offered()
+        raise UnavailableError.for_all()
     same = all(replayed.same for replayed in result.replayed)
     return RunOutcome(
-        rows=result.rows, fine=bool(result.replayed), code=EXIT_OK if same else EXIT_AUDIT_FAILED
+        rows=result.rows, succeeded=bool(result.replayed), code=EXIT_OK if same else EXIT_AUDIT_FAILED
     )
 
 
@@ -176,11 +164,11 @@ def _show_result(result: ReplayResult, values: Mapping[str, Any], screen: Screen
 
 
 def _trade(request: TradingRequest, screen: Screen) -> RunOutcome:
-    setup = request.setup
-    ledger = ledger_of(setup.state_dir)
+    session = request.session
+    ledger = ledger_of(session.state_dir)
     account = _account(request, ledger, screen)
-    screen.heading(account.name, setup.source.name, setup.tickers)
-    ledger.open_account(account.name, setup.clock().isoformat(), setup.snapshot())
+    screen.heading(account.name, session.source.name, session.tickers)
+    ledger.open_account(account.name, session.clock().isoformat(), session.snapshot())
     with _positions_named(ledger, lambda: account.name, screen):
         if request.passes is Passes.ONE:
             return _once(request, ledger, account, screen)
@@ -198,17 +186,17 @@ def _until_stopped(
 ) -> RunOutcome:
     from crypto_refactor.trading.realtime.background_training import BackgroundTrainer
 
-    setup = request.setup
-    workers = len(setup.tickers)
-    if setup.cluster is None:  # otherwise these processes only wait for the cluster
-        workers = min(os.cpu_count() or 1, workers, setup.workers)
-    refits = BackgroundTrainer(setup.model_dir, setup.settings, workers=workers, cluster=setup.cluster)
-    loop = _loop(request, ledger, account, refits, screen)
+    session = request.session
+    workers = len(session.tickers)
+    if session.cluster is None:  # otherwise these processes only wait for the cluster
+        workers = min(os.cpu_count() or 1, workers, session.workers)
+    trainer = BackgroundTrainer(session.model_dir, session.settings, workers=workers, cluster=session.cluster)
+    loop = _loop(request, ledger, account, trainer, screen)
     try:
         loop.run()
     finally:
-        refits.stop()
-    # The loop ends by itself only where no ticker is left.
+        trainer.stop()
+    # The loop ends by itself only if no ticker is left.
     return _of_one_pass(loop.dropped)
 
 
@@ -216,29 +204,29 @@ def _loop(
     request: TradingRequest,
     ledger: Ledger,
     account: TradingAccount,
-    refits: BackgroundTrainer | None,
+    trainer: BackgroundTrainer | None,
     screen: Screen,
 ) -> TradingLoop:
     from crypto_refactor.trading.realtime.hourly_pass import HourlyPass
     from crypto_refactor.trading.realtime.loop import TradingLoop
 
-    return TradingLoop(HourlyPass(request.setup, ledger, account, trainer=refits, observer=screen))
+    return TradingLoop(HourlyPass(request.session, ledger, account, trainer=trainer, observer=screen))
 
 
 def _account(request: TradingRequest, ledger: Ledger, screen: Screen) -> TradingAccount:
-    setup = request.setup
+    session = request.session
     if request.where is AccountKind.DEMO:
-        return DemoAccount(setup, ledger, demo_account(setup.source))
+        return DemoAccount(session, ledger, demo_account(session.source))
     from crypto_refactor.trading.brokers.alpaca import AlpacaBroker
 
-    broker = AlpacaBroker.from_settings(paper=not request.live, clock=setup.clock, sleep=setup.sleep)
+    broker = AlpacaBroker.from_settings(paper=not request.live, clock=session.clock, sleep=session.sleep)
     name = broker_account(broker.account().account_id, paper=not request.live)
-    return BrokerAccount(setup, ledger, name, broker, screen.note)
+    return BrokerAccount(session, ledger, name, broker, screen.note)
 
 
 @contextmanager
 def _positions_named(ledger: Ledger, account: Callable[[], str], screen: Screen) -> Iterator[None]:
-    """Name every position left open where the run is stopped by Ctrl-C or SIGTERM."""
+    """List the open positions when Ctrl-C or SIGTERM stops the run."""
     try:
         yield
     except BaseException as stop:
@@ -251,14 +239,6 @@ def _name_positions(ledger: Ledger, account: str, screen: Screen) -> None:
     try:
         holdings = ledger.states(account)
     except BrokerError as error:
-        screen.note(f"What is open cannot be named: {error.what}")
+        screen.note(f"Open positions cannot be listed: {error.what}")
         return
     screen.left_open(account, {t: held.account for t, held in holdings.items() if held.account.side})
-
-
-def _exit_code(outcome: RunOutcome) -> int:
-    """Return 0, the one code that every ticker failed with, or 1 where tickers ended differently."""
-    codes = {row.error.exit_code for row in outcome.rows if isinstance(row, Failure)}
-    if not codes:
-        return EXIT_OK
-    return EXIT_TICKERS_DIFFER if outcome.fine or len(codes) > 1 else codes.pop()

@@ -79,8 +79,8 @@ def _notes(part: TickerStatus) -> list[str]:
         notes.append(f"HALTED by drawdown from a peak of {peak}: no entries until `crypto-refactor resume`")
     if account.ruined:
         notes.append("a short position lost all equity: no further trades")
-    if account.stopped_side:
-        side = Side(account.stopped_side).label
+    if account.blocked_side:
+        side = Side(account.blocked_side).label
         notes.append(f"will not re-enter {side} until the target changes (closed manually or stopped out)")
     return notes
 
@@ -100,9 +100,9 @@ def print_trades(
         table.add_row(
             str(ticker),
             Side(trade.direction).label,
-            _minute(to_iso(trade.entered)),
+            _minute(to_iso(trade.entry_hour)),
             price(trade.entry_price),
-            _minute(to_iso(trade.exited)),
+            _minute(to_iso(trade.exit_hour)),
             price(trade.exit_price),
             f"{trade.quantity:.6g}",
             money(trade.fees),

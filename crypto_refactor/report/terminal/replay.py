@@ -99,14 +99,14 @@ def _trades(result: ReplayResult, tz: ZoneInfo) -> list[str]:
     if len(rows) > MAX_TRADES_LISTED:
         command = f"crypto-refactor trades --account {result.account} --csv FILE"
         return [f"{len(rows)} trades were closed; `{command}` lists them."]
-    rows.sort(key=lambda row: (row[1].exited, row[1].entered))
+    rows.sort(key=lambda row: (row[1].exit_hour, row[1].entry_hour))
     cells = [
         (
             str(ticker),
             Side(trade.direction).label,
-            to_local_text(trade.entered, tz),
+            to_local_text(trade.entry_hour, tz),
             price(trade.entry_price),
-            to_local_text(trade.exited, tz),
+            to_local_text(trade.exit_hour, tz),
             price(trade.exit_price),
             amount(trade.quantity),
             f"{trade.net_pnl:+,.2f}",

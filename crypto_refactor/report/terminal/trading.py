@@ -52,7 +52,7 @@ def positions_text(holdings: Mapping[Ticker, SubAccount], tz: ZoneInfo = _UTC) -
     """Return one line per open position, or a line that states that there is none."""
     lines = [
         f"{ticker!s:<{_TICKER_WIDTH}}  {Side(account.side).arrow} {Side(account.side).label} "
-        f"{amount(abs(account.quantity))} {ticker.base} since {to_local_text(account.entered, tz)}, "
+        f"{amount(abs(account.quantity))} {ticker.base} since {to_local_text(account.entry_hour, tz)}, "
         f"entry price {price(account.average_price)}"
         for ticker, account in holdings.items()
         if account.side

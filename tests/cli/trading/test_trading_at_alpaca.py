@@ -203,5 +203,5 @@ def test_the_loop_decides_at_once_and_names_what_is_open_when_stopped(world, num
     out, err = process.communicate(timeout=PATIENCE)
     assert datetime.now(UTC) < deadline
     assert (process.returncode, out) == (code, "")
-    assert f"Left in {entry['account']}:" in err
-    assert ("BTC/USD" in err.split("Left in")[1]) == (entry["position"]["side"] != 0)
+    assert f"Open in {entry['account']}:" in err
+    assert ("BTC/USD" in err.split("Open in")[1]) == (entry["position"]["side"] != 0)

@@ -71,9 +71,9 @@ class TestReplay:
         slow.send_signal(signal.SIGTERM)
         rest, errors = slow.communicate(timeout=PATIENCE)
         assert slow.returncode == 143
-        assert "Left in replay/" in errors
+        assert "Open in replay/" in errors
         done = desk.run(f"{line} --state-dir {desk.folder / 'other'}")
-        assert "goes on where it was" in done.stderr
+        assert "it resumes there" in done.stderr
         together = [*"".join([*begun, rest]).splitlines(), *done.stdout.splitlines()]
         assert [json.loads(text) for text in together[:-1]] == [json.loads(text) for text in whole[:-1]]
         assert len(done.stdout.splitlines()) < len(whole)
@@ -233,8 +233,8 @@ REFUSED = [
     ("run_trading --once", 5, "ALPACA_SECRET_KEY"),
     ("run_trading", 5, "add --demo"),
     ("run_multi_ticker --mode once", 5, "without keys"),
-    ("run_trading --once --source sample", 2, "cannot be traded on the source sample"),
-    ("run_multi_ticker --mode once --source sample", 2, "cannot be traded on the source sample"),
+    ("run_trading --once --source sample", 2, "requires --source alpaca (got: sample)"),
+    ("run_multi_ticker --mode once --source sample", 2, "requires --source alpaca (got: sample)"),
     ("run_trading --once --demo --live --source sample", 2, "--live was given"),
     ("run_multi_ticker --mode sequential --live", 2, "--live was given"),
     ("run_trading --once --live", 2, "ALPACA_PAPER is not false"),

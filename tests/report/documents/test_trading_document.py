@@ -101,7 +101,7 @@ class TestAnEntry:
         assert outcome_json(entry)["pending"] == list(entry.pending)
 
     def test_holding_nothing_has_no_average_price(self, made):
-        flat = replace(made[0], sub_account=SubAccount.opened_with(500.0))
+        flat = replace(made[0], sub_account=SubAccount.open(500.0))
         assert outcome_json(flat)["position"] == {
             "side": 0,
             "quantity": 0.0,

@@ -28,7 +28,7 @@ def said(case, row):
     return BarSignal(
         signal=int(plan.signal[row]),
         forecast_side=int(plan.forecast_side[row]),
-        worthwhile=bool(plan.worthwhile[row]),
+        exceeds_cost=bool(plan.exceeds_cost[row]),
         decidable=bool(plan.decidable[row]),
     )
 
