@@ -21,17 +21,16 @@ if TYPE_CHECKING:
 
 def _click_option(field: str, spec: OptionSpec) -> options.Option:
     """Make the option of a command line from its specification."""
-    default_text = f"  [default: {spec.default_text}]" if spec.default_text else ""
-    kind: Any = None if spec.is_switch else click.Choice(spec.choices) if spec.choices else float
-    return click.option(
-        f"--{spec.name}/--no-{spec.name}" if spec.negatable else f"--{spec.name}",
-        field,
-        type=kind,
-        is_flag=spec.is_switch,
-        default=str(spec.default) if spec.choices else spec.default,
-        show_default=spec.negatable or (spec.default is not None and not spec.is_switch),
-        metavar=spec.metavar,
-        help=spec.help + default_text,
+    if spec.is_switch:
+        name = f"--{spec.name}/--no-{spec.name}" if spec.negatable else f"--{spec.name}"
+        return options.flag(name, spec.help, field, default=False, show_default=spec.negatable)
+    if spec.choices:
+        choice = click.Choice(spec.choices)
+        return options.option(f"--{spec.name}", spec.help, field, type=choice, default=str(spec.default))
+    default: dict[str, Any] = {} if spec.default is None else {"default": spec.default}
+    text = f"  [default: {spec.default_text}]" if spec.default_text else ""
+    return options.option(
+        f"--{spec.name}", spec.help + text, field, type=float, metavar=spec.metavar, **default
     )
 
 

@@ -42,7 +42,7 @@ Decision = Exit | Enter
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SignalPlan:
-    """What is known at each of n closes, before the position is considered; arrays of shape (n,)."""
+    """What a model says at each of n closes, whatever the position; arrays of shape (n,)."""
 
     signal: SideArray  # 1 long, -1 short, 0 neither
     forecast_side: SideArray  # sign of the predicted price less the close

@@ -1,4 +1,4 @@
-"""What a comparison is asked for, checked as a whole before anything is read."""
+"""What to compare, checked as a whole before anything is read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_TRIALS = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ComparisonRequest:
-    """What is to be compared."""
+    """What to compare, over which window, with which models."""
 
     tickers: tuple[Ticker, ...]
     explicitly_requested: bool  # the tickers were named one by one, so that an unavailable one is a failure

@@ -14,6 +14,7 @@ from crypto_refactor.cli.output import console
 from crypto_refactor.cli.runner import print_json
 
 _GB = 10**9
+_CARD_KEYS = ("ticker", "source", "simulated", "network", "lookback", "rows")
 _COLUMNS = (
     *("name", "ticker", "source", "network", "lookback"),
     *("trained through (UTC)", "supported", "RMSE / zero", "MB"),
@@ -89,12 +90,7 @@ def _row(path: Path) -> dict[str, Any]:
         return row | {"damaged": True}
     return row | {
         "damaged": False,
-        "ticker": card.ticker,
-        "source": card.source,
-        "simulated": card.simulated,
-        "network": card.network,
-        "lookback": card.lookback,
-        "rows": card.rows,
+        **{name: getattr(card, name) for name in _CARD_KEYS},
         "trained_through": to_iso(card.trained_through),
         "created_at": card.created_at,
         "shrink": card.evidence.shrink,

@@ -9,7 +9,7 @@ from click.core import ParameterSource
 
 from crypto_refactor.cli import options
 from crypto_refactor.cli.strategy_options import strategy_options
-from crypto_refactor.cli.trading.request import DEFAULT_REPLAY_HOURS, AccountKind, Passes, read_request
+from crypto_refactor.cli.trading.request import DEFAULT_REPLAY_HOURS, AccountKind, read_request
 from crypto_refactor.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,14 +49,8 @@ def trade(ticker: Ticker, once: bool, **values: Any) -> int:
     """
     from crypto_refactor.cli.trading.run import run_single
 
-    request = read_request(
-        values,
-        tickers=(ticker,),
-        explicitly_requested=True,
-        passes=Passes.ONE if once else Passes.UNTIL_STOPPED,
-        where=AccountKind.DEMO if values["demo"] else AccountKind.ALPACA,
-        workers=1,
-    )
+    where = AccountKind.DEMO if values["demo"] else AccountKind.ALPACA
+    request = read_request(values, (ticker,), where, explicitly_requested=True, once=once, workers=1)
     return run_single(request, values)
 
 
@@ -77,8 +71,8 @@ def multi(mode: str, max_workers: int, **values: Any) -> int:
 
     if max_workers < 1:
         raise UsageError.invalid("--max-workers", max_workers, "1 or more")
-    given = click.get_current_context().get_parameter_source("max_workers")
-    if mode == "sequential" and given is ParameterSource.COMMANDLINE:
+    source = click.get_current_context().get_parameter_source("max_workers")
+    if mode == "sequential" and source is ParameterSource.COMMANDLINE:
         raise UsageError(
             "--max-workers was given with --mode sequential.",
             expected="--max-workers with a mode that processes several tickers at a time.",
@@ -87,10 +81,10 @@ def multi(mode: str, max_workers: int, **values: Any) -> int:
     where = {"demo": AccountKind.DEMO, "once": AccountKind.ALPACA}.get(mode, AccountKind.NOWHERE)
     request = read_request(
         values,
-        tickers=options.selected_tickers(values),
+        options.selected_tickers(values),
+        AccountKind.DEMO if values["demo"] else where,
         explicitly_requested=bool(values["tickers"]),
-        passes=Passes.UNTIL_STOPPED if mode == "demo" else Passes.ONE,
-        where=AccountKind.DEMO if values["demo"] else where,
+        once=mode != "demo",
         workers=1 if mode == "sequential" else max_workers,
     )
     return run_multi(request, mode, values)

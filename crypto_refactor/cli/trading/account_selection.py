@@ -121,15 +121,15 @@ def require_live_switches(subject: str, *, live: bool) -> None:
     """Refuse real money unless both switches say so and nothing but Alpaca's own hosts is used."""
     from crypto_refactor.config import settings
 
-    chosen = settings()
-    if not live or chosen.alpaca_paper:
+    environment = settings()
+    if not live or environment.alpaca_paper:
         missing = "ALPACA_PAPER is not false" if live else "--live was not given"
         raise UsageError(
             f"{subject} trades real money, but {missing}.",
             expected="ALPACA_PAPER=false and --live, both.",
             remedy="set both to trade real money, or use a paper or demo account.",
         )
-    if chosen.alpaca_data_url or chosen.alpaca_trading_url:
+    if environment.alpaca_data_url or environment.alpaca_trading_url:
         raise UsageError(
             "--live was given while CRYPTO_ALPACA_DATA_URL or CRYPTO_ALPACA_TRADING_URL is set.",
             expected="bars and orders of a live account from Alpaca itself.",

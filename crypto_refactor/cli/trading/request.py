@@ -24,13 +24,6 @@ DEFAULT_BALANCE = 100_000.0
 DEFAULT_REPLAY_HOURS = 72
 
 
-class Passes(StrEnum):
-    """How often a run decides."""
-
-    ONE = "one"
-    UNTIL_STOPPED = "until stopped"
-
-
 class AccountKind(StrEnum):
     """Where a run acts."""
 
@@ -41,13 +34,13 @@ class AccountKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradingRequest:
-    """A trading run as asked for; `end` is the time of a run over past bars, None for now."""
+    """A trading run as asked for."""
 
     session: TradingSession
-    passes: Passes
     where: AccountKind
+    once: bool  # decide once, and not until stopped
     live: bool
-    end: int | None
+    end: int | None  # the time of a run over past bars; None for now
     replay_hours: int
     replay_delay: float
 
@@ -59,16 +52,16 @@ class TradingRequest:
     @property
     def replays(self) -> bool:
         """Whether a past window is replayed."""
-        return self.passes is Passes.UNTIL_STOPPED and not self.realtime
+        return not self.once and not self.realtime
 
 
 def read_request(
     values: Mapping[str, Any],
-    *,
     tickers: tuple[Ticker, ...],
-    explicitly_requested: bool,
-    passes: Passes,
     where: AccountKind,
+    *,
+    explicitly_requested: bool,
+    once: bool,
     workers: int,
 ) -> TradingRequest:
     """Check a command line and return what it asks for; raise UsageError for options that conflict."""
@@ -78,8 +71,8 @@ def read_request(
         session=_session(
             values, rules, tickers=tickers, explicitly_requested=explicitly_requested, workers=workers
         ),
-        passes=passes,
         where=where,
+        once=once,
         live=bool(values["live"]),
         end=values["end"],
         replay_hours=DEFAULT_REPLAY_HOURS if values["replay_hours"] is None else values["replay_hours"],
@@ -175,8 +168,8 @@ def _check_addresses() -> None:
     from crypto_refactor.config import settings
     from crypto_refactor.transport.endpoints import is_loopback
 
-    chosen = settings()
-    data, orders = chosen.alpaca_data_url, chosen.alpaca_trading_url
+    environment = settings()
+    data, orders = environment.alpaca_data_url, environment.alpaca_trading_url
     if data and is_loopback(data) and not (orders and is_loopback(orders)):
         raise UsageError(
             "CRYPTO_ALPACA_DATA_URL names this machine, and CRYPTO_ALPACA_TRADING_URL does not.",

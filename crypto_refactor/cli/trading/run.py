@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crypto_refactor.cli.runner import print_json
-from crypto_refactor.cli.trading.request import AccountKind, Passes, TradingRequest
+from crypto_refactor.cli.trading.request import AccountKind, TradingRequest
 from crypto_refactor.cli.trading.screen import Screen
 from crypto_refactor.errors import (
     EXIT_AUDIT_FAILED,
@@ -50,13 +50,12 @@ class RunOutcome:
 
 def run_single(request: TradingRequest, values: Mapping[str, Any]) -> int:
     """Run ``run_trading.py``."""
-    loop = request.realtime and request.passes is Passes.UNTIL_STOPPED
-    with _screen(request, values, failures=loop) as screen:
+    with _screen(request, values, failures=request.realtime and not request.once) as screen:
         outcome = _run(request, values, screen)
     for row in outcome.rows:
         if isinstance(row, Failure):
             raise row.error
-    if values["as_json"] and request.passes is Passes.ONE:
+    if values["as_json"] and request.once:
         from crypto_refactor.report.documents.trading import row_json
 
         print_json(row_json(outcome.rows[0]))
@@ -67,12 +66,11 @@ def run_multi(request: TradingRequest, mode: str, values: Mapping[str, Any]) -> 
     """Run ``run_multi_ticker.py``."""
     with _screen(request, values, failures=True) as screen:
         outcome = _run(request, values, screen)
-    if values["as_json"] and request.passes is Passes.ONE:
+    if values["as_json"] and request.once:
         from crypto_refactor.report.documents.trading import multi_json
 
-        print_json(
-            multi_json(mode, sorted(outcome.rows, key=lambda row: request.session.tickers.index(row.ticker)))
-        )
+        order = request.session.tickers.index
+        print_json(multi_json(mode, sorted(outcome.rows, key=lambda row: order(row.ticker))))
     return outcome.exit_code
 
 
@@ -83,10 +81,13 @@ def _screen(request: TradingRequest, values: Mapping[str, Any], *, failures: boo
         from crypto_refactor.trading.notifications import Notifier
 
         notifier = Notifier(values["notify"])
-    lines = request.passes is Passes.UNTIL_STOPPED
     try:
         yield Screen(
-            values["tz"], as_json=values["as_json"], lines=lines, failures=failures, notifier=notifier
+            values["tz"],
+            as_json=values["as_json"],
+            lines=not request.once,
+            failures=failures,
+            notifier=notifier,
         )
     finally:
         if notifier is not None:
@@ -170,7 +171,7 @@ def _trade(request: TradingRequest, screen: Screen) -> RunOutcome:
     screen.heading(account.name, session.source.name, session.tickers)
     ledger.open_account(account.name, session.clock().isoformat(), session.snapshot())
     with _positions_named(ledger, lambda: account.name, screen):
-        if request.passes is Passes.ONE:
+        if request.once:
             return _once(request, ledger, account, screen)
         return _until_stopped(request, ledger, account, screen)
 
@@ -237,8 +238,8 @@ def _positions_named(ledger: Ledger, account: Callable[[], str], screen: Screen)
 
 def _name_positions(ledger: Ledger, account: str, screen: Screen) -> None:
     try:
-        holdings = ledger.states(account)
+        states = ledger.states(account)
     except BrokerError as error:
         screen.note(f"Open positions cannot be listed: {error.what}")
         return
-    screen.left_open(account, {t: held.account for t, held in holdings.items() if held.account.side})
+    screen.left_open(account, {t: state.account for t, state in states.items() if state.account.side})
