@@ -139,7 +139,7 @@ BUGS = (
         (ENGINE, "(account.quantity or self.bars", "(self.bars"),
     ),
     bug("drawdown of dust not watched", (ENGINE, "(account.quantity or self.bars", "(side or self.bars")),
-    bug("drawdown of a carried bar not watched", (ENGINE, " or self.bars.synthetic.item(i))", ")")),
+    bug("drawdown of a synthetic bar not watched", (ENGINE, " or self.bars.synthetic.item(i))", ")")),
     bug("stop passed over", (ENGINE, "(closes <= lower) |", "(closes < 0) |")),
     bug("take-profit passed over", (ENGINE, "| (closes >= upper)", "| (closes < 0)")),
     bug("undecidable bar passed over", (ENGINE, "turns | ~self.plan.decidable", "turns")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,15 +16,8 @@ if TYPE_CHECKING:
     from crypto_refactor.market.sources.base import Source
     from crypto_refactor.market.ticker import Ticker
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-class Option(Protocol):
-    """A decorator that adds one or more options to a command."""
-
-    def __call__(self, command: Command, /) -> Command:
-        """Return the command with the options."""
-        ...
+Option = Callable[[Any], Any]
+"""A decorator that adds one or more options to a command."""
 
 
 def option(name: str, help_text: str, *parameter: str, **more: Any) -> Option:
@@ -45,7 +38,7 @@ def file_option(name: str, metavar: str, help_text: str, *parameter: str, **more
 def combined(*options: Option) -> Option:
     """Return one decorator that adds `options`, in the order they are given."""
 
-    def decorate(command: Command) -> Command:
+    def decorate(command: Any) -> Any:
         for added in reversed(options):
             command = added(command)
         return command

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crypto_refactor.errors import DataError, UsageError
-from crypto_refactor.storage.atomic_file import write_atomic
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,6 +52,8 @@ def check_outputs(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path]
 
 def write_text(path: Path, text: str) -> None:
     """Write a file completely or not at all; raise DataError if it cannot be written."""
+    from crypto_refactor.storage.atomic_file import write_atomic
+
     try:
         write_atomic(path, text.encode())
     except OSError as error:

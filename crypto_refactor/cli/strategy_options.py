@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from crypto_refactor.cli import options
-from crypto_refactor.execution.option_spec import OptionSpec
-from crypto_refactor.execution.rules import EXECUTION_OPTIONS, ExecutionOptions, ExitRule
+from crypto_refactor.execution.options import EXECUTION_OPTIONS, OptionSpec
 
 if TYPE_CHECKING:
     from crypto_refactor.backtest.result import BacktestResult
+    from crypto_refactor.execution.rules import ExecutionOptions
     from crypto_refactor.model.settings import ModelSettings
     from crypto_refactor.model.training.dask_cluster import Cluster
     from crypto_refactor.signals.conditions import SignalRules
@@ -59,12 +58,15 @@ strategy_options = options.combined(
 
 def rule_options(values: Mapping[str, Any]) -> ExecutionOptions:
     """Return the execution rules asked for."""
-    given = {field: values[field] for field in EXECUTION_OPTIONS}
-    return ExecutionOptions(**given | {"exit": ExitRule(values["exit"])})
+    from crypto_refactor.execution.rules import ExecutionOptions
+
+    return ExecutionOptions(**{field: values[field] for field in EXECUTION_OPTIONS})
 
 
 def model_settings(values: Mapping[str, Any]) -> ModelSettings:
     """Return the models asked for."""
+    from dataclasses import fields
+
     from crypto_refactor.model.settings import ModelSettings
 
     given = {field.name: values[field.name] for field in fields(ModelSettings)}
@@ -73,6 +75,8 @@ def model_settings(values: Mapping[str, Any]) -> ModelSettings:
 
 def signal_rules(values: Mapping[str, Any]) -> SignalRules:
     """Return what is asked of a signal."""
+    from dataclasses import fields
+
     from crypto_refactor.signals.conditions import SignalRules
 
     return SignalRules(**{field.name: values[field.name] for field in fields(SignalRules)})

@@ -1,16 +1,15 @@
 """Signal and position in, orders and accounting out: shared by backtest, demo and live."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING
-
-from crypto_refactor.execution.rules import EXECUTION_OPTIONS, ExecutionOptions, ExecutionRules, ExitRule
-from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade
-from crypto_refactor.execution.venues import VenueRules, alpaca_rules
 
 if TYPE_CHECKING:
     from crypto_refactor.execution.decisions import Decision, Enter, Exit, SignalPlan
+    from crypto_refactor.execution.rules import ExecutionOptions, ExecutionRules, ExitRule
+    from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade
+    from crypto_refactor.execution.venues import VenueRules, alpaca_rules
 
 __all__ = [
-    "EXECUTION_OPTIONS",
     "Decision",
     "Enter",
     "ExecutionOptions",
@@ -27,9 +26,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Import decisions, which need numpy, when one is asked for."""
-    if name not in __all__:
-        raise AttributeError(name)
-    from crypto_refactor.execution import decisions
-
-    return getattr(decisions, name)
+    """Import a public name when it is first asked for: the help of commands needs none of them."""
+    for module in ("rules", "venues", "sub_account", "decisions") if name in __all__ else ():
+        value = getattr(import_module(f"{__name__}.{module}"), name, None)
+        if value is not None:
+            return value
+    raise AttributeError(name)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from crypto_refactor.execution.option_spec import OptionSpec
+from crypto_refactor.execution.options import EXECUTION_OPTIONS
 from crypto_refactor.execution.venues import ALPACA_FEE, ALPACA_MAX_DRAWDOWN, VenueRules, require_alpaca_rules
 from crypto_refactor.market.ticker import Ticker
 
@@ -59,90 +57,25 @@ class ExecutionRules:
         return 2 * (self.fee + self.slippage)
 
 
-def _option(name: str, help_text: str, default: Any = None, **more: Any) -> Any:
-    return field(
-        default=default, metadata={"spec": OptionSpec(name=name, help=help_text, default=default, **more)}
-    )
-
-
-def _fraction(name: str, help_text: str, default_text: str = "off", **more: Any) -> Any:
-    return _option(name, help_text, default_text=default_text, metavar="FRACTION", **more)
-
-
-_UP_TO_ONE: dict[str, Any] = {
-    "allows": lambda value: 0 < value <= 1,
-    "expected": "a number above 0 and at most 1, for example 0.05",
-}
-_ABOVE_ZERO: dict[str, Any] = {"allows": lambda value: 0 < value < math.inf, "expected": "a number above 0"}
-_VARIED = "fractions such as 0.05, or off"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionOptions:
-    """The rules as asked for, before a venue's defaults are filled in; None where nothing was given.
+    """The rules as asked for, before a venue's defaults are filled in; None where nothing was given."""
 
-    This is the one table of execution options: each field carries its `OptionSpec`.
-    """
+    venue: str = "none"
+    fee: float | None = None
+    slippage_bps: float = 0.0
+    position_size: float = 1.0
+    exit: ExitRule = ExitRule.NEUTRAL
+    long_only: bool = False
+    strict: bool = False
+    borrow: float = 0.0
+    stop_loss: float | None = None
+    take_profit: float | None = None
+    max_drawdown: float | None = None
+    max_notional: float | None = None
 
-    venue: str = _option("venue", "Order rules of a venue.", "none", choices=("none", "alpaca"), kind=str)
-    fee: float | None = _option(
-        "fee",
-        "Fraction of the notional on every fill.",
-        default_text=f"{DEFAULT_FEE}; at Alpaca {ALPACA_FEE}",
-        allows=lambda value: 0 <= value < 1,
-        expected="a fraction from 0 to below 1, for example 0.001",
-    )
-    slippage_bps: float = _option(
-        "slippage",
-        "Basis points against the trader on every fill.",
-        0.0,
-        allows=lambda value: 0 <= value < 10_000,
-        expected="basis points from 0 to below 10000",
-    )
-    position_size: float = _option(
-        "position-size",
-        "Entry money as a fraction of the cash.",
-        1.0,
-        allows=lambda value: 0 < value <= 1,
-        expected="a fraction above 0, at most 1",
-    )
-    exit: ExitRule = _option(  # noqa: RUF009 - its default is immutable
-        "exit",
-        "Close when the signal ends, at the opposite signal, or also when the forecast turns.",
-        ExitRule.NEUTRAL,
-        choices=tuple(map(str, ExitRule)),
-        kind=ExitRule,
-    )
-    long_only: bool = _option("long-only", "Let a short signal close a long and open nothing.", False)
-    strict: bool = _option(
-        "strict",
-        "Enter only if the model has evidence and the expected move exceeds its cost.",
-        False,
-        negatable=True,
-    )
-    borrow: float = _option(
-        "borrow",
-        "Annual rate charged on shorts.",
-        0.0,
-        metavar="APR",
-        allows=lambda value: 0 <= value < math.inf,
-        expected="an annual rate of 0 or more",
-    )
-    stop_loss: float | None = _fraction(
-        "stop-loss", "Exit when the close is this far against the entry.", variations=_VARIED, **_UP_TO_ONE
-    )
-    take_profit: float | None = _fraction(
-        "take-profit", "Exit when the close is this far in favour.", variations=_VARIED, **_ABOVE_ZERO
-    )
-    max_drawdown: float | None = _fraction(
-        "max-drawdown",
-        "Halt entries this far below the peak equity.",
-        f"off; at Alpaca {ALPACA_MAX_DRAWDOWN}",
-        **_UP_TO_ONE,
-    )
-    max_notional: float | None = _option(
-        "max-notional", "Largest amount of one entry.", default_text="none", metavar="AMOUNT", **_ABOVE_ZERO
-    )
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "exit", ExitRule(self.exit))  # a command line and a ledger give it as text
 
     def resolve(self, ticker: Ticker, *, stated: VenueRules | None = None) -> ExecutionRules:
         """Return the rules for `ticker`, with the venue's own defaults where nothing was given.
@@ -159,9 +92,3 @@ class ExecutionOptions:
         if self.max_drawdown is None and at_alpaca:
             values["max_drawdown"] = ALPACA_MAX_DRAWDOWN
         return ExecutionRules(**values)
-
-
-EXECUTION_OPTIONS: Mapping[str, OptionSpec] = {
-    option.name: option.metadata["spec"] for option in fields(ExecutionOptions)
-}
-"""Every execution option by the name of its field."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, Decimal
 
 from crypto_refactor.errors import UsageError
 from crypto_refactor.market.ticker import Ticker
@@ -27,6 +26,8 @@ class VenueRules:
 
     def round_down(self, quantity: float) -> float:
         """Return the largest multiple of the increment that `quantity` holds, never more than it."""
+        from decimal import ROUND_DOWN, Decimal  # slow to import, and not needed for `--help`
+
         # Binary division would turn 0.3 / 0.1 into 2.999…; decimal arithmetic on the shortest
         # representation is what the venue does with the text of the order.
         step = Decimal(repr(float(self.increment)))

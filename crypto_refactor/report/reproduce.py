@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from crypto_refactor.execution.rules import EXECUTION_OPTIONS
+from crypto_refactor.execution.options import EXECUTION_OPTIONS
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.trading.session import TradingSession
 

@@ -21,7 +21,9 @@ from crypto_refactor.cli.commands.models import command as models
 from crypto_refactor.cli.commands.signal import command as signal
 from crypto_refactor.cli.trading.request import DEFAULT_BALANCE, DEFAULT_REPLAY_HOURS
 from crypto_refactor.config import EnvironmentSettings
-from crypto_refactor.execution.rules import EXECUTION_OPTIONS
+from crypto_refactor.execution.options import EXECUTION_OPTIONS
+from crypto_refactor.execution.rules import DEFAULT_FEE
+from crypto_refactor.execution.venues import ALPACA_FEE, ALPACA_MAX_DRAWDOWN
 from crypto_refactor.model.named_models import DEFAULT_MODEL_NAME
 from crypto_refactor.model.settings import ModelSettings
 
@@ -62,7 +64,12 @@ WHERE_NONE = {
     "--replay-delay": "0",
     "--account": "the one traded last",
     "--cluster": "this machine",
-} | {f"--{spec.name}": spec.default_text for spec in EXECUTION_OPTIONS.values() if spec.default is None}
+    "--fee": f"{DEFAULT_FEE}; at Alpaca {ALPACA_FEE}",
+    "--max-drawdown": f"off; at Alpaca {ALPACA_MAX_DRAWDOWN}",
+}
+WHERE_NONE = {
+    f"--{spec.name}": spec.default_text for spec in EXECUTION_OPTIONS.values() if spec.default is None
+} | WHERE_NONE
 OWN_TICKER = {"multi": "all", "compare": "all", "close": "none"}
 
 

@@ -8,8 +8,8 @@ from itertools import product
 from typing import NamedTuple
 
 from crypto_refactor.errors import UsageError
-from crypto_refactor.execution.option_spec import OptionSpec, OptionValue
-from crypto_refactor.execution.rules import EXECUTION_OPTIONS, ExecutionOptions
+from crypto_refactor.execution.options import EXECUTION_OPTIONS, OptionSpec, OptionValue
+from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.model.settings import NETWORK_NAMES, ModelSettings
 from crypto_refactor.signals.conditions import SignalRules
 

@@ -19,7 +19,7 @@ from crypto_refactor.cli.strategy_options import (
     training_cluster,
 )
 from crypto_refactor.errors import EXIT_OK, UnavailableError, combined_exit_code
-from crypto_refactor.execution.rules import EXECUTION_OPTIONS
+from crypto_refactor.execution.options import EXECUTION_OPTIONS
 
 if TYPE_CHECKING:
     from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet
