@@ -35,7 +35,7 @@ from crypto_refactor.execution.sub_account import (
 )
 
 NO_STOPS = {"stop_loss": None, "take_profit": None, "max_drawdown": None}
-REAL_AND_ADJACENT = {"holes": False, "blind": False}
+REAL_AND_ADJACENT = {"gaps": False, "blind": False}
 
 
 def close_to(expected, *, scale):
