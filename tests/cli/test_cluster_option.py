@@ -16,8 +16,6 @@ from crypto_refactor.cli.commands import trade
 from crypto_refactor.cli.commands.audit import command as audit
 from crypto_refactor.cli.commands.backtest import command as backtest
 from crypto_refactor.cli.commands.compare import command as compare
-from crypto_refactor.cli.trading import run as trade_run
-from crypto_refactor.errors import UnavailableError
 from crypto_refactor.model.training.dask_cluster import Cluster
 
 ADDRESS = "tcp://127.0.0.1:8786"
@@ -74,24 +72,23 @@ class TestWhoTakesIt:
         assert invoke(backtest, f"--hours 48 --seed 1 {SHORT} --cluster {NOBODY}").code == 0
         assert noted.clusters == [Cluster(ADDRESS), Cluster(NOBODY)]
 
-    def test_the_refits_of_a_loop_until_stopped(self, monkeypatch, tmp_path):
-        given = {}
+    def test_the_refits_of_a_loop_until_stopped(self, invoke, monkeypatch):
+        trained = {}
 
-        class Refits:
+        class Trainer:
             def __init__(self, folder, settings, *, workers, cluster):
-                given["cluster"] = cluster
+                trained["cluster"] = cluster
 
             def stop(self):
-                given["stopped"] = True
+                trained["stopped"] = True
 
-        monkeypatch.setattr("crypto_refactor.trading.realtime.background_training.BackgroundTrainer", Refits)
-        monkeypatch.setattr(trade_run, "_loop", lambda *_: SimpleNamespace(run=lambda: None, dropped=[]))
-        session = SimpleNamespace(
-            tickers=("one",), workers=1, model_dir=tmp_path, settings=None, cluster=Cluster(ADDRESS)
-        )
-        with pytest.raises(UnavailableError):  # what a loop without any ticker ends with
-            trade_run._until_stopped(SimpleNamespace(session=session), None, None, None)
-        assert given == {"cluster": Cluster(ADDRESS), "stopped": True}
+        room = "crypto_refactor.trading.realtime"
+        monkeypatch.setattr(f"{room}.background_training.BackgroundTrainer", Trainer)
+        loop = SimpleNamespace(run=lambda: None, dropped=[])
+        monkeypatch.setattr(f"{room}.loop.TradingLoop", lambda _hourly_pass: loop)
+        done = invoke(trade.trade, f"--demo --source alpaca --cluster {ADDRESS}")
+        assert done.code == 3, "a loop that ends by itself has no ticker left"
+        assert trained == {"cluster": Cluster(ADDRESS), "stopped": True}
 
 
 class TestRefusals:
