@@ -36,7 +36,7 @@ def flipping_plan(count: int) -> SignalPlan:
     signal[0] = 0
     signal = signal[latest].astype(np.int8)
     always = np.ones(count, dtype=bool)
-    return SignalPlan(signal=signal, forecast_side=signal, worthwhile=always, decidable=always)
+    return SignalPlan(signal=signal, forecast_side=signal, exceeds_cost=always, decidable=always)
 
 
 def by_this_tool(bars, plan):

@@ -1,4 +1,4 @@
-"""The exception tree, sorted by what the user must do.
+"""The exception tree, sorted by what the user must do, and the exit codes.
 
 ::
 
@@ -9,11 +9,15 @@
     ├── ModelError                4  a model or the folder it lives in
     └── BrokerError               5  the broker, the account, the ledger, the state folder
 
-A message has three parts: what happened, what was expected, what to do.  It is printed once, at the
-edge (`crypto_refactor.cli.command`), which also turns it into the process's exit code.
+A message has three parts: what happened, what was expected, what to do.  `crypto_refactor.cli.runner`
+prints it, once, and ends the process with the exit code.
 """
 
 from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Self
 
 EXIT_OK = 0
 EXIT_TICKERS_DIFFER = 1
@@ -22,18 +26,19 @@ EXIT_FAULT = 70
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
+_SELF_EVIDENT = re.compile(r"correct --[a-z-]+\.")
+
+
+def combined_exit_code(codes: Iterable[int]) -> int:
+    """Return the one code that every ticker ended with, or 1 where tickers ended differently."""
+    distinct = set(codes)
+    return EXIT_TICKERS_DIFFER if len(distinct) > 1 else next(iter(distinct), EXIT_OK)
+
 
 class CryptoRefactorError(Exception):
     """Base of every error the tool raises on purpose.
 
-    Parameters
-    ----------
-    what : str
-        What happened, with the received value.
-    expected : str
-        What would have been right.
-    remedy : str
-        What the user can do now.
+    It says `what` happened, with the received value, what was `expected`, and what the user can do (`remedy`).
     """
 
     exit_code = EXIT_FAULT
@@ -51,19 +56,36 @@ class CryptoRefactorError(Exception):
         # Keyword-only arguments do not survive the default pickling, which worker processes rely on.
         return _rebuild, (type(self), self.what, self.expected, self.remedy)
 
+    def to_dict(self) -> dict[str, object]:
+        """Return the error as every JSON document shows it."""
+        parts = {"message": self.what, "expected": self.expected, "remedy": self.remedy}
+        return {"code": self.exit_code, **parts}
+
+    def to_text(self) -> str:
+        """Return the error as people read it: one part a line, without a remedy that goes without saying."""
+        lines = [self.what, f"  Expected: {self.expected}"]
+        if not _SELF_EVIDENT.fullmatch(self.remedy):
+            lines.append(f"  Remedy: {self.remedy}")
+        return "\n".join(lines)
+
 
 def _rebuild(kind: type[CryptoRefactorError], what: str, expected: str, remedy: str) -> CryptoRefactorError:
     return kind(what, expected=expected, remedy=remedy)
 
 
 class UsageError(CryptoRefactorError):
-    """The command line asks for something that cannot be."""
+    """The command line is wrong, or its options contradict each other."""
 
     exit_code = 2
 
+    @classmethod
+    def invalid(cls, option: str, value: object, expected: str) -> Self:
+        """Return the error of an option whose value is out of its range."""
+        return cls(f"{option} is {value!r}.", expected=f"{expected}.", remedy=f"correct {option}.")
+
 
 class DataError(CryptoRefactorError):
-    """Bars, the bar store or an output file are not as they must be."""
+    """Bars, the bar store or an output file cannot be used."""
 
     exit_code = 3
 
@@ -71,14 +93,23 @@ class DataError(CryptoRefactorError):
 class UnavailableError(DataError):
     """The source does not offer this ticker."""
 
+    @classmethod
+    def for_all(cls) -> Self:
+        """Return the error of a run whose source offers none of its tickers."""
+        return cls(
+            "None of the tickers is offered.",
+            expected="a source with bars of at least one of them.",
+            remedy="choose another --source or --ticker.",
+        )
+
 
 class ModelError(CryptoRefactorError):
-    """A model, or the folder models live in, is not as it must be."""
+    """A model, or the folder of models, cannot be used."""
 
     exit_code = 4
 
 
 class BrokerError(CryptoRefactorError):
-    """The broker, the account, the ledger or the state folder is not as it must be."""
+    """The broker, the account, the ledger or the state folder cannot be used."""
 
     exit_code = 5

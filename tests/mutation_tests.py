@@ -62,12 +62,12 @@ BUGS = (
     bug("notional cap ignored", (ACCOUNT, "min(money, rules.max_notional)", "money")),
     # accounting
     bug("entry fee missing from the trade", (ACCOUNT, "account.open_fees * share + fee", "fee")),
-    bug("dust lost", (ACCOUNT, "0.0 if sold == held else held - sold", "0.0")),
+    bug("dust lost", (ACCOUNT, "0.0 if sold == size else size - sold", "0.0")),
     bug(
         "dust repriced at the new entry",
         (ACCOUNT, "cost / abs(quantity) if account.quantity else price", "price"),
     ),
-    bug("dust takes no entry fee along", (ACCOUNT, "account.open_fees * (1 - share) if left", "0.0 if left")),
+    bug("dust takes no entry fee along", (ACCOUNT, "account.open_fees * (1 - share) if rest", "0.0 if rest")),
     bug(
         "venue fee not taken in coins",
         (ACCOUNT, "quantity * (1 - rules.fee), quantity", "quantity, quantity"),
@@ -130,7 +130,7 @@ BUGS = (
     # bars that are passed over
     bug(
         "remembered stop not looked at",
-        (ENGINE, "self.pending or account.stopped_side or", "self.pending or"),
+        (ENGINE, "self.pending or account.blocked_side or", "self.pending or"),
     ),
     bug("borrow charged where the engine stops", (ENGINE, "or (side < 0 and rules.borrow)", "")),
     bug("ruin passed over", (ENGINE, "_NEARLY * self.account.cash", "_NEVER * self.account.cash")),
@@ -139,7 +139,7 @@ BUGS = (
         (ENGINE, "(account.quantity or self.bars", "(self.bars"),
     ),
     bug("drawdown of dust not watched", (ENGINE, "(account.quantity or self.bars", "(side or self.bars")),
-    bug("drawdown of a carried bar not watched", (ENGINE, " or self.bars.synthetic.item(i))", ")")),
+    bug("drawdown of a synthetic bar not watched", (ENGINE, " or self.bars.synthetic.item(i))", ")")),
     bug("stop passed over", (ENGINE, "(closes <= lower) |", "(closes < 0) |")),
     bug("take-profit passed over", (ENGINE, "| (closes >= upper)", "| (closes < 0)")),
     bug("undecidable bar passed over", (ENGINE, "differs | ~self.plan.decidable", "differs")),
@@ -159,12 +159,12 @@ BUGS = (
             'self.pending, self.bars.close[i - 1] if "stop" in str(self.pending) else price, hour,',
         ),
     ),
-    bug("re-entry after a stop", (DECISIONS, "side if stop else account.stopped_side", "0")),
-    bug("stop never reset", (DECISIONS, "if target != stopped_side:", "if target is None:")),
+    bug("re-entry after a stop", (DECISIONS, "side if stop else account.blocked_side", "0")),
+    bug("stop never reset", (DECISIONS, "if target != blocked_side:", "if target is None:")),
     bug(
         "stop and opposite signal do not flip",
-        (DECISIONS, "    if target != stopped_side:", "    if target != stopped_side and not stop:"),
-        (DECISIONS, "or target == stopped_side or", "or target == stopped_side or stop or"),
+        (DECISIONS, "    if target != blocked_side:", "    if target != blocked_side and not stop:"),
+        (DECISIONS, "or target == blocked_side or", "or target == blocked_side or stop or"),
     ),
     bug(
         "short stopped below its entry",
@@ -174,8 +174,8 @@ BUGS = (
         "halt blocks exits",
         (DECISIONS, "if side and (stop or", "if side and not account.halted and (stop or"),
     ),
-    bug("halt blocks nothing", (DECISIONS, "blocked = account.halted or", "blocked =")),
-    bug("strict ignored", (DECISIONS, "(rules.strict and not worthwhile)", "False")),
+    bug("halt blocks nothing", (DECISIONS, "account.halted or account.ruined", "account.ruined")),
+    bug("strict ignored", (DECISIONS, "(rules.strict and not exceeds_cost)", "False")),
     bug("fade closes at an equal forecast", (DECISIONS, "(forecast < 0)", "(forecast <= 0)")),
     # figures
     bug("first point missing from the drawdown", (METRICS, "= drawdown(equity)", "= drawdown(equity[1:])")),

@@ -101,7 +101,7 @@ class _Simulator:
         self.plan = plan
         self.rules = rules
         self.targets = target_by_side(plan, rules)
-        self.account = SubAccount.opened_with(initial_balance)
+        self.account = SubAccount.open(initial_balance)
         self.pending: tuple[Decision, ...] = ()
         self.trades: list[Trade] = []
         self.fills: list[Fill] = []
@@ -152,14 +152,14 @@ class _Simulator:
             return
         target = self.targets[account.side].item(i)
         # On most bars the position has the side of its target, and no price ends it.
-        if target == account.side and not account.stopped_side and self.lower < close < self.upper:
+        if target == account.side and not account.blocked_side and self.lower < close < self.upper:
             return
         self.account, self.pending = decide(
             account,
             close,
             signal=self.plan.signal.item(i),
             target=target,
-            worthwhile=self.plan.worthwhile.item(i),
+            exceeds_cost=self.plan.exceeds_cost.item(i),
             rules=self.rules,
         )
 
@@ -176,7 +176,7 @@ class _Simulator:
         side, following = account.side, i + 1
         # Every bar counts while decisions are pending, a stop blocks a side, or borrow accrues, and for a drawdown that
         # prices move (dust is enough).
-        if self.pending or account.stopped_side or (side < 0 and rules.borrow):
+        if self.pending or account.blocked_side or (side < 0 and rules.borrow):
             return following
         # The drawdown is not measured on a synthetic bar, so borrow lost there shows on the next real one.
         if rules.max_drawdown is not None and (account.quantity or self.bars.synthetic.item(i)):

@@ -15,6 +15,7 @@ import numpy as np
 from crypto_refactor.arrays import FloatArray, HourArray
 from crypto_refactor.execution.rules import HOURS_PER_YEAR
 from crypto_refactor.execution.sub_account import Fill, Trade
+from crypto_refactor.sides import Side
 
 MIN_HOURS_TO_ANNUALISE = 90 * 24
 """Below this, CAGR and Calmar would only magnify a short window, and are None."""
@@ -217,9 +218,9 @@ def by_side(trades: Sequence[Trade]) -> dict[str, dict[str, float | None]]:
     Net profit and fees include open positions, as the totals do.
     """
     result = {}
-    for name, direction in (("long", 1), ("short", -1)):
-        rows = [trade for trade in trades if trade.direction == direction]
-        result[name] = {
+    for side in (Side.LONG, Side.SHORT):
+        rows = [trade for trade in trades if trade.direction == side]
+        result[side.label] = {
             **trade_figures(rows)._asdict(),
             "net_pnl": sum((trade.net_pnl for trade in rows), 0.0),
             "fees_paid": sum((trade.fees for trade in rows), 0.0),

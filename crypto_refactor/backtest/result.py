@@ -189,7 +189,7 @@ def plan_for(walk: WalkForward, window: Bars, rules: ExecutionRules) -> SignalPl
     return SignalPlan(
         signal=aligned["signal"],
         forecast_side=aligned["forecast_side"],
-        worthwhile=aligned["supported"] & (aligned["expected_move"] > rules.round_trip_cost),
+        exceeds_cost=aligned["supported"] & (aligned["expected_move"] > rules.round_trip_cost),
         decidable=aligned["decidable"],
     )
 
@@ -197,4 +197,4 @@ def plan_for(walk: WalkForward, window: Bars, rules: ExecutionRules) -> SignalPl
 def plan_of_sides(sides: SideArray) -> SignalPlan:
     """Return the plan of an account that takes each of `sides` whatever it costs."""
     always = np.ones(len(sides), dtype=np.bool_)
-    return SignalPlan(signal=sides, forecast_side=sides, worthwhile=always, decidable=always)
+    return SignalPlan(signal=sides, forecast_side=sides, exceeds_cost=always, decidable=always)

@@ -1,1 +1,1 @@
-"""One module per command: parse, call, print, exit code."""
+"""The command line: shared options, output, and how a command is run."""

@@ -10,7 +10,7 @@ from crypto_refactor import __version__
 from crypto_refactor.cli.runner import run_command
 
 _COMMANDS = {
-    "audit": ("audit", "Check that a backtest has seen nothing of the future."),
+    "audit": ("audit", "Check a backtest for look-ahead."),
     "backtest": ("backtest", "Backtest the signals (models/app_backtester.py)."),
     "check-history": ("checks", "Check historical bars (test_historical_data.py)."),
     "check-mountain-time": ("checks", "Check Mountain-Time conversion (test_mountain_time.py)."),
@@ -18,20 +18,20 @@ _COMMANDS = {
     "compare": ("compare", "Rank tickers and settings over one window."),
     "data": ("data", "Try the data client (models/data/app.py)."),
     "download": ("download", "Write bars to CSV files."),
-    "evaluate": ("evaluate", "Backtest somebody else's signals."),
-    "halt": ("accounts", "Forbid entries, until resume."),
+    "evaluate": ("evaluate", "Backtest external targets."),
+    "halt": ("accounts", "Block entries, until resume."),
     "models": ("models", "List models, or prune their cache."),
     "multi": ("trade", "Trade many tickers (run_multi_ticker.py)."),
     "resume": ("accounts", "Allow entries again."),
     "signal": ("signal", "Give a trading signal (models/app_lstm.py)."),
-    "status": ("accounts", "Show an account as it stands."),
+    "status": ("accounts", "Show an account."),
     "trade": ("trade", "Trade one ticker (run_trading.py)."),
     "trades": ("accounts", "List an account's trades."),
 }
 
 
 class _LazyGroup(click.Group):
-    """A group whose help needs no command's module."""
+    """A group whose help imports no command."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(_COMMANDS)
@@ -40,8 +40,8 @@ class _LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module = import_module(f"crypto_refactor.cli.commands.{_COMMANDS[cmd_name][0]}")
-        found = module.COMMANDS[cmd_name] if hasattr(module, "COMMANDS") else module.command
-        return found if isinstance(found, click.Command) else None
+        command = module.COMMANDS[cmd_name] if hasattr(module, "COMMANDS") else module.command
+        return command if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

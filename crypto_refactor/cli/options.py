@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,18 +16,43 @@ if TYPE_CHECKING:
     from crypto_refactor.market.sources.base import Source
     from crypto_refactor.market.ticker import Ticker
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Option = Callable[[Any], Any]
+"""A decorator that adds one or more options to a command."""
 
 
-def _hour(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
-    if value is None:
-        return None
+def option(name: str, help_text: str, *parameter: str, **more: Any) -> Option:
+    """Return an option whose default, if it has one, stands in its help."""
+    return click.option(name, *parameter, help=help_text, show_default="default" in more, **more)
+
+
+def flag(name: str, help_text: str, *parameter: str, **more: Any) -> Option:
+    """Return an option that is off by default."""
+    return click.option(name, *parameter, help=help_text, is_flag=True, **more)
+
+
+def file_option(name: str, metavar: str, help_text: str, *parameter: str, **more: Any) -> Option:
+    """Return an option that names a file."""
+    return option(name, help_text, *parameter, type=click.Path(path_type=Path), metavar=metavar, **more)
+
+
+def combined(*options: Option) -> Option:
+    """Return one decorator that adds `options`, in the order they are given."""
+
+    def decorate(command: Any) -> Any:
+        for added in reversed(options):
+            command = added(command)
+        return command
+
+    return decorate
+
+
+def _parse_hour(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
     try:
-        return _hour_since_1970(value)
+        return None if value is None else _hour_since_1970(value)
     except ValueError as error:
         raise UsageError(
             f"--end is {value!r}: {error}.",
-            expected="a full hour, ISO-8601, UTC unless it says otherwise: 2024-06-01T00:00Z.",
+            expected="a full hour, ISO-8601, UTC unless it names an offset: 2024-06-01T00:00Z.",
             remedy="correct --end, or leave it out for now.",
         ) from error
 
@@ -41,117 +66,110 @@ def _hour_since_1970(text: str) -> int:
     return hour
 
 
-def _zone(context: click.Context, parameter: click.Parameter, value: str) -> ZoneInfo:
+def _parse_zone(context: click.Context, parameter: click.Parameter, value: str) -> ZoneInfo:
     from crypto_refactor.market.hours import zone
 
     return zone(value)
 
 
-def _ticker(context: click.Context, parameter: click.Parameter, value: str) -> Ticker:
+def _parse_ticker(context: click.Context, parameter: click.Parameter, value: str) -> Ticker:
     from crypto_refactor.config import tickers_file
     from crypto_refactor.market.ticker import supported_ticker
 
     return supported_ticker(value, tickers_file())
 
 
-def several_tickers(
+def _parse_tickers(
     context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 ) -> tuple[Ticker, ...]:
-    """Read a repeatable ``--ticker``; one that is named twice counts once."""
-    return tuple(dict.fromkeys(_ticker(context, parameter, value) for value in values))
+    return tuple(dict.fromkeys(_parse_ticker(context, parameter, value) for value in values))
 
 
-ticker = click.option(
+BAR_HOURS = click.IntRange(1, 1_000_000)
+"""How many hours of bars can be asked for."""
+
+ticker = option("--ticker", "Trading pair, listed in tickers.txt.", default="BTC/USD", callback=_parse_ticker)
+tickers = option(
     "--ticker",
-    default="BTC/USD",
-    show_default=True,
-    callback=_ticker,
-    help="Trading pair, one of tickers.txt.",
+    "Trading pair; repeat for several.  [default: all of tickers.txt]",
+    "tickers",
+    multiple=True,
+    callback=_parse_tickers,
 )
-source = click.option(
+hours_to_trade = option("--hours", "Hours to trade.", default=720)
+initial_balance = option("--initial-balance", "Starting capital, quote currency.", default=100_000.0)
+source = option(
     "--source",
+    "Source of the bars.  [default: alpaca, or CRYPTO_SOURCE]",
     metavar="[alpaca|files|sample]",
-    help="Where bars come from.  [default: alpaca, or CRYPTO_SOURCE]",
 )
-data_dir = click.option(
+data_dir = option(
     "--data-dir",
+    "Folder of <base>_<quote>_1h.csv files, for --source files.  [default: CRYPTO_DATA_DIR]",
     type=click.Path(path_type=Path),
-    help="Folder of <base>_<quote>_1h.csv files, for --source files.  [default: CRYPTO_DATA_DIR]",
 )
-state_dir = click.option(
+state_dir = option(
     "--state-dir",
+    "Folder of the bar store and the ledger.  [default: state/ of the checkout, or CRYPTO_STATE_DIR]",
     type=click.Path(path_type=Path, file_okay=False, resolve_path=True),
-    help="Folder of the bar store and the ledger.  [default: state/ of the checkout, or CRYPTO_STATE_DIR]",
 )
-end = click.option(
-    "--end", callback=_hour, metavar="STAMP", help="Look from this full hour (UTC).  [default: now]"
+end = option(
+    "--end", "Use bars up to this full hour (UTC).  [default: now]", callback=_parse_hour, metavar="STAMP"
 )
-tz = click.option(
+tz = option(
     "--tz",
+    "Time zone of the text, for example America/Denver; JSON stays UTC.",
     default="UTC",
-    show_default=True,
-    callback=_zone,
+    callback=_parse_zone,
     metavar="ZONE",
-    help="Time zone people read, for example America/Denver; JSON stays UTC.",
 )
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
-debug = click.option("--debug", is_flag=True, expose_value=False, help="Log details and show tracebacks.")
-seed = click.option("--seed", type=int, help="Seed of the training.  [default: 0]")
-network = click.option(
+as_json = flag("--json", "Print one JSON document and nothing else.", "as_json")
+debug = flag("--debug", "Log details and show tracebacks.", expose_value=False)
+seed = option("--seed", "Seed of the training.  [default: 0]", type=int)
+network = option(
     "--network",
+    "LSTM 256-128-64, or 32-16-8 for trials and tests.",
     type=click.Choice(["documented", "small"]),
     default="documented",
-    show_default=True,
-    help="LSTM 256-128-64, or 32-16-8 for tries and tests.",
 )
-lookback = click.option(
-    "--lookback", type=int, default=60, show_default=True, help="Bars the model looks back on."
+lookback = option("--lookback", "Bars in one window of the model.", default=60)
+min_confirmations = option(
+    "--min-confirmations", "How many of the nine conditions beside the forecast must hold.", default=6
 )
-min_confirmations = click.option(
-    "--min-confirmations",
-    type=int,
-    default=6,
-    show_default=True,
-    help="How many of the nine conditions beside the forecast must hold.",
+threshold_scale = option(
+    "--threshold-scale", "Scale of the dynamic threshold.  [default: the model's own]", type=float
 )
-threshold_scale = click.option(
-    "--threshold-scale", type=float, help="Scale of the dynamic threshold.  [default: the model's own]"
-)
-allow_gaps = click.option("--allow-gaps", is_flag=True, help="Accept more than 5 % missing bars.")
-
-trades = click.option(
-    "--trades", type=click.Path(path_type=Path), metavar="FILE.csv", help="Write every trade."
-)
-report = click.option(
-    "--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Write a report with charts."
-)
-
-
-def combined(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Return one decorator that adds `options`, in the order they are given."""
-
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
+allow_gaps = flag("--allow-gaps", "Accept more than 5 % missing bars.")
+trades = file_option("--trades", "FILE.csv", "Write every trade.")
+report = file_option("--report", "FILE.html", "Write a report with charts.")
+state = combined(state_dir, as_json, debug)
 bars = combined(source, data_dir, state_dir, end, tz, as_json, debug)
 """What every command takes that reads bars."""
 
 
-def open_selected_source(name: str | None, folder: Path | None, state: Path | None) -> Source:
-    """Open the source asked for, or the environment's."""
-    from crypto_refactor.config import settings
-    from crypto_refactor.market.sources.factory import open_source
-
-    name = name or settings().source
-    if folder is not None and name in {"alpaca", "sample"}:
+def check_data_dir(source_name: str, folder: Path | None) -> None:
+    """Refuse a folder of bars for a source that reads none."""
+    if folder is not None and source_name in {"alpaca", "sample"}:
         raise UsageError(
-            f"--data-dir was given with the source {name}.",
+            f"--data-dir was given with the source {source_name}.",
             expected="--source files.",
             remedy="add --source files, or leave out --data-dir.",
         )
-    return open_source(name, data_dir=folder, state_dir=state)
+
+
+def open_selected_source(values: Mapping[str, Any]) -> Source:
+    """Open the source that the options, or else the environment, select."""
+    from crypto_refactor.config import settings
+    from crypto_refactor.market.sources.factory import open_source
+
+    name = values["source"] or settings().source
+    check_data_dir(name, values["data_dir"])
+    return open_source(name, data_dir=values["data_dir"], state_dir=values["state_dir"])
+
+
+def selected_tickers(values: Mapping[str, Any]) -> tuple[Ticker, ...]:
+    """Return the tickers that were named, or else every one of the list."""
+    from crypto_refactor.config import tickers_file
+    from crypto_refactor.market.ticker import read_tickers
+
+    return values["tickers"] or read_tickers(tickers_file())

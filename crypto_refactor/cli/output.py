@@ -1,4 +1,4 @@
-"""Where results go: the terminal, and files that are written whole or not at all."""
+"""The terminal, and files that are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crypto_refactor.errors import DataError, UsageError
-from crypto_refactor.storage.atomic_file import write_atomic
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,37 +23,20 @@ def console() -> Console:
 
 
 def check_writable(path: Path | None) -> None:
-    """Refuse an output file that cannot be written, before any work is done for it.
-
-    Raises
-    ------
-    DataError
-        If its folder is missing or not writable, or it is a folder itself.
-    """
+    """Raise DataError for an output file that cannot be written, before any work is done for it."""
     if path is not None and (path.is_dir() or not os.access(path.parent, os.W_OK)):
         raise _unwritable(
             path, "it is a folder" if path.is_dir() else "its folder is missing or not writable"
         )
 
 
-def check_outputs(outputs: Mapping[str, Path | None], read: Mapping[str, Path] | None = None) -> None:
-    """Refuse files that cannot be written, and one name for two of them, before any work is done.
+def check_outputs(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path] | None = None) -> None:
+    """Refuse files that cannot be written, and one name for two files, before any work is done.
 
-    Parameters
-    ----------
-    outputs : mapping of str to Path or None
-        What is written, by its option.
-    read : mapping of str to Path, optional
-        What is read, by its option, and must not be overwritten.
-
-    Raises
-    ------
-    UsageError
-        If two options name one file.
-    DataError
-        If a file cannot be written.
+    Both mappings are by option; no output may overwrite another one or an input.  Raises UsageError if two
+    options name one file, DataError if a file cannot be written.
     """
-    taken = {path.resolve(): option for option, path in (read or {}).items()}
+    taken = {path.resolve(): option for option, path in (inputs or {}).items()}
     for option, path in outputs.items():
         if path is None:
             continue
@@ -62,20 +44,16 @@ def check_outputs(outputs: Mapping[str, Path | None], read: Mapping[str, Path] |
         if other != option:
             raise UsageError(
                 f"{other} and {option} both name {path}.",
-                expected="a file of its own for each.",
+                expected="a separate file for each.",
                 remedy="choose another name for one of them.",
             )
         check_writable(path)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file: all of it, or nothing.
+    """Write a file completely or not at all; raise DataError if it cannot be written."""
+    from crypto_refactor.storage.atomic_file import write_atomic
 
-    Raises
-    ------
-    DataError
-        If it cannot be written.
-    """
     try:
         write_atomic(path, text.encode())
     except OSError as error:

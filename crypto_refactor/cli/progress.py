@@ -1,4 +1,4 @@
-"""Progress of long work: on stderr, and silent when that is not a terminal."""
+"""Progress bars of training: on stderr, and silent when that is not a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The edge between a command and the shell: errors become text or JSON, and an exit code, once."""
+"""Run a command from the shell: errors become text or JSON, and an exit code, in one place."""
 
 from __future__ import annotations
 
@@ -24,27 +24,19 @@ from crypto_refactor.errors import (
     UsageError,
 )
 
-_USAGE = UsageError.exit_code
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
 class _Terminated(BaseException):
-    """SIGTERM, raised where the program stands, so that locks and temporary files are cleaned up."""
+    """SIGTERM as an exception, so that locks are released and temporary files removed."""
 
 
 def run_command(
     command: click.Command, args: Sequence[str] | None = None, *, name: str | None = None
 ) -> NoReturn:
-    """Run `command` and leave the process with the documented exit code.
+    """Run `command` and end the process with the documented exit code.
 
-    Parameters
-    ----------
-    command : click.Command
-        Prints its results on stdout.
-    args : sequence of str, optional
-        By default the process's own.
-    name : str, optional
-        How the program calls itself in ``--help``.
+    `args` are the process's own by default; `name` is what the program calls itself in ``--help``.
     """
     args = list(sys.argv[1:] if args is None else args)
     signal.signal(signal.SIGTERM, _terminate)
@@ -70,14 +62,14 @@ def _run(command: click.Command, args: list[str], name: str | None) -> int:
             sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
-        return _USAGE
+        return UsageError.exit_code
     except click.ClickException as error:
         return _report(_from_click(error), as_json=as_json, debug=debug)
     except CryptoRefactorError as error:
         return _report(error, as_json=as_json, debug=debug)
     except (BrokenPipeError, SystemExit):
-        # Whoever reads stdout has had enough (`… | head`); click turns that into SystemExit(1).
-        _leave_stdout()
+        # The reader of stdout has left (`… | head`); click turns that into SystemExit(1).
+        _discard_stdout()
         return EXIT_OK
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted.", err=True)
@@ -85,29 +77,32 @@ def _run(command: click.Command, args: list[str], name: str | None) -> int:
     except _Terminated:
         click.echo("Terminated.", err=True)
         return EXIT_TERMINATED
-    except Exception as error:  # noqa: BLE001 - the edge: whatever else happens is a fault of the tool
-        if isinstance(error, OSError) and error.errno in _NO_ROOM:
-            _leave_stdout()
-            return _report(_no_room(error), as_json=False, debug=debug)
-        fault = CryptoRefactorError(
-            f"A fault of the tool: {type(error).__name__}: {error}",
-            expected="this not to happen.",
-            remedy="run the command again with --debug and report what it prints.",
-        )
-        return _report(fault, as_json=as_json, debug=debug)
+    except Exception as error:  # noqa: BLE001 - nothing above this call can handle it
+        if isinstance(error, OSError) and error.errno in _NO_SPACE:
+            _discard_stdout()
+            return _report(_no_space(error), as_json=False, debug=debug)
+        return _report(_internal(error), as_json=as_json, debug=debug)
     return code if isinstance(code, int) else EXIT_OK
 
 
-def _leave_stdout() -> None:
-    """Send what is still buffered nowhere: Python would fail on it again, and complain, at exit."""
+def _discard_stdout() -> None:
+    """Send buffered output nowhere: Python would fail on it again, and complain, at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _no_room(error: OSError) -> DataError:
+def _no_space(error: OSError) -> DataError:
     return DataError(
         f"The results cannot be written: {error.strerror}.",
         expected="a device with free space behind stdout.",
         remedy="free space, or send the output elsewhere.",
+    )
+
+
+def _internal(error: Exception) -> CryptoRefactorError:
+    return CryptoRefactorError(
+        f"Internal error: {type(error).__name__}: {error}",
+        expected="no such error: this is a bug.",
+        remedy="rerun with --debug and report the output.",
     )
 
 
@@ -127,16 +122,15 @@ def _report(error: CryptoRefactorError, *, as_json: bool, debug: bool) -> int:
 
         traceback.print_exc(file=sys.stderr)
     if as_json:
-        problem = {"code": error.exit_code, "message": error.what, "remedy": error.remedy}
         try:
-            click.echo(json.dumps({"error": problem}))
-        except OSError:  # nobody reads it, or its device is full: the exit code still tells
-            _leave_stdout()
+            click.echo(json.dumps({"error": error.to_dict()}))
+        except OSError:  # its reader has left or its device is full; the exit code still tells
+            _discard_stdout()
     else:
-        click.echo(f"Error: {error.what}\n  Expected: {error.expected}\n  Remedy: {error.remedy}", err=True)
+        click.echo(f"Error: {error.to_text()}", err=True)
     return error.exit_code or EXIT_FAULT
 
 
 def print_json(document: object) -> None:
-    """Print one JSON document; NaN in it is a fault, not output."""
+    """Print one JSON document; NaN in it is an internal error."""
     click.echo(json.dumps(document, allow_nan=False, indent=2))

@@ -1,4 +1,4 @@
-"""Which models decide and by which rules: options that the backtester and everything that trades share."""
+"""Options for models, signals and execution, shared by the backtester and everything that trades."""
 
 from __future__ import annotations
 
@@ -8,22 +8,38 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crypto_refactor.cli import options
-from crypto_refactor.cli.execution_options import execution_options
-from crypto_refactor.cli.options import combined
+from crypto_refactor.execution.options import EXECUTION_OPTIONS, OptionSpec
 
 if TYPE_CHECKING:
+    from crypto_refactor.backtest.result import BacktestResult
+    from crypto_refactor.execution.rules import ExecutionOptions
     from crypto_refactor.model.settings import ModelSettings
     from crypto_refactor.model.training.parallel import Cluster
     from crypto_refactor.signals.conditions import SignalRules
 
-strategy_options = combined(
+
+def _click_option(field: str, spec: OptionSpec) -> options.Option:
+    """Make the option of a command line from its specification."""
+    if spec.is_switch:
+        name = f"--{spec.name}/--no-{spec.name}" if spec.negatable else f"--{spec.name}"
+        return options.flag(name, spec.help, field, default=False, show_default=spec.negatable)
+    if spec.choices:
+        choice = click.Choice(spec.choices)
+        return options.option(f"--{spec.name}", spec.help, field, type=choice, default=str(spec.default))
+    default: dict[str, Any] = {} if spec.default is None else {"default": spec.default}
+    text = f"  [default: {spec.default_text}]" if spec.default_text else ""
+    return options.option(
+        f"--{spec.name}", spec.help + text, field, type=float, metavar=spec.metavar, **default
+    )
+
+
+execution_options = options.combined(*map(_click_option, EXECUTION_OPTIONS, EXECUTION_OPTIONS.values()))
+strategy_options = options.combined(
     options.lookback,
-    click.option(
-        "--train-hours", type=int, default=2160, show_default=True, help="Hours each model learns from."
-    ),
-    click.option("--refit-every", type=int, default=720, show_default=True, help="Hours between two models."),
-    click.option(
-        "--model", metavar="NAME", help="Let this model of app_lstm decide everything; never retrained."
+    options.option("--train-hours", "Hours of history that each model is trained on.", default=2160),
+    options.option("--refit-every", "Hours between two models.", default=720),
+    options.option(
+        "--model", "Pin this model of app_lstm for every decision; never retrain it.", metavar="NAME"
     ),
     execution_options,
     options.min_confirmations,
@@ -31,41 +47,69 @@ strategy_options = combined(
     options.network,
     options.seed,
     options.allow_gaps,
-    click.option(
+    options.option(
         "--cluster",
-        metavar="tcp://HOST:PORT",
-        help="Train missing models on this Dask cluster; its workers decide how many at a time.  "
+        "Train missing models on this Dask cluster, as many at a time as it has workers.  "
         "[default: on this machine, or CRYPTO_CLUSTER]",
+        metavar="tcp://HOST:PORT",
     ),
 )
 
 
+def rule_options(values: Mapping[str, Any]) -> ExecutionOptions:
+    """Return the execution rules asked for."""
+    from crypto_refactor.execution.rules import ExecutionOptions
+
+    return ExecutionOptions(**{field: values[field] for field in EXECUTION_OPTIONS})
+
+
 def model_settings(values: Mapping[str, Any]) -> ModelSettings:
-    """Return which models `strategy_options` asked for."""
+    """Return the models asked for."""
+    from dataclasses import fields
+
     from crypto_refactor.model.settings import ModelSettings
 
-    return ModelSettings(
-        lookback=values["lookback"],
-        network=values["network"],
-        seed=values["seed"] or 0,
-        train_hours=values["train_hours"],
-        refit_every=values["refit_every"],
-    )
+    given = {field.name: values[field.name] for field in fields(ModelSettings)}
+    return ModelSettings(**given | {"seed": values["seed"] or 0})
 
 
 def signal_rules(values: Mapping[str, Any]) -> SignalRules:
-    """Return what `strategy_options` asks of a signal."""
+    """Return what is asked of a signal."""
+    from dataclasses import fields
+
     from crypto_refactor.signals.conditions import SignalRules
 
-    return SignalRules(
-        min_confirmations=values["min_confirmations"], threshold_scale=values["threshold_scale"]
-    )
+    return SignalRules(**{field.name: values[field.name] for field in fields(SignalRules)})
 
 
 def training_cluster(values: Mapping[str, Any]) -> Cluster | None:
-    """Return where `strategy_options`, or else the environment, asked models to be trained; None for here."""
+    """Return the cluster that the options, or else the environment, select; None for this machine."""
     from crypto_refactor.config import settings
     from crypto_refactor.model.training.parallel import Cluster
 
     address = values["cluster"] or settings().cluster
     return None if address is None else Cluster(address)
+
+
+def run_backtest(values: Mapping[str, Any], *, assess: bool = True) -> BacktestResult:
+    """Backtest with the source, the models, the rules and the window asked for."""
+    from crypto_refactor.backtest.backtester import Backtester
+    from crypto_refactor.cli.progress import TrainingBars
+
+    backtester = Backtester(
+        values["ticker"],
+        source=options.open_selected_source(values),
+        settings=model_settings(values),
+        signal_rules=signal_rules(values),
+        options=rule_options(values),
+        model=values["model"],
+        observer=TrainingBars(),
+        cluster=training_cluster(values),
+    )
+    return backtester.run(
+        values["hours"],
+        end=values["end"],
+        initial_balance=values["initial_balance"],
+        allow_gaps=values["allow_gaps"],
+        assess=assess,
+    )

@@ -1,4 +1,4 @@
-"""One bar in the life of an account, in two halves: what happens at its open, and at its close.
+"""One bar in the life of a sub-account, in two halves: its open and its close.
 
 The backtest, the demo account and a replay go through these functions bar by bar.
 """
@@ -22,7 +22,7 @@ from crypto_refactor.execution.sub_account import (
 
 
 class BarOutcome(NamedTuple):
-    """An account after half a bar, and what was executed in it."""
+    """A sub-account after half a bar, and what was executed in it."""
 
     account: SubAccount
     fills: tuple[Fill, ...] = ()
@@ -38,22 +38,9 @@ def fill_at_open(
     adjacent: bool,
     rules: ExecutionRules,
 ) -> BarOutcome:
-    """Execute what was decided before, at the open `price` of a real bar.
+    """Execute the decisions of the last real close at the open `price` of a real bar.
 
-    Parameters
-    ----------
-    account : SubAccount
-        Before the bar.
-    pending : sequence of Decision
-        Decided at the last real close.
-    price : float
-        The bar's open.
-    at : int
-        Hour of the open.
-    adjacent : bool
-        Whether the decision was made at this very hour; an entry that had to wait has lapsed.
-    rules : ExecutionRules
-        The execution rules.
+    `adjacent` says whether that close was at this very hour; otherwise an entry has lapsed.
     """
     fills: list[Fill] = []
     trades: list[Trade] = []
@@ -74,24 +61,12 @@ def fill_at_open(
 
 
 def carry_over_exits(pending: Sequence[Decision]) -> tuple[Decision, ...]:
-    """Return what is left of `pending` after a bar without a real open: exits wait, entries lapse."""
+    """Return the decisions that outlive a bar without a real open: exits wait, entries lapse."""
     return tuple(decision for decision in pending if isinstance(decision, Exit))
 
 
 def settle_at_close(account: SubAccount, close: float, at: int, rules: ExecutionRules) -> BarOutcome:
-    """Charge a short one hour's borrow, and end it where it has used up the equity.
-
-    Parameters
-    ----------
-    account : SubAccount
-        After the bar's open.
-    close : float
-        Of the bar; the carried one of a synthetic bar.
-    at : int
-        Hour of the close.
-    rules : ExecutionRules
-        The execution rules.
-    """
+    """Charge a short one hour's borrow at the bar's close, and end it where it has used up the equity."""
     if account.side >= 0:
         return BarOutcome(account)
     account, fill, trade = ruin_if_spent(charge_borrow(account, close, rules), close, at, rules)

@@ -9,6 +9,7 @@ import numpy as np
 from crypto_refactor.arrays import BoolArray, SideArray
 from crypto_refactor.execution.rules import ExecutionRules, ExitRule
 from crypto_refactor.execution.sub_account import SubAccount
+from crypto_refactor.sides import Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,11 @@ class Exit:
     """Close the whole position at the next open."""
 
     reason: str
+
+    @property
+    def text(self) -> str:
+        """The decision in words."""
+        return f"exit ({self.reason})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,38 +31,28 @@ class Enter:
     side: int
     fraction: float
 
+    @property
+    def text(self) -> str:
+        """The decision in words."""
+        return f"enter {Side(self.side).label}"
+
 
 Decision = Exit | Enter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SignalPlan:
-    """What is known at each close, before the position is looked at.
+    """What a model says at each of n closes, whatever the position; arrays of shape (n,)."""
 
-    Attributes
-    ----------
-    signal : ndarray of int8, shape (n,)
-        1 long, -1 short, 0 neither.
-    forecast_side : ndarray of int8, shape (n,)
-        Sign of the predicted price less the close.
-    worthwhile : ndarray of bool, shape (n,)
-        Whether the model has evidence and the expected move exceeds the round trip (for ``--strict``).
-    decidable : ndarray of bool, shape (n,)
-        False on a real bar that its own bars do not allow to decide on.
-    """
-
-    signal: SideArray
-    forecast_side: SideArray
-    worthwhile: BoolArray
-    decidable: BoolArray
+    signal: SideArray  # 1 long, -1 short, 0 neither
+    forecast_side: SideArray  # sign of the predicted price less the close
+    exceeds_cost: BoolArray  # evidence, and an expected move above the round trip (``--strict``)
+    decidable: BoolArray  # False on a real bar whose window of bars does not allow a decision
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TargetBySide:
-    """The wanted side at each close, shape (n,) each, given the side held then.
-
-    ``targets[side]`` with side 0, 1 or -1.
-    """
+    """The target at each close, shape (n,) each, by the side held then: ``targets[side]``."""
 
     flat: SideArray
     long: SideArray
@@ -67,9 +63,9 @@ class TargetBySide:
 
 
 def target_by_side(plan: SignalPlan, rules: ExecutionRules) -> TargetBySide:
-    """Return the side wanted at each close for every side that may be held.
+    """Return the target at each close for every side that may be held.
 
-    From flat a position is entered only on its signal; `Rules.exit` says how long it is kept.
+    From flat, only a signal enters a position; `ExecutionRules.exit` says how long it is kept.
     """
     signal, forecast = plan.signal, plan.forecast_side
     if rules.exit is ExitRule.NEUTRAL:
@@ -85,7 +81,7 @@ def target_by_side(plan: SignalPlan, rules: ExecutionRules) -> TargetBySide:
 
 
 def stop_levels(account: SubAccount, rules: ExecutionRules) -> tuple[float, float]:
-    """Return the closes between which neither stop-loss nor take-profit is reached."""
+    """Return the closes between which neither stop-loss nor take-profit triggers."""
     below, above = 0.0, float("inf")
     if account.side == 0 or (rules.stop_loss is None and rules.take_profit is None):
         return below, above
@@ -97,7 +93,7 @@ def stop_levels(account: SubAccount, rules: ExecutionRules) -> tuple[float, floa
 
 
 def update_drawdown(account: SubAccount, close: float, rules: ExecutionRules) -> SubAccount:
-    """Move the peak, and halt entries once equity has fallen `Rules.max_drawdown` below it."""
+    """Raise the peak, and halt entries once equity is `ExecutionRules.max_drawdown` below it."""
     if rules.max_drawdown is None:
         return account
     equity = account.equity(close)
@@ -109,44 +105,29 @@ def update_drawdown(account: SubAccount, close: float, rules: ExecutionRules) ->
 
 
 def decide(
-    account: SubAccount, close: float, *, signal: int, target: int, worthwhile: bool, rules: ExecutionRules
+    account: SubAccount, close: float, *, signal: int, target: int, exceeds_cost: bool, rules: ExecutionRules
 ) -> tuple[SubAccount, tuple[Decision, ...]]:
-    """Decide at the close of a bar.
+    """Decide at the close of a bar; `target` is that of `target_by_side` for the side of `account`.
 
-    Parameters
-    ----------
-    account : SubAccount
-        With the drawdown already watched at this close.
-    close : float
-        The bar's close.
-    signal, target : int
-        The bar's signal and the side wanted while holding ``account.side`` (`target_by_side`).
-    worthwhile : bool
-        See `SignalPlan`.
-    rules : ExecutionRules
-        The execution rules.
-
-    Returns
-    -------
-    account : SubAccount
-        With the memory of a stop set or cleared.
-    decisions : tuple of Decision
-        At most one `Exit` and one `Enter`, in this order; what blocks an entry never blocks the exit.
+    The drawdown of `account` has been updated at this close.  Returns it with its blocked side set or
+    cleared, and at most one `Exit` and one `Enter`, in this order; what blocks an entry never blocks the exit.
     """
     side = account.side
     lower, upper = stop_levels(account, rules)
     stop = None
     if side and not lower < close < upper:
         stop = "stop_loss" if (close <= lower) == (side > 0) else "take_profit"
-    stopped_side = side if stop else account.stopped_side
-    if target != stopped_side:
-        stopped_side = 0
-    if stopped_side != account.stopped_side:
-        account = account._replace(stopped_side=stopped_side)
+    blocked_side = side if stop else account.blocked_side
+    if target != blocked_side:
+        blocked_side = 0
+    if blocked_side != account.blocked_side:
+        account = account._replace(blocked_side=blocked_side)
     decisions: list[Decision] = []
     if side and (stop or target != side):
         decisions.append(Exit(stop or _exit_reason(side, signal, rules)))
-    blocked = account.halted or account.ruined or target == stopped_side or (rules.strict and not worthwhile)
+    blocked = (
+        account.halted or account.ruined or target == blocked_side or (rules.strict and not exceeds_cost)
+    )
     if target not in {0, side} and not blocked:
         decisions.append(Enter(target, rules.position_size))
     return account, tuple(decisions)
@@ -159,5 +140,5 @@ def _exit_reason(side: int, signal: int, rules: ExecutionRules) -> str:
 
 
 def close_without_data(account: SubAccount) -> tuple[Decision, ...]:
-    """Decide on a real bar whose own bars do not allow a signal: leave, never enter."""
+    """Decide on a real bar whose window does not allow a signal: exit, never enter."""
     return (Exit("no_data"),) if account.side else ()

@@ -31,11 +31,11 @@ class BarSignal:
 
     signal: int
     forecast_side: int
-    worthwhile: bool
+    exceeds_cost: bool
     decidable: bool
 
 
-UNDECIDABLE = BarSignal(signal=0, forecast_side=0, worthwhile=False, decidable=False)
+UNDECIDABLE = BarSignal(signal=0, forecast_side=0, exceeds_cost=False, decidable=False)
 
 
 def bar_signal(signals: SignalFrame, rules: ExecutionRules) -> BarSignal:
@@ -45,7 +45,7 @@ def bar_signal(signals: SignalFrame, rules: ExecutionRules) -> BarSignal:
     return BarSignal(
         signal=int(signals.signal[-1]),
         forecast_side=int(signals.forecast_side[-1]),
-        worthwhile=bool(signals.supported[-1] and signals.expected_move[-1] > rules.round_trip_cost),
+        exceeds_cost=bool(signals.supported[-1] and signals.expected_move[-1] > rules.round_trip_cost),
         decidable=True,
     )
 
@@ -132,7 +132,7 @@ def _decide(
         return account, close_without_data(account), 0
     target = target_side(account.side, signal, rules)
     account, decisions = decide(
-        account, close, signal=signal.signal, target=target, worthwhile=signal.worthwhile, rules=rules
+        account, close, signal=signal.signal, target=target, exceeds_cost=signal.exceeds_cost, rules=rules
     )
     return account, decisions, target
 
@@ -142,7 +142,7 @@ def target_side(side: int, signal: BarSignal, rules: ExecutionRules) -> int:
     plan = SignalPlan(
         signal=np.array([signal.signal], dtype=np.int8),
         forecast_side=np.array([signal.forecast_side], dtype=np.int8),
-        worthwhile=np.array([signal.worthwhile]),
+        exceeds_cost=np.array([signal.exceeds_cost]),
         decidable=np.array([signal.decidable]),
     )
     return int(target_by_side(plan, rules)[side][0])
@@ -150,7 +150,7 @@ def target_side(side: int, signal: BarSignal, rules: ExecutionRules) -> int:
 
 def new_state(balance: float, hour: int) -> SubAccountState:
     """Return a new sub-account whose first decision is at the close `hour`."""
-    return SubAccountState(account=SubAccount.opened_with(balance), processed_through=hour)
+    return SubAccountState(account=SubAccount.open(balance), processed_through=hour)
 
 
 def first_decision(

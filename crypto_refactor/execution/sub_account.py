@@ -9,44 +9,22 @@ from crypto_refactor.market.hours import to_iso
 
 
 class SubAccount(NamedTuple):
-    """The state of one ticker's sub-account between two fills.
+    """The state of one ticker's sub-account between two fills."""
 
-    Attributes
-    ----------
-    cash : float
-        Quote currency; the proceeds of a short are in it.
-    side : int
-        1 long, -1 short, 0 flat.  What rounding left behind (dust) counts as flat.
-    quantity : float
-        Base currency held, negative when short; dust included.
-    average_price : float
-        Average cost of `quantity`, before fees.
-    open_fees : float
-        Fees and borrow charged for `quantity` and not yet part of a trade.
-    entered : int
-        Hour of the entry fill, while not flat.
-    stopped_side : int
-        Side that was stopped out and may not be entered again until the target changes; 0 if none.
-    peak_equity : float
-        Highest equity so far, which the drawdown halt is measured from.
-    halted, ruined : bool
-        Whether the drawdown halt has struck, and whether a short has used up the equity.
-    """
-
-    cash: float
-    peak_equity: float
-    side: int = 0
-    quantity: float = 0.0
-    average_price: float = 0.0
-    open_fees: float = 0.0
-    entered: int = 0
-    stopped_side: int = 0
-    halted: bool = False
-    ruined: bool = False
+    cash: float  # quote currency; includes the proceeds of a short
+    peak_equity: float  # from which the drawdown halt is measured
+    side: int = 0  # 1 long, -1 short, 0 flat; what rounding has left over (dust) counts as flat
+    quantity: float = 0.0  # base currency, negative when short; includes dust
+    average_price: float = 0.0  # average cost of the quantity, before fees
+    open_fees: float = 0.0  # fees and borrow charged for the quantity that no trade includes yet
+    entry_hour: int = 0  # of the entry fill, while not flat
+    blocked_side: int = 0  # stopped out or closed, and not re-entered until the target changes; 0 if none
+    halted: bool = False  # the drawdown halt has struck
+    ruined: bool = False  # a short has used up the equity
 
     @classmethod
-    def opened_with(cls, balance: float) -> Self:
-        """Return a fresh sub-account."""
+    def open(cls, balance: float) -> Self:
+        """Return a new sub-account."""
         return cls(cash=balance, peak_equity=balance)
 
     def equity(self, price: float) -> float:
@@ -55,26 +33,14 @@ class SubAccount(NamedTuple):
 
 
 class Fill(NamedTuple):
-    """One executed order.
+    """One executed order."""
 
-    Attributes
-    ----------
-    at : int
-        Hour of execution.
-    side : int
-        1 bought, -1 sold.
-    quantity, price, fee : float
-        Base currency; quote currency per unit, slippage included; quote currency.
-    reason : str
-        ``entry`` or the reason of the exit.
-    """
-
-    at: int
-    side: int
-    quantity: float
-    price: float
-    fee: float
-    reason: str
+    at: int  # hour of execution
+    side: int  # 1 bought, -1 sold
+    quantity: float  # base currency
+    price: float  # quote currency, slippage included
+    fee: float  # quote currency
+    reason: str  # ``entry`` or the reason of the exit
 
     @property
     def notional(self) -> float:
@@ -87,16 +53,16 @@ class Fill(NamedTuple):
 
 
 class Trade(NamedTuple):
-    """A position from entry to exit, or marked where it was still held at the end.
+    """A position from entry to exit, or marked at the end if it is still open.
 
     ``gross_pnl = direction * (exit_price - entry_price) * quantity``, ``net_pnl = gross_pnl - fees``;
-    fees hold both legs and borrow.  `exit_reason` ``open`` and ``dust`` mark what was not sold.
+    fees include both legs and borrow.  `exit_reason` ``open`` and ``dust`` mark what was not sold.
     """
 
     direction: int
-    entered: int
+    entry_hour: int
     entry_price: float
-    exited: int
+    exit_hour: int
     exit_price: float
     quantity: float
     fees: float
@@ -120,11 +86,11 @@ class Trade(NamedTuple):
     @property
     def bars_held(self) -> int:
         """Hours from entry to exit."""
-        return self.exited - self.entered
+        return self.exit_hour - self.entry_hour
 
     @property
     def closed(self) -> bool:
-        """Whether the position was really left, and so counts in win rate and the like."""
+        """Whether the position was really closed, and so counts in the win rate and the like."""
         return self.exit_reason not in {"open", "dust"}
 
 
@@ -133,12 +99,7 @@ def open_position(
 ) -> tuple[SubAccount, Fill | None]:
     """Open a position with `fraction` of the cash at the market price `price`.
 
-    Returns
-    -------
-    account : SubAccount
-        After the fill; unchanged where the order is below the venue's minimum.
-    fill : Fill or None
-        None where nothing was ordered.
+    Returns the account unchanged and None where nothing is ordered or the venue would not accept the order.
     """
     price *= 1 + side * rules.slippage
     money = fraction * account.cash
@@ -153,11 +114,11 @@ def open_position(
     ):
         return account, None
     fee = rules.fee * ordered * price
-    entered = _entered(account, side, received=received, paid=paid, price=price, fee=fee, at=at)
-    return entered, Fill(at=at, side=side, quantity=ordered, price=price, fee=fee, reason="entry")
+    account = _book_entry(account, side, received=received, paid=paid, price=price, fee=fee, at=at)
+    return account, Fill(at=at, side=side, quantity=ordered, price=price, fee=fee, reason="entry")
 
 
-def _entered(
+def _book_entry(
     account: SubAccount, side: int, *, received: float, paid: float, price: float, fee: float, at: int
 ) -> SubAccount:
     quantity = account.quantity + side * received
@@ -169,7 +130,7 @@ def _entered(
         # Without dust the price itself: dividing the cost by the quantity may miss it by a rounding error.
         average_price=cost / abs(quantity) if account.quantity else price,
         open_fees=account.open_fees + fee,
-        entered=at,
+        entry_hour=at,
     )
 
 
@@ -187,20 +148,20 @@ def close_position(
 ) -> tuple[SubAccount, Fill | None, Trade | None]:
     """Close the whole position at the market price `price`.
 
-    A short that could not be bought back with what the account holds is closed at the price that leaves
-    exactly nothing, reason ``ruin``.  Where the venue does not accept the order, nothing happens.
+    A short that the account could not afford to buy back is closed at the price that leaves exactly
+    nothing, reason ``ruin``.  Where the venue does not accept the order, nothing happens.
     """
     side, venue = account.side, rules.venue
     price *= 1 - side * rules.slippage
-    held = abs(account.quantity)
-    sold = held if venue is None else venue.round_down(held)
+    size = abs(account.quantity)
+    sold = size if venue is None else venue.round_down(size)
     if venue is not None and not venue.accepts(sold, price):
         return account, None, None
     if side < 0 and account.cash - sold * price * (1 + rules.fee) <= 0:
         return _ruin(account, at, rules)
     fee = rules.fee * sold * price
     cash = account.cash + side * sold * price - fee
-    return _closed(account, cash=cash, sold=sold, price=price, fee=fee, at=at, reason=reason)
+    return _book_exit(account, cash=cash, sold=sold, price=price, fee=fee, at=at, reason=reason)
 
 
 def ruin_if_spent(
@@ -216,84 +177,70 @@ def _ruin(account: SubAccount, at: int, rules: ExecutionRules) -> tuple[SubAccou
     quantity = abs(account.quantity)
     price = account.cash / (quantity * (1 + rules.fee))
     fee = account.cash - quantity * price
-    closed, fill, trade = _closed(
+    account, fill, trade = _book_exit(
         account, cash=0.0, sold=quantity, price=price, fee=fee, at=at, reason="ruin"
     )
-    return closed._replace(ruined=True), fill, trade
+    return account._replace(ruined=True), fill, trade
 
 
-def _closed(
+def _book_exit(
     account: SubAccount, *, cash: float, sold: float, price: float, fee: float, at: int, reason: str
 ) -> tuple[SubAccount, Fill, Trade]:
-    held = abs(account.quantity)
-    share = 1.0 if sold == held else sold / held
+    size = abs(account.quantity)
+    share = 1.0 if sold == size else sold / size
     trade = Trade(
         direction=account.side,
-        entered=account.entered,
+        entry_hour=account.entry_hour,
         entry_price=account.average_price,
-        exited=at,
+        exit_hour=at,
         exit_price=price,
         quantity=sold,
         fees=account.open_fees * share + fee,
         exit_reason=reason,
     )
-    left = 0.0 if sold == held else held - sold
-    closed = account._replace(
+    rest = 0.0 if sold == size else size - sold
+    after = account._replace(
         cash=cash,
         side=0,
-        quantity=left,
-        average_price=account.average_price if left else 0.0,
-        open_fees=account.open_fees * (1 - share) if left else 0.0,
+        quantity=rest,
+        average_price=account.average_price if rest else 0.0,
+        open_fees=account.open_fees * (1 - share) if rest else 0.0,
     )
-    return closed, Fill(at=at, side=-account.side, quantity=sold, price=price, fee=fee, reason=reason), trade
+    return after, Fill(at=at, side=-account.side, quantity=sold, price=price, fee=fee, reason=reason), trade
 
 
 def book_buy(
     account: SubAccount, quantity: float, price: float, at: int, rules: ExecutionRules
 ) -> tuple[SubAccount, Fill]:
-    """Book a purchase that a venue has executed, its fee taken in what is received.
+    """Book a purchase of `quantity`, before the fee, that a venue has executed in a flat account.
 
-    What could not be sold again is dust, which joins the next position.
-
-    Parameters
-    ----------
-    account : SubAccount
-        Flat, dust aside.
-    quantity : float
-        Executed, before the fee.
-    price : float
-        Paid on average.
-    at : int
-        Hour of the execution.
-    rules : ExecutionRules
-        State the fee.
+    The fee is taken in what is received.  What could not be sold again is dust, which joins the next position.
     """
     fee = rules.fee * quantity * price
-    entered = _entered(
+    account = _book_entry(
         account, 1, received=quantity * (1 - rules.fee), paid=quantity * price, price=price, fee=fee, at=at
     )
-    if not _sellable(entered, price, rules):
-        entered = entered._replace(side=0)
-    return entered, Fill(at=at, side=1, quantity=quantity, price=price, fee=fee, reason="entry")
+    if not _sellable(account, price, rules):
+        account = account._replace(side=0)
+    return account, Fill(at=at, side=1, quantity=quantity, price=price, fee=fee, reason="entry")
 
 
 def book_sell(
     account: SubAccount, quantity: float, price: float, at: int, reason: str, rules: ExecutionRules
 ) -> tuple[SubAccount, Fill, Trade]:
-    """Book a sale that a venue has executed, of all that is held or of a part.
+    """Book a sale, of the whole position or of a part, that a venue has executed.
 
-    What is left stays a position where it could be sold, and is dust where it could not.
-    Parameters are those of `book_buy`; `reason` is that of the exit.
+    The rest stays a position if it could be sold, and is dust otherwise.
     """
-    quantity = min(quantity, account.quantity)
+    side, quantity = account.side, min(quantity, account.quantity)
     fee = rules.fee * quantity * price
     cash = account.cash + quantity * price - fee
-    closed, fill, trade = _closed(
+    account, fill, trade = _book_exit(
         account, cash=cash, sold=quantity, price=price, fee=fee, at=at, reason=reason
     )
-    if account.side and closed.quantity and _sellable(closed, price, rules):
-        closed = closed._replace(side=account.side)
-    return closed, fill, trade
+    if side and account.quantity and _sellable(account, price, rules):
+        account = account._replace(side=side)
+    return account, fill, trade
 
 
 def _sellable(account: SubAccount, price: float, rules: ExecutionRules) -> bool:
@@ -311,14 +258,14 @@ def charge_borrow(account: SubAccount, price: float, rules: ExecutionRules) -> S
 
 
 def mark_open(account: SubAccount, price: float, at: int) -> Trade | None:
-    """Return the row of what is still held at the end, marked at `price`: ``open``, ``dust`` or none."""
+    """Return what the account still holds as a trade ``open`` or ``dust``, marked at `price`."""
     if not account.quantity:
         return None
     return Trade(
         direction=1 if account.quantity > 0 else -1,
-        entered=account.entered,
+        entry_hour=account.entry_hour,
         entry_price=account.average_price,
-        exited=at,
+        exit_hour=at,
         exit_price=price,
         quantity=abs(account.quantity),
         fees=account.open_fees,

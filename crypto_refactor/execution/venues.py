@@ -1,9 +1,8 @@
-"""What a venue demands of an order: a value, dated, one per ticker."""
+"""What a venue requires of an order: a dated value, one per ticker."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, Decimal
 
 from crypto_refactor.errors import UsageError
 from crypto_refactor.market.ticker import Ticker
@@ -17,30 +16,18 @@ ALPACA_RULES_AS_OF = "2025-03"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueRules:
-    """Order rules of one ticker at one venue.
-
-    Attributes
-    ----------
-    name : str
-        The venue.
-    increment : float
-        Quantities are multiples of this, in the base currency.
-    min_quantity : float
-        Smallest order, in the base currency.
-    min_notional : float
-        Smallest order, in the quote currency.
-    as_of : str
-        When these figures were true.
-    """
+    """Order rules of one ticker at one venue."""
 
     name: str
-    increment: float
-    min_quantity: float
-    min_notional: float
-    as_of: str
+    increment: float  # quantities are multiples of it, in the base currency
+    min_quantity: float  # base currency
+    min_notional: float  # quote currency
+    as_of: str  # month of these figures
 
     def round_down(self, quantity: float) -> float:
         """Return the largest multiple of the increment that `quantity` holds, never more than it."""
+        from decimal import ROUND_DOWN, Decimal  # slow to import, and not needed for `--help`
+
         # Binary division would turn 0.3 / 0.1 into 2.999…; decimal arithmetic on the shortest
         # representation is what the venue does with the text of the order.
         step = Decimal(repr(float(self.increment)))
@@ -68,13 +55,7 @@ def alpaca_rules(ticker: Ticker) -> VenueRules | None:
 
 
 def require_alpaca_rules(ticker: Ticker) -> VenueRules:
-    """Return Alpaca's rules for `ticker`.
-
-    Raises
-    ------
-    UsageError
-        If Alpaca does not trade it.
-    """
+    """Return Alpaca's rules for `ticker`; raise UsageError if Alpaca does not trade it."""
     rules = alpaca_rules(ticker)
     if rules is None:
         raise UsageError(

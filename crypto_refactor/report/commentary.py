@@ -11,7 +11,6 @@ from crypto_refactor.backtest.external.evaluation import EvaluationResult
 from crypto_refactor.backtest.metrics import MIN_HOURS_TO_ANNUALISE, by_side
 from crypto_refactor.backtest.result import BacktestResult, RunResult
 from crypto_refactor.backtest.significance.verdict import MIN_TRADES
-from crypto_refactor.execution.decisions import Enter
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import Trade
 from crypto_refactor.execution.venues import ALPACA_RULES_AS_OF
@@ -21,7 +20,7 @@ from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.artifact import Card
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.report.formatting import amount, money, percent, price, source_name
-from crypto_refactor.signals.signal import DIRECTIONS
+from crypto_refactor.sides import Side
 
 CANNOT_BE_AUDITED = "External targets cannot be audited: nothing here can show whether they were made without knowing later bars."
 HYPOTHETICAL = "hypothetical: spot venues do not offer them"
@@ -222,18 +221,15 @@ def still_open(ticker: Ticker, trade: Trade, tz: ZoneInfo) -> str:
     """State what the win rate leaves out and the final balance includes."""
     kind = "Still open at the end" if trade.exit_reason == "open" else "Remainder too small to sell"
     return (
-        f"{kind}: {DIRECTIONS[trade.direction]} {amount(trade.quantity)} {ticker.base} since "
-        f"{to_local_text(trade.entered, tz)}, entry {price(trade.entry_price)}, last close {price(trade.exit_price)}, "
+        f"{kind}: {Side(trade.direction).label} {amount(trade.quantity)} {ticker.base} since "
+        f"{to_local_text(trade.entry_hour, tz)}, entry {price(trade.entry_price)}, last close {price(trade.exit_price)}, "
         f"net {trade.net_pnl:+,.2f} so far (in the final balance, not in the win rate)."
     )
 
 
 def pending_text(result: RunResult, tz: ZoneInfo) -> str:
     """State what was decided at the last close for the open after it."""
-    decisions = [
-        f"enter {DIRECTIONS[decision.side]}" if isinstance(decision, Enter) else f"exit ({decision.reason})"
-        for decision in result.requested.simulation.pending
-    ]
+    decisions = [decision.text for decision in result.requested.simulation.pending]
     at = to_local_text(int(result.window.closed[-1]), tz)
     return f"Decided at {at} for the next open: {', then '.join(decisions) or 'no order'}."
 

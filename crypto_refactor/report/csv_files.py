@@ -14,8 +14,8 @@ from crypto_refactor.execution.sub_account import Trade
 from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.sides import Side
 from crypto_refactor.signals.conditions import CONDITIONS
-from crypto_refactor.signals.signal import DIRECTIONS
 
 TRADE_COLUMNS = (
     *(
@@ -55,10 +55,10 @@ def trade_row(ticker: Ticker, trade: Trade) -> dict[str, object]:
     """Return a trade under the documented column names; times are ISO-8601 UTC."""
     return {
         "ticker": str(ticker),
-        "direction": DIRECTIONS[trade.direction],
-        "entry_at": to_iso(trade.entered),
+        "direction": Side(trade.direction).label,
+        "entry_at": to_iso(trade.entry_hour),
         "entry_price": trade.entry_price,
-        "exit_at": to_iso(trade.exited),
+        "exit_at": to_iso(trade.exit_hour),
         "exit_price": trade.exit_price,
         "quantity": trade.quantity,
         "gross_pnl": trade.gross_pnl,

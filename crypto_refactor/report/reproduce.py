@@ -1,12 +1,18 @@
-"""The command that comes to the same figures again."""
+"""Commands that give the same figures again, or trade by the same rules."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
 
 import click
 from click.core import ParameterSource
+
+from crypto_refactor.execution.options import EXECUTION_OPTIONS
+from crypto_refactor.market.hours import to_iso
+from crypto_refactor.trading.session import TradingSession
 
 _NOT_OF_THE_RESULT = frozenset(
     {"as_json", "cluster", "debug", "end", "report", "signals", "source", "trades"}
@@ -14,22 +20,11 @@ _NOT_OF_THE_RESULT = frozenset(
 
 
 def repeat_command(program: Sequence[str], source: str, end: int) -> str:
-    """Return the running command as it has to be given to look at the very same bars again.
+    """Return the running command in the form that looks at the very same bars again.
 
-    Options are taken as they were given, but for those that only say where results go; the source and
-    ``--end`` are always written out, because their defaults change with the environment and the hour.
-
-    Parameters
-    ----------
-    program : sequence of str
-        What is run, word by word.
-    source : str
-        Where the bars came from.
-    end : int
-        End of the window.
+    Options are taken as given, except those that only say where results go.  The source and ``--end`` are
+    always written out, because their defaults change with the environment and the hour.
     """
-    from crypto_refactor.market.hours import to_iso
-
     context = click.get_current_context()
     words = [*program]
     for option in context.command.params:
@@ -37,7 +32,7 @@ def repeat_command(program: Sequence[str], source: str, end: int) -> str:
         given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
         if isinstance(option, click.Option) and given and name not in _NOT_OF_THE_RESULT:
             words += _words(option, context.params[name])
-    words += ["--source", source, *_folder(source, words), "--end", to_iso(end)]
+    words += ["--source", source, *_data_dir(source, words), "--end", to_iso(end)]
     return shlex.join(words)
 
 
@@ -47,7 +42,7 @@ def _words(option: click.Option, value: object) -> list[str]:
     return [option.opts[0], str(value)]
 
 
-def _folder(source: str, words: list[str]) -> list[str]:
+def _data_dir(source: str, words: list[str]) -> list[str]:
     """Return the folder of bars where the environment named it."""
     from crypto_refactor.config import settings
 
@@ -55,3 +50,32 @@ def _folder(source: str, words: list[str]) -> list[str]:
     if source != "files" or folder is None or "--data-dir" in words:
         return []
     return ["--data-dir", str(folder)]
+
+
+def equivalent_backtest(session: TradingSession, hours: int, end: int | None, data_dir: Path | None) -> str:
+    """Return the backtester command that trades by the very same rules, in a sentence."""
+    tickers = session.tickers
+    words = ["python3", "models/app_backtester.py", "--ticker", str(tickers[0]), "--hours", str(hours)]
+    words += ["--initial-balance", repr(session.initial_balance / len(tickers)), *_changed(session)]
+    words += ["--source", session.source.name]
+    if data_dir is not None:
+        words += ["--data-dir", str(data_dir)]
+    if end is not None:
+        words += ["--end", to_iso(end)]
+    split = f", per ticker (balance split across {len(tickers)})" if len(tickers) > 1 else ""
+    return f"Equivalent backtest{split}: {shlex.join(words)}"
+
+
+def _changed(session: TradingSession) -> Iterator[str]:
+    """Yield the options that differ from their defaults; fields of settings and signal rules are options."""
+    for part in (session.settings, session.signal_rules):
+        for field in fields(part):
+            value = getattr(part, field.name)
+            if value != field.default:
+                yield from (f"--{field.name.replace('_', '-')}", str(value))
+    if session.model is not None:
+        yield from ("--model", session.model)
+    for name, spec in EXECUTION_OPTIONS.items():
+        yield from spec.words(getattr(session.options, name))
+    if session.allow_gaps:
+        yield "--allow-gaps"

@@ -10,6 +10,7 @@ from pathlib import Path
 from crypto_refactor.features.frame import FeatureFrame
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.model.named_models import ModelChoice
+from crypto_refactor.sides import Side
 from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame
 
 SCHEMA = 1
@@ -17,7 +18,6 @@ _SHOWN_EVIDENCE = (
     *("n", "slope", "slope_se", "shrink"),
     *("rmse_ratio", "rank_correlation", "ridge_rmse_ratio", "ridge_rank_correlation"),
 )
-DIRECTIONS: Mapping[int, str] = {1: "long", 0: "flat", -1: "short"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +87,7 @@ class Signal:
     @property
     def direction(self) -> str:
         """``long``, ``flat`` or ``short``."""
-        return DIRECTIONS[self.signal]
+        return Side(self.signal).label
 
     @property
     def price_difference(self) -> float:

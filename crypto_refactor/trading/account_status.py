@@ -12,7 +12,6 @@ from crypto_refactor.execution.sub_account import SubAccount, Trade, mark_open
 from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.account_names import DEMO, LIVE
-from crypto_refactor.trading.explanations import describe_decision
 from crypto_refactor.trading.kill_switch import halt_reason
 from crypto_refactor.trading.ledger import AccountRow, Ledger, Opening, OrderRecord
 
@@ -177,7 +176,7 @@ def ticker_status(ledger: Ledger, account: str, ticker: Ticker) -> TickerStatus:
         marked_at=marked_at,
         price=price,
         decision=decision,
-        pending=tuple(map(describe_decision, state.pending)),
+        pending=tuple(decision.text for decision in state.pending),
         unsettled=ledger.orders(account, ticker, unsettled=True),
     )
 
@@ -209,4 +208,4 @@ def trades_of(status: AccountStatus, ledger: Ledger) -> list[tuple[Ticker, Trade
         rows += [(part.ticker, trade) for trade in ledger.trades(status.row.name, part.ticker)]
         if part.open_trade is not None:
             rows.append((part.ticker, part.open_trade))
-    return sorted(rows, key=lambda row: (not row[1].closed, row[1].exited, row[0]))
+    return sorted(rows, key=lambda row: (not row[1].closed, row[1].exit_hour, row[0]))

@@ -8,10 +8,9 @@ from typing import Any
 from crypto_refactor.execution.decisions import Decision, Enter
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import Fill, SubAccount
+from crypto_refactor.sides import Side
 from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame
 from crypto_refactor.trading.decider import ModelDecision
-
-SIDES = {1: "long", 0: "flat", -1: "short"}
 
 
 def explain(
@@ -70,13 +69,13 @@ def _consequence(
     rules: ExecutionRules,
 ) -> str:
     if orders:
-        return " and ".join(map(describe_decision, orders))
+        return " and ".join(decision.text for decision in orders)
     side = account.side
     if target == 0 == side and signals.signal[-1] < 0 and rules.long_only:
         return "stay flat, because shorts are not allowed"
     if target in {0, side}:
-        return f"stay {SIDES[side]}"
-    return f"stay {SIDES[side]}, {_why_no_entry(signals, target, account, rules)}"
+        return f"stay {Side(side).label}"
+    return f"stay {Side(side).label}, {_why_no_entry(signals, target, account, rules)}"
 
 
 def _why_no_entry(signals: SignalFrame, target: int, account: SubAccount, rules: ExecutionRules) -> str:
@@ -84,17 +83,10 @@ def _why_no_entry(signals: SignalFrame, target: int, account: SubAccount, rules:
         return "because a short has used up the equity"
     if account.halted:
         return "because entries are halted by the drawdown until `resume`"
-    if target == account.stopped_side:
+    if target == account.blocked_side:
         return "because the target has not changed since that side was stopped out or closed"
     move = float(signals.expected_move[-1]) * 100
     return f"because the expected move of {move:.3f} % is below the round trip's {rules.round_trip_cost * 100:.3f} %"
-
-
-def describe_decision(decision: Decision) -> str:
-    """Return a decision in words."""
-    if isinstance(decision, Enter):
-        return f"enter {SIDES[decision.side]}"
-    return f"exit ({decision.reason})"
 
 
 def ledger_record(decision: ModelDecision, reason: str) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def _exiting(state: SubAccountState) -> SubAccountState:
     """Return the sub-account with at most an exit pending, and re-entry blocked on the side it was on or about."""
     side = state.account.side
     entry_side = next((decision.side for decision in state.pending if isinstance(decision, Enter)), 0)
-    account = state.account._replace(stopped_side=side or entry_side or state.account.stopped_side)
+    account = state.account._replace(blocked_side=side or entry_side or state.account.blocked_side)
     return replace(state, account=account, pending=(Exit(CLOSED_BY_HAND),) if side else ())
 
 

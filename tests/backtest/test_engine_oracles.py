@@ -37,7 +37,7 @@ def random_plan(count, seed, sides=(-1, 0, 1)):
     return SignalPlan(
         signal=signal,
         forecast_side=signal,
-        worthwhile=np.ones(count, dtype=bool),
+        exceeds_cost=np.ones(count, dtype=bool),
         decidable=np.ones(count, dtype=bool),
     )
 

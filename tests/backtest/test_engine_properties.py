@@ -35,7 +35,7 @@ from crypto_refactor.execution.sub_account import (
 )
 
 NO_STOPS = {"stop_loss": None, "take_profit": None, "max_drawdown": None}
-REAL_AND_ADJACENT = {"holes": False, "blind": False}
+REAL_AND_ADJACENT = {"gaps": False, "blind": False}
 
 
 def close_to(expected, *, scale):
@@ -181,7 +181,7 @@ def test_an_entry_fills_one_hour_after_a_real_decision_for_its_side(case):
             assert case.plan.decidable[row - 1]
             assert case.bars.opened[row] - case.bars.opened[row - 1] == 1
             assert case.plan.signal[row - 1] == fill.side
-            assert case.plan.worthwhile[row - 1] or not case.rules.strict
+            assert case.plan.exceeds_cost[row - 1] or not case.rules.strict
             assert result.halted_at is None or fill.at < result.halted_at
 
 
@@ -202,11 +202,11 @@ def test_trades_are_ordered_and_disjoint_and_span_the_exposure(case):
     before = 0
     for trade in result.trades:
         assert trade.quantity > 0
-        assert trade.exited >= trade.entered
+        assert trade.exit_hour >= trade.entry_hour
         if trade.exit_reason != "dust":
-            assert trade.entered >= before
-            before = trade.exited
-            held = (case.bars.opened >= trade.entered) & (case.bars.closed <= trade.exited)
+            assert trade.entry_hour >= before
+            before = trade.exit_hour
+            held = (case.bars.opened >= trade.entry_hour) & (case.bars.closed <= trade.exit_hour)
             if trade.exit_reason == "ruin":
                 held &= result.sides != 0  # its last close already finds nothing
             assert not closed[held].any()
@@ -244,7 +244,7 @@ def test_after_a_stop_nothing_is_entered_until_the_target_changes(case):
     for trade in result.trades:
         if trade.exit_reason in {"stop_loss", "take_profit"}:
             event(trade.exit_reason)
-            row = int(np.searchsorted(case.bars.opened, trade.exited))
+            row = int(np.searchsorted(case.bars.opened, trade.exit_hour))
             decided = row - 1
             while case.bars.synthetic[decided]:
                 decided -= 1
@@ -261,7 +261,7 @@ def test_after_a_stop_nothing_is_entered_until_the_target_changes(case):
 def test_a_plan_on_synthetic_bars_is_never_looked_at(case):
     quiet = {
         name: getattr(case.plan, name).copy()
-        for name in ("signal", "forecast_side", "worthwhile", "decidable")
+        for name in ("signal", "forecast_side", "exceeds_cost", "decidable")
     }
     for column in quiet.values():
         column[case.bars.synthetic] = 0
@@ -352,8 +352,8 @@ def test_the_loop_equals_the_closed_form(case):
     )
     hours = np.append(case.bars.opened, case.bars.closed[-1])
     assert [trade.direction for trade in result.trades] == expected.direction.tolist()
-    assert [trade.entered for trade in result.trades] == hours[expected.entry_row].tolist()
-    assert [trade.exited for trade in result.trades] == hours[expected.exit_row].tolist()
+    assert [trade.entry_hour for trade in result.trades] == hours[expected.entry_row].tolist()
+    assert [trade.exit_hour for trade in result.trades] == hours[expected.exit_row].tolist()
     assert [trade.net_pnl for trade in result.trades] == pytest.approx(
         expected.net_pnl.tolist(), rel=1e-8, abs=1e-10 * largest(result)
     )
@@ -367,7 +367,7 @@ def test_the_loop_equals_the_closed_form(case):
 def step_by_step(case: Case):
     """Trade like a process that forgets everything but its account and its orders between two bars."""
     bars, rules = case.bars, case.rules
-    state = pickle.dumps((SubAccount.opened_with(case.balance), ()))
+    state = pickle.dumps((SubAccount.open(case.balance), ()))
     fills, trades, equity = [], [], []
 
     def book(outcome):
@@ -398,7 +398,7 @@ def step_by_step(case: Case):
                     close,
                     signal=int(case.plan.signal[i]),
                     target=int(target_by_side(case.plan, rules)[account.side][i]),
-                    worthwhile=bool(case.plan.worthwhile[i]),
+                    exceeds_cost=bool(case.plan.exceeds_cost[i]),
                     rules=rules,
                 )
             else:
@@ -498,6 +498,6 @@ def _flat_plan(count):
     return SignalPlan(
         signal=nothing,
         forecast_side=nothing,
-        worthwhile=nothing.astype(bool),
+        exceeds_cost=nothing.astype(bool),
         decidable=np.ones(count, dtype=bool),
     )

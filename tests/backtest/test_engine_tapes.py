@@ -356,7 +356,7 @@ def test_a_bar_that_cannot_be_decided_on_does_not_reset_a_stop():
         100 100 +1         |                                | 1250
         100  75 +1         | buy 10 @ 100 fee 250 entry     | 750
          80  80  0 blind   | sell 10 @ 80 fee 200 stop_loss | 600
-         80  80  0 carried |                                | 600
+         80  80  0 synth   |                                | 600
          80  80 +1         |                                | 600
          80  80 +1         |                                | 600
         """,
@@ -400,14 +400,14 @@ def test_a_drawdown_halts_entries_for_good_but_never_an_exit():
     assert result.account.halted
 
 
-def test_what_borrow_took_on_carried_bars_halts_at_the_next_real_close():
+def test_what_borrow_took_on_synthetic_bars_halts_at_the_next_real_close():
     # 4500 a year is 51.4 % of the notional an hour.
     result = play(
         """
         100 100 -1         |                               | 1250
         100 100 -1         | sell 12.5 @ 100 fee 0 entry   | 607.88
-        100 100 -1 carried | buy 12.5 @ 97.260274 fee 0 ruin | 0
-        100 100  0 carried |                               | 0
+        100 100 -1 synth   | buy 12.5 @ 97.260274 fee 0 ruin | 0
+        100 100  0 synth   |                               | 0
         100 100  0         |                               | 0
         100 100  0         |                               | 0
         """,
@@ -469,13 +469,13 @@ def test_without_the_rule_no_drawdown_halts():
     assert result.halted_at is None
 
 
-# --- holes ---------------------------------------------------------------------------------------------
+# --- gaps ----------------------------------------------------------------------------------------------
 
 
 def test_an_entry_lapses_over_a_synthetic_bar_and_may_be_decided_afresh():
     play("""
         100 100 +1         |                            | 1250
-        100 100 +1 carried |                            | 1250
+        100 100 +1 synth   |                            | 1250
         110 110 +1         |                            | 1250
         100 120 +1         | buy 10 @ 100 fee 250 entry | 1200
     """)
@@ -485,8 +485,8 @@ def test_an_exit_waits_for_the_next_real_open():
     result = play("""
         100 100 +1         |                               | 1250
         100 120  0         | buy 10 @ 100 fee 250 entry    | 1200
-        120 120 +1 carried |                               | 1200
-        120 120 +1 carried |                               | 1200
+        120 120 +1 synth   |                               | 1200
+        120 120 +1 synth   |                               | 1200
         140 150  0         | sell 10 @ 140 fee 350 neutral | 1050
     """)
     assert rows(result) == ["long 10: 100 -> 140 gross 400 fees 600 net -200 3h neutral"]
@@ -496,7 +496,7 @@ def test_a_flip_over_a_synthetic_bar_keeps_its_exit_and_loses_its_entry():
     play("""
         100 100 +1         |                                | 1250
         100 120 -1         | buy 10 @ 100 fee 250 entry     | 1200
-        120 120 -1 carried |                                | 1200
+        120 120 -1 synth   |                                | 1200
         120 110 -1         | sell 10 @ 120 fee 300 opposite | 900
         120 100 -1         | sell 6 @ 120 fee 180 entry     | 840
     """)
@@ -506,8 +506,8 @@ def test_a_synthetic_bar_decides_nothing():
     result = play("""
         100 100 +1         |                            | 1250
         100 120 +1         | buy 10 @ 100 fee 250 entry | 1200
-        120 120 -1 carried |                            | 1200
-        120 120  0 carried |                            | 1200
+        120 120 -1 synth   |                            | 1200
+        120 120  0 synth   |                            | 1200
         130 130 +1         |                            | 1300
     """)
     assert result.target.tolist() == [1, 1, 0, 0, 1]
@@ -519,7 +519,7 @@ def test_a_stop_waits_for_the_next_real_open_and_still_blocks_re_entry():
         """
         100 100 +1         |                                | 1250
         100  75 +1         | buy 10 @ 100 fee 250 entry     | 750
-         75  75 +1 carried |                                | 750
+         75  75 +1 synth   |                                | 750
          80 100 +1         | sell 10 @ 80 fee 200 stop_loss | 600
         100 100 +1         |                                | 600
         """,
@@ -564,7 +564,7 @@ def test_a_no_data_exit_waits_over_synthetic_bars():
     play("""
         100 100 -1         |                              | 1250
         100  80 -1 blind   | sell 10 @ 100 fee 250 entry  | 1200
-         80  80 -1 carried |                              | 1200
+         80  80 -1 synth   |                              | 1200
          60  60  0         | buy 10 @ 60 fee 150 no_data  | 1250
     """)
 
@@ -632,7 +632,7 @@ def test_ruin_by_borrow_takes_the_waiting_exit_with_it():
         """
         100 100 -1         |                             | 1250
         100 100  0         | sell 10 @ 100 fee 250 entry | 500
-        100 100  0 carried | buy 10 @ 80 fee 200 ruin    | 0
+        100 100  0 synth   | buy 10 @ 80 fee 200 ruin    | 0
         100 100  0         |                             | 0
         """,
         borrow=0.5 * 8760,
@@ -716,7 +716,7 @@ def test_borrow_is_charged_to_a_short_on_every_bar_it_is_held_at_the_close():
         """
         100 100 -1         |                              | 1250
         100 100 -1         | sell 10 @ 100 fee 250 entry  | 990    # 1 % of 1000
-        100 100 -1 carried |                              | 980
+        100 100 -1 synth   |                              | 980
         100 120  0         |                              | 768    # 1 % of 1200
         110 110  0         | buy 10 @ 110 fee 275 neutral | 593
         """,

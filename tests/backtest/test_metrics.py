@@ -36,9 +36,9 @@ def metrics_of(equity, *, exposed=None, trades=(), fills=(), hours=None):
 def trade(entry, exit_, *, direction=1, quantity=1.0, fees=0.0, held=1, reason="neutral"):
     return Trade(
         direction=direction,
-        entered=400_000,
+        entry_hour=400_000,
         entry_price=entry,
-        exited=400_000 + held,
+        exit_hour=400_000 + held,
         exit_price=exit_,
         quantity=quantity,
         fees=fees,

@@ -91,7 +91,7 @@ def test_a_backtest_interrupted_while_its_workers_train_takes_them_along(home, t
     assert "Traceback" not in err
     assert [path for path in model_files(home) if "writing" in path.name] == []
     assert_unlocked(home)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while running_in_group(process.pid):
         assert time.monotonic() < deadline, running_in_group(process.pid)
         time.sleep(0.05)

@@ -21,6 +21,7 @@ from crypto_refactor.cli.commands.models import command as models
 from crypto_refactor.cli.commands.signal import command as signal
 from crypto_refactor.cli.trading.request import DEFAULT_BALANCE, DEFAULT_REPLAY_HOURS
 from crypto_refactor.config import EnvironmentSettings
+from crypto_refactor.execution.options import EXECUTION_OPTIONS
 from crypto_refactor.execution.rules import DEFAULT_FEE
 from crypto_refactor.execution.venues import ALPACA_FEE, ALPACA_MAX_DRAWDOWN
 from crypto_refactor.model.named_models import DEFAULT_MODEL_NAME
@@ -54,21 +55,21 @@ LONG = ("--hours 1440", "--hours 2160")
 # An option that is None for the parser means this; the parser's own help and the README show it.
 WHERE_NONE = {
     "--state-dir": "state/",
-    "--fee": f"{DEFAULT_FEE}; at Alpaca {ALPACA_FEE}",
-    "--max-drawdown": f"off; at Alpaca {ALPACA_MAX_DRAWDOWN}",
     "--seed": str(ModelSettings().seed),
     "--source": EnvironmentSettings.model_fields["source"].default,
     "--threshold-scale": "the model's",
-    "--max-notional": "none",
-    "--stop-loss": "off",
-    "--take-profit": "off",
     "--end": "now",
     "--initial-balance": f"{DEFAULT_BALANCE:g}",
     "--replay-hours": str(DEFAULT_REPLAY_HOURS),
     "--replay-delay": "0",
     "--account": "the one traded last",
     "--cluster": "this machine",
+    "--fee": f"{DEFAULT_FEE}; at Alpaca {ALPACA_FEE}",
+    "--max-drawdown": f"off; at Alpaca {ALPACA_MAX_DRAWDOWN}",
 }
+WHERE_NONE = {
+    f"--{spec.name}": spec.default_text for spec in EXECUTION_OPTIONS.values() if spec.default is None
+} | WHERE_NONE
 OWN_TICKER = {"multi": "all", "compare": "all", "close": "none"}
 
 
@@ -265,7 +266,7 @@ def test_every_default_in_the_table_is_the_real_one():
 
 
 def test_the_exit_codes_of_the_readme_are_those_of_the_tool():
-    said = re.search(r"Exit codes: (.*?)\. An error says", README, flags=re.DOTALL)[1]
+    said = re.search(r"Exit codes: (.*?)\. An error states", README, flags=re.DOTALL)[1]
     codes = {int(code) for code in re.findall(r"\b(\d+) [a-z]", said)}
     constants = {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
     raised = {kind.exit_code for kind in errors.CryptoRefactorError.__subclasses__()}

@@ -17,7 +17,7 @@ from crypto_refactor.execution.decisions import (
 from crypto_refactor.execution.rules import ExecutionRules, ExitRule
 from crypto_refactor.execution.sub_account import SubAccount
 
-FLAT = SubAccount.opened_with(1000.0)
+FLAT = SubAccount.open(1000.0)
 LONG = FLAT._replace(cash=0.0, side=1, quantity=10.0, average_price=100.0)
 SHORT = FLAT._replace(cash=2000.0, side=-1, quantity=-10.0, average_price=100.0)
 
@@ -31,7 +31,7 @@ def wanted(side, **rules):
     plan = SignalPlan(
         signal=signal,
         forecast_side=forecast,
-        worthwhile=np.ones(count, dtype=bool),
+        exceeds_cost=np.ones(count, dtype=bool),
         decidable=np.ones(count, dtype=bool),
     )
     return target_by_side(plan, ExecutionRules(**rules))[side].tolist()
@@ -56,10 +56,10 @@ def test_the_wanted_side_depends_on_the_side_held(rule, long_only, from_flat, fr
         assert wanted(-1, **rules) == from_short
 
 
-def decided(account, close, *, signal, target=None, worthwhile=True, **rules):
+def decided(account, close, *, signal, target=None, exceeds_cost=True, **rules):
     target = signal if target is None else target
     return decide(
-        account, close, signal=signal, target=target, worthwhile=worthwhile, rules=ExecutionRules(**rules)
+        account, close, signal=signal, target=target, exceeds_cost=exceeds_cost, rules=ExecutionRules(**rules)
     )
 
 
@@ -68,10 +68,10 @@ def test_what_blocks_an_entry_never_blocks_the_exit_half_of_a_flip(blocker):
     account = (
         LONG
         if blocker == "strict"
-        else LONG._replace(**{blocker: True} if blocker != "stopped" else {"stopped_side": -1})
+        else LONG._replace(**{blocker: True} if blocker != "stopped" else {"blocked_side": -1})
     )
     _, decisions = decided(
-        account, 100.0, signal=-1, worthwhile=blocker != "strict", strict=blocker == "strict"
+        account, 100.0, signal=-1, exceeds_cost=blocker != "strict", strict=blocker == "strict"
     )
     assert decisions == (Exit("opposite"),)
 
@@ -89,12 +89,12 @@ def test_nothing_is_decided_while_position_and_target_agree():
 def test_a_stop_is_remembered_until_the_target_changes():
     stopped, decisions = decided(LONG, 94.0, signal=1, stop_loss=0.05)
     assert decisions == (Exit("stop_loss"),)
-    assert stopped.stopped_side == 1
+    assert stopped.blocked_side == 1
     flat = stopped._replace(side=0, quantity=0.0)
     assert decided(flat, 94.0, signal=1) == (flat, ())
     released, decisions = decided(flat, 94.0, signal=0)
     assert decisions == ()
-    assert released.stopped_side == 0
+    assert released.blocked_side == 0
     assert decided(released, 94.0, signal=1)[1] == (Enter(1, 1.0),)
 
 

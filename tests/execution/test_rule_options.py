@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 
 import pytest
 
 from crypto_refactor.errors import UsageError
-from crypto_refactor.execution.rules import ExecutionOptions, ExecutionRules, ExitRule
-from crypto_refactor.execution.venues import alpaca_rules
+from crypto_refactor.execution.options import EXECUTION_OPTIONS
+from crypto_refactor.execution.rules import DEFAULT_FEE, ExecutionOptions, ExecutionRules, ExitRule
+from crypto_refactor.execution.venues import ALPACA_FEE, ALPACA_MAX_DRAWDOWN, alpaca_rules
 from crypto_refactor.market.ticker import Ticker
 
 BTC = Ticker("BTC", "USD")
@@ -21,6 +23,36 @@ OUT_OF_RANGE = {
     "max_drawdown": ("--max-drawdown", (0.0, -0.25, 1.01)),
     "max_notional": ("--max-notional", (0.0, -100.0)),
 }
+
+
+def test_the_table_of_options_is_that_of_the_fields():
+    defaults = {field.name: field.default for field in fields(ExecutionOptions)}
+    assert defaults == {name: spec.default for name, spec in EXECUTION_OPTIONS.items()}
+    assert list(defaults) == list(EXECUTION_OPTIONS)
+    assert set(EXECUTION_OPTIONS["exit"].choices) == set(ExitRule)
+
+
+def test_the_exit_rule_may_be_given_as_text():
+    assert ExecutionOptions(exit="fade").exit is ExitRule.FADE
+
+
+def test_help_names_the_defaults_that_a_venue_changes():
+    assert EXECUTION_OPTIONS["fee"].default_text == f"{DEFAULT_FEE}; at Alpaca {ALPACA_FEE}"
+    assert EXECUTION_OPTIONS["max_drawdown"].default_text == f"off; at Alpaca {ALPACA_MAX_DRAWDOWN}"
+
+
+@pytest.mark.parametrize("name", EXECUTION_OPTIONS)
+def test_what_an_option_writes_it_reads(name):
+    spec = EXECUTION_OPTIONS[name]
+    values = [True, False] if spec.is_switch else [*spec.choices] or [0.05, 0.1]
+    for value in values:
+        assert spec.parse(spec.format(value)) == value
+        assert spec.words(value) == (
+            [] if value == spec.default else [f"--{spec.name}", str(value)][: 1 + (value is not True)]
+        )
+    for text in ("", "nan", "perhaps"):
+        with pytest.raises(ValueError, match=r".*"):
+            spec.parse(text)
 
 
 def test_without_a_venue_the_defaults_are_the_documented_ones():

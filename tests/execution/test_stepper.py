@@ -14,12 +14,12 @@ def bar_signals(case):
     rows = zip(
         plan.signal.tolist(),
         plan.forecast_side.tolist(),
-        plan.worthwhile.tolist(),
+        plan.exceeds_cost.tolist(),
         plan.decidable.tolist(),
         strict=True,
     )
     return [
-        BarSignal(signal=signal, forecast_side=side, worthwhile=worth, decidable=can)
+        BarSignal(signal=signal, forecast_side=side, exceeds_cost=worth, decidable=can)
         for signal, side, worth, can in rows
     ]
 

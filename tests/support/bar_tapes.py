@@ -9,7 +9,7 @@ One line is one bar::
 
 Extras: ``above``, ``below`` or ``equal`` (the forecast's side of the close; by default the signal's),
 ``weak`` (no evidence, or a move below its cost), ``blind`` (cannot be decided on because of its bars),
-``carried`` (synthetic), ``low=90`` and ``high=130``.  A line ``...`` is a hole of 100 hours.  The first bar
+``synth`` (a synthetic bar), ``low=90`` and ``high=130``.  A line ``...`` is a gap of 100 hours.  The first bar
 only makes the first decision.
 With a fee of 1/4 and 1250 in cash everything comes out round: 1250 buys 1250 / (100 * 1.25) = 10.
 """
@@ -23,9 +23,10 @@ from crypto_refactor.execution.decisions import SignalPlan
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.sides import Side
 
 FIRST = 400_000
-HOLE = 100
+GAP = 100
 SIDES = {"above": 1, "equal": 0, "below": -1}
 
 
@@ -41,9 +42,8 @@ def play(tape, *, balance=1250.0, fee=0.25, **rules):
 
 def rows(result):
     """Return each trade as one line."""
-    names = {1: "long", -1: "short"}
     return [
-        f"{names[t.direction]} {number(t.quantity)}: {number(t.entry_price)} -> {number(t.exit_price)}"
+        f"{Side(t.direction).label} {number(t.quantity)}: {number(t.entry_price)} -> {number(t.exit_price)}"
         f" gross {money(t.gross_pnl)} fees {money(t.fees)} net {money(t.net_pnl)}"
         f" {t.bars_held}h {t.exit_reason}"
         for t in result.trades
@@ -62,7 +62,7 @@ def _read(tape):
     drawn, hour = [], FIRST
     for line in filter(None, (text.partition("#")[0].strip() for text in tape.splitlines())):
         if line == "...":
-            hour += HOLE
+            hour += GAP
             continue
         bar, fills, equity = (part.strip() for part in line.split("|"))
         open_, close, signal, *extras = bar.split()
@@ -78,7 +78,7 @@ def _read(tape):
                 "forecast": next((SIDES[extra] for extra in extras if extra in SIDES), int(signal)),
                 "weak": "weak" in extras,
                 "blind": "blind" in extras,
-                "carried": "carried" in extras,
+                "synthetic": "synth" in extras,
                 "expected": (" ; ".join(part.strip() for part in fills.split(";")), money(float(equity))),
             }
         )
@@ -96,7 +96,7 @@ def _bars(drawn):
         source="files",
         opened=_column(drawn, "hour", int),
         volume=np.ones(len(drawn)),
-        synthetic=_column(drawn, "carried", bool),
+        synthetic=_column(drawn, "synthetic", bool),
         **{name: _column(drawn, name) for name in ("open", "high", "low", "close")},
     )
 
@@ -105,7 +105,7 @@ def _plan(drawn):
     return SignalPlan(
         signal=_column(drawn, "signal", np.int8),
         forecast_side=_column(drawn, "forecast", np.int8),
-        worthwhile=~_column(drawn, "weak", bool),
+        exceeds_cost=~_column(drawn, "weak", bool),
         decidable=~_column(drawn, "blind", bool),
     )
 

@@ -22,8 +22,8 @@ SCRIPTS = {
     "check_history": ROOT / "test_historical_data.py",
     "check_mountain_time": ROOT / "test_mountain_time.py",
 }
-PATIENCE = 500
-"""Seconds: far more than any command takes, less than the limit of a test."""
+PATIENCE = 1800
+"""Seconds: only a process that hangs takes so long, on however busy a machine; less than the limit of a test."""
 OURS = ("CRYPTO_", "ALPACA_", "PYTHON", "COLUMNS", "FORCE_COLOR", "TTY_")
 
 

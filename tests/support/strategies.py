@@ -61,11 +61,11 @@ class Case:
 
 
 @st.composite
-def cases(draw, *, holes=True, wild=True, blind=True, min_bars=15, max_bars=80, **fixed):
-    """Draw a case; `wild` bars can double, `holes` and `blind` draw what is synthetic or undecidable."""
+def cases(draw, *, gaps=True, wild=True, blind=True, min_bars=15, max_bars=80, **fixed):
+    """Draw a case; `wild` bars can double, `gaps` and `blind` draw what is synthetic or undecidable."""
     data = draw(st.binary(min_size=4 * min_bars, max_size=4 * max_bars))
     table = np.frombuffer(data[: len(data) // 4 * 4], dtype=np.uint8).reshape(-1, 4)
-    bars = _bars(table, holes=holes, scale=1.0 if wild else 0.06)
+    bars = _bars(table, gaps=gaps, scale=1.0 if wild else 0.06)
     return Case(
         bars=bars,
         plan=_plan(table, bars, blind=blind),
@@ -100,14 +100,14 @@ def _rules(values):
     return ExecutionRules(**values | ({"long_only": True} if values["venue"] else {}))
 
 
-def _bars(table, *, holes, scale):
+def _bars(table, *, gaps, scale):
     moves = (table[:, :2].astype(np.int8) / 128.0) ** 3 * scale
     path = np.exp(np.cumsum(moves.ravel())).reshape(-1, 2)
     # Keep prices between 1e-2 and 1e6 however long a wild tape climbs or falls.
     path = 100.0 * np.exp(np.clip(np.log(path), -9.0, 9.0))
     opens, closes = path[:, 0], path[:, 1]
     step = np.ones(len(table), dtype=np.int64)
-    if holes:
+    if gaps:
         kind = table[:, 3]
         step[(kind >= 225) & (kind < 240)] = 2 + kind[(kind >= 225) & (kind < 240)] % 4
         step[kind >= 250] = 100
@@ -145,6 +145,6 @@ def _plan(table, bars, *, blind):
         # What a plan says about a synthetic bar must not matter, so it says something loud.
         signal=spread(signal.astype(np.int8), -1),
         forecast_side=spread(forecast.astype(np.int8), -1),
-        worthwhile=spread(kind % 5 != 1, True),
+        exceeds_cost=spread(kind % 5 != 1, True),
         decidable=spread((kind < 240) | (kind >= 250) if blind else kind >= 0, True),
     )

@@ -67,7 +67,7 @@ def walk(ledger, case, name="replay/x"):
         return BarSignal(
             signal=int(plan.signal[row]),
             forecast_side=int(plan.forecast_side[row]),
-            worthwhile=bool(plan.worthwhile[row]),
+            exceeds_cost=bool(plan.exceeds_cost[row]),
             decidable=bool(plan.decidable[row]),
         )
 
@@ -101,7 +101,7 @@ def test_the_rows_of_an_account_add_up_to_its_equity_and_are_the_backtests(tmp_p
 def test_a_position_of_this_hour_is_marked_at_the_close_it_was_decided_at(ledger):
     # 1000 buys 9.9 at 101 after the close at 100, and fees are gone at once.
     account = SubAccount(
-        cash=0.0, side=1, quantity=9.89, average_price=101.0, peak_equity=1000.0, entered=101
+        cash=0.0, side=1, quantity=9.89, average_price=101.0, peak_equity=1000.0, entry_hour=101
     )
     fill = Fill(at=101, side=1, quantity=9.89, price=101.0, fee=1.1, reason="entry")
     put(ledger, account, equity=1000.0, decision={"close": 100.0, "reason": "up"}, fills=(fill,))
@@ -119,9 +119,9 @@ def test_without_a_close_the_last_fill_tells_the_price_of_what_it_left(ledger):
     assert part.price == 99.0
     assert part.open_trade == Trade(
         direction=1,
-        entered=0,
+        entry_hour=0,
         entry_price=101.0,
-        exited=101,
+        exit_hour=101,
         exit_price=99.0,
         quantity=0.01,
         fees=0.0,
@@ -159,7 +159,7 @@ def test_everything_to_be_known_of_a_sub_account_is_there(ledger, state):
     )
     with ledger.transaction(DEMO, BTC) as writer:
         writer.add_intent(waiting)
-    put(ledger, SubAccount.opened_with(500.0), ticker=ETH)
+    put(ledger, SubAccount.open(500.0), ticker=ETH)
     ledger.open_account("demo/sample", NOW)
     halt(state, at=NOW, why="elections")
     seen = look(ledger)
@@ -179,14 +179,14 @@ def test_everything_to_be_known_of_a_sub_account_is_there(ledger, state):
 
 
 def test_trades_come_in_the_order_of_their_exits_and_what_is_held_last(ledger):
-    held = SubAccount(cash=0.0, side=1, quantity=10.0, average_price=100.0, peak_equity=1000.0, entered=50)
+    held = SubAccount(cash=0.0, side=1, quantity=10.0, average_price=100.0, peak_equity=1000.0, entry_hour=50)
 
     def trade(exited):
         return Trade(
             direction=1,
-            entered=40,
+            entry_hour=40,
             entry_price=100.0,
-            exited=exited,
+            exit_hour=exited,
             exit_price=100.0,
             quantity=1.0,
             fees=0.0,
@@ -197,7 +197,7 @@ def test_trades_come_in_the_order_of_their_exits_and_what_is_held_last(ledger):
         put(ledger, held, ticker=ticker, equity=1000.0)
         with ledger.transaction(DEMO, ticker) as writer:
             writer.record_fills((), [trade(at) for at in exits])
-    rows = [(str(ticker), row.exited, row.exit_reason) for ticker, row in trades_of(look(ledger), ledger)]
+    rows = [(str(ticker), row.exit_hour, row.exit_reason) for ticker, row in trades_of(look(ledger), ledger)]
     assert rows == [
         ("ETH/USD", 60, "neutral"),
         ("BTC/USD", 70, "neutral"),

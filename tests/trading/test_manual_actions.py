@@ -38,7 +38,9 @@ BTC, ETH = Ticker("BTC", "USD"), Ticker("ETH", "USD")
 NOW = datetime(2024, 6, 10, 12, 20, 7, tzinfo=UTC)
 HOUR = floor_hour(NOW)
 PAPER = "paper/904837e3-3b76-47ec-b432-046db621571b"
-LONG = SubAccount(cash=0.0, side=1, quantity=10.0, average_price=100.0, peak_equity=1000.0, entered=400_000)
+LONG = SubAccount(
+    cash=0.0, side=1, quantity=10.0, average_price=100.0, peak_equity=1000.0, entry_hour=400_000
+)
 SHORT = SubAccount(cash=2000.0, side=-1, quantity=-10.0, average_price=100.0, peak_equity=1000.0)
 
 
@@ -108,7 +110,7 @@ def test_a_position_on_bars_that_have_passed_is_closed_at_the_next_open(ledger, 
     rules = ExecutionRules()
     seen = []
     for row, signal in ((2, 1), (3, 1), (4, 0), (5, 1)):
-        verdict = BarSignal(signal=signal, forecast_side=signal, worthwhile=True, decidable=True)
+        verdict = BarSignal(signal=signal, forecast_side=signal, exceeds_cost=True, decidable=True)
         done = step_bar(holding, bars, row, verdict, rules)
         holding = done.state
         seen.append(([(fill.reason, fill.price) for fill in done.fills], holding.pending))
@@ -126,12 +128,12 @@ def test_what_was_pending_gives_way_to_the_close(ledger, state):
 
 
 def test_an_entry_that_waits_is_dropped(ledger, state):
-    put(ledger, "demo/sample", SubAccount.opened_with(1000.0), pending=(Enter(-1, 1.0),))
+    put(ledger, "demo/sample", SubAccount.open(1000.0), pending=(Enter(-1, 1.0),))
     assert closable(ledger, "demo/sample", None) == (BTC,)
     (closing,) = close_all(state, "demo/sample", (BTC,), close_at_next_open(ledger, "demo/sample"))
     assert not closing.waiting
     holding = ledger.state("demo/sample", BTC)
-    assert (holding.pending, holding.account.stopped_side) == ((), -1)
+    assert (holding.pending, holding.account.blocked_side) == ((), -1)
 
 
 # The demo account in real time
@@ -148,7 +150,7 @@ def test_the_demo_account_is_closed_at_once_at_the_latest_price(ledger, state, m
         (HOUR, -side, pytest.approx(price), "close")
     ]
     after = ledger.state("demo/alpaca", BTC).account
-    assert (after.side, after.quantity, after.stopped_side) == (0, 0.0, side)
+    assert (after.side, after.quantity, after.blocked_side) == (0, 0.0, side)
     assert after.cash == pytest.approx(account.cash + side * 10 * price - 0.01 * 10 * price)
     assert ledger.trades("demo/alpaca", BTC) == closing.result.trades
     assert ledger.fills("demo/alpaca", BTC) == closing.result.fills
@@ -232,7 +234,7 @@ def test_a_position_at_the_broker_is_sold_and_not_entered_again(ledger, state, s
     (order,) = ledger.orders(PAPER, BTC)
     assert (order.leg, order.stage, order.reason, order.bar) == ("close-1", OrderStatus.FILLED, "close", HOUR)
     after = ledger.state(PAPER, BTC).account
-    assert (after.side, after.stopped_side) == (0, 1)
+    assert (after.side, after.blocked_side) == (0, 1)
     assert after.cash == pytest.approx(1000 * 0.9975)  # the fee of Alpaca, whatever the run said
     assert closable(ledger, PAPER, None) == ()
 
@@ -270,7 +272,7 @@ def test_a_refused_sale_is_an_error_in_the_brokers_words(ledger, state, server, 
 
 
 def test_an_entry_whose_end_nobody_knew_is_found_and_sold(ledger, state, server, closing_at_broker):
-    row = put(ledger, PAPER, SubAccount.opened_with(1000.0))
+    row = put(ledger, PAPER, SubAccount.open(1000.0))
     waiting = OrderRecord(
         client_order_id="cr-1",
         ticker=BTC,
@@ -336,7 +338,7 @@ def test_the_keys_of_another_account_sell_nothing(ledger, server, closing_at_bro
 
 def test_only_what_holds_or_may_hold_something_is_closed(ledger):
     put(ledger, "demo/sample", LONG, ticker=BTC)
-    put(ledger, "demo/sample", SubAccount.opened_with(1.0), ticker=ETH)
+    put(ledger, "demo/sample", SubAccount.open(1.0), ticker=ETH)
     assert closable(ledger, "demo/sample", None) == (BTC,)
     assert closable(ledger, "demo/sample", (ETH, Ticker("SOL", "USD"))) == ()
     with pytest.raises(UsageError, match="is a replay"):

@@ -24,7 +24,7 @@ SECRET = "/hooks/a-secret-path?token=another-secret"
 
 def entry(**fields):
     given = {
-        "sub_account": SubAccount.opened_with(1000.0),
+        "sub_account": SubAccount.open(1000.0),
         "simulated": False,
         "account": "demo/alpaca",
     } | fields

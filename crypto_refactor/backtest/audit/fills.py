@@ -77,7 +77,7 @@ def _recompute_targets(
         if close.signals is not None:
             decidable[np.searchsorted(window.closed, close.hour)] = False
             align(close.signals)
-    plan = SignalPlan(signal=signal, forecast_side=forecast, worthwhile=exceeds_cost, decidable=decidable)
+    plan = SignalPlan(signal=signal, forecast_side=forecast, exceeds_cost=exceeds_cost, decidable=decidable)
     targets, sides = target_by_side(plan, account.rules), account.simulation.sides
     target = np.where(sides == 0, targets[0], np.where(sides > 0, targets[1], targets[-1])).astype(np.int8)
     real = ~window.synthetic

@@ -1,4 +1,4 @@
-"""What a comparison is asked for, checked as a whole before anything is read."""
+"""What to compare, checked as a whole before anything is read."""
 
 from __future__ import annotations
 
@@ -20,58 +20,24 @@ MAX_TRIALS = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ComparisonRequest:
-    """What is to be compared.
-
-    Attributes
-    ----------
-    tickers : tuple of Ticker
-        In the order asked for.
-    asked : bool
-        Whether they were named one by one, so that one that is not offered is a failure.
-    settings : tuple of ParameterSet
-        What each ticker is tried with; spans and lookback of their models are the same.
-    source : Source
-        Where bars come from.
-    hours : int
-        Length of the window.
-    end : int or None
-        Its end; by default the latest now of the tickers.
-    initial_balance : float
-        Of each trial, and of each portfolio as a whole; quote currency.
-    model : str or None
-        Name of a frozen model that decides everything.
-    model_dir : Path
-        The model folder.
-    allow_gaps : bool
-        Accept more than 5 % missing bars.
-    observer : TrainingObserver
-        Receives training progress.
-    cluster : Cluster or None
-        Where models are trained; None for this machine.
-    """
+    """What to compare, over which window, with which models."""
 
     tickers: tuple[Ticker, ...]
-    asked: bool
-    settings: tuple[ParameterSet, ...]
+    explicitly_requested: bool  # the tickers were named one by one, so that an unavailable one is a failure
+    settings: tuple[ParameterSet, ...]  # each with models of the same spans and lookback
     source: Source
     hours: int
-    end: int | None
-    initial_balance: float
-    model: str | None
+    end: int | None  # by default the latest now of the tickers
+    initial_balance: float  # of each trial, and of each portfolio as a whole; quote currency
+    model: str | None  # name of a pinned model that decides everything
     model_dir: Path
-    allow_gaps: bool
+    allow_gaps: bool  # accept more than 5 % missing bars
     observer: TrainingObserver
-    cluster: Cluster | None = None
+    cluster: Cluster | None = None  # where models are trained; None for this machine
 
 
 def check_request_options(request: ComparisonRequest) -> None:
-    """Refuse what cannot be compared, whatever the bars say.
-
-    Raises
-    ------
-    UsageError
-        If an option is out of range, options contradict each other, or there are too many trials.
-    """
+    """Raise UsageError for a value out of range, conflicting options or too many trials."""
     check_request(request.hours, request.initial_balance)
     count = len(request.tickers) * len(request.settings)
     if count > MAX_TRIALS:
@@ -82,16 +48,16 @@ def check_request_options(request: ComparisonRequest) -> None:
         )
     if request.model is not None:
         model_name(request.model)
-        if len({setting.settings for setting in request.settings}) > 1:
+        if len({parameters.settings for parameters in request.settings}) > 1:
             raise UsageError(
                 "--vary network was given with --model.",
-                expected="one of the two: a frozen model brings its network along.",
+                expected="one of the two: a pinned model brings its own network.",
                 remedy="leave out --vary network, or --model.",
             )
-    for setting in request.settings:  # a value out of its range is so for every ticker
-        replace(setting.options, venue="none").resolve(request.tickers[0])
+    for parameters in request.settings:  # a range is the same for every ticker
+        replace(parameters.options, venue="none").resolve(request.tickers[0])
 
 
-def traded(ticker: Ticker, setting: ParameterSet) -> bool:
-    """Whether the venue of a setting trades the ticker."""
-    return setting.options.venue != "alpaca" or alpaca_rules(ticker) is not None
+def traded(ticker: Ticker, parameters: ParameterSet) -> bool:
+    """Whether the venue of a parameter set trades the ticker."""
+    return parameters.options.venue != "alpaca" or alpaca_rules(ticker) is not None

@@ -237,7 +237,7 @@ class _ComparisonRun:
 
     def _exclude(self, ticker: Ticker, error: CryptoRefactorError, where: str) -> None:
         """Report a ticker that cannot be traded: a failure only if the request names it."""
-        if self._request.asked:
+        if self._request.explicitly_requested:
             self.failed.append(FailedTicker(ticker=ticker, where=where, error=error))
         else:
             self.unavailable.append(UnavailableTicker(ticker=ticker, where=where, why=error.what))

@@ -19,6 +19,7 @@ from crypto_refactor.market.quality import quality_report, require_complete, req
 from crypto_refactor.market.sources.base import Source
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.history import window_of
+from crypto_refactor.sides import Side
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,7 +44,7 @@ class EvaluationResult(RunResult):
     def side_counts(self) -> dict[str, int]:
         """Number of real closes at which each side was the target."""
         sides = self.sides[~self.window.synthetic]
-        return {name: int((sides == side).sum()) for name, side in (("long", 1), ("flat", 0), ("short", -1))}
+        return {side.label: int((sides == side).sum()) for side in Side}
 
     def why_no_entry(self, rules: ExecutionRules) -> str:  # noqa: ARG002 - only a backtest knows more
         """State that nothing was entered."""

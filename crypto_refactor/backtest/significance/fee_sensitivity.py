@@ -65,7 +65,7 @@ def earnings_by_fee(run: Simulation, window: Bars, plan: SignalPlan, rules: Exec
     entered = [fill.at for fill in run.fills if fill.reason == "entry"]
     # An entry is decided at the close at whose hour it fills.
     made = np.isin(window.closed, entered)
-    kept = replace(plan, worthwhile=made)
+    kept = replace(plan, exceeds_cost=made)
     balance = float(run.equity[0])
 
     def earns(fee: float) -> float:

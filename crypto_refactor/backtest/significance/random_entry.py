@@ -98,11 +98,11 @@ def random_entry(
     if not any(trade.closed for trade in trades):
         return None
     market = _Market.of(window)
-    placed = sorted((t for t in trades if t.exit_reason != "dust"), key=lambda trade: trade.entered)
+    placed = sorted((t for t in trades if t.exit_reason != "dust"), key=lambda trade: trade.entry_hour)
     sides = np.array([trade.direction for trade in placed])
     entries, exits = (
         np.searchsorted(market.hours, [getattr(trade, name) for trade in placed])
-        for name in ("entered", "exited")
+        for name in ("entry_hour", "exit_hour")
     )
     held = exits - entries
     order, starts = _arrangements(np.random.default_rng(seed), held, market.hours.size - 1, draws)

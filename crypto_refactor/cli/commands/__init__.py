@@ -1,1 +1,1 @@
-"""One module per command."""
+"""One module per command: parse, call, print, exit code."""

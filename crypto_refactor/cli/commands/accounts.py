@@ -1,4 +1,4 @@
-"""`status`, `close`, `halt`, `resume`, `trades`: looking at accounts, and acting on them by hand."""
+"""`status`, `close`, `halt`, `resume`, `trades`: look at accounts, and act on them by hand."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from crypto_refactor.cli import options
 from crypto_refactor.cli.output import check_writable, console, write_text
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.trading.account_selection import (
@@ -15,21 +16,22 @@ from crypto_refactor.cli.trading.account_selection import (
     closer_for,
     open_ledger,
     selected_account,
-    state_options,
 )
-from crypto_refactor.errors import EXIT_OK, EXIT_TICKERS_DIFFER, BrokerError, UsageError
+from crypto_refactor.errors import EXIT_OK, BrokerError, UsageError, combined_exit_code
 
 if TYPE_CHECKING:
     from crypto_refactor.trading.ledger.ledger import AccountRow, Ledger
     from crypto_refactor.trading.manual_actions import CloseResult
 
+_NEVER_TRADED = "No account has been traded yet"
+
 
 @click.command("status")
 @account_options
 def status(**values: Any) -> None:
-    """Show an account: cash, positions, equity, last decisions, and what is halted or not settled.
+    """Show an account: cash, positions, equity, last decisions, halts and unsettled orders.
 
-    Only the ledger is read; nobody is asked, and nothing is changed.
+    Reads the ledger only: no broker or source is asked, and nothing changes.
     """
     from crypto_refactor.report.documents.account import status_json
     from crypto_refactor.trading.account_status import account_status
@@ -37,29 +39,29 @@ def status(**values: Any) -> None:
 
     state, ledger, rows = open_ledger(values)
     row = selected_account(values, rows)
-    seen = None if row is None else account_status(ledger, state, row, rows)
-    halt = halt_reason(state)
+    account = None if row is None else account_status(ledger, state, row, rows)
+    reason = halt_reason(state)
     if values["as_json"]:
-        print_json(status_json(seen, ledger.path, halt))
-    elif seen is None:
-        click.echo(f"No account has been traded yet: {ledger.path} is not there or empty.")
-        if halt is not None:
-            click.echo(f"{halt}. Run `crypto-refactor resume` to lift the halt.")
+        print_json(status_json(account, ledger.path, reason))
+    elif account is None:
+        click.echo(f"{_NEVER_TRADED}: {ledger.path} does not exist or is empty.")
+        if reason is not None:
+            click.echo(f"{reason}. `crypto-refactor resume` lifts it.")
     else:
         from crypto_refactor.report.terminal.account import print_status
 
-        print_status(seen, console())
+        print_status(account, console())
 
 
 @click.command("close")
-@click.option("--ticker", "tickers", multiple=True, metavar="T", help="What to close; may be repeated.")
-@click.option("--all", "everything", is_flag=True, help="Close every ticker.")
+@options.option("--ticker", "Ticker to close; repeat for several.", "tickers", multiple=True, metavar="T")
+@options.flag("--all", "Close every ticker.", "everything")
 @account_options
 def close(tickers: tuple[str, ...], everything: bool, **values: Any) -> int:
     """Sell what the ledger has opened.
 
-    At Alpaca, and in the demo account on Alpaca's bars, at once; in the demo account on files or sample at
-    the next open.  What is closed by hand is not entered again on that side until the target has changed.
+    Sells at once at Alpaca and in the demo account on Alpaca's bars, and at the next open in a demo account
+    on files or sample.  After a manual close, the same side is not re-entered until the target changes.
     """
     from crypto_refactor.market.ticker import Ticker
     from crypto_refactor.trading.account_names import REPLAY
@@ -72,31 +74,32 @@ def close(tickers: tuple[str, ...], everything: bool, **values: Any) -> int:
             expected="one of them.",
             remedy="name what to close with --ticker, or close everything with --all.",
         )
-    asked = None if everything else tuple(dict.fromkeys(map(Ticker.parse, tickers)))
+    requested = None if everything else tuple(dict.fromkeys(map(Ticker.parse, tickers)))
     state, ledger, rows = open_ledger(values)
     named = any(values[name] for name in ("account", "demo", "live", "source", "data_dir"))
-    lasting = [each for each in rows if not each.name.startswith(REPLAY)]
+    lasting = [row for row in rows if not row.name.startswith(REPLAY)]
     row = selected_account(values, lasting if lasting and not named else rows)
+    results: list[CloseResult] = []
     if row is not None:
         require_closable(row.name)
-    due = () if row is None else closable(ledger, row.name, asked)
-    if row is not None and not due and not named:
-        _require_nothing_elsewhere(row.name, ledger, rows)
-    closings: list[CloseResult] = []
-    if row is not None and due:
-        closings = close_all(state, row.name, due, closer_for(values, row, ledger))
+        due = closable(ledger, row.name, requested)
+        if due:
+            results = close_all(state, row.name, due, closer_for(values, row, ledger))
+        elif not named:
+            _require_nothing_elsewhere(row.name, ledger, lasting)
     name, simulated = (None, False) if row is None else (row.name, is_simulated(row))
-    _show_closings(name, closings, simulated=simulated, as_json=values["as_json"])
-    return _exit_code(closings)
+    _show_closings(name, results, simulated=simulated, as_json=values["as_json"])
+    return combined_exit_code(
+        EXIT_OK if result.error is None else result.error.exit_code for result in results
+    )
 
 
 def _require_nothing_elsewhere(account: str, ledger: Ledger, rows: Sequence[AccountRow]) -> None:
-    """Refuse to call it done where the account traded last holds nothing and another one does."""
-    from crypto_refactor.trading.account_names import REPLAY
+    """Refuse an empty account that was traded last while another one still holds something."""
     from crypto_refactor.trading.manual_actions import closable
 
     for row in rows:
-        if row.name != account and not row.name.startswith(REPLAY) and closable(ledger, row.name, None):
+        if row.name != account and closable(ledger, row.name, None):
             raise BrokerError(
                 f"There is nothing to close in {account}, the account traded last, but {row.name} holds something.",
                 expected="the account to be named.",
@@ -105,76 +108,74 @@ def _require_nothing_elsewhere(account: str, ledger: Ledger, rows: Sequence[Acco
 
 
 def _show_closings(
-    account: str | None, closings: list[CloseResult], *, simulated: bool, as_json: bool
+    account: str | None, results: list[CloseResult], *, simulated: bool, as_json: bool
 ) -> None:
     if as_json:
         from crypto_refactor.report.documents.account import closings_json
 
-        print_json(closings_json(account, closings, simulated=simulated))
+        print_json(closings_json(account, results, simulated=simulated))
         return
     from crypto_refactor.report.terminal.account import closing_text
 
     if account is None:
-        click.echo("No account has been traded yet: nothing to close.")
+        click.echo(f"{_NEVER_TRADED}: nothing to close.")
         return
-    click.echo(f"{account}{'   SIMULATED' if simulated else ''}")
-    if not closings:
+    click.echo(_title(account, simulated=simulated))
+    if not results:
         click.echo("Nothing to close.")
-    for closing in closings:
-        for line in closing_text(closing):
+    for result in results:
+        for line in closing_text(result):
             click.echo(line)
-        if closing.error is not None:
-            click.echo(f"{closing.ticker}: {closing.error.what}\n  Remedy: {closing.error.remedy}", err=True)
+        if result.error is not None:
+            click.echo(f"{result.ticker}: {result.error.to_text()}", err=True)
 
 
-def _exit_code(closings: Sequence[CloseResult]) -> int:
-    """Return 0, the one code that every ticker failed with, or 1 where tickers ended differently."""
-    codes = [EXIT_OK if closing.error is None else closing.error.exit_code for closing in closings]
-    return EXIT_TICKERS_DIFFER if len(set(codes)) > 1 else next(iter(codes), EXIT_OK)
+def _title(account: str, *, simulated: bool) -> str:
+    return f"{account}{'   SIMULATED' if simulated else ''}"
 
 
 @click.command("halt")
-@click.option("--why", metavar="TEXT", default="", help="What it is for; shown with every entry not made.")
-@state_options
+@click.option("--why", metavar="TEXT", default="", help="Reason, shown with every entry that is not made.")
+@options.state
 def halt(why: str, **values: Any) -> None:
-    """Forbid entries in every account that trades as time passes, until `resume`; exits go on.
+    """Block entries in every account that trades in real time, until `resume`; exits continue.
 
-    Backtests and replays take no notice.
+    Backtests and replays are not affected.
     """
     from datetime import UTC, datetime
 
     from crypto_refactor.config import settings
-    from crypto_refactor.trading.kill_switch import halt as forbid
-    from crypto_refactor.trading.kill_switch import halt_reason
+    from crypto_refactor.trading import kill_switch
 
     state = values["state_dir"] or settings().state_dir
-    forbid(state, at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), why=why.strip())
+    kill_switch.halt(state, at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), why=why.strip())
+    reason = kill_switch.halt_reason(state)
     if values["as_json"]:
-        print_json({"schema": 1, "halt": halt_reason(state)})
+        print_json({"schema": 1, "halt": reason})
     else:
-        click.echo(f"{halt_reason(state)}. Exits continue. Run `crypto-refactor resume` to lift the halt.")
+        click.echo(f"{reason}. Exits continue. Run `crypto-refactor resume` to lift the halt.")
 
 
 @click.command("resume")
 @account_options
 def resume(**values: Any) -> None:
-    """Allow entries again: lift `halt`, and in one account the halts that drawdowns have struck.
+    """Allow entries again: lift `halt`, and the drawdown halts of one account.
 
-    A sub-account that its drawdown has halted is measured from its equity of now.
+    For sub-accounts halted by drawdown, the peak is reset to the current equity.
     """
     from crypto_refactor.trading.account_names import REPLAY
     from crypto_refactor.trading.kill_switch import lift_halt
-    from crypto_refactor.trading.manual_actions import resume_tickers as restart
+    from crypto_refactor.trading.manual_actions import resume_tickers
 
     state, ledger, rows = open_ledger(values)
     row = selected_account(values, rows)
     lifted = lift_halt(state)
     replayed = row is not None and row.name.startswith(REPLAY)
-    peaks = {} if row is None or replayed else restart(ledger, state, row.name)
+    peaks = {} if row is None or replayed else resume_tickers(ledger, state, row.name)
     if values["as_json"]:
-        named = {str(ticker): peak for ticker, peak in peaks.items()}
+        restarted = {str(ticker): peak for ticker, peak in peaks.items()}
         account = None if row is None else row.name
-        print_json({"schema": 1, "account": account, "halt_lifted": lifted, "peaks_restarted": named})
+        print_json({"schema": 1, "account": account, "halt_lifted": lifted, "peaks_restarted": restarted})
         return
     click.echo("The halt is lifted." if lifted else "Entries were not halted.")
     if row is None:
@@ -188,10 +189,10 @@ def resume(**values: Any) -> None:
 
 
 @click.command("trades")
-@click.option("--csv", "file", type=click.Path(path_type=Path), metavar="FILE.csv", help="Write every trade.")
+@options.file_option("--csv", "FILE.csv", "Write every trade.", "file")
 @account_options
 def trades(file: Path | None, **values: Any) -> None:
-    """List the trades of an account, and what is still held, marked at the last recorded bar."""
+    """List the trades of an account, and its open positions at the last recorded price."""
     from crypto_refactor.report.csv_files import trades_text
     from crypto_refactor.report.documents.account import trades_json
     from crypto_refactor.trading.account_status import account_status, is_simulated, trades_of
@@ -199,20 +200,20 @@ def trades(file: Path | None, **values: Any) -> None:
     check_writable(file)
     state, ledger, rows = open_ledger(values)
     row = selected_account(values, rows)
-    found = [] if row is None else trades_of(account_status(ledger, state, row, rows), ledger)
+    listed = [] if row is None else trades_of(account_status(ledger, state, row, rows), ledger)
     simulated = row is not None and is_simulated(row)
     if file is not None:
-        write_text(file, trades_text(found, simulated=simulated))
+        write_text(file, trades_text(listed, simulated=simulated))
     if values["as_json"]:
-        print_json(trades_json(None if row is None else row.name, found, simulated=simulated))
+        print_json(trades_json(None if row is None else row.name, listed, simulated=simulated))
     elif row is None:
-        click.echo("No account has been traded yet: no trades.")
+        click.echo(f"{_NEVER_TRADED}: no trades.")
     elif file is not None:
-        click.echo(f"{row.name}{'   SIMULATED' if simulated else ''}: {len(found)} rows written to {file}.")
+        click.echo(f"{_title(row.name, simulated=simulated)}: {len(listed)} rows written to {file}.")
     else:
         from crypto_refactor.report.terminal.account import print_trades
 
-        print_trades(row.name, found, console(), simulated=simulated)
+        print_trades(row.name, listed, console(), simulated=simulated)
 
 
 COMMANDS = {"status": status, "close": close, "halt": halt, "resume": resume, "trades": trades}

@@ -1,10 +1,9 @@
-"""`test_historical_data.py` and `test_mountain_time.py`: checks that say in words what they found."""
+"""`test_historical_data.py` and `test_mountain_time.py`: one line per check."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,50 +15,32 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from crypto_refactor.market.self_checks import SelfCheck
-    from crypto_refactor.market.ticker import Ticker
 
 
 @click.command("check-history")
 @options.ticker
-@click.option(
-    "--hours",
-    type=click.IntRange(1, 1_000_000),
-    default=240,
-    show_default=True,
-    help="Hours of bars to check.",
-)
+@options.option("--hours", "Hours of bars to check.", default=240, type=options.BAR_HOURS)
 @options.source
 @options.data_dir
 @options.state_dir
 @options.end
 @options.as_json
 @options.debug
-def history(
-    ticker: Ticker,
-    hours: int,
-    source: str | None,
-    data_dir: Path | None,
-    state_dir: Path | None,
-    end: int | None,
-    as_json: bool,
-) -> int:
+def history(as_json: bool, **values: Any) -> int:
     """Check that historical bars are complete, in order, closed and repeatable."""
     from crypto_refactor.market.self_checks import history_checks
 
-    opened = options.open_selected_source(source, data_dir, state_dir)
-    until = opened.now(ticker) if end is None else end
-    return _show(
-        f"Historical bars of {ticker} from {opened.name}",
-        history_checks(opened, ticker, hours, until),
-        as_json=as_json,
-    )
+    ticker, source = values["ticker"], options.open_selected_source(values)
+    end = source.now(ticker) if values["end"] is None else values["end"]
+    checks = history_checks(source, ticker, values["hours"], end)
+    return _show(f"Historical bars of {ticker} from {source.name}", checks, as_json=as_json)
 
 
 @click.command("check-mountain-time")
 @options.as_json
 @options.debug
 def mountain_time(as_json: bool) -> int:
-    """Check the conversion to Mountain Time, both changes of the clocks included."""
+    """Check the conversion to Mountain Time, including both clock changes."""
     from crypto_refactor.market.self_checks import mountain_time_checks
 
     return _show("Mountain Time (America/Denver)", mountain_time_checks(), as_json=as_json)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,45 +16,29 @@ if TYPE_CHECKING:
     from crypto_refactor.market.bars import Bars
     from crypto_refactor.market.quality import QualityReport
     from crypto_refactor.market.sources.base import LatestPrice
-    from crypto_refactor.market.ticker import Ticker
 
-_SHOWN = 12
+_MAX_ROWS = 12
 
 
 @click.command("data")
 @options.ticker
-@click.option(
-    "--hours",
-    type=click.IntRange(1, 1_000_000),
-    default=240,
-    show_default=True,
-    help="Hours of bars to look at.",
-)
+@options.option("--hours", "Hours of bars to read.", default=240, type=options.BAR_HOURS)
 @options.bars
-def command(
-    ticker: Ticker,
-    hours: int,
-    source: str | None,
-    data_dir: Path | None,
-    state_dir: Path | None,
-    end: int | None,
-    tz: ZoneInfo,
-    as_json: bool,
-) -> None:
-    """Show recent bars in UTC and Mountain Time, the latest price and how complete the bars are."""
+def command(**values: Any) -> None:
+    """Show recent bars in UTC and Mountain Time, the latest price, and how complete the bars are."""
     from crypto_refactor.market.bars import fill_gaps
     from crypto_refactor.market.client import CryptoMarketDataClient
     from crypto_refactor.market.quality import quality_report
 
-    opened = options.open_selected_source(source, data_dir, state_dir)
-    end = opened.now(ticker) if end is None else end
-    bars = CryptoMarketDataClient(opened).get_historical_bars(ticker, hours, end)
-    report = quality_report(fill_gaps(bars), end - hours, end)
-    latest = opened.latest_price(ticker)
-    if as_json:
+    ticker, source = values["ticker"], options.open_selected_source(values)
+    end = source.now(ticker) if values["end"] is None else values["end"]
+    bars = CryptoMarketDataClient(source).get_historical_bars(ticker, values["hours"], end)
+    report = quality_report(fill_gaps(bars), end - values["hours"], end)
+    latest = source.latest_price(ticker)
+    if values["as_json"]:
         print_json(_document(bars, report, latest, end))
     else:
-        _print(bars, report, latest, tz)
+        _print(bars, report, latest, values["tz"])
 
 
 def _document(bars: Bars, report: QualityReport, latest: LatestPrice, end: int) -> dict[str, object]:
@@ -100,7 +83,7 @@ def _print(bars: Bars, report: QualityReport, latest: LatestPrice, tz: ZoneInfo)
     table.add_column("opened (Mountain Time)")
     for name in ("open", "high", "low", "close", "volume"):
         table.add_column(name, justify="right")
-    for row in range(max(0, len(bars) - _SHOWN), len(bars)):
+    for row in range(max(0, len(bars) - _MAX_ROWS), len(bars)):
         opened = int(bars.opened[row])
         prices = (price(float(getattr(bars, name)[row])) for name in ("open", "high", "low", "close"))
         table.add_row(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,63 +12,41 @@ from crypto_refactor.cli.runner import print_json
 from crypto_refactor.errors import UnavailableError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
     from crypto_refactor.market.sources.base import Source
-    from crypto_refactor.market.ticker import Ticker
 
 
 @click.command("download")
-@click.option(
-    "--ticker",
-    "names",
-    multiple=True,
-    help="Trading pair; repeat for several.  [default: all of tickers.txt]",
-)
-@click.option(
-    "--hours",
-    type=click.IntRange(1, 1_000_000),
-    default=4320,
-    show_default=True,
-    help="Hours of bars, up to --end.",
-)
-@click.option(
+@options.tickers
+@options.option("--hours", "Hours of bars, up to --end.", default=4320, type=options.BAR_HOURS)
+@options.option(
     "--data-dir",
+    "Folder to write <base>_<quote>_1h.csv files to.",
+    "folder",
     type=click.Path(path_type=Path, file_okay=False),
     required=True,
-    help="Folder to write <base>_<quote>_1h.csv files to.",
 )
 @options.source
 @options.state_dir
 @options.end
 @options.as_json
 @options.debug
-def command(
-    names: tuple[str, ...],
-    hours: int,
-    data_dir: Path,
-    source: str | None,
-    state_dir: Path | None,
-    end: int | None,
-    as_json: bool,
-) -> None:
+def command(folder: Path, **values: Any) -> None:
     """Download hourly bars into CSV files, for `--source files`."""
-    from crypto_refactor.config import settings, tickers_file
-    from crypto_refactor.market.ticker import read_tickers, supported_ticker
+    from crypto_refactor.config import settings
+    from crypto_refactor.market.sources.factory import open_source
 
-    name = source or settings().source
+    name = values["source"] or settings().source
     if name != "alpaca":
         raise UsageError(
             f"Bars cannot be downloaded from the source {name}.",
             expected="alpaca: simulated bars would lose their mark in a CSV file, and files are files already.",
             remedy="use --source alpaca.",
         )
-    path = tickers_file()
-    tickers = tuple(supported_ticker(text, path) for text in names) or read_tickers(path)
-    rows = _download(
-        options.open_selected_source(name, None, state_dir), tickers, hours, end, data_dir, asked=bool(names)
-    )
-    if as_json:
+    source = open_source(name, state_dir=values["state_dir"])
+    rows = _download(source, values, folder)
+    if values["as_json"]:
         print_json({"schema": 1, "source": name, "tickers": rows})
         return
     for row in rows:
@@ -79,21 +57,20 @@ def command(
         )
 
 
-def _download(
-    source: Source, tickers: Sequence[Ticker], hours: int, end: int | None, folder: Path, *, asked: bool
-) -> list[dict[str, object]]:
-    """Write one file per ticker; one that is not offered is named, and a failure only if it was asked for."""
+def _download(source: Source, values: Mapping[str, Any], folder: Path) -> list[dict[str, object]]:
+    """Write one file per ticker; an unavailable one is named, and is an error only if it was requested."""
     from crypto_refactor.market.hours import to_iso
     from crypto_refactor.market.sources.csv_files import file_path, write_csv
 
+    tickers = options.selected_tickers(values)
     rows: list[dict[str, object]] = []
     unavailable: list[UnavailableError] = []
     for ticker in tickers:
-        until = source.now(ticker) if end is None else end
+        end = source.now(ticker) if values["end"] is None else values["end"]
         try:
-            bars = source.bars(ticker, until - hours, until)
+            bars = source.bars(ticker, end - values["hours"], end)
         except UnavailableError as error:
-            if asked:
+            if values["tickers"]:
                 raise
             unavailable.append(error)
             rows.append({"ticker": str(ticker), "bars": 0, "unavailable": error.what})

@@ -1,86 +1,58 @@
-"""`models/app_lstm.py`, `crypto-refactor signal`: train where needed, then give a signal."""
+"""`models/app_lstm.py`, `crypto-refactor signal`: train if needed, then give a signal."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
 from crypto_refactor.cli import options
 from crypto_refactor.cli.runner import print_json
-
-if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
-
-    from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.cli.strategy_options import signal_rules
 
 
 @click.command("signal")
 @options.ticker
-@click.option(
-    "--hours", type=int, default=240, show_default=True, help="Hours of history to train on, at least 120."
-)
-@click.option("--model", metavar="NAME", help="Name of the model file.  [default: lstm_v2]")
+@options.option("--hours", "Hours of history to train on, at least 120.", default=240)
+@options.option("--model", "Name of the model file.  [default: lstm_v2]", metavar="NAME")
 @options.lookback
-@click.option(
-    "--retrain-threshold",
-    type=int,
-    default=24,
-    show_default=True,
-    help="Train anew where the model is older than this many hours.",
-)
-@click.option("--retrain", is_flag=True, help="Train anew in any case.")
+@options.option("--retrain-threshold", "Retrain a model that is older than this many hours.", default=24)
+@options.flag("--retrain", "Retrain in any case.")
 @options.min_confirmations
 @options.threshold_scale
 @options.network
 @options.seed
 @options.allow_gaps
 @options.bars
-def command(
-    ticker: Ticker,
-    hours: int,
-    model: str | None,
-    lookback: int,
-    retrain_threshold: int,
-    retrain: bool,
-    min_confirmations: int,
-    threshold_scale: float | None,
-    network: str,
-    seed: int | None,
-    allow_gaps: bool,
-    source: str | None,
-    data_dir: Path | None,
-    state_dir: Path | None,
-    end: int | None,
-    tz: ZoneInfo,
-    as_json: bool,
-) -> None:
-    """Give a trading signal for the next hour, training an LSTM first where none fits.
+def command(**values: Any) -> None:
+    """Give a trading signal for the next hour, training an LSTM first if there is none that fits.
 
-    A trained model is used again until it is older than --retrain-threshold; the output says which
-    model answered, why, and what it has been shown to know.
+    A trained model is reused until it is older than --retrain-threshold.  The output names the model, why
+    it was used, and the evidence for its forecasts.
     """
     from crypto_refactor.cli.progress import TrainingBars
     from crypto_refactor.model.named_models import DEFAULT_MODEL_NAME
     from crypto_refactor.report.terminal.signal import signal_text
-    from crypto_refactor.signals.conditions import SignalRules
     from crypto_refactor.signals.generator import SignalGenerator
 
     generator = SignalGenerator(
-        ticker,
-        lookback,
-        source=options.open_selected_source(source, data_dir, state_dir),
-        model=DEFAULT_MODEL_NAME if model is None else model,
-        network=network,
-        seed=seed,
-        rules=SignalRules(min_confirmations=min_confirmations, threshold_scale=threshold_scale),
+        values["ticker"],
+        values["lookback"],
+        source=options.open_selected_source(values),
+        model=DEFAULT_MODEL_NAME if values["model"] is None else values["model"],
+        network=values["network"],
+        seed=values["seed"],
+        rules=signal_rules(values),
         observer=TrainingBars(),
     )
     signal = generator.generate_signals(
-        hours, retrain_threshold, end=end, retrain=retrain, allow_gaps=allow_gaps
+        values["hours"],
+        values["retrain_threshold"],
+        end=values["end"],
+        retrain=values["retrain"],
+        allow_gaps=values["allow_gaps"],
     )
-    if as_json:
+    if values["as_json"]:
         print_json(signal.to_dict())
     else:
-        click.echo(signal_text(signal, tz))
+        click.echo(signal_text(signal, values["tz"]))

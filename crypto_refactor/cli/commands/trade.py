@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from crypto_refactor.cli import options
-from crypto_refactor.cli.options import combined
 from crypto_refactor.cli.strategy_options import strategy_options
-from crypto_refactor.cli.trading.request import DEFAULT_REPLAY_HOURS, AccountKind, Passes, read_request
+from crypto_refactor.cli.trading.request import DEFAULT_REPLAY_HOURS, AccountKind, read_request
+from crypto_refactor.errors import UsageError
 
 if TYPE_CHECKING:
     from crypto_refactor.market.ticker import Ticker
 
-_trading = combined(
-    click.option("--demo", is_flag=True, help="Trade in the demo account: no keys, no real orders."),
-    click.option("--live", is_flag=True, help="Trade real money; needs ALPACA_PAPER=false too."),
-    click.option(
+_trading = options.combined(
+    options.flag("--demo", "Trade in the demo account: no keys, no real orders."),
+    options.flag("--live", "Trade real money; requires ALPACA_PAPER=false, too."),
+    options.option(
         "--initial-balance",
+        "Budget, quote currency, split across the tickers.  [default: 100000; required with --live]",
         type=float,
-        help="Budget, quote currency, shared out among the tickers.  [default: 100000; with --live required]",
     ),
-    click.option(
+    options.option(
         "--replay-hours",
+        f"Hours to replay, with --demo on files or sample.  [default: {DEFAULT_REPLAY_HOURS}]",
         type=int,
-        help=f"Hours replayed with --demo on files or sample.  [default: {DEFAULT_REPLAY_HOURS}]",
     ),
+    options.option("--replay-delay", "Seconds to wait after each replayed hour.  [default: 0]", type=float),
     click.option(
-        "--replay-delay", type=float, help="Seconds to wait after each replayed hour.  [default: 0]"
+        "--notify", metavar="URL", help="Post fills, halts and unknown outcomes to this URL as JSON."
     ),
-    click.option("--notify", metavar="URL", help="Post fills, halts and unknown outcomes there as JSON."),
     strategy_options,
     options.bars,
 )
@@ -39,70 +39,52 @@ _trading = combined(
 
 @click.command("trade")
 @options.ticker
-@click.option("--once", is_flag=True, help="Decide once and exit.  [default: until stopped]")
+@options.flag("--once", "Decide once and exit.  [default: until stopped]")
 @_trading
-def trade(ticker: Ticker, once: bool, **values: object) -> int:
+def trade(ticker: Ticker, once: bool, **values: Any) -> int:
     """Trade one ticker: at Alpaca (paper), or with --demo in the demo account.
 
-    With --demo on the source files or sample the last hours are replayed bar by bar, and the result is held
-    against the backtest of the same window.
+    With --demo on the source files or sample, the last hours are replayed bar by bar, and the result is
+    compared with the backtest of the same window.
     """
     from crypto_refactor.cli.trading.run import run_single
 
-    request = read_request(
-        values,
-        tickers=(ticker,),
-        asked=True,
-        passes=Passes.ONE if once else Passes.UNTIL_STOPPED,
-        where=AccountKind.DEMO if values["demo"] else AccountKind.ALPACA,
-        workers=1,
-    )
+    where = AccountKind.DEMO if values["demo"] else AccountKind.ALPACA
+    request = read_request(values, (ticker,), where, explicitly_requested=True, once=once, workers=1)
     return run_single(request, values)
 
 
 @click.command("multi")
-@click.option(
+@options.option(
     "--mode",
+    "sequential, parallel: one pass of signals, traded in the demo account with --demo; demo: until stopped, "
+    "or a replay; once: one pass that trades.",
     type=click.Choice(["sequential", "parallel", "demo", "once"]),
     default="sequential",
-    show_default=True,
-    help="One pass of signals, one ticker after the other or several at a time (with --demo acted on in the "
-    "demo account); demo: until stopped, or a replay; once: one pass that acts.",
 )
-@click.option("--max-workers", type=int, default=4, show_default=True, help="Tickers at the same time.")
-@click.option(
-    "--ticker",
-    "tickers",
-    multiple=True,
-    callback=options.several_tickers,
-    help="Only this one; may be repeated.  [default: all of tickers.txt]",
-)
+@options.option("--max-workers", "Tickers processed at the same time.", default=4)
+@options.tickers
 @_trading
-def multi(mode: str, max_workers: int, tickers: tuple[Ticker, ...], **values: object) -> int:
-    """Trade many tickers: each in a sub-account of its own, with an equal part of the balance."""
+def multi(mode: str, max_workers: int, **values: Any) -> int:
+    """Trade many tickers, each in a sub-account of its own with an equal part of the balance."""
     from crypto_refactor.cli.trading.run import run_multi
-    from crypto_refactor.config import tickers_file
-    from crypto_refactor.errors import UsageError
-    from crypto_refactor.market.ticker import read_tickers
 
     if max_workers < 1:
-        raise UsageError(
-            f"--max-workers is {max_workers}.", expected="1 or more.", remedy="correct --max-workers."
-        )
-    given = click.get_current_context().get_parameter_source("max_workers")
-    if mode == "sequential" and given is ParameterSource.COMMANDLINE:
+        raise UsageError.invalid("--max-workers", max_workers, "1 or more")
+    source = click.get_current_context().get_parameter_source("max_workers")
+    if mode == "sequential" and source is ParameterSource.COMMANDLINE:
         raise UsageError(
             "--max-workers was given with --mode sequential.",
-            expected="--max-workers with a mode that works on several tickers at a time.",
+            expected="--max-workers with a mode that processes several tickers at a time.",
             remedy="use --mode parallel, or leave out --max-workers.",
         )
-    acts = {"demo": AccountKind.DEMO, "once": AccountKind.ALPACA}.get(mode, AccountKind.NOWHERE)
+    where = {"demo": AccountKind.DEMO, "once": AccountKind.ALPACA}.get(mode, AccountKind.NOWHERE)
     request = read_request(
         values,
-        tickers=tickers or read_tickers(tickers_file()),
-        asked=bool(tickers),
-        passes=Passes.UNTIL_STOPPED if mode == "demo" else Passes.ONE,
-        where=AccountKind.DEMO if values["demo"] else acts,
+        options.selected_tickers(values),
+        AccountKind.DEMO if values["demo"] else where,
+        explicitly_requested=bool(values["tickers"]),
+        once=mode != "demo",
         workers=1 if mode == "sequential" else max_workers,
     )
     return run_multi(request, mode, values)

@@ -1,4 +1,4 @@
-"""What a trading run shows: rows as they come, one document or lines of JSON, and notices to elsewhere."""
+"""What a trading run shows: rows as they come, one document or lines of JSON, and notices to a webhook."""
 
 from __future__ import annotations
 
@@ -18,20 +18,10 @@ if TYPE_CHECKING:
 
 
 class Screen:
-    """Shows rows as they come.
+    """Shows rows as they come, as text or as JSON.
 
-    Parameters
-    ----------
-    tz : ZoneInfo
-        Zone people read.
-    as_json : bool
-        Print JSON in the place of text.
-    lines : bool
-        One JSON line a row; otherwise rows wait for the one document at the end.
-    failures : bool
-        Show the row of a ticker that ended in an error; otherwise the error is raised in the end.
-    notifier : Notifier or None
-        Posts what must not be missed.
+    With `as_json`, each row is one line if `lines`; otherwise the rows wait for the one document at the end.
+    A ticker that ended in an error has a row only if `failures`; otherwise that error is raised at the end.
     """
 
     def __init__(
@@ -44,7 +34,7 @@ class Screen:
         self._notifier = notifier
 
     def heading(self, account: str | None, source: str, tickers: Sequence[Ticker]) -> None:
-        """Say where it acts, and on whose bars."""
+        """Show the account and the source of its bars."""
         if not self._as_json:
             from crypto_refactor.report.terminal.trading import heading
 
@@ -73,12 +63,12 @@ class Screen:
         click.echo(json.dumps(document, allow_nan=False))
 
     def note(self, text: str) -> None:
-        """Say something to people only."""
+        """Show a sentence to people only."""
         click.echo(text, err=True)
 
     def blocked(self, account: str, why: str | None) -> None:
-        """Say that nothing may be entered from now on, or, with None, that entries are allowed again."""
-        text = "entries are allowed again" if why is None else f"nothing is entered: {why}"
+        """Show why entries are blocked from now on or, with None, that they are allowed again."""
+        text = "entries are allowed again" if why is None else f"entries are blocked: {why}"
         self.note(f"{account}: {text}.")
         if self._notifier is not None:
             from crypto_refactor.trading.notifications import of_account
@@ -86,9 +76,9 @@ class Screen:
             self._notifier.post(of_account(account, text))
 
     def left_open(self, account: str, holdings: Mapping[Ticker, SubAccount]) -> None:
-        """Name every position left open."""
+        """List every open position."""
         from crypto_refactor.report.terminal.trading import positions_text
 
-        self.note(f"Left in {account}:")
+        self.note(f"Open in {account}:")
         for text in positions_text(holdings, self._tz):
             self.note(f"  {text}")

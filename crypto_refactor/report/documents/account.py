@@ -12,7 +12,6 @@ from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.report.csv_files import trade_row
 from crypto_refactor.report.documents.records import (
     decision_json,
-    error_json,
     fill_json,
     instant_json,
     order_json,
@@ -61,13 +60,13 @@ def _part(part: TickerStatus) -> dict[str, Any]:
         "side": account.side,
         "quantity": account.quantity,
         "average_price": account.average_price if account.quantity else None,
-        "entered_at": to_iso(account.entered) if account.side else None,
+        "entered_at": to_iso(account.entry_hour) if account.side else None,
         "marked_at": to_iso(part.marked_at),
         "equity": part.equity,
         "peak_equity": account.peak_equity,
         "halted": account.halted,
         "ruined": account.ruined,
-        "stopped_side": account.stopped_side,
+        "stopped_side": account.blocked_side,
         "decision": None if part.decision is None else decision_json(part.decision),
         "pending": list(part.pending),
         "unsettled": [order_json(order) for order in part.unsettled],
@@ -108,5 +107,5 @@ def _closing(closing: CloseResult) -> dict[str, Any]:
         "notes": list(closing.result.notes),
     }
     if closing.error is not None:
-        document["error"] = error_json(closing.error)
+        document["error"] = closing.error.to_dict()
     return document

@@ -11,7 +11,6 @@ from crypto_refactor.backtest.comparison.trials import Portfolio, Trial
 from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.report.documents.backtest import metrics_by_account
-from crypto_refactor.report.documents.records import error_json
 
 SCHEMA = 1
 
@@ -78,7 +77,7 @@ def _portfolio(portfolio: Portfolio) -> dict[str, Any]:
 
 
 def _failed(failed: FailedTicker) -> dict[str, Any]:
-    return {"ticker": str(failed.ticker), "where": failed.where or None, "error": error_json(failed.error)}
+    return {"ticker": str(failed.ticker), "where": failed.where or None, "error": failed.error.to_dict()}
 
 
 def _unavailable(ticker: UnavailableTicker) -> dict[str, Any]:

@@ -1,11 +1,10 @@
-"""Fills, orders, decisions and errors as every JSON document shows them."""
+"""Fills, orders and decisions as every JSON document shows them."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from typing import Any
 
-from crypto_refactor.errors import CryptoRefactorError
 from crypto_refactor.execution.sub_account import Fill
 from crypto_refactor.market.hours import parse_instant, to_iso
 from crypto_refactor.trading.ledger.order_record import OrderRecord
@@ -30,11 +29,6 @@ def order_json(order: OrderRecord) -> dict[str, Any]:
 def decision_json(record: dict[str, Any]) -> dict[str, Any]:
     """Return a decision as the ledger records it."""
     return record | {name: to_iso(record[name]) for name in ("bar", "cutoff") if record.get(name) is not None}
-
-
-def error_json(error: CryptoRefactorError) -> dict[str, Any]:
-    """Return an error."""
-    return {"code": error.exit_code, "message": error.what, "remedy": error.remedy}
 
 
 def instant_json(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from crypto_refactor.execution.sub_account import SubAccount
 from crypto_refactor.market.hours import to_iso
-from crypto_refactor.report.documents.records import decision_json, error_json, fill_json, order_json
+from crypto_refactor.report.documents.records import decision_json, fill_json, order_json
 from crypto_refactor.report.replay_summary import ticker_figures, total_figures
 from crypto_refactor.trading.explanations import ledger_record
 from crypto_refactor.trading.historical.replay import ReplayResult, TickerReplay
@@ -54,7 +54,7 @@ def outcome_json(outcome: TickerOutcome) -> dict[str, Any]:
 def row_json(row: TickerRow) -> dict[str, Any]:
     """Return one ticker's row: its decision, its error, or why it is not offered."""
     if isinstance(row, Failure):
-        return {"schema": SCHEMA, "ticker": str(row.ticker), "error": error_json(row.error)}
+        return {"schema": SCHEMA, "ticker": str(row.ticker), "error": row.error.to_dict()}
     if isinstance(row, Unavailable):
         return {"schema": SCHEMA, "ticker": str(row.ticker), "unavailable": row.why}
     return outcome_json(row)

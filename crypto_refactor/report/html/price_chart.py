@@ -12,8 +12,8 @@ from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.report.formatting import money, percent, price
 from crypto_refactor.report.html import plotly_style as style
 from crypto_refactor.report.html.plotly_style import Chart, Layout, Trace, axis, chart_text, line, short
+from crypto_refactor.sides import Side
 from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame
-from crypto_refactor.signals.signal import DIRECTIONS
 
 EXIT_REASONS: Mapping[str, str] = {
     "neutral": "the target left this side",
@@ -113,7 +113,7 @@ def _connections(trades: Sequence[Trade], tz: ZoneInfo) -> Trace:
     x: list[str | None] = []
     y: list[float | None] = []
     for trade in trades:
-        x += [style.wall_clock(trade.entered, tz), style.wall_clock(trade.exited, tz), None]
+        x += [style.wall_clock(trade.entry_hour, tz), style.wall_clock(trade.exit_hour, tz), None]
         y += [*short([trade.entry_price, trade.exit_price]), None]
     look = {"color": style.MUTED, "width": 1.5, "dash": "dot"}
     return style.scatter("Held", "lines", x, y, hoverinfo="skip", showlegend=False, line=look)
@@ -125,22 +125,22 @@ _Point = tuple[int, float, str]
 
 def _entry(trade: Trade, reasons: Reasons, tz: ZoneInfo) -> _Point:
     lines = (
-        f"<b>{DIRECTIONS[trade.direction]} entry</b> at {price(trade.entry_price)}",
-        to_local_text(trade.entered, tz),
-        *map(chart_text, reasons(trade.entered)),
+        f"<b>{Side(trade.direction).label} entry</b> at {price(trade.entry_price)}",
+        to_local_text(trade.entry_hour, tz),
+        *map(chart_text, reasons(trade.entry_hour)),
     )
-    return trade.entered, trade.entry_price, "<br>".join(lines)
+    return trade.entry_hour, trade.entry_price, "<br>".join(lines)
 
 
 def _exit(trade: Trade, quote: str, tz: ZoneInfo) -> _Point:
     lines = (
-        f"<b>{DIRECTIONS[trade.direction]} exit</b> at {price(trade.exit_price)}",
-        to_local_text(trade.exited, tz),
+        f"<b>{Side(trade.direction).label} exit</b> at {price(trade.exit_price)}",
+        to_local_text(trade.exit_hour, tz),
         chart_text(EXIT_REASONS.get(trade.exit_reason, trade.exit_reason)),
         f"net {percent(trade.net_return, signed=True)}, {money(trade.net_pnl)} {chart_text(quote)}",
         f"held {trade.bars_held} h",
     )
-    return trade.exited, trade.exit_price, "<br>".join(lines)
+    return trade.exit_hour, trade.exit_price, "<br>".join(lines)
 
 
 def _markers(

@@ -12,7 +12,7 @@ from crypto_refactor.backtest.significance.correlation import Correlation
 from crypto_refactor.report.commentary import HYPOTHETICAL
 from crypto_refactor.report.formatting import UNDEFINED, money, number, percent, price
 from crypto_refactor.report.html.price_chart import EXIT_REASONS
-from crypto_refactor.signals.signal import DIRECTIONS
+from crypto_refactor.sides import Side
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -46,7 +46,7 @@ def environment() -> Environment:
         "unbroken": unbroken,
     }
     jinja.globals |= {
-        "directions": DIRECTIONS,
+        "side": Side,
         "exit_reasons": EXIT_REASONS,
         "hypothetical": HYPOTHETICAL,
         "undefined_figure": UNDEFINED,

@@ -13,7 +13,7 @@ from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.report.formatting import UNDEFINED, money, percent, price, simulated_mark
 from crypto_refactor.report.terminal.tables import plain_table
-from crypto_refactor.signals.signal import DIRECTIONS
+from crypto_refactor.sides import Side
 from crypto_refactor.trading.account_status import AccountStatus, TickerStatus
 from crypto_refactor.trading.manual_actions import CloseResult
 
@@ -43,7 +43,7 @@ def _status_table(status: AccountStatus) -> Table:
         account = part.account
         table.add_row(
             str(part.ticker),
-            DIRECTIONS[account.side],
+            Side(account.side).label,
             f"{account.quantity:.9g}" if account.quantity else UNDEFINED,
             price(account.average_price) if account.side else UNDEFINED,
             money(account.cash),
@@ -79,8 +79,8 @@ def _notes(part: TickerStatus) -> list[str]:
         notes.append(f"HALTED by drawdown from a peak of {peak}: no entries until `crypto-refactor resume`")
     if account.ruined:
         notes.append("a short position lost all equity: no further trades")
-    if account.stopped_side:
-        side = DIRECTIONS[account.stopped_side]
+    if account.blocked_side:
+        side = Side(account.blocked_side).label
         notes.append(f"will not re-enter {side} until the target changes (closed manually or stopped out)")
     return notes
 
@@ -99,10 +99,10 @@ def print_trades(
     for ticker, trade in trades:
         table.add_row(
             str(ticker),
-            DIRECTIONS[trade.direction],
-            _minute(to_iso(trade.entered)),
+            Side(trade.direction).label,
+            _minute(to_iso(trade.entry_hour)),
             price(trade.entry_price),
-            _minute(to_iso(trade.exited)),
+            _minute(to_iso(trade.exit_hour)),
             price(trade.exit_price),
             f"{trade.quantity:.6g}",
             money(trade.fees),

@@ -177,8 +177,4 @@ def _where(ticker: object, where: str) -> str:
 
 
 def _failure(failed: FailedTicker) -> str:
-    error = failed.error
-    return (
-        f"Failed: {_where(failed.ticker, failed.where)}: {error.what}\n"
-        f"  Expected: {error.expected}\n  Remedy: {error.remedy}"
-    )
+    return f"Failed: {_where(failed.ticker, failed.where)}: {failed.error.to_text()}"

@@ -12,7 +12,7 @@ from crypto_refactor.report.formatting import amount, money, percent, price, sim
 from crypto_refactor.report.replay_summary import ReplayFigures, ticker_figures, total_curve, total_figures
 from crypto_refactor.report.terminal.equity_chart import chart
 from crypto_refactor.report.terminal.trading import outcome_line
-from crypto_refactor.signals.signal import DIRECTIONS
+from crypto_refactor.sides import Side
 from crypto_refactor.trading.historical.replay import ReplayResult, TickerReplay
 
 MAX_TRADES_LISTED = 20
@@ -99,14 +99,14 @@ def _trades(result: ReplayResult, tz: ZoneInfo) -> list[str]:
     if len(rows) > MAX_TRADES_LISTED:
         command = f"crypto-refactor trades --account {result.account} --csv FILE"
         return [f"{len(rows)} trades were closed; `{command}` lists them."]
-    rows.sort(key=lambda row: (row[1].exited, row[1].entered))
+    rows.sort(key=lambda row: (row[1].exit_hour, row[1].entry_hour))
     cells = [
         (
             str(ticker),
-            DIRECTIONS[trade.direction],
-            to_local_text(trade.entered, tz),
+            Side(trade.direction).label,
+            to_local_text(trade.entry_hour, tz),
             price(trade.entry_price),
-            to_local_text(trade.exited, tz),
+            to_local_text(trade.exit_hour, tz),
             price(trade.exit_price),
             amount(trade.quantity),
             f"{trade.net_pnl:+,.2f}",

@@ -7,10 +7,9 @@ from zoneinfo import ZoneInfo
 
 from crypto_refactor.market.hours import to_iso, to_local_text
 from crypto_refactor.report.formatting import number, percent, price, simulated_mark, source_name
+from crypto_refactor.sides import Side
 from crypto_refactor.signals.conditions import CONDITIONS, FORECAST
-from crypto_refactor.signals.signal import DIRECTIONS, Signal
-
-_ARROWS = {1: "▲", 0: "■", -1: "▼"}
+from crypto_refactor.signals.signal import Signal
 
 
 def signal_text(signal: Signal, tz: ZoneInfo) -> str:
@@ -23,7 +22,7 @@ def signal_text(signal: Signal, tz: ZoneInfo) -> str:
 def _headline(signal: Signal, tz: ZoneInfo) -> list[str]:
     return [
         (
-            f"{_ARROWS[signal.signal]} {signal.direction.upper()}   {signal.ticker}   "
+            f"{Side(signal.signal).arrow} {signal.direction.upper()}   {signal.ticker}   "
             f"confidence {signal.confidence:.2f}{simulated_mark(simulated=signal.simulated)}"
         ),
         f"  made at {to_local_text(signal.decided_at, tz)} for the close at {to_local_text(signal.target_at, tz)}",
@@ -63,7 +62,7 @@ def _confidence(signal: Signal) -> str:
 
 def _decision(signal: Signal) -> str:
     missing = [name for name in CONDITIONS[1:] if not signal.conditions[name]]
-    side = DIRECTIONS[signal.forecast_side or 1]
+    side = Side(signal.forecast_side or Side.LONG).label
     confirmations = f"{signal.passed} of 9 confirmations are met for {side}, {signal.required} needed"
     if signal.signal:
         return f"forecast beyond its threshold, and {confirmations}"
@@ -74,7 +73,7 @@ def _decision(signal: Signal) -> str:
 
 def _conditions(signal: Signal) -> list[str]:
     side = signal.forecast_side or 1
-    lines = [f"Conditions for {DIRECTIONS[side]} (the forecast's side)"]
+    lines = [f"Conditions for {Side(side).label} (the forecast's side)"]
     values = condition_values(signal, side)
     lines += [
         f"  {'yes' if signal.conditions[name] else ' no'}  {name:<12} {values[name]}" for name in CONDITIONS

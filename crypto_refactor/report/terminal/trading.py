@@ -9,11 +9,10 @@ from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade
 from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.report.formatting import amount, money, price, source_name
-from crypto_refactor.trading.explanations import SIDES
+from crypto_refactor.sides import Side
 from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
 from crypto_refactor.trading.outcomes import Failure, TickerOutcome, TickerRow, Unavailable
 
-_ARROWS = {1: "▲", 0: "■", -1: "▼"}
 _UTC = ZoneInfo("UTC")
 _TICKER_WIDTH = 9
 _STATE_WIDTH = 18
@@ -52,8 +51,8 @@ def outcome_line(row: TickerRow, tz: ZoneInfo) -> str:
 def positions_text(holdings: Mapping[Ticker, SubAccount], tz: ZoneInfo = _UTC) -> list[str]:
     """Return one line per open position, or a line that states that there is none."""
     lines = [
-        f"{ticker!s:<{_TICKER_WIDTH}}  {_ARROWS[account.side]} {SIDES[account.side]} "
-        f"{amount(abs(account.quantity))} {ticker.base} since {to_local_text(account.entered, tz)}, "
+        f"{ticker!s:<{_TICKER_WIDTH}}  {Side(account.side).arrow} {Side(account.side).label} "
+        f"{amount(abs(account.quantity))} {ticker.base} since {to_local_text(account.entry_hour, tz)}, "
         f"entry price {price(account.average_price)}"
         for ticker, account in holdings.items()
         if account.side
@@ -70,13 +69,13 @@ def _state(outcome: TickerOutcome) -> str:
     """Return the position and the one before it, or the target where nothing is traded."""
     if outcome.sub_account is None:
         target = outcome.target or 0
-        return f"target {_ARROWS[target]} {SIDES[target]}"
+        return f"target {Side(target).arrow} {Side(target).label}"
     before = side = outcome.sub_account.side
     if outcome.fills:
         fill = outcome.fills[0]
         before = 0 if fill.reason == "entry" else -fill.side
-    change = "" if before == side else f" (was {SIDES[before]})"
-    return f"{_ARROWS[side]} {SIDES[side]}{change}"
+    change = "" if before == side else f" (was {Side(before).label})"
+    return f"{Side(side).arrow} {Side(side).label}{change}"
 
 
 def _worth(outcome: TickerOutcome) -> str:

@@ -14,7 +14,7 @@ from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.trading.bar_processor import BarProcessor
 from crypto_refactor.trading.decider import Decider
-from crypto_refactor.trading.explanations import describe_decision, unfilled_entry_note
+from crypto_refactor.trading.explanations import unfilled_entry_note
 from crypto_refactor.trading.ledger import Ledger
 from crypto_refactor.trading.outcomes import TickerOutcome
 
@@ -77,5 +77,5 @@ class HistoricalTrader:
 
 
 def _with_state(outcome: TickerOutcome, state: SubAccountState) -> TickerOutcome:
-    pending = tuple(map(describe_decision, state.pending))
+    pending = tuple(decision.text for decision in state.pending)
     return replace(outcome, sub_account=state.account, pending=pending)

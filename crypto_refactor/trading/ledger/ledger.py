@@ -20,7 +20,7 @@ from crypto_refactor.execution.sub_account import Fill, Trade
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.storage import SqliteFile
 from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
-from crypto_refactor.trading.ledger.schema import FORMAT, STATE_TABLES, state_from_json
+from crypto_refactor.trading.ledger.schema import FORMAT, STATE_TABLES, TRADE_COLUMNS, state_from_json
 from crypto_refactor.trading.ledger.transaction import LedgerTransaction
 
 _KEY = "account = ? AND ticker = ?"
@@ -155,7 +155,7 @@ class Ledger:
 
     def trades(self, account: str, ticker: Ticker) -> tuple[Trade, ...]:
         """Return every closed trade, in order."""
-        rows = self._rows(", ".join(Trade._fields), "trades", account, ticker, "rowid")
+        rows = self._rows(", ".join(TRADE_COLUMNS), "trades", account, ticker, "rowid")
         return tuple(Trade(*row) for row in rows)
 
     def equity(self, account: str, ticker: Ticker) -> list[tuple[int, float]]:

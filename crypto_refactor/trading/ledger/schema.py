@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 from crypto_refactor.errors import BrokerError
 from crypto_refactor.execution.decisions import Decision, Enter, Exit
 from crypto_refactor.execution.stepper import SubAccountState
-from crypto_refactor.execution.sub_account import SubAccount
+from crypto_refactor.execution.sub_account import SubAccount, Trade
 from crypto_refactor.storage import FileFormat
 
 _TABLES = (
@@ -71,11 +73,25 @@ FORMAT = FileFormat(
     consequence_if_removed="all records of accounts and positions are lost with it, so look at the broker first",
 )
 
+_STORED_NAMES = {"entry_hour": "entered", "exit_hour": "exited", "blocked_side": "stopped_side"}
+"""What a ledger calls fields that have other names in the code, so that every ledger stays readable."""
+_FIELD_NAMES = {stored: name for name, stored in _STORED_NAMES.items()}
+TRADE_COLUMNS = tuple(_STORED_NAMES.get(name, name) for name in Trade._fields)
+
+
+def stored(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a sub-account or a trade by their names in the ledger."""
+    return {_STORED_NAMES.get(name, name): value for name, value in values.items()}
+
 
 def state_to_json(state: SubAccountState) -> str:
     """Write a sub-account's state; floats read back to the last bit."""
     pending = [asdict(decision) for decision in state.pending]
-    values = {"account": state.account._asdict(), "pending": pending, "walked_to": state.processed_through}
+    values = {
+        "account": stored(state.account._asdict()),
+        "pending": pending,
+        "walked_to": state.processed_through,
+    }
     return json.dumps(values, allow_nan=False)
 
 
@@ -91,6 +107,9 @@ def state_from_json(text: str) -> SubAccountState:
     pending: list[Decision] = [
         Exit(**decision) if "reason" in decision else Enter(**decision) for decision in values["pending"]
     ]
+    account: dict[str, Any] = dict(values["account"])
     return SubAccountState(
-        account=SubAccount(**values["account"]), pending=tuple(pending), processed_through=values["walked_to"]
+        account=SubAccount(**{_FIELD_NAMES.get(name, name): value for name, value in account.items()}),
+        pending=tuple(pending),
+        processed_through=values["walked_to"],
     )

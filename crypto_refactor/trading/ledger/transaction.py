@@ -12,7 +12,7 @@ from crypto_refactor.execution.stepper import Step, SubAccountState
 from crypto_refactor.execution.sub_account import Fill, Trade
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.ledger.order_record import OrderRecord
-from crypto_refactor.trading.ledger.schema import state_to_json
+from crypto_refactor.trading.ledger.schema import state_to_json, stored
 
 
 class LedgerTransaction:
@@ -47,7 +47,7 @@ class LedgerTransaction:
         for fill in fills:
             self._insert("fills", fill._asdict())
         for trade in trades:
-            self._insert("trades", trade._asdict())
+            self._insert("trades", stored(trade._asdict()))
         if fills:
             self._mark_traded()
 

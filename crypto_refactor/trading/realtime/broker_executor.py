@@ -109,7 +109,7 @@ class BrokerExecutor:
         for order in self.ledger.orders(self.account, ticker, unsettled=True):
             result += self._resolve(order, hour, rules, entries=entries)
         state = self.ledger.state(self.account, ticker)
-        account = state.account if state is not None else SubAccount.opened_with(0.0)
+        account = state.account if state is not None else SubAccount.open(0.0)
         position = confirmed_position(self.broker, ticker, account.quantity, self.sleep)
         self._positions[ticker] = position
         if result.fills:

@@ -193,4 +193,4 @@ def book_report(
 
 def block_reentry(account: SubAccount, trade: Trade) -> SubAccount:
     """Return `account` as after a stop: after a manual sale it does not re-enter an hour later."""
-    return account._replace(stopped_side=trade.direction)
+    return account._replace(blocked_side=trade.direction)

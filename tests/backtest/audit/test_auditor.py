@@ -230,7 +230,7 @@ def as_result(case):
         decided_at=bars.closed[known],
         signal=plan.signal[known],
         forecast_side=plan.forecast_side[known],
-        supported=plan.worthwhile[known],
+        supported=plan.exceeds_cost[known],
         expected_move=np.full(int(known.sum()), 10.0),
     )
     return SimpleNamespace(

@@ -309,7 +309,7 @@ class TestFills:
     def test_strict_ignored(self, audited, plant):
         honest = engine.decide
         plant(
-            lambda *arguments, **options: honest(*arguments, **options | {"worthwhile": True}),
+            lambda *arguments, **options: honest(*arguments, **options | {"exceeds_cost": True}),
             (engine, "decide"),
         )
         assert failed(audited(ExecutionOptions(strict=True, fee=0.01))) == {"fills"}

@@ -49,7 +49,7 @@ def run(tmp_path, fits):
         source = source or SeveralBars(*held)
         asked = {
             "tickers": tuple(tickers or source.held),
-            "asked": False,
+            "explicitly_requested": False,
             "settings": settings,
             "source": source,
             "hours": HOURS,
@@ -261,7 +261,7 @@ class TestTickersThatCannotBeCompared:
 
     @pytest.mark.parametrize("asked", [True, False])
     def test_one_that_is_not_offered_fails_only_where_it_was_asked_for(self, run, asked):
-        found = run(*bars_of(BTC), tickers=(BTC, ETH), asked=asked)
+        found = run(*bars_of(BTC), tickers=(BTC, ETH), explicitly_requested=asked)
         assert len(found.trials) == 1
         assert [each.ticker for each in found.failed] == [ETH] * asked
         assert [each.ticker for each in found.unavailable] == [ETH] * (not asked)
@@ -276,7 +276,7 @@ class TestTickersThatCannotBeCompared:
         assert ((ADA, "none") in labels) == bool(where)
         (each,) = found.unavailable
         assert (each.ticker, each.where) == (ADA, where)
-        (failed,) = run(*held, settings=settings_of(vary), asked=True).failed
+        (failed,) = run(*held, settings=settings_of(vary), explicitly_requested=True).failed
         assert (failed.ticker, failed.where, failed.error.exit_code) == (ADA, where, 2)
 
     def test_one_with_too_few_bars(self, run):

@@ -35,13 +35,13 @@ def bars_of(opens):
     )
 
 
-def plan_of(signal, worthwhile=None):
+def plan_of(signal, exceeds_cost=None):
     side = np.array(signal, dtype=np.int8)
     yes = np.ones(len(side), dtype=bool)
     return SignalPlan(
         signal=side,
         forecast_side=side,
-        worthwhile=yes if worthwhile is None else np.array(worthwhile, dtype=bool),
+        exceeds_cost=yes if exceeds_cost is None else np.array(exceeds_cost, dtype=bool),
         decidable=yes,
     )
 
@@ -111,7 +111,7 @@ class TestWithoutABreakEven:
 class TestEntriesAreKept:
     def test_those_that_strict_let_in_at_the_runs_own_fee(self):
         window = bars_of([100, 100, 110, 110, 121, 121])
-        plan = plan_of([1, 0, 1, 0, 0, 0], worthwhile=[True, True, False, True, True, True])
+        plan = plan_of([1, 0, 1, 0, 0, 0], exceeds_cost=[True, True, False, True, True, True])
         rules = ExecutionRules(strict=True)
         run = simulate(window, plan, rules, initial_balance=1000.0)
         assert len(run.trades) == 1

@@ -41,9 +41,9 @@ def bars_of(opens, closes=None, *, hours=None):
 def trade(entry, leave, *, side=1, reason="neutral"):
     return Trade(
         direction=side,
-        entered=FIRST + entry,
+        entry_hour=FIRST + entry,
         entry_price=1.0,
-        exited=FIRST + leave,
+        exit_hour=FIRST + leave,
         exit_price=1.0,
         quantity=1.0,
         fees=0.0,
@@ -60,7 +60,7 @@ def compared(trades, window, *, balance=1000.0, draws=1000, seed=0, **rules):
 def signals_on(window, signal):
     always = np.ones(len(window), dtype=bool)
     side = np.asarray(signal, dtype=np.int8)
-    return SignalPlan(signal=side, forecast_side=side, worthwhile=always, decidable=~window.synthetic)
+    return SignalPlan(signal=side, forecast_side=side, exceeds_cost=always, decidable=~window.synthetic)
 
 
 class TestByHand:

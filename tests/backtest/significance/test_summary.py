@@ -55,7 +55,7 @@ def run(tmp_path, monkeypatch):
 def plan_of(signal):
     side = np.asarray(signal, dtype=np.int8)
     always = np.ones(len(side), dtype=bool)
-    return SignalPlan(signal=side, forecast_side=side, worthwhile=always, decidable=always)
+    return SignalPlan(signal=side, forecast_side=side, exceeds_cost=always, decidable=always)
 
 
 def signals_of(window, how_right, rng, *, held=6):

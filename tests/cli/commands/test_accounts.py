@@ -27,13 +27,13 @@ from crypto_refactor.trading.ledger.order_record import OrderRecord
 BTC, ETH = Ticker("BTC", "USD"), Ticker("ETH", "USD")
 AT = 477_000  # 2024-06-01T00:00Z
 PAPER = "paper/904837e3-3b76-47ec-b432-046db621571b"
-LONG = SubAccount(cash=0.0, side=1, quantity=10.0, average_price=90.0, peak_equity=1200.0, entered=AT - 5)
-FLAT = SubAccount.opened_with(1000.0)
+LONG = SubAccount(cash=0.0, side=1, quantity=10.0, average_price=90.0, peak_equity=1200.0, entry_hour=AT - 5)
+FLAT = SubAccount.open(1000.0)
 TRADE = Trade(
     direction=1,
-    entered=AT - 9,
+    entry_hour=AT - 9,
     entry_price=100.0,
-    exited=AT - 7,
+    exit_hour=AT - 7,
     exit_price=110.0,
     quantity=10.0,
     fees=2.0,
@@ -110,7 +110,7 @@ def test_status_shows_everything_of_the_account_traded_last(tool, ledger, put, t
     put("demo/sample", source="sample")
     put(PAPER, FLAT, ticker=ETH)
     pending = (Exit("opposite"),)
-    halted = LONG._replace(halted=True, stopped_side=1)
+    halted = LONG._replace(halted=True, blocked_side=1)
     put(PAPER, halted, pending=pending, reason="forecast [bold]+0.300 %: enter long")
     with ledger.transaction(PAPER, BTC) as writer:
         writer.add_intent(ORDER)
@@ -382,7 +382,7 @@ def test_a_replay_is_never_resumed(tool, put, ledger):
 
 def test_trades_as_csv_have_the_columns_of_the_backtest(tool, put, home):
     put("demo/alpaca", LONG, trades=[TRADE])
-    put("demo/alpaca", FLAT, ticker=ETH, trades=[TRADE._replace(exited=AT - 8)])
+    put("demo/alpaca", FLAT, ticker=ETH, trades=[TRADE._replace(exit_hour=AT - 8)])
     assert "3 rows written to all.csv" in tool("trades --csv all.csv").out
     rows = list(csv.DictReader(io.StringIO((home.work / "all.csv").read_text(encoding="utf-8"))))
     assert tuple(rows[0]) == TRADE_COLUMNS

@@ -204,7 +204,10 @@ def test_usage_errors_have_three_parts_and_train_nothing(run, fits, extra, what)
     done = run(f"{LINE} --ticker BTC/USD {extra}", code=2)
     assert what in done.err
     assert "Expected:" in done.err
-    assert "Remedy:" in done.err
+    error = one_document(run(f"{LINE} --ticker BTC/USD {extra} --json", code=2).out)["error"]
+    assert what in error["message"]
+    assert error["expected"]
+    assert error["remedy"]
     assert fits.calls == []
 
 

@@ -10,6 +10,7 @@ import pytest
 from support.cli_runner import PATIENCE, Home, tree
 from support.stub_models import sample_bars
 
+from crypto_refactor.cli.commands import trade
 from crypto_refactor.config import tickers_file
 from crypto_refactor.market.sources.csv_files import file_path
 from crypto_refactor.market.sources.csv_parser import HEADER_LINE
@@ -71,9 +72,9 @@ class TestReplay:
         slow.send_signal(signal.SIGTERM)
         rest, errors = slow.communicate(timeout=PATIENCE)
         assert slow.returncode == 143
-        assert "Left in replay/" in errors
+        assert "Open in replay/" in errors
         done = desk.run(f"{line} --state-dir {desk.folder / 'other'}")
-        assert "goes on where it was" in done.stderr
+        assert "it resumes there" in done.stderr
         together = [*"".join([*begun, rest]).splitlines(), *done.stdout.splitlines()]
         assert [json.loads(text) for text in together[:-1]] == [json.loads(text) for text in whole[:-1]]
         assert len(done.stdout.splitlines()) < len(whole)
@@ -181,11 +182,22 @@ def iso(row):
     return f"{datetime.fromtimestamp(int(stamp), UTC):%Y-%m-%dT%H:%M:%SZ},{rest}"
 
 
+@pytest.fixture
+def run(invoke, fits, files):
+    """Run a trading command on these files in this process, with planted networks in the place of training."""
+
+    def call(command, line, *, code=0, folder=files):
+        outcome = invoke(command, f"--source files --data-dir {folder} {SMALL} {line}")
+        assert outcome.code == code, outcome.err
+        return outcome.out
+
+    return call
+
+
 class TestFiles:
-    def test_a_corrupted_file_and_absent_ones_leave_the_others_alone(self, desk, files):
+    def test_a_corrupted_file_and_absent_ones_leave_the_others_alone(self, run, files):
         (files / "eth_usd_1h.csv").write_text("timestamp,open\nnonsense\n")
-        line = f"run_multi_ticker --mode parallel --source files --data-dir {files} {SMALL}"
-        found = desk.json(line, code=1)
+        found = json.loads(run(trade.multi, "--mode parallel --json", code=1))
         by_ticker = {row["ticker"]: row for row in found["tickers"]}
         assert found["failed"] == ["ETH/USD"]
         assert by_ticker["ETH/USD"]["error"]["code"] == 3
@@ -195,21 +207,23 @@ class TestFiles:
             "SOL/USD",
         ]
         assert len([row for row in by_ticker.values() if "unavailable" in row]) == len(ALL) - 4
-        text = desk.run(line, code=1).stdout
+        text = run(trade.multi, "--mode parallel", code=1)
         assert "ADA/USD" in text
         assert "not offered" in text
 
-    def test_tickers_that_are_not_offered_are_no_failure_unless_asked_for(self, desk, files):
-        line = f"run_multi_ticker --mode sequential --source files --data-dir {files} {SMALL}"
-        assert desk.json(line)["failed"] == []
-        asked = desk.json(f"{line} --ticker BTC/USD --ticker ADA/USD", code=1)
-        assert asked["failed"] == ["ADA/USD"]
-        assert desk.json(f"{line} --ticker ADA/USD", code=3)["failed"] == ["ADA/USD"]
+    @pytest.mark.parametrize(
+        ("tickers", "failed", "code"),
+        [("", [], 0), ("BTC/USD ADA/USD", ["ADA/USD"], 1), ("ADA/USD", ["ADA/USD"], 3)],
+    )
+    def test_tickers_that_are_not_offered_are_no_failure_unless_asked_for(self, run, tickers, failed, code):
+        named = " ".join(f"--ticker {ticker}" for ticker in tickers.split())
+        found = json.loads(run(trade.multi, f"--mode sequential {named} --json", code=code))
+        assert found["failed"] == failed
 
-    def test_a_replay_without_the_corrupted_file_is_not_finished_and_still_sums_up(self, desk, files):
+    def test_a_replay_without_the_corrupted_file_is_not_finished_and_still_sums_up(self, run, files):
         (files / "sol_usd_1h.csv").write_text("")
-        line = f"run_multi_ticker --mode demo --replay-hours 5 --source files --data-dir {files} {SMALL}"
-        *_, summary = desk.documents(line, code=1)
+        lines = run(trade.multi, "--mode demo --replay-hours 5 --json", code=1).splitlines()
+        summary = json.loads(lines[-1])
         assert summary["failed"] == ["SOL/USD"]
         assert [row["ticker"] for row in summary["tickers"] if "equity" in row] == [
             "BTC/USD",
@@ -217,13 +231,13 @@ class TestFiles:
             "LINK/USD",
         ]
 
-    def test_accounts_of_folders_are_kept_apart(self, desk, files, tmp_path):
+    def test_accounts_of_folders_are_kept_apart(self, run, files, tmp_path):
         other = tmp_path / "other"
         files.rename(other)
         files.mkdir()
         (files / "btc_usd_1h.csv").write_bytes((other / "btc_usd_1h.csv").read_bytes())
         names = {
-            desk.json(f"run_trading --demo --once --source files --data-dir {folder} {SMALL}")["account"]
+            json.loads(run(trade.trade, "--demo --once --json", folder=folder))["account"]
             for folder in (files, other)
         }
         assert names == {f"demo/files{folder.resolve()}" for folder in (files, other)}
@@ -233,8 +247,8 @@ REFUSED = [
     ("run_trading --once", 5, "ALPACA_SECRET_KEY"),
     ("run_trading", 5, "add --demo"),
     ("run_multi_ticker --mode once", 5, "without keys"),
-    ("run_trading --once --source sample", 2, "cannot be traded on the source sample"),
-    ("run_multi_ticker --mode once --source sample", 2, "cannot be traded on the source sample"),
+    ("run_trading --once --source sample", 2, "requires --source alpaca (got: sample)"),
+    ("run_multi_ticker --mode once --source sample", 2, "requires --source alpaca (got: sample)"),
     ("run_trading --once --demo --live --source sample", 2, "--live was given"),
     ("run_multi_ticker --mode sequential --live", 2, "--live was given"),
     ("run_trading --once --live", 2, "ALPACA_PAPER is not false"),
@@ -257,23 +271,32 @@ REFUSED = [
 ]
 
 
+COMMANDS = {"run_trading": trade.trade, "run_multi_ticker": trade.multi}
+NOBODY = {"CRYPTO_ALPACA_DATA_URL": "http://127.0.0.1:9", "CRYPTO_ALPACA_TRADING_URL": "http://127.0.0.1:9"}
+
+
+@pytest.fixture
+def refused(invoke, monkeypatch):
+    """Run a command line in this process, with the environment given, and return its outcome."""
+
+    def call(line, code, environment):
+        for name in ("ALPACA_API_KEY", "ALPACA_SECRET_KEY", "ALPACA_PAPER", *NOBODY):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        script, _, options = line.partition(" ")
+        outcome = invoke(COMMANDS[script], options)
+        assert outcome.code == code, outcome.err
+        return outcome
+
+    return call
+
+
 @pytest.mark.parametrize(("line", "code", "says"), REFUSED, ids=[line for line, _, _ in REFUSED])
-def test_what_cannot_be_is_refused_before_anything_is_asked(desk, line, code, says):
+def test_what_cannot_be_is_refused_before_anything_is_asked(refused, line, code, says):
     # No address but this machine's is reachable here: whoever asked would be told something else.
-    done = desk.run(
-        line,
-        code=code,
-        CRYPTO_ALPACA_DATA_URL="http://127.0.0.1:9",
-        CRYPTO_ALPACA_TRADING_URL="http://127.0.0.1:9",
-    )
-    assert says in done.stderr
-    problem = desk.json(
-        line,
-        code=code,
-        CRYPTO_ALPACA_DATA_URL="http://127.0.0.1:9",
-        CRYPTO_ALPACA_TRADING_URL="http://127.0.0.1:9",
-    )
-    assert problem["error"]["code"] == code
+    assert says in refused(line, code, NOBODY).err
+    assert json.loads(refused(f"{line} --json", code, NOBODY).out)["error"]["code"] == code
 
 
 LIVE = "run_trading --once --live --initial-balance 500 --max-notional 100"
@@ -290,11 +313,11 @@ LIVE = "run_trading --once --live --initial-balance 500 --max-notional 100"
         ("run_trading --once", {"CRYPTO_ALPACA_TRADING_URL": "https://example.com"}, "not sent to"),
     ],
 )
-def test_real_money_and_foreign_hosts_need_more_than_a_slip(desk, line, more, says):
+def test_real_money_and_foreign_hosts_need_more_than_a_slip(refused, line, more, says):
     keys = {"ALPACA_API_KEY": "PKTESTKEY", "ALPACA_SECRET_KEY": "sTestSecret", "ALPACA_PAPER": "false"}
-    done = desk.run(line, code=2, **keys, **more)
-    assert says in done.stderr
-    assert "sTestSecret" not in done.stderr
+    outcome = refused(line, 2, keys | more)
+    assert says in outcome.err
+    assert "sTestSecret" not in outcome.err
 
 
 def test_the_equivalent_backtest_is_named_and_trades_the_same(desk):

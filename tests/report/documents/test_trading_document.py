@@ -101,7 +101,7 @@ class TestAnEntry:
         assert outcome_json(entry)["pending"] == list(entry.pending)
 
     def test_holding_nothing_has_no_average_price(self, made):
-        flat = replace(made[0], sub_account=SubAccount.opened_with(500.0))
+        flat = replace(made[0], sub_account=SubAccount.open(500.0))
         assert outcome_json(flat)["position"] == {
             "side": 0,
             "quantity": 0.0,
@@ -157,11 +157,16 @@ class TestAnEntry:
 
 
 class TestSeveralTickers:
-    def test_an_error_has_code_message_and_remedy(self):
+    def test_an_error_has_its_code_and_three_parts(self):
         assert row_json(FAILED) == {
             "schema": 1,
             "ticker": "ETH/USD",
-            "error": {"code": 4, "message": "It is damaged.", "remedy": "train it again."},
+            "error": {
+                "code": 4,
+                "message": "It is damaged.",
+                "expected": "a model.",
+                "remedy": "train it again.",
+            },
         }
 
     def test_a_ticker_that_is_not_offered_says_why(self):

@@ -68,9 +68,9 @@ def test_few_trades_are_listed_with_what_they_earned(single):
     assert len(listed) == len(trades) > 3
     for line, trade in zip(listed, trades, strict=True):
         for said in (
-            to_local_text(trade.entered, UTC),
+            to_local_text(trade.entry_hour, UTC),
             f"{trade.entry_price:,.2f}",
-            to_local_text(trade.exited, UTC),
+            to_local_text(trade.exit_hour, UTC),
             f"{trade.exit_price:,.2f}",
             f"{trade.net_pnl:+,.2f}",
             trade.exit_reason,
@@ -103,7 +103,7 @@ def test_what_is_still_held_is_named(single):
         trade for trade in single.replayed[0].backtest.requested.simulation.trades if not trade.closed
     ]
     assert (
-        f"Still open at the end: long {still.quantity:.5f} BTC since {to_local_text(still.entered, UTC)}, "
+        f"Still open at the end: long {still.quantity:.5f} BTC since {to_local_text(still.entry_hour, UTC)}, "
         f"entry {still.entry_price:,.2f}, last close {still.exit_price:,.2f}, net {still.net_pnl:+,.2f} so far"
     ) in text_of(single)
 

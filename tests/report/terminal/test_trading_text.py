@@ -32,7 +32,7 @@ def first(found, wanted):
 
 def filled(entry, *fills, trades=(), side=0, **changed):
     """Return `entry` with these fills, holding `side` after them."""
-    holding = SubAccount.opened_with(1_000.0)._replace(side=side)
+    holding = SubAccount.open(1_000.0)._replace(side=side)
     return replace(entry, fills=fills, trades=trades, sub_account=holding, pending=(), **changed)
 
 
@@ -239,7 +239,7 @@ class TestHeading:
 
 
 class TestPositions:
-    LONG = SubAccount(cash=0.0, side=1, quantity=1.25, average_price=42_000.0, entered=AT, peak_equity=1.0)
+    LONG = SubAccount(cash=0.0, side=1, quantity=1.25, average_price=42_000.0, entry_hour=AT, peak_equity=1.0)
 
     def test_each_open_position_has_a_line(self):
         short = self.LONG._replace(side=-1, quantity=-3.0, average_price=2_500.5)
@@ -250,5 +250,5 @@ class TestPositions:
 
     def test_dust_and_flat_accounts_are_no_positions(self):
         dust = self.LONG._replace(side=0, quantity=1e-9)
-        assert positions_text({BTC: SubAccount.opened_with(1.0), ETH: dust}) == ["no open position"]
+        assert positions_text({BTC: SubAccount.open(1.0), ETH: dust}) == ["no open position"]
         assert positions_text({}) == ["no open position"]

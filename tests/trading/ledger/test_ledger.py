@@ -10,8 +10,10 @@ from support.strategies import cases, holds_for
 from crypto_refactor.errors import BrokerError
 from crypto_refactor.execution.decisions import Enter, Exit
 from crypto_refactor.execution.stepper import BarSignal, SubAccountState, first_decision, new_state, step_bar
+from crypto_refactor.execution.sub_account import SubAccount
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.ledger.ledger import Ledger
+from crypto_refactor.trading.ledger.schema import state_from_json, state_to_json
 
 BTC = Ticker("BTC", "USD")
 ETH = Ticker("ETH", "USD")
@@ -28,7 +30,7 @@ def said(case, row):
     return BarSignal(
         signal=int(plan.signal[row]),
         forecast_side=int(plan.forecast_side[row]),
-        worthwhile=bool(plan.worthwhile[row]),
+        exceeds_cost=bool(plan.exceeds_cost[row]),
         decidable=bool(plan.decidable[row]),
     )
 
@@ -158,3 +160,26 @@ def test_a_damaged_or_newer_ledger_is_refused_with_the_remedy(tmp_path):
     connection.close()
     with pytest.raises(BrokerError, match="version 99"):
         Ledger(path).accounts()
+
+
+STORED = (
+    '{"account": {"cash": 1.5, "peak_equity": 2.0, "side": 1, "quantity": 3.0, "average_price": 4.0,'
+    ' "open_fees": 0.5, "entered": 7, "stopped_side": -1, "halted": false, "ruined": false},'
+    ' "pending": [{"reason": "neutral"}, {"side": -1, "fraction": 1.0}], "walked_to": 9}'
+)
+
+
+def test_states_are_stored_as_every_version_has_stored_them():
+    account = SubAccount(
+        cash=1.5,
+        peak_equity=2.0,
+        side=1,
+        quantity=3.0,
+        average_price=4.0,
+        open_fees=0.5,
+        entry_hour=7,
+        blocked_side=-1,
+    )
+    state = SubAccountState(account=account, pending=(Exit("neutral"), Enter(-1, 1.0)), processed_through=9)
+    assert state_to_json(state) == STORED
+    assert state_from_json(STORED) == state

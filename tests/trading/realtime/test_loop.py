@@ -82,7 +82,7 @@ def check(world, ticker, result):
     assert tuple(fill for fill in fills if fill.at < end) == result.requested.simulation.fills
     trades = ledger.trades(ACCOUNT, ticker)
     closed = tuple(trade for trade in result.requested.simulation.trades if trade.closed)
-    assert tuple(trade for trade in trades if trade.exited < end) == closed
+    assert tuple(trade for trade in trades if trade.exit_hour < end) == closed
     equity = [value for bar, value in ledger.equity(ACCOUNT, ticker) if bar <= end]
     assert equity == result.requested.simulation.equity.tolist()
 

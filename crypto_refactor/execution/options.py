@@ -1,0 +1,155 @@
+"""The one table of execution options, from which everything that names them is made.
+
+Command lines, defaults, checks, repeat commands and ``--vary`` read it.  It imports nothing that is slow to
+import, because the help of every command needs it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from crypto_refactor.errors import UsageError
+
+OptionValue = bool | int | float | str | None
+"""None: the option is off, or its default depends on something else."""
+
+
+def _finite_number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+class OptionSpec(NamedTuple):
+    """What an option is: its name, its values and its meaning, without a command line around it."""
+
+    name: str  # as on the command line, without its dashes
+    help: str = ""
+    default: OptionValue = None  # True or False make it a switch
+    default_text: str = ""  # the word for None
+    choices: tuple[str, ...] = ()  # the only values; empty for switches and numbers
+    kind: Callable[[str], OptionValue] = _finite_number  # turns text into a value, or raises ValueError
+    allows: Callable[[float], bool] = math.isfinite  # whether a number is in range
+    expected: str = ""  # that range in words
+    variations: str = ""  # the numbers that ``--vary`` takes, in words
+    metavar: str | None = None
+    negatable: bool = False  # ``--no-NAME`` switches it off again
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether it is on or off."""
+        return isinstance(self.default, bool)
+
+    @property
+    def variation_text(self) -> str:
+        """The values that ``--vary`` takes, in words; empty where it takes none."""
+        return "on, off" if self.is_switch else ", ".join(self.choices) or self.variations
+
+    def check(self, value: OptionValue) -> None:
+        """Raise UsageError for a number out of range."""
+        if isinstance(value, float | int) and not self.allows(value):
+            raise UsageError.invalid(f"--{self.name}", value, self.expected)
+
+    def parse(self, text: str) -> OptionValue:
+        """Read a value of ``--vary``; raise ValueError where it is none."""
+        if text and text == self.default_text:
+            return None
+        if text not in (("on", "off") if self.is_switch else self.choices or (text,)):
+            raise ValueError(text)
+        return text == "on" if self.is_switch else self.kind(text)
+
+    def format(self, value: OptionValue) -> str:
+        """Write a value as ``--vary`` reads it."""
+        if value is None:
+            return self.default_text or "none"
+        if isinstance(value, bool):
+            return "on" if value else "off"
+        return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+    def words(self, value: OptionValue) -> list[str]:
+        """Return the words of a command line that give the option this value; none for its default."""
+        if value == self.default:
+            return []
+        return [f"--{self.name}"] if value is True else [f"--{self.name}", str(value)]
+
+
+_FRACTION: dict[str, Any] = {"default_text": "off", "metavar": "FRACTION"}
+_VARIED = "fractions such as 0.05, or off"
+_UP_TO_ONE: dict[str, Any] = {
+    "allows": lambda value: 0 < value <= 1,
+    "expected": "a number above 0 and at most 1, for example 0.05",
+}
+_ABOVE_ZERO: dict[str, Any] = {"allows": lambda value: 0 < value < math.inf, "expected": "a number above 0"}
+
+EXECUTION_OPTIONS: Mapping[str, OptionSpec] = {
+    "venue": OptionSpec(
+        "venue", "Order rules of a venue.", default="none", choices=("none", "alpaca"), kind=str
+    ),
+    "fee": OptionSpec(
+        "fee",
+        "Fraction of the notional on every fill.",
+        default_text="0.001; at Alpaca 0.0025",
+        allows=lambda value: 0 <= value < 1,
+        expected="a fraction from 0 to below 1, for example 0.001",
+    ),
+    "slippage_bps": OptionSpec(
+        "slippage",
+        "Basis points against the trader on every fill.",
+        default=0.0,
+        allows=lambda value: 0 <= value < 10_000,
+        expected="basis points from 0 to below 10000",
+    ),
+    "position_size": OptionSpec(
+        "position-size",
+        "Entry money as a fraction of the cash.",
+        default=1.0,
+        allows=lambda value: 0 < value <= 1,
+        expected="a fraction above 0, at most 1",
+    ),
+    "exit": OptionSpec(
+        "exit",
+        "Close when the signal ends, at the opposite signal, or also when the forecast turns.",
+        default="neutral",
+        choices=("neutral", "opposite", "fade"),
+        kind=str,
+    ),
+    "long_only": OptionSpec("long-only", "Let a short signal close a long and open nothing.", default=False),
+    "strict": OptionSpec(
+        "strict",
+        "Enter only if the model has evidence and the expected move exceeds its cost.",
+        default=False,
+        negatable=True,
+    ),
+    "borrow": OptionSpec(
+        "borrow",
+        "Annual rate charged on shorts.",
+        default=0.0,
+        metavar="APR",
+        allows=lambda value: 0 <= value < math.inf,
+        expected="an annual rate of 0 or more",
+    ),
+    "stop_loss": OptionSpec(
+        "stop-loss",
+        "Exit when the close is this far against the entry.",
+        variations=_VARIED,
+        **_FRACTION | _UP_TO_ONE,
+    ),
+    "take_profit": OptionSpec(
+        "take-profit",
+        "Exit when the close is this far in favour.",
+        variations=_VARIED,
+        **_FRACTION | _ABOVE_ZERO,
+    ),
+    "max_drawdown": OptionSpec(
+        "max-drawdown",
+        "Halt entries this far below the peak equity.",
+        **_FRACTION | _UP_TO_ONE | {"default_text": "off; at Alpaca 0.25"},
+    ),
+    "max_notional": OptionSpec(
+        "max-notional", "Largest amount of one entry.", default_text="none", metavar="AMOUNT", **_ABOVE_ZERO
+    ),
+}
+"""Every execution option by its field of `ExecutionOptions`."""
