@@ -31,7 +31,8 @@ from crypto_refactor.market.sources.sample import SampleSource
 from crypto_refactor.market.ticker import read_tickers
 from crypto_refactor.model.schedule import hours_needed, refit_periods, training_rows
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.parallel import Cluster, fit_all
+from crypto_refactor.model.training.cluster import Cluster
+from crypto_refactor.model.training.parallel import fit_all
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60.0

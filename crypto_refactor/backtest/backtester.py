@@ -18,7 +18,8 @@ from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.cache import ModelProvider
 from crypto_refactor.model.named_models import model_name
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.parallel import Cluster, TrainingObserver
+from crypto_refactor.model.training.cluster import Cluster
+from crypto_refactor.model.training.parallel import TrainingObserver
 from crypto_refactor.signals.conditions import SignalRules
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from crypto_refactor.backtest.result import BacktestResult
     from crypto_refactor.execution.rules import ExecutionOptions
     from crypto_refactor.model.settings import ModelSettings
-    from crypto_refactor.model.training.parallel import Cluster
+    from crypto_refactor.model.training.cluster import Cluster
     from crypto_refactor.signals.conditions import SignalRules
 
 
@@ -85,7 +85,7 @@ def signal_rules(values: Mapping[str, Any]) -> SignalRules:
 def training_cluster(values: Mapping[str, Any]) -> Cluster | None:
     """Return the cluster that the options, or else the environment, select; None for this machine."""
     from crypto_refactor.config import settings
-    from crypto_refactor.model.training.parallel import Cluster
+    from crypto_refactor.model.training.cluster import Cluster
 
     address = values["cluster"] or settings().cluster
     return None if address is None else Cluster(address)

@@ -26,6 +26,20 @@ CHECKSUM = "checksum"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedModel:
+    """A fitted network, ready to be written or sent to another process."""
+
+    keras: bytes  # the contents of the two files
+    onnx: bytes
+    weights: str  # hash of the weight arrays
+    volatility_floor: float  # see `Forecaster`
+    threshold_scale: float  # c of the dynamic threshold
+    evidence: Evidence  # from the calibration slice
+    epochs: int
+    stop_loss: float  # the best data loss on the stop slice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
     """What a model is, what it was trained on and what it knows.
 

@@ -17,8 +17,9 @@ from crypto_refactor.model.artifact import Model
 from crypto_refactor.model.named_models import model_path, pinned_model
 from crypto_refactor.model.schedule import RefitPeriod, model_key, training_rows
 from crypto_refactor.model.settings import ModelSettings
+from crypto_refactor.model.training.cluster import Cluster
 from crypto_refactor.model.training.jobs import TrainingJob, fit_and_write, hold_lock
-from crypto_refactor.model.training.parallel import Cluster, TrainingObserver
+from crypto_refactor.model.training.parallel import TrainingObserver
 
 CACHE_BYTES = 2 * 10**9
 _LEDGERS = "ledgers"

@@ -16,7 +16,7 @@ from crypto_refactor.model.recipe import RECIPE, library_versions
 from crypto_refactor.model.settings import ModelSettings
 
 if TYPE_CHECKING:
-    from crypto_refactor.model.training.trainer import TrainedModel
+    from crypto_refactor.model.artifact import TrainedModel
 
 TIMEFRAME = "1h"
 HORIZON = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crypto_refactor.errors import UsageError
-from crypto_refactor.model.training.network import NETWORKS
+from crypto_refactor.model.networks import NETWORKS
 
 MIN_LABELLED_ROWS = 120
 """With fewer rows the three slices of a training set are too short to mean anything."""

@@ -19,7 +19,8 @@ from crypto_refactor.model.cache import ModelProvider
 from crypto_refactor.model.history import bars_with_history
 from crypto_refactor.model.schedule import hours_needed
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.parallel import Cluster, TrainingObserver
+from crypto_refactor.model.training.cluster import Cluster
+from crypto_refactor.model.training.parallel import TrainingObserver
 from crypto_refactor.signals.conditions import SignalRules
 from crypto_refactor.trading.bar_processor import BarProcessor
 from crypto_refactor.trading.decider import Decider

@@ -16,7 +16,7 @@ from crypto_refactor.cli.commands import trade
 from crypto_refactor.cli.commands.audit import command as audit
 from crypto_refactor.cli.commands.backtest import command as backtest
 from crypto_refactor.cli.commands.compare import command as compare
-from crypto_refactor.model.training.parallel import Cluster
+from crypto_refactor.model.training.cluster import Cluster
 
 ADDRESS = "tcp://127.0.0.1:8786"
 NOBODY = "tcp://127.0.0.1:9"
@@ -99,7 +99,7 @@ class TestRefusals:
         assert noted.clusters == []
 
     def test_without_the_extra_it_names_the_extra(self, invoke, noted, monkeypatch):
-        monkeypatch.setattr("crypto_refactor.model.training.parallel.find_spec", lambda _name: None)
+        monkeypatch.setattr("crypto_refactor.model.training.cluster.find_spec", lambda _name: None)
         done = invoke(backtest, f"--hours 48 {SHORT} --cluster {ADDRESS} --json")
         assert done.code == 2
         assert "pip install 'crypto-refactor[cluster]'" in one_document(done.out)["error"]["remedy"]

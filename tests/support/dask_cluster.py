@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from crypto_refactor.model.training.parallel import Cluster
+from crypto_refactor.model.training.cluster import Cluster
 
 TESTS = Path(__file__).resolve().parents[1]
 PATIENCE = 60.0

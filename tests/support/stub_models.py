@@ -14,11 +14,11 @@ from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.sources.base import LatestPrice
 from crypto_refactor.market.sources.sample import SampleSource
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.model.artifact import TrainedModel
 from crypto_refactor.model.cache import ModelProvider
 from crypto_refactor.model.evidence import Evidence
 from crypto_refactor.model.reuse_policy import make_card
 from crypto_refactor.model.schedule import refit_periods, training_rows
-from crypto_refactor.model.training.trainer import TrainedModel
 
 BTC = Ticker("BTC", "USD")
 COLUMN = INDICATORS.index("ema_20")

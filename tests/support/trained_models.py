@@ -22,9 +22,9 @@ from crypto_refactor.market.bars import fill_gaps
 from crypto_refactor.market.sources.csv_files import FilesSource
 from crypto_refactor.market.sources.sample import SampleSource
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.model.artifact import TrainedModel
 from crypto_refactor.model.dataset import labelled_rows, take_windows, training_set
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.trainer import TrainedModel
 
 BTC = Ticker("BTC", "USD")
 LOOKBACK = 12

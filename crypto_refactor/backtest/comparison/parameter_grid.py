@@ -10,8 +10,8 @@ from typing import NamedTuple
 from crypto_refactor.errors import UsageError
 from crypto_refactor.execution.options import EXECUTION_OPTIONS, OptionSpec, OptionValue
 from crypto_refactor.execution.rules import ExecutionOptions
+from crypto_refactor.model.networks import NETWORKS
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.network import NETWORKS
 from crypto_refactor.signals.conditions import SignalRules
 
 

@@ -12,7 +12,8 @@ from crypto_refactor.execution.venues import alpaca_rules
 from crypto_refactor.market.sources.base import Source
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.named_models import model_name
-from crypto_refactor.model.training.parallel import Cluster, TrainingObserver
+from crypto_refactor.model.training.cluster import Cluster
+from crypto_refactor.model.training.parallel import TrainingObserver
 
 MAX_TRIALS = 500
 """More than this is a search, and the best of a search says little."""

@@ -4,13 +4,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from crypto_refactor.model.training.cluster import Cluster
     from crypto_refactor.model.training.jobs import TrainingJob
-    from crypto_refactor.model.training.network import NETWORKS
-    from crypto_refactor.model.training.parallel import Cluster, Progress, TrainingObserver
+    from crypto_refactor.model.training.parallel import Progress, TrainingObserver
 
-__all__ = ["NETWORKS", "Cluster", "Progress", "TrainingJob", "TrainingObserver"]
+__all__ = ["Cluster", "Progress", "TrainingJob", "TrainingObserver"]
 
-_MODULES = {"NETWORKS": "network", "TrainingJob": "jobs"}
+_MODULES = {"Cluster": "cluster", "TrainingJob": "jobs"}
 
 
 def __getattr__(name: str) -> object:

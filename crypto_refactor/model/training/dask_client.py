@@ -18,7 +18,7 @@ from distributed import CancelledError, Client, KilledWorker
 from distributed.security import Security
 
 from crypto_refactor.errors import ModelError
-from crypto_refactor.model.training.parallel import Cluster
+from crypto_refactor.model.training.cluster import Cluster
 
 T = TypeVar("T")
 

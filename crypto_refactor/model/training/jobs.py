@@ -17,7 +17,8 @@ from crypto_refactor.model.dataset import TrainingSet
 from crypto_refactor.model.recipe import RECIPE
 from crypto_refactor.model.reuse_policy import make_card
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.parallel import Cluster, TrainingObserver, fit_all
+from crypto_refactor.model.training.cluster import Cluster
+from crypto_refactor.model.training.parallel import TrainingObserver, fit_all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

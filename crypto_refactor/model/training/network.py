@@ -10,18 +10,17 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from crypto_refactor.model.networks import NETWORKS
 from crypto_refactor.model.recipe import CLIP, RECIPE, Recipe
 
 _THREADS = {"TF_NUM_INTRAOP_THREADS": str(RECIPE.threads), "TF_NUM_INTEROP_THREADS": "1"}
 
-Network = Callable[[Any, Any, Recipe], Any]
-"""Keras, the scaled features (batch, lookback, inputs) and the recipe -> what the dense layers read (batch, units)."""
 BatchShape = tuple[int, bool]
 """Rows per batch, and whether the last batch of an epoch is shorter: a graph is compiled for both."""
 
@@ -61,28 +60,6 @@ def _without_native_noise() -> Iterator[None]:
 def needs_fresh_process() -> bool:
     """Whether TensorFlow was started in this process with another thread count than the recipe's."""
     return "tensorflow" in sys.modules and any(os.environ.get(k) != v for k, v in _THREADS.items())
-
-
-def _lstm_stack(units: Sequence[int], keras: Any, x: Any, recipe: Recipe) -> Any:
-    """Three LSTM layers of `units`, each followed by dropout and batch normalisation."""
-    for depth, (width, dropout) in enumerate(zip(units, (0.3, 0.3, 0.2), strict=True)):
-        x = keras.layers.LSTM(
-            width,
-            return_sequences=depth + 1 < len(units),
-            kernel_regularizer=keras.regularizers.L2(recipe.l2),
-            # cuDNN's kernel has no ONNX form, and other weights: one kernel everywhere.
-            use_cudnn=False,
-        )(x)
-        x = keras.layers.Dropout(dropout)(x)
-        x = keras.layers.BatchNormalization()(x)
-    return x
-
-
-NETWORKS: dict[str, Network] = {
-    "documented": partial(_lstm_stack, (256, 128, 64)),
-    "small": partial(_lstm_stack, (32, 16, 8)),  # for tests, demonstrations and seed studies
-}
-"""All networks, by the name that `--network` takes."""
 
 
 def scaled(keras: Any, x: Any, median: Sequence[float], iqr: Sequence[float]) -> Any:

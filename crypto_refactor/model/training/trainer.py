@@ -6,7 +6,7 @@ import hashlib
 import tempfile
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from crypto_refactor.arrays import Float32Array, FloatArray
 from crypto_refactor.errors import ModelError
 from crypto_refactor.model import evidence as ev
 from crypto_refactor.model import forecaster
+from crypto_refactor.model.artifact import TrainedModel
 from crypto_refactor.model.dataset import InputScale, Split, TrainingSet, robust_scale, split
 from crypto_refactor.model.recipe import RECIPE
 from crypto_refactor.model.settings import ModelSettings
@@ -27,20 +28,6 @@ _MIN_VOLATILITY = 1e-8
 
 Report = Callable[[int, float], None]
 """Receives the number of each epoch, from 1, and the stop slice's data loss."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainedModel:
-    """A fitted network, ready to be written or sent to another process."""
-
-    keras: bytes  # the contents of the two files
-    onnx: bytes
-    weights: str  # hash of the weight arrays
-    volatility_floor: float  # see `Forecaster`
-    threshold_scale: float  # c of the dynamic threshold
-    evidence: ev.Evidence  # from the calibration slice
-    epochs: int
-    stop_loss: float  # the best data loss on the stop slice
 
 
 def _ignore(epoch: int, loss: float) -> None:

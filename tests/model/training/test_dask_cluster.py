@@ -23,13 +23,14 @@ from support.trained_models import SETTINGS, once, tampered, training_data
 
 from crypto_refactor.errors import ModelError, UsageError
 from crypto_refactor.model.training import dask_client as module
+from crypto_refactor.model.training.cluster import Cluster
 from crypto_refactor.model.training.dask_client import on_cluster
 from crypto_refactor.model.training.dask_worker import (
     numeric_environment,
     require_same_environment,
     run_in_process,
 )
-from crypto_refactor.model.training.parallel import Cluster, fit_all
+from crypto_refactor.model.training.parallel import fit_all
 
 PATIENCE = 120.0
 
@@ -78,7 +79,7 @@ class TestAddress:
             Cluster(text)
 
     def test_without_the_extra_it_says_what_to_install(self, monkeypatch):
-        monkeypatch.setattr("crypto_refactor.model.training.parallel.find_spec", lambda _name: None)
+        monkeypatch.setattr("crypto_refactor.model.training.cluster.find_spec", lambda _name: None)
         with pytest.raises(UsageError) as caught:
             Cluster("tcp://127.0.0.1:8786")
         assert caught.value.exit_code == 2

@@ -23,11 +23,11 @@ from crypto_refactor.correlation import spearman
 from crypto_refactor.errors import ModelError
 from crypto_refactor.model import evidence as ev
 from crypto_refactor.model import forecaster
+from crypto_refactor.model.artifact import TrainedModel
 from crypto_refactor.model.dataset import robust_scale, split
 from crypto_refactor.model.recipe import RECIPE, Recipe
 from crypto_refactor.model.training.network import batch_shape
 from crypto_refactor.model.training.parallel import fit_all
-from crypto_refactor.model.training.trainer import TrainedModel
 
 
 @pytest.fixture(scope="session")

@@ -19,8 +19,8 @@ from support.trained_models import SETTINGS, training_data
 
 from crypto_refactor.model import artifact
 from crypto_refactor.model.cache import ModelProvider
+from crypto_refactor.model.training.cluster import Cluster
 from crypto_refactor.model.training.jobs import TrainingJob
-from crypto_refactor.model.training.parallel import Cluster
 from crypto_refactor.trading.realtime.background_training import BackgroundTrainer
 
 PATIENCE = 300.0

@@ -1,0 +1,37 @@
+"""The registry of networks: the layers between the scaled features and the dense layers.
+
+Keras arrives as an argument, so that the names are known without importing it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from crypto_refactor.model.recipe import Recipe
+
+Network = Callable[[Any, Any, Recipe], Any]
+"""Keras, the scaled features (batch, lookback, inputs) and the recipe -> what the dense layers read (batch, units)."""
+
+
+def _lstm_stack(units: Sequence[int], keras: Any, x: Any, recipe: Recipe) -> Any:
+    """Three LSTM layers of `units`, each followed by dropout and batch normalisation."""
+    for depth, (width, dropout) in enumerate(zip(units, (0.3, 0.3, 0.2), strict=True)):
+        x = keras.layers.LSTM(
+            width,
+            return_sequences=depth + 1 < len(units),
+            kernel_regularizer=keras.regularizers.L2(recipe.l2),
+            # cuDNN's kernel has no ONNX form, and other weights: one kernel everywhere.
+            use_cudnn=False,
+        )(x)
+        x = keras.layers.Dropout(dropout)(x)
+        x = keras.layers.BatchNormalization()(x)
+    return x
+
+
+NETWORKS: dict[str, Network] = {
+    "documented": partial(_lstm_stack, (256, 128, 64)),
+    "small": partial(_lstm_stack, (32, 16, 8)),  # for tests, demonstrations and seed studies
+}
+"""All networks, by the name that `--network` takes."""

@@ -1,0 +1,49 @@
+"""The address of a Dask cluster that trains models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from urllib.parse import urlsplit
+
+from crypto_refactor.errors import UsageError
+
+_SCHEMES = frozenset({"tcp", "tls"})
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A Dask cluster by the address of its scheduler, ``tcp://host:port`` or ``tls://host:port``; not connected yet.
+
+    Raises
+    ------
+    UsageError
+        If the address is malformed, or distributed is not installed.
+    """
+
+    address: str
+
+    def __post_init__(self) -> None:
+        if not _is_address(self.address):
+            raise UsageError(
+                f"The cluster is {self.address!r}.",
+                expected="the address of a Dask scheduler, tcp://host:port.",
+                remedy="correct --cluster or CRYPTO_CLUSTER: `dask scheduler` prints the address when it starts.",
+            )
+        if find_spec("distributed") is None:
+            raise UsageError(
+                f"The cluster {self.address} cannot be used: the package distributed is not installed.",
+                expected="the extra `cluster`, here and on every machine with a scheduler or worker.",
+                remedy="pip install 'crypto-refactor[cluster]', or leave out --cluster and CRYPTO_CLUSTER.",
+            )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        complete = parts.scheme in _SCHEMES and bool(parts.hostname) and bool(parts.port)
+    except ValueError:  # a port that is no number, half an IPv6 address
+        return False
+    # Dask has no users: a password in the address would only show up in messages.
+    bare = parts.path in {"", "/"} and not (parts.query or parts.fragment or "@" in parts.netloc)
+    return complete and bare
