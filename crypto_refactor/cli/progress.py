@@ -10,7 +10,7 @@ from crypto_refactor.model.training.parallel import Progress, TrainingObserver
 
 
 class TrainingBars(TrainingObserver):
-    """One progress bar per fit, with the time that is left at most."""
+    """One progress bar per fit, with the longest time it can still take."""
 
     def __init__(self) -> None:
         self._display: Any = None

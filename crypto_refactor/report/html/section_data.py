@@ -19,6 +19,7 @@ from crypto_refactor.report.documents.backtest import backtest_settings, evaluat
 from crypto_refactor.report.formatting import source_name
 from crypto_refactor.report.html import series
 from crypto_refactor.report.html.charts import equity_curves
+from crypto_refactor.sides import Side
 
 BEYOND_BY_CHANCE = 0.0455
 """Share of normal draws more than two standard errors from their mean."""
@@ -115,12 +116,12 @@ def target_data(result: EvaluationResult, tz: ZoneInfo) -> Data:
     total = sum(closes.values())
     return {
         "target_counts": {
-            name: {
+            side.label: {
                 "rows": int((within == side).sum()),
-                "closes": closes[name],
-                "share": closes[name] / total if total else None,
+                "closes": closes[side.label],
+                "share": closes[side.label] / total if total else None,
             }
-            for name, side in (("long", 1), ("flat", 0), ("short", -1))
+            for side in Side
         },
         "target_facts": {
             "first target": to_local_text(int(targets.made_at[0]), tz),
