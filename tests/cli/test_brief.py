@@ -5,12 +5,15 @@ from __future__ import annotations
 import pytest
 
 from crypto_refactor.backtest.backtester import Backtester
+from crypto_refactor.backtest.comparison.parameter_grid import VARIABLE_OPTIONS
 from crypto_refactor.cli.commands.backtest import command as backtest
+from crypto_refactor.cli.commands.compare import command as compare
 from crypto_refactor.cli.commands.signal import command as signal
 from crypto_refactor.config import tickers_file
 from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.market.sources.sample import SampleSource
 from crypto_refactor.market.ticker import Ticker, read_tickers
+from crypto_refactor.model.networks import NETWORKS
 from crypto_refactor.signals.generator import SignalGenerator
 
 TICKERS = ["BTC", "ETH", "ADA", "DOT", "LINK", "MATIC", "UNI", "AAVE", "ATOM", "XTZ", "ALGO", "SOL", "AVAX"]
@@ -110,3 +113,14 @@ def test_the_promised_classes_have_the_promised_names():
     source = SampleSource()
     assert callable(SignalGenerator("BTC/USD", 60, source=source).generate_signals)
     assert callable(Backtester("BTC/USD", source=source).run)
+
+
+def choices(command, name):
+    return next(parameter.type.choices for parameter in command.params if parameter.name == name)
+
+
+def test_help_names_what_it_does_not_import():
+    """Help must not import what lists these, so the command line names them again."""
+    assert set(choices(backtest, "network")) == set(NETWORKS)
+    (vary,) = [parameter for parameter in compare.params if parameter.name == "vary"]
+    assert set(vary.help.partition("NAME: ")[2].rstrip(".").split(", ")) == set(VARIABLE_OPTIONS)
