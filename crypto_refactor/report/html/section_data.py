@@ -21,8 +21,6 @@ from crypto_refactor.report.html import series
 from crypto_refactor.report.html.charts import equity_curves
 from crypto_refactor.sides import Side
 
-BEYOND_BY_CHANCE = 0.0455
-"""Share of normal draws more than two standard errors from their mean."""
 _HEADLINES = {
     EVIDENCE: ("✓", "Evidence of an edge"),
     NO_EVIDENCE: ("–", "No evidence of an edge"),
@@ -75,23 +73,6 @@ def _change(equity: FloatArray, first: int, stop: int) -> float | None:
     before, after = float(equity[first]), float(equity[stop])
     # What rounds to 0 is shown as 0.
     return round(after / before - 1, 4) + 0.0 if before > 0 else None
-
-
-def correlation_data(result: BacktestResult) -> Data:
-    """Return the feature correlations, and which of them lie beyond the noise."""
-    correlations = result.diagnostics.correlations
-    beyond = [
-        name
-        for name, figure in correlations.items()
-        if figure.noise is not None
-        and figure.out_of_sample is not None
-        and abs(figure.out_of_sample) > figure.noise
-    ]
-    return {
-        "correlations": correlations,
-        "beyond_noise": beyond,
-        "expected_beyond_noise": len(correlations) * BEYOND_BY_CHANCE,
-    }
 
 
 def forecast_data(outcomes: series.Outcomes, bins: Sequence[series.Bin]) -> Data:
