@@ -14,10 +14,10 @@ ETH, SOL = Ticker("ETH", "USD"), Ticker("SOL", "USD")
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory):
+def outcomes(tmp_path_factory):
     """Thirty hours of a demo account on simulated bars."""
     with _planted():
-        return entries(tmp_path_factory.mktemp("made"))
+        return entries(tmp_path_factory.mktemp("outcomes"))
 
 
 @pytest.fixture(scope="session")
@@ -30,9 +30,9 @@ def single(tmp_path_factory):
 @pytest.fixture(scope="session")
 def several(tmp_path_factory):
     """A replay of two tickers whose windows differ, while a third is not offered."""
-    held = sample_bars(1200), sample_bars(1190, ETH)
+    bars = sample_bars(1200), sample_bars(1190, ETH)
     with _planted():
-        return replay_run(tmp_path_factory.mktemp("several"), *held, tickers=(BTC, ETH, SOL), hours=40)[0]
+        return replay_run(tmp_path_factory.mktemp("several"), *bars, tickers=(BTC, ETH, SOL), hours=40)[0]
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.report.csv_files import trade_row
 from crypto_refactor.report.documents.records import (
     decision_json,
-    fill_json,
     instant_json,
     order_json,
 )
@@ -22,7 +21,7 @@ from crypto_refactor.trading.manual_actions import CloseResult
 SCHEMA = 1
 
 
-def status_json(overview: AccountStatus | None, ledger: Path, halt: str | None) -> dict[str, Any]:
+def status_json(status: AccountStatus | None, ledger: Path, halt: str | None) -> dict[str, Any]:
     """Return the status of an account; `account` is null before the first trading run."""
     document: dict[str, Any] = {
         "schema": SCHEMA,
@@ -31,45 +30,45 @@ def status_json(overview: AccountStatus | None, ledger: Path, halt: str | None) 
         "halt": halt,
         "others": [],
     }
-    if overview is None:
+    if status is None:
         return document
-    row = overview.row
+    row = status.row
     return document | {
         "account": row.name,
-        "simulated": overview.simulated,
+        "simulated": status.simulated,
         "source": row.about.get("source"),
         "opened_at": instant_json(row.opened_at),
         "traded_at": instant_json(row.traded_at),
-        "sub_accounts": [_part(part) for part in overview.tickers],
+        "sub_accounts": [_sub_account(ticker) for ticker in status.tickers],
         "totals": {
-            "opened_with": overview.opened_with,
-            "cash": overview.cash,
-            "equity": overview.equity,
+            "opened_with": status.opened_with,
+            "cash": status.cash,
+            "equity": status.equity,
         },
-        "others": list(overview.others),
+        "others": list(status.others),
     }
 
 
-def _part(part: TickerStatus) -> dict[str, Any]:
-    account = part.account
+def _sub_account(status: TickerStatus) -> dict[str, Any]:
+    account = status.account
     return {
-        "ticker": str(part.ticker),
-        "opened_with": part.opening.balance,
-        "opened_at": to_iso(part.opening.at),
+        "ticker": str(status.ticker),
+        "opened_with": status.opening.balance,
+        "opened_at": to_iso(status.opening.at),
         "cash": account.cash,
         "side": account.side,
         "quantity": account.quantity,
         "average_price": account.average_price if account.quantity else None,
         "entered_at": to_iso(account.entry_hour) if account.side else None,
-        "marked_at": to_iso(part.marked_at),
-        "equity": part.equity,
+        "marked_at": to_iso(status.marked_at),
+        "equity": status.equity,
         "peak_equity": account.peak_equity,
         "halted": account.halted,
         "ruined": account.ruined,
         "stopped_side": account.blocked_side,
-        "decision": None if part.decision is None else decision_json(part.decision),
-        "pending": list(part.pending),
-        "unsettled": [order_json(order) for order in part.unsettled],
+        "decision": None if status.decision is None else decision_json(status.decision),
+        "pending": list(status.pending),
+        "unsettled": [order_json(order) for order in status.unsettled],
     }
 
 
@@ -99,7 +98,7 @@ def closings_json(account: str | None, closings: Sequence[CloseResult], *, simul
 def _closing(closing: CloseResult) -> dict[str, Any]:
     document: dict[str, Any] = {
         "ticker": str(closing.ticker),
-        "fills": [fill_json(fill) for fill in closing.result.fills],
+        "fills": [fill.to_dict() for fill in closing.result.fills],
         "trades": [trade_row(closing.ticker, trade) for trade in closing.result.trades],
         "orders": [order_json(order) for order in closing.result.orders],
         "quantity": None if closing.sub_account is None else closing.sub_account.quantity,

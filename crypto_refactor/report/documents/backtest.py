@@ -82,11 +82,14 @@ def evaluation_settings(result: EvaluationResult) -> Document:
     return {name: value for name, value in _rules(result).items() if name not in {"exit", "strict"}}
 
 
-def metrics_by_account(requested: Metrics, alpaca: Metrics | None, buy_and_hold: Metrics) -> Document:
-    """Return the metrics of the three accounts, to be merged into a document."""
+def metrics_by_account(
+    requested: Metrics, alpaca: Metrics | None, buy_and_hold: Metrics, *, note: str | None = None
+) -> Document:
+    """Return the metrics of the three accounts, and a note on the one at Alpaca, as a part of a document."""
     return {
         "metrics": requested.to_dict(),
         "at_alpaca": None if alpaca is None else alpaca.to_dict(),
+        **({} if note is None else {"at_alpaca_note": note}),
         "buy_and_hold": buy_and_hold.to_dict(),
     }
 
@@ -135,8 +138,7 @@ def _models(result: BacktestResult) -> list[Document]:
 
 def _accounts(result: RunResult) -> Document:
     return {
-        **metrics_by_account(*result.scenarios.metrics),
-        "at_alpaca_note": alpaca_note(result),
+        **metrics_by_account(*result.scenarios.metrics, note=alpaca_note(result)),
         "by_side": by_side(result.requested.simulation.trades),
     }
 

@@ -1,29 +1,16 @@
-"""Fills, orders and decisions as every JSON document shows them."""
+"""Orders and decisions as every JSON document shows them."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
-from crypto_refactor.execution.sub_account import Fill
 from crypto_refactor.market.hours import parse_instant, to_iso
 from crypto_refactor.trading.ledger.order_record import OrderRecord
 
 
-def fill_json(fill: Fill) -> dict[str, Any]:
-    """Return a fill."""
-    return {**fill._asdict(), "at": to_iso(fill.at)}
-
-
 def order_json(order: OrderRecord) -> dict[str, Any]:
     """Return an order of the ledger."""
-    return {
-        **asdict(order),
-        "ticker": str(order.ticker),
-        "bar": to_iso(order.bar),
-        "sent_at": instant_json(order.sent_at),
-        "stage": order.stage.value,
-    }
+    return order.to_dict() | {"sent_at": instant_json(order.sent_at)}
 
 
 def decision_json(record: dict[str, Any]) -> dict[str, Any]:

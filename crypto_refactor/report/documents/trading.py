@@ -8,7 +8,7 @@ from typing import Any
 
 from crypto_refactor.execution.sub_account import SubAccount
 from crypto_refactor.market.hours import to_iso
-from crypto_refactor.report.documents.records import decision_json, fill_json, order_json
+from crypto_refactor.report.documents.records import decision_json, order_json
 from crypto_refactor.report.replay_summary import ticker_figures, total_figures
 from crypto_refactor.trading.explanations import ledger_record
 from crypto_refactor.trading.historical.replay import ReplayResult, TickerReplay
@@ -23,7 +23,7 @@ def outcome_json(outcome: TickerOutcome) -> dict[str, Any]:
     `signal` is null where the model made none, `target` where nothing was decided, `position` and `equity` where
     nothing is traded.
     """
-    holding, decided = outcome.sub_account, outcome.decision
+    account, decision = outcome.sub_account, outcome.decision
     document: dict[str, Any] = _finite(
         {
             "schema": SCHEMA,
@@ -32,19 +32,19 @@ def outcome_json(outcome: TickerOutcome) -> dict[str, Any]:
             "account": outcome.account,
             "bar": to_iso(outcome.bar),
             "price": outcome.price,
-            "signal": int(decided.signals.signal[-1])
-            if decided is not None and len(decided.signals)
+            "signal": int(decision.signals.signal[-1])
+            if decision is not None and len(decision.signals)
             else None,
             "target": outcome.target,
             "orders": [order_json(order) for order in outcome.orders],
-            "fills": [fill_json(fill) for fill in outcome.fills],
+            "fills": [fill.to_dict() for fill in outcome.fills],
             "pending": list(outcome.pending),
-            "position": None if holding is None else _position(holding),
+            "position": None if account is None else _position(account),
             "equity": outcome.equity,
             "acted": outcome.acted,
             "late": outcome.late,
             "reason": outcome.reason,
-            "decision": None if decided is None else decision_json(ledger_record(decided, outcome.reason)),
+            "decision": None if decision is None else decision_json(ledger_record(decision, outcome.reason)),
             "notes": list(outcome.notes),
         }
     )
@@ -90,12 +90,12 @@ def replay_json(result: ReplayResult) -> dict[str, Any]:
     return document
 
 
-def _position(holding: SubAccount) -> dict[str, Any]:
+def _position(account: SubAccount) -> dict[str, Any]:
     return {
-        "side": holding.side,
-        "quantity": holding.quantity,
-        "average_price": holding.average_price if holding.quantity else None,
-        "cash": holding.cash,
+        "side": account.side,
+        "quantity": account.quantity,
+        "average_price": account.average_price if account.quantity else None,
+        "cash": account.cash,
     }
 
 

@@ -52,22 +52,22 @@ def written(document):
 
 
 class TestAnEntry:
-    def test_has_the_documented_keys_and_no_unexpected_ones(self, made):
-        for entry in made:
-            assert set(written(outcome_json(entry))) == DOCUMENTED | FURTHER
+    def test_has_the_documented_keys_and_no_unexpected_ones(self, outcomes):
+        for outcome in outcomes:
+            assert set(written(outcome_json(outcome))) == DOCUMENTED | FURTHER
 
-    def test_says_what_the_entry_says(self, made):
-        entry = next(entry for entry in made if entry.fills)
-        (fill,) = entry.fills
-        said = written(outcome_json(entry))
-        assert said["schema"] == 1
-        assert said["ticker"] == "BTC/USD"
-        assert said["simulated"] is True
-        assert said["account"] == "demo/sample"
-        assert said["bar"] == to_iso(entry.bar)
-        assert said["signal"] in {1, 0, -1}
-        assert said["target"] == entry.target
-        assert said["fills"] == [
+    def test_says_what_the_entry_says(self, outcomes):
+        outcome = next(outcome for outcome in outcomes if outcome.fills)
+        (fill,) = outcome.fills
+        document = written(outcome_json(outcome))
+        assert document["schema"] == 1
+        assert document["ticker"] == "BTC/USD"
+        assert document["simulated"] is True
+        assert document["account"] == "demo/sample"
+        assert document["bar"] == to_iso(outcome.bar)
+        assert document["signal"] in {1, 0, -1}
+        assert document["target"] == outcome.target
+        assert document["fills"] == [
             {
                 "at": to_iso(fill.at),
                 "side": fill.side,
@@ -77,31 +77,31 @@ class TestAnEntry:
                 "reason": "entry",
             }
         ]
-        assert said["position"] == {
-            "side": entry.sub_account.side,
-            "quantity": entry.sub_account.quantity,
+        assert document["position"] == {
+            "side": outcome.sub_account.side,
+            "quantity": outcome.sub_account.quantity,
             "average_price": fill.price,
-            "cash": entry.sub_account.cash,
+            "cash": outcome.sub_account.cash,
         }
-        assert said["equity"] == entry.equity
-        assert said["acted"] is True
-        assert said["late"] is False
-        assert said["reason"] == entry.reason
+        assert document["equity"] == outcome.equity
+        assert document["acted"] is True
+        assert document["late"] is False
+        assert document["reason"] == outcome.reason
 
-    def test_names_the_model_and_every_condition(self, made):
-        entry = made[-1]
-        said = written(outcome_json(entry))["decision"]
-        assert said["model"] == entry.decision.model.card.fingerprint
-        assert said["cutoff"] == to_iso(entry.decision.cutoff)
-        assert list(said["conditions"]) == list(CONDITIONS)
-        assert (said["late_model"], said["revised"]) == (False, False)
+    def test_names_the_model_and_every_condition(self, outcomes):
+        outcome = outcomes[-1]
+        document = written(outcome_json(outcome))["decision"]
+        assert document["model"] == outcome.decision.model.card.fingerprint
+        assert document["cutoff"] == to_iso(outcome.decision.cutoff)
+        assert list(document["conditions"]) == list(CONDITIONS)
+        assert (document["late_model"], document["revised"]) == (False, False)
 
-    def test_pending_decisions_are_in_words(self, made):
-        entry = next(entry for entry in made if entry.pending)
-        assert outcome_json(entry)["pending"] == list(entry.pending)
+    def test_pending_decisions_are_in_words(self, outcomes):
+        outcome = next(outcome for outcome in outcomes if outcome.pending)
+        assert outcome_json(outcome)["pending"] == list(outcome.pending)
 
-    def test_holding_nothing_has_no_average_price(self, made):
-        flat = replace(made[0], sub_account=SubAccount.open(500.0))
+    def test_holding_nothing_has_no_average_price(self, outcomes):
+        flat = replace(outcomes[0], sub_account=SubAccount.open(500.0))
         assert outcome_json(flat)["position"] == {
             "side": 0,
             "quantity": 0.0,
@@ -109,30 +109,30 @@ class TestAnEntry:
             "cash": 500.0,
         }
 
-    def test_where_nobody_was_asked_what_was_decided_is_null(self, made):
-        said = written(outcome_json(replace(made[0], decision=None, target=None, acted=False)))
-        assert (said["signal"], said["target"], said["decision"]) == (None, None, None)
+    def test_where_nobody_was_asked_what_was_decided_is_null(self, outcomes):
+        document = written(outcome_json(replace(outcomes[0], decision=None, target=None, acted=False)))
+        assert (document["signal"], document["target"], document["decision"]) == (None, None, None)
 
     def test_a_close_that_could_not_be_decided_on_has_no_signal(self, fits, tmp_path):
         whole = sample_bars(1200)
         end = int(whole.closed[-1])
         (blind,) = entries(tmp_path, bars=without(whole, (end - 12, end - 2)), hours=0)
-        said = written(outcome_json(blind))
-        assert said["signal"] is None
-        assert said["target"] == 0
-        assert "missing to decide" in said["decision"]["reason"]
+        document = written(outcome_json(blind))
+        assert document["signal"] is None
+        assert document["target"] == 0
+        assert "missing to decide" in document["decision"]["reason"]
 
     def test_signals_alone_have_no_account_position_or_equity(self, fits, tmp_path):
         session = session_of(tmp_path, SeveralBars(sample_bars(1200)), [BTC])
-        (entry,) = run_single_pass(session, SignalPass(session), None, lambda _: None)
-        said = written(outcome_json(entry))
-        assert (said["account"], said["position"], said["equity"]) == (None, None, None)
-        assert said["price"] == entry.price
-        assert said["acted"] is False
+        (outcome,) = run_single_pass(session, SignalPass(session), None, lambda _: None)
+        document = written(outcome_json(outcome))
+        assert (document["account"], document["position"], document["equity"]) == (None, None, None)
+        assert document["price"] == outcome.price
+        assert document["acted"] is False
 
-    def test_orders_are_whole(self, made):
-        (said,) = written(outcome_json(replace(made[0], orders=(ORDER,))))["orders"]
-        assert said == {
+    def test_orders_are_whole(self, outcomes):
+        (document,) = written(outcome_json(replace(outcomes[0], orders=(ORDER,))))["orders"]
+        assert document == {
             "client_order_id": "cr-x",
             "ticker": "BTC/USD",
             "bar": "2024-01-28T01:00:00Z",
@@ -149,11 +149,13 @@ class TestAnEntry:
         }
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-    def test_what_is_no_number_is_null(self, made, value):
-        said = written(outcome_json(replace(made[0], price=value, orders=(replace(ORDER, notional=value),))))
-        assert said["price"] is None
-        assert said["equity"] is None
-        assert said["orders"][0]["notional"] is None
+    def test_what_is_no_number_is_null(self, outcomes, value):
+        document = written(
+            outcome_json(replace(outcomes[0], price=value, orders=(replace(ORDER, notional=value),)))
+        )
+        assert document["price"] is None
+        assert document["equity"] is None
+        assert document["orders"][0]["notional"] is None
 
 
 class TestSeveralTickers:
@@ -176,21 +178,21 @@ class TestSeveralTickers:
             "unavailable": "There are no bars of SOL/USD.",
         }
 
-    def test_rows_keep_their_order_and_only_errors_are_failures(self, made):
-        said = written(multi_json("parallel", [GONE, made[0], FAILED]))
-        assert (said["schema"], said["mode"]) == (1, "parallel")
-        assert [row["ticker"] for row in said["tickers"]] == ["SOL/USD", "BTC/USD", "ETH/USD"]
-        assert said["tickers"][1] == written(outcome_json(made[0]))
-        assert said["failed"] == ["ETH/USD"]
+    def test_rows_keep_their_order_and_only_errors_are_failures(self, outcomes):
+        document = written(multi_json("parallel", [GONE, outcomes[0], FAILED]))
+        assert (document["schema"], document["mode"]) == (1, "parallel")
+        assert [row["ticker"] for row in document["tickers"]] == ["SOL/USD", "BTC/USD", "ETH/USD"]
+        assert document["tickers"][1] == written(outcome_json(outcomes[0]))
+        assert document["failed"] == ["ETH/USD"]
 
 
 class TestAReplay:
     def test_holds_every_ticker_and_what_it_came_to(self, several):
-        said = written(replay_json(several))
-        assert (said["schema"], said["account"], said["resumed"]) == (1, several.account, False)
-        btc, eth, sol = said["tickers"]
+        document = written(replay_json(several))
+        assert (document["schema"], document["account"], document["resumed"]) == (1, several.account, False)
+        btc, eth, sol = document["tickers"]
         assert sol == {"schema": 1, "ticker": "SOL/USD", "unavailable": "There are no bars of SOL/USD."}
-        assert said["failed"] == []
+        assert document["failed"] == []
         for row, replayed in zip((btc, eth), several.replayed, strict=True):
             assert row["ticker"] == str(replayed.ticker)
             assert row["simulated"] is True
@@ -209,9 +211,9 @@ class TestAReplay:
         }
 
     def test_totals_are_the_sums_of_the_tickers(self, several):
-        said = written(replay_json(several))
-        btc, eth, _ = said["tickers"]
-        total = said["total"]
+        document = written(replay_json(several))
+        btc, eth, _ = document["tickers"]
+        total = document["total"]
         assert total["initial_balance"] == 10_000
         assert total["final_balance"] == pytest.approx(btc["equity"] + eth["equity"])
         assert total["total_return"] == pytest.approx(total["final_balance"] / 10_000 - 1)
@@ -228,6 +230,6 @@ class TestAReplay:
         assert (row["equity"], row["trades"], row["fees_paid"]) == (4_000.0, 0, btc.fills[0].fee)
 
     def test_without_a_ticker_there_is_no_total(self, several):
-        said = written(replay_json(replace(several, replayed=(), rows=(FAILED,))))
-        assert said["total"] is None
-        assert said["failed"] == ["ETH/USD"]
+        document = written(replay_json(replace(several, replayed=(), rows=(FAILED,))))
+        assert document["total"] is None
+        assert document["failed"] == ["ETH/USD"]

@@ -26,8 +26,8 @@ def line(row, tz=UTC):
     return outcome_line(row, tz)
 
 
-def first(found, wanted):
-    return next(entry for entry in found if wanted(entry))
+def first(candidates, matches):
+    return next(entry for entry in candidates if matches(entry))
 
 
 def filled(entry, *fills, trades=(), side=0, **changed):
@@ -40,32 +40,32 @@ def fill(side, reason, at, *, quantity=1.5, price=67_800.0, fee=84.2):
     return Fill(at=at, side=side, quantity=quantity, price=price, fee=fee, reason=reason)
 
 
-def test_every_real_decision_is_one_line_with_its_time_state_equity_and_reason(made):
-    for entry in made:
-        said = line(entry)
-        assert "\n" not in said
-        assert said.startswith(f"{to_local_text(entry.bar, UTC)}  BTC/USD")
-        assert {1: "▲ long", 0: "■ flat", -1: "▼ short"}[entry.sub_account.side] in said
-        assert f"{entry.equity:,.2f}" in said
-        assert "| forecast " in said
+def test_every_real_decision_is_one_line_with_its_time_state_equity_and_reason(outcomes):
+    for entry in outcomes:
+        text = line(entry)
+        assert "\n" not in text
+        assert text.startswith(f"{to_local_text(entry.bar, UTC)}  BTC/USD")
+        assert {1: "▲ long", 0: "■ flat", -1: "▼ short"}[entry.sub_account.side] in text
+        assert f"{entry.equity:,.2f}" in text
+        assert "| forecast " in text
 
 
-def test_columns_stand_below_one_another(made):
-    lines = [line(entry) for entry in made]
-    assert len({said.index("equity") for said in lines}) == 1
-    assert len({said.index("SIMULATED") for said in lines}) == 1
+def test_columns_stand_below_one_another(outcomes):
+    lines = [line(entry) for entry in outcomes]
+    assert len({text.index("equity") for text in lines}) == 1
+    assert len({text.index("SIMULATED") for text in lines}) == 1
 
 
-def test_every_line_on_simulated_bars_says_so_and_no_other(made):
-    assert all("SIMULATED" in line(entry) for entry in made)
-    assert "SIMULATED" not in line(replace(made[0], simulated=False))
+def test_every_line_on_simulated_bars_says_so_and_no_other(outcomes):
+    assert all("SIMULATED" in line(entry) for entry in outcomes)
+    assert "SIMULATED" not in line(replace(outcomes[0], simulated=False))
 
 
-def test_what_is_decided_is_said_once_and_for_the_next_open(made):
-    entry = first(made, lambda entry: entry.pending == ("enter short",))
-    said = line(entry)
-    assert said.endswith("; at the next open: enter short")
-    assert said.count("enter short") == 1
+def test_what_is_decided_is_said_once_and_for_the_next_open(outcomes):
+    entry = first(outcomes, lambda entry: entry.pending == ("enter short",))
+    text = line(entry)
+    assert text.endswith("; at the next open: enter short")
+    assert text.count("enter short") == 1
 
 
 def test_what_waits_from_an_earlier_pass_is_said_too(tmp_path, fits):
@@ -78,19 +78,19 @@ def test_what_waits_from_an_earlier_pass_is_said_too(tmp_path, fits):
     )
 
 
-def test_a_fill_names_the_side_before_quantity_price_and_fee(made):
-    entry = first(made, lambda entry: entry.fills)
+def test_a_fill_names_the_side_before_quantity_price_and_fee(outcomes):
+    entry = first(outcomes, lambda entry: entry.fills)
     (sold,) = entry.fills
-    said = line(entry)
-    assert "▼ short (was flat)" in said
-    assert f"sold short {sold.quantity:.5f} at {sold.price:,.2f}, fee {sold.fee:.2f} |" in said
+    text = line(entry)
+    assert "▼ short (was flat)" in text
+    assert f"sold short {sold.quantity:.5f} at {sold.price:,.2f}, fee {sold.fee:.2f} |" in text
 
 
 def test_an_exit_names_its_reason_and_what_it_earned(tmp_path, fits):
     entry = first(entries(tmp_path, hours=60), lambda entry: entry.trades)
-    said = line(entry)
-    assert f"net {entry.trades[0].net_pnl:+,.2f} ({entry.trades[0].exit_reason})" in said
-    assert " (was " in said
+    text = line(entry)
+    assert f"net {entry.trades[0].net_pnl:+,.2f} ({entry.trades[0].exit_reason})" in text
+    assert " (was " in text
 
 
 @pytest.mark.parametrize(
@@ -102,56 +102,58 @@ def test_an_exit_names_its_reason_and_what_it_earned(tmp_path, fits):
         (1, "neutral", "bought back 1.5"),
     ],
 )
-def test_each_kind_of_fill_has_its_verb(made, side, reason, words):
-    said = line(filled(made[0], fill(side, reason, made[0].bar)))
-    assert words in said
-    assert ("(stop_loss)" in said) == (reason == "stop_loss")
+def test_each_kind_of_fill_has_its_verb(outcomes, side, reason, words):
+    text = line(filled(outcomes[0], fill(side, reason, outcomes[0].bar)))
+    assert words in text
+    assert ("(stop_loss)" in text) == (reason == "stop_loss")
 
 
-def test_both_legs_of_a_flip_are_named(made):
-    at = made[0].bar
-    said = line(filled(made[0], fill(-1, "opposite", at), fill(-1, "entry", at), side=-1))
-    assert "▼ short (was long)" in said
-    assert "sold 1.5000 at 67,800.00, fee 84.20 (opposite); sold short 1.5000 at" in said
+def test_both_legs_of_a_flip_are_named(outcomes):
+    at = outcomes[0].bar
+    text = line(filled(outcomes[0], fill(-1, "opposite", at), fill(-1, "entry", at), side=-1))
+    assert "▼ short (was long)" in text
+    assert "sold 1.5000 at 67,800.00, fee 84.20 (opposite); sold short 1.5000 at" in text
 
 
-def test_a_sale_of_a_part_leaves_the_side_as_it_was(made):
-    said = line(filled(made[0], fill(-1, "neutral", made[0].bar), side=1))
-    assert "▲ long  " in said
-    assert "was" not in said
+def test_a_sale_of_a_part_leaves_the_side_as_it_was(outcomes):
+    text = line(filled(outcomes[0], fill(-1, "neutral", outcomes[0].bar), side=1))
+    assert "▲ long  " in text
+    assert "was" not in text
 
 
-def test_a_fill_of_long_ago_names_its_time(made):
-    bar = made[0].bar
-    old, new = (line(filled(made[0], fill(1, "entry", at), side=1)) for at in (bar - 30, bar - 1))
+def test_a_fill_of_long_ago_names_its_time(outcomes):
+    bar = outcomes[0].bar
+    old, new = (line(filled(outcomes[0], fill(1, "entry", at), side=1)) for at in (bar - 30, bar - 1))
     assert f"on {to_local_text(bar - 30, UTC)}, fee" in old
     assert to_local_text(bar - 1, UTC) not in new
 
 
-def test_tiny_prices_and_huge_quantities_can_be_read(made):
-    said = line(filled(made[0], fill(1, "entry", made[0].bar, quantity=4.2e9, price=2.3456e-05), side=1))
-    assert "4,200,000,000.00 at 0.000023456" in said
+def test_tiny_prices_and_huge_quantities_can_be_read(outcomes):
+    text = line(
+        filled(outcomes[0], fill(1, "entry", outcomes[0].bar, quantity=4.2e9, price=2.3456e-05), side=1)
+    )
+    assert "4,200,000,000.00 at 0.000023456" in text
 
 
-def test_a_late_decision_is_marked(made):
-    assert "LATE, more than" in line(replace(made[0], late=True))
-    assert "LATE, more than" not in line(made[0])
+def test_a_late_decision_is_marked(outcomes):
+    assert "LATE, more than" in line(replace(outcomes[0], late=True))
+    assert "LATE, more than" not in line(outcomes[0])
 
 
-def test_notes_follow_in_lines_of_their_own(made):
-    said = line(replace(made[0], notes=("one thing", "another"))).splitlines()
-    assert said[1:] == ["      one thing", "      another"]
+def test_notes_follow_in_lines_of_their_own(outcomes):
+    lines = line(replace(outcomes[0], notes=("one thing", "another"))).splitlines()
+    assert lines[1:] == ["      one thing", "      another"]
 
 
 @pytest.mark.parametrize(
     ("which", "words"),
     [("late", "decided by the previous model"), ("revised", "training bars of its model were revised")],
 )
-def test_an_unusual_model_is_a_note(made, which, words):
-    decided = made[0].decision
+def test_an_unusual_model_is_a_note(outcomes, which, words):
+    decided = outcomes[0].decision
     chosen = replace(decided.chosen, **{which: True})
-    said = line(replace(made[0], decision=replace(decided, chosen=chosen))).splitlines()
-    assert words in said[1]
+    lines = line(replace(outcomes[0], decision=replace(decided, chosen=chosen))).splitlines()
+    assert words in lines[1]
 
 
 @pytest.mark.parametrize(
@@ -166,7 +168,7 @@ def test_an_unusual_model_is_a_note(made, which, words):
         (OrderStatus.REFUSED, None),  # the pass notes it itself
     ],
 )
-def test_orders_that_did_not_simply_fill_are_explained(made, stage, words):
+def test_orders_that_did_not_simply_fill_are_explained(outcomes, stage, words):
     order = OrderRecord(
         client_order_id="cr-x",
         ticker=BTC,
@@ -181,8 +183,8 @@ def test_orders_that_did_not_simply_fill_are_explained(made, stage, words):
         filled_quantity=0.4,
         detail="canceled",
     )
-    said = line(replace(made[0], orders=(order,))).splitlines()
-    assert (words in said[1]) if words else len(said) == 1
+    lines = line(replace(outcomes[0], orders=(order,))).splitlines()
+    assert (words in lines[1]) if words else len(lines) == 1
 
 
 def test_a_close_that_could_not_be_decided_on_says_why(tmp_path, fits):
@@ -196,32 +198,32 @@ def test_signals_alone_show_target_and_close(tmp_path, fits):
     bars = sample_bars(1200)
     session = session_of(tmp_path, SeveralBars(bars), [BTC])
     (entry,) = run_single_pass(session, SignalPass(session), None, lambda _: None)
-    said = line(entry)
-    assert "target " in said
-    assert f"close  {bars.close[-1]:>12,.2f}" in said
-    assert "equity" not in said
-    assert "SIMULATED" in said
+    text = line(entry)
+    assert "target " in text
+    assert f"close  {bars.close[-1]:>12,.2f}" in text
+    assert "equity" not in text
+    assert "SIMULATED" in text
 
 
-def test_a_failure_names_what_happened_and_what_to_do(made):
+def test_a_failure_names_what_happened_and_what_to_do(outcomes):
     error = DataError("The file is damaged.", expected="bars.", remedy="download it again.")
-    said = line(Failure(ticker=ETH, error=error))
-    assert "ETH/USD" in said
-    assert "✗ failed" in said
-    assert said.endswith("The file is damaged. Remedy: download it again.")
-    assert said.index("ETH/USD") == line(made[0]).index("BTC/USD")
+    text = line(Failure(ticker=ETH, error=error))
+    assert "ETH/USD" in text
+    assert "✗ failed" in text
+    assert text.endswith("The file is damaged. Remedy: download it again.")
+    assert text.index("ETH/USD") == line(outcomes[0]).index("BTC/USD")
 
 
 def test_a_ticker_that_is_not_offered_is_no_failure():
-    said = line(Unavailable(ticker=ETH, why="There are no bars of ETH/USD."))
-    assert "not offered" in said
-    assert "failed" not in said
-    assert said.endswith("There are no bars of ETH/USD.")
+    text = line(Unavailable(ticker=ETH, why="There are no bars of ETH/USD."))
+    assert "not offered" in text
+    assert "failed" not in text
+    assert text.endswith("There are no bars of ETH/USD.")
 
 
-def test_times_are_those_of_the_zone(made):
-    assert line(made[0], zone("America/Denver")).startswith(
-        to_local_text(made[0].bar, zone("America/Denver"))
+def test_times_are_those_of_the_zone(outcomes):
+    assert line(outcomes[0], zone("America/Denver")).startswith(
+        to_local_text(outcomes[0].bar, zone("America/Denver"))
     )
 
 
