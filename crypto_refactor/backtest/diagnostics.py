@@ -140,6 +140,13 @@ class FeatureCorrelation:
     out_of_sample: float | None
     noise: float | None
 
+    @property
+    def beyond_noise(self) -> bool:
+        """Whether the correlation out of sample is larger than noise."""
+        if self.out_of_sample is None or self.noise is None:
+            return False
+        return abs(self.out_of_sample) > self.noise
+
 
 def feature_correlations(
     parts: Sequence[PeriodSignals], settings: ModelSettings, *, pinned: bool = False

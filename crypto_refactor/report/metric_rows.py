@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from crypto_refactor.backtest.metrics import Metrics
+from crypto_refactor.backtest.significance.correlation import Correlation
 from crypto_refactor.report.formatting import UNDEFINED, money, number, percent
 
 
@@ -27,6 +28,13 @@ def sharpe_text(metrics: Metrics) -> str:
     if metrics.sharpe is None:
         return UNDEFINED
     return f"{number(metrics.sharpe)} ± {number(metrics.sharpe_se)}"
+
+
+def correlation_text(correlation: Correlation) -> str:
+    """Return a correlation with its standard error."""
+    if correlation.value is None:
+        return UNDEFINED
+    return f"{correlation.value:+.3f} ± {number(correlation.se, 3)}"
 
 
 def _holding_time(metrics: Metrics) -> str:

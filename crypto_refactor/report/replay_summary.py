@@ -14,24 +14,14 @@ from crypto_refactor.trading.historical.replay import TickerReplay
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayFigures:
-    """Figures of one ticker, or the sums of several; money in the quote currency.
+    """Figures of one ticker, or the sums of several; money in the quote currency."""
 
-    Attributes
-    ----------
-    initial, final, hold : float
-        Equity before the first bar; at the last close; at the last close of the buy-and-hold account.
-    trades, wins : int
-        Closed positions, and those that earned more than their fees.
-    fees : float
-        Fees and borrow.
-    """
-
-    initial: float
-    final: float
-    hold: float
-    trades: int
-    wins: int
-    fees: float
+    initial: float  # equity before the first bar
+    final: float  # equity at the last close
+    hold: float  # final equity of the buy-and-hold account
+    trades: int  # closed positions
+    wins: int  # closed positions that earned more than their fees
+    fees: float  # borrow included
 
     @property
     def gain(self) -> float:

@@ -52,6 +52,11 @@ class Page(HTMLParser):
             self.sections[self._section] += data
 
 
+def compact(text):
+    """Return markup without the white space between its tags."""
+    return re.sub(r">\s+<", "><", text)
+
+
 def without_plotly(text):
     assert text.count(get_plotlyjs()) == 1
     return text.replace(get_plotlyjs(), "")

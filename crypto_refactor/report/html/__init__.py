@@ -1,1 +1,5 @@
-"""A backtest as one HTML file that explains itself, opens offline and loads nothing."""
+"""Results as one self-contained HTML page."""
+
+from crypto_refactor.report.html.page import evaluation_html, report_html
+
+__all__ = ["evaluation_html", "report_html"]

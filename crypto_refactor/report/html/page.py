@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from zoneinfo import ZoneInfo
 
@@ -35,8 +36,9 @@ SECTIONS = {
     "reproduce": "Repeat this run",
 }
 """Titles of the sections in order; each name is an anchor and that of a template."""
-_OF_MODELS = frozenset({"conditions", "features", "forecast", "calibration", "models", "audit"})
-_OF_TARGETS = frozenset({"targets"})
+_MODEL_SECTIONS = ("conditions", "features", "forecast", "models", "audit")
+_CHART_OF_SECTION = {"rolling": "rolling-sharpe", "calibration": "calibration", "costs": "costs"}
+"""Sections that are left out where their chart cannot be drawn."""
 
 
 def report_html(result: BacktestResult, *, command: str | None, tz: ZoneInfo) -> str:
@@ -51,105 +53,95 @@ def report_html(result: BacktestResult, *, command: str | None, tz: ZoneInfo) ->
     tz : ZoneInfo
         Time zone of all times in the text and the charts.
     """
-    outcomes = series.outcomes(result.walk.signals, result.window)
+    signals, correlations = result.walk.signals, result.diagnostics.correlations
+    outcomes = series.outcomes(signals, result.window)
     bins = series.binned(outcomes)
-    drawn = [charts.correlation_chart(result.diagnostics.correlations)]
-    drawn += [charts.forecast_chart(bins)] if bins else []
-    skill = None if result.significance is None else result.significance.skill
-    drawn += [] if skill is None else [charts.calibration_chart(skill)]
+    drawn = [charts.correlation_chart(correlations)]
+    if bins:
+        drawn.append(charts.forecast_chart(bins))
+    if result.significance is not None and result.significance.skill is not None:
+        drawn.append(charts.calibration_chart(result.significance.skill))
     return _page(
-        f"{result.ticker} backtest",
         result,
-        command,
+        _charts(result, signal_reasons(signals), tz, drawn),
         tz,
-        signal_reasons(result.walk.signals),
-        drawn,
-        absent=_OF_TARGETS if skill is not None else _OF_TARGETS | {"calibration"},
-        remarks=commentary.backtest_remarks(result, tz),
+        absent=("targets",),
+        title=f"{result.ticker} backtest",
+        command=command,
         caveat=None,
+        remarks=commentary.backtest_remarks(result, tz),
         signal_remarks=commentary.signal_remarks(result),
         descriptions=DESCRIPTIONS,
+        correlations=correlations,
         forecasts=section_data.forecast_data(outcomes, bins),
         audit_titles=commentary.AUDIT_TITLES,
         provenance=section_data.backtest_provenance(result),
-        **section_data.correlation_data(result),
     )
 
 
 def evaluation_html(result: EvaluationResult, *, command: str | None, tz: ZoneInfo) -> str:
     """Return an evaluation of external targets as one HTML file: a backtest's page without models."""
     return _page(
-        f"{result.ticker} evaluation of targets",
         result,
-        command,
+        _charts(result, target_reasons(result.targets, tz), tz, []),
         tz,
-        target_reasons(result.targets, tz),
-        [],
-        absent=_OF_MODELS,
-        remarks=commentary.evaluation_remarks(result, tz),
+        absent=_MODEL_SECTIONS,
+        title=f"{result.ticker} evaluation of targets",
+        command=command,
         caveat=commentary.CANNOT_BE_AUDITED,
+        remarks=commentary.evaluation_remarks(result, tz),
         target_remarks=commentary.target_remarks(result),
         provenance=section_data.evaluation_provenance(result),
         **section_data.target_data(result, tz),
     )
 
 
+def _charts(result: RunResult, reasons: Reasons, tz: ZoneInfo, further: Sequence[Chart]) -> dict[str, Chart]:
+    """Return all charts in the order of the page."""
+    drawn = [charts.equity_chart(result, tz), price_chart(result, reasons, tz)]
+    span = charts.rolling_hours(result)
+    if span is not None:
+        drawn.append(charts.rolling_chart(result, span, tz))
+    drawn += further
+    if result.significance is not None and result.requested.simulation.fills:
+        drawn.append(charts.costs_chart(result.significance.cost_sweep))
+    return {chart.name: chart for chart in drawn}
+
+
 def _page(
-    title: str,
-    result: RunResult,
-    command: str | None,
-    tz: ZoneInfo,
-    reasons: Reasons,
-    further_charts: list[Chart],
-    *,
-    absent: frozenset[str],
-    **details: object,
+    result: RunResult, drawn: dict[str, Chart], tz: ZoneInfo, *, absent: Sequence[str], **details: object
 ) -> str:
     from plotly.offline import get_plotlyjs
 
-    span = charts.rolling_hours(result)
-    tested, traded = result.significance, bool(result.requested.simulation.fills)
-    drawn = [charts.equity_chart(result, tz), price_chart(result, reasons, tz)]
-    drawn += [] if span is None else [charts.rolling_chart(result, span, tz)]
-    drawn += further_charts
-    drawn += [charts.costs_chart(tested.cost_sweep)] if tested is not None and traded else []
-    missing = {
-        *absent,
-        *(["luck", "costs"] if tested is None else []),
-        *([] if traded else ["costs"]),
-        *([] if span is not None else ["rolling"]),
-    }
-    sections = {name: text for name, text in SECTIONS.items() if name not in missing}
+    left_out = {*absent, *(name for name, chart in _CHART_OF_SECTION.items() if chart not in drawn)}
+    if result.significance is None:
+        left_out.add("luck")
+    sections = {name: title for name, title in SECTIONS.items() if name not in left_out}
     sections["trades"] += f" ({len(result.requested.simulation.trades)})"
+    simulated = result.window.simulated
     hours = {"time": [wall_clock(hour, tz) for hour in result.window.closed.tolist()]}
-    return (
-        environment()
-        .get_template("page.html.jinja")
-        .render(
-            title=title,
-            result=result,
-            command=command,
-            tz=tz,
-            clock=partial(wall_clock, tz=tz),
-            quote=result.ticker.quote,
-            simulated=result.window.simulated,
-            significance=tested,
-            sections=sections,
-            charts={chart.name: chart for chart in drawn},
-            chart_data=chart_data(drawn, hours, simulated=result.window.simulated),
-            plotly=get_plotlyjs(),
-            headline=section_data.headline(result),
-            metric_rows=METRIC_ROWS,
-            drawdowns=section_data.drawdown_rows(result),
-            curve_names=list(charts.equity_curves(result)),
-            months=section_data.month_rows(result, tz),
-            rolling_hours=span,
-            rolling_noise=None if span is None else series.sharpe_noise(span),
-            window_text=commentary.window_text(result.window, tz),
-            rules_text=commentary.rules_text(result.requested.rules),
-            sides=commentary.side_remarks(result.requested.simulation.trades, result.ticker.quote),
-            pending_text=commentary.pending_text(result, tz),
-            repeat_text=commentary.repeat_text(result),
-            **details,
-        )
+    template = environment().get_template("page.html.jinja")
+    return template.render(
+        result=result,
+        significance=result.significance,
+        quote=result.ticker.quote,
+        simulated=simulated,
+        sections=sections,
+        charts=drawn,
+        chart_data=chart_data(drawn.values(), hours, simulated=simulated),
+        plotly=get_plotlyjs(),
+        tz=tz,
+        clock=partial(wall_clock, tz=tz),
+        headline=section_data.headline(result),
+        metric_rows=METRIC_ROWS,
+        drawdowns=section_data.drawdown_rows(result),
+        curve_names=list(charts.equity_curves(result)),
+        months=section_data.month_rows(result, tz),
+        rolling_hours=charts.rolling_hours(result),
+        window_text=commentary.window_text(result.window, tz),
+        rules_text=commentary.rules_text(result.requested.rules),
+        sides=commentary.side_remarks(result.requested.simulation.trades, result.ticker.quote),
+        pending_text=commentary.pending_text(result, tz),
+        repeat_text=commentary.repeat_text(result),
+        **details,
     )

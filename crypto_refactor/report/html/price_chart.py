@@ -99,11 +99,7 @@ def _prices(result: RunResult) -> list[Trace]:
         line("High", short(window.high), style.RANGE, **bound, fill="tonexty", fillcolor=style.RANGE),
         # An entry lies on the close before it: the line must not take its place under the pointer.
         line(
-            "Close",
-            short(window.close),
-            style.INK,
-            hoverinfo="skip",
-            line={"color": style.INK, "width": 1.1},
+            "Close", short(window.close), style.INK, hoverinfo="skip", line={"color": style.INK, "width": 1.1}
         ),
     ]
 

@@ -19,9 +19,8 @@ from crypto_refactor.report.documents.backtest import backtest_settings, evaluat
 from crypto_refactor.report.formatting import source_name
 from crypto_refactor.report.html import series
 from crypto_refactor.report.html.charts import equity_curves
+from crypto_refactor.sides import Side
 
-BEYOND_BY_CHANCE = 0.0455
-"""Share of normal draws more than two standard errors from their mean."""
 _HEADLINES = {
     EVIDENCE: ("✓", "Evidence of an edge"),
     NO_EVIDENCE: ("–", "No evidence of an edge"),
@@ -76,23 +75,6 @@ def _change(equity: FloatArray, first: int, stop: int) -> float | None:
     return round(after / before - 1, 4) + 0.0 if before > 0 else None
 
 
-def correlation_data(result: BacktestResult) -> Data:
-    """Return the feature correlations, and which of them lie beyond the noise."""
-    correlations = result.diagnostics.correlations
-    beyond = [
-        name
-        for name, figure in correlations.items()
-        if figure.noise is not None
-        and figure.out_of_sample is not None
-        and abs(figure.out_of_sample) > figure.noise
-    ]
-    return {
-        "correlations": correlations,
-        "beyond_noise": beyond,
-        "expected_beyond_noise": len(correlations) * BEYOND_BY_CHANCE,
-    }
-
-
 def forecast_data(outcomes: series.Outcomes, bins: Sequence[series.Bin]) -> Data:
     """Return the spread of forecasts and outcomes in basis points, and how often their signs agree."""
     forecast, outcome = outcomes.forecast, outcomes.outcome
@@ -115,12 +97,12 @@ def target_data(result: EvaluationResult, tz: ZoneInfo) -> Data:
     total = sum(closes.values())
     return {
         "target_counts": {
-            name: {
+            side.label: {
                 "rows": int((within == side).sum()),
-                "closes": closes[name],
-                "share": closes[name] / total if total else None,
+                "closes": closes[side.label],
+                "share": closes[side.label] / total if total else None,
             }
-            for name, side in (("long", 1), ("flat", 0), ("short", -1))
+            for side in Side
         },
         "target_facts": {
             "first target": to_local_text(int(targets.made_at[0]), tz),

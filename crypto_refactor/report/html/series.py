@@ -23,22 +23,12 @@ MIN_BIN_SIZE = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawdown:
-    """A fall of the equity below an earlier peak, by positions in the equity curve.
+    """A fall of the equity below an earlier peak, by positions in the equity curve."""
 
-    Attributes
-    ----------
-    depth : float
-        A fraction below 0.
-    peak, trough : int
-        The last point at the peak, and the deepest one.
-    recovered : int or None
-        The first point back at the peak; None where there is none.
-    """
-
-    depth: float
-    peak: int
+    depth: float  # a fraction below 0
+    peak: int  # the last point at the peak
     trough: int
-    recovered: int | None
+    recovered: int | None  # the first point back at the peak
 
 
 def drawdown_series(equity: FloatArray) -> FloatArray:
@@ -100,19 +90,11 @@ def sharpe_noise(span: int) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Outcomes:
-    """Forecasts and outcomes of the bars whose next bar is real and adjacent; shape (m,).
-
-    Attributes
-    ----------
-    forecast, outcome : ndarray of float64
-        Log returns from the close of the bar to the next.
-    rows : ndarray of int64
-        Positions in the signals.
-    """
+    """Forecast and actual log returns of the bars whose next bar is real and adjacent; shape (m,)."""
 
     forecast: FloatArray
     outcome: FloatArray
-    rows: RowArray
+    rows: RowArray  # positions in the signals
 
 
 def outcomes(signals: SignalFrame, window: Bars) -> Outcomes:

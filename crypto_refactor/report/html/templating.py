@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crypto_refactor.backtest.significance.correlation import Correlation
 from crypto_refactor.report.commentary import HYPOTHETICAL
 from crypto_refactor.report.formatting import UNDEFINED, money, number, percent, price
 from crypto_refactor.report.html.price_chart import EXIT_REASONS
+from crypto_refactor.report.html.series import sharpe_noise
+from crypto_refactor.report.metric_rows import correlation_text
 from crypto_refactor.sides import Side
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 HEAT_STEPS, HEAT_STEP = 4, 0.02
+BEYOND_BY_CHANCE = 0.0455
+"""Share of normal draws more than two standard errors from their mean."""
 
 
 @cache
@@ -34,7 +36,7 @@ def environment() -> Environment:
     )
     jinja.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     jinja.filters |= {
-        "correlation": correlation_text,
+        "correlation": lambda correlation: unbroken(correlation_text(correlation)),
         "fact": fact_text,
         "heat": heat_class,
         "interval": interval_text,
@@ -46,9 +48,11 @@ def environment() -> Environment:
         "unbroken": unbroken,
     }
     jinja.globals |= {
-        "side": Side,
+        "beyond_by_chance": BEYOND_BY_CHANCE,
         "exit_reasons": EXIT_REASONS,
         "hypothetical": HYPOTHETICAL,
+        "sharpe_noise": sharpe_noise,
+        "side": Side,
         "undefined_figure": UNDEFINED,
     }
     return jinja
@@ -65,22 +69,12 @@ def interval_text(ends: tuple[float, float] | None, unit: str = "percent") -> st
     return UNDEFINED if ends is None else unbroken(f"{show(ends[0])} to {show(ends[1])}")
 
 
-def correlation_text(correlation: Correlation) -> str:
-    """Return a correlation with its standard error."""
-    if correlation.value is None:
-        return UNDEFINED
-    error = "" if correlation.se is None else f" ±\u00a0{correlation.se:.3f}"
-    return f"{correlation.value:+.3f}{error}"
-
-
 def fact_text(value: object) -> str:
     """Return a setting or another fact as text."""
     if value is None:
         return UNDEFINED
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {fact_text(part)}" for name, part in value.items())
     return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 

@@ -37,7 +37,7 @@ def print_status(status: AccountStatus, console: Console) -> None:
 
 
 def _status_table(status: AccountStatus) -> Table:
-    names = ("ticker", "position", "quantity", "entry price", "cash", "equity", "opened with", "return")
+    names = ("ticker", "position", "quantity", "entry\nprice", "cash", "equity", "opened\nwith", "return")
     table = plain_table(*names, "as of (UTC)", left=("ticker", "position", "as of (UTC)"))
     for part in status.tickers:
         account = part.account
@@ -93,9 +93,9 @@ def print_trades(
     if not trades:
         _print_lines(console, "No trades yet.")
         return
-    left = ("ticker", "side", "entry (UTC)", "exit (UTC)", "exit reason")
+    left = ("ticker", "side", "entry (UTC)", "exit (UTC)", "exit\nreason")
     figures = ("quantity", "fees", "net", "return")
-    table = plain_table(*left[:3], "entry price", left[3], "exit price", *figures, left[4], left=left)
+    table = plain_table(*left[:3], "entry\nprice", left[3], "exit\nprice", *figures, left[4], left=left)
     for ticker, trade in trades:
         table.add_row(
             str(ticker),

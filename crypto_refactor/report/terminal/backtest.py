@@ -10,12 +10,11 @@ from rich.text import Text
 
 from crypto_refactor.backtest.external.evaluation import EvaluationResult
 from crypto_refactor.backtest.result import BacktestResult, RunResult
-from crypto_refactor.backtest.significance.forecast_skill import Skill
 from crypto_refactor.backtest.significance.summary import Significance
 from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.report import commentary
 from crypto_refactor.report.formatting import UNDEFINED, number, percent, simulated_mark
-from crypto_refactor.report.metric_rows import METRIC_ROWS
+from crypto_refactor.report.metric_rows import METRIC_ROWS, correlation_text
 from crypto_refactor.report.terminal.audit import audit_block
 from crypto_refactor.report.terminal.tables import plain_table
 from crypto_refactor.signals.conditions import DESCRIPTIONS, FORECAST
@@ -127,25 +126,18 @@ def _significance_rows(significance: Significance) -> list[tuple[str, str]]:
         ("Random entry, p", number(None if entry is None else entry.p, 3)),
         ("Break-even fee", percent(significance.break_even.fee, 3)),
     ]
-    skill = significance.skill
-    return rows if skill is None else [*rows, ("Rank IC ± SE", _rank_ic(skill))]
-
-
-def _rank_ic(skill: Skill) -> str:
-    rank = skill.model.spearman
-    return UNDEFINED if rank.value is None else f"{rank.value:+.3f} ± {number(rank.se, 3)}"
+    if significance.skill is not None:
+        rows.append(("Rank IC ± SE", correlation_text(significance.skill.model.spearman)))
+    return rows
 
 
 def _models_table(result: BacktestResult, tz: ZoneInfo) -> Table:
     count = len({period.model.path for period in result.walk.periods})
     title = f"Models: {count} ({result.walk.trained or 'none'} trained for this run)"
+    if result.pinned is not None:
+        title = f"Pinned model: {result.pinned}"
     names = ("Signals from", "to", "Trained through", "Slope ± SE", "RMSE / zero", "Weights")
-    table = plain_table(
-        *names,
-        left=names,
-        wrap=names,
-        title=title if result.pinned is None else f"Pinned model: {result.pinned}",
-    )
+    table = plain_table(*names, left=names, wrap=names, title=title)
     for period in result.walk.periods:
         card = period.model.card
         table.add_row(
@@ -178,12 +170,10 @@ def _correlation_table(result: BacktestResult) -> Table:
     title = "Correlation of each feature with the next return (* beyond the noise)"
     table = plain_table("", "In training", "Out of sample", "Noise", left=("",), wrap=("",), title=title)
     for name, figure in result.diagnostics.correlations.items():
-        correlation, noise = figure.out_of_sample, figure.noise
-        beyond = correlation is not None and noise is not None and abs(correlation) > noise
         table.add_row(
             name,
             number(figure.train, 3),
-            number(correlation, 3) + (" *" if beyond else "  "),
-            f"± {number(noise, 3)}",
+            number(figure.out_of_sample, 3) + (" *" if figure.beyond_noise else "  "),
+            f"± {number(figure.noise, 3)}",
         )
     return table

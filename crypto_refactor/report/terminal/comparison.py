@@ -20,20 +20,11 @@ from crypto_refactor.report.formatting import UNDEFINED, money, number, simulate
 from crypto_refactor.report.metric_rows import sharpe_text
 from crypto_refactor.report.terminal.tables import plain_table
 
-_NAMES = ("rank", "ticker", "setting")
-_FIGURES = (
-    "return %",
-    "Alpaca %",
-    "hold %",
-    "Sharpe ± SE",
-    "max DD %",
-    "trades",
-    "win %",
-    "fees",
-    "exposed %",
-)
-_NARROW, _NARROW_FIGURES = 100, 6
-"""On a terminal narrower than this only the first figures are shown: none is ever cut off."""
+_NAMES = ("#", "ticker", "setting")
+_FIRST_FIGURES = ("return %", "Alpaca %", "hold %", "Sharpe ± SE", "max DD %", "trades")
+_FIGURES = (*_FIRST_FIGURES, "win %", "fees", "exposed %")
+_MIN_WIDTH = 100
+"""A narrower terminal shows the first figures only: none is ever cut off."""
 _NEVER_TRADED = "never traded"
 
 
@@ -83,7 +74,7 @@ def _shared_rules(comparison: Comparison) -> list[RenderableType]:
 
 
 def _table(comparison: Comparison, width: int) -> Table:
-    figures = _FIGURES if width >= _NARROW else _FIGURES[:_NARROW_FIGURES]
+    figures = _FIGURES if width >= _MIN_WIDTH else _FIRST_FIGURES
     table = plain_table(*_NAMES, *figures, left=("ticker", "setting"), wrap=("setting",), gap=1)
     for rank, trial in enumerate(comparison.trials, start=1):
         cells = _figures(*trial.scenarios.metrics)

@@ -25,7 +25,7 @@ def chart(
     columns = _thinned(values, width)
     low, high = _range(columns)
     levels = [_level((value - low) / (high - low), height) for value in columns]
-    labels = {height - 1: label(high), height // 2: label(_midway(low, high)), 0: label(low)}
+    labels = {height - 1: label(high), height // 2: label(low + (high - low) / 2), 0: label(low)}
     margin = max(map(len, labels.values()))
     lines = [
         f"{labels.get(row, ''):>{margin}} {'┤' if row in labels else '│'}{_row(levels, row)}".rstrip()
@@ -50,10 +50,6 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
         return low, high
     around = max(abs(low) * 0.01, 1.0)
     return low - around, high + around
-
-
-def _midway(low: float, high: float) -> float:
-    return low + (high - low) / 2
 
 
 def _level(share: float, height: int) -> int:

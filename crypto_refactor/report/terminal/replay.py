@@ -49,9 +49,8 @@ def _heading(result: ReplayResult, tz: ZoneInfo) -> list[str]:
         for replayed in result.replayed
     }
     source = f"bars from {source_name(first.window.source)}"
-    lines = [
-        f"Replay of {', '.join(map(str, spans))}{simulated_mark(simulated=first.window.simulated)}",
-    ]
+    mark = simulated_mark(simulated=first.window.simulated)
+    lines = [f"Replay of {', '.join(map(str, spans))}{mark}"]
     if len(set(spans.values())) == 1:
         lines.append(f"{spans[first.ticker]}, {source}")
     else:

@@ -35,7 +35,9 @@ def outcome_line(row: TickerRow, tz: ZoneInfo) -> str:
         return _unreported(row.ticker, "✗ failed", f"{row.error.what} Remedy: {row.error.remedy}", tz)
     if isinstance(row, Unavailable):
         return _unreported(row.ticker, "– not offered", row.why, tz)
-    facts = "; ".join([*_late(row), *_executed(row, tz)])
+    late = ["LATE, more than 10 minutes after the close"] if row.late else []
+    exits = iter(row.trades)
+    facts = "; ".join([*late, *(_fill(fill, exits, row, tz) for fill in row.fills)])
     columns = [
         to_local_text(row.bar, tz),
         f"{row.ticker!s:<{_TICKER_WIDTH}}",
@@ -82,15 +84,6 @@ def _worth(outcome: TickerOutcome) -> str:
     if outcome.equity is None:
         return f"close  {price(outcome.price):>{_MONEY_WIDTH}}"
     return f"equity {money(outcome.equity):>{_MONEY_WIDTH}}"
-
-
-def _late(outcome: TickerOutcome) -> list[str]:
-    return ["LATE, more than 10 minutes after the close"] if outcome.late else []
-
-
-def _executed(outcome: TickerOutcome, tz: ZoneInfo) -> list[str]:
-    exits = iter(outcome.trades)
-    return [_fill(fill, exits, outcome, tz) for fill in outcome.fills]
 
 
 def _fill(fill: Fill, exits: Iterator[Trade], outcome: TickerOutcome, tz: ZoneInfo) -> str:

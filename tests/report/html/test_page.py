@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
+from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -14,6 +17,7 @@ from support.html_dom import (
     Hostile,
     Page,
     charts_of,
+    compact,
     drawn_by_plotly,
     every_link_leads_somewhere,
     loads_nothing,
@@ -24,7 +28,7 @@ from support.stub_models import remade, sample_bars
 from crypto_refactor.backtest.metrics import drawdown
 from crypto_refactor.market.hours import parse_hour
 from crypto_refactor.report.html import series
-from crypto_refactor.report.html.page import report_html
+from crypto_refactor.report.html.page import SECTIONS, report_html
 from crypto_refactor.report.html.templating import environment
 
 UTC, DENVER = ZoneInfo("UTC"), ZoneInfo("America/Denver")
@@ -41,43 +45,43 @@ def run(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def told(run):
+def page(run):
     return report_html(replace(run[0], audit=run[1]), command=COMMAND, tz=UTC)
 
 
 class TestThePage:
-    def test_has_every_section_and_the_verdict_first(self, told):
-        page = Page(without_plotly(told))
-        assert tuple(page.sections) == IN_ORDER
-        assert all(text.strip() for text in page.sections.values())
+    def test_has_every_section_and_the_verdict_first(self, page):
+        parsed = Page(without_plotly(page))
+        assert tuple(parsed.sections) == IN_ORDER
+        assert all(text.strip() for text in parsed.sections.values())
 
-    def test_is_the_same_for_the_same_result(self, run, told):
-        assert report_html(replace(run[0], audit=run[1]), command=COMMAND, tz=UTC) == told
+    def test_is_the_same_for_the_same_result(self, run, page):
+        assert report_html(replace(run[0], audit=run[1]), command=COMMAND, tz=UTC) == page
 
-    def test_loads_nothing(self, told):
-        loads_nothing(told)
+    def test_loads_nothing(self, page):
+        loads_nothing(page)
 
-    def test_has_no_name_twice_and_leads_nowhere_that_is_not(self, told):
-        every_link_leads_somewhere(told)
+    def test_has_no_name_twice_and_leads_nowhere_that_is_not(self, page):
+        every_link_leads_somewhere(page)
 
-    def test_marks_simulated_bars_wherever_one_looks(self, run, told):
-        own = without_plotly(told)
-        page = Page(own)
-        assert "<title>SIMULATED" in own
-        assert any(given.get("class") == "simulated" for _, given in page.tags)
-        charts, _ = charts_of(told)
+    def test_marks_simulated_bars_wherever_one_looks(self, run, page):
+        markup = without_plotly(page)
+        parsed = Page(markup)
+        assert "<title>SIMULATED" in markup
+        assert any(given.get("class") == "simulated" for _, given in parsed.tags)
+        charts, _ = charts_of(page)
         assert all(chart["layout"]["annotations"][0]["text"] == "SIMULATED" for chart in charts.values())
 
     def test_does_not_mark_real_ones(self, tmp_path):
         real = remade(sample_bars(1400), source="files")
-        result, found = backtested(tmp_path, bars=real)
+        result, audit = backtested(tmp_path, bars=real)
         assert "SIMULATED" not in without_plotly(
-            report_html(replace(result, audit=found), command=None, tz=UTC)
+            report_html(replace(result, audit=audit), command=None, tz=UTC)
         )
 
-    def test_names_everything_needed_to_repeat_the_run(self, run, told):
+    def test_names_everything_needed_to_repeat_the_run(self, run, page):
         result = run[0]
-        text = Page(without_plotly(told)).sections["reproduce"]
+        text = Page(without_plotly(page)).sections["reproduce"]
         assert COMMAND in text
         for expected in (
             result.window.fingerprint(),
@@ -88,50 +92,50 @@ class TestThePage:
         ):
             assert expected in text
 
-    def test_labels_shorts_hypothetical(self, told):
-        sections = Page(without_plotly(told)).sections
+    def test_labels_shorts_hypothetical(self, page):
+        sections = Page(without_plotly(page)).sections
         for name in ("figures", "price", "trades"):
             assert "hypothetical" in sections[name]
 
-    def test_lists_every_trade_and_every_check(self, run, told):
-        own = without_plotly(told)
-        body = re.search(r'id="trade-list".*?<tbody>(.*?)</tbody>', own, re.DOTALL)[1]
+    def test_lists_every_trade_and_every_check(self, run, page):
+        markup = without_plotly(page)
+        body = re.search(r'id="trade-list".*?<tbody>(.*?)</tbody>', markup, re.DOTALL)[1]
         assert body.count("<tr>") == len(run[0].requested.simulation.trades) > 3
-        text = Page(own).sections["audit"]
+        text = Page(markup).sections["audit"]
         assert all(check.detail in text for check in run[1].checks)
 
 
 class TestWhatIsNotThere:
     def test_no_audit_no_significance(self, run):
         text = report_html(replace(run[0], significance=None, audit=None), command=None, tz=UTC)
-        page = Page(without_plotly(text))
-        assert set(IN_ORDER) - set(page.sections) == {"luck", "calibration", "costs"}
-        assert "not tested" in page.sections["verdict"]
-        assert "not audited" in page.sections["audit"]
+        parsed = Page(without_plotly(text))
+        assert set(IN_ORDER) - set(parsed.sections) == {"luck", "calibration", "costs"}
+        assert "not tested" in parsed.sections["verdict"]
+        assert "not audited" in parsed.sections["audit"]
 
     def test_a_failed_audit_comes_before_every_verdict(self, run):
-        result, found = run
-        checks = (replace(found.checks[0], passed=False), *found.checks[1:])
-        page = Page(
+        result, audit = run
+        checks = (replace(audit.checks[0], passed=False), *audit.checks[1:])
+        parsed = Page(
             without_plotly(
-                report_html(replace(result, audit=replace(found, checks=checks)), command=None, tz=UTC)
+                report_html(replace(result, audit=replace(audit, checks=checks)), command=None, tz=UTC)
             )
         )
-        assert "audit failed" in page.sections["verdict"]
-        assert "FAILED" in page.sections["audit"]
+        assert "audit failed" in parsed.sections["verdict"]
+        assert "FAILED" in parsed.sections["audit"]
 
     def test_no_trades_and_a_single_hour(self, tmp_path):
-        result, found = backtested(tmp_path, hours=1, confirmations=9)
+        result, audit = backtested(tmp_path, hours=1, confirmations=9)
         assert not result.requested.simulation.trades
-        page = Page(without_plotly(report_html(replace(result, audit=found), command=None, tz=UTC)))
-        assert "no trade" in page.sections["trades"]
-        assert "rolling" not in page.sections
+        parsed = Page(without_plotly(report_html(replace(result, audit=audit), command=None, tz=UTC)))
+        assert "no trade" in parsed.sections["trades"]
+        assert "rolling" not in parsed.sections
 
 
 class TestHostileNames:
     @pytest.fixture
     def hostile(self, run):
-        result, found = run
+        result, audit = run
         trades = tuple(trade._replace(exit_reason=HOSTILE) for trade in result.requested.simulation.trades)
         spoilt = replace(
             result,
@@ -145,14 +149,14 @@ class TestHostileNames:
             ),
             pinned=HOSTILE,
         )
-        return report_html(replace(spoilt, audit=found), command=f"--data-dir {HOSTILE}", tz=UTC)
+        return report_html(replace(spoilt, audit=audit), command=f"--data-dir {HOSTILE}", tz=UTC)
 
-    def test_become_text(self, hostile, told):
-        page, plain = Page(without_plotly(hostile)), Page(without_plotly(told))
-        assert len(page.scripts) == len(plain.scripts) == 3
-        assert not [name for name, given in page.tags if name == "img" or "onerror" in given]
-        assert HOSTILE in page.sections["reproduce"]
-        assert HOSTILE in page.sections["trades"]
+    def test_become_text(self, hostile, page):
+        parsed, plain = Page(without_plotly(hostile)), Page(without_plotly(page))
+        assert len(parsed.scripts) == len(plain.scripts) == 3
+        assert not [name for name, given in parsed.tags if name == "img" or "onerror" in given]
+        assert HOSTILE in parsed.sections["reproduce"]
+        assert HOSTILE in parsed.sections["trades"]
 
     def test_do_not_end_the_script_they_are_data_of(self, hostile):
         charts, _ = charts_of(hostile)
@@ -163,48 +167,77 @@ class TestHostileNames:
         assert any("&lt;script&gt;" in text for text in texts)
 
 
-def rendered(template, **values):
-    return environment().from_string('{% import "macros.html.jinja" as m %}' + template).render(**values)
-
-
 class TestTemplates:
-    def test_text_and_attributes_are_escaped_and_markup_is_not(self):
-        assert rendered('<b title="{{ x }}">{{ x }}</b>', x='"<&>') == (
-            '<b title="&#34;&lt;&amp;&gt;">&#34;&lt;&amp;&gt;</b>'
-        )
+    def test_text_and_attributes_are_escaped(self):
+        template = environment().from_string('<p title="{{ value }}">{{ value }}</p>')
+        escaped = "&lt;i&gt; &#34;x&#34; &amp; y"
+        assert template.render(value='<i> "x" & y') == f'<p title="{escaped}">{escaped}</p>'
+
+    def test_macros_escape_what_they_are_given(self):
+        assert "<i>" not in _macro("table", "<i>", body="{{ '<i>' }}") + _macro("head", "<i>", "", "<i>")
+        assert "<i>" not in _macro("facts", {"<i>": "<i>"})
 
     def test_names_in_backticks_are_set_as_code(self):
-        assert rendered("{{ m.coded(x) }}", x="`vwap` on <3>") == "<code>vwap</code> on &lt;3&gt;"
+        assert _macro("coded", "`vwap` on <3>") == "<code>vwap</code> on &lt;3&gt;"
 
-    def test_a_name_that_no_one_has_given_is_an_error(self):
+    def test_a_name_that_does_not_exist_is_an_error(self):
         with pytest.raises(UndefinedError):
-            rendered("{{ absent }}")
+            environment().from_string("{{ absent }}").render()
 
     def test_json_for_a_script_is_still_the_same_json(self):
-        document = {"</script>": ["<!--", "&", 1.5, None]}
-        text = rendered("{{ x|tojson }}", x=document)
+        document = {"</script>": ["<!--", "&", 1.5, None], "b": 1, "a": 2}
+        text = environment().from_string("{{ value|tojson }}").render(value=document)
         assert not set("<>&") & set(text)
-        assert json.loads(text) == document
+        assert list(json.loads(text).items()) == list(document.items())
 
     def test_numbers_that_are_not_finite_are_refused(self):
         with pytest.raises(ValueError, match="JSON"):
-            rendered("{{ x|tojson }}", x=[float("nan")])
+            environment().from_string("{{ value|tojson }}").render(value=[float("nan")])
+
+    def test_numbers_stand_on_the_right_and_words_on_the_left(self, page):
+        sections = compact(without_plotly(page))
+        assert '<th scope="row" class="words">rsi</th><td class="words">RSI &lt; 65</td>' in sections
+        assert '<th scope="col" class="words">Month</th><th scope="col">This run</th>' in sections
+
+    def test_every_template_and_asset_is_part_of_the_package(self):
+        folder = files("crypto_refactor.report.html") / "templates"
+        names = {part.name for part in folder.iterdir()}
+        assert names >= {"page.html.jinja", "macros.html.jinja", "report.css", "report.js"}
+        sections = {part.name for part in (folder / "sections").iterdir()}
+        assert sections == {f"{name}.html.jinja" for name in SECTIONS}
+
+    def test_neither_jinja_nor_plotly_is_loaded_before_a_page_is_made(self):
+        program = (
+            "import sys, crypto_refactor.report.html.page; print({'jinja2', 'plotly'} & set(sys.modules))"
+        )
+        loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert loaded.stdout == "set()\n"
+
+
+def _macro(name, *given, body=""):
+    call = (
+        f"{{% call macros.{name}(*given) %}}{body}{{% endcall %}}"
+        if body
+        else f"{{{{ macros.{name}(*given) }}}}"
+    )
+    text = f"{{% import 'macros.html.jinja' as macros %}}{call}"
+    return environment().from_string(text).render(given=given)
 
 
 class TestCharts:
-    def test_are_what_plotly_understands(self, told):
-        charts, columns = charts_of(told)
+    def test_are_what_plotly_understands(self, page):
+        charts, columns = charts_of(page)
         assert len(charts) == 7
 
         drawn_by_plotly(charts.values(), columns)
 
-    def test_use_only_colours_the_style_sheet_has(self, told):
-        own = without_plotly(told)
-        used = set(re.findall(r"var\((--[a-z]+)\)", own))
-        assert used <= set(re.findall(r"^\s*(--[a-z]+):", own, re.MULTILINE))
+    def test_use_only_colours_the_style_sheet_has(self, page):
+        markup = without_plotly(page)
+        used = set(re.findall(r"var\((--[a-z]+)\)", markup))
+        assert used <= set(re.findall(r"^\s*(--[a-z]+):", markup, re.MULTILINE))
 
-    def test_every_line_has_a_value_for_each_hour(self, run, told):
-        charts, columns = charts_of(told)
+    def test_every_line_has_a_value_for_each_hour(self, run, page):
+        charts, columns = charts_of(page)
         points = len(run[0].window)
         assert len(columns["time"]) == points
         for name in ("equity", "rolling-sharpe"):
@@ -212,8 +245,8 @@ class TestCharts:
         equity = charts["equity"]["data"][0]["y"]
         assert np.allclose(equity, run[0].requested.simulation.equity, rtol=1e-7)
 
-    def test_every_entry_and_exit_has_its_place_and_its_reason(self, run, told):
-        traces = {trace["name"]: trace for trace in charts_of(told)[0]["price"]["data"]}
+    def test_every_entry_and_exit_has_its_place_and_its_reason(self, run, page):
+        traces = {trace["name"]: trace for trace in charts_of(page)[0]["price"]["data"]}
         entries = [text for name, trace in traces.items() if "entry" in name for text in trace["text"]]
         exits = [text for name, trace in traces.items() if "Exit" in name for text in trace["text"]]
         trades = run[0].requested.simulation.trades
@@ -234,8 +267,8 @@ class TestSeries:
     def test_falls_are_drawn_by_hand(self):
         #                  0    1    2    3    4    5    6    7    8
         equity = np.array([100, 110, 99.0, 88, 110, 120, 114, 130, 117])
-        found = series.worst_drawdowns(equity)
-        assert [(round(f.depth, 6), f.peak, f.trough, f.recovered) for f in found] == [
+        drawdowns = series.worst_drawdowns(equity)
+        assert [(round(fall.depth, 6), fall.peak, fall.trough, fall.recovered) for fall in drawdowns] == [
             (-0.2, 1, 3, 4),
             (-0.1, 7, 8, None),
             (-0.05, 5, 6, 7),
@@ -279,15 +312,15 @@ class TestSeries:
 
     def test_an_outcome_is_the_move_to_the_next_close(self, run):
         result = run[0]
-        made, window = result.walk.signals, result.window
-        found = series.outcomes(made, window)
-        assert len(found.forecast) == len(made) - 1
-        assert found.outcome[5] == pytest.approx(np.log(window.close[6] / window.close[5]))
-        assert found.forecast[5] == pytest.approx(np.log(made.predicted[5] / made.close[5]))
+        signals, window = result.walk.signals, result.window
+        outcomes = series.outcomes(signals, window)
+        assert len(outcomes.forecast) == len(signals) - 1
+        assert outcomes.outcome[5] == pytest.approx(np.log(window.close[6] / window.close[5]))
+        assert outcomes.forecast[5] == pytest.approx(np.log(signals.predicted[5] / signals.close[5]))
 
     def test_bins_hold_every_forecast_once_and_rise(self, run):
-        found = series.outcomes(run[0].walk.signals, run[0].window)
-        bins = series.binned(found)
-        assert sum(each.count for each in bins) == len(found.forecast)
+        outcomes = series.outcomes(run[0].walk.signals, run[0].window)
+        bins = series.binned(outcomes)
+        assert sum(each.count for each in bins) == len(outcomes.forecast)
         assert [each.forecast for each in bins] == sorted(each.forecast for each in bins)
-        assert sum(each.outcome * each.count for each in bins) == pytest.approx(found.outcome.sum())
+        assert sum(each.outcome * each.count for each in bins) == pytest.approx(outcomes.outcome.sum())

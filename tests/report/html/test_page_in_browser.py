@@ -9,7 +9,9 @@ from support.example_results import backtested, evaluated
 
 from crypto_refactor.report.html.page import evaluation_html, report_html
 
-pytestmark = pytest.mark.skipif(binary() is None, reason="no Chromium found (Debian: apt install chromium)")
+pytestmark = pytest.mark.skipif(
+    binary() is None, reason="no Chromium evaluation (Debian: apt install chromium)"
+)
 
 CELLS = "[...document.querySelectorAll('#trade-list tbody tr')].map((row) => Number(row.cells[{column}].dataset.order))"
 HEAD = "document.querySelectorAll('#trade-list thead th')[{column}]"
@@ -18,10 +20,10 @@ NET = 8
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    result, found = backtested(tmp_path_factory.mktemp("models"))
+    result, audit = backtested(tmp_path_factory.mktemp("models"))
     path = tmp_path_factory.mktemp("report") / "a report & <more>.html"
     path.write_text(
-        report_html(replace(result, audit=found), command="python3 x", tz=ZoneInfo("UTC")), encoding="utf-8"
+        report_html(replace(result, audit=audit), command="python3 x", tz=ZoneInfo("UTC")), encoding="utf-8"
     )
     return path
 
@@ -29,10 +31,10 @@ def report(tmp_path_factory):
 @pytest.fixture(scope="module")
 def foreign(tmp_path_factory):
     folder = tmp_path_factory.mktemp("targets")
-    found = evaluated(folder / f"{'a_long_name_without_a_space_' * 4} & <more>.csv")
+    evaluation = evaluated(folder / f"{'a_long_name_without_a_space_' * 4} & <more>.csv")
     path = folder / "targets.html"
-    told = evaluation_html(found, command="crypto-refactor evaluate", tz=ZoneInfo("UTC"))
-    path.write_text(told, encoding="utf-8")
+    markup = evaluation_html(evaluation, command="crypto-refactor evaluate", tz=ZoneInfo("UTC"))
+    path.write_text(markup, encoding="utf-8")
     return path
 
 

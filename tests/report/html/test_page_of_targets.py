@@ -1,4 +1,4 @@
-"""The page of external targets: that of a backtest, without what only models have."""
+"""The page of external targets: that of a backtest without what only models have."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from support.html_dom import (
     Hostile,
     Page,
     charts_of,
+    compact,
     drawn_by_plotly,
     every_link_leads_somewhere,
     loads_nothing,
@@ -33,18 +34,18 @@ IN_ORDER = (
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def evaluation(tmp_path_factory):
     return evaluated(tmp_path_factory.mktemp("targets") / "targets.csv")
 
 
 @pytest.fixture(scope="module")
-def told(found):
-    return evaluation_html(found, command=COMMAND, tz=UTC)
+def markup(evaluation):
+    return evaluation_html(evaluation, command=COMMAND, tz=UTC)
 
 
 @pytest.fixture(scope="module")
-def page(told):
-    return Page(without_plotly(told))
+def page(markup):
+    return Page(without_plotly(markup))
 
 
 class TestThePage:
@@ -55,7 +56,7 @@ class TestThePage:
         assert all(len(text.split()) > 8 for text in page.sections.values())
 
     def test_speaks_of_nothing_that_was_not_there(self, page):
-        said = " ".join(page.sections.values()).lower()
+        text = " ".join(page.sections.values()).lower()
         for absent in (
             "forecast",
             "confirmation",
@@ -65,78 +66,84 @@ class TestThePage:
             "not audited",
             "strict",
         ):
-            assert absent not in said, absent
+            assert absent not in text, absent
 
-    def test_says_first_that_the_targets_cannot_be_audited(self, found, page):
+    def test_says_first_that_the_targets_cannot_be_audited(self, evaluation, page):
         verdict = page.sections["verdict"]
-        assert found.verdict.text in verdict
+        assert evaluation.verdict.text in verdict
         assert verdict.index("Not enough data for a verdict") < verdict.index("cannot be audited")
 
     def test_has_a_tile_for_each_figure_that_carries_the_verdict(self, page):
         tiles = page.sections["verdict"]
         assert all(name in tiles for name in ("95 % interval", "Random entries", "Break-even fee"))
 
-    def test_is_the_same_for_the_same_result(self, found, told):
-        assert evaluation_html(found, command=COMMAND, tz=UTC) == told
+    def test_is_the_same_for_the_same_result(self, evaluation, markup):
+        assert evaluation_html(evaluation, command=COMMAND, tz=UTC) == markup
 
-    def test_loads_nothing_and_leads_nowhere_that_is_not(self, told):
-        loads_nothing(told)
-        every_link_leads_somewhere(told)
+    def test_loads_nothing_and_leads_nowhere_that_is_not(self, markup):
+        loads_nothing(markup)
+        every_link_leads_somewhere(markup)
 
-    def test_marks_simulated_bars_and_no_others(self, told, tmp_path):
-        assert "<title>SIMULATED BTC/USD evaluation of targets" in told
+    def test_marks_simulated_bars_and_no_others(self, markup, tmp_path):
+        assert "<title>SIMULATED BTC/USD evaluation of targets" in markup
         real = evaluated(tmp_path / "t.csv", bars=remade(sample_bars(1400), source="files"))
         assert "SIMULATED" not in without_plotly(evaluation_html(real, command=None, tz=UTC))
 
 
 class TestWhereAModelWouldStand:
-    def test_the_file_its_rows_and_what_was_ignored_are_named(self, found):
-        targets = replace(found.targets, ignored=("why", "model"))
-        text = evaluation_html(replace(found, targets=targets), command=None, tz=UTC)
-        said = Page(without_plotly(text)).sections["targets"]
-        assert f"{len(targets)} rows of {targets.path}" in said
-        assert "Ignored columns: why, model." in said
-        assert targets.fingerprint() in said
+    def test_the_file_its_rows_and_what_was_ignored_are_named(self, evaluation):
+        targets = replace(evaluation.targets, ignored=("why", "model"))
+        text = evaluation_html(replace(evaluation, targets=targets), command=None, tz=UTC)
+        text = Page(without_plotly(text)).sections["targets"]
+        assert f"{len(targets)} rows of {targets.path}" in text
+        assert "Ignored columns: why, model." in text
+        assert targets.fingerprint() in text
 
-    def test_rows_and_closes_of_each_side_are_counted(self, found, told):
-        rows = without_plotly(told).split('id="targets"')[1].split("<tbody>")[1].split("</tbody>")[0]
+    def test_rows_and_closes_of_each_side_are_counted(self, evaluation, markup):
+        rows = (
+            compact(without_plotly(markup)).split('id="targets"')[1].split("<tbody>")[1].split("</tbody>")[0]
+        )
         for side in ("long", "flat", "short"):
-            count = found.side_counts[side]
+            count = evaluation.side_counts[side]
             assert f"{side}</th><td>{count}</td><td>{count}</td>" in rows
-        assert sum(found.side_counts.values()) == len(found.window) == 241
+        assert sum(evaluation.side_counts.values()) == len(evaluation.window) == 241
 
-    def test_the_run_can_be_repeated(self, found, page):
-        said = page.sections["reproduce"]
-        assert COMMAND in said
-        for expected in (found.window.fingerprint(), found.targets.fingerprint(), str(found.targets.path)):
-            assert expected in said
-        assert "slippage bps" in said
+    def test_the_run_can_be_repeated(self, evaluation, page):
+        text = page.sections["reproduce"]
+        assert COMMAND in text
+        for expected in (
+            evaluation.window.fingerprint(),
+            evaluation.targets.fingerprint(),
+            str(evaluation.targets.path),
+        ):
+            assert expected in text
+        assert "slippage bps" in text
 
-    def test_without_a_command_its_end_is_named(self, found):
-        said = Page(without_plotly(evaluation_html(found, command=None, tz=UTC))).sections["reproduce"]
-        assert "--end 20" in said
+    def test_without_a_command_its_end_is_named(self, evaluation):
+        text = Page(without_plotly(evaluation_html(evaluation, command=None, tz=UTC))).sections["reproduce"]
+        assert "--end 20" in text
 
 
 class TestCharts:
-    def test_are_what_plotly_understands(self, told):
-        charts, columns = charts_of(told)
+    def test_are_what_plotly_understands(self, markup):
+        charts, columns = charts_of(markup)
         assert list(charts) == ["equity", "price", "rolling-sharpe", "costs"]
         drawn_by_plotly(charts.values(), columns)
 
-    def test_every_entry_names_the_row_behind_it(self, found, told):
-        traces = {trace["name"]: trace for trace in charts_of(told)[0]["price"]["data"]}
+    def test_every_entry_names_the_row_behind_it(self, evaluation, markup):
+        traces = {trace["name"]: trace for trace in charts_of(markup)[0]["price"]["data"]}
         entries = [*traces["Long entry"]["text"], *traces["Short entry (hypothetical)"]["text"]]
-        assert len(entries) == len(found.requested.simulation.trades) > 10
+        assert len(entries) == len(evaluation.requested.simulation.trades) > 10
         assert all("target" in text and "line" in text for text in entries)
-        first = found.requested.simulation.trades[0]
+        first = evaluation.requested.simulation.trades[0]
         assert f"target {first.direction}, line 2 of the file" in traces["Long entry"]["text"][0]
 
-    def test_a_target_made_earlier_says_when(self, found):
+    def test_a_target_made_earlier_says_when(self, evaluation):
         sparse = replace(
-            found.targets,
-            made_at=found.targets.made_at[::9],
-            target=found.targets.target[::9],
-            lines=found.targets.lines[::9],
+            evaluation.targets,
+            made_at=evaluation.targets.made_at[::9],
+            target=evaluation.targets.target[::9],
+            lines=evaluation.targets.lines[::9],
         )
         reasons, made_at = target_reasons(sparse, DENVER), int(sparse.made_at[1])
         assert reasons(made_at) == ["target 0, line 11 of the file"]
@@ -162,12 +169,12 @@ class TestWhatIsNotThere:
 
 class TestHostileNames:
     @pytest.fixture
-    def hostile(self, found):
+    def hostile(self, evaluation):
         spoilt = replace(
-            found,
-            targets=replace(found.targets, path=Path(f"a folder/{HOSTILE}"), ignored=(HOSTILE,)),
-            window=remade(found.window, ticker=Hostile()),
-            scenarios=replace(found.scenarios, alpaca=None),
+            evaluation,
+            targets=replace(evaluation.targets, path=Path(f"a folder/{HOSTILE}"), ignored=(HOSTILE,)),
+            window=remade(evaluation.window, ticker=Hostile()),
+            scenarios=replace(evaluation.scenarios, alpaca=None),
         )
         return evaluation_html(spoilt, command=shlex.join(["--targets", HOSTILE]), tz=UTC)
 
