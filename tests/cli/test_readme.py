@@ -138,7 +138,7 @@ def test_a_documented_command_works(reader, line):
         assert f"{int(asked[1]):,} hourly bars" in done.stdout
         balance = re.search(r"--initial-balance (\d+)", line)
         fee = "0.15 %" if "--fee 0.0015" in line else "0.10 %"
-        assert f"fee {fee} a fill" in done.stdout
+        assert f"fee {fee} per fill" in done.stdout
         again = reader.json(line)
         assert again["metrics"]["initial_balance"] == float(balance[1] if balance else 100_000)
         assert again["window"]["bars"] == int(asked[1])

@@ -1,4 +1,4 @@
-"""What a backtest says of itself, in text, JSON and CSV."""
+"""A backtest in the terminal, as JSON and as CSV."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SETTINGS = ModelSettings(lookback=12, train_hours=480, refit_every=200, network=
 HOURS = 100
 
 
-def found(folder, bars=None, *, assess=True, **options):
+def run_backtest(folder, bars=None, *, assess=True, **options):
     source = HeldBars(sample_bars(1500) if bars is None else bars)
     tester = Backtester(
         BTC,
@@ -45,12 +45,12 @@ def text_of(result):
 
 def test_the_text_names_network_lookback_and_seed(tmp_path, fits):
     assert "small network, lookback 12, seed 7, trained on 480 h, refitted every 200 h" in text_of(
-        found(tmp_path)
+        run_backtest(tmp_path)
     )
 
 
 def test_the_note_at_alpaca_names_the_drawdown_that_was_asked_for(tmp_path, fits):
-    result = found(tmp_path, max_drawdown=0.001)
+    result = run_backtest(tmp_path, max_drawdown=0.001)
     assert "entries halt at a drawdown of 0.1 %" in alpaca_note(result)
     assert result.alpaca.simulation.halted_at is not None
     assert "halted since" in alpaca_note(result)
@@ -59,13 +59,13 @@ def test_the_note_at_alpaca_names_the_drawdown_that_was_asked_for(tmp_path, fits
 
 
 def test_the_note_says_why_nothing_was_entered(tmp_path, fits):
-    assert "--strict blocked all" in alpaca_note(found(tmp_path, strict=True, fee=0.9))
+    assert "--strict blocked all" in alpaca_note(run_backtest(tmp_path, strict=True, fee=0.9))
 
 
 def test_closes_that_could_not_be_decided_on_are_counted_and_have_rows(tmp_path, fits):
     whole = sample_bars(1500)
     end = int(whole.closed[-1])
-    result = found(tmp_path, without(whole, (end - 60, end - 50)))
+    result = run_backtest(tmp_path, without(whole, (end - 60, end - 50)))
     blind = result.undecidable
     assert blind > 0
     assert f"No decision at {blind} closes" in text_of(result)
@@ -78,14 +78,14 @@ def test_closes_that_could_not_be_decided_on_are_counted_and_have_rows(tmp_path,
 
 @pytest.mark.parametrize("name", ["network", "seed"])
 def test_settings_are_those_of_the_models(tmp_path, fits, name):
-    assert backtest_json(found(tmp_path))["settings"][name] == getattr(SETTINGS, name)
+    assert backtest_json(run_backtest(tmp_path))["settings"][name] == getattr(SETTINGS, name)
 
 
 LUCK = ["Return, 95 % interval", "Random entry, p", "Break-even fee", "Rank IC ± SE"]
 
 
 def test_the_verdict_comes_first_and_four_figures_carry_it(tmp_path, fits):
-    result = found(tmp_path)
+    result = run_backtest(tmp_path)
     first, audited, blank, title, *lines = text_of(result).splitlines()
     assert first.strip() == result.verdict.text
     assert audited.startswith("Audit passed: ")
@@ -101,14 +101,14 @@ def test_the_verdict_comes_first_and_four_figures_carry_it(tmp_path, fits):
 
 
 def test_where_there_is_no_break_even_fee_the_reason_is_given(tmp_path, fits):
-    result = found(tmp_path, slippage_bps=200.0)
+    result = run_backtest(tmp_path, slippage_bps=200.0)
     assert "There is no break-even fee: it loses before fees." in text_of(result)
     document = backtest_json(result)["significance"]
     assert (document["break_even_fee"], document["break_even_note"]) == (None, "it loses before fees")
 
 
 def test_what_was_not_judged_has_no_verdict(tmp_path, fits):
-    result = found(tmp_path, assess=False)
+    result = run_backtest(tmp_path, assess=False)
     text = text_of(result)
     assert text.startswith("Backtest BTC/USD")
     assert not any(label in text for label in LUCK)
@@ -117,7 +117,7 @@ def test_what_was_not_judged_has_no_verdict(tmp_path, fits):
 
 
 def test_significance_and_verdict_stand_in_the_document(tmp_path, fits):
-    result = found(tmp_path)
+    result = run_backtest(tmp_path)
     document = backtest_json(result)
     assert document["significance"] == result.significance.to_dict()
     assert document["verdict"] == {"code": "too_few", "text": result.verdict.text}

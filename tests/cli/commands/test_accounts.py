@@ -122,9 +122,9 @@ def test_status_shows_everything_of_the_account_traded_last(tool, ledger, put, t
     assert total[:4] == ["total", "1,000.00", "2,000.00", "2,000.00"]
     for text in (
         "BTC/USD: decided 2024-06-01 00:00: forecast [bold]+0.300 %: enter long",
-        "BTC/USD: waits for the next open: exit (opposite)",
+        "BTC/USD: pending for the next open: exit (opposite)",
         f"order {ORDER.client_order_id} is UNSETTLED since 2024-06-01 00:00",
-        "BTC/USD: HALTED by its drawdown from a peak of 1,200.00",
+        "BTC/USD: HALTED by drawdown from a peak of 1,200.00",
         "BTC/USD: will not re-enter long until the target changes",
         "Other accounts: demo/sample",
     ):
@@ -249,7 +249,7 @@ def test_closing_on_bars_that_have_passed_says_when_it_happens(tool, put, ledger
     put("demo/sample", LONG, ticker=ETH, source="sample")
     out = tool("close --ticker btc/usd --ticker BTC/USD").out
     assert "demo/sample   SIMULATED" in out
-    assert out.count("BTC/USD: is closed at the next open") == 1
+    assert out.count("BTC/USD: will be closed at the next open") == 1
     assert ledger.state("demo/sample", BTC).pending == (Exit("close"),)
     assert ledger.state("demo/sample", ETH).pending == ()
     shown = document(tool("close --all --json"))
@@ -289,7 +289,7 @@ def test_a_paper_account_is_closed_at_the_broker(tool, put, ledger, paper):
     server = paper()
     out = tool("close --all").out
     assert "BTC/USD: sold 10 BTC at 100.00, fee 2.50 (close)" in out
-    assert "BTC/USD: is not entered again on that side until the target has changed" in out
+    assert "BTC/USD: will not re-enter this side until the target changes" in out
     assert (server.held("BTC/USD"), server.held("ETH/USD")) == (0, 10)
     assert ledger.state(PAPER, BTC).account.side == 0
     (row,) = document(tool("trades --json"))["trades"]

@@ -15,7 +15,7 @@ def test_a_good_run_passes_and_says_what_was_checked(warm):
     done = warm.home.run(AUDIT)
     assert "Training" not in done.stderr
     assert "SIMULATED" in done.stdout
-    assert "of 49 closes decided again" in done.stdout
+    assert "of 49 decisions recomputed" in done.stdout
     for title in ("Look-ahead", "Models", "Start of the data", "Fills", "Accounting"):
         assert title in done.stdout
     assert done.stdout.count("passed") == 6

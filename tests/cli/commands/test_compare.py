@@ -111,12 +111,23 @@ def test_the_table_ranks_and_the_sentence_says_how_many_were_tried(run):
     out = run(f"{LINE} {TWO} {VARY}").out
     assert out.splitlines()[0] == "Comparison of 2 tickers with 4 settings   SIMULATED"
     text = " ".join(out.split())
-    assert "8 trials were made" in text
-    assert "By luck alone, the best of so many would be expected to show a Sharpe ratio of" in text
+    assert "8 trials. Best Sharpe ratio expected by chance: " in text
     assert "Deflated Sharpe ratio:" in text
     assert text.count("sum of 2") == 4
     assert "Repeat with --end 2025-01-01T00:00:00Z." in text
-    assert "nothing was trained" in " ".join(run(f"{LINE} {TWO} {VARY}").out.split())
+    assert "none trained for this run" in " ".join(run(f"{LINE} {TWO} {VARY}").out.split())
+
+
+def test_a_trial_that_never_traded_has_no_rank_and_a_losing_one_is_not_called_the_best(run):
+    out = run(f"{LINE} --ticker BTC/USD --fee 0.4 --vary strict=on,off").out
+    traded, idle = (line.split() for line in out.splitlines() if " BTC/USD " in line)
+    assert (traded[0], traded[2]) == ("1", "strict=off")
+    assert (idle[0], idle[2]) == ("–", "strict=on")
+    assert idle[6:8] == ["never", "traded"]
+    text = " ".join(out.split())
+    assert "2 trials (1 never traded). " in text
+    assert "Every trial that traded lost; the highest Sharpe ratio is -" in text
+    assert "best observed" not in text.lower()
 
 
 @pytest.mark.parametrize("columns", [80, 99, 120])
@@ -133,7 +144,7 @@ def test_no_figure_is_cut_off_on_a_narrow_terminal(run, monkeypatch, columns):
 
 def test_one_trial_was_not_chosen_among_others(run):
     text = " ".join(run(f"{LINE} --ticker BTC/USD").out.split())
-    assert "One trial: nothing was chosen among others." in text
+    assert "One trial, so nothing was selected." in text
     assert "as given" in text
 
 

@@ -101,9 +101,9 @@ def test_people_read_the_verdict_first_and_what_cannot_be_checked(run, targets):
     text = " ".join(out.split())
     assert "2024-11-30 17:00 MST to 2024-12-04 17:00 MST: 96 hourly bars" in text
     assert "An hour without a row keeps the last target." in text
-    assert "Columns that were ignored: [red]why." in text
-    assert "cannot be checked here" in text
-    assert "to be filled at the next open: enter long." in text
+    assert "Ignored columns: [red]why." in text
+    assert "External targets cannot be audited" in text
+    assert "for the next open: enter long." in text
 
 
 def test_the_window_can_be_narrowed(run, targets):

@@ -17,10 +17,10 @@ UTC = zone("UTC")
 ALL = dict(LONG.values())
 
 
-def signal(forecast=0.01, *, evidence=KNOWN, scale=0.1, needed=6, **values):
-    """Return the signal of one bar of 100, on which all confirmations are met for long unless said otherwise."""
+def make_signal(forecast=0.01, *, evidence=KNOWN, scale=0.1, required=6, **values):
+    """Return the signal of one bar of 100, on which all confirmations are met for long unless the arguments say otherwise."""
     frame = frame_of(**(ALL | values))
-    made = signal_of(frame, forecast, evidence=evidence, scale=scale, min_confirmations=needed)
+    frame_signals = signal_of(frame, forecast, evidence=evidence, scale=scale, min_confirmations=required)
     names = ("n", "slope", "slope_se", "shrink", "rmse_ratio", "rank_correlation")
     ridge = ("ridge_rmse_ratio", "ridge_rank_correlation")
     model = ModelInfo(
@@ -44,16 +44,16 @@ def signal(forecast=0.01, *, evidence=KNOWN, scale=0.1, needed=6, **values):
         end=474_001,
         decided_at=474_001,
         target_at=474_002,
-        signal=int(made.signal[0]),
-        confidence=float(made.confidence[0]),
-        current_price=float(made.close[0]),
-        predicted_price=float(made.predicted[0]),
-        interval=(float(made.low[0]), float(made.high[0])),
-        threshold=float(made.threshold[0]),
-        expected_move=float(made.expected_move[0]),
+        signal=int(frame_signals.signal[0]),
+        confidence=float(frame_signals.confidence[0]),
+        current_price=float(frame_signals.close[0]),
+        predicted_price=float(frame_signals.predicted[0]),
+        interval=(float(frame_signals.low[0]), float(frame_signals.high[0])),
+        threshold=float(frame_signals.threshold[0]),
+        expected_move=float(frame_signals.expected_move[0]),
         round_trip_cost=0.002,
-        conditions=dict(zip(CONDITIONS, made.conditions_met[0].tolist(), strict=True)),
-        required=needed,
+        conditions=dict(zip(CONDITIONS, frame_signals.conditions_met[0].tolist(), strict=True)),
+        required=required,
         indicators={name: float(frame.column(name)[0]) for name in frame.names},
         bands={
             "bollinger_lower": 98.0,
@@ -69,22 +69,22 @@ def signal(forecast=0.01, *, evidence=KNOWN, scale=0.1, needed=6, **values):
 def line(text, start):
     """Return the one entry that begins with `start`, the indented lines that continue it included."""
     entries = re.sub(r"\n {14}", " ", text).splitlines()
-    (found,) = [entry for entry in entries if entry.strip().startswith(start)]
-    return found
+    (entry,) = [entry for entry in entries if entry.strip().startswith(start)]
+    return entry
 
 
-@pytest.mark.parametrize(("forecast", "shown"), [(0.01, "LONG"), (0.0, "FLAT")])
-def test_the_direction_comes_first(forecast, shown):
-    text = signal_text(signal(forecast), UTC)
-    assert shown in text.splitlines()[0]
+@pytest.mark.parametrize(("forecast", "direction"), [(0.01, "LONG"), (0.0, "FLAT")])
+def test_the_direction_comes_first(forecast, direction):
+    text = signal_text(make_signal(forecast), UTC)
+    assert direction in text.splitlines()[0]
     assert "BTC/USD" in text.splitlines()[0]
     assert "SIMULATED" not in text
 
 
 def test_a_short_signal_shows_the_conditions_of_its_side():
     down = {"macd_histogram": -1.0, "obv": -1.0, "vwap": 101.0, "ema_20": 101.0, "ema_50": 102.0}
-    made = signal(-0.01, **down)
-    text = signal_text(made, UTC)
+    signal = make_signal(-0.01, **down)
+    text = signal_text(signal, UTC)
     assert "SHORT" in text.splitlines()[0]
     assert "Conditions for short" in text
     assert "RSI 64.0 > 35" in text
@@ -93,93 +93,93 @@ def test_a_short_signal_shows_the_conditions_of_its_side():
 
 
 def test_simulated_bars_are_marked():
-    text = signal_text(replace(signal(), simulated=True, source="sample"), UTC)
+    text = signal_text(replace(make_signal(), simulated=True, source="sample"), UTC)
     assert "SIMULATED" in text.splitlines()[0]
     assert "SIMULATED" in line(text, "Data")
 
 
 class TestConfidence:
     def test_without_evidence_one_half_is_explained(self):
-        text = signal_text(signal(evidence=replace(KNOWN, shrink=0.0, slope=0.1)), UTC)
+        text = signal_text(make_signal(evidence=replace(KNOWN, shrink=0.0, slope=0.1)), UTC)
         assert "confidence 0.50" in text.splitlines()[0]
-        said = line(text, "Confidence")
-        assert "no evidence" in said
-        assert "slope 0.10 ± 0.20 on 36 out-of-sample hours" in said
+        text = line(text, "Confidence")
+        assert "no evidence" in text
+        assert "slope 0.10 ± 0.20 on 36 out-of-sample hours" in text
 
     def test_an_exact_forecast_of_the_close_is_explained(self):
-        assert "the forecast equals the close" in line(signal_text(signal(0.0), UTC), "Confidence")
+        assert "the forecast equals the close" in line(signal_text(make_signal(0.0), UTC), "Confidence")
 
     def test_evidence_is_named(self):
-        assert "50 % of the forecast is supported" in line(signal_text(signal(), UTC), "Confidence")
+        assert "50 % of the forecast is supported" in line(signal_text(make_signal(), UTC), "Confidence")
 
     def test_a_model_with_evidence_is_not_called_one_without(self):
         errors = tuple(1 + q / 100 for q in range(101))
-        made = signal(evidence=replace(KNOWN, error_quantiles=errors))
-        assert made.confidence == 0.5
-        said = line(signal_text(made, UTC), "Confidence")
-        assert "0.50" in said
-        assert "no evidence" not in said
+        signal = make_signal(evidence=replace(KNOWN, error_quantiles=errors))
+        assert signal.confidence == 0.5
+        text = line(signal_text(signal, UTC), "Confidence")
+        assert "0.50" in text
+        assert "no evidence" not in text
 
 
 class TestDecidedBy:
     def test_a_signal_says_how_many_confirmations_hold(self):
         assert "9 of 9 confirmations are met for long, 6 needed" in line(
-            signal_text(signal(), UTC), "Decided by"
+            signal_text(make_signal(), UTC), "Decided by"
         )
 
     def test_a_forecast_within_its_threshold_is_named_as_the_reason(self):
-        assert "within its threshold" in line(signal_text(signal(scale=10.0), UTC), "Decided by")
+        assert "within its threshold" in line(signal_text(make_signal(scale=10.0), UTC), "Decided by")
 
     def test_missing_confirmations_are_named(self):
-        made = signal(rsi=70.0, adx=10.0, macd_histogram=-1.0, obv=-1.0)
-        said = line(signal_text(made, UTC), "Decided by")
-        assert made.signal == 0
-        assert "5 of 9" in said
-        assert "missing: rsi, macd, obv, adx" in said
+        signal = make_signal(rsi=70.0, adx=10.0, macd_histogram=-1.0, obv=-1.0)
+        text = line(signal_text(signal, UTC), "Decided by")
+        assert signal.signal == 0
+        assert "5 of 9" in text
+        assert "missing: rsi, macd, obv, adx" in text
 
 
 class TestWorth:
     def test_a_move_below_its_cost_is_not_worth_a_trade(self):
-        made = signal(0.003)
-        assert made.signal == 1
-        assert "not worth a trade" in line(signal_text(made, UTC), "Worth it?")
+        signal = make_signal(0.003)
+        assert signal.signal == 1
+        assert "not worth a trade" in line(signal_text(signal, UTC), "Worth it?")
 
     def test_a_move_above_its_cost_is(self):
-        said = line(signal_text(signal(0.01), UTC), "Worth it?")
-        assert "expected move 0.500 %, round trip 0.200 %: worth a trade" in said
+        text = line(signal_text(make_signal(0.01), UTC), "Worth it?")
+        assert "expected move 0.500 %, round trip 0.200 %: worth a trade" in text
 
     def test_equal_is_not_above(self):
-        assert not replace(signal(), expected_move=0.002).worth_a_trade
+        assert not replace(make_signal(), expected_move=0.002).worth_a_trade
 
 
 @pytest.mark.parametrize("side", [1, -1])
 def test_every_condition_shows_what_it_compared(side):
-    shown = condition_values(signal(), side)
-    assert list(shown) == list(CONDITIONS)
+    values = condition_values(make_signal(), side)
+    assert list(values) == list(CONDITIONS)
 
 
 def test_failed_and_passed_conditions_are_told_apart():
-    text = signal_text(signal(rsi=70.0), UTC)
+    text = signal_text(make_signal(rsi=70.0), UTC)
     assert line(text, "no  rsi")
     assert line(text, "yes  macd")
 
 
 def test_undefined_figures_are_a_dash_and_never_nan():
-    text = signal_text(signal(), UTC)
+    text = signal_text(make_signal(), UTC)
     assert "(ridge –)" in line(text, "Model")
     assert "nan" not in text.lower()
 
 
 def test_times_are_shown_in_the_zone_asked_for():
-    made = signal()
-    assert "2024-01-28 01:00 UTC" in signal_text(made, UTC)
-    denver = signal_text(made, zone("America/Denver"))
+    signal = make_signal()
+    assert "2024-01-28 01:00 UTC" in signal_text(signal, UTC)
+    denver = signal_text(signal, zone("America/Denver"))
     assert "2024-01-27 18:00 MST" in denver
     # The command that repeats it stays in UTC.
     assert line(denver, "Repeat with").endswith("--end 2024-01-28T01:00:00Z")
 
 
 def test_the_model_and_why_it_answered_are_named():
-    text = signal_text(signal(), UTC)
+    text = signal_text(make_signal(), UTC)
     assert "reused: it is 3 h old" in line(text, "Model")
     assert "0123456789abcdef" in text
