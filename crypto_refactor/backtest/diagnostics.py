@@ -17,6 +17,7 @@ from crypto_refactor.market.bars import Bars
 from crypto_refactor.model.dataset import labelled_rows
 from crypto_refactor.model.schedule import training_rows
 from crypto_refactor.model.settings import ModelSettings
+from crypto_refactor.sides import Side
 from crypto_refactor.signals.conditions import CONDITIONS, FORECAST, SignalFrame, SignalRules
 
 NOISE_SIGMAS = 2.0
@@ -87,9 +88,7 @@ def condition_figures(signals: SignalFrame, rules: SignalRules) -> dict[str, Con
 
 def signal_counts(signals: SignalFrame) -> dict[str, int]:
     """Return how many decided bars were long, flat and short."""
-    return {
-        name: int((signals.signal == side).sum()) for name, side in (("long", 1), ("flat", 0), ("short", -1))
-    }
+    return {side.label: int((signals.signal == side).sum()) for side in Side}
 
 
 def blocked_entries(signals: SignalFrame, rules: SignalRules) -> str:
