@@ -212,7 +212,7 @@ def trade_figures(trades: Sequence[Trade]) -> TradeFigures:
     )
 
 
-def by_side(trades: Sequence[Trade]) -> dict[str, dict[str, float | None]]:
+def figures_by_side(trades: Sequence[Trade]) -> dict[str, dict[str, float | None]]:
     """Return the trade figures, net profit and fees of longs and of shorts.
 
     Net profit and fees include open positions, as the totals do.

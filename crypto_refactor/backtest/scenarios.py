@@ -72,10 +72,6 @@ def rules_at_alpaca(options: ExecutionOptions, ticker: Ticker) -> ExecutionRules
 def check_request(hours: int, initial_balance: float) -> None:
     """Raise UsageError unless the window has an hour or more and the balance is positive."""
     if hours < 1:
-        raise UsageError(f"--hours is {hours}.", expected="1 or more.", remedy="correct --hours.")
+        raise UsageError.invalid("--hours", hours, "1 or more")
     if not 0 < initial_balance < float("inf"):
-        raise UsageError(
-            f"--initial-balance is {initial_balance}.",
-            expected="an amount above 0.",
-            remedy="correct --initial-balance.",
-        )
+        raise UsageError.invalid("--initial-balance", initial_balance, "an amount above 0")

@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from crypto_refactor.arrays import FloatArray
 from crypto_refactor.features import price_indicators as price
 from crypto_refactor.features import volume_indicators as volume
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from crypto_refactor.arrays import FloatArray
-    from crypto_refactor.market.bars import Bars
+from crypto_refactor.market.bars import Bars
 
 WARMUP = 500
 """Bars at the beginning of every unbroken series for which no feature is given."""

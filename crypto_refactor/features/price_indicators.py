@@ -7,12 +7,11 @@ them for all indicators alike.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 from ta import trend
 
+from crypto_refactor.arrays import FloatArray
 from crypto_refactor.features.rolling import (
     FLAT,
     change,
@@ -22,9 +21,6 @@ from crypto_refactor.features.rolling import (
     rolling_range,
     wilder_mean,
 )
-
-if TYPE_CHECKING:
-    from crypto_refactor.arrays import FloatArray
 
 SAME_RSI = 1e-6
 """Points between the highest and the lowest RSI of a window below which the RSI has stood still."""

@@ -9,15 +9,12 @@ Every function returns an array as long as its input; rows before the first full
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from crypto_refactor.arrays import FloatArray
+from crypto_refactor.arrays import FloatArray
 
 FLAT = 1e-9
 """A price move below this fraction of the price is no move.

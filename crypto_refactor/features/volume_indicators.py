@@ -6,10 +6,9 @@ depends on rows up to t only.  None depends on where the series begins: each loo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from crypto_refactor.arrays import FloatArray
 from crypto_refactor.features.rolling import (
     NO_VOLUME,
     change,
@@ -18,9 +17,6 @@ from crypto_refactor.features.rolling import (
     rolling_mean,
     rolling_sum,
 )
-
-if TYPE_CHECKING:
-    from crypto_refactor.arrays import FloatArray
 
 
 def obv(close: FloatArray, volume: FloatArray, window: int) -> FloatArray:

@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from crypto_refactor.features.catalogue import catalogue_hash
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import to_iso
-from crypto_refactor.model.artifact import SCHEMA, Card
+from crypto_refactor.model.artifact import SCHEMA, Card, TrainedModel
 from crypto_refactor.model.dataset import CHECKED_BARS, TrainingSet, last_bars
 from crypto_refactor.model.recipe import RECIPE, library_versions
 from crypto_refactor.model.settings import ModelSettings
-
-if TYPE_CHECKING:
-    from crypto_refactor.model.artifact import TrainedModel
 
 TIMEFRAME = "1h"
 HORIZON = 1

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from crypto_refactor.backtest.audit_findings import Audit
 from crypto_refactor.backtest.diagnostics import entry_sizes, why_no_entry
 from crypto_refactor.backtest.external.evaluation import EvaluationResult
-from crypto_refactor.backtest.metrics import MIN_HOURS_TO_ANNUALISE, by_side
+from crypto_refactor.backtest.metrics import MIN_HOURS_TO_ANNUALISE, figures_by_side
 from crypto_refactor.backtest.result import BacktestResult, RunResult
 from crypto_refactor.backtest.significance.verdict import MIN_TRADES
 from crypto_refactor.execution.rules import ExecutionRules
@@ -198,7 +198,7 @@ def side_remarks(trades: Sequence[Trade], quote: str) -> list[tuple[str, str]]:
     """Return each side that was traded, with its result."""
     return [
         (side, _side_text(figures, quote))
-        for side, figures in by_side(trades).items()
+        for side, figures in figures_by_side(trades).items()
         if figures["trades"] or figures["net_pnl"]
     ]
 

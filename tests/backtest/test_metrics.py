@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from crypto_refactor.backtest.metrics import (
     MIN_HOURS_TO_ANNUALISE,
-    by_side,
     compute_metrics,
     drawdown,
+    figures_by_side,
     hourly_returns,
     sharpe_ratio,
     sortino_ratio,
@@ -100,7 +100,7 @@ def test_longs_and_shorts_add_up_to_everything():
         trade(100, 105, direction=-1, fees=1),
         trade(100, 120, fees=3, reason="open"),
     ]
-    sides = by_side(trades)
+    sides = figures_by_side(trades)
     assert sides["long"]["trades"] == 1
     assert sides["long"]["win_rate"] == 1.0
     assert sides["long"]["net_pnl"] == pytest.approx(8 + 17)
@@ -113,7 +113,7 @@ def test_longs_and_shorts_add_up_to_everything():
 
 
 def test_a_side_never_traded_has_no_figures():
-    assert by_side([])["short"] == {
+    assert figures_by_side([])["short"] == {
         "trades": 0,
         "win_rate": None,
         "profit_factor": None,

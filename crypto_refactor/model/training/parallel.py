@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from crypto_refactor.errors import ModelError
 from crypto_refactor.model.artifact import TrainedModel
@@ -19,9 +18,6 @@ from crypto_refactor.model.dataset import TrainingSet
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.cluster import Cluster
 from crypto_refactor.model.training.network import needs_fresh_process
-
-if TYPE_CHECKING:
-    from crypto_refactor.model.artifact import TrainedModel
 
 _POLL_SECONDS = 0.25
 

@@ -8,7 +8,7 @@ from typing import Any
 from crypto_refactor.backtest.audit_findings import Audit
 from crypto_refactor.backtest.diagnostics import entry_sizes
 from crypto_refactor.backtest.external.evaluation import EvaluationResult
-from crypto_refactor.backtest.metrics import Metrics, by_side
+from crypto_refactor.backtest.metrics import Metrics, figures_by_side
 from crypto_refactor.backtest.result import BacktestResult, RunResult
 from crypto_refactor.execution.decisions import Enter
 from crypto_refactor.market.hours import to_iso
@@ -139,7 +139,7 @@ def _models(result: BacktestResult) -> list[Document]:
 def _accounts(result: RunResult) -> Document:
     return {
         **metrics_by_account(*result.scenarios.metrics, note=alpaca_note(result)),
-        "by_side": by_side(result.requested.simulation.trades),
+        "by_side": figures_by_side(result.requested.simulation.trades),
     }
 
 
