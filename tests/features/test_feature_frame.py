@@ -4,13 +4,14 @@ import dataclasses
 
 import numpy as np
 import pytest
+from support.bars import empty_bars
 from support.feature_contracts import replaced, scaled
 
 from crypto_refactor.errors import DataError
 from crypto_refactor.features import catalogue
 from crypto_refactor.features.catalogue import CATALOGUE, INDICATORS, WARMUP, catalogue_hash
 from crypto_refactor.features.frame import compute_features
-from crypto_refactor.market.bars import PRICES, Bars, empty_bars, fill_gaps
+from crypto_refactor.market.bars import PRICES, Bars, fill_gaps
 from crypto_refactor.market.ticker import Ticker
 
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.bars import empty_bars
 
 from crypto_refactor.errors import DataError
-from crypto_refactor.market.bars import Bars, empty_bars, fill_gaps
+from crypto_refactor.market.bars import Bars, fill_gaps
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.quality import Gap, describe, quality_report, require_complete
 from crypto_refactor.market.ticker import Ticker

@@ -240,18 +240,18 @@ class TestReading:
         assert expected in error.expected
         assert str(path) in error.what
         if "comma" not in expected:
-            assert error.what.endswith(f"line 3: {bad}.")
+            assert error.what.endswith(f"line 3: {bad!r}.")
 
     @pytest.mark.parametrize(
         ("text", "what"),
         [
             ("", "line 1"),
             ("\n\n", "line 1"),
-            ("time,target\n" + GOOD, "line 1: time,target"),
+            ("time,target\n" + GOOD, "line 1: the header is 'time,target' \\(no column made_at\\)"),
             ("made_at,target,target\n" + GOOD + ",1", "line 1"),
             (GOOD + "\n", "line 1"),
-            ("made_at,target\n", "holds no targets"),
-            ("made_at,target\n" + GOOD, "holds 1 target."),
+            ("made_at,target\n", "too few rows below its header: 0."),
+            ("made_at,target\n" + GOOD, "too few rows below its header: 1."),
             (
                 b"made_at,target\n" + GOOD.encode() + b"\n2024-06-01T01:00Z,\xff\n",
                 "line 3: bytes that are not UTF-8",
