@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +13,7 @@ import numpy.typing as npt
 from crypto_refactor.arrays import BoolArray, FloatArray, HourArray
 from crypto_refactor.errors import DataError
 from crypto_refactor.market.hours import Hour, to_iso
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from crypto_refactor.market.ticker import Ticker
-
+from crypto_refactor.market.ticker import Ticker
 
 PRICES = ("open", "high", "low", "close")
 COLUMNS = (*PRICES, "volume")

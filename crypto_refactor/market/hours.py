@@ -31,12 +31,12 @@ def floor_hour(instant: datetime) -> Hour:
 
 
 def parse_instant(text: str) -> datetime:
-    """Read an ISO-8601 instant; without an offset it is UTC.
+    """Parse an ISO-8601 instant; without an offset it is UTC.
 
     Raises
     ------
     ValueError
-        If `text` is not an ISO-8601 date or date and time.
+        If `text` is not an ISO-8601 date, or date and time.
     """
     instant = datetime.fromisoformat(text.strip())
     if instant.tzinfo is None:
@@ -48,12 +48,12 @@ def parse_instant(text: str) -> datetime:
 
 
 def parse_hour(text: str) -> Hour:
-    """Read an ISO-8601 instant that lies on the hourly grid.
+    """Parse an ISO-8601 instant on the full hour.
 
     Raises
     ------
     ValueError
-        If `text` is no instant, or lies between two hours.
+        If `text` is not an instant, or lies between two hours.
     """
     instant = parse_instant(text)
     hour = floor_hour(instant)
@@ -76,10 +76,10 @@ def zone(name: str) -> ZoneInfo:
         raise UsageError(
             f"{name!r} is not a known time zone.",
             expected="an IANA name such as UTC, America/Denver or Europe/Berlin.",
-            remedy="correct --tz, or leave it out to read times in UTC.",
+            remedy="correct --tz, or omit it to read times in UTC.",
         ) from error
 
 
 def to_local_text(hour: Hour, tz: ZoneInfo) -> str:
-    """Return `hour` for people in `tz`, with the zone's abbreviation (DST-correct)."""
+    """Return `hour` in local time of `tz`, with the abbreviation of the zone."""
     return to_datetime(hour).astimezone(tz).strftime("%Y-%m-%d %H:%M %Z")

@@ -100,7 +100,7 @@ def test_a_summary_tells_what_the_bars_hold():
         "high      130 USD",
         "low       95 USD",
         "volume    4 BTC",
-        "in holes  2 h",
+        "in gaps   2 h",
     ):
         assert part in text
     assert "SIMULATED" not in text

@@ -1,4 +1,4 @@
-"""Somebody else's targets go through the engine as the backtester's own do."""
+"""External targets go through the engine as the backtester's own do."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ class TestWindow:
             # Wanted flat since 3, known at the close of the next bar, 5, and filled at the open after it.
             (5, -1, 10.0, 100.0, 250.0, "neutral"),
         ]
-        with pytest.raises(DataError, match="lie in holes"):
+        with pytest.raises(DataError, match="lie in gaps"):
             evaluate(rows((1, 1), (3, 0), (6, 0)), bars)
 
 
@@ -282,10 +282,10 @@ RULES = {
 
 
 @pytest.mark.parametrize("name", RULES)
-@pytest.mark.parametrize("holes", [False, True])
-def test_the_targets_of_a_backtest_give_its_trades_and_its_equity(evaluate, tmp_path, fits, name, holes):
+@pytest.mark.parametrize("gaps", [False, True])
+def test_the_targets_of_a_backtest_give_its_trades_and_its_equity(evaluate, tmp_path, fits, name, gaps):
     bars, options = sample_bars(1600), RULES[name]
-    if holes:
+    if gaps:
         end = int(bars.closed[-1])
         # The longer one makes real closes undecidable: their target is 0, and a position is left.
         bars = without(bars, (end - 100, end - 90), (end - 30, end - 28))
@@ -312,7 +312,7 @@ def test_the_targets_of_a_backtest_give_its_trades_and_its_equity(evaluate, tmp_
     assert found.requested.simulation.equity.tobytes() == own.requested.simulation.equity.tobytes()
     assert found.requested.metrics == own.requested.metrics
     assert found.buy_and_hold.metrics == own.buy_and_hold.metrics
-    if name == "neutral" and not holes:
+    if name == "neutral" and not gaps:
         assert found.requested.simulation.trades == own.requested.simulation.trades
         assert found.significance == replace(own_significance(own), skill=None)
 
