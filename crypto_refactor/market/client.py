@@ -15,13 +15,7 @@ _ROWS_SHOWN = 5
 
 
 class CryptoMarketDataClient:
-    """Bars and prices of `source`, by default the one of the environment settings.
-
-    Raises
-    ------
-    UsageError
-        If the settings name no usable source.
-    """
+    """Bars and prices of `source`, by default the one of the environment settings."""
 
     def __init__(self, source: Source | None = None) -> None:
         self.source = _source_of_settings() if source is None else source
@@ -85,17 +79,7 @@ class CryptoMarketDataClient:
 
     @staticmethod
     def to_mountain_time(stamp: datetime | str | Hour) -> datetime:
-        """Return an instant as Mountain Time (America/Denver), summer time included.
-
-        Parameters
-        ----------
-        stamp : datetime, str or Hour
-            An aware datetime, an ISO-8601 text (UTC unless it names an offset), or whole hours since 1970.
-
-        Returns
-        -------
-        datetime
-            The same instant, aware.
+        """Convert an aware datetime, an ISO-8601 text or an hour since 1970 to Mountain Time (America/Denver).
 
         Raises
         ------

@@ -1,7 +1,8 @@
-"""The protocol of a source of bars."""
+"""The protocol of a source of bars, and what sources share."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -70,3 +71,27 @@ class Source(Protocol):
     def now(self, ticker: Ticker) -> Hour:
         """Return the hour up to which bars can have closed, with the errors of `bars`."""
         ...
+
+
+class LoadedSource(ABC):
+    """A source that loads all bars of a ticker at once; a subclass has a `name` and says how to `load` them."""
+
+    @abstractmethod
+    def load(self, ticker: Ticker) -> Bars:
+        """Return all bars of `ticker`, at least one, with the errors of `Source.bars`."""
+
+    def bars(self, ticker: Ticker, start: Hour, end: Hour) -> Bars:
+        """Return the bars that opened at `start` or later and had closed by `end`."""
+        return self.load(ticker).between(start, end)
+
+    def prefetch(self, tickers: Iterable[Ticker], hours: int, end: Hour | None = None) -> None:  # noqa: B027
+        """Do nothing: tickers are loaded one by one."""
+
+    def latest_price(self, ticker: Ticker) -> LatestPrice:
+        """Return the last close and its time."""
+        bars = self.load(ticker)
+        return LatestPrice(price=float(bars.close[-1]), at=to_iso(int(bars.closed[-1])))
+
+    def now(self, ticker: Ticker) -> Hour:
+        """Return the close of the last bar."""
+        return int(self.load(ticker).closed[-1])

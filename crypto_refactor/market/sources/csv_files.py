@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from crypto_refactor.errors import DataError, UnavailableError, UsageError
 from crypto_refactor.market.bars import COLUMNS, Bars, price_rules
-from crypto_refactor.market.hours import Hour, to_iso
-from crypto_refactor.market.sources.base import LatestPrice
+from crypto_refactor.market.hours import to_iso
+from crypto_refactor.market.sources.base import LoadedSource
 from crypto_refactor.market.sources.csv_parser import CsvLayout, read_table, unreadable
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.storage.atomic_file import write_atomic
@@ -18,6 +16,7 @@ FILES = "files"
 """The name of this source."""
 LAYOUT = CsvLayout(stamp="timestamp", columns=COLUMNS, rules=price_rules)
 HEADER_LINE = ",".join(LAYOUT.required)
+_Version = tuple[Path, int, int]
 
 
 def file_path(data_dir: Path, ticker: Ticker) -> Path:
@@ -37,25 +36,17 @@ def read_csv(path: Path, ticker: Ticker) -> Bars:
     return Bars(ticker=ticker, source=FILES, opened=table.hours, **table.values)
 
 
-@dataclass(frozen=True, slots=True)
-class _CachedFile:
-    """The bars of one version of a file."""
-
-    version: tuple[Path, int, int]
-    bars: Bars
-
-
-class FilesSource:
-    """Bars from ``<base>_<quote>_1h.csv`` files below `data_dir`, read once as long as they do not change."""
+class FilesSource(LoadedSource):
+    """Bars from ``<base>_<quote>_1h.csv`` files below `data_dir`; a file is read again only if it changes."""
 
     name = FILES
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
-        self._cache: dict[Ticker, _CachedFile] = {}
+        self._cache: dict[Ticker, tuple[_Version, Bars]] = {}
 
-    def bars(self, ticker: Ticker, start: Hour, end: Hour) -> Bars:
-        """Return the bars that opened at `start` or later and had closed by `end`.
+    def load(self, ticker: Ticker) -> Bars:
+        """Return all bars of the file of `ticker`.
 
         Raises
         ------
@@ -64,31 +55,15 @@ class FilesSource:
         DataError
             If the folder is missing, or the file cannot be read or holds anything but bars.
         """
-        return self._all(ticker).between(start, end)
-
-    def prefetch(self, tickers: Iterable[Ticker], hours: int, end: int | None = None) -> None:
-        """Do nothing: files are read one by one."""
-
-    def latest_price(self, ticker: Ticker) -> LatestPrice:
-        """Return the last close and its time, with the errors of `bars`."""
-        bars = self._all(ticker)
-        return LatestPrice(price=float(bars.close[-1]), at=to_iso(int(bars.closed[-1])))
-
-    def now(self, ticker: Ticker) -> Hour:
-        """Return the close of the last bar, with the errors of `bars`."""
-        return int(self._all(ticker).closed[-1])
-
-    def _all(self, ticker: Ticker) -> Bars:
         path = file_path(self.data_dir, ticker)
         try:
             status = path.stat()
         except OSError as error:
             raise self._missing(ticker, path, error) from error
         version = (path, status.st_mtime_ns, status.st_size)
-        cached = self._cache.get(ticker)
-        if cached is None or cached.version != version:
-            cached = self._cache[ticker] = _CachedFile(version, read_csv(path, ticker))
-        return cached.bars
+        if ticker not in self._cache or self._cache[ticker][0] != version:
+            self._cache[ticker] = version, read_csv(path, ticker)
+        return self._cache[ticker][1]
 
     def _missing(self, ticker: Ticker, path: Path, error: OSError) -> DataError:
         if not self.data_dir.is_dir():

@@ -35,29 +35,17 @@ def parse_number(column: str, cell: str) -> float:
 class CsvLayout:
     """How a CSV file of hourly rows must look.
 
-    Attributes
-    ----------
-    stamp : str
-        Column of full hours: ISO-8601, UTC unless they name an offset, strictly increasing.
-    columns : tuple of str
-        Columns of numbers.
-    strict : bool
-        Whether the header names these columns only, in this order, cells are unquoted and every line is
-        ended.  If not, other columns, quoted cells and blank lines are allowed.
-    min_rows : int
-        How many rows there must be.
-    parse_cell : callable
-        Column and cell -> number; see `parse_number`.
-    rules : callable
-        Numbers by column -> rules and the rows that satisfy them, shape (n,) each.
+    In a strict layout the header names the required columns only, in this order, cells are unquoted, and every
+    line is ended.  Otherwise other columns, quoted cells and blank lines are allowed.
     """
 
-    stamp: str
-    columns: tuple[str, ...]
+    stamp: str  # column of full hours: ISO-8601, UTC unless they name an offset, strictly increasing
+    columns: tuple[str, ...]  # columns of numbers
     strict: bool = True
     min_rows: int = 1
     parse_cell: Callable[[str, str], float] = parse_number
     rules: Callable[[Mapping[str, FloatArray]], dict[str, BoolArray]] = lambda _: {}
+    """Numbers by column -> rules, and which rows satisfy each."""
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -251,7 +239,7 @@ class _Reader:
             hour = parse_hour(row[stamp])
         except ValueError as error:
             raise ValueError(
-                f"{stamp} to be a full hour, ISO-8601, such as 2024-06-01T13:00Z ({error})"
+                f"{stamp} as a full hour such as 2024-06-01T13:00Z, ISO-8601 ({error})"
             ) from error
         return hour, [self._layout.parse_cell(name, row[name]) for name in self._layout.columns]
 

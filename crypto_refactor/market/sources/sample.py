@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from crypto_refactor.errors import UnavailableError
 from crypto_refactor.market.bars import SAMPLE, Bars
-from crypto_refactor.market.hours import Hour, parse_hour, to_iso
-from crypto_refactor.market.sources.base import LatestPrice
+from crypto_refactor.market.hours import Hour, parse_hour
+from crypto_refactor.market.sources.base import LoadedSource
 from crypto_refactor.market.sources.simulator import PROFILES, simulate_bars
 from crypto_refactor.market.ticker import Ticker
 
@@ -17,7 +17,7 @@ OUTAGES: Final[Mapping[str, tuple[Hour, int]]] = {"ATOM": (parse_hour("2024-12-1
 """First missing hour and length by base, so that a new user sees how gaps are treated."""
 
 
-class SampleSource:
+class SampleSource(LoadedSource):
     """Simulated bars of 2024 for every ticker of `PROFILES`, the same on every machine."""
 
     name = SAMPLE
@@ -25,28 +25,14 @@ class SampleSource:
     def __init__(self) -> None:
         self._cache: dict[Ticker, Bars] = {}
 
-    def bars(self, ticker: Ticker, start: Hour, end: Hour) -> Bars:
-        """Return the bars that opened at `start` or later and had closed by `end`.
+    def load(self, ticker: Ticker) -> Bars:
+        """Return the simulated year of `ticker`.
 
         Raises
         ------
         UnavailableError
             If the simulation has no such ticker.
         """
-        return self._all(ticker).between(start, end)
-
-    def prefetch(self, tickers: Iterable[Ticker], hours: int, end: Hour | None = None) -> None:
-        """Do nothing: the bars are simulated here."""
-
-    def latest_price(self, ticker: Ticker) -> LatestPrice:
-        """Return the last close and its time, with the errors of `bars`."""
-        return LatestPrice(price=float(self._all(ticker).close[-1]), at=to_iso(self.now(ticker)))
-
-    def now(self, ticker: Ticker) -> Hour:
-        """Return the close of the last bar, with the errors of `bars`."""
-        return int(self._all(ticker).closed[-1])
-
-    def _all(self, ticker: Ticker) -> Bars:
         if ticker not in self._cache:
             self._cache[ticker] = _with_outage(_simulated(ticker))
         return self._cache[ticker]

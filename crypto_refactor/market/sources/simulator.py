@@ -36,27 +36,13 @@ _OPEN_GAP = 0.04  # of an hour's volatility: how far an open lies from the close
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """The parameters of a simulated ticker.
+    """The parameters of a simulated ticker."""
 
-    Attributes
-    ----------
-    price : float
-        First price in the quote currency, which also decides the number of decimals.
-    volatility : float
-        Standard deviation of an hourly log return.
-    factor_loading : float
-        Correlation of the hourly shocks with the common factor, 0 to 1.
-    volume : float
-        Typical hourly volume in the base currency.
-    idle_share : float
-        Share of hours without a trade.
-    """
-
-    price: float
-    volatility: float
-    factor_loading: float
-    volume: float
-    idle_share: float = 0.0
+    price: float  # the first one, in the quote currency; it also decides the number of decimals
+    volatility: float  # standard deviation of an hourly log return
+    factor_loading: float  # correlation of the hourly shocks with the common factor, 0 to 1
+    volume: float  # typical hourly volume, in the base currency
+    idle_share: float = 0.0  # share of hours without a trade
 
 
 PROFILES: Final[Mapping[str, Profile]] = {
@@ -85,27 +71,11 @@ def simulate_bars(
     last_close: Hour = LAST_CLOSE,
     drift: float | FloatArray = 0.0,
 ) -> Bars:
-    """Simulate `count` bars without gaps; the same arguments give the same bars everywhere.
+    """Simulate `count` bars without gaps for a ticker whose base is in `PROFILES`.
 
-    Equal `seed`, `count` and `last_close` give every ticker the same common factor.
-
-    Parameters
-    ----------
-    ticker : Ticker
-        A pair whose base is in `PROFILES`.
-    count : int
-        Number of bars, at least 1.
-    seed : int
-        Not negative.
-    last_close : Hour
-        When the last bar closes.
-    drift : float or ndarray of float64, shape (count,)
-        Expected return of each hour, a fraction; an array plants a pattern that can be forecast.
-
-    Raises
-    ------
-    KeyError
-        If the simulation has no such base.
+    The same arguments give the same bars everywhere; equal `seed`, `count` and `last_close` give every ticker the
+    same common factor.  `drift` is the expected return of each hour, a fraction or an array of shape (count,);
+    an array plants a pattern that can be forecast.
     """
     profile = PROFILES[ticker.base]
     opened = np.arange(last_close - count, last_close, dtype=np.int64)
