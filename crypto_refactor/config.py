@@ -1,4 +1,4 @@
-"""Frozen settings from the environment and `.env`, and the folders everything is anchored at."""
+"""Settings from the environment and `.env`, and the folders that hold state."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def checkout_root() -> Path | None:
-    """Return the checkout this package runs from, or None when it was installed without one."""
+    """Return the checkout that this package runs from, or None if it was installed without one."""
     root = _PACKAGE.parent
     return root if (root / "pyproject.toml").is_file() and (root / "tickers.txt").is_file() else None
 
@@ -29,27 +29,25 @@ def _anchor(name: str) -> Path:
 
 
 class EnvironmentSettings(BaseSettings):
-    """What the environment may override; every field is also an option of the commands that use it.
+    """Defaults that the environment may override: ``CRYPTO_SOURCE`` and so on.
 
     Attributes
     ----------
     source : str
-        Where bars come from: ``alpaca``, ``files`` or ``sample``.
+        The source of bars: ``alpaca``, ``files`` or ``sample``.
     data_dir : Path or None
-        Folder of ``<base>_<quote>_1h.csv`` files, for ``source = files``.
+        Folder of ``<base>_<quote>_1h.csv`` files, for the source ``files``.
     model_dir, state_dir : Path
-        Models and their cache; the bar store.  Anchored at the checkout or the user's data folder,
+        Models and their cache; the bar store.  Relative folders start at the checkout or the user's data folder,
         never at the working directory.
     cluster : str or None
         Address of a Dask scheduler whose workers train models; by default this machine does.
-    alpaca_data_url : str or None
-        Another address for Alpaca's data API (a test server on loopback).
-    alpaca_trading_url : str or None
-        Another address for Alpaca's trading API (a test server on loopback); never for a live account.
+    alpaca_data_url, alpaca_trading_url : str or None
+        Other URLs of Alpaca's two APIs (a test server on loopback); never for a live account.
     alpaca_api_key, alpaca_secret_key : SecretStr or None
         ``ALPACA_API_KEY`` and ``ALPACA_SECRET_KEY``.
     alpaca_paper : bool
-        ``ALPACA_PAPER``, true or false; real money moves only where it is false and ``--live`` is given.
+        ``ALPACA_PAPER``; real money moves only if it is false and ``--live`` is given.
     """
 
     model_config = SettingsConfigDict(
@@ -59,22 +57,22 @@ class EnvironmentSettings(BaseSettings):
     @field_validator("model_dir", "state_dir")
     @classmethod
     def _anchored(cls, folder: Path) -> Path:
-        """Read a relative folder from the anchor, so that it is the same wherever a command is started."""
+        """Anchor a relative folder, so that it does not depend on the working directory."""
         folder = folder.expanduser()
         return folder if folder.is_absolute() else _anchor(str(folder))
 
     @field_validator("alpaca_paper", mode="before")
     @classmethod
     def _true_or_false(cls, value: object) -> bool:
-        """Read the one setting that stands between paper and real money, and guess at nothing."""
-        said = {"true": True, "1": True, "false": False, "0": False}.get(str(value).strip().lower())
-        if said is None:
+        """Parse the setting that separates paper from real money, without guessing."""
+        paper = {"true": True, "1": True, "false": False, "0": False}.get(str(value).strip().lower())
+        if paper is None:
             raise UsageError(
                 f"ALPACA_PAPER is {value!r}.",
                 expected="true or 1, false or 0.",
                 remedy="correct ALPACA_PAPER, or unset it to trade on paper.",
             )
-        return said
+        return paper
 
     source: str = "alpaca"
     data_dir: Path | None = None
@@ -90,12 +88,12 @@ class EnvironmentSettings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def settings() -> EnvironmentSettings:
-    """Read the environment once per process.  A `.env` beside the checkout is read too."""
+    """Read the environment, and the `.env` of the checkout, once per process."""
     root = checkout_root()
     return EnvironmentSettings(_env_file=(root / ".env") if root else ".env")  # type: ignore[call-arg]  # unknown to mypy without its plugin
 
 
 def tickers_file() -> Path:
-    """Return the list of supported tickers: the checkout's, or the copy shipped in the package."""
+    """Return the list of supported tickers: that of the checkout, or the copy in the package."""
     root = checkout_root()
     return (root / "tickers.txt") if root else _PACKAGE / "tickers.txt"

@@ -12,7 +12,7 @@ from crypto_refactor.backtest.walk_forward import PeriodSignals, WalkForward
 from crypto_refactor.correlation import pearson
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import Fill
-from crypto_refactor.features.catalogue import INDICATORS
+from crypto_refactor.features.catalogue import indicator_names
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.model.dataset import labelled_rows
 from crypto_refactor.model.schedule import training_rows
@@ -155,7 +155,7 @@ def feature_correlations(
     The training bars of a pinned model lie outside the run: its `train` is None.
     """
     inputs, returns = _out_of_sample_pairs(parts, settings)
-    train_inputs, train_returns = np.zeros((0, len(INDICATORS))), np.zeros(0)
+    train_inputs, train_returns = np.zeros((0, len(indicator_names()))), np.zeros(0)
     if not pinned:
         train_inputs, train_returns = _training_pairs(parts, settings)
     noise = NOISE_SIGMAS / float(np.sqrt(len(returns))) if len(returns) else None
@@ -165,7 +165,7 @@ def feature_correlations(
             out_of_sample=pearson(inputs[:, column], returns),
             noise=noise,
         )
-        for column, name in enumerate(INDICATORS)
+        for column, name in enumerate(indicator_names())
     }
 
 

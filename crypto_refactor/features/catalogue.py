@@ -1,14 +1,14 @@
-"""The catalogue of the 14 indicators: one entry holds all there is to say about one of them.
+"""The catalogue of indicators: one entry holds everything about one of them.
 
-To add an indicator, add an entry here.  The contracts of the catalogue then run over it, and every model
-trained without it is trained anew, because `catalogue_hash` is part of a model's card.
+To add an indicator, add an entry.  Frames, networks and reports follow the catalogue, its contracts cover the
+entry, and every model trained without it is retrained, because `catalogue_hash` is part of a model's card.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from crypto_refactor.arrays import FloatArray
@@ -17,9 +17,9 @@ from crypto_refactor.features import volume_indicators as volume
 from crypto_refactor.market.bars import Bars
 
 WARMUP = 500
-"""Bars at the beginning of every unbroken series for which no feature is given."""
+"""Bars at the start of every unbroken series without features."""
 VERSION = 1
-"""To be raised whenever an indicator's numbers change while its formula text does not."""
+"""Raise it when the numbers of an indicator change but the text of its formula does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,18 +29,18 @@ class IndicatorSpec:
     Attributes
     ----------
     name : str
-        Its column.
+        Column name.
     formula : str
-        The value in words, parameters included; part of `catalogue_hash`.
+        The value with its parameters; part of `catalogue_hash`.
     input_formula : str
-        How the model input is made of the value; part of `catalogue_hash`.
+        The model input from the value; part of `catalogue_hash`.
     source : str
         Author and year of the primary source.
     value : callable
-        Unbroken bars -> the value for people and rules, float64 of shape (n,), row t from bars up to t only,
-        finite from `WARMUP` on.
+        Unbroken bars -> the value for people and rules, float64 of shape (n,): row t depends on bars up to t
+        only and is finite from `WARMUP` on.
     model_input : callable
-        The same bars and the value -> what the network sees, float64 of shape (n,), free of the units of
+        The same bars and the value -> the input of the network, float64 of shape (n,), free of the units of
         price and volume.
     """
 
@@ -68,7 +68,7 @@ def _unchanged(_bars: Bars, value: FloatArray) -> FloatArray:
     return value
 
 
-CATALOGUE: tuple[IndicatorSpec, ...] = (
+CATALOGUE: list[IndicatorSpec] = [
     IndicatorSpec(
         name="rsi",
         formula="100 * G / (G + L), Wilder averages (14) of gains and losses; 0/0: 50",
@@ -181,15 +181,17 @@ CATALOGUE: tuple[IndicatorSpec, ...] = (
         value=lambda bars: price.realised_volatility(bars.close, 24),
         model_input=_unchanged,
     ),
-)
+]
 """In the order of the model's input columns."""
 
-INDICATORS: tuple[str, ...] = tuple(spec.name for spec in CATALOGUE)
-"""The names of the columns, in order."""
+
+def indicator_names(catalogue: Sequence[IndicatorSpec] = CATALOGUE) -> tuple[str, ...]:
+    """Return the names of the columns, in order."""
+    return tuple(spec.name for spec in catalogue)
 
 
-def catalogue_hash(catalogue: tuple[IndicatorSpec, ...] = CATALOGUE) -> str:
-    """Return a short hash of all that decides the numbers: formulas, their order, warm-up and `VERSION`."""
+def catalogue_hash(catalogue: Sequence[IndicatorSpec] = CATALOGUE) -> str:
+    """Return a short hash of everything that decides the numbers: formulas, order, warm-up and `VERSION`."""
     entries = [(spec.name, spec.formula, spec.input_formula) for spec in catalogue]
     text = json.dumps([VERSION, WARMUP, entries])
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,14 +1,15 @@
-"""Bars -> FeatureFrame: every indicator of every bar, in values for people and in inputs for the model."""
+"""Bars -> FeatureFrame: every indicator of every bar, as values for people and as inputs for the model."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 
 from crypto_refactor.arrays import BoolArray, FloatArray, HourArray
 from crypto_refactor.errors import DataError
-from crypto_refactor.features.catalogue import CATALOGUE, WARMUP, IndicatorSpec
+from crypto_refactor.features.catalogue import CATALOGUE, WARMUP, IndicatorSpec, indicator_names
 from crypto_refactor.features.price_indicators import bollinger_bands, volatility_mean
 from crypto_refactor.market.bars import Bars, segment_starts
 from crypto_refactor.market.hours import to_iso
@@ -16,7 +17,7 @@ from crypto_refactor.market.hours import to_iso
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FeatureExtras:
-    """What people and rules see beside the indicators; float64 of shape (n,), NaN where not ready.
+    """Values for people and rules beside the indicators; float64 of shape (n,), NaN where not ready.
 
     Attributes
     ----------
@@ -53,11 +54,11 @@ class FeatureFrame:
     inputs : ndarray of float64, shape (n, k)
         For the model, free of the units of price and volume.  NaN where not ready, finite elsewhere.
     ready : ndarray of bool, shape (n,)
-        Whether at least `WARMUP` bars of the same unbroken series come before this one.
+        Whether `position` is at least `WARMUP`.
     position : ndarray of int64, shape (n,)
-        How many bars of the same unbroken series come before this one.
+        Number of bars of the same unbroken series before this one.
     extras : FeatureExtras
-        Bollinger's bands and the mean volatility.
+        Bollinger bands and the mean volatility.
     """
 
     bars: Bars
@@ -88,20 +89,20 @@ class FeatureFrame:
         return self.values[:, self.names.index(name)]
 
 
-def compute_features(bars: Bars, *, catalogue: tuple[IndicatorSpec, ...] = CATALOGUE) -> FeatureFrame:
-    """Compute every indicator of `catalogue` on every bar, each unbroken stretch of hours for itself.
+def compute_features(bars: Bars, *, catalogue: Sequence[IndicatorSpec] = CATALOGUE) -> FeatureFrame:
+    """Compute every indicator of `catalogue` on every bar, for each unbroken series separately.
 
     Parameters
     ----------
     bars : Bars
-        Bars whose holes are carried (see `carry_holes`); a hole that is left splits the series.
-    catalogue : tuple of IndicatorSpec
+        Bars after `fill_gaps`; a gap that is still open splits the series.
+    catalogue : sequence of IndicatorSpec
         The indicators, in column order.
 
     Returns
     -------
     FeatureFrame
-        As long as `bars`.  The first `WARMUP` bars of every stretch are cut, never filled.
+        As long as `bars`.  The first `WARMUP` bars of every series have no features.
 
     Raises
     ------
@@ -117,7 +118,7 @@ def compute_features(bars: Bars, *, catalogue: tuple[IndicatorSpec, ...] = CATAL
             continue
         ready = slice(start + WARMUP, stop)
         segment = bars if len(starts) == 1 else bars.rows(start, stop)
-        # What overflows is not finite, and is refused below with the bar that caused it.
+        # An overflow is refused below, with the bar that caused it.
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             for column, spec in enumerate(catalogue):
                 value = spec.value(segment)
@@ -128,7 +129,7 @@ def compute_features(bars: Bars, *, catalogue: tuple[IndicatorSpec, ...] = CATAL
     position = np.arange(len(bars)) - np.repeat(starts, stops - starts)
     frame = FeatureFrame(
         bars=bars,
-        names=tuple(spec.name for spec in catalogue),
+        names=indicator_names(catalogue),
         values=values,
         inputs=inputs,
         ready=position >= WARMUP,
@@ -156,6 +157,6 @@ def _require_finite(frame: FeatureFrame) -> None:
     row, column = (int(index) for index in np.argwhere(broken)[0])
     raise DataError(
         f"{frame.names[column]} of {frame.bars.ticker} has no finite value at {frame.bars.row_text(row)}.",
-        expected="prices and volumes of a size that can be calculated with.",
+        expected="prices and volumes within the range of numbers.",
         remedy=f"check the bars from {frame.bars.source} up to {to_iso(int(frame.bars.closed[row]))}.",
     )

@@ -1,8 +1,8 @@
-"""The ten indicators of price.
+"""Indicators of price.
 
 Every function takes arrays of shape (n,), oldest bar first, and returns one of shape (n,) whose row t
-depends on rows up to t only.  Rows that come before an indicator's own warm-up mean nothing; `WARMUP` cuts
-them for all indicators alike.
+depends on rows up to t only.  Rows before an indicator's own warm-up have no meaning; `WARMUP` removes them
+for all indicators alike.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from crypto_refactor.features.rolling import (
 )
 
 SAME_RSI = 1e-6
-"""Points between the highest and the lowest RSI of a window below which the RSI has stood still."""
+"""The RSI of a window is constant if its highest and lowest value differ by this many points or fewer."""
 
 
 def rsi(close: FloatArray, window: int) -> FloatArray:
@@ -44,7 +44,7 @@ def stoch_rsi(close: FloatArray, window: int) -> FloatArray:
     """Stochastic RSI: 100 · (RSI - lowest RSI) / (highest RSI - lowest RSI) over `window` bars.
 
     Smoothing: that of the RSI, none after it.  Scale: 0 to 100.  Warm-up: `window` bars after the RSI's.
-    0/0, an RSI that has stood still: 50.
+    0/0, a constant RSI: 50.
 
     Source: Chande and Kroll (1994), The New Technical Trader.
     """
@@ -54,7 +54,7 @@ def stoch_rsi(close: FloatArray, window: int) -> FloatArray:
 
 
 def macd_histogram(close: FloatArray, fast: int, slow: int, signal: int) -> FloatArray:
-    """MACD histogram: the MACD line less its own average, where MACD = EMA(fast) - EMA(slow).
+    """MACD histogram: the MACD line minus its own average, where MACD = EMA(fast) - EMA(slow).
 
     Smoothing: exponential, 2 / (span + 1), of spans `fast`, `slow` and `signal`.  Scale: price units, either
     sign.  Warm-up: exponential, below 1e-9 after 300 bars of a slow span of 26.  No division: falls to 0 in
@@ -119,7 +119,7 @@ def adx(high: FloatArray, low: FloatArray, close: FloatArray, window: int) -> Fl
     Source: Wilder (1978), New Concepts in Technical Trading Systems.
     """
     up, down, least = change(high), -change(low), FLAT * close
-    # Equal moves of high and low differ by rounding, either way as the quote's unit has it: hence `least`.
+    # Equal moves of high and low differ by rounding only; `least` keeps that from deciding.
     rising = wilder_mean(np.where((up - down > least) & (up > least), up, 0.0), window)
     falling = wilder_mean(np.where((down - up > least) & (down > least), down, 0.0), window)
     index = ratio(np.abs(rising - falling), rising + falling, otherwise=0.0, above=least)
@@ -162,5 +162,5 @@ def realised_volatility(close: FloatArray, window: int) -> FloatArray:
 
 
 def volatility_mean(close: FloatArray, window: int, bars: int) -> FloatArray:
-    """Mean of the last `bars` values of `realised_volatility`, per bar: what `calm` compares it with."""
+    """Mean of the last `bars` values of `realised_volatility`, per bar."""
     return rolling_mean(realised_volatility(close, window), bars)

@@ -1,7 +1,7 @@
-"""The four indicators of volume.
+"""Indicators of volume.
 
 Every function takes arrays of shape (n,), oldest bar first, and returns one of shape (n,) whose row t
-depends on rows up to t only.  None depends on where the series begins: each looks back over a window.
+depends on rows up to t only.  None depends on where the series starts: each looks back over a window.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from crypto_refactor.features.rolling import (
 
 
 def obv(close: FloatArray, volume: FloatArray, window: int) -> FloatArray:
-    """On-balance volume less its mean over the last `window` bars.
+    """On-balance volume minus its mean over the last `window` bars.
 
-    On-balance volume adds the volume of a bar that closed at or above the last close and takes away that of
-    one that closed below (Granville leaves an equal close out; `ta` adds it).  In the difference to its mean
-    all but the last ``window - 1`` volumes cancel, the one k bars ago counting ``(window - 1 - k) / window``.
+    On-balance volume adds the volume of a bar that closed at or above the last close and subtracts that of one
+    that closed below (Granville ignores an equal close; `ta` adds it).  In the difference from its mean, all but
+    the last ``window - 1`` volumes cancel; the one k bars ago has the weight ``(window - 1 - k) / window``.
 
     Smoothing: none.  Scale: base currency, either sign.  Warm-up: `window` bars.  No 0/0: 0 without volume.
 
@@ -42,7 +42,7 @@ def obv_share(value: FloatArray, volume: FloatArray, window: int) -> FloatArray:
 def vwap(high: FloatArray, low: FloatArray, close: FloatArray, volume: FloatArray, window: int) -> FloatArray:
     """Volume-weighted average of the typical price (high + low + close) / 3 over the last `window` bars.
 
-    Smoothing: plain window; it rolls, so no session has to begin anywhere.  Scale: price units.  Warm-up:
+    Smoothing: plain rolling window, without sessions.  Scale: price units.  Warm-up:
     `window` bars.  0/0, no volume: the close.
 
     Source: Berkowitz, Logue and Noser (1988), The Total Cost of Transactions on the NYSE.
@@ -54,7 +54,7 @@ def vwap(high: FloatArray, low: FloatArray, close: FloatArray, volume: FloatArra
 
 
 def volume_delta(volume: FloatArray) -> FloatArray:
-    """Volume less the volume of the bar before.
+    """Volume minus the volume of the bar before.
 
     Smoothing: none.  Scale: base currency, either sign.  Warm-up: 1 bar.  No 0/0: 0 without volume.
 

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from crypto_refactor.arrays import BoolArray, FloatArray, HourArray
 from crypto_refactor.errors import DataError
-from crypto_refactor.market.hours import to_iso
-
-if TYPE_CHECKING:
-    from crypto_refactor.market.ticker import Ticker
-
+from crypto_refactor.market.hours import Hour, to_iso
+from crypto_refactor.market.ticker import Ticker
 
 PRICES = ("open", "high", "low", "close")
 COLUMNS = (*PRICES, "volume")
 MAX_FILLED_GAP_HOURS = 72
-"""The longest hole that is carried as synthetic bars; a longer one splits the series."""
+"""The longest gap that is forward-filled with synthetic bars; a longer one splits the series."""
 SAMPLE = "sample"
 """The name of the simulated source: its bars are marked SIMULATED wherever they go."""
 
@@ -31,9 +29,9 @@ def _no_synthetic() -> BoolArray:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Bars:
-    """Closed hourly bars, strictly increasing in time; holes between them are allowed and visible.
+    """Closed hourly bars, strictly increasing in time; gaps between them stay visible.
 
-    A bar covers ``[opened, opened + 1)`` in hours since 1970-01-01T00:00Z.  Arrays are read-only.
+    A bar covers ``[opened, opened + 1)``.  Arrays are read-only.
 
     Attributes
     ----------
@@ -42,13 +40,13 @@ class Bars:
     source : str
         The source the bars came from.
     opened : ndarray of int64, shape (n,)
-        When each bar opened.
+        When each bar opened, hours since 1970-01-01T00:00Z.
     open, high, low, close : ndarray of float64, shape (n,)
         Prices in the quote currency, positive, ``low <= open, close <= high``.
     volume : ndarray of float64, shape (n,)
         Traded amount in the base currency, not negative.
     synthetic : ndarray of bool, shape (n,)
-        Bars carried through a hole at the last close (see `fill_gaps`); never decided or filled on.
+        Forward-filled bars (see `fill_gaps`); nothing is decided or filled on them.
 
     Raises
     ------
@@ -72,34 +70,23 @@ class Bars:
             object.__setattr__(self, "synthetic", np.zeros(size, dtype=np.bool_))
         if size and np.asarray(self.opened).dtype.kind not in "iu":
             raise ValueError("opened must hold whole hours as integers: a cast would cut off the minutes")
-        kinds: dict[str, type[np.generic]] = {"opened": np.int64, "synthetic": np.bool_}
-        for name, kind in (kinds | dict.fromkeys(COLUMNS, np.float64)).items():
-            column: npt.NDArray[np.generic] = np.asarray(getattr(self, name), dtype=kind)
+        dtypes: dict[str, type[np.generic]] = {"opened": np.int64, "synthetic": np.bool_}
+        for name, dtype in (dtypes | dict.fromkeys(COLUMNS, np.float64)).items():
+            column: npt.NDArray[np.generic] = np.asarray(getattr(self, name), dtype=dtype)
             if column.shape != (size,):
                 raise ValueError(f"{name} has shape {column.shape}, not ({size},)")
             if column.flags.writeable:
                 column = column.copy()
                 column.flags.writeable = False
             object.__setattr__(self, name, column)
-        self._check()
+        self._validate()
 
-    def _check(self) -> None:
-        prices = np.stack([getattr(self, name) for name in PRICES])
-        finite = np.isfinite(prices).all(axis=0) & np.isfinite(self.volume)
-        ordered = np.ones(len(self), dtype=np.bool_)
-        ordered[1:] = np.diff(self.opened) > 0
-        with np.errstate(invalid="ignore"):
-            rules = {
-                "every value finite": finite,
-                "strictly increasing time stamps": ordered,
-                "prices above 0": (prices > 0).all(axis=0),
-                "volume not below 0": self.volume >= 0,
-                "low <= open, close <= high": (self.low <= np.minimum(self.open, self.close))
-                & (np.maximum(self.open, self.close) <= self.high),
-            }
-        broken = [(int(np.argmin(holds)), rule) for rule, holds in rules.items() if not holds.all()]
+    def _validate(self) -> None:
+        rules = price_rules({name: getattr(self, name) for name in COLUMNS})
+        rules["strictly increasing time stamps"] = np.diff(self.opened, prepend=self.opened[:1] - 1) > 0
+        broken = first_broken(rules)
         if broken:
-            row, rule = min(broken, key=lambda item: item[0])
+            row, rule = broken
             raise DataError(
                 f"Row {row + 1} of {len(self)} {self.ticker} bars from {self.source} is not a bar: "
                 f"{self.row_text(row)}.",
@@ -125,33 +112,27 @@ class Bars:
         values = ", ".join(f"{name} {float(getattr(self, name)[row])!r}" for name in COLUMNS)
         return f"{to_iso(int(self.opened[row]))}: {values}"
 
+    def take(self, rows: slice | BoolArray) -> Self:
+        """Return some of the bars."""
+        columns = {name: getattr(self, name)[rows] for name in ("opened", *COLUMNS, "synthetic")}
+        return type(self)(ticker=self.ticker, source=self.source, **columns)
+
     def rows(self, start: int, stop: int) -> Self:
         """Return the bars at positions ``start … stop - 1``."""
-        part = slice(start, stop)
-        return type(self)(
-            ticker=self.ticker,
-            source=self.source,
-            opened=self.opened[part],
-            synthetic=self.synthetic[part],
-            **{name: getattr(self, name)[part] for name in COLUMNS},
-        )
+        return self.take(slice(start, stop))
 
     def prefix(self, count: int) -> Self:
         """Return the first `count` bars: what was known when bar ``count - 1`` closed."""
         return self.rows(0, count)
 
-    def between(self, start: int, end: int) -> Self:
+    def between(self, start: Hour, end: Hour) -> Self:
         """Return the bars that opened at `start` or later and had closed by `end`."""
         first, stop = np.searchsorted(self.opened, [start, end])
         return self.rows(int(first), int(stop))
 
-    def only_real(self) -> Self:
-        """Return the bars without the synthetic ones."""
-        if not self.synthetic.any():
-            return self
-        real = ~self.synthetic
-        columns = {name: getattr(self, name)[real] for name in COLUMNS}
-        return type(self)(ticker=self.ticker, source=self.source, opened=self.opened[real], **columns)
+    def without_synthetic(self) -> Self:
+        """Return the real bars."""
+        return self.take(~self.synthetic) if self.synthetic.any() else self
 
     def fingerprint(self) -> str:
         """Return a hash of every value, equal for equal bars wherever they were read from."""
@@ -161,26 +142,30 @@ class Bars:
         return digest.hexdigest()[:16]
 
 
-def empty_bars(ticker: Ticker, source: str) -> Bars:
-    """Return no bars at all, for a range in which the source has none."""
-    hours, nothing = np.zeros(0, dtype=np.int64), np.zeros(0)
-    return Bars(
-        ticker=ticker,
-        source=source,
-        opened=hours,
-        open=nothing,
-        high=nothing,
-        low=nothing,
-        close=nothing,
-        volume=nothing,
-    )
+def price_rules(columns: Mapping[str, FloatArray]) -> dict[str, BoolArray]:
+    """Return what makes a row of prices and volume a bar, and which rows satisfy it, shape (n,) each."""
+    open_, high, low, close, volume = (columns[name] for name in COLUMNS)
+    prices = np.stack([open_, high, low, close])
+    with np.errstate(invalid="ignore"):
+        return {
+            "every value finite": np.isfinite(prices).all(axis=0) & np.isfinite(volume),
+            "prices above 0": (prices > 0).all(axis=0),
+            "volume not below 0": volume >= 0,
+            "low <= open, close <= high": (low <= prices.min(axis=0)) & (prices.max(axis=0) <= high),
+        }
+
+
+def first_broken(rules: Mapping[str, BoolArray]) -> tuple[int, str] | None:
+    """Return the first row that breaks one of `rules`, and that rule; None where every row satisfies all."""
+    broken = [(int(np.argmin(rows)), rule) for rule, rows in rules.items() if not rows.all()]
+    return min(broken, key=lambda item: item[0], default=None)
 
 
 def fill_gaps(bars: Bars) -> Bars:
-    """Carry every hole of up to 72 h that later bars have closed as flat synthetic bars.
+    """Forward-fill every gap of up to 72 h between two bars with synthetic bars.
 
-    A synthetic bar has open = high = low = close = the last real close and volume 0.  Longer holes stay
-    open and split the series (see `segment_starts`); nothing is ever filled backward or past the last bar.
+    A synthetic bar has open = high = low = close = the last real close and volume 0.  Longer gaps stay open
+    and split the series (see `segment_starts`); nothing is filled backward or past the last bar.
 
     Parameters
     ----------
@@ -190,19 +175,18 @@ def fill_gaps(bars: Bars) -> Bars:
     Returns
     -------
     Bars
-        The same bars with the synthetic ones between them; `bars` itself where it has no such hole.
+        The same bars with the synthetic ones between them; `bars` itself where there is no such gap.
     """
-    gaps = np.diff(bars.opened)
-    carried = (gaps > 1) & (gaps - 1 <= MAX_FILLED_GAP_HOURS)
-    if not carried.any():
+    steps = np.diff(bars.opened)
+    filled = (steps > 1) & (steps - 1 <= MAX_FILLED_GAP_HOURS)
+    if not filled.any():
         return bars
     counts = np.ones(len(bars), dtype=np.int64)
-    counts[:-1][carried] = gaps[carried]
+    counts[:-1][filled] = steps[filled]
     origin = np.repeat(np.arange(len(bars)), counts)
     offset = np.arange(len(origin)) - np.repeat(np.cumsum(counts) - counts, counts)
     synthetic = offset > 0
-    close = bars.close[origin]
-    prices = {name: np.where(synthetic, close, getattr(bars, name)[origin]) for name in PRICES}
+    prices = {name: np.where(synthetic, bars.close[origin], getattr(bars, name)[origin]) for name in PRICES}
     return Bars(
         ticker=bars.ticker,
         source=bars.source,

@@ -1,41 +1,26 @@
-"""Market data for people and scripts: one façade over every source."""
+"""The public client of market data, the same for every source."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from crypto_refactor.errors import DataError, UsageError
-from crypto_refactor.market.bars import COLUMNS
-from crypto_refactor.market.hours import parse_instant, to_datetime, to_iso, zone
+from crypto_refactor.market.bars import COLUMNS, Bars
+from crypto_refactor.market.hours import Hour, parse_instant, to_datetime, to_iso, zone
+from crypto_refactor.market.sources.base import Source
 from crypto_refactor.market.ticker import Ticker
-
-if TYPE_CHECKING:
-    from crypto_refactor.market.bars import Bars
-    from crypto_refactor.market.sources.base import Source
 
 MOUNTAIN = "America/Denver"
 _ROWS_SHOWN = 5
 
 
 class CryptoMarketDataClient:
-    """Bars and prices of one source.
-
-    Parameters
-    ----------
-    source : Source, optional
-        Where bars come from; by default the source of the settings.
-
-    Raises
-    ------
-    UsageError
-        If the settings name no usable source.
-    """
+    """Bars and prices of `source`, by default the one of the environment settings."""
 
     def __init__(self, source: Source | None = None) -> None:
         self.source = _source_of_settings() if source is None else source
 
-    def get_historical_bars(self, ticker: str | Ticker, hours: int, end: int | None = None) -> Bars:
+    def get_historical_bars(self, ticker: str | Ticker, hours: int, end: Hour | None = None) -> Bars:
         """Return the closed bars of the last `hours` hours.
 
         Parameters
@@ -43,14 +28,14 @@ class CryptoMarketDataClient:
         ticker : str or Ticker
             For example ``BTC/USD``.
         hours : int
-            How many hours to look back, at least 1.
-        end : int, optional
-            The hour at which the last bar closes, hours since 1970; by default the source's now.
+            Number of hours, at least 1.
+        end : Hour, optional
+            The hour at which the last bar closes; by default the source's now.
 
         Returns
         -------
         Bars
-            At least one real bar; fewer than `hours` where the source has holes.
+            At least one real bar; fewer than `hours` where the source has gaps.
 
         Raises
         ------
@@ -59,12 +44,12 @@ class CryptoMarketDataClient:
         UnavailableError
             If the source does not offer the ticker.
         DataError
-            If the source has no bar in that range, cannot be reached, or what it holds are no bars.
+            If the source has no bar in that range, cannot be reached, or provides no valid bars.
         """
         pair = _pair(ticker)
         if hours < 1:
             raise UsageError(
-                f"{hours} hours of {pair} were asked for.",
+                f"--hours is {hours} for {pair}.",
                 expected="a whole number of hours, at least 1.",
                 remedy="correct --hours.",
             )
@@ -85,7 +70,7 @@ class CryptoMarketDataClient:
 
     @staticmethod
     def format_historical_summary(bars: Bars) -> str:
-        """Return a few lines that tell a reader what `bars` hold; times are UTC."""
+        """Return a few lines that summarise `bars`; times are UTC."""
         mark = " (SIMULATED)" if bars.simulated else ""
         title = f"{bars.ticker}: {len(bars):,} hourly bars from {bars.source}{mark}"
         if not len(bars):
@@ -93,23 +78,13 @@ class CryptoMarketDataClient:
         return "\n".join([title, *_totals(bars), "", *_last_rows(bars)])
 
     @staticmethod
-    def to_mountain_time(stamp: datetime | str | int) -> datetime:
-        """Return an instant as Mountain Time (America/Denver), summer time included.
-
-        Parameters
-        ----------
-        stamp : datetime, str or int
-            An aware datetime, an ISO-8601 text (UTC where it names no offset), or whole hours since 1970.
-
-        Returns
-        -------
-        datetime
-            The same instant, aware.
+    def to_mountain_time(stamp: datetime | str | Hour) -> datetime:
+        """Convert an aware datetime, an ISO-8601 text or an hour since 1970 to Mountain Time (America/Denver).
 
         Raises
         ------
         UsageError
-            If `stamp` is a datetime without a zone, or is no instant.
+            If `stamp` is a datetime without a zone, or not an instant.
         """
         return _instant(stamp).astimezone(zone(MOUNTAIN))
 
@@ -125,22 +100,22 @@ def _pair(ticker: str | Ticker) -> Ticker:
     return ticker if isinstance(ticker, Ticker) else Ticker.parse(ticker)
 
 
-def _instant(stamp: datetime | str | int) -> datetime:
+def _instant(stamp: datetime | str | Hour) -> datetime:
     try:
         if not isinstance(stamp, datetime):
             return parse_instant(stamp) if isinstance(stamp, str) else to_datetime(stamp)
     except (ValueError, OverflowError) as error:
         raise UsageError(
-            f"{stamp!r} is no instant: {error}.",
+            f"{stamp!r} is not an instant: {error}.",
             expected="an aware datetime, an ISO-8601 text or whole hours since 1970.",
             remedy="correct the time stamp.",
         ) from error
     if stamp.utcoffset() is None:
-        # Guessing the machine's zone, or UTC, would be right on some machines only.
+        # Neither the machine's zone nor UTC is right on every machine.
         raise UsageError(
             f"{stamp.isoformat()} is a datetime without a time zone.",
             expected="an aware datetime.",
-            remedy="give it one, for example stamp.replace(tzinfo=datetime.UTC).",
+            remedy="add one, for example stamp.replace(tzinfo=datetime.UTC).",
         )
     return stamp
 
@@ -157,14 +132,14 @@ def _totals(bars: Bars) -> list[str]:
         f"  high      {bars.high.max():,.8g} {quote}",
         f"  low       {bars.low.min():,.8g} {quote}",
         f"  volume    {bars.volume.sum():,.8g} {bars.ticker.base}",
-        f"  in holes  {absent} h",
+        f"  in gaps   {absent} h",
     ]
 
 
 def _last_rows(bars: Bars) -> list[str]:
-    shown = bars.rows(max(0, len(bars) - _ROWS_SHOWN), len(bars))
+    tail = bars.rows(max(0, len(bars) - _ROWS_SHOWN), len(bars))
     rows = [
-        f"  {to_iso(hour)}" + "".join(f" {getattr(shown, name)[row]:>14,.8g}" for name in COLUMNS)
-        for row, hour in enumerate(shown.opened.tolist())
+        f"  {to_iso(hour)}" + "".join(f" {getattr(tail, name)[row]:>14,.8g}" for name in COLUMNS)
+        for row, hour in enumerate(tail.opened.tolist())
     ]
     return [f"  {'opened':20}" + "".join(f" {name:>14}" for name in COLUMNS), *rows]

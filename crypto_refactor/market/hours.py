@@ -1,42 +1,42 @@
-"""Time on the hourly grid.
-
-Inside the tool an instant is an `int`: whole hours since 1970-01-01T00:00Z.  An instant off the grid, a
-naive one or one in another zone cannot be written down; zones exist only where people read a time.
-"""
+"""Time on the hourly grid: inside the tool an instant is an `Hour`, and zones exist only where people read one."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from crypto_refactor.errors import UsageError
+
+Hour: TypeAlias = int
+"""Whole hours since 1970-01-01T00:00Z, so that an instant between two hours or without a zone cannot be written down."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR = timedelta(hours=1)
 
 
-def to_datetime(hour: int) -> datetime:
+def to_datetime(hour: Hour) -> datetime:
     """Return the aware UTC instant of `hour`."""
     return _EPOCH + int(hour) * _HOUR
 
 
-def to_iso(hour: int) -> str:
+def to_iso(hour: Hour) -> str:
     """Return `hour` as ISO-8601 UTC, for example ``2024-05-01T13:00:00Z``."""
     return to_datetime(hour).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def floor_hour(instant: datetime) -> int:
+def floor_hour(instant: datetime) -> Hour:
     """Return the last full hour at or before the aware `instant`."""
     return int((instant - _EPOCH) // _HOUR)
 
 
 def parse_instant(text: str) -> datetime:
-    """Read an ISO-8601 instant; without an offset it is UTC.
+    """Parse an ISO-8601 instant; without an offset it is UTC.
 
     Raises
     ------
     ValueError
-        If `text` is not an ISO-8601 date or date and time.
+        If `text` is not an ISO-8601 date, or date and time.
     """
     instant = datetime.fromisoformat(text.strip())
     if instant.tzinfo is None:
@@ -47,13 +47,13 @@ def parse_instant(text: str) -> datetime:
         raise ValueError(f"{text!r} lies outside the calendar") from error
 
 
-def parse_hour(text: str) -> int:
-    """Read an ISO-8601 instant that lies on the hourly grid.
+def parse_hour(text: str) -> Hour:
+    """Parse an ISO-8601 instant on the full hour.
 
     Raises
     ------
     ValueError
-        If `text` is no instant, or lies between two hours.
+        If `text` is not an instant, or lies between two hours.
     """
     instant = parse_instant(text)
     hour = floor_hour(instant)
@@ -68,18 +68,18 @@ def zone(name: str) -> ZoneInfo:
     Raises
     ------
     UsageError
-        If no such zone is known.
+        If the zone is unknown.
     """
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise UsageError(
-            f"{name!r} is no known time zone.",
+            f"{name!r} is not a known time zone.",
             expected="an IANA name such as UTC, America/Denver or Europe/Berlin.",
-            remedy="correct --tz, or leave it out to read times in UTC.",
+            remedy="correct --tz, or omit it to read times in UTC.",
         ) from error
 
 
-def to_local_text(hour: int, tz: ZoneInfo) -> str:
-    """Return `hour` for people in `tz`, with the zone's abbreviation (DST-correct)."""
+def to_local_text(hour: Hour, tz: ZoneInfo) -> str:
+    """Return `hour` in local time of `tz`, with the abbreviation of the zone."""
     return to_datetime(hour).astimezone(tz).strftime("%Y-%m-%d %H:%M %Z")

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import asdict, dataclass
+from typing import Final
 
 import numpy as np
 
 from crypto_refactor.errors import DataError
-from crypto_refactor.market.hours import to_iso
-
-if TYPE_CHECKING:
-    from crypto_refactor.market.bars import Bars
+from crypto_refactor.market.bars import Bars
+from crypto_refactor.market.hours import Hour, to_iso
 
 MAX_ABSENT_SHARE: Final = 0.05
-"""Largest share of a requested range that may be carried or missing without `allow_gaps`."""
+"""Largest share of a requested range that may lie in gaps without `allow_gaps`."""
 
 STALE_HOURS: Final = 3
 """How long before the end of a range its last bar may have closed."""
@@ -24,7 +22,7 @@ _MISSING, _SYNTHETIC, _REAL = 0, 1, 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """A stretch of the range without real bars, between real bars.
+    """Hours of the range without a real bar, between real bars.
 
     Attributes
     ----------
@@ -32,39 +30,37 @@ class Gap:
         ISO-8601 UTC: when its first bar would have opened.
     hours : int
         Its length within the range.
-    carried : bool
-        Whether it is carried as synthetic bars; if not, it splits the series.
+    filled : bool
+        Whether synthetic bars fill it; if not, it splits the series.
     """
 
     start: str
     hours: int
-    carried: bool
+    filled: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityReport:
-    """What a range of hours holds; ``late_hours + bars + synthetic + missing + stale_hours = expected``.
+    """The hours of a range by what they hold; ``late_hours + bars + synthetic + missing + stale_hours = expected``.
 
     Attributes
     ----------
     ticker, source : str
-        What was asked for, and where.
+        The requested ticker and its source.
     simulated : bool
         Whether the bars come from the bundled simulation.
     start, end : str
         The requested range, ISO-8601 UTC.
     expected : int
         Hours in the range.
-    bars : int
-        Real bars in it.
-    synthetic : int
-        Carried bars in it.
+    bars, synthetic : int
+        Real and forward-filled bars.
     missing : int
-        Hours of it inside holes too long to be carried.
-    holes : tuple of Gap
-        Every hole in the range, in time.
+        Hours in gaps too long to be filled.
+    gaps : tuple of Gap
+        Every gap in the range, in time order.
     late_hours, stale_hours : int
-        Hours of the range before the first bar and after the last one.
+        Hours before the first bar and after the last one.
     zero_volume : int
         Real bars without a trade.
     first, last : str or None
@@ -84,7 +80,7 @@ class QualityReport:
     bars: int
     synthetic: int
     missing: int
-    holes: tuple[Gap, ...]
+    gaps: tuple[Gap, ...]
     late_hours: int
     stale_hours: int
     zero_volume: int
@@ -95,7 +91,7 @@ class QualityReport:
 
     @property
     def absent(self) -> int:
-        """Hours inside holes, carried or not."""
+        """Hours inside gaps, filled or not."""
         return self.synthetic + self.missing
 
     @property
@@ -104,25 +100,28 @@ class QualityReport:
         return self.absent / self.expected
 
     @property
-    def largest_hole(self) -> Gap | None:
-        """The longest hole, the first of equals."""
-        return max(self.holes, key=lambda hole: hole.hours, default=None)
+    def largest_gap(self) -> Gap | None:
+        """The longest gap, the first of equals."""
+        return max(self.gaps, key=lambda gap: gap.hours, default=None)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the documented JSON, in which gaps are holes and filled ones carried."""
+        holes = [{"start": gap.start, "hours": gap.hours, "carried": gap.filled} for gap in self.gaps]
+        return {
+            "holes" if name == "gaps" else name: holes if name == "gaps" else value
+            for name, value in asdict(self).items()
+        }
 
 
-def quality_report(carried_bars: Bars, start: int, end: int) -> QualityReport:
+def quality_report(bars: Bars, start: Hour, end: Hour) -> QualityReport:
     """Describe what the hours ``start … end - 1`` hold.
 
     Parameters
     ----------
-    carried_bars : Bars
-        Bars after `carry_holes`, of this range or a longer one.
-    start, end : int
-        The requested range, hours since 1970; `end` is the close of its last bar.
-
-    Returns
-    -------
-    QualityReport
-        Counts, holes and the largest move within the range.
+    bars : Bars
+        Bars after `fill_gaps`, of this range or a longer one.
+    start, end : Hour
+        The requested range; `end` is the close of its last bar.
 
     Raises
     ------
@@ -131,9 +130,9 @@ def quality_report(carried_bars: Bars, start: int, end: int) -> QualityReport:
     """
     if end <= start:
         raise ValueError(f"the range {start} to {end} holds no hour")
-    bars = carried_bars.between(start, end)
-    begin, stop = _covered(carried_bars, start, end)
-    holes = _holes(bars, begin, stop)
+    begin, stop = _covered(bars, start, end)
+    bars = bars.between(start, end)
+    gaps = _gaps(bars, begin, stop)
     synthetic = int(bars.synthetic.sum())
     move, at = _largest_move(bars)
     return QualityReport(
@@ -145,8 +144,8 @@ def quality_report(carried_bars: Bars, start: int, end: int) -> QualityReport:
         expected=end - start,
         bars=len(bars) - synthetic,
         synthetic=synthetic,
-        missing=sum(hole.hours for hole in holes if not hole.carried),
-        holes=holes,
+        missing=sum(gap.hours for gap in gaps if not gap.filled),
+        gaps=gaps,
         late_hours=begin - start,
         stale_hours=end - stop,
         zero_volume=int(((bars.volume == 0) & ~bars.synthetic).sum()),
@@ -157,8 +156,8 @@ def quality_report(carried_bars: Bars, start: int, end: int) -> QualityReport:
     )
 
 
-def _covered(bars: Bars, start: int, end: int) -> tuple[int, int]:
-    """Return the part of the range from the first bar known to the last one, empty where they lie outside."""
+def _covered(bars: Bars, start: Hour, end: Hour) -> tuple[Hour, Hour]:
+    """Return the part of the range from the first to the last bar, empty where they lie outside."""
     if not len(bars) or bars.opened[0] >= end:
         return end, end
     if bars.closed[-1] <= start:
@@ -166,12 +165,12 @@ def _covered(bars: Bars, start: int, end: int) -> tuple[int, int]:
     return max(start, int(bars.opened[0])), min(end, int(bars.closed[-1]))
 
 
-def _holes(bars: Bars, begin: int, stop: int) -> tuple[Gap, ...]:
+def _gaps(bars: Bars, begin: Hour, stop: Hour) -> tuple[Gap, ...]:
     state = np.full(stop - begin, _MISSING)
     state[bars.opened - begin] = np.where(bars.synthetic, _SYNTHETIC, _REAL)
     edges = np.concatenate([[0], np.flatnonzero(np.diff(state)) + 1, [len(state)]])
     return tuple(
-        Gap(start=to_iso(begin + first), hours=after - first, carried=bool(state[first] == _SYNTHETIC))
+        Gap(start=to_iso(begin + first), hours=after - first, filled=bool(state[first] == _SYNTHETIC))
         for first, after in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
         if after > first and state[first] != _REAL
     )
@@ -187,63 +186,59 @@ def _largest_move(bars: Bars) -> tuple[float, str] | tuple[None, None]:
 
 
 def require_complete(report: QualityReport, allow_gaps: bool) -> None:
-    """Refuse a range with too many hours inside holes.
+    """Refuse a range of which more than 5 % lies in gaps.
 
     Raises
     ------
     DataError
-        If more than 5 % of the range is synthetic or missing and gaps are not allowed.
+        If it does and gaps are not allowed.
     """
-    hole = report.largest_hole
-    if allow_gaps or hole is None or report.absent_share <= MAX_ABSENT_SHARE:
+    gap = report.largest_gap
+    if allow_gaps or gap is None or report.absent_share <= MAX_ABSENT_SHARE:
         return
     raise DataError(
-        f"{report.absent} of {report.expected} hours of {report.ticker} from {report.source} lie in holes "
-        f"({report.absent_share * 100:.1f} %); the largest begins at {hole.start} and lasts {hole.hours} h.",
+        f"{report.absent} of {report.expected} hours of {report.ticker} from {report.source} lie in gaps "
+        f"({report.absent_share * 100:.1f} %); the largest starts at {gap.start} and lasts {gap.hours} h.",
         expected=f"at most {MAX_ABSENT_SHARE * 100:.0f} % of the hours from {report.start} to {report.end}.",
-        remedy="choose another range or source, or accept them with --allow-gaps.",
+        remedy="choose another range or source, or accept the gaps with --allow-gaps.",
     )
 
 
-def require_recent(bars: Bars, end: int) -> None:
-    """Insist that the last of `bars` closed at most `STALE_HOURS` before `end`.
+def require_recent(bars: Bars, end: Hour) -> None:
+    """Refuse bars the last of which closed more than `STALE_HOURS` before `end`.
 
     Raises
     ------
     DataError
-        If it closed earlier; the message names it.
+        If it did; the message names it.
     """
     last = int(bars.closed[-1])
     if end - last > STALE_HOURS:
         raise DataError(
             f"The last {bars.ticker} bar from {bars.source} closed at {to_iso(last)}, {end - last} h before the end.",
             expected=f"a bar that closed at most {STALE_HOURS} h before {to_iso(end)}.",
-            remedy=f"use --end {to_iso(last)} or earlier, leave --end out, or choose another source.",
+            remedy=f"use --end {to_iso(last)} or earlier, omit --end, or choose another source.",
         )
 
 
 def describe(report: QualityReport) -> list[str]:
     """Return the report as readable lines."""
     origin = f"{report.ticker} from {report.source}" + (" SIMULATED" if report.simulated else "")
-    lines = [
-        f"{origin}: {report.bars} bars in {report.expected} hours, {report.start} to {report.end}",
-    ]
+    lines = [f"{origin}: {report.bars} bars in {report.expected} hours, {report.start} to {report.end}"]
     if report.first and report.last:
-        lines.append(f"first bar {report.first}, last bar {report.last} (times of opening)")
+        lines.append(f"first bar opened {report.first}, last bar opened {report.last}")
     if report.late_hours:
         lines.append(f"the first {report.late_hours} h of the range have no bars")
     if report.stale_hours:
         lines.append(f"the last {report.stale_hours} h of the range have no bars")
-    lines.append(
-        f"{report.synthetic} h carried, {report.missing} h missing ({report.absent_share * 100:.1f} % of the range)"
-    )
+    share = f"{report.absent_share * 100:.1f} % of the range in gaps"
+    lines.append(f"{report.synthetic} h forward-filled, {report.missing} h missing ({share})")
     lines += [
-        f"hole from {hole.start}, {hole.hours} h, {'carried' if hole.carried else 'splits the series'}"
-        for hole in report.holes
+        f"gap from {gap.start}, {gap.hours} h, {'forward-filled' if gap.filled else 'splits the series'}"
+        for gap in report.gaps
     ]
     lines.append(f"{report.zero_volume} bars without volume")
     if report.largest_move is not None:
-        lines.append(
-            f"largest hourly move {report.largest_move * 100:+.2f} % in the bar of {report.largest_move_at}"
-        )
+        move = f"{report.largest_move * 100:+.2f} %"
+        lines.append(f"largest hourly move {move}, in the bar that opened {report.largest_move_at}")
     return lines

@@ -1,4 +1,4 @@
-"""Checks a person can run: what was looked at, whether it holds, and what was found, in words."""
+"""Checks behind `test_historical_data.py` and `test_mountain_time.py`, each with its finding in words."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import numpy as np
 
 from crypto_refactor.errors import UsageError
-from crypto_refactor.market.bars import Bars, fill_gaps
+from crypto_refactor.market.bars import COLUMNS, Bars, fill_gaps, price_rules
 from crypto_refactor.market.client import MOUNTAIN, CryptoMarketDataClient
-from crypto_refactor.market.hours import parse_hour, to_datetime, to_iso, to_local_text, zone
+from crypto_refactor.market.hours import Hour, parse_hour, to_datetime, to_iso, to_local_text, zone
 from crypto_refactor.market.quality import MAX_ABSENT_SHARE, STALE_HOURS, quality_report
 from crypto_refactor.market.sources.base import Source
 from crypto_refactor.market.ticker import Ticker
@@ -18,33 +18,33 @@ from crypto_refactor.market.ticker import Ticker
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelfCheck:
-    """One check: `what` was looked at, whether it `holds`, and what was `found`."""
+    """The property that was checked (`what`), whether it `holds`, and what was `found`, as the JSON names them."""
 
     what: str
     holds: bool
     found: str
 
 
-def history_checks(source: Source, ticker: Ticker, hours: int, end: int) -> list[SelfCheck]:
+def history_checks(source: Source, ticker: Ticker, hours: int, end: Hour) -> list[SelfCheck]:
     """Check the bars of the last `hours` hours up to `end`.
 
     Raises
     ------
     DataError
-        If the source cannot be reached, or what it holds are no bars.
+        If the source cannot be reached, or provides no valid bars.
     """
     client = CryptoMarketDataClient(source)
     bars = client.get_historical_bars(ticker, hours, end)
     report = quality_report(fill_gaps(bars), end - hours, end)
-    absent = report.synthetic + report.missing + report.late_hours + report.stale_hours
+    absent = report.absent + report.late_hours + report.stale_hours
     age = end - int(bars.closed[-1])
     summary = client.format_historical_summary(bars)
     return [
         SelfCheck(
             what="enough bars",
             holds=absent <= MAX_ABSENT_SHARE * hours,
-            found=f"{len(bars)} of {hours} hours have a bar: {report.late_hours} are missing at the beginning, "
-            f"{report.stale_hours} at the end, {report.synthetic + report.missing} in {len(report.holes)} holes",
+            found=f"{len(bars)} of {hours} hours have a bar: {report.late_hours} are missing at the start, "
+            f"{report.stale_hours} at the end, {report.absent} in {len(report.gaps)} gaps",
         ),
         SelfCheck(
             what="whole hours in UTC, each once, in order",
@@ -55,7 +55,7 @@ def history_checks(source: Source, ticker: Ticker, hours: int, end: int) -> list
         SelfCheck(
             what="closed bars, up to the end",
             holds=0 <= age <= STALE_HOURS,
-            found=f"the last bar had closed {age} h before {to_iso(end)}",
+            found=f"the last bar closed {age} h before {to_iso(end)}",
         ),
         SelfCheck(
             what="the same bars when asked again",
@@ -71,11 +71,8 @@ def history_checks(source: Source, ticker: Ticker, hours: int, end: int) -> list
 
 
 def _possible(bars: Bars) -> bool:
-    ordered = (bars.low <= np.minimum(bars.open, bars.close)) & (
-        np.maximum(bars.open, bars.close) <= bars.high
-    )
-    return bool(
-        ordered.all() and (bars.low > 0).all() and (bars.volume >= 0).all() and np.isfinite(bars.high).all()
+    return all(
+        bool(rows.all()) for rows in price_rules({name: getattr(bars, name) for name in COLUMNS}).values()
     )
 
 
@@ -84,8 +81,8 @@ def _range(bars: Bars) -> str:
     return f"lows and highs from {bars.low.min():g} to {bars.high.max():g}, {untraded} bars without a trade"
 
 
-# What Denver's clocks showed, from the rules of the tz database: (UTC, local).
-_KNOWN = (
+# What clocks in Denver showed, by the tz database: (UTC, local).
+_DENVER_CLOCK = (
     ("2024-01-15T12:00Z", "2024-01-15 05:00 MST"),
     ("2024-07-15T12:00Z", "2024-07-15 06:00 MDT"),
     ("2024-03-10T08:00Z", "2024-03-10 01:00 MST"),
@@ -96,20 +93,19 @@ _KNOWN = (
 
 
 def mountain_time_checks() -> list[SelfCheck]:
-    """Check the conversion to Mountain Time: winter, summer and both changes of the clocks."""
-    mountain = zone(MOUNTAIN)
-    checks = []
-    for utc, local in _KNOWN:
-        shown = to_local_text(parse_hour(utc), mountain)
-        checks.append(SelfCheck(what=f"{utc} is {local}", holds=shown == local, found=shown))
+    """Check the conversion to Mountain Time: winter, summer and both clock changes."""
+    texts = [(utc, local, to_local_text(parse_hour(utc), zone(MOUNTAIN))) for utc, local in _DENVER_CLOCK]
+    checks = [
+        SelfCheck(what=f"{utc} is {local}", holds=text == local, found=text) for utc, local, text in texts
+    ]
     return [*checks, _round_trip(), _naive_is_refused()]
 
 
 def _round_trip() -> SelfCheck:
-    client_time = CryptoMarketDataClient.to_mountain_time
+    convert = CryptoMarketDataClient.to_mountain_time
     first, last = parse_hour("2024-01-01T00:00Z"), parse_hour("2025-01-01T00:00Z")
-    # Python calls two aware times in different zones unequal where clocks repeat an hour.
-    changed = sum(client_time(hour).astimezone(UTC) != to_datetime(hour) for hour in range(first, last))
+    # Python calls two aware times in different zones unequal where the clocks repeat an hour.
+    changed = sum(convert(hour).astimezone(UTC) != to_datetime(hour) for hour in range(first, last))
     return SelfCheck(
         what="every hour of 2024 stays the same instant",
         holds=changed == 0,
@@ -119,7 +115,7 @@ def _round_trip() -> SelfCheck:
 
 def _naive_is_refused() -> SelfCheck:
     try:
-        shown = CryptoMarketDataClient.to_mountain_time(datetime(2024, 1, 1))  # noqa: DTZ001 - the point of it
+        text = CryptoMarketDataClient.to_mountain_time(datetime(2024, 1, 1))  # noqa: DTZ001 - the point of it
     except UsageError as error:
         return SelfCheck(what="a time without a zone is refused", holds=True, found=error.what)
-    return SelfCheck(what="a time without a zone is refused", holds=False, found=f"it was read as {shown}")
+    return SelfCheck(what="a time without a zone is refused", holds=False, found=f"it was read as {text}")

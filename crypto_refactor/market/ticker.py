@@ -1,35 +1,27 @@
-"""Tickers: one spelling of a pair everywhere inside the tool."""
+"""Tickers, and the list of supported ones."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from pathlib import Path
+from typing import Self
 
 from crypto_refactor.errors import UsageError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _PATTERN = re.compile(r"^([A-Z0-9]{2,10})/([A-Z]{3,5})$")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Ticker:
-    """A pair such as BTC/USD.
-
-    Attributes
-    ----------
-    base, quote : str
-        Upper-case symbols: one unit of `base` costs a price in `quote`.
-    """
+    """A pair such as BTC/USD: upper-case symbols, the price of one unit of `base` in `quote`."""
 
     base: str
     quote: str
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read ``BTC/USD`` (case does not matter).
+        """Parse ``BTC/USD`` in upper or lower case.
 
         Raises
         ------
@@ -55,19 +47,19 @@ class Ticker:
 
 
 def read_tickers(path: Path) -> tuple[Ticker, ...]:
-    """Read a list of tickers, one a line; blank lines and ``#`` comments are skipped.
+    """Read a list of tickers, one per line; blank lines and ``#`` comments are skipped.
 
     Raises
     ------
     UsageError
-        If the file cannot be read, is empty, or a line is no ticker.
+        If the file cannot be read or is empty, or a line is not a ticker.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
             f"The ticker list {path} cannot be read: {getattr(error, 'strerror', None) or error}.",
-            expected="a text file with one ticker a line.",
+            expected="a text file with one ticker per line.",
             remedy="restore tickers.txt.",
         ) from error
     names = [line.partition("#")[0].strip() for line in lines]
@@ -83,18 +75,18 @@ def read_tickers(path: Path) -> tuple[Ticker, ...]:
         raise UsageError(
             f"The ticker list {path} is empty.",
             expected="at least one ticker such as BTC/USD.",
-            remedy="add one ticker a line.",
+            remedy="add one ticker per line.",
         )
     return tickers
 
 
 def supported_ticker(text: str, path: Path) -> Ticker:
-    """Read a ticker and insist that `path` lists it.
+    """Parse a ticker that the list at `path` must name.
 
     Raises
     ------
     UsageError
-        If `text` is malformed or the list does not name it.
+        If `text` is malformed or not in the list.
     """
     ticker, listed = Ticker.parse(text), read_tickers(path)
     if ticker not in listed:

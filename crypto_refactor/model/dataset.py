@@ -125,7 +125,7 @@ CHECKED_BARS = 24
 def last_bars(bars: Bars, through: int) -> str:
     """Return the fingerprint of the last 24 hours of real bars up to `through`."""
     span = bars.between(through - CHECKED_BARS, through)
-    return span.only_real().fingerprint()
+    return span.without_synthetic().fingerprint()
 
 
 def training_set(frame: FeatureFrame, rows: RowArray, lookback: int) -> TrainingSet:

@@ -85,7 +85,7 @@ class Decider:
             ),
             chosen=chosen,
             cutoff=period.cutoff,
-            bars=period.frame.bars.only_real().fingerprint(),
+            bars=period.frame.bars.without_synthetic().fingerprint(),
         )
 
     def _forecaster(self, model: Model) -> Forecaster:

@@ -186,7 +186,7 @@ class TestHoles:
 
     def test_more_than_five_percent_missing_is_refused_unless_allowed(self, backtester):
         bars = without(sample_bars(1400), *((self.end() - at, self.end() - at + 25) for at in (90, 400, 520)))
-        with pytest.raises(DataError, match="lie in holes") as caught:
+        with pytest.raises(DataError, match="lie in gaps") as caught:
             backtester(bars).run(HOURS)
         assert "--allow-gaps" in caught.value.remedy
         found = backtester(bars).run(HOURS, allow_gaps=True)

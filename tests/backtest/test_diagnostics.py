@@ -18,7 +18,7 @@ from crypto_refactor.backtest.diagnostics import (
 )
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import Fill
-from crypto_refactor.features.catalogue import INDICATORS
+from crypto_refactor.features.catalogue import indicator_names
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.schedule import cutoff_for, training_rows
@@ -181,7 +181,7 @@ class TestFeatureCorrelations:
     def test_each_feature_has_its_correlation_with_the_next_return(self, tmp_path, monkeypatch):
         parts = self.periods(tmp_path, monkeypatch, sample_bars(1400), hours=40)
         found = feature_correlations(parts, SETTINGS)
-        assert tuple(found) == INDICATORS
+        assert tuple(found) == indicator_names()
         pairs = []
         for part in parts:
             frame = part.period.frame
@@ -190,7 +190,7 @@ class TestFeatureCorrelations:
             close = frame.bars.close
             pairs += [(frame.inputs[row], np.log(close[row + 1] / close[row])) for row in rows]
         x, y = np.array([pair[0] for pair in pairs]), np.array([pair[1] for pair in pairs])
-        for column, name in enumerate(INDICATORS):
+        for column, name in enumerate(indicator_names()):
             assert found[name].out_of_sample == pytest.approx(np.corrcoef(x[:, column], y)[0, 1], abs=1e-9)
             assert found[name].noise == pytest.approx(2 / np.sqrt(len(y)))
 
@@ -214,5 +214,5 @@ class TestFeatureCorrelations:
         y = np.array([pair[1] for pair in by_hour.values()])
         assert len(parts) >= 2
         found = feature_correlations(parts, settings)
-        for column, name in enumerate(INDICATORS):
+        for column, name in enumerate(indicator_names()):
             assert found[name].train == pytest.approx(np.corrcoef(x[:, column], y)[0, 1], abs=1e-9)

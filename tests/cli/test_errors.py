@@ -38,8 +38,8 @@ MALFORMED = [
     (signal, f"{SAMPLE} --model ''", 2, "--model is ''"),
     (signal, f"{SAMPLE} --end 2024-12-31T00:30Z", 2, "lies between two hours"),
     (signal, f"{SAMPLE} --end yesterday", 2, "--end is 'yesterday'"),
-    (signal, f"{SAMPLE} --tz Mars/Olympus", 2, "'Mars/Olympus' is no known time zone"),
-    (signal, f"{SAMPLE} --tz ../../etc/passwd", 2, "is no known time zone"),
+    (signal, f"{SAMPLE} --tz Mars/Olympus", 2, "'Mars/Olympus' is not a known time zone"),
+    (signal, f"{SAMPLE} --tz ../../etc/passwd", 2, "is not a known time zone"),
     (signal, "--source binance", 2, "There is no source 'binance'"),
     (signal, "--source files", 2, "has no folder to read from"),
     (signal, f"{SAMPLE} --no-such-option", 2, "No such option"),
@@ -73,7 +73,12 @@ IMPOSSIBLE = [
     (signal, f"{SAMPLE} --end 2030-01-01T00:00Z", 3, ""),
     (signal, f"{SAMPLE} --end 2025-01-02T00:00Z", 3, "24 h before the end"),
     (signal, f"{SAMPLE} --end 2023-06-01T00:00Z", 3, ""),
-    (signal, "--network small --source files --data-dir nowhere", 3, "The data folder nowhere is not there"),
+    (
+        signal,
+        "--network small --source files --data-dir nowhere",
+        3,
+        "The data folder nowhere does not exist",
+    ),
     (signal, "--network small --source files --data-dir .", 3, "has no bars of BTC/USD"),
     (backtest, f"{SAMPLE} --hours 100000", 3, "103440 hours of BTC/USD"),
     (backtest, f"{SHORT} --end 2030-01-01T00:00Z", 3, ""),
@@ -144,7 +149,7 @@ BAD_FILES = {
     "another header": (rows().replace("timestamp", "date"), "line 1"),
     "cut off": (rows()[:-1], "line 5"),
     "empty": ("", "is empty"),
-    "header only": (f"{HEADER}\n", "no bars"),
+    "header only": (f"{HEADER}\n", "too few rows below its header: 0"),
 }
 
 

@@ -33,11 +33,11 @@ def catalogue(request):
     return request.param
 
 
-@pytest.fixture(params=["random", "real", "holes and splits", "flat and silent stretches"])
+@pytest.fixture(params=["random", "real", "gaps and splits", "flat and silent stretches"])
 def any_bars(request, random_bars):
     if request.param == "real":
         return contracts.read_real_bars(request.getfixturevalue("real_bars_dir"), "avax_usd", count=800)
-    if request.param == "holes and splits":
+    if request.param == "gaps and splits":
         return broken_series(random_bars)
     bars = random_bars(800, seed=3)
     if request.param == "random":
@@ -45,17 +45,17 @@ def any_bars(request, random_bars):
     return contracts.flat_between(contracts.flat_between(bars, 470, 545), 600, 640, silent=False)
 
 
-def without(bars, *holes):
+def without(bars, *gaps):
     """Return the bars without some ranges of rows."""
     keep = np.ones(len(bars), dtype=bool)
-    for start, stop in holes:
+    for start, stop in gaps:
         keep[start:stop] = False
     columns = {name: getattr(bars, name)[keep] for name in (*PRICES, "volume", "opened")}
     return Bars(ticker=bars.ticker, source=bars.source, **columns)
 
 
 def broken_series(random_bars, seed=4):
-    """Return carried bars in three stretches, the middle one too short to be ready."""
+    """Return gap-filled bars in three series, the middle one too short to be ready."""
     bars = random_bars(1900, seed=seed)
     return fill_gaps(without(bars, (300, 301), (520, 560), (650, 750), (900, 1000), (1600, 1672)))
 

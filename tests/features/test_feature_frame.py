@@ -4,18 +4,19 @@ import dataclasses
 
 import numpy as np
 import pytest
+from support.bars import empty_bars
 from support.feature_contracts import replaced, scaled
 
 from crypto_refactor.errors import DataError
 from crypto_refactor.features import catalogue
-from crypto_refactor.features.catalogue import CATALOGUE, INDICATORS, WARMUP, catalogue_hash
+from crypto_refactor.features.catalogue import CATALOGUE, WARMUP, catalogue_hash, indicator_names
 from crypto_refactor.features.frame import compute_features
-from crypto_refactor.market.bars import PRICES, Bars, empty_bars, fill_gaps
+from crypto_refactor.market.bars import PRICES, Bars, fill_gaps
 from crypto_refactor.market.ticker import Ticker
 
 
 def test_the_catalogue_has_the_14_indicators_in_order():
-    assert INDICATORS == (
+    assert indicator_names() == (
         "rsi", "stoch_rsi", "macd_histogram", "bollinger", "atr", "adx", "ema_20", "ema_50", "obv", "vwap",
         "volume_delta", "volume_ratio", "log_return", "realised_volatility",
     )  # fmt: skip
@@ -110,6 +111,20 @@ def test_the_catalogue_hash_changes_with_what_decides_the_numbers(field):
 def test_the_catalogue_hash_changes_with_order_and_length():
     assert catalogue_hash(CATALOGUE[::-1]) != catalogue_hash()
     assert catalogue_hash(CATALOGUE[:-1]) != catalogue_hash()
+
+
+def test_names_frames_and_hash_follow_an_entry_added_at_run_time(random_bars):
+    before = catalogue_hash()
+    CATALOGUE.append(dataclasses.replace(CATALOGUE[0], name="rsi_again"))
+    try:
+        frame = compute_features(random_bars(WARMUP + 5))
+        assert frame.names == indicator_names()
+        assert frame.names[-1] == "rsi_again"
+        assert frame.inputs.shape == frame.values.shape == (WARMUP + 5, len(CATALOGUE))
+        assert catalogue_hash() != before
+    finally:
+        CATALOGUE.pop()
+    assert catalogue_hash() == before
 
 
 @pytest.mark.parametrize("constant", ["VERSION", "WARMUP"])

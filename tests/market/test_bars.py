@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.bars import empty_bars
 
 from crypto_refactor.errors import DataError
 from crypto_refactor.market.bars import (
     COLUMNS,
     MAX_FILLED_GAP_HOURS,
     Bars,
-    empty_bars,
     fill_gaps,
     segment_starts,
 )
@@ -118,18 +118,18 @@ def test_only_the_sample_is_simulated():
     assert empty_bars(BTC, "sample").simulated
 
 
-def test_a_hole_is_carried_flat_at_the_last_close_without_volume():
-    carried = fill_gaps(tape([0, 1, 4]))
-    assert (carried.opened - FIRST).tolist() == [0, 1, 2, 3, 4]
-    assert carried.synthetic.tolist() == [False, False, True, True, False]
+def test_a_gap_is_filled_flat_at_the_last_close_without_volume():
+    filled = fill_gaps(tape([0, 1, 4]))
+    assert (filled.opened - FIRST).tolist() == [0, 1, 2, 3, 4]
+    assert filled.synthetic.tolist() == [False, False, True, True, False]
     for name in ("open", "high", "low", "close"):
-        assert getattr(carried, name)[2:4].tolist() == [102.0, 102.0]
-    assert carried.volume.tolist() == [5, 5, 0, 0, 5]
-    assert carried.open[4] == 102.0  # the real bar after the hole keeps its own values
-    assert carried.close.tolist() == [101, 102, 102, 102, 103]
+        assert getattr(filled, name)[2:4].tolist() == [102.0, 102.0]
+    assert filled.volume.tolist() == [5, 5, 0, 0, 5]
+    assert filled.open[4] == 102.0  # the real bar after the gap keeps its own values
+    assert filled.close.tolist() == [101, 102, 102, 102, 103]
 
 
-def test_a_hole_of_72_hours_is_carried_and_one_of_73_splits():
+def test_a_gap_of_72_hours_is_filled_and_one_of_73_splits():
     longest = fill_gaps(tape([0, 1, 74]))
     assert longest.synthetic.sum() == MAX_FILLED_GAP_HOURS == 72
     assert segment_starts(longest).tolist() == [0]
@@ -140,18 +140,18 @@ def test_a_hole_of_72_hours_is_carried_and_one_of_73_splits():
     assert segment_starts(split).tolist() == [0, 2]
 
 
-def test_bars_carried_before_stay_marked_when_another_hole_is_carried():
+def test_synthetic_bars_stay_marked_when_another_gap_is_filled():
     marked = tape([0, 1, 2, 5], synthetic=np.array([False, True, False, False]))
     assert fill_gaps(marked).synthetic.tolist() == [False, True, False, True, True, False]
 
 
-def test_carried_and_split_holes_live_together():
-    carried = fill_gaps(tape([0, 2, 100, 101, 104]))
-    assert (carried.opened - FIRST).tolist() == [0, 1, 2, 100, 101, 102, 103, 104]
-    assert segment_starts(carried).tolist() == [0, 3]
+def test_short_and_long_gaps_live_together():
+    filled = fill_gaps(tape([0, 2, 100, 101, 104]))
+    assert (filled.opened - FIRST).tolist() == [0, 1, 2, 100, 101, 102, 103, 104]
+    assert segment_starts(filled).tolist() == [0, 3]
 
 
-def test_bars_without_holes_are_returned_as_they_are():
+def test_bars_without_gaps_are_returned_as_they_are():
     bars = tape(range(5))
     assert fill_gaps(bars) is bars
     nothing = empty_bars(BTC, "files")
@@ -164,37 +164,43 @@ GAPS = st.lists(st.sampled_from([1, 1, 1, 1, 2, 3, 72, 73, 74, 200]), min_size=0
 
 
 @st.composite
-def holed_bars(draw):
+def bars_with_gaps(draw):
     hours = np.concatenate([[0], np.cumsum(draw(GAPS))])
     return tape(hours.astype(np.int64))
 
 
-@given(holed_bars(), st.data())
-def test_what_is_known_later_never_changes_an_earlier_carried_bar(bars, data):
+@given(bars_with_gaps(), st.data())
+def test_later_bars_never_change_an_earlier_synthetic_bar(bars, data):
     known = data.draw(st.integers(min_value=1, max_value=len(bars)))
     early, late = fill_gaps(bars.prefix(known)), fill_gaps(bars)
     for name in ("opened", "synthetic", *COLUMNS):
         assert np.array_equal(getattr(early, name), getattr(late, name)[: len(early)])
 
 
-@given(holed_bars())
-def test_carrying_keeps_every_real_bar_and_invents_no_information(bars):
-    carried = fill_gaps(bars)
-    real = ~carried.synthetic
+@given(bars_with_gaps())
+def test_filling_keeps_every_real_bar_and_invents_no_information(bars):
+    filled = fill_gaps(bars)
+    real = ~filled.synthetic
     for name in ("opened", *COLUMNS):
-        assert np.array_equal(getattr(carried, name)[real], getattr(bars, name))
-    assert not carried.synthetic[[0, -1]].any()  # nothing before the first bar, nothing past the last
-    assert (carried.volume[~real] == 0).all()
+        assert np.array_equal(getattr(filled, name)[real], getattr(bars, name))
+    assert not filled.synthetic[[0, -1]].any()  # nothing before the first bar, nothing past the last
+    assert (filled.volume[~real] == 0).all()
     before = np.flatnonzero(~real) - 1
-    assert np.array_equal(carried.close[~real], carried.close[before])
-    assert np.array_equal(fill_gaps(carried).opened, carried.opened)
+    assert np.array_equal(filled.close[~real], filled.close[before])
+    assert np.array_equal(fill_gaps(filled).opened, filled.opened)
 
 
-@given(holed_bars())
+@given(bars_with_gaps())
 def test_within_a_segment_every_hour_is_there_and_between_them_more_than_72_are_missing(bars):
-    carried = fill_gaps(bars)
-    starts = segment_starts(carried)
-    for start, stop in zip(starts, [*starts[1:], len(carried)], strict=True):
-        assert (np.diff(carried.opened[start:stop]) == 1).all()
-    missing = carried.opened[starts[1:]] - carried.opened[starts[1:] - 1] - 1
+    filled = fill_gaps(bars)
+    starts = segment_starts(filled)
+    for start, stop in zip(starts, [*starts[1:], len(filled)], strict=True):
+        assert (np.diff(filled.opened[start:stop]) == 1).all()
+    missing = filled.opened[starts[1:]] - filled.opened[starts[1:] - 1] - 1
     assert (missing > MAX_FILLED_GAP_HOURS).all()
+
+
+@given(bars_with_gaps())
+def test_without_synthetic_bars_the_real_ones_are_left(bars):
+    assert fill_gaps(bars).without_synthetic().fingerprint() == bars.fingerprint()
+    assert bars.without_synthetic() is bars

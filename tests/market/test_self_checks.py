@@ -29,13 +29,13 @@ def test_bars_that_begin_too_late_fail(bars):
     assert failed(bars, 330, int(bars.closed[-1])) == ["enough bars"]
 
 
-def test_a_hole_of_more_than_five_per_cent_fails_and_its_hours_are_counted(bars):
+def test_a_gap_of_more_than_five_per_cent_fails_and_its_hours_are_counted(bars):
     first = int(bars.opened[200])
-    holed = without(bars, (first, first + 13))
-    checks = history_checks(HeldBars(holed), bars.ticker, 240, int(bars.closed[-1]))
+    with_gap = without(bars, (first, first + 13))
+    checks = history_checks(HeldBars(with_gap), bars.ticker, 240, int(bars.closed[-1]))
     assert [check.what for check in checks if not check.holds] == ["enough bars"]
     assert "227 of 240 hours have a bar" in checks[0].found
-    assert "13 in 1 holes" in checks[0].found
+    assert "13 in 1 gaps" in checks[0].found
 
 
 def test_bars_that_change_between_two_requests_fail(bars, random_bars):

@@ -234,7 +234,7 @@ class TestRefusals:
         bars = sample_bars(2000)
         last = int(bars.closed[-1])
         holed = without(bars, *((hour, hour + 40) for hour in range(last - 900, last - 100, 200)))
-        with pytest.raises(DataError, match="lie in holes"):
+        with pytest.raises(DataError, match="lie in gaps"):
             generator(holed).generate_signals(hours=150)
         made = generator(holed).generate_signals(hours=150, allow_gaps=True)
         assert made.data.synthetic > 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from support.stub_models import BTC, KNOWN
 
-from crypto_refactor.features.catalogue import INDICATORS
+from crypto_refactor.features.catalogue import indicator_names
 from crypto_refactor.features.frame import FeatureExtras, FeatureFrame
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.signals.conditions import SignalRules, evaluate
@@ -59,8 +59,8 @@ def frame_of(close=100.0, volatility_mean=0.01, *, synthetic=False, **values):
     extras = {name: np.array([100.0]) for name in FeatureExtras.__slots__}
     return FeatureFrame(
         bars=bars,
-        names=INDICATORS,
-        values=np.array([[row[name] for name in INDICATORS]]),
+        names=indicator_names(),
+        values=np.array([[row[name] for name in indicator_names()]]),
         inputs=np.zeros((1, 14)),
         ready=np.array([True]),
         position=np.array([1000]),

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from crypto_refactor.backtest.walk_forward import PreparedTicker, walk_forward
-from crypto_refactor.features.catalogue import INDICATORS
+from crypto_refactor.features.catalogue import indicator_names
 from crypto_refactor.market.bars import COLUMNS, Bars, fill_gaps
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.sources.base import LatestPrice
@@ -21,7 +21,7 @@ from crypto_refactor.model.reuse_policy import make_card
 from crypto_refactor.model.schedule import refit_periods, training_rows
 
 BTC = Ticker("BTC", "USD")
-COLUMN = INDICATORS.index("ema_20")
+COLUMN = indicator_names().index("ema_20")
 GAIN = 20.0
 
 KNOWN = Evidence(

@@ -111,7 +111,7 @@ def evaluate_targets(
         window=window,
         quality=quality,
         sides=sides,
-        between_bars=int((~np.isin(made_at, window.only_real().closed)).sum()),
+        between_bars=int((~np.isin(made_at, window.without_synthetic().closed)).sum()),
         scenarios=scenarios,
         significance=significance_of(run.simulation, window, plan, run.rules),
     )

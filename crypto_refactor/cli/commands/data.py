@@ -55,7 +55,7 @@ def _document(bars: Bars, report: QualityReport, latest: LatestPrice, end: int) 
         "simulated": bars.simulated,
         "end": to_iso(end),
         "latest_price": asdict(latest),
-        "quality": asdict(report),
+        "quality": report.to_dict(),
         "bars": [
             {"opened_at": to_iso(int(bars.opened[row]))}
             | {name: float(getattr(bars, name)[row]) for name in COLUMNS}

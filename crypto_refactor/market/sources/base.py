@@ -1,47 +1,40 @@
-"""What every source of bars answers."""
+"""The protocol of a source of bars, and what sources share."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 from crypto_refactor.errors import DataError
 from crypto_refactor.market.bars import Bars
-from crypto_refactor.market.hours import to_iso
+from crypto_refactor.market.hours import Hour, to_iso
 from crypto_refactor.market.ticker import Ticker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatestPrice:
-    """The most recent price a source knows.
-
-    Attributes
-    ----------
-    price : float
-        In the quote currency.
-    at : str
-        ISO-8601 UTC instant the price belongs to.
-    """
+    """The most recent price of a source, in the quote currency, and its time (ISO-8601 UTC)."""
 
     price: float
     at: str
 
 
-def require_reached(source: Source, ticker: Ticker, end: int) -> None:
-    """Insist that the source's bars reach `end`.
+def require_reached(source: Source, ticker: Ticker, end: Hour) -> None:
+    """Refuse an `end` after the source's now.
 
     Raises
     ------
     DataError
-        If `end` lies after the source's now.
+        If the bars do not reach `end`.
     """
     now = source.now(ticker)
     if end > now:
         raise DataError(
             f"The {ticker} bars from {source.name} end at {to_iso(now)}, before {to_iso(end)}.",
             expected="an --end that they reach.",
-            remedy=f"use --end {to_iso(now)} or earlier, or leave --end out.",
+            remedy=f"use --end {to_iso(now)} or earlier, or omit --end.",
         )
 
 
@@ -53,21 +46,21 @@ class Source(Protocol):
         """``alpaca``, ``files`` or ``sample``."""
         ...
 
-    def bars(self, ticker: Ticker, start: int, end: int) -> Bars:
+    def bars(self, ticker: Ticker, start: Hour, end: Hour) -> Bars:
         """Return the real bars that opened at `start` or later and had closed by `end`.
 
-        Fewer than asked for, or none, is an answer; holes stay holes.
+        There may be fewer than requested, or none; gaps stay gaps.
 
         Raises
         ------
         UnavailableError
             If the source does not offer `ticker`.
         DataError
-            If the source cannot be reached or read, or what it holds are no bars.
+            If the source cannot be reached or read, or provides no valid bars.
         """
         ...
 
-    def prefetch(self, tickers: Iterable[Ticker], hours: int, end: int | None = None) -> None:
+    def prefetch(self, tickers: Iterable[Ticker], hours: int, end: Hour | None = None) -> None:
         """Fetch the last `hours` hours up to `end` (by default now) of several tickers at once, where that helps."""
         ...
 
@@ -75,6 +68,30 @@ class Source(Protocol):
         """Return the most recent price, with the errors of `bars`."""
         ...
 
-    def now(self, ticker: Ticker) -> int:
+    def now(self, ticker: Ticker) -> Hour:
         """Return the hour up to which bars can have closed, with the errors of `bars`."""
         ...
+
+
+class LoadedSource(ABC):
+    """A source that loads all bars of a ticker at once; a subclass has a `name` and says how to `load` them."""
+
+    @abstractmethod
+    def load(self, ticker: Ticker) -> Bars:
+        """Return all bars of `ticker`, at least one, with the errors of `Source.bars`."""
+
+    def bars(self, ticker: Ticker, start: Hour, end: Hour) -> Bars:
+        """Return the bars that opened at `start` or later and had closed by `end`."""
+        return self.load(ticker).between(start, end)
+
+    def prefetch(self, tickers: Iterable[Ticker], hours: int, end: Hour | None = None) -> None:  # noqa: B027
+        """Do nothing: tickers are loaded one by one."""
+
+    def latest_price(self, ticker: Ticker) -> LatestPrice:
+        """Return the last close and its time."""
+        bars = self.load(ticker)
+        return LatestPrice(price=float(bars.close[-1]), at=to_iso(int(bars.closed[-1])))
+
+    def now(self, ticker: Ticker) -> Hour:
+        """Return the close of the last bar."""
+        return int(self.load(ticker).closed[-1])

@@ -1,200 +1,259 @@
-"""Reading one CSV file of bars: fast where it is well formed, exact about the line where it is not."""
+"""Read CSV files of hourly rows: pandas parses what is well formed, the exact parser words the first bad line."""
 
 from __future__ import annotations
 
+import csv
+import io
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from crypto_refactor.arrays import FloatArray, HourArray
+from crypto_refactor.arrays import BoolArray, FloatArray, HourArray
 from crypto_refactor.errors import DataError
-from crypto_refactor.market.bars import COLUMNS, Bars
-from crypto_refactor.market.hours import parse_hour, to_iso
+from crypto_refactor.market.bars import first_broken
+from crypto_refactor.market.hours import Hour, parse_hour, to_iso
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from crypto_refactor.market.ticker import Ticker
-
-FILES = "files"
-"""The name of the source whose bars these are."""
-HEADER = ("timestamp", *COLUMNS)
-HEADER_LINE = ",".join(HEADER)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_UTC_SUFFIXES = ("", "Z", "+00:00")
-_STAMP_LENGTH = len("2024-05-01T13:00:00")
 
 
-def read_csv(path: Path, ticker: Ticker) -> Bars:
-    """Read one file of bars; a stamp is the OPEN of its bar, and without an offset it is UTC.
+def parse_number(column: str, cell: str) -> float:
+    """Return the finite number in a cell; a ValueError says what was expected."""
+    text = cell.strip()
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(f"a finite number as {column}, not {text!r}")
+    return float(text)
 
-    Parameters
-    ----------
-    path : Path
-        A file with the header ``timestamp,open,high,low,close,volume``.
-    ticker : Ticker
-        The pair the file holds.
 
-    Returns
-    -------
-    Bars
-        All bars of the file, at least one.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CsvLayout:
+    """How a CSV file of hourly rows must look.
+
+    In a strict layout the header names the required columns only, in this order, cells are unquoted, and every
+    line is ended.  Otherwise other columns, quoted cells and blank lines are allowed.
+    """
+
+    stamp: str  # column of full hours: ISO-8601, UTC unless they name an offset, strictly increasing
+    columns: tuple[str, ...]  # columns of numbers
+    strict: bool = True
+    min_rows: int = 1
+    parse_cell: Callable[[str, str], float] = parse_number
+    rules: Callable[[Mapping[str, FloatArray]], dict[str, BoolArray]] = lambda _: {}
+    """Numbers by column -> rules, and which rows satisfy each."""
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The columns that the header must name."""
+        return (self.stamp, *self.columns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CsvTable:
+    """The n rows of a file: full hours, numbers by column, the line each row ends on, and the other columns."""
+
+    hours: HourArray
+    values: dict[str, npt.NDArray[Any]]
+    lines: HourArray
+    ignored: tuple[str, ...]
+
+
+def read_table(path: Path, layout: CsvLayout) -> CsvTable:
+    """Read a file of hourly rows.
 
     Raises
     ------
     DataError
-        If the file cannot be read or is not of that form, naming the file and the first bad line.
+        If the file cannot be read or does not follow `layout`; the first bad line is shown.
     """
-    lines = _data_lines(path, _text(path))
-    columns = _read_quickly(lines) or _read_exactly(path, lines)
-    opened, values = columns
-    opened.flags.writeable = values.flags.writeable = False
-    return Bars(ticker=ticker, source=FILES, opened=opened, **dict(zip(COLUMNS, values, strict=True)))
+    return _Reader(path, layout).table()
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise unreadable(path, error) from error
-    except UnicodeDecodeError as error:
-        line = bytes(error.object[: error.start]).count(b"\n") + 1
-        raise _bad_line(path, line, "bytes that are not UTF-8", expected="a UTF-8 text file.") from error
+def bad_line(path: Path, line: int, what: str, expected: str, remedy: str | None = None) -> DataError:
+    """Return the error of one line of a file."""
+    remedy = remedy or "correct or remove that line; nothing was computed from this file."
+    return DataError(f"{path}, line {line}: {what}.", expected=f"{expected}.", remedy=remedy)
 
 
-def unreadable(path: Path, error: OSError) -> DataError:
-    """Return the error of a file that exists and cannot be read."""
+def unreadable(path: Path, error: OSError, layout: CsvLayout) -> DataError:
+    """Return the error of a file that cannot be read."""
     return DataError(
         f"{path} cannot be read: {error.strerror or error}.",
-        expected="a readable CSV file of bars.",
-        remedy="correct the file or its permissions.",
+        expected=f"a readable CSV file with the columns {', '.join(layout.required)}.",
+        remedy="correct the path, or the permissions of the file.",
     )
 
 
-def _bad_line(path: Path, line: int, row: str, *, expected: str) -> DataError:
-    return DataError(
-        f"{path}, line {line}: {row}.",
-        expected=expected,
-        remedy="correct or remove that line; nothing was computed from this file.",
+def _parse_stamps(stamps: npt.NDArray[Any]) -> HourArray:
+    """Parse stamps that are all spelled in one usual way; a ValueError where only `parse_hour` can tell."""
+    first = stamps[0] if len(stamps) else ""
+    separator, suffix = first[10:11], first[19:]
+    if separator not in {"T", " "} or suffix not in {"", "Z", "+00:00"}:
+        raise ValueError(f"another spelling: {first!r}")
+    lowest, highest = (
+        np.frombuffer(f"{date}{separator}{hour}:00:00{suffix}".encode(), dtype=np.uint8)
+        for date, hour in (("0000-00-00", "00"), ("9999-99-99", "29"))
     )
+    texts = stamps.astype(np.bytes_)
+    characters = texts.view(np.uint8).reshape(len(texts), -1)
+    if ((characters < lowest) | (characters > highest)).any():
+        raise ValueError("another spelling")
+    days = texts.astype("S10").astype("datetime64[D]").astype(np.int64)
+    hours = (characters[:, 11:13] - ord("0")) @ np.array([10, 1])
+    if hours.max() > 23 or days.min() < 0:
+        raise ValueError("no hour, or one that numpy's calendar knows only")
+    return np.asarray(days * 24 + hours)
 
 
-def _data_lines(path: Path, text: str) -> list[str]:
-    """Return the lines below the header; blank ones at the end do not count."""
-    if not text.strip():
-        raise DataError(
-            f"{path} is empty.",
-            expected=f"the header {HEADER_LINE} and one line a bar.",
-            remedy="write the file again.",
-        )
-    body = text.replace("\r\n", "\n")
-    header, *lines = body.rstrip("\n").split("\n")
-    names = [name.strip() for name in header.split(",")]
-    if names != list(HEADER):
-        missing = [name for name in HEADER if name not in names]
-        what = f" (no column {', '.join(missing)})" if missing else ""
-        raise _bad_line(path, 1, f"the header is {header!r}{what}", expected=f"{HEADER_LINE}.")
-    if not lines:
-        raise DataError(
-            f"{path} holds a header and no bars.",
-            expected="one line a bar below the header.",
-            remedy="write the file again.",
-        )
-    if not body.endswith("\n"):
-        # A cut through the volume leaves a shorter number behind, which nothing else would reveal.
-        raise _bad_line(
-            path,
-            len(lines) + 1,
-            f"{lines[-1]!r} is not ended by a line break, so the file may be cut off",
-            expected="every line ended.",
-        )
-    return lines
+class _Reader:
+    def __init__(self, path: Path, layout: CsvLayout) -> None:
+        self._path = path
+        self._layout = layout
+        self._text = self._read()
+        self._names = self._header()
 
-
-def _read_quickly(lines: Sequence[str]) -> tuple[HourArray, FloatArray] | None:
-    """Read rows of the usual form all at once; None where only the exact reader can tell.
-
-    Whatever this returns equals the answer of `_read_exactly`.
-    """
-    joined = ",".join(lines)
-    if "_" in joined or not joined.isascii():  # float() takes both for numbers
-        return None
-    cells = joined.split(",")
-    suffix = cells[0][_STAMP_LENGTH:]
-    commas = {line.count(",") for line in lines}
-    if commas != {len(COLUMNS)} or suffix not in _UTC_SUFFIXES:
-        return None
-    stamps = cells[:: len(HEADER)]
-    bare = [stamp[:_STAMP_LENGTH] for stamp in stamps]
-    try:
-        seconds = np.array(bare, dtype="datetime64[s]")
-        values = np.array([list(map(float, cells[k :: len(HEADER)])) for k in range(1, len(HEADER))])
-    except ValueError:
-        return None
-    # Writing the stamps again proves that numpy read a full date and time, not NaT or a bare day; its
-    # calendar has a year 0, the exact reader's has not.
-    written = [f"{text}{suffix}" for text in np.datetime_as_string(seconds).tolist()]
-    opened, beside = np.divmod(seconds.astype(np.int64), 3600)
-    if written != [stamp.replace(" ", "T", 1) for stamp in stamps] or beside.any() or opened[0] < 0:
-        return None
-    return (opened, values) if _all_bars(opened, values) else None
-
-
-def _all_bars(opened: HourArray, values: FloatArray) -> bool:
-    low, highest, lowest = values[2], values[:4].max(axis=0), values[:4].min(axis=0)
-    return bool(
-        np.isfinite(values).all()
-        and (np.diff(opened) > 0).all()
-        and (low > 0).all()
-        and (values[4] >= 0).all()
-        and (low == lowest).all()
-        and (values[1] == highest).all()
-    )
-
-
-def _read_exactly(path: Path, lines: Sequence[str]) -> tuple[HourArray, FloatArray]:
-    """Read row by row, which is what tells the first bad line and why it is bad."""
-    opened = np.empty(len(lines), dtype=np.int64)
-    values = np.empty((len(COLUMNS), len(lines)))
-    previous: int | None = None
-    for row, line in enumerate(lines):
+    def _read(self) -> str:
         try:
-            hour, numbers = _parse_row(line)
-            _check_row(hour, numbers, previous)
+            text = self._path.read_bytes().decode("utf-8-sig")
+        except OSError as error:
+            raise unreadable(self._path, error, self._layout) from error
+        except UnicodeDecodeError as error:
+            line = bytes(error.object[: error.start]).count(b"\n") + 1
+            raise bad_line(self._path, line, "bytes that are not UTF-8", "a UTF-8 text file") from error
+        # In a strict file a lone carriage return is white space; csv would end a line there.
+        return text.replace("\r\n", "\n").replace("\r", " ") if self._layout.strict else text
+
+    def _bad(self, line: int, expected: str) -> DataError:
+        lines = re.split(r"\r\n|\r|\n", self._text)
+        return bad_line(self._path, line, repr(lines[line - 1]), expected)
+
+    def _header(self) -> list[str]:
+        required, strict = self._layout.required, self._layout.strict
+        _, cells = next(self._rows(), (1, []))
+        names = [cell.strip() for cell in cells]
+        if names != list(required) if strict else any(names.count(name) != 1 for name in required):
+            missing = [name for name in required if name not in names]
+            detail = f" (no column {', '.join(missing)})" if missing else ""
+            what = f"the header is {','.join(cells)!r}{detail}" if self._text.strip() else "the file is empty"
+            order = "in this order and no others" if strict else "once each"
+            raise bad_line(self._path, 1, what, f"the columns {','.join(required)}, {order}")
+        if strict and "\n" in self._text and not self._text.endswith("\n"):
+            # A cut through the last number leaves a shorter one behind, which nothing else would reveal.
+            line = self._text.count("\n") + 1
+            raise self._bad(line, "every line ended by a line break: the file may be cut off")
+        return names
+
+    def _rows(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield the line that each row ends on and its cells, the header first."""
+        strict = self._layout.strict
+        text = io.StringIO(self._text.rstrip("\n") if strict else self._text, newline="")
+        reader = csv.reader(text, strict=True, quoting=csv.QUOTE_NONE if strict else csv.QUOTE_MINIMAL)
+        try:
+            yield from ((reader.line_num, cells) for cells in reader if cells or strict)
+        except csv.Error as error:
+            raise self._bad(reader.line_num, f"comma-separated values ({error})") from error
+
+    def table(self) -> CsvTable:
+        table = self._parse_quickly() or self._parse_exactly()
+        if len(table.hours) < self._layout.min_rows:
+            raise DataError(
+                f"{self._path} has too few rows below its header: {len(table.hours)}.",
+                expected=f"at least {self._layout.min_rows}.",
+                remedy="write the file again.",
+            )
+        return table
+
+    def _parse_quickly(self) -> CsvTable | None:
+        """Parse unquoted rows of equal width all at once; None where only the exact parser can tell.
+
+        Whatever this returns equals the answer of `_parse_exactly`.
+        """
+        text = self._text.rstrip("\n").encode()
+        characters = np.frombuffer(text, dtype=np.uint8)
+        ends = np.append(np.flatnonzero(characters == ord("\n")), len(text))
+        commas = np.searchsorted(np.flatnonzero(characters == ord(",")), ends)
+        even = (np.diff(commas, prepend=0) == len(self._names) - 1).all()
+        if len(ends) < 2 or not even or any(mark in text for mark in (b'"', b"\r", b"\0")):
+            return None
+        try:
+            stamps, *values = self._columns(text)
+            hours = _parse_stamps(stamps)
+            return self._checked(hours, values, np.arange(2, len(hours) + 2))
+        except (ValueError, DataError):
+            return None
+
+    def _columns(self, text: bytes) -> list[npt.NDArray[Any]]:
+        """Return the required columns by pandas, the stamps as they are."""
+        import pandas as pd
+
+        stamp, *numbers = places = [self._names.index(name) for name in self._layout.required]
+        parse = self._layout.parse_cell
+        floats = numbers if parse is parse_number else []
+        options: dict[str, Any] = {
+            "dtype": {stamp: object} | dict.fromkeys(floats, np.float64),
+            "converters": {place: partial(parse, self._names[place]) for place in numbers if not floats},
+        }
+        if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1):
+            options["float_precision"] = "round_trip"  # later versions round correctly without it
+        frame = pd.read_csv(
+            io.BytesIO(text),
+            header=0,
+            names=range(len(self._names)),
+            usecols=places,
+            lineterminator="\n",
+            quoting=csv.QUOTE_NONE,
+            na_filter=False,
+            **options,
+        )
+        return [frame[place].to_numpy() for place in places]
+
+    def _parse_exactly(self) -> CsvTable:
+        """Parse row by row, and raise at the first row that is malformed or breaks a rule."""
+        rows: list[tuple[int, Hour, list[float]]] = []
+        malformed: DataError | None = None
+        try:
+            for line, cells in islice(self._rows(), 1, None):
+                try:
+                    rows.append((line, *self._parse_row(cells)))
+                except ValueError as error:
+                    raise self._bad(line, str(error)) from error
+        except DataError as error:
+            malformed = error
+        lines, hours = (np.array([row[place] for row in rows], dtype=np.int64) for place in (0, 1))
+        columns = np.array([numbers for *_, numbers in rows]).reshape(-1, len(self._layout.columns)).T
+        table = self._checked(hours, columns, lines)  # a row above the malformed one may break a rule
+        if malformed:
+            raise malformed
+        return table
+
+    def _parse_row(self, cells: list[str]) -> tuple[Hour, list[float]]:
+        if len(cells) != len(self._names):
+            raise ValueError(f"{len(self._names)} cells as in the header, not {len(cells)}")
+        row, stamp = dict(zip(self._names, cells, strict=True)), self._layout.stamp
+        try:
+            hour = parse_hour(row[stamp])
         except ValueError as error:
-            raise _bad_line(path, row + 2, repr(line), expected=f"{error}.") from error
-        previous = opened[row] = hour
-        values[:, row] = numbers
-    return opened, values
+            raise ValueError(
+                f"{stamp} as a full hour such as 2024-06-01T13:00Z, ISO-8601 ({error})"
+            ) from error
+        return hour, [self._layout.parse_cell(name, row[name]) for name in self._layout.columns]
 
-
-def _parse_row(line: str) -> tuple[int, list[float]]:
-    cells = [cell.strip() for cell in line.split(",")]
-    if len(cells) != len(HEADER):
-        raise ValueError(f"{len(HEADER)} cells ({HEADER_LINE}), not {len(cells)}")
-    try:
-        hour = parse_hour(cells[0])
-    except ValueError as error:
-        raise ValueError(f"an ISO-8601 time stamp on the full hour ({error})") from error
-    for name, cell in zip(COLUMNS, cells[1:], strict=True):
-        if not _NUMBER.fullmatch(cell):
-            raise ValueError(f"a finite number as {name}, not {cell!r}")
-    return hour, [float(cell) for cell in cells[1:]]
-
-
-def _check_row(hour: int, numbers: Sequence[float], previous: int | None) -> None:
-    open_, high, low, close, volume = numbers
-    if previous is not None and hour == previous:
-        raise ValueError("every time stamp once")
-    if previous is not None and hour < previous:
-        raise ValueError(f"time stamps in rising order (the line before is {to_iso(previous)})")
-    if not np.isfinite(numbers).all():
-        raise ValueError("numbers that a float can hold")
-    if min(numbers[:4]) <= 0:
-        raise ValueError("prices above 0")
-    if volume < 0:
-        raise ValueError("a volume not below 0")
-    if low > min(open_, close) or high < max(open_, close):
-        raise ValueError("low <= open, close <= high")
+    def _checked(self, hours: HourArray, columns: Iterable[FloatArray], lines: HourArray) -> CsvTable:
+        stamp, step = self._layout.stamp, np.diff(hours, prepend=hours[:1] - 1)
+        values = {
+            name: np.asarray(column, dtype=np.float64)
+            for name, column in zip(self._layout.columns, columns, strict=True)
+        }
+        rules = {f"every {stamp} once": step != 0, f"{stamp} in rising order": step > 0}
+        broken = first_broken(rules | self._layout.rules(values))
+        if broken:
+            row, rule = broken
+            before = f" (the row before is {to_iso(int(hours[row - 1]))})" if step[row] < 0 else ""
+            raise self._bad(int(lines[row]), rule + before)
+        ignored = tuple(name for name in self._names if name not in self._layout.required)
+        return CsvTable(hours=hours, values=values, lines=lines, ignored=ignored)

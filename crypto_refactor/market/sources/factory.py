@@ -1,57 +1,57 @@
-"""Choosing a source by its name."""
+"""Open a source by its name."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from crypto_refactor.errors import UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from crypto_refactor.market.sources.base import Source
-
-SOURCES: Final = ("alpaca", "files", "sample")
 
 
 def open_source(name: str, *, data_dir: Path | None = None, state_dir: Path | None = None) -> Source:
-    """Open one source, importing only what that source needs.
+    """Open a source, importing only what it needs; nothing is read or requested yet.
 
     Parameters
     ----------
     name : str
         ``alpaca``, ``files`` or ``sample``.
     data_dir : Path, optional
-        Folder of the source ``files``; by default the one of the settings.
+        Folder of the source ``files``; by default the one of the environment settings.
     state_dir : Path, optional
-        Folder of the bar store of the source ``alpaca``; by default the one of the settings.
-
-    Returns
-    -------
-    Source
-        The source; nothing has been read or asked yet.
+        Folder of the bar store of the source ``alpaca``; by default the one of the environment settings.
 
     Raises
     ------
     UsageError
         If there is no such source, or ``files`` has no folder.
     """
-    if name == "alpaca":
-        return _alpaca(state_dir)
-    if name == "files":
-        return _files(data_dir)
-    if name == "sample":
-        from crypto_refactor.market.sources.sample import SampleSource
+    if name not in SOURCES:
+        raise UsageError(
+            f"There is no source {name!r}.",
+            expected="one of " + ", ".join(SOURCES) + ".",
+            remedy="correct --source or CRYPTO_SOURCE.",
+        )
+    return _OPENERS[name](data_dir, state_dir)
 
-        return SampleSource()
-    raise UsageError(
-        f"There is no source {name!r}.",
-        expected="one of " + ", ".join(SOURCES) + ".",
-        remedy="correct --source or CRYPTO_SOURCE.",
+
+def _open_alpaca(_data_dir: Path | None, state_dir: Path | None) -> Source:
+    from crypto_refactor.config import settings
+    from crypto_refactor.market.sources.alpaca import AlpacaSource
+
+    environment = settings()
+    return AlpacaSource(
+        (state_dir or environment.state_dir) / "bars.sqlite",
+        url=environment.alpaca_data_url,
+        api_key=environment.alpaca_api_key,
+        secret_key=environment.alpaca_secret_key,
     )
 
 
-def _files(data_dir: Path | None) -> Source:
+def _open_files(data_dir: Path | None, _state_dir: Path | None) -> Source:
     from crypto_refactor.market.sources.csv_files import FilesSource
 
     if data_dir is None:
@@ -67,14 +67,15 @@ def _files(data_dir: Path | None) -> Source:
     return FilesSource(data_dir)
 
 
-def _alpaca(state_dir: Path | None) -> Source:
-    from crypto_refactor.config import settings
-    from crypto_refactor.market.sources.alpaca import AlpacaSource
+def _open_sample(_data_dir: Path | None, _state_dir: Path | None) -> Source:
+    from crypto_refactor.market.sources.sample import SampleSource
 
-    chosen = settings()
-    return AlpacaSource(
-        (state_dir or chosen.state_dir) / "bars.sqlite",
-        url=chosen.alpaca_data_url,
-        api_key=chosen.alpaca_api_key,
-        secret_key=chosen.alpaca_secret_key,
-    )
+    return SampleSource()
+
+
+_OPENERS: Final[Mapping[str, Callable[[Path | None, Path | None], Source]]] = {
+    "alpaca": _open_alpaca,
+    "files": _open_files,
+    "sample": _open_sample,
+}
+SOURCES: Final = tuple(_OPENERS)

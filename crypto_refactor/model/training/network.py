@@ -99,9 +99,9 @@ def _build_core(keras: Any, name: str, lookback: int) -> Any:
 
 
 def _features(keras: Any, lookback: int, name: str) -> Any:
-    from crypto_refactor.features.catalogue import INDICATORS
+    from crypto_refactor.features.catalogue import indicator_names
 
-    return keras.Input((lookback, len(INDICATORS)), name=name)
+    return keras.Input((lookback, len(indicator_names())), name=name)
 
 
 def _forecast(keras: Any, x: Any, name: str, recipe: Recipe) -> Any:

@@ -234,7 +234,7 @@ def as_result(case):
         expected_move=np.full(int(known.sum()), 10.0),
     )
     return SimpleNamespace(
-        bars=bars.only_real(),
+        bars=bars.without_synthetic(),
         window=bars,
         walk=SimpleNamespace(periods=(SimpleNamespace(signals=made),)),
         requested=AccountRun(

@@ -1,4 +1,4 @@
-"""Somebody else's targets go through the engine as the backtester's own do."""
+"""External targets go through the engine as the backtester's own do."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ class TestWindow:
             # Wanted flat since 3, known at the close of the next bar, 5, and filled at the open after it.
             (5, -1, 10.0, 100.0, 250.0, "neutral"),
         ]
-        with pytest.raises(DataError, match="lie in holes"):
+        with pytest.raises(DataError, match="lie in gaps"):
             evaluate(rows((1, 1), (3, 0), (6, 0)), bars)
 
 
@@ -240,18 +240,18 @@ class TestReading:
         assert expected in error.expected
         assert str(path) in error.what
         if "comma" not in expected:
-            assert error.what.endswith(f"line 3: {bad}.")
+            assert error.what.endswith(f"line 3: {bad!r}.")
 
     @pytest.mark.parametrize(
         ("text", "what"),
         [
             ("", "line 1"),
             ("\n\n", "line 1"),
-            ("time,target\n" + GOOD, "line 1: time,target"),
+            ("time,target\n" + GOOD, "line 1: the header is 'time,target' \\(no column made_at\\)"),
             ("made_at,target,target\n" + GOOD + ",1", "line 1"),
             (GOOD + "\n", "line 1"),
-            ("made_at,target\n", "holds no targets"),
-            ("made_at,target\n" + GOOD, "holds 1 target."),
+            ("made_at,target\n", "too few rows below its header: 0."),
+            ("made_at,target\n" + GOOD, "too few rows below its header: 1."),
             (
                 b"made_at,target\n" + GOOD.encode() + b"\n2024-06-01T01:00Z,\xff\n",
                 "line 3: bytes that are not UTF-8",
@@ -282,10 +282,10 @@ RULES = {
 
 
 @pytest.mark.parametrize("name", RULES)
-@pytest.mark.parametrize("holes", [False, True])
-def test_the_targets_of_a_backtest_give_its_trades_and_its_equity(evaluate, tmp_path, fits, name, holes):
+@pytest.mark.parametrize("gaps", [False, True])
+def test_the_targets_of_a_backtest_give_its_trades_and_its_equity(evaluate, tmp_path, fits, name, gaps):
     bars, options = sample_bars(1600), RULES[name]
-    if holes:
+    if gaps:
         end = int(bars.closed[-1])
         # The longer one makes real closes undecidable: their target is 0, and a position is left.
         bars = without(bars, (end - 100, end - 90), (end - 30, end - 28))
@@ -312,7 +312,7 @@ def test_the_targets_of_a_backtest_give_its_trades_and_its_equity(evaluate, tmp_
     assert found.requested.simulation.equity.tobytes() == own.requested.simulation.equity.tobytes()
     assert found.requested.metrics == own.requested.metrics
     assert found.buy_and_hold.metrics == own.buy_and_hold.metrics
-    if name == "neutral" and not holes:
+    if name == "neutral" and not gaps:
         assert found.requested.simulation.trades == own.requested.simulation.trades
         assert found.significance == replace(own_significance(own), skill=None)
 

@@ -10,9 +10,10 @@ import threading
 
 import numpy as np
 import pytest
+from support.bars import empty_bars
 
 from crypto_refactor.errors import DataError
-from crypto_refactor.market.bars import COLUMNS, empty_bars
+from crypto_refactor.market.bars import COLUMNS
 from crypto_refactor.market.sources.bar_store import BarStore
 from crypto_refactor.market.ticker import Ticker
 
