@@ -13,7 +13,7 @@ from support.cli_runner import Home
 from crypto_refactor.market.hours import parse_hour
 from crypto_refactor.market.sources.bar_store import BarStore
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.model.settings import library_versions
+from crypto_refactor.model.recipe import library_versions
 from crypto_refactor.trading.ledger import Ledger, OrderStatus
 
 EARLIER = Path(__file__).parent / "data" / "earlier_version"

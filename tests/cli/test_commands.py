@@ -247,7 +247,7 @@ def test_the_second_signal_trains_nothing_and_says_so(warm):
 def test_the_second_backtest_trains_nothing_says_so_and_is_the_same(warm):
     done = warm.home.run(warm.backtest_line)
     assert done.stderr == ""
-    assert "nothing was trained" in done.stdout
+    assert "(none trained for this run)" in done.stdout
     assert warm.home.json(warm.backtest_line) == warm.backtest
 
 

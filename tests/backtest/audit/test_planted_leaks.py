@@ -319,13 +319,13 @@ class TestMoney:
     @pytest.fixture
     def closing(self, plant):
         """Change what closing a position leaves behind."""
-        honest = account._closed
+        honest = account._book_exit
 
         def put(change):
             def closed(before, **figures):
                 return change(before, *honest(before, **figures))
 
-            plant(closed, (account, "_closed"))
+            plant(closed, (account, "_book_exit"))
 
         return put
 
