@@ -257,6 +257,7 @@ def test_a_fresh_model_folder_gives_the_same_signal_and_the_same_backtest(warm, 
     assert home.json(warm.backtest_line) == warm.backtest
 
 
+@pytest.mark.slow
 def test_training_says_one_line_on_stderr_and_the_result_goes_to_stdout(home):
     done = home.run("app_lstm --source sample --network small --hours 120 --lookback 12")
     assert done.stderr == "Training 1 model …\n"
@@ -396,6 +397,7 @@ def on_terminal(line, home, columns):
     return shown.decode()
 
 
+@pytest.mark.slow
 def test_a_model_of_simulated_bars_never_decides_on_files(warm, warm_copy, sample_as_files):
     for file in (warm_copy.models / "sample").iterdir():
         # Even where somebody has put it in the other model's place.

@@ -167,6 +167,7 @@ def test_a_bad_row_of_a_file_is_named(invoke, home, command, text, where):
     assert home.tree() == before
 
 
+@pytest.mark.slow
 def test_a_short_file_is_answered_with_the_hours_that_work(invoke, home):
     source = write_bars(home, 561 + 130)
     left = invoke(signal, f"{source} --network small --hours 240")
@@ -178,6 +179,7 @@ def test_a_short_file_is_answered_with_the_hours_that_work(invoke, home):
     assert invoke(signal, f"{source} --network small --hours {int(suggested) + 1}").code == 3
 
 
+@pytest.mark.slow
 def test_a_short_file_is_answered_with_the_hours_of_a_backtest_that_work(invoke, home):
     source = write_bars(home, 30 + 240 + 100 + 12 + 500)
     rest = "--network small --train-hours 240 --refit-every 100 --lookback 12"

@@ -63,6 +63,7 @@ def test_a_signal_that_is_interrupted_leaves_no_model_and_no_lock(home, number, 
     assert_unlocked(home)
 
 
+@pytest.mark.slow
 def test_after_an_interruption_the_same_command_works(home, warm):
     process = home.start(warm.signal_line)
     process.stderr.readline()
@@ -74,7 +75,9 @@ def test_after_an_interruption_the_same_command_works(home, warm):
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "terminate"]
+    ("number", "code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
+    ids=["Ctrl-C", "terminate"],
 )
 def test_a_backtest_interrupted_while_its_workers_train_takes_them_along(home, tmp_path, number, code):
     notes = tmp_path / "temporary"
@@ -98,6 +101,7 @@ def test_a_backtest_interrupted_while_its_workers_train_takes_them_along(home, t
     assert list(notes.glob("crypto-refactor-*")) == []
 
 
+@pytest.mark.slow
 def test_two_processes_that_want_the_same_model_train_it_once(home):
     running = [home.start(f"{SIGNAL} --json") for _ in range(2)]
     answers = [process.communicate(timeout=PATIENCE) for process in running]
@@ -117,6 +121,7 @@ def full_disk(home, line, limit):
     return done
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_while_a_model_is_saved_ends_with_4_and_leaves_nothing(home):
     done = full_disk(home, SIGNAL, 20_000)
     assert done.returncode == 4, done.stderr
@@ -128,6 +133,7 @@ def test_a_disk_that_fills_while_a_model_is_saved_ends_with_4_and_leaves_nothing
     assert_unlocked(home)
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_leaves_the_model_at_hand_as_it_was(warm_copy, warm):
     before = {path: path.read_bytes() for path in model_files(warm_copy)}
     done = full_disk(warm_copy, f"{warm.signal_line} --retrain", 20_000)

@@ -105,7 +105,16 @@ def runnable():
             ("make", "crypto-refactor download", "crypto-refactor evaluate", *OF_AN_ACCOUNT)
         ):
             slow = any(
-                word in line for word in ("app_backtester", "--lookback 168", "multi_ticker", "compare")
+                word in line
+                for word in (
+                    "app_backtester",
+                    "--lookback 168",
+                    "--hours 480",
+                    "--demo",
+                    "multi_ticker",
+                    "compare",
+                    "audit",
+                )
             )
             yield pytest.param(tried(line), id=line, marks=[pytest.mark.slow] if slow else [])
 

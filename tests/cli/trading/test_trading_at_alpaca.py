@@ -180,6 +180,7 @@ def test_too_little_buying_power_enters_nothing_says_so_and_locks_nothing(world)
     assert again["equity"] == pytest.approx(25_000, rel=0.01)
 
 
+@pytest.mark.slow
 @within_one_hour
 def test_a_second_budget_that_is_not_there_leaves_the_first_one_alone(world):
     assert world.json(f"run_trading --once {RULES}")["acted"]

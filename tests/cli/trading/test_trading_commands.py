@@ -64,6 +64,7 @@ class TestReplay:
         assert ticker["same_as_backtest"] is True
         assert entries[-1]["equity"] == ticker["equity"]
 
+    @pytest.mark.slow
     def test_an_interrupted_replay_goes_on_and_a_finished_one_starts_afresh(self, desk):
         line = f"{BTC} --replay-hours 40 --json"
         whole = desk.run(line).stdout.splitlines()
@@ -320,6 +321,7 @@ def test_real_money_and_foreign_hosts_need_more_than_a_slip(refused, line, more,
     assert "sTestSecret" not in outcome.err
 
 
+@pytest.mark.slow
 def test_the_equivalent_backtest_is_named_and_trades_the_same(desk):
     options = "--long-only --fee 0.002 --stop-loss 0.01 --initial-balance 5000 --replay-hours 48"
     done = desk.run(f"run_trading --ticker ETH/USD --demo {SAMPLE} {options} --json")
