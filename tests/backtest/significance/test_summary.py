@@ -148,8 +148,7 @@ class TestWithoutModels:
             return simulate(window, plan, rules, **options)
 
         monkeypatch.setattr("crypto_refactor.backtest.significance.fee_sensitivity.simulate", counted)
-        break_even = significance_of(run, window, plan, rules).break_even
-        assert (break_even.fee is not None) == (how_right > 0.5)
+        assert significance_of(run, window, plan, rules).break_even.fee is not None
         # One for each fee of the sweep; the others find the break-even fee. All other tests are vectorised.
         assert len(FEE_FACTORS) < len(fees) <= len(FEE_FACTORS) + 12
 

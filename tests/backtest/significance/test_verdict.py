@@ -59,7 +59,7 @@ def test_all_passed_is_evidence_and_says_how_often_it_is_wrong():
     assert found.text == (
         "Evidence of an edge: the probability that the true Sharpe ratio is above 0 is 99.1 %; 0.4 % of random "
         "entries do as well or better; the forecasts' rank correlation with the next return is +0.060 ± 0.020; "
-        "up to one run in fifty without an edge would look like this."
+        "up to one run in fifty without an edge looks like this."
     )
 
 
