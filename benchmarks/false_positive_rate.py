@@ -31,7 +31,7 @@ from scipy.stats import binomtest, spearmanr
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from crypto_refactor.backtest.backtester import Backtester
-from crypto_refactor.backtest.significance.verdict import EVIDENCE, FALSE_ALARMS, IC_ERRORS, TOO_FEW
+from crypto_refactor.backtest.significance.verdict import EVIDENCE, FALSE_POSITIVE_RATE, IC_ERRORS, TOO_FEW
 from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.features.catalogue import WARMUP
 from crypto_refactor.features.price_indicators import realised_volatility
@@ -140,8 +140,8 @@ def figures(result):
         "ic": ic.value,
         "break_even": found.break_even.fee or 0.0,
         "passed": {
-            "sharpe": chance is not None and chance >= 1 - FALSE_ALARMS,
-            "entries": entry is not None and entry.p <= FALSE_ALARMS,
+            "sharpe": chance is not None and chance >= 1 - FALSE_POSITIVE_RATE,
+            "entries": entry is not None and entry.p <= FALSE_POSITIVE_RATE,
             "ic": None not in {ic.value, ic.se} and ic.value - IC_ERRORS * ic.se > 0,
         },
     }

@@ -1,10 +1,25 @@
-"""Correlation coefficients."""
+"""Correlation coefficients, and their standard error on hourly values."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
 
-from crypto_refactor.arrays import FloatArray
+from crypto_refactor.arrays import FloatArray, HourArray
+
+BLOCK_HOURS = 24
+MIN_BLOCKS = 10
+"""Fewer days say too little about how much days differ."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correlation:
+    """A correlation, None if either side is constant, and its standard error, None also below ten days."""
+
+    value: float | None
+    se: float | None
 
 
 def is_constant(values: FloatArray) -> bool:
@@ -27,3 +42,41 @@ def pearson(x: FloatArray, y: FloatArray) -> float | None:
 def spearman(x: FloatArray, y: FloatArray) -> float | None:
     """Return Spearman's rank correlation, None if either side is constant."""
     return pearson(ranks(x), ranks(y))
+
+
+def hourly_spearman(x: FloatArray, y: FloatArray, hours: HourArray) -> Correlation:
+    """Return Spearman's rank correlation with the error of `hourly_pearson`.
+
+    The error ignores that ranks are estimates too, which matters only far from a correlation of 0.
+    """
+    return hourly_pearson(ranks(x), ranks(y), hours)
+
+
+def hourly_pearson(x: FloatArray, y: FloatArray, hours: HourArray) -> Correlation:
+    """Return Pearson's r of `x` and `y` at `hours`, all of shape (n,), with its standard error.
+
+    Neighbouring hours are not independent, days nearly are.  With u and v the standardised sides, r is the
+    mean of uv, and hour i moves it by its influence (F. R. Hampel, "The influence curve and its role in robust
+    estimation", JASA 69 (1974))::
+
+        psi_i = u_i v_i - r (u_i^2 + v_i^2) / 2
+
+    The error adds it up within each UTC day before squaring (the cluster-robust form of K.-Y. Liang and
+    S. L. Zeger, Biometrika 73 (1986)), with G days::
+
+        SE^2 = G / (G - 1) sum over days (sum of psi in the day)^2 / n^2
+
+    Where single hours outweigh all others, as in Pearson's r of fat-tailed returns, it is a fifth too small.
+    Ranks have no such hours, and the verdict looks at ranks.
+    """
+    if is_constant(x) or is_constant(y):
+        return Correlation(value=None, se=None)
+    u, v = ((side - side.mean()) / side.std() for side in (x, y))
+    value = float((u * v).mean())
+    influence = u * v - value * (u**2 + v**2) / 2
+    _, day = np.unique(hours // BLOCK_HOURS, return_inverse=True)
+    sums = np.bincount(day, weights=influence)
+    days = len(sums)
+    if days < MIN_BLOCKS:
+        return Correlation(value=value, se=None)
+    return Correlation(value=value, se=math.sqrt(days / (days - 1) * float(sums @ sums)) / len(x))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from crypto_refactor.backtest.metrics import Metrics
-from crypto_refactor.backtest.significance.correlation import Correlation
+from crypto_refactor.correlation import Correlation
 from crypto_refactor.report.formatting import UNDEFINED, money, number, percent
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from crypto_refactor.backtest.comparison.request import ComparisonRequest, check_request_options, traded
 from crypto_refactor.backtest.comparison.trials import Portfolio, Trial, combine, trade_walk
-from crypto_refactor.backtest.significance.selection_bias import SelectionBias, selection_bias
+from crypto_refactor.backtest.significance.sharpe import SelectionBias, selection_bias
 from crypto_refactor.backtest.walk_forward import PreparedTicker, group_models, prepare, walk_forward_group
 from crypto_refactor.errors import CryptoRefactorError, DataError, UnavailableError, UsageError
 from crypto_refactor.execution.venues import require_alpaca_rules

@@ -1,9 +1,9 @@
-"""How far a result could have gone otherwise: intervals from resampled hours.
+"""Confidence intervals of a result, from resampled hours.
 
 The stationary bootstrap of D. N. Politis and J. P. Romano, "The stationary bootstrap", Journal of the American
 Statistical Association 89 (1994), section 2, draws a series of the same length from blocks that begin at random
 hours, wrap around at the end, and are geometrically long: P(length = k) = p (1 - p)^(k - 1), with mean 1 / p.
-Within a block hours keep their order, so whatever the returns of neighbouring hours share survives.
+Within a block, hours keep their order, and with it the dependence between neighbouring returns.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from crypto_refactor.execution.rules import HOURS_PER_YEAR
 
 RESAMPLES = 1000
 MEAN_BLOCK_HOURS = 24
-"""A day: it holds the daily cycle, outlasts most positions, and leaves 90 blocks in 90 days."""
+"""A day: it covers the daily cycle and most positions, and leaves 90 blocks in 90 days."""
 LEVEL = 0.95
 
 Interval = tuple[float, float]
@@ -32,9 +32,9 @@ class Intervals:
     Attributes
     ----------
     total_return : tuple of float or None
-        Fractions; None below two mean blocks (48 hours), where blocks could only be turned around.
+        Fractions; None below two mean blocks (48 hours).
     sharpe : tuple of float or None
-        Annualised; None also where returns do not vary.
+        Annualised; None also if returns do not vary.
     """
 
     total_return: Interval | None
@@ -46,16 +46,15 @@ def bootstrap_intervals(
 ) -> Intervals:
     """Return the intervals of total return and Sharpe ratio of hourly `returns`.
 
-    A total return and a Sharpe ratio need three sums per block only, sum(log(1 + r)), sum(r) and sum(r^2),
-    so blocks are never written out: differences of running sums give them.  A resample whose returns do not
-    vary (no position in it) counts as a Sharpe ratio of 0.
+    Both figures need only three sums per block, sum(log(1 + r)), sum(r) and sum(r^2), which are differences of
+    running sums.  A resample whose returns do not vary (without a position) has a Sharpe ratio of 0.
 
     Parameters
     ----------
     returns : ndarray, shape (n,)
-        Simple, at least -1 each; -1 is ruin, in a resample too.
+        Simple returns, each at least -1; -1 is ruin, in a resample too.
     resamples : int
-        How many series are drawn.
+        Number of series.
     mean_block : float
         Mean length of a block, hours.
     seed : int
@@ -101,14 +100,14 @@ def _total_returns(returns: FloatArray, starts: RowArray, lengths: RowArray) -> 
 
 
 def _sharpe_ratios(returns: FloatArray, starts: RowArray, lengths: RowArray) -> FloatArray:
-    count, middle = len(returns), float(returns.mean())
-    # Deviations from the mean of all, so that the variance is no small difference of large numbers.
-    centred = returns - middle
+    count, mean = len(returns), float(returns.mean())
+    # Centred, so that the variance is not a small difference of large numbers.
+    centred = returns - mean
     shift = _sums(centred, starts, lengths) / count
     variance = (_sums(centred**2, starts, lengths) - count * shift**2) / (count - 1)
     varies = variance > 1e-12 * float(centred @ centred) / count
     deviation = np.sqrt(np.where(varies, variance, 1.0))
-    ratios = np.where(varies, (middle + shift) / deviation, 0.0)
+    ratios = np.where(varies, (mean + shift) / deviation, 0.0)
     return np.asarray(ratios * math.sqrt(HOURS_PER_YEAR))
 
 

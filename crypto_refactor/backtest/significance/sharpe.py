@@ -1,13 +1,16 @@
-"""How likely the true Sharpe ratio is above 0, or above what the best of many tries shows by luck.
+"""The probability that a true Sharpe ratio is above 0, or above the best of many trials without skill.
 
-Every figure here may be per hour or annualised, as long as all of them are: the ratios do not change.
+All figures may be per hour or annualised, as long as they agree.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from statistics import NormalDist, variance
+
+from crypto_refactor.backtest.metrics import Metrics
 
 _EULER_MASCHERONI = 0.5772156649015329
 _NORMAL = NormalDist()
@@ -23,17 +26,10 @@ def probabilistic_sharpe(
 
         PSR(b) = N((SR - b) / se),   se^2 = (1 - g3 SR + (g4 - 1) / 4 SR^2) / (n - 1)
 
-    Parameters
-    ----------
-    sharpe, sharpe_se : float or None
-        As `metrics.sharpe_ratio` gives them.
-    benchmark : float
-        In the unit of `sharpe`.
-
     Returns
     -------
     float or None
-        0 to 1; None where either is undefined or the error is 0.
+        0 to 1; None if the ratio or its error is undefined, or the error is 0.
     """
     if sharpe is None or not sharpe_se:
         return None
@@ -41,7 +37,7 @@ def probabilistic_sharpe(
 
 
 def expected_best_sharpe(trials: Sequence[float]) -> float:
-    """Return the Sharpe ratio that the best of so many trials is expected to show without any skill.
+    """Return the expected Sharpe ratio of the best of `trials` if none has any skill; 0 for one trial or none.
 
     D. H. Bailey and M. Lopez de Prado, "The deflated Sharpe ratio: correcting for selection bias, backtest
     overfitting, and non-normality", Journal of Portfolio Management 40 (2014), eq. 1: for N independent
@@ -49,12 +45,7 @@ def expected_best_sharpe(trials: Sequence[float]) -> float:
 
         E[max] = sqrt(V) ((1 - g) Z(1 - 1 / N) + g Z(1 - 1 / (N e)))
 
-    Trials that resemble each other count as if they were independent, which is too strict, not too lenient.
-
-    Parameters
-    ----------
-    trials : sequence of float
-        The Sharpe ratio of everything that was tried, the best one included; 0 for one trial or none.
+    Similar trials count as independent, which is too strict, not too lenient.
     """
     count = len(trials)
     if count < 2:
@@ -65,15 +56,49 @@ def expected_best_sharpe(trials: Sequence[float]) -> float:
 
 
 def deflated_sharpe(sharpe: float | None, sharpe_se: float | None, trials: Sequence[float]) -> float | None:
-    """Return the probability that the true Sharpe ratio exceeds what luck gives the best of `trials`.
-
-    DSR = PSR(E[max]); see `probabilistic_sharpe` and `expected_best_sharpe`.
-
-    Parameters
-    ----------
-    sharpe, sharpe_se : float or None
-        Of the trial looked at.
-    trials : sequence of float
-        The Sharpe ratio of every trial, in the unit of `sharpe`.
-    """
+    """Return the probability that a true Sharpe ratio exceeds the `expected_best_sharpe` of all `trials`."""
     return probabilistic_sharpe(sharpe, sharpe_se, expected_best_sharpe(trials))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectionBias:
+    """The best of several trials, compared with the best expected by chance.
+
+    Attributes
+    ----------
+    trials, trials_with_sharpe : int
+        Number of trials, and of those that ever traded: the others had no chance at luck.
+    best_sharpe : float
+        The highest Sharpe ratio, annualised.
+    expected_best_sharpe : float
+        The highest one expected if no trial had any skill, annualised.
+    deflated_sharpe : float or None
+        Probability that the true Sharpe ratio of the best trial exceeds that; None if its error is 0.
+    """
+
+    trials: int
+    trials_with_sharpe: int
+    best_sharpe: float
+    expected_best_sharpe: float
+    deflated_sharpe: float | None
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the documented JSON."""
+        names = {"trials": "tried", "trials_with_sharpe": "counted"}
+        return {names.get(name, name): value for name, value in asdict(self).items()}
+
+
+def selection_bias(trials: Sequence[Metrics]) -> SelectionBias | None:
+    """Return how far chance explains the best of `trials`; None if no trial has a Sharpe ratio."""
+    sharpes = [(trial.sharpe, trial.sharpe_se) for trial in trials if trial.sharpe is not None]
+    if not sharpes:
+        return None
+    best, error = max(sharpes, key=lambda pair: pair[0])
+    ratios = [ratio for ratio, _ in sharpes]
+    return SelectionBias(
+        trials=len(trials),
+        trials_with_sharpe=len(ratios),
+        best_sharpe=best,
+        expected_best_sharpe=expected_best_sharpe(ratios),
+        deflated_sharpe=deflated_sharpe(best, error, ratios),
+    )

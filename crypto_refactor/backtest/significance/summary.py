@@ -1,4 +1,4 @@
-"""Could it be luck?  Everything that is asked of a run before it is called evidence."""
+"""All tests of one run against chance."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from crypto_refactor.backtest.significance.fee_sensitivity import (
     CostPoint,
     break_even_fee,
     cost_sweep,
-    earnings_by_fee,
+    return_by_fee,
 )
 from crypto_refactor.backtest.significance.forecast_skill import Skill
 from crypto_refactor.backtest.significance.random_entry import RandomEntry, random_entry
@@ -30,7 +30,7 @@ from crypto_refactor.market.bars import Bars
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Significance:
-    """What tells a run from luck.
+    """The tests of one run against chance.
 
     Attributes
     ----------
@@ -41,11 +41,11 @@ class Significance:
     random_entry : RandomEntry or None
         The same trades entered at random; None without a closed trade.
     break_even : BreakEven
-        The fee at which nothing is left.
+        The fee at which the total return is 0.
     cost_sweep : tuple of CostPoint
         Total return of the same trades at other fees.
     skill : Skill or None
-        Of the forecasts; None where there were none.
+        Skill of the forecasts; None for external targets.
     """
 
     intervals: Intervals
@@ -76,8 +76,9 @@ def _listed(interval: tuple[float, float] | None) -> list[float] | None:
 
 
 def _skill_json(skill: Skill) -> dict[str, object]:
-    document = asdict(skill)
-    for name in ("stated", "unshrunk"):
+    names = {"confidence": "stated", "raw_confidence": "unshrunk"}
+    document = {names.get(name, name): value for name, value in asdict(skill).items()}
+    for name in names.values():
         document[name]["bins"] = list(document[name]["bins"])
     return document
 
@@ -85,28 +86,14 @@ def _skill_json(skill: Skill) -> dict[str, object]:
 def significance_of(
     run: Simulation, window: Bars, plan: SignalPlan, rules: ExecutionRules, *, skill: Skill | None = None
 ) -> Significance:
-    """Measure any run, wherever its plan came from.
-
-    Parameters
-    ----------
-    run : Simulation
-        What ``simulate(window, plan, rules)`` gave.
-    window : Bars
-        n + 1 carried bars.
-    plan : SignalPlan
-        What was known at each close.
-    rules : ExecutionRules
-        The execution rules.
-    skill : Skill, optional
-        Of the forecasts behind the plan, where there were any.
-    """
+    """Test `run`, the result of ``simulate(window, plan, rules)``; `skill` is that of its forecasts, if any."""
     returns = hourly_returns(run.equity)
-    earns = earnings_by_fee(run, window, plan, rules)
+    total_return = return_by_fee(run, window, plan, rules)
     return Significance(
         intervals=bootstrap_intervals(returns),
         probabilistic_sharpe=probabilistic_sharpe(*sharpe_ratio(returns)),
         random_entry=random_entry(run.trades, window, rules, initial_balance=float(run.equity[0])),
-        break_even=break_even_fee(earns, len(run.fills)),
-        cost_sweep=cost_sweep(earns, rules.fee),
+        break_even=break_even_fee(total_return, len(run.fills)),
+        cost_sweep=cost_sweep(total_return, rules.fee),
         skill=skill,
     )

@@ -33,7 +33,7 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
         "settings": [_setting(setting) for setting in request.settings],
         "trials": [_trial(rank, trial) for rank, trial in enumerate(comparison.trials, start=1)],
         "portfolios": [_portfolio(portfolio) for portfolio in comparison.portfolios],
-        "luck": None if comparison.selection_bias is None else asdict(comparison.selection_bias),
+        "luck": None if comparison.selection_bias is None else comparison.selection_bias.to_dict(),
         "failed": [_failed(failed) for failed in comparison.failed],
         "unavailable": [_unavailable(ticker) for ticker in comparison.unavailable],
         "trained": comparison.trained,

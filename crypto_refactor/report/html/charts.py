@@ -153,8 +153,8 @@ def forecast_chart(bins: Sequence[series.Bin]) -> Chart:
 def calibration_chart(skill: Skill) -> Chart:
     """Draw how often the direction was right against the stated confidence, before and after shrinking."""
     stages = (
-        ("Before shrinking", skill.unshrunk, style.MUTED, "circle-open"),
-        ("As stated", skill.stated, style.RUN, "circle"),
+        ("Before shrinking", skill.raw_confidence, style.MUTED, "circle-open"),
+        ("As stated", skill.confidence, style.RUN, "circle"),
     )
     top = max([MIN_CONFIDENCE_RANGE, *(part.stated for _, stage, *_ in stages for part in stage.bins)])
     layout = {

@@ -11,7 +11,7 @@ from rich.text import Text
 from crypto_refactor.backtest.comparison.runner import Comparison, FailedTicker
 from crypto_refactor.backtest.comparison.trials import Trial
 from crypto_refactor.backtest.metrics import Metrics
-from crypto_refactor.backtest.significance.selection_bias import SelectionBias
+from crypto_refactor.backtest.significance.sharpe import SelectionBias
 from crypto_refactor.backtest.significance.verdict import MIN_TRADES
 from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.market.hours import to_iso, to_local_text
@@ -137,7 +137,7 @@ def _selection_bias(comparison: Comparison) -> list[RenderableType]:
         return [f"No trial {missing}, so there is nothing to rank."]
     best = comparison.trials[0]
     name = f"{best.ticker}, {best.parameter_set.label}"
-    if bias.tried == 1:
+    if bias.trials == 1:
         chance = number(bias.deflated_sharpe)
         return [
             f"One trial, so nothing was selected. Probability that its true Sharpe ratio is above 0: {chance}."
@@ -158,7 +158,7 @@ def selection_bias_text(bias: SelectionBias, best: str, idle: int) -> str:
     else:
         outcome = f"Every trial that traded lost; the highest Sharpe ratio is {observed}."
     return (
-        f"{bias.tried} trials{never}. Best Sharpe ratio expected by chance: {number(bias.expected_best_sharpe)}. "
+        f"{bias.trials} trials{never}. Best Sharpe ratio expected by chance: {number(bias.expected_best_sharpe)}. "
         f"{outcome} Deflated Sharpe ratio: {number(bias.deflated_sharpe)} (at least 0.95 is required)."
     )
 

@@ -20,7 +20,7 @@ from crypto_refactor.backtest.comparison.parameter_grid import (
 )
 from crypto_refactor.backtest.comparison.request import MAX_TRIALS, ComparisonRequest
 from crypto_refactor.backtest.comparison.runner import compare
-from crypto_refactor.backtest.significance.selection_bias import selection_bias
+from crypto_refactor.backtest.significance.sharpe import selection_bias
 from crypto_refactor.errors import DataError, ModelError, UsageError
 from crypto_refactor.execution.rules import ExecutionOptions, ExitRule
 from crypto_refactor.market.ticker import Ticker
@@ -309,7 +309,7 @@ class TestSelectionBias:
         deflated = [bias.deflated_sharpe for bias in found]
         assert deflated == sorted(deflated, reverse=True)
         assert len(set(deflated)) == 5
-        assert [bias.tried for bias in found] == [1, 3, 7, 21, 101]
+        assert [bias.trials for bias in found] == [1, 3, 7, 21, 101]
         assert {bias.best_sharpe for bias in found} == {3.0}
         # One trial was not chosen among others: the plain probability that 3 with an error of 1 is above 0.
         assert found[0].expected_best_sharpe == 0
@@ -317,12 +317,12 @@ class TestSelectionBias:
 
     def test_a_trial_that_never_traded_is_counted_but_had_no_chance(self, run):
         bias = selection_bias(self.metrics(run, [3.0, None, 1.0]))
-        assert (bias.tried, bias.counted) == (3, 2)
+        assert (bias.trials, bias.trials_with_sharpe) == (3, 2)
         assert selection_bias(self.metrics(run, [None])) is None
 
     def test_a_comparison_counts_its_trials(self, run):
         found = run(*bars_of(BTC, ETH), settings=settings_of("exit=neutral,opposite,fade"))
-        assert (found.selection_bias.tried, found.selection_bias.best_sharpe) == (
+        assert (found.selection_bias.trials, found.selection_bias.best_sharpe) == (
             6,
             found.trials[0].scenarios.requested.metrics.sharpe,
         )

@@ -11,7 +11,7 @@ from crypto_refactor.backtest.significance.fee_sensitivity import (
     MAX_FEE,
     break_even_fee,
     cost_sweep,
-    earnings_by_fee,
+    return_by_fee,
 )
 from crypto_refactor.execution.decisions import SignalPlan
 from crypto_refactor.execution.rules import ExecutionRules
@@ -49,7 +49,7 @@ def plan_of(signal, exceeds_cost=None):
 def earning(opens, signal, **rules):
     window, plan, asked = bars_of(opens), plan_of(signal), ExecutionRules(**rules)
     run = simulate(window, plan, asked, initial_balance=1000.0)
-    return earnings_by_fee(run, window, plan, asked), len(run.fills), run
+    return return_by_fee(run, window, plan, asked), len(run.fills), run
 
 
 class TestByHand:
@@ -115,7 +115,7 @@ class TestEntriesAreKept:
         rules = ExecutionRules(strict=True)
         run = simulate(window, plan, rules, initial_balance=1000.0)
         assert len(run.trades) == 1
-        earns = earnings_by_fee(run, window, plan, rules)
+        earns = return_by_fee(run, window, plan, rules)
         assert earns(0.0) == pytest.approx(0.1)
 
     def test_those_before_the_drawdown_halt(self):
@@ -124,27 +124,27 @@ class TestEntriesAreKept:
         plan, rules = plan_of([1, 0, 1, 0, 0, 0]), ExecutionRules(max_drawdown=0.1, fee=0.0)
         run = simulate(window, plan, rules, initial_balance=1000.0)
         assert run.halted_at is not None
-        earns = earnings_by_fee(run, window, plan, rules)
+        earns = return_by_fee(run, window, plan, rules)
         assert earns(0.0) == pytest.approx(-0.2)
 
     def test_and_a_higher_fee_halts_nothing(self):
         window = bars_of([100, 100, 110, 110, 121, 121])
         plan, rules = plan_of([1, 0, 1, 0, 0, 0]), ExecutionRules(max_drawdown=0.05, fee=0.0)
-        earns = earnings_by_fee(simulate(window, plan, rules, initial_balance=1000.0), window, plan, rules)
+        earns = return_by_fee(simulate(window, plan, rules, initial_balance=1000.0), window, plan, rules)
         assert earns(0.1) == pytest.approx((1.1 * 0.9 / 1.1) ** 2 - 1)
 
 
 @holds_for(cases(min_bars=20), examples=150)
 def test_at_the_runs_own_fee_it_earns_what_it_earned(case):
     run = case.run()
-    earns = earnings_by_fee(run, case.bars, case.plan, case.rules)
+    earns = return_by_fee(run, case.bars, case.plan, case.rules)
     assert earns(case.rules.fee) == run.equity[-1] / case.balance - 1
 
 
 @holds_for(cases(min_bars=20, venue=None), st.floats(0, 0.02), st.floats(0, 0.02), examples=100)
 def test_a_higher_fee_never_earns_more(case, one, other):
     run = case.run()
-    earns = earnings_by_fee(run, case.bars, case.plan, case.rules)
+    earns = return_by_fee(run, case.bars, case.plan, case.rules)
     low, high = sorted((one, other))
     assert earns(high) <= earns(low) + 1e-9
 
@@ -153,7 +153,7 @@ def test_a_higher_fee_never_earns_more(case, one, other):
 def test_at_the_break_even_fee_nothing_is_left(case):
     run = case.run()
     calls = []
-    plain = earnings_by_fee(run, case.bars, case.plan, case.rules)
+    plain = return_by_fee(run, case.bars, case.plan, case.rules)
 
     def earns(fee):
         calls.append(fee)
@@ -178,7 +178,7 @@ def test_it_is_found_in_a_few_runs_of_the_engine(random_bars):
     plan, rules = plan_of(np.repeat(np.where(right, ahead, -ahead), 10)), ExecutionRules()
     run = simulate(window, plan, rules, initial_balance=1000.0)
     calls = []
-    plain = earnings_by_fee(run, window, plan, rules)
+    plain = return_by_fee(run, window, plan, rules)
     found = break_even_fee(lambda fee: calls.append(fee) or plain(fee), len(run.fills))
     assert found.fee == pytest.approx(0.001, rel=0.9)
     assert len(calls) <= 8

@@ -10,9 +10,8 @@ from support.stub_models import BTC, HeldBars, PlantedFits, sample_bars, without
 
 from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.backtest.significance.calibration import calibration, coverage
-from crypto_refactor.backtest.significance.correlation import pearson, spearman
 from crypto_refactor.backtest.significance.forecast_skill import forecast_skill
-from crypto_refactor.correlation import spearman as rank_correlation
+from crypto_refactor.correlation import hourly_pearson, hourly_spearman, spearman
 from crypto_refactor.model.schedule import training_rows
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.signals.conditions import SignalRules
@@ -37,11 +36,11 @@ def days_in_common(rng, days, *, shared):
 class TestAssociation:
     def test_by_hand(self):
         x, y = np.array([1.0, 2, 3, 4]), np.array([1.0, 3, 2, 4])
-        assert pearson(x, y, hours(4)).value == pytest.approx(0.8)
-        assert spearman(x, y, hours(4)).value == pytest.approx(0.8)
-        assert spearman(np.exp(x), y, hours(4)).value == pytest.approx(0.8)
+        assert hourly_pearson(x, y, hours(4)).value == pytest.approx(0.8)
+        assert hourly_spearman(x, y, hours(4)).value == pytest.approx(0.8)
+        assert hourly_spearman(np.exp(x), y, hours(4)).value == pytest.approx(0.8)
         # Ties share their mean rank: 1.5, 1.5, 3, 4 against 1, 3, 2, 4.
-        tied = spearman(np.array([1.0, 1, 3, 4]), y, hours(4)).value
+        tied = hourly_spearman(np.array([1.0, 1, 3, 4]), y, hours(4)).value
         assert tied == pytest.approx(np.corrcoef([1.5, 1.5, 3, 4], [1, 3, 2, 4])[0, 1])
 
     def test_the_error_by_hand(self):
@@ -52,12 +51,12 @@ class TestAssociation:
         at = START + np.repeat(np.arange(10) * 24, 2) + np.tile([3, 4], 10)
         # psi = uv - r: 0.4 where right, -1.6 where not; two alike a day.
         expected = np.sqrt(10 / 9 * (8 * 0.8**2 + 2 * 3.2**2)) / 20
-        found = pearson(x, y, at)
+        found = hourly_pearson(x, y, at)
         assert found.value == pytest.approx(0.6)
         assert found.se == pytest.approx(expected)
 
     @pytest.mark.parametrize("shared", [0.0, 0.5])
-    @pytest.mark.parametrize(("measure", "within"), [(spearman, 0.1), (pearson, 0.25)])
+    @pytest.mark.parametrize(("measure", "within"), [(hourly_spearman, 0.1), (hourly_pearson, 0.25)])
     def test_the_error_is_how_much_the_value_varies(self, measure, within, shared):
         rng = np.random.default_rng(8)
         found = [measure(*days_in_common(rng, 60, shared=shared), hours(1440)) for _ in range(300)]
@@ -66,24 +65,24 @@ class TestAssociation:
 
     def test_by_chance_two_percent_lie_more_than_its_errors_above_zero(self):
         rng = np.random.default_rng(3)
-        found = [spearman(*days_in_common(rng, 90, shared=0.3), hours(2160)) for _ in range(800)]
+        found = [hourly_spearman(*days_in_common(rng, 90, shared=0.3), hours(2160)) for _ in range(800)]
         assert np.mean([each.value > 2.0537 * each.se for each in found]) == pytest.approx(0.02, abs=0.015)
 
     @holds_for(st.lists(st.integers(-5, 5), min_size=2, max_size=60), st.integers(0, 99), examples=50)
     def test_it_is_the_rank_correlation_of_the_models_card(self, values, seed):
         x = np.array(values, dtype=float)
         y = np.random.default_rng(seed).integers(-3, 4, len(x)).astype(float)
-        expected = rank_correlation(x, y)
-        found = spearman(x, y, hours(len(x))).value
+        expected = spearman(x, y)
+        found = hourly_spearman(x, y, hours(len(x))).value
         assert (found is None) == (expected is None)
         assert expected is None or found == pytest.approx(expected)
 
     def test_constant_sides_have_none_and_nine_days_no_error(self):
         x = np.random.default_rng(0).normal(size=240)
-        assert pearson(x, np.ones(240), hours(240)).value is None
-        assert spearman(np.zeros(0), np.zeros(0), hours(0)).value is None
-        assert pearson(x, np.roll(x, 1), hours(240)).se is not None
-        assert pearson(x[:216], np.roll(x, 1)[:216], hours(216)).se is None
+        assert hourly_pearson(x, np.ones(240), hours(240)).value is None
+        assert hourly_spearman(np.zeros(0), np.zeros(0), hours(0)).value is None
+        assert hourly_pearson(x, np.roll(x, 1), hours(240)).se is not None
+        assert hourly_pearson(x[:216], np.roll(x, 1)[:216], hours(216)).se is None
 
 
 class TestCalibration:
@@ -199,7 +198,7 @@ class TestForecastSkill:
             np.sqrt(((outcome - forecast) ** 2).sum() / (outcome**2).sum())
         )
         assert found.model.pearson.value == pytest.approx(np.corrcoef(forecast, outcome)[0, 1])
-        assert found.model.spearman.value == pytest.approx(rank_correlation(forecast, outcome))
+        assert found.model.spearman.value == pytest.approx(spearman(forecast, outcome))
         assert found.model.spearman.se == pytest.approx(350**-0.5, rel=0.6)
 
     def test_an_hour_before_a_hole_has_no_outcome(self, walked):
@@ -213,7 +212,7 @@ class TestForecastSkill:
         found = skill_of(result, with_forecasts(result, lambda at: np.zeros(len(at))))
         assert found.model.rmse_ratio == 1.0
         assert found.model.spearman.value is None
-        assert found.stated.bins == ()
+        assert found.confidence.bins == ()
 
     def test_knowing_the_future_is_perfect(self, walked):
         result = walked()
@@ -223,7 +222,7 @@ class TestForecastSkill:
         found = skill_of(result, stretches)
         assert found.model.rmse_ratio == pytest.approx(0, abs=1e-9)
         assert found.model.spearman.value == pytest.approx(1)
-        assert all(each.observed == 1 for each in found.unshrunk.bins)
+        assert all(each.observed == 1 for each in found.raw_confidence.bins)
 
     def test_confidence_before_and_after_shrinking(self, walked):
         result = walked()
@@ -232,9 +231,9 @@ class TestForecastSkill:
         made = result.walk.signals
         right = np.sign(forecast) == np.sign(outcome)
         confidence = made.confidence[rows]
-        assert found.stated.brier == pytest.approx(np.mean((confidence - right) ** 2))
+        assert found.confidence.brier == pytest.approx(np.mean((confidence - right) ** 2))
         # The planted evidence halves what is stated.
-        assert found.unshrunk.brier == pytest.approx(np.mean((2 * confidence - 0.5 - right) ** 2))
+        assert found.raw_confidence.brier == pytest.approx(np.mean((2 * confidence - 0.5 - right) ** 2))
 
     def test_coverage_counts_next_closes_within_the_interval(self, walked):
         result = walked()

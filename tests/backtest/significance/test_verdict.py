@@ -8,12 +8,12 @@ import pytest
 from crypto_refactor.backtest.metrics import compute_metrics
 from crypto_refactor.backtest.significance.bootstrap import Intervals
 from crypto_refactor.backtest.significance.calibration import Calibration, coverage
-from crypto_refactor.backtest.significance.correlation import Correlation
 from crypto_refactor.backtest.significance.fee_sensitivity import BreakEven
 from crypto_refactor.backtest.significance.forecast_skill import ForecastFigures, Skill
 from crypto_refactor.backtest.significance.random_entry import RandomEntry
 from crypto_refactor.backtest.significance.summary import Significance
 from crypto_refactor.backtest.significance.verdict import EVIDENCE, IC_ERRORS, NO_EVIDENCE, TOO_FEW, verdict
+from crypto_refactor.correlation import Correlation
 
 METRICS = compute_metrics(np.array([1.0, 1.1]), np.ones(1, dtype=bool), (), (), hours=2160)
 
@@ -29,8 +29,8 @@ def skill_of(value, error):
         n=2160,
         model=figures,
         ridge=None,
-        stated=empty,
-        unshrunk=empty,
+        confidence=empty,
+        raw_confidence=empty,
         coverage=coverage(np.zeros(0, dtype=bool), np.zeros(0)),
     )
 
@@ -59,20 +59,20 @@ def test_all_passed_is_evidence_and_says_how_often_it_is_wrong():
     assert found.text == (
         "Evidence of an edge: the probability that the true Sharpe ratio is above 0 is 99.1 %; 0.4 % of random "
         "entries do as well or better; the forecasts' rank correlation with the next return is +0.060 ± 0.020; "
-        "up to one run in fifty without an edge would look like this."
+        "up to one run in fifty without an edge looks like this."
     )
 
 
 @pytest.mark.parametrize(
     ("trades", "hours", "text"),
     [
-        (29, 2160, "Too few to judge: 29 closed trades of the 30 one should ask for."),
-        (1, 9000, "Too few to judge: 1 closed trade of the 30 one should ask for."),
-        (400, 2159, "Too few to judge: 2,159 of 2,160 hours."),
+        (29, 2160, "Not enough data for a verdict: 29 of at least 30 closed trades."),
+        (1, 9000, "Not enough data for a verdict: 1 of at least 30 closed trades."),
+        (400, 2159, "Not enough data for a verdict: 2,159 of at least 2,160 hours."),
         (
             0,
             720,
-            "Too few to judge: 0 closed trades of the 30 one should ask for and 720 of 2,160 hours.",
+            "Not enough data for a verdict: 0 of at least 30 closed trades, 720 of at least 2,160 hours.",
         ),
     ],
 )
@@ -86,7 +86,7 @@ def test_too_few_whatever_the_figures(trades, hours, text):
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        ({"probabilistic_sharpe": 0.9799}, "Sharpe ratio is above 0 is 97.9 % (98 % is asked)"),
+        ({"probabilistic_sharpe": 0.9799}, "Sharpe ratio is above 0 is 97.9 % (98 % is required)"),
         ({"probabilistic_sharpe": None}, "the Sharpe ratio is undefined"),
         (
             {"random_entry": entry_of(21 / 1001)},

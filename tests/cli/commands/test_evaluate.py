@@ -96,7 +96,7 @@ def test_people_read_the_verdict_first_and_what_cannot_be_checked(run, targets):
     )
     out = run(f"--source sample --targets {targets} --tz America/Denver").out
     lines = out.splitlines()
-    assert lines[0].startswith("Too few to judge")
+    assert lines[0].startswith("Not enough data for a verdict")
     assert "Evaluation of targets BTC/USD   SIMULATED" in out
     text = " ".join(out.split())
     assert "2024-11-30 17:00 MST to 2024-12-04 17:00 MST: 96 hourly bars" in text
