@@ -98,7 +98,10 @@ async def _cancel_all_tasks() -> None:
         if not task.cancelling():  # a cancelled task may be closing its client
             task.cancel()
     if tasks:
-        await asyncio.wait(tasks, timeout=2 * _CLOSE_SECONDS)
+        finished, _ = await asyncio.wait(tasks, timeout=2 * _CLOSE_SECONDS)
+        for task in finished:
+            if not task.cancelled():
+                task.exception()  # retrieved, so that asyncio does not report it
 
 
 def _require_certificates(cluster: Cluster) -> None:

@@ -12,8 +12,7 @@ from support.stub_models import sample_bars
 
 from crypto_refactor.cli.commands import trade
 from crypto_refactor.config import tickers_file
-from crypto_refactor.market.sources.csv_files import file_path
-from crypto_refactor.market.sources.csv_parser import HEADER_LINE
+from crypto_refactor.market.sources.csv_files import HEADER_LINE, file_path
 from crypto_refactor.market.ticker import Ticker, read_tickers
 
 ALL = [str(ticker) for ticker in read_tickers(tickers_file())]
