@@ -21,7 +21,7 @@ def binary():
 
 
 class Chromium:
-    """One page of a headless Chromium that can reach no network; `events` is what it said unasked."""
+    """One page of a headless Chromium that can reach no network; `events` holds its unsolicited messages."""
 
     def __init__(self, profile, path=None):
         # Chromium reads requests from descriptor 3 and answers on 4; pipes above them do not collide.
@@ -45,7 +45,9 @@ class Chromium:
         os.close(self._answers_out)
         self._buffer, self._count, self._session = b"", 0, None
         self.events = []
-        (page,) = [each for each in self.call("Target.getTargets")["targetInfos"] if each["type"] == "page"]
+        (page,) = [
+            target for target in self.call("Target.getTargets")["targetInfos"] if target["type"] == "page"
+        ]
         attached = self.call("Target.attachToTarget", targetId=page["targetId"], flatten=True)
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
@@ -116,7 +118,7 @@ class Chromium:
         """Wait until the JavaScript `condition` holds."""
         deadline = time.monotonic() + PATIENCE
         while not self.ask(condition):
-            assert time.monotonic() < deadline, f"never came true: {condition}; {self.complaints()}"
+            assert time.monotonic() < deadline, f"never became true: {condition}; {self.complaints()}"
             self.ask("new Promise((go) => setTimeout(go, 50))")
 
     def ask(self, expression):
@@ -149,7 +151,7 @@ class Chromium:
         ]
 
     def requests(self):
-        """Return the address of everything the page asked for so far."""
+        """Return the address of everything the page has requested so far."""
         return [
             event["params"]["request"]["url"]
             for event in self.events

@@ -1,4 +1,4 @@
-"""A backtest by planted networks and an evaluation of targets, on simulated bars, for whoever tells them."""
+"""A backtest with stub networks and an evaluation of targets, on simulated bars, for tests of reports."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def backtested(folder, *, hours=HOURS, confirmations=3, bars=None):
         return result, audit(result)
 
 
-def evaluated(path, *, hours=HOURS, bars=None, every=9, sides=(1, 0, -1), **asked):
-    """Return what targets of the last `hours` hours come to, written to `path`: `sides` by turns."""
+def evaluated(path, *, hours=HOURS, bars=None, every=9, sides=(1, 0, -1), **options):
+    """Write targets for the last `hours` hours to `path`, `sides` in turn, and return their evaluation."""
     bars = sample_bars(1400) if bars is None else bars
     end = int(bars.closed[-1])
     rows = [f"{to_iso(end - hours + at)},{sides[at // every % len(sides)]}" for at in range(hours + 1)]
     path.write_text("\n".join(["made_at,target", *rows, ""]), encoding="utf-8")
-    return evaluate_targets(HeldBars(bars), BTC, read_targets(path), ExecutionOptions(), **asked)
+    return evaluate_targets(HeldBars(bars), BTC, read_targets(path), ExecutionOptions(), **options)

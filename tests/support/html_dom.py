@@ -69,8 +69,8 @@ def charts_of(text):
 
 def repeated(text):
     """Return the command a page gives to make it again, word by word."""
-    (found,) = re.findall(r'<pre class="command" tabindex="0"><code>(.*?)</code></pre>', text)
-    return shlex.split(html.unescape(found))
+    (command,) = re.findall(r'<pre class="command" tabindex="0"><code>(.*?)</code></pre>', text)
+    return shlex.split(html.unescape(command))
 
 
 def loads_nothing(text):
@@ -104,8 +104,8 @@ def drawn_by_plotly(charts, columns):
         if isinstance(value, str):
             return columns[value[1:]] if value.startswith("@") else re.sub(r"^var\(.*\)$", "#123456", value)
         if isinstance(value, list):
-            return [plain(each) for each in value]
-        return {key: plain(each) for key, each in value.items()} if isinstance(value, dict) else value
+            return [plain(item) for item in value]
+        return {key: plain(item) for key, item in value.items()} if isinstance(value, dict) else value
 
     for chart in charts:
         plotly.graph_objects.Figure(data=plain(chart["data"]), layout=plain(chart["layout"]))

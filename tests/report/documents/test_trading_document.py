@@ -1,4 +1,4 @@
-"""What trading commands found and did, as JSON."""
+"""Decisions and replays as JSON."""
 
 from __future__ import annotations
 

@@ -321,6 +321,6 @@ class TestSeries:
     def test_bins_hold_every_forecast_once_and_rise(self, run):
         outcomes = series.outcomes(run[0].walk.signals, run[0].window)
         bins = series.binned(outcomes)
-        assert sum(each.count for each in bins) == len(outcomes.forecast)
-        assert [each.forecast for each in bins] == sorted(each.forecast for each in bins)
-        assert sum(each.outcome * each.count for each in bins) == pytest.approx(outcomes.outcome.sum())
+        assert sum(part.count for part in bins) == len(outcomes.forecast)
+        assert [part.forecast for part in bins] == sorted(part.forecast for part in bins)
+        assert sum(part.outcome * part.count for part in bins) == pytest.approx(outcomes.outcome.sum())
