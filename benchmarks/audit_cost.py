@@ -1,4 +1,4 @@
-"""What the audit and the significance tests add to a warm backtest.
+"""The cost of the audit and the significance tests in a warm backtest.
 
     python benchmarks/audit_cost.py --data-dir DIR [--ticker BTC/USD] [--repeats 7]
 
@@ -24,9 +24,9 @@ from crypto_refactor.market.sources.csv_files import FilesSource
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def timed(work):
+def timed(job):
     start = time.perf_counter()
-    return work(), time.perf_counter() - start
+    return job(), time.perf_counter() - start
 
 
 def whole_process(ticker, hours, data_dir):
@@ -41,17 +41,17 @@ def main():
     parser.add_argument("--data-dir", required=True)
     parser.add_argument("--ticker", default="BTC/USD")
     parser.add_argument("--repeats", type=int, default=7)
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     print("| hours | backtest alone | significance | audit | whole process | audit / process without it |")
     print("|---|---|---|---|---|---|")
     for hours in (720, 2160):
         rows = []
-        for _ in range(chosen.repeats):
-            tester = Backtester(chosen.ticker, source=FilesSource(Path(chosen.data_dir)))
+        for _ in range(options.repeats):
+            tester = Backtester(options.ticker, source=FilesSource(Path(options.data_dir)))
             result, alone = timed(lambda tester=tester, hours=hours: tester.run(hours, assess=False))
             _, tested = timed(lambda result=result: significance(result))
             _, audited = timed(lambda result=result: audit(result))
-            rows.append((alone, tested, audited, whole_process(chosen.ticker, hours, chosen.data_dir)))
+            rows.append((alone, tested, audited, whole_process(options.ticker, hours, options.data_dir)))
         alone, tested, audited, process = (statistics.median(column) for column in zip(*rows, strict=True))
         print(
             f"| {hours} | {alone:.2f} s | {tested:.2f} s | {audited:.2f} s | {process:.2f} s | {audited / (process - audited):.2f} |",

@@ -1,10 +1,10 @@
-"""A warm backtest, whole process, audit included, beside the same with Keras predicting all windows.
+"""A warm backtest, whole process, audit included, compared with Keras predicting all windows.
 
     python benchmarks/backtests.py --data-dir DIR [--repeats 5] [--hours 720]
 
 The models (documented network, BTC/USD) are trained first; both processes must report the same trades and, to 1e-6,
-the same final balance.  The audit of the Keras run fails (exit code 6): Keras forecasts a single window with other last
-digits than a batch.  It does the same work.
+the same final balance.  The audit of the Keras run fails (exit code 6): a single window differs from a
+batch in its last digits.  It does the same work.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harness import ROOT, Row, arguments, process, processes, tell
+from harness import ROOT, Row, arguments, print_rows, process, processes
 
 from crypto_refactor.errors import EXIT_AUDIT_FAILED
 
@@ -30,16 +30,16 @@ def measure(data_dir: Path, hours: int, repeats: int) -> list[Row]:
     with tempfile.TemporaryDirectory() as temporary:
         environment = {"CRYPTO_MODEL_DIR": folder or temporary}
         process([*OURS, *words], environment)  # trains what is missing
-        _require_one_answer(words, environment)
-        found = processes(
+        _require_same_result(words, environment)
+        medians = processes(
             {
                 "ours": lambda: process([*OURS, *words], environment),
-                "keras": lambda: process([*KERAS, *words], environment, fine=(0, EXIT_AUDIT_FAILED)),
+                "keras": lambda: process([*KERAS, *words], environment, exit_codes=(0, EXIT_AUDIT_FAILED)),
             },
             repeats,
         )
     job, against = f"warm {hours} h backtest, audit included, whole process", "the same, Keras predicting"
-    ours, keras = found["ours"], found["keras"]
+    ours, keras = medians["ours"], medians["keras"]
     return [
         Row(job=job, ours=ours.seconds, against=against, theirs=keras.seconds, goal=5),
         Row(
@@ -52,24 +52,24 @@ def measure(data_dir: Path, hours: int, repeats: int) -> list[Row]:
     ]
 
 
-def _require_one_answer(words: list[str], environment: dict[str, str]) -> None:
+def _require_same_result(words: list[str], environment: dict[str, str]) -> None:
     def metrics(script):
-        done = subprocess.run(
+        completed = subprocess.run(
             [sys.executable, *script, *words],
             capture_output=True,
             text=True,
             check=False,
             env=os.environ | environment,
         )
-        if done.returncode not in {0, EXIT_AUDIT_FAILED}:
-            sys.exit(done.stderr)
-        return json.loads(done.stdout)["metrics"]
+        if completed.returncode not in {0, EXIT_AUDIT_FAILED}:
+            sys.exit(completed.stderr)
+        return json.loads(completed.stdout)["metrics"]
 
     ours, keras = metrics(OURS), metrics(KERAS)
     if ours["trades"] != keras["trades"] or abs(ours["final_balance"] / keras["final_balance"] - 1) > 1e-6:
-        sys.exit("not the same answer")
+        sys.exit("the results differ")
 
 
 if __name__ == "__main__":
-    chosen = arguments(__doc__, repeats=5, hours=720)
-    tell(measure(chosen.data_dir, chosen.hours, chosen.repeats), as_json=chosen.json)
+    options = arguments(__doc__, repeats=5, hours=720)
+    print_rows(measure(options.data_dir, options.hours, options.repeats), as_json=options.json)

@@ -1,9 +1,9 @@
-"""Every benchmark, one after the other, as one table: `make bench`.
+"""Run every benchmark in turn and print one table: `make bench`.
 
     python benchmarks/bench.py [--data-dir DIR] [--only signal_latency engines] [--write docs/benchmarks.md]
 
-Each script is a process of its own.  Without a folder of bars the bundled simulation's are used, and the table says
-so.  With ``--write`` the table replaces the one between the marks in the file.
+Each script runs in its own process.  Without a folder of bars it uses the bundled simulation, and the table says so.
+With ``--write`` the table replaces the one between the marks in the file.
 """
 
 from __future__ import annotations
@@ -50,21 +50,21 @@ LIBRARIES = (
 
 
 def rows_of(job: str, data_dir: Path) -> list[Row]:
-    began = time.perf_counter()
-    done = subprocess.run(
+    start = time.perf_counter()
+    completed = subprocess.run(
         [sys.executable, str(HERE / f"{job}.py"), "--data-dir", str(data_dir), "--json"],
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode:
-        sys.exit(f"{job}: exit {done.returncode}\n{done.stderr}")
-    print(f"{job}: {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
-    return [Row(**row) for row in json.loads(done.stdout.splitlines()[-1])]
+    if completed.returncode:
+        sys.exit(f"{job}: exit {completed.returncode}\n{completed.stderr}")
+    print(f"{job}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
+    return [Row(**row) for row in json.loads(completed.stdout.splitlines()[-1])]
 
 
 def machine() -> str:
-    """Say what was measured on, and with which libraries."""
+    """Return the machine and the versions of libraries."""
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():
@@ -74,7 +74,7 @@ def machine() -> str:
             if line.startswith("model name")
         ]
         model = names[0] if names else model
-    versions = ", ".join(f"{name} {known}" for name in LIBRARIES if (known := _version(name)))
+    versions = ", ".join(f"{name} {number}" for name in LIBRARIES if (number := _version(name)))
     return f"{os.cpu_count()} cores of {model}, Python {platform.python_version()}; {versions}."
 
 
@@ -90,17 +90,17 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, help="folder of <base>_<quote>_1h.csv")
     parser.add_argument("--only", nargs="*", choices=JOBS, default=JOBS)
     parser.add_argument("--write", type=Path)
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        data_dir = chosen.data_dir or write_simulated(Path(folder))
-        bars = "bundled simulation" if chosen.data_dir is None else "real bars"
+        data_dir = options.data_dir or write_simulated(Path(folder))
+        bars = "bundled simulation" if options.data_dir is None else "real bars"
         lines = [f"{machine()} Bars: {bars}.", "", TABLE_HEAD]
-        for job in chosen.only:
+        for job in options.only:
             for row in rows_of(job, data_dir):
                 lines.append(table_line(row))
                 print(lines[-1], flush=True)
-    if chosen.write is not None:
-        page = chosen.write if chosen.write.is_absolute() else ROOT / chosen.write
+    if options.write is not None:
+        page = options.write if options.write.is_absolute() else ROOT / options.write
         text = page.read_text(encoding="utf-8")
         before, _, rest = text.partition(BEGIN)
         _, _, after = rest.partition(END)

@@ -2,8 +2,8 @@
 
     python benchmarks/brief_commands.py --data-dir DIR
 
-Cold means an empty model folder shared by all commands in their order (a later backtest finds the models
-an earlier one has trained); warm is the same command again.
+Cold starts with an empty model folder that all commands share in this order (a later backtest finds the models of an
+earlier one); warm is the same command again.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ BACKTESTS = (
 def run(script, options, extra, environment):
     """Return (seconds, parsed JSON, standard error) of one command."""
     command = [sys.executable, str(ROOT / "models" / script), *options.split(), *extra, "--json"]
-    began = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
-    return time.perf_counter() - began, json.loads(done.stdout), done.stderr
+    start = time.perf_counter()
+    completed = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    return time.perf_counter() - start, json.loads(completed.stdout), completed.stderr
 
 
 def percent(value):
@@ -46,15 +46,15 @@ def signal_rows(extra, environment):
     yield "| `app_lstm.py` | model | signal | forecast | 90 % interval | slope ± SE | confidence | RMSE / zero (ridge) | rank corr. | cold | warm |"
     yield "|---|---|---|---|---|---|---|---|---|---|---|"
     for options in SIGNALS:
-        cold, found, _ = run("app_lstm.py", options, extra, environment)
+        cold, result, _ = run("app_lstm.py", options, extra, environment)
         warm, again, _ = run("app_lstm.py", options, extra, environment)
-        model, known = again["model_info"], again["model_info"]["evidence"]
-        low, high = (percent(edge / found["current_price"] - 1) for edge in found["interval"])
+        model, evidence = again["model_info"], again["model_info"]["evidence"]
+        low, high = (percent(bound / result["current_price"] - 1) for bound in result["interval"])
         yield (
-            f"| `{options}` | {found['model_info']['decision']}, then {model['decision']} | {found['direction']} "
-            f"| {percent(found['price_difference'] / found['current_price'])} | {low} to {high} "
-            f"| {known['slope']:.2f} ± {known['slope_se']:.2f} | {found['confidence']:.2f} "
-            f"| {known['rmse_ratio']:.4f} ({known['ridge_rmse_ratio']:.4f}) | {known['rank_correlation']:+.3f} "
+            f"| `{options}` | {result['model_info']['decision']}, then {model['decision']} | {result['direction']} "
+            f"| {percent(result['price_difference'] / result['current_price'])} | {low} to {high} "
+            f"| {evidence['slope']:.2f} ± {evidence['slope_se']:.2f} | {result['confidence']:.2f} "
+            f"| {evidence['rmse_ratio']:.4f} ({evidence['ridge_rmse_ratio']:.4f}) | {evidence['rank_correlation']:+.3f} "
             f"| {cold:.1f} s | {warm:.2f} s |"
         )
 
@@ -64,15 +64,15 @@ def backtest_rows(extra, environment):
     yield "|---|---|---|---|---|---|---|---|---|"
     for options in BACKTESTS:
         before = cached(environment)
-        cold, found, _ = run("app_backtester.py", options, extra, environment)
+        cold, result, _ = run("app_backtester.py", options, extra, environment)
         trained = cached(environment) - before
         warm, again, _ = run("app_backtester.py", options, extra, environment)
-        if again != found:
+        if again != result:
             raise SystemExit(f"{options}: the second run differs from the first")
-        metrics, alpaca, hold = found["metrics"], found["at_alpaca"], found["buy_and_hold"]
+        metrics, alpaca, hold = result["metrics"], result["at_alpaca"], result["buy_and_hold"]
         sharpe = "–" if metrics["sharpe"] is None else f"{metrics['sharpe']:.2f} ± {metrics['sharpe_se']:.2f}"
         yield (
-            f"| `{options}` | {len(found['models'])} ({trained}) | {metrics['trades']} | {percent(metrics['total_return'])} "
+            f"| `{options}` | {len(result['models'])} ({trained}) | {metrics['trades']} | {percent(metrics['total_return'])} "
             f"| {sharpe} | {percent(alpaca and alpaca['total_return'])} | {percent(hold['total_return'])} "
             f"| {cold:.1f} s | {warm:.2f} s |"
         )
@@ -86,8 +86,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--network", default="documented")
-    chosen = parser.parse_args()
-    extra = ["--source", "files", "--data-dir", str(chosen.data_dir), "--network", chosen.network]
+    arguments = parser.parse_args()
+    extra = ["--source", "files", "--data-dir", str(arguments.data_dir), "--network", arguments.network]
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {"CRYPTO_MODEL_DIR": folder}
         for rows in (signal_rows, backtest_rows):

@@ -1,11 +1,11 @@
-"""The backtest engine, with trade log and metrics, beside vectorbt and backtesting.py.
+"""The backtest engine, with trade log and metrics, compared with vectorbt and backtesting.py.
 
     python benchmarks/engines.py [--repeats 7]
 
-2,160 and 43,800 bars, the target changes on 5 % of them, fee 0.1 %.  Each engine ends with an equity curve, a trade
-log and its figures.  vectorbt is given orders as arrays (value, trades and the returns' figures, no `stats()`, which
-would cost more).  Final balances must agree.  The first call is timed as a whole process, start and imports included,
-on the same bars, which both make for themselves.
+2,160 and 43,800 bars, the target changes on 5 % of them, fee 0.1 %.  Each engine computes an equity curve, a trade
+log and metrics.  vectorbt gets orders as arrays (value, trades and figures of returns, without `stats()`, which costs
+more).  Final balances must agree.  The first call is timed as a whole process, start and imports included, on the
+same bars, which each process simulates.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 import warnings
 
 import numpy as np
-from harness import LONG, Row, arguments, long_bars, median_seconds, process, processes, tell
+from harness import LONG, Row, arguments, long_bars, median_seconds, print_rows, process, processes
 
 from crypto_refactor.backtest.engine import simulate
 from crypto_refactor.backtest.metrics import compute_metrics as metrics
@@ -82,13 +82,13 @@ def backtesting_py(bars, plan):
             self.side = 0
 
         def next(self):
-            wanted = int(signal[len(self.data) - 1])
-            if wanted == self.side:
+            target = int(signal[len(self.data) - 1])
+            if target == self.side:
                 return
             self.position.close()
-            if wanted:
-                (self.buy if wanted > 0 else self.sell)()
-            self.side = wanted
+            if target:
+                (self.buy if target > 0 else self.sell)()
+            self.side = target
 
     frame = pd.DataFrame(
         {name.title(): getattr(bars, name) for name in ("open", "high", "low", "close", "volume")},
@@ -113,19 +113,19 @@ def measure(repeats: int) -> list[Row]:
         for name, final in finals.items():
             if abs(final / finals["this tool"] - 1) > 1e-6:
                 raise SystemExit(f"{name} ends with {final}, this tool with {finals['this tool']}")
-        found = median_seconds(jobs, repeats)
+        seconds = median_seconds(jobs, repeats)
         job = f"backtest of {count:,} bars, 5 % flips, trades and metrics"
         rows += [
-            Row(job=job, ours=found["this tool"], against=f"{name}, warm", theirs=found[name], goal=goal)
+            Row(job=job, ours=seconds["this tool"], against=f"{name}, warm", theirs=seconds[name], goal=goal)
             for name, goal in zip(("vectorbt", "backtesting.py"), GOALS[count], strict=True)
         ]
-    found = processes({name: lambda name=name: process([__file__, "--first", name]) for name in FIRST}, 3)
+    medians = processes({name: lambda name=name: process([__file__, "--first", name]) for name in FIRST}, 3)
     rows.append(
         Row(
             job=f"first call, {SIZES[0]:,} bars, whole process",
-            ours=found["this tool"].seconds,
+            ours=medians["this tool"].seconds,
             against="vectorbt, its compiled code cached on disk where it can be",
-            theirs=found["vectorbt"].seconds,
+            theirs=medians["vectorbt"].seconds,
         )
     )
     return rows
@@ -138,8 +138,8 @@ def main() -> None:
     if len(sys.argv) > 1 and sys.argv[1] == "--first":
         FIRST[sys.argv[2]](long_bars(SIZES[0]), flipping_plan(SIZES[0]))
         return
-    chosen = arguments(__doc__, bars=False, repeats=7)
-    tell(measure(chosen.repeats), as_json=chosen.json)
+    options = arguments(__doc__, bars=False, repeats=7)
+    print_rows(measure(options.repeats), as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,18 @@
-"""How often the verdict sees an edge where there is none, and how often where there is one.
+"""How often the verdict reports an edge without one, and how often it finds a real one.
 
     python benchmarks/false_positive_rate.py [--seeds 100] [--workers 2] [--patterns]
 
-Each seed is a world of its own: simulated BTC/USD bars whose expected return is 0 in every hour.  A small
-network is trained on the hours before a window of 2,160 hours, decides every hour of it, and the run is
-judged whole: audit, significance, skill, verdict.  Whatever comes out as ``evidence`` is a false alarm.
+Each seed is one simulated world: BTC/USD bars whose expected return is 0 in every hour.  A small network is trained
+on the hours before a window of 2,160 hours and decides every hour of it, and the run gets all tests: audit,
+significance, skill, verdict.  Every ``evidence`` is a false positive.
 
-With ``--patterns`` the expected return of an hour is s of its hourly volatilities, upwards where the close
-before it lies above its EMA 20 and downwards where it lies below: a trend that the model's inputs show.
-A break-even fee counts as 0 where a run loses before fees.
+With ``--patterns`` the expected return of an hour is s times its hourly volatility, up if the close before it lies
+above its EMA 20 and down if it lies below: a trend that the inputs of the model show.  A break-even fee counts as 0
+if a run loses before fees.
 
-Settings are chosen so that most windows trade often enough to be judged and a world costs seconds: fewer
-confirmations than the default, a shorter lookback and training span, and one model for a whole window.
-Without a fee a false alarm is likeliest, because luck has to earn nothing first.  A threshold scale of 0
-trades every forecast that is confirmed, not only those that exceed what the model's calibration hours saw.
+With these settings most windows have enough trades for a verdict and a world takes seconds: fewer confirmations than
+the default, a shorter lookback and training span, and one model per window.  False positives are most likely without
+a fee.  A threshold scale of 0 trades every confirmed forecast, not only those that exceed the calibration.
 """
 
 from __future__ import annotations
@@ -55,24 +54,24 @@ EMA_WEIGHT = 2 / 21  # of the newest close in an EMA 20
 STRENGTHS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3)
 TESTS = ("sharpe", "entries", "ic")
 VARIANTS = ((0.0, None), (0.0, 0.0), (0.001, 0.0))
-"""(fee, threshold scale; None: the model's own) of each backtest of a world."""
+"""(fee, threshold scale; None: that of the model) of the backtests of a world."""
 
 
-class Held:
+class GivenBars:
     """A source of given bars."""
 
     def __init__(self, bars):
-        self.held = bars
+        self._bars = bars
         self.name = bars.source
 
     def bars(self, _ticker, start, end):
-        return self.held.between(start, end)
+        return self._bars.between(start, end)
 
     def latest_price(self, ticker):
-        return LatestPrice(price=float(self.held.close[-1]), at=to_iso(self.now(ticker)))
+        return LatestPrice(price=float(self._bars.close[-1]), at=to_iso(self.now(ticker)))
 
     def now(self, _ticker):
-        return int(self.held.closed[-1])
+        return int(self._bars.closed[-1])
 
 
 def world(seed, strength):
@@ -85,8 +84,8 @@ def world(seed, strength):
 
 
 def trend(driftless, strength):
-    """Return `strength` volatilities an hour, away from the EMA of the closes that the drift itself gives."""
-    # The drift is added to the driftless log returns, so it can be followed hour by hour without bars.
+    """Return a drift of `strength` hourly volatilities away from the EMA of the closes, the drift included."""
+    # The drift adds to the driftless log returns, so no bars are needed to follow it hour by hour.
     moves = np.diff(np.log(driftless.close), prepend=np.log(driftless.close[0]))
     volatility = realised_volatility(driftless.close, 24)
     drift, above = np.zeros(BARS), 0.0
@@ -97,9 +96,9 @@ def trend(driftless, strength):
     return drift
 
 
-def judged(seed, strength):
-    """Return what the backtests of one world came to, one row for each variant; the model is trained once."""
-    began = time.perf_counter()
+def tested_world(seed, strength):
+    """Return the figures of the backtests of one world, one row per variant; the model is trained once."""
+    start = time.perf_counter()
     bars, drift = world(seed, strength)
     moves = np.diff(np.log(bars.close))[-HOURS:]
     perfect = spearmanr(drift[-HOURS:], moves).statistic if strength else None
@@ -108,14 +107,14 @@ def judged(seed, strength):
         for variant in VARIANTS:
             row = figures(backtest(bars, *variant, Path(folder)))
             rows.append(row | {"seed": seed, "strength": strength, "variant": variant, "perfect": perfect})
-    rows[0]["seconds"] = time.perf_counter() - began
+    rows[0]["seconds"] = time.perf_counter() - start
     return rows
 
 
 def backtest(bars, fee, threshold_scale, folder):
     tester = Backtester(
         BTC,
-        source=Held(bars),
+        source=GivenBars(bars),
         settings=SETTINGS,
         signal_rules=SignalRules(min_confirmations=MIN_CONFIRMATIONS, threshold_scale=threshold_scale),
         options=ExecutionOptions(fee=fee),
@@ -123,22 +122,20 @@ def backtest(bars, fee, threshold_scale, folder):
     )
     result = tester.run(HOURS, end=END)
     if len(result.walk.periods) != 1:
-        raise SystemExit(
-            "more than one model decided the window: fits would start processes inside processes"
-        )
+        raise SystemExit("more than one model decided the window: fits would start nested processes")
     return result
 
 
 def figures(result):
-    found, ic = result.significance, result.significance.skill.model.spearman
-    chance, entry = found.probabilistic_sharpe, found.random_entry
+    significance, ic = result.significance, result.significance.skill.model.spearman
+    chance, entry = significance.probabilistic_sharpe, significance.random_entry
     return {
         "code": result.verdict.code,
         "text": result.verdict.text,
         "audit": result.audit.passed,
         "trades": result.requested.metrics.trades,
         "ic": ic.value,
-        "break_even": found.break_even.fee or 0.0,
+        "break_even": significance.break_even.fee or 0.0,
         "passed": {
             "sharpe": chance is not None and chance >= 1 - FALSE_POSITIVE_RATE,
             "entries": entry is not None and entry.p <= FALSE_POSITIVE_RATE,
@@ -148,10 +145,10 @@ def figures(result):
 
 
 def run(cases, workers):
-    """Return the rows of each (strength, seed), and tell of each on standard error as it is done."""
-    done = []
+    """Return the rows of each (strength, seed), and print each to standard error when it is complete."""
+    all_rows = []
     parallel = Parallel(n_jobs=workers, return_as="generator_unordered")
-    for rows in parallel(delayed(judged)(seed, strength) for strength, seed in cases):
+    for rows in parallel(delayed(tested_world)(seed, strength) for strength, seed in cases):
         for row in rows:
             passed = " ".join(name for name in TESTS if row["passed"][name]) or "none"
             print(
@@ -160,21 +157,21 @@ def run(cases, workers):
                 file=sys.stderr,
                 flush=True,
             )
-        done += rows
-    return done
+        all_rows += rows
+    return all_rows
 
 
 def cells(variant):
     """Return the fee and the threshold scale as two cells of a table."""
     fee, scale = variant
-    return f"{fee * 100:.1f} % | {'own' if scale is None else f'{scale:g}'}"
+    return f"{fee * 100:.1f} % | {'group' if scale is None else f'{scale:g}'}"
 
 
 def share(hits):
-    """Return how many hits there are, and the exact 95 % interval (Clopper and Pearson 1934) of their share."""
+    """Return the number of hits, and the exact 95 % interval (Clopper and Pearson 1934) of their share."""
     hits = list(hits)
-    found = binomtest(sum(hits), len(hits)).proportion_ci(0.95, method="exact")
-    return f"{sum(hits)} ({found.low * 100:.1f} to {found.high * 100:.1f} %)"
+    interval = binomtest(sum(hits), len(hits)).proportion_ci(0.95, method="exact")
+    return f"{sum(hits)} ({interval.low * 100:.1f} to {interval.high * 100:.1f} %)"
 
 
 def count(rows, code):
@@ -185,38 +182,38 @@ def median(rows, name):
     return np.median([row[name] for row in rows])
 
 
-def print_false_alarms(rows):
+def print_false_positives(rows):
     print(
         "| fee | threshold scale | worlds | trades (median) | too few | **evidence** "
         "| Sharpe passes | random entry passes | IC passes | all three pass | audits passed |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     for variant in VARIANTS:
-        own = [row for row in rows if row["variant"] == variant]
-        alone = " | ".join(share(row["passed"][name] for row in own) for name in TESTS)
+        group = [row for row in rows if row["variant"] == variant]
+        alone = " | ".join(share(row["passed"][name] for row in group) for name in TESTS)
         print(
-            f"| {cells(variant)} | {len(own)} | {median(own, 'trades'):.0f} | {count(own, TOO_FEW)} "
-            f"| {share(row['code'] == EVIDENCE for row in own)} | {alone} "
-            f"| {share(all(row['passed'].values()) for row in own)} | {sum(row['audit'] for row in own)} |"
+            f"| {cells(variant)} | {len(group)} | {median(group, 'trades'):.0f} | {count(group, TOO_FEW)} "
+            f"| {share(row['code'] == EVIDENCE for row in group)} | {alone} "
+            f"| {share(all(row['passed'].values()) for row in group)} | {sum(row['audit'] for row in group)} |"
         )
 
 
 def print_patterns(rows):
     print(
-        "| s | worlds | IC of the pattern | IC found ± error | fee | threshold scale | trades (median) | too few "
+        "| s | worlds | IC of the pattern | measured IC ± error | fee | threshold scale | trades (median) | too few "
         "| **evidence** | break-even fee (median) |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|")
     for strength in STRENGTHS:
         for variant in VARIANTS:
-            own = [row for row in rows if (row["strength"], row["variant"]) == (strength, variant)]
-            planted = f"{np.mean([row['perfect'] for row in own]):.3f}" if strength else "–"
-            ic = np.array([row["ic"] for row in own if row["ic"] is not None])
+            group = [row for row in rows if (row["strength"], row["variant"]) == (strength, variant)]
+            planted = f"{np.mean([row['perfect'] for row in group]):.3f}" if strength else "–"
+            ic = np.array([row["ic"] for row in group if row["ic"] is not None])
             error = ic.std(ddof=1) / np.sqrt(len(ic)) if len(ic) > 1 else float("nan")
             print(
-                f"| {strength:g} | {len(own)} | {planted} | {ic.mean():+.3f} ± {error:.3f} "
-                f"| {cells(variant)} | {median(own, 'trades'):.0f} "
-                f"| {count(own, TOO_FEW)} | {count(own, EVIDENCE)} | {median(own, 'break_even') * 100:.2f} % |"
+                f"| {strength:g} | {len(group)} | {planted} | {ic.mean():+.3f} ± {error:.3f} "
+                f"| {cells(variant)} | {median(group, 'trades'):.0f} "
+                f"| {count(group, TOO_FEW)} | {count(group, EVIDENCE)} | {median(group, 'break_even') * 100:.2f} % |"
             )
 
 
@@ -225,21 +222,21 @@ def main():
     parser.add_argument("--patterns", action="store_true", help="plant trends of several strengths")
     parser.add_argument("--seeds", type=int, help="worlds, by default 100; with --patterns 10 per strength")
     parser.add_argument("--workers", type=int, default=-1, help="processes, by default one per core")
-    chosen = parser.parse_args()
-    strengths, show, seeds = (0.0,), print_false_alarms, 100
-    if chosen.patterns:
-        strengths, show, seeds = STRENGTHS, print_patterns, 10
+    arguments = parser.parse_args()
+    strengths, print_table, seeds = (0.0,), print_false_positives, 100
+    if arguments.patterns:
+        strengths, print_table, seeds = STRENGTHS, print_patterns, 10
     print(
         f"Windows of {HOURS:,} h of simulated {BTC} up to {to_iso(END)}; network {SETTINGS.network}, seed "
         f"{SETTINGS.seed}, lookback {SETTINGS.lookback}, {SETTINGS.train_hours} h to train, one model per window; "
         f"{MIN_CONFIRMATIONS} confirmations, exit {ExecutionOptions().exit}, long and short.\n"
     )
-    began = time.perf_counter()
-    cases = [(strength, seed) for strength in strengths for seed in range(1, (chosen.seeds or seeds) + 1)]
-    rows = run(cases, chosen.workers)
-    show(rows)
-    spent = np.median([row["seconds"] for row in rows if "seconds" in row])
-    print(f"\n{time.perf_counter() - began:.0f} s in all; {spent:.1f} s for a world (median).")
+    start = time.perf_counter()
+    cases = [(strength, seed) for strength in strengths for seed in range(1, (arguments.seeds or seeds) + 1)]
+    rows = run(cases, arguments.workers)
+    print_table(rows)
+    world_seconds = np.median([row["seconds"] for row in rows if "seconds" in row])
+    print(f"\n{time.perf_counter() - start:.0f} s in total; {world_seconds:.1f} s per world (median).")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Forecasts for 720 windows of 60 bars: the served graph beside `keras` predict, warm, in one process.
+"""Forecasts for 720 windows of 60 bars: the served graph compared with `keras` predict, warm, in one process.
 
     python benchmarks/forecasts.py [--repeats 9]
 
-Documented network with untrained weights: what it computes costs the same.  Keras is given all cores and the
-faster of two batch sizes.  The limit is this machine's float32 matrix product, measured in the same run.
+Documented network with untrained weights, which cost the same.  Keras gets all cores and the faster of two batch
+sizes.  The limit is the float32 matrix product of this machine, measured in the same run.
 """
 
 from __future__ import annotations
@@ -16,14 +16,17 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 from hardware_limits import matrix_rate
-from harness import Row, arguments, long_bars, median_seconds, tell
+from harness import Row, arguments, long_bars, median_seconds, print_rows
 
-WINDOWS, LOOKBACK, INPUTS = 720, 60, 14
+from crypto_refactor.features.catalogue import WARMUP, indicator_names
+
+WINDOWS, LOOKBACK = 720, 60
+INPUTS = len(indicator_names())
 UNITS = (256, 128, 64)
 
 
 def forward_gflop(windows: int, lookback: int) -> float:
-    """Return what the matrix products of the three LSTM layers cost, a multiplication and an addition counted as two."""
+    """Return the operations of the matrix products of the three LSTM layers, in 10^9; a multiply-add counts as two."""
     widths = zip((INPUTS, *UNITS), UNITS, strict=False)
     return windows * lookback * sum(2 * 4 * units * (inputs + units) for inputs, units in widths) / 1e9
 
@@ -31,7 +34,6 @@ def forward_gflop(windows: int, lookback: int) -> float:
 def measure(repeats: int) -> list[Row]:
     import keras
 
-    from crypto_refactor.features.catalogue import WARMUP
     from crypto_refactor.features.frame import compute_features
     from crypto_refactor.model import forecaster
     from crypto_refactor.model.dataset import take_windows
@@ -41,7 +43,7 @@ def measure(repeats: int) -> list[Row]:
     windows = take_windows(frame.inputs.astype(np.float32), np.arange(WINDOWS) + WARMUP + LOOKBACK, LOOKBACK)
     keras.utils.set_random_seed(0)
     model = build(keras, "documented", LOOKBACK, [0.0] * INPUTS, [1.0] * INPUTS)
-    model.predict(windows[:32], verbose=0)  # the exporter asks for a model that has been called
+    model.predict(windows[:32], verbose=0)  # the exporter needs a model that has been called
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         model.export(path, format="onnx", verbose=False)
@@ -52,16 +54,16 @@ def measure(repeats: int) -> list[Row]:
         "keras 32": lambda: model.predict(windows, verbose=0),
         "keras 256": lambda: model.predict(windows, batch_size=256, verbose=0),
     }
-    found = median_seconds(jobs, repeats)
+    seconds = median_seconds(jobs, repeats)
     cores = os.cpu_count() or 1
-    rate, limit = forward_gflop(WINDOWS, LOOKBACK) / found["ours"], matrix_rate(cores)
+    rate, limit = forward_gflop(WINDOWS, LOOKBACK) / seconds["ours"], matrix_rate(cores)
     job = f"forecasts for {WINDOWS} windows of {LOOKBACK}"
     return [
         Row(
             job=job,
-            ours=found["ours"],
+            ours=seconds["ours"],
             against="`keras` predict, warm",
-            theirs=min(found["keras 32"], found["keras 256"]),
+            theirs=min(seconds["keras 32"], seconds["keras 256"]),
             goal=2,
         ),
         Row(
@@ -76,5 +78,5 @@ def measure(repeats: int) -> list[Row]:
 
 
 if __name__ == "__main__":
-    chosen = arguments(__doc__, bars=False, repeats=9)
-    tell(measure(chosen.repeats), as_json=chosen.json)
+    options = arguments(__doc__, bars=False, repeats=9)
+    print_rows(measure(options.repeats), as_json=options.json)

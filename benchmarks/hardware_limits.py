@@ -1,8 +1,8 @@
-"""What this machine can do at most: matrix products, memory copies, starting Python.
+"""The limits of this machine: matrix products, memory copies, starting Python.
 
     python benchmarks/hardware_limits.py
 
-Each figure in a process of its own, because the number of threads is decided when NumPy is imported.
+Each figure needs its own process, because the import of NumPy fixes the number of threads.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 
-from harness import Row, arguments, process, processes, tell
+from harness import Row, arguments, print_rows, process, processes
 
 _MATRIX = """
 import time
@@ -20,9 +20,9 @@ a, b = (np.random.default_rng(seed).random((2048, 2048), dtype=np.float32) for s
 a @ b
 best = float("inf")
 for _ in range(12):
-    began = time.perf_counter()
+    start = time.perf_counter()
     a @ b
-    best = min(best, time.perf_counter() - began)
+    best = min(best, time.perf_counter() - start)
 print(2 * 2048**3 / best / 1e9)
 """
 _COPY = """
@@ -33,19 +33,19 @@ b = np.empty_like(a)
 np.copyto(b, a)
 best = float("inf")
 for _ in range(12):
-    began = time.perf_counter()
+    start = time.perf_counter()
     np.copyto(b, a)
-    best = min(best, time.perf_counter() - began)
+    best = min(best, time.perf_counter() - start)
 print(2 * a.nbytes / best / 1e9)
 """
 
 
 def _figure(program: str, threads: int) -> float:
     environment = os.environ | {"OPENBLAS_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment
     )
-    return float(done.stdout)
+    return float(completed.stdout)
 
 
 def matrix_rate(threads: int) -> float:
@@ -54,13 +54,13 @@ def matrix_rate(threads: int) -> float:
 
 
 def copy_rate(mebibytes: int) -> float:
-    """Return the fastest copy of so much memory, GB/s read and written."""
+    """Return the fastest copy of that much memory, GB/s read and written."""
     return _figure(_COPY.format(mebibytes=mebibytes), 1)
 
 
 def measure(repeats: int) -> list[Row]:
     cores = os.cpu_count() or 1
-    found = processes(
+    medians = processes(
         {
             "bare": lambda: process(["-c", "pass"]),
             "pandas": lambda: process(["-c", "import pandas"]),
@@ -86,19 +86,19 @@ def measure(repeats: int) -> list[Row]:
         ),
         Row(
             job="bare interpreter",
-            ours=found["bare"].seconds,
+            ours=medians["bare"].seconds,
             against="import pandas",
-            theirs=found["pandas"].seconds,
+            theirs=medians["pandas"].seconds,
         ),
         Row(
             job="import pandas, ta, onnxruntime",
-            ours=found["serving"].seconds,
+            ours=medians["serving"].seconds,
             against="import pandas",
-            theirs=found["pandas"].seconds,
+            theirs=medians["pandas"].seconds,
         ),
     ]
 
 
 if __name__ == "__main__":
-    chosen = arguments(__doc__, bars=False, repeats=9)
-    tell(measure(chosen.repeats), as_json=chosen.json)
+    options = arguments(__doc__, bars=False, repeats=9)
+    print_rows(measure(options.repeats), as_json=options.json)

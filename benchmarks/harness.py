@@ -1,7 +1,7 @@
-"""What the benchmarks share: interleaved repeats, whole processes, bars, and one row for each comparison.
+"""Shared by all benchmarks: interleaved repeats, whole processes, bars, and one row per comparison.
 
-A row says what this tool takes and what a peer takes for the same job in the same run, and their ratio; only the
-ratio is meant to travel to another machine.
+A row holds the cost of this tool and of a peer for the same job in the same run, and their ratio; only the ratio
+applies to other machines.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ class Row:
     Attributes
     ----------
     job : str
-        What is done.
+        The job.
     ours, theirs : float
         Seconds, unless `unit` says otherwise.
     against : str
-        The peer, or the limit.
+        The peer or the limit.
     goal : float or None
-        The least ratio this tool wants to reach; ``theirs / ours`` for times.
+        The ratio to reach; ``theirs / ours`` for times.
     unit : str
-        ``s``, ``MiB``, ``Huber`` or one of `RATES`, which are better the larger they are: ``ours / theirs``.
+        ``s``, ``MiB``, ``Huber``, or one of `RATES`, for which larger is better: ``ours / theirs``.
     at_most : bool
-        Whether the goal is the largest ratio of ours to theirs instead (a floor that can only be approached).
+        Whether the goal is an upper limit of ``ours / theirs`` instead (a floor that can only be approached).
     note : str
-        What a reader must know beside it.
+        Context for the reader.
     """
 
     job: str
@@ -68,8 +68,8 @@ class Row:
 
     @property
     def ratio(self) -> float:
-        upside_down = self.at_most or self.unit in RATES
-        return self.ours / self.theirs if upside_down else self.theirs / self.ours
+        larger_is_better = self.at_most or self.unit in RATES
+        return self.ours / self.theirs if larger_is_better else self.theirs / self.ours
 
     @property
     def reached(self) -> bool | None:
@@ -81,17 +81,17 @@ class Row:
 def interleaved(
     jobs: Mapping[str, Callable[[], object]], repeats: int, *, warm_up: int = 1
 ) -> dict[str, list[object]]:
-    """Run every job once in each repeat, in random order, and return what they returned, warm-up left out."""
+    """Run every job once per repeat, in random order, and return the results without the warm-up."""
     order = random.Random(1)  # noqa: S311  # shuffles repeats, keeps no secret
-    found: dict[str, list[object]] = {name: [] for name in jobs}
+    results: dict[str, list[object]] = {name: [] for name in jobs}
     for repeat in range(warm_up + repeats):
         names = list(jobs)
         order.shuffle(names)
         for name in names:
-            outcome = jobs[name]()
+            result = jobs[name]()
             if repeat >= warm_up:
-                found[name].append(outcome)
-    return found
+                results[name].append(result)
+    return results
 
 
 def median_seconds(
@@ -101,74 +101,77 @@ def median_seconds(
 
     def timed(job):
         def once():
-            began = time.perf_counter()
+            start = time.perf_counter()
             job()
-            return time.perf_counter() - began
+            return time.perf_counter() - start
 
         return once
 
     for job in jobs.values():
         job()
-    # What the libraries of one job keep alive would be searched for garbage in the time of the others.
+    # Otherwise collecting the garbage of one job's libraries would count as time of the others.
     gc.collect()
     gc.freeze()
-    found = interleaved({name: timed(job) for name, job in jobs.items()}, repeats, warm_up=warm_up)
+    seconds = interleaved({name: timed(job) for name, job in jobs.items()}, repeats, warm_up=warm_up)
     gc.unfreeze()
-    return {name: statistics.median(values) for name, values in found.items()}
+    return {name: statistics.median(values) for name, values in seconds.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """What the operating system says of a finished process."""
+    """Wall time and peak memory of a finished process."""
 
     seconds: float
     mebibytes: float
 
 
 def process(
-    arguments: Sequence[str], environment: Mapping[str, str] | None = None, *, fine: Sequence[int] = (0,)
+    arguments: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    *,
+    exit_codes: Sequence[int] = (0,),
 ) -> Process:
-    """Run a Python process to its end, with one of the `fine` exit codes; `arguments` follow the interpreter."""
-    began = time.perf_counter()
+    """Run a Python process that must end with one of `exit_codes`; `arguments` follow the interpreter."""
+    start = time.perf_counter()
     child = subprocess.Popen(
         [sys.executable, *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": str(ROOT)} | dict(environment or {}),
     )
-    said = child.stderr.read()
+    stderr = child.stderr.read()
     _, status, usage = os.wait4(child.pid, 0)
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - start
     child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode not in fine:
-        sys.exit(f"{arguments}: exit {child.returncode}\n{said.decode()}")
+    if child.returncode not in exit_codes:
+        sys.exit(f"{arguments}: exit {child.returncode}\n{stderr.decode()}")
     return Process(seconds, usage.ru_maxrss / 1024)
 
 
 def processes(jobs: Mapping[str, Callable[[], Process]], repeats: int) -> dict[str, Process]:
     """Return the medians of time and memory of whole processes."""
-    found = interleaved(jobs, repeats)
+    results = interleaved(jobs, repeats)
     return {
         name: Process(
-            statistics.median(each.seconds for each in runs),
-            statistics.median(each.mebibytes for each in runs),
+            statistics.median(run.seconds for run in runs),
+            statistics.median(run.mebibytes for run in runs),
         )
-        for name, runs in found.items()
+        for name, runs in results.items()
     }
 
 
-def answer_of(arguments: Sequence[object]) -> Any:
-    """Run a Python process to its end and return the last line it prints, which is JSON."""
-    done = subprocess.run(
+def json_of_process(arguments: Sequence[object]) -> Any:
+    """Run a Python process and return the JSON in the last line of its output."""
+    completed = subprocess.run(
         [sys.executable, *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
         env=os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
-    if done.returncode:
-        sys.exit(f"{arguments}: exit {done.returncode}\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
+    if completed.returncode:
+        sys.exit(f"{arguments}: exit {completed.returncode}\n{completed.stderr}")
+    return json.loads(completed.stdout.splitlines()[-1])
 
 
 def labelled_set(data_dir: Path, ticker: Ticker, hours: int, lookback: int) -> TrainingSet:
@@ -180,18 +183,18 @@ def labelled_set(data_dir: Path, ticker: Ticker, hours: int, lookback: int) -> T
 
 
 def long_bars(count: int = LONG) -> Bars:
-    """Return simulated BTC/USD bars: real series of that length are not at hand everywhere."""
+    """Return simulated BTC/USD bars: real series of that length are not available everywhere."""
     return simulate_bars(Ticker("BTC", "USD"), count=count, seed=1, last_close=LAST_CLOSE)
 
 
 def tickers_of(data_dir: Path) -> list[Ticker]:
-    """Return the tickers that a folder has bars of."""
+    """Return the tickers with bars in a folder."""
     names = sorted(path.name.removesuffix("_1h.csv") for path in data_dir.glob("*_1h.csv"))
     return [Ticker.parse(name.replace("_", "/")) for name in names]
 
 
 def write_simulated(folder: Path) -> Path:
-    """Write simulated bars of eight tickers as `--source files` reads them, for want of real ones."""
+    """Write simulated bars of eight tickers as CSV files, in place of real ones."""
     import pandas as pd
 
     for ticker in read_tickers(ROOT / "tickers.txt")[:8]:
@@ -203,7 +206,7 @@ def write_simulated(folder: Path) -> Path:
 
 
 def arguments(description: str, *, bars: bool = True, **extra: int) -> argparse.Namespace:
-    """Return the options every script takes, and whole-number ones of its own; `bars`: whether it needs a folder."""
+    """Parse the options of every script and its own integer ones; `bars`: whether it needs a folder of bars."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--data-dir", type=Path, required=bars, help="folder of <base>_<quote>_1h.csv")
     parser.add_argument("--json", action="store_true", help="rows as JSON")
@@ -212,8 +215,8 @@ def arguments(description: str, *, bars: bool = True, **extra: int) -> argparse.
     return parser.parse_args()
 
 
-def tell(rows: Sequence[Row], *, as_json: bool) -> None:
-    """Print rows as JSON, or as the lines of a table."""
+def print_rows(rows: Sequence[Row], *, as_json: bool) -> None:
+    """Print rows as JSON or as a Markdown table."""
     if as_json:
         print(json.dumps([asdict(row) for row in rows]))
         return
@@ -226,20 +229,20 @@ TABLE_HEAD = "| job | this tool | against | it takes | ratio | goal |\n|---|---|
 
 
 def table_line(row: Row) -> str:
-    """Return a row as a line of a markdown table."""
+    """Return a row as a line of a Markdown table."""
     sign = "≤" if row.at_most else "≥"
     goal = "–"
     if row.goal is not None:
         goal = f"{sign} {row.goal:g} {'reached' if row.reached else '**not reached**'}"
     note = f" ({row.note})" if row.note else ""
     return (
-        f"| {row.job} | {shown(row.ours, row.unit)} | {row.against}{note} | {shown(row.theirs, row.unit)} "
+        f"| {row.job} | {with_unit(row.ours, row.unit)} | {row.against}{note} | {with_unit(row.theirs, row.unit)} "
         f"| {row.ratio:.3g} x | {goal} |"
     )
 
 
-def shown(value: float, unit: str) -> str:
-    """Return a figure with its unit, three digits."""
+def with_unit(value: float, unit: str) -> str:
+    """Return a figure of three digits with its unit."""
     if unit == "Huber":
         return f"{value:.4f}"
     if unit != "s":

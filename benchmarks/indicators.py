@@ -1,10 +1,10 @@
-"""14 features of 43,800 bars beside `ta` and TA-Lib, and how the cost grows up to a million bars.
+"""All features of 43,800 bars compared with `ta` and TA-Lib, and the cost for a million bars.
 
     python benchmarks/indicators.py [--repeats 5]
 
-`ta` computes what it has (10 of the 14), pandas the rest, in the usual way.  TA-Lib is compared indicator by
-indicator where it has the same one or, for OBV, return and volatility, the nearest one, summed.  Values of `ta` and of
-TA-Lib's same ones are compared past the warm-up before anything is timed.
+`ta` computes the indicators it has (10 of the 14), pandas the rest in the usual way.  TA-Lib is compared by
+indicator where it has the same one or, for OBV, return and volatility, the nearest one, summed.  Before timing, the
+values of `ta` and of the same indicators of TA-Lib are compared past the warm-up.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
-from harness import LONG, Row, arguments, long_bars, median_seconds, tell
+from harness import LONG, Row, arguments, long_bars, median_seconds, print_rows
 from ta import momentum, trend, volatility, volume
 
 from crypto_refactor.features import price_indicators as price
@@ -88,7 +88,7 @@ def _require_same_as_talib(pairs) -> None:
     for name, ours, theirs in pairs:
         if "nearest" in name:
             continue
-        first, second = (np.atleast_2d(np.asarray(each()))[0][WARMUP:] for each in (ours, theirs))
+        first, second = (np.atleast_2d(np.asarray(compute()))[0][WARMUP:] for compute in (ours, theirs))
         agreed = float(np.isclose(first, second, rtol=1e-6, atol=1e-6 * np.nanstd(second)).mean())
         if agreed < (0.7 if name == "ADX" else 1):
             raise SystemExit(f"{name} agrees on {agreed:.1%} of the bars")
@@ -104,17 +104,17 @@ def measure(repeats: int) -> list[Row]:
     _require_same_as_talib(pairs)
     jobs |= {f"ours {name}": ours for name, ours, _ in pairs}
     jobs |= {f"TA-Lib {name}": theirs for name, _, theirs in pairs}
-    found = median_seconds(jobs, repeats)
+    medians = median_seconds(jobs, repeats)
     grown = median_seconds({"million": lambda: compute_features(million)}, 3)["million"]
-    ours = sum(seconds for name, seconds in found.items() if name.startswith("ours "))
-    talib = sum(seconds for name, seconds in found.items() if name.startswith("TA-Lib"))
+    ours = sum(seconds for name, seconds in medians.items() if name.startswith("ours "))
+    talib = sum(seconds for name, seconds in medians.items() if name.startswith("TA-Lib"))
     per_bar = grown / MILLION * LONG
     return [
         Row(
             job=f"14 features, {LONG:,} bars",
-            ours=found["ours"],
+            ours=medians["ours"],
             against="`ta` (and pandas)",
-            theirs=found["ta"],
+            theirs=medians["ta"],
             goal=15,
         ),
         Row(
@@ -129,7 +129,7 @@ def measure(repeats: int) -> list[Row]:
             job=f"14 features, {LONG:,} bars at the pace of {MILLION:,}",
             ours=per_bar,
             against=f"{LONG:,} bars by themselves",
-            theirs=found["ours"],
+            theirs=medians["ours"],
             goal=1.5,
             at_most=True,
             note="1 is linear growth",
@@ -137,9 +137,9 @@ def measure(repeats: int) -> list[Row]:
         *(
             Row(
                 job=f"{name}, {LONG:,} bars",
-                ours=found[f"ours {name}"],
+                ours=medians[f"ours {name}"],
                 against="TA-Lib",
-                theirs=found[f"TA-Lib {name}"],
+                theirs=medians[f"TA-Lib {name}"],
             )
             for name, _, _ in pairs
         ),
@@ -147,5 +147,5 @@ def measure(repeats: int) -> list[Row]:
 
 
 if __name__ == "__main__":
-    chosen = arguments(__doc__, bars=False, repeats=5)
-    tell(measure(chosen.repeats), as_json=chosen.json)
+    options = arguments(__doc__, bars=False, repeats=5)
+    print_rows(measure(options.repeats), as_json=options.json)

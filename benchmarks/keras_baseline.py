@@ -1,4 +1,4 @@
-"""What the jobs cost where the `.keras` file is loaded and asked, as tools of this kind do.
+"""The same jobs with the `.keras` file and `predict`, as tools of this kind do them.
 
 python benchmarks/keras_baseline.py signal MODEL.keras BARS.csv      # bare: read, features, load, predict, print
 python benchmarks/keras_baseline.py backtest OPTIONS…                # this tool, but Keras makes the forecasts
@@ -13,20 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-FEW = 32
+MAX_SINGLE_WINDOWS = 32
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def signal(model_file: str, csv: str) -> None:
-    """Print the predicted price of the last bar's next close, the features computed as this tool does."""
+    """Print the predicted next close after the last bar, with the features of this tool."""
     import keras
     import numpy as np
 
     from crypto_refactor.features.frame import compute_features
     from crypto_refactor.market.bars import fill_gaps
-    from crypto_refactor.market.sources.csv_parser import read_csv
+    from crypto_refactor.market.sources.csv_files import read_csv
     from crypto_refactor.market.ticker import Ticker
 
     card = json.loads(Path(model_file).with_suffix(".json").read_text(encoding="utf-8"))
@@ -41,7 +41,7 @@ def signal(model_file: str, csv: str) -> None:
 
 @dataclass
 class KerasForecaster:
-    """Takes the place of the tool's own forecaster."""
+    """Replaces the forecaster of this tool."""
 
     model: Any
     lookback: int
@@ -50,13 +50,13 @@ class KerasForecaster:
     def raw(self, windows):
         import numpy as np
 
-        if len(windows) < FEW:  # the audit's single windows: `predict` would cost more than what it computes
+        if len(windows) < MAX_SINGLE_WINDOWS:  # single windows of the audit: `predict` has a high fixed cost
             return np.asarray(self.model(windows, training=False), dtype=np.float64)[:, 0]
         return np.asarray(self.model.predict(windows, batch_size=256, verbose=0), dtype=np.float64)[:, 0]
 
 
-def backtest(words: list[str]) -> None:
-    """Run the backtester with forecasts by Keras; everything else is the tool's own."""
+def backtest(options: list[str]) -> None:
+    """Run the backtester with forecasts by Keras; everything else is this tool."""
     import keras
 
     from crypto_refactor.cli.main import run
@@ -77,7 +77,7 @@ def backtest(words: list[str]) -> None:
         return loaded[self.path]
 
     Model.forecaster = forecaster
-    sys.argv[1:] = ["backtest", *words]
+    sys.argv[1:] = ["backtest", *options]
     run()
 
 

@@ -1,16 +1,16 @@
-"""One warm pass over 13 tickers in one process beside 13 processes.
+"""One warm pass over 13 tickers in one process, compared with 13 processes.
 
     python benchmarks/multi_ticker_pass.py [--repeats 5]
 
-`run_multi_ticker.py --mode sequential` on the bundled simulation, small network: all 13 tickers have bars there, and
-what is compared, start-up and serving, hardly depends on the network.
+`run_multi_ticker.py --mode sequential` on the bundled simulation, which has bars of all 13 tickers, with the small
+network: start-up and serving hardly depend on the network.
 """
 
 from __future__ import annotations
 
 import tempfile
 
-from harness import ROOT, Process, Row, arguments, process, processes, tell
+from harness import ROOT, Process, Row, arguments, print_rows, process, processes
 
 from crypto_refactor.market.ticker import read_tickers
 
@@ -26,13 +26,13 @@ def measure(repeats: int) -> list[Row]:
         def together() -> Process:
             return process([SCRIPT, *COMMON], environment)
 
-        def apart() -> Process:
-            each = [process([SCRIPT, *COMMON, "--ticker", ticker], environment) for ticker in tickers]
-            return Process(sum(one.seconds for one in each), max(one.mebibytes for one in each))
+        def separate() -> Process:
+            single = [process([SCRIPT, *COMMON, "--ticker", ticker], environment) for ticker in tickers]
+            return Process(sum(run.seconds for run in single), max(run.mebibytes for run in single))
 
         together()  # trains
-        found = processes({"together": together, "apart": apart}, repeats)
-    ours, theirs = found["together"], found["apart"]
+        medians = processes({"together": together, "separate": separate}, repeats)
+    ours, theirs = medians["together"], medians["separate"]
     count = len(tickers)
     return [
         Row(
@@ -53,5 +53,5 @@ def measure(repeats: int) -> list[Row]:
 
 
 if __name__ == "__main__":
-    chosen = arguments(__doc__, bars=False, repeats=5)
-    tell(measure(chosen.repeats), as_json=chosen.json)
+    options = arguments(__doc__, bars=False, repeats=5)
+    print_rows(measure(options.repeats), as_json=options.json)

@@ -1,13 +1,13 @@
-"""Replay real bars through the ledger and hold every row against the backtest of the same window.
+"""Replay real bars through the ledger and compare every row with the backtest of the same window.
 
     python benchmarks/replay_parity.py --data-dir DIR [--tickers BTC/USD ETH/USD SOL/USD] [--hours 720] [--multi]
 
 Whole processes, as a user starts them.  For each ticker and each set of rules: `run_trading.py --demo --source
 files --replay-hours N --json`, `crypto-refactor trades --csv`, and `models/app_backtester.py --trades
---signals --json` of the same window; models, signals, targets' forecasts, trades (fills, prices, fees) and the
-final balance must be equal as text.  With ``--multi`` also `run_multi_ticker.py --mode demo` over all tickers of
-the folder against single backtests with an equal part of the balance.  Models are shared through the model
-folder of the environment (CRYPTO_MODEL_DIR).
+--signals --json` of the same window; models, signals, forecasts, targets, trades (fills, prices, fees) and the final
+balance must be equal as text.  With ``--multi`` also `run_multi_ticker.py --mode demo` over all tickers of the
+folder, compared with single backtests of an equal share of the balance.  Models are shared through the model folder
+of the environment (CRYPTO_MODEL_DIR).
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ BALANCE = 100_000.0
 def run(script, *words, state):
     environment = {**os.environ, "CRYPTO_STATE_DIR": str(state)}
     start = time.perf_counter()
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, *script, *map(str, words)],
         capture_output=True,
         text=True,
         env=environment,
         check=False,
     )
-    if done.returncode:
-        sys.exit(f"{script} {words}: exit {done.returncode}\n{done.stderr}")
-    return done.stdout, time.perf_counter() - start
+    if completed.returncode:
+        sys.exit(f"{script} {words}: exit {completed.returncode}\n{completed.stderr}")
+    return completed.stdout, time.perf_counter() - start
 
 
 def tool(*words, state):
@@ -72,11 +72,10 @@ def rows(text):
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def differences(entries, result, trades, own_trades, signals, final_equity):
-    """Return what is not the same, in words."""
+def differences(entries, result, trades, ledger_trades, signals, final_equity):
+    """Return the names of the values that differ."""
     decided = [entry for entry in entries if entry.get("decision") and entry["signal"] is not None]
     expected = rows(signals)
-    found = []
     pairs = {
         "bars decided": ([e["bar"] for e in decided], [r["made_at"] for r in expected]),
         "signals": ([str(e["signal"]) for e in decided], [r["signal"] for r in expected]),
@@ -86,13 +85,10 @@ def differences(entries, result, trades, own_trades, signals, final_equity):
         ),
         "models": ([e["decision"]["model"] for e in decided], [r["model"] for r in expected]),
         "targets": ([str(e["target"]) for e in decided], [r["target"] for r in expected]),
-        "trades": (rows(own_trades), rows(trades)),
+        "trades": (rows(ledger_trades), rows(trades)),
         "final balance": (final_equity, result["metrics"]["final_balance"]),
     }
-    for name, (own, theirs) in pairs.items():
-        if own != theirs:
-            found.append(name)
-    return found
+    return [name for name, (replayed, backtested) in pairs.items() if replayed != backtested]
 
 
 def single(ticker, name, hours, data_dir):
@@ -103,11 +99,11 @@ def single(ticker, name, hours, data_dir):
             "--replay-hours", hours, *RULES[name], "--json", state=state,
         )  # fmt: skip
         *entries, summary = map(json.loads, out.splitlines())
-        own = state / "own.csv"
-        tool("trades", "--csv", own, state=state)
+        ledger_csv = state / "trades_of_ledger.csv"
+        tool("trades", "--csv", ledger_csv, state=state)
         result, trades, signals, back_seconds = backtest(ticker, hours, BALANCE, RULES[name], data_dir, state)
         (replayed,) = summary["tickers"]
-        wrong = differences(entries, result, trades, own.read_text(), signals, replayed["equity"])
+        wrong = differences(entries, result, trades, ledger_csv.read_text(), signals, replayed["equity"])
         if not replayed["same_as_backtest"]:
             wrong.append("the replay's own comparison")
         metrics = result["metrics"]
@@ -128,26 +124,26 @@ def several(hours, data_dir):
             "--replay-hours", hours, "--json", state=state,
         )  # fmt: skip
         *entries, summary = map(json.loads, out.splitlines())
-        own = state / "own.csv"
-        tool("trades", "--csv", own, state=state)
-        own_trades = own.read_text()
-        done = [row for row in summary["tickers"] if "equity" in row]
-        share, fine = BALANCE / len(done), True
-        for replayed in done:
+        ledger_csv = state / "trades_of_ledger.csv"
+        tool("trades", "--csv", ledger_csv, state=state)
+        ledger_trades = ledger_csv.read_text()
+        replays = [row for row in summary["tickers"] if "equity" in row]
+        share, equal = BALANCE / len(replays), True
+        for replayed in replays:
             ticker = replayed["ticker"]
             result, trades, signals, _ = backtest(ticker, hours, share, [], data_dir, state)
-            mine = [entry for entry in entries if entry["ticker"] == ticker]
-            head, *lines = own_trades.splitlines(keepends=True)
+            own_entries = [entry for entry in entries if entry["ticker"] == ticker]
+            head, *lines = ledger_trades.splitlines(keepends=True)
             of_ticker = head + "".join(line for line in lines if line.startswith(ticker))
-            wrong = differences(mine, result, trades, of_ticker, signals, replayed["equity"])
-            fine &= not wrong
+            wrong = differences(own_entries, result, trades, of_ticker, signals, replayed["equity"])
+            equal &= not wrong
             print(
-                f"| {ticker} | {len(mine)} | {result['metrics']['trades']} | {result['metrics']['fees_paid']:,.2f} | "
+                f"| {ticker} | {len(own_entries)} | {result['metrics']['trades']} | {result['metrics']['fees_paid']:,.2f} | "
                 f"{result['metrics']['final_balance']:,.2f} | {'equal' if not wrong else 'DIFFER: ' + ', '.join(wrong)} |",
                 flush=True,
             )
-        print(f"\nAll of them in one process: {seconds:.1f} s.")
-        return fine
+        print(f"\nAll tickers in one process: {seconds:.1f} s.")
+        return equal
 
 
 def main():
@@ -156,14 +152,16 @@ def main():
     parser.add_argument("--tickers", nargs="*", default=["BTC/USD", "ETH/USD", "SOL/USD"])
     parser.add_argument("--hours", type=int, default=720)
     parser.add_argument("--multi", action="store_true")
-    chosen = parser.parse_args()
+    arguments = parser.parse_args()
     print("| ticker | rules | bars | models | trades | fees | final balance | rows | replay | backtest |")
     print("|---|---|---|---|---|---|---|---|---|---|")
-    fine = [single(t, name, chosen.hours, chosen.data_dir) for t in chosen.tickers for name in RULES]
-    if chosen.multi:
+    equal = [
+        single(t, name, arguments.hours, arguments.data_dir) for t in arguments.tickers for name in RULES
+    ]
+    if arguments.multi:
         print("\n| ticker | bars | trades | fees | final balance | rows |\n|---|---|---|---|---|---|")
-        fine.append(several(chosen.hours, chosen.data_dir))
-    sys.exit(not all(fine))
+        equal.append(several(arguments.hours, arguments.data_dir))
+    sys.exit(not all(equal))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""How cost grows with bars, tickers, models and workers, and what 1,000 tickers would take.
+"""The cost of more bars, tickers, models and workers, and an estimate for 1,000 tickers.
 
     python benchmarks/scaling.py --data-dir DIR
 
-Measured up to what one machine holds, in whole processes where it matters; then reckoned on from these figures alone.
+Measured as far as one machine goes, in whole processes where it matters; the estimate uses these figures only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from harness import LONG, ROOT, answer_of, labelled_set, long_bars, median_seconds, process
+from harness import LONG, ROOT, json_of_process, labelled_set, long_bars, median_seconds, process
 
 from crypto_refactor.backtest.engine import simulate
 from crypto_refactor.execution.rules import ExecutionRules
@@ -26,17 +26,17 @@ from crypto_refactor.market.ticker import Ticker, read_tickers
 BARS = (2_160, 8_760, LONG, 200_000, 1_000_000)
 TICKERS = (1, 3, 6, 13)
 FIT_HOURS = (240, 720, 2_160)
-MANY = 1_000
+MANY_TICKERS = 1_000
 REFIT_HOURS = 720
 REQUESTS_PER_MINUTE = 200
 """Alpaca's limit on market data without a subscription."""
 BARS_PER_ANSWER = 10_000
 
 
-def of_bars() -> list[str]:
+def bars_table() -> list[str]:
     from engines import flipping_plan
 
-    lines = ["| bars | 14 features | a bar | engine, 5 % flips | a bar |", "|---|---|---|---|---|"]
+    lines = ["| bars | features | per bar | engine, 5 % flips | per bar |", "|---|---|---|---|---|"]
     for count in BARS:
         bars, plan = long_bars(count), flipping_plan(count)
         jobs = {
@@ -45,53 +45,53 @@ def of_bars() -> list[str]:
                 bars, plan, ExecutionRules(), initial_balance=1e12
             ),
         }
-        found = median_seconds(jobs, 3)
-        each = {name: seconds / count * 1e9 for name, seconds in found.items()}
+        medians = median_seconds(jobs, 3)
+        per_bar = {name: seconds / count * 1e9 for name, seconds in medians.items()}
         lines.append(
-            f"| {count:,} | {found['features'] * 1e3:.1f} ms | {each['features']:.0f} ns "
-            f"| {found['engine'] * 1e3:.1f} ms | {each['engine']:.0f} ns |"
+            f"| {count:,} | {medians['features'] * 1e3:.1f} ms | {per_bar['features']:.0f} ns "
+            f"| {medians['engine'] * 1e3:.1f} ms | {per_bar['engine']:.0f} ns |"
         )
     return lines
 
 
-def of_tickers() -> tuple[list[str], float, float]:
-    """Return the table, and seconds and MiB that one more ticker costs in a warm pass."""
+def tickers_table() -> tuple[list[str], float, float]:
+    """Return the table, and the seconds and MiB that one more ticker costs in a warm pass."""
     script, names = (
         str(ROOT / "run_multi_ticker.py"),
-        [str(each) for each in read_tickers(ROOT / "tickers.txt")],
+        [str(ticker) for ticker in read_tickers(ROOT / "tickers.txt")],
     )
     lines = ["| tickers in one warm pass | seconds | peak memory |", "|---|---|---|"]
-    found = []
+    runs_by_count = []
     with tempfile.TemporaryDirectory() as folder:
         environment = {"CRYPTO_MODEL_DIR": f"{folder}/models", "CRYPTO_STATE_DIR": f"{folder}/state"}
         common = ["--mode", "sequential", "--source", "sample", "--network", "small"]
         process([script, *common], environment)  # trains
         for count in TICKERS:
-            asked = [word for name in names[:count] for word in ("--ticker", name)]
-            runs = [process([script, *common, *asked], environment) for _ in range(3)]
+            options = [word for name in names[:count] for word in ("--ticker", name)]
+            runs = [process([script, *common, *options], environment) for _ in range(3)]
             seconds = statistics.median(run.seconds for run in runs)
             memory = statistics.median(run.mebibytes for run in runs)
-            found.append((count, seconds, memory))
+            runs_by_count.append((count, seconds, memory))
             lines.append(f"| {count} | {seconds:.2f} s | {memory:.0f} MiB |")
-    (first, last) = found[0], found[-1]
+    first, last = runs_by_count[0], runs_by_count[-1]
     more = last[0] - first[0]
     return lines, (last[1] - first[1]) / more, (last[2] - first[2]) / more
 
 
-def of_fits(data_dir: Path) -> tuple[list[str], dict[str, float]]:
+def fits_table(data_dir: Path) -> tuple[list[str], dict[str, float]]:
     """Return the table, and the figures of a fit of the default length."""
     lines = [
-        "| hours to learn from | first fit in a process | the next one | peak memory |",
+        "| training hours | first fit in a process | the next one | peak memory |",
         "|---|---|---|---|",
     ]
     default = {}
     for hours in FIT_HOURS:
-        said = answer_of([__file__, "--data-dir", data_dir, "--fit", hours])
+        fits = json_of_process([__file__, "--data-dir", data_dir, "--fit", hours])
         lines.append(
-            f"| {hours:,} | {said['first']:.1f} s | {said['next']:.1f} s | {said['memory']:,.0f} MiB |"
+            f"| {hours:,} | {fits['first']:.1f} s | {fits['next']:.1f} s | {fits['memory']:,.0f} MiB |"
         )
         if hours == 2_160:
-            default = said
+            default = fits
     return lines, default
 
 
@@ -101,9 +101,9 @@ def fit_twice(data_dir: Path, hours: int) -> dict[str, float]:
 
     data, seconds = labelled_set(data_dir, Ticker("BTC", "USD"), hours, 60), []
     for seed in (0, 1):
-        began = time.perf_counter()
+        start = time.perf_counter()
         fitted = train(data, ModelSettings(seed=seed))
-        seconds.append(time.perf_counter() - began)
+        seconds.append(time.perf_counter() - start)
     return {
         "first": seconds[0],
         "next": seconds[1],
@@ -112,27 +112,29 @@ def fit_twice(data_dir: Path, hours: int) -> dict[str, float]:
     }
 
 
-def on_paper(a_ticker: float, ticker_memory: float, fit: dict[str, float], bar_bytes: float) -> list[str]:
-    """Reckon 1,000 tickers from the figures measured above."""
-    a_fit, fit_memory, model_bytes = fit["next"], fit["memory"], fit["bytes"]
-    fits = MANY * a_fit
-    requests = MANY  # a pass asks for each ticker's last bars; several fit one answer, one at least is needed
+def estimate_table(
+    ticker_seconds: float, ticker_memory: float, fit: dict[str, float], bar_bytes: float
+) -> list[str]:
+    """Estimate 1,000 tickers from the measured figures."""
+    fit_seconds, fit_memory, model_bytes = fit["next"], fit["memory"], fit["bytes"]
+    fits = MANY_TICKERS * fit_seconds
+    requests = MANY_TICKERS  # a pass requests the last bars of each ticker
     bars = 2_160 + REFIT_HOURS + 560
     return [
-        f"| {MANY:,} tickers | figure | from |",
+        f"| {MANY_TICKERS:,} tickers | figure | from |",
         "|---|---|---|",
-        f"| a warm pass in one process | {MANY * a_ticker:.0f} s, {MANY * ticker_memory / 1024:.1f} GiB more than one ticker's | {a_ticker * 1e3:.0f} ms and {ticker_memory:.1f} MiB a ticker |",
-        f"| all models once (every {REFIT_HOURS} h) | {fits / 3600:.1f} core-hours | {a_fit:.0f} s a fit |",
-        f"| … within the hour that a cut-off leaves for it | {fits / 3600:.0f} cores, {fits / 3600 * fit_memory / 1024:.0f} GiB | {fit_memory:,.0f} MiB a worker |",
-        f"| models kept, one cut-off | {MANY * model_bytes / 1e9:.1f} GB | {model_bytes / 1e6:.1f} MB a model |",
-        f"| bars kept, {bars:,} h each | {MANY * bars * bar_bytes / 1e6:.0f} MB | {bar_bytes:.0f} bytes a bar in the store |",
-        f"| first history at Alpaca | {MANY * bars / BARS_PER_ANSWER / REQUESTS_PER_MINUTE:.1f} minutes | {BARS_PER_ANSWER:,} bars an answer, {REQUESTS_PER_MINUTE} requests a minute |",
-        f"| new bars of each hour, asked for ticker by ticker | {requests / REQUESTS_PER_MINUTE:.0f} minutes | {REQUESTS_PER_MINUTE} requests a minute |",
+        f"| a warm pass in one process | {MANY_TICKERS * ticker_seconds:.0f} s, {MANY_TICKERS * ticker_memory / 1024:.1f} GiB more than one ticker's | {ticker_seconds * 1e3:.0f} ms and {ticker_memory:.1f} MiB a ticker |",
+        f"| all models once (every {REFIT_HOURS} h) | {fits / 3600:.1f} core-hours | {fit_seconds:.0f} s a fit |",
+        f"| … within the hour after a cut-off | {fits / 3600:.0f} cores, {fits / 3600 * fit_memory / 1024:.0f} GiB | {fit_memory:,.0f} MiB a worker |",
+        f"| models kept, one cut-off | {MANY_TICKERS * model_bytes / 1e9:.1f} GB | {model_bytes / 1e6:.1f} MB a model |",
+        f"| bars kept, {bars:,} h each | {MANY_TICKERS * bars * bar_bytes / 1e6:.0f} MB | {bar_bytes:.0f} bytes a bar in the store |",
+        f"| first history at Alpaca | {MANY_TICKERS * bars / BARS_PER_ANSWER / REQUESTS_PER_MINUTE:.1f} minutes | {BARS_PER_ANSWER:,} bars per answer, {REQUESTS_PER_MINUTE} requests per minute |",
+        f"| new bars of each hour, one request per ticker | {requests / REQUESTS_PER_MINUTE:.0f} minutes | {REQUESTS_PER_MINUTE} requests per minute |",
     ]
 
 
-def bytes_of_a_bar() -> float:
-    """Return what a bar takes in the bar store."""
+def bytes_per_bar() -> float:
+    """Return the size of a bar in the bar store."""
     from crypto_refactor.market.sources.bar_store import BarStore
 
     bars = replace(long_bars(), source="alpaca")
@@ -146,17 +148,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--fit", type=int)
-    chosen = parser.parse_args()
-    if chosen.fit is not None:
-        print(json.dumps(fit_twice(chosen.data_dir, chosen.fit)))
+    options = parser.parse_args()
+    if options.fit is not None:
+        print(json.dumps(fit_twice(options.data_dir, options.fit)))
         return
-    # Before anything here grows: a child's peak memory begins with its parent's.
-    tickers, a_ticker, ticker_memory = of_tickers()
+    # First, because the peak memory of a child starts at that of its parent.
+    tickers, ticker_seconds, ticker_memory = tickers_table()
     print("\n".join(tickers), flush=True)
-    fits, default = of_fits(chosen.data_dir)
+    fits, default = fits_table(options.data_dir)
     print("\n" + "\n".join(fits), flush=True)
-    print("\n" + "\n".join(of_bars()), flush=True)
-    print("\n" + "\n".join(on_paper(a_ticker, ticker_memory, default, bytes_of_a_bar())))
+    print("\n" + "\n".join(bars_table()), flush=True)
+    print("\n" + "\n".join(estimate_table(ticker_seconds, ticker_memory, default, bytes_per_bar())))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A warm signal, whole process: `app_lstm.py` beside the same answer by TensorFlow and the `.keras` file.
+"""A warm signal, whole process: `app_lstm.py` compared with TensorFlow and the `.keras` file.
 
     python benchmarks/signal_latency.py --data-dir DIR [--repeats 9]
 
@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harness import ROOT, Row, arguments, process, processes, tell
+from harness import ROOT, Row, arguments, print_rows, process, processes
 
 SCRIPT = str(ROOT / "models" / "app_lstm.py")
 MEMORY_GOAL = 200
@@ -32,8 +32,8 @@ def measure(data_dir: Path, repeats: int) -> list[Row]:
             f"{folder}/btc_usd_lstm_v2.keras",
             str(bars),
         ]
-        _require_one_answer(signal, keras, environment)
-        found = processes(
+        _require_same_result(signal, keras, environment)
+        medians = processes(
             {
                 "ours": lambda: process(signal, environment),
                 "keras": lambda: process(keras, environment),
@@ -42,14 +42,14 @@ def measure(data_dir: Path, repeats: int) -> list[Row]:
             },
             repeats,
         )
-    ours, floor = found["ours"], found["floor"]
+    ours, floor = medians["ours"], medians["floor"]
     job = "warm signal, whole process"
     return [
         Row(
             job=job,
             ours=ours.seconds,
             against="TensorFlow, `.keras`, predict",
-            theirs=found["keras"].seconds,
+            theirs=medians["keras"].seconds,
             goal=8,
         ),
         Row(
@@ -64,7 +64,7 @@ def measure(data_dir: Path, repeats: int) -> list[Row]:
             job=f"{job}, peak memory",
             ours=ours.mebibytes,
             against="TensorFlow, `.keras`, predict",
-            theirs=found["keras"].mebibytes,
+            theirs=medians["keras"].mebibytes,
             unit="MiB",
         ),
         Row(
@@ -76,23 +76,23 @@ def measure(data_dir: Path, repeats: int) -> list[Row]:
             goal=1,
             at_most=True,
         ),
-        Row(job="`--help`", ours=found["help"].seconds, against="0.5 s", theirs=0.5, goal=1, at_most=True),
+        Row(job="`--help`", ours=medians["help"].seconds, against="0.5 s", theirs=0.5, goal=1, at_most=True),
     ]
 
 
-def _require_one_answer(signal: list[str], keras: list[str], environment: dict[str, str]) -> None:
-    def said(words):
-        done = subprocess.run(
+def _require_same_result(signal: list[str], keras: list[str], environment: dict[str, str]) -> None:
+    def output(words):
+        completed = subprocess.run(
             [sys.executable, *words], capture_output=True, text=True, check=True, env=os.environ | environment
         )
-        return done.stdout
+        return completed.stdout
 
-    ours = json.loads(said([*signal, "--json"]))
-    theirs = float(said(keras).splitlines()[-1])
+    ours = json.loads(output([*signal, "--json"]))
+    theirs = float(output(keras).splitlines()[-1])
     if abs(ours["predicted_price"] / theirs - 1) > 1e-6:
-        sys.exit(f"not the same answer: {ours['predicted_price']} and {theirs}")
+        sys.exit(f"the results differ: {ours['predicted_price']} and {theirs}")
 
 
 if __name__ == "__main__":
-    chosen = arguments(__doc__, repeats=9)
-    tell(measure(chosen.data_dir, chosen.repeats), as_json=chosen.json)
+    options = arguments(__doc__, repeats=9)
+    print_rows(measure(options.data_dir, options.repeats), as_json=options.json)

@@ -1,11 +1,10 @@
-"""A fit of the documented network beside the plain recipe that tools of this kind use.
+"""A fit of the documented network, compared with the plain recipe that tools of this kind use.
 
     python benchmarks/training.py --data-dir DIR [--seeds 5]
 
 720 hours of BTC/USD, lookback 60.  Plain: Keras' default L2 (0.01), batches of 64, up to 100 epochs, early stopping
-with patience 15 on the penalised loss, all cores.  Each fit is a process of its own: what it prints is the time of
-its epochs, start-up and compiling included in the process's.  Both are judged by the data loss (Huber, no penalty)
-on the same stop slice, with the weights each has kept.
+with patience 15 on the penalised loss, all cores.  Each fit runs in its own process, whose time includes start-up and
+compiling.  Both are compared by the data loss (Huber, no penalty) of their final weights on the same stop slice.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from forecasts import forward_gflop
-from harness import Row, answer_of, arguments, labelled_set, tell
+from harness import Row, arguments, json_of_process, labelled_set, print_rows
 
 from crypto_refactor.market.ticker import Ticker
 
@@ -26,7 +25,7 @@ BTC, LOOKBACK, HOURS = Ticker("BTC", "USD"), 60, 720
 
 
 def fit_ours(data, seed: int) -> dict[str, float]:
-    """Fit by this tool's recipe, its single thread included."""
+    """Fit by the recipe of this tool, with its single thread."""
     from crypto_refactor.model.settings import ModelSettings
     from crypto_refactor.model.training.trainer import train
 
@@ -68,9 +67,9 @@ def fit_plain(data, seed: int) -> dict[str, float]:
 
 
 def in_a_process(which: str, data_dir: Path, seed: int, hours: int = HOURS) -> dict[str, float]:
-    began = time.perf_counter()
-    fitted = answer_of([__file__, "--fit", which, data_dir, seed, hours])
-    return fitted | {"seconds": time.perf_counter() - began}
+    start = time.perf_counter()
+    fitted = json_of_process([__file__, "--fit", which, data_dir, seed, hours])
+    return fitted | {"seconds": time.perf_counter() - start}
 
 
 _PRODUCT = """
@@ -80,16 +79,16 @@ keras = import_keras()
 a = keras.random.normal((2048, 2048), seed=1)
 best = float("inf")
 for _ in range(15):
-    began = time.perf_counter()
+    start = time.perf_counter()
     keras.ops.convert_to_numpy(keras.ops.matmul(a, a))
-    best = min(best, time.perf_counter() - began)
+    best = min(best, time.perf_counter() - start)
 print(2 * 2048**3 / best / 1e9)
 """
 
 
 def one_thread_product() -> float:
-    """Return the fastest float32 product of the library that trains, one thread, GFLOP/s."""
-    return float(answer_of(["-c", _PRODUCT]))
+    """Return the fastest float32 product of the training library on one thread, GFLOP/s."""
+    return float(json_of_process(["-c", _PRODUCT]))
 
 
 def measure(data_dir: Path, seeds: int) -> list[Row]:
@@ -128,7 +127,7 @@ def measure(data_dir: Path, seeds: int) -> list[Row]:
         ("batches of 64 (720 h)", int(0.7 * (HOURS - 2)), statistics.median(run["epoch"] for run in ours)),
         ("batches of 256 (2,160 h)", int(0.7 * 2158), month["epoch"]),
     ):
-        # Forward costs one, backward two; the stop slice is forecast after each epoch.
+        # A forward pass counts once, a backward pass twice; each epoch ends with a forecast of the stop slice.
         gflop = 3 * forward_gflop(rows_fitted, LOOKBACK) + forward_gflop(
             int(rows_fitted * 0.15 / 0.7), LOOKBACK
         )
@@ -151,8 +150,8 @@ def main() -> None:
         fit = fit_ours if which == "ours" else fit_plain
         print(json.dumps(fit(labelled_set(Path(data_dir), BTC, int(hours), LOOKBACK), int(seed))))
         return
-    chosen = arguments(__doc__, seeds=5)
-    tell(measure(chosen.data_dir, chosen.seeds), as_json=chosen.json)
+    options = arguments(__doc__, seeds=5)
+    print_rows(measure(options.data_dir, options.seeds), as_json=options.json)
 
 
 if __name__ == "__main__":

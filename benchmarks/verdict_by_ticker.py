@@ -1,11 +1,11 @@
-"""Judge the documented network on every ticker there are bars of, and print the tables of docs/results.md.
+"""Backtest the documented network on every ticker with bars, and print the tables of docs/results.md.
 
     python benchmarks/verdict_by_ticker.py --data-dir DIR [--hours 2160] [--exits] [--seeds 5]
 
 Whole processes: `app_backtester.py --json` per ticker, twice (the second time nothing is trained); the three exits
 by `crypto-refactor compare --vary exit=…`; BTC/USD with further seeds.  Calibration and coverage are pooled over
-all tickers' closes.  Models lie in the model folder of the environment (CRYPTO_MODEL_DIR): with an empty one the
-first time is the cold one.
+the closes of all tickers.  Models are kept in the model folder of the environment (CRYPTO_MODEL_DIR); if it is empty,
+the first run is cold.
 """
 
 from __future__ import annotations
@@ -29,12 +29,14 @@ SEEDED = "BTC/USD"
 EXITS = ("neutral", "opposite", "fade")
 
 
-def run(words, *, fine=(0,)):
+def run(words):
     start = time.perf_counter()
-    done = subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True, check=False)
-    if done.returncode not in fine:
-        sys.exit(f"{words}: exit {done.returncode}\n{done.stderr}")
-    return json.loads(done.stdout), time.perf_counter() - start, done.stderr
+    completed = subprocess.run(
+        [sys.executable, *map(str, words)], capture_output=True, text=True, check=False
+    )
+    if completed.returncode:
+        sys.exit(f"{words}: exit {completed.returncode}\n{completed.stderr}")
+    return json.loads(completed.stdout), time.perf_counter() - start, completed.stderr
 
 
 def backtest(ticker, hours, data_dir, *more):
@@ -51,26 +53,26 @@ def plus_minus(value, error, decimals):
     return "–" if value is None or error is None else f"{value:+.{decimals}f} ± {error:.{decimals}f}"
 
 
-def main_row(ticker, found, first, again, trained):
-    metrics, judged = found["metrics"], found["significance"]
-    low, high = judged["total_return_interval"]
-    there = found["at_alpaca"]
-    null, rank = judged["random_entry"], judged["skill"]["model"]["spearman"]
-    covered = judged["skill"]["coverage"]["overall"]["share"]
+def main_row(ticker, result, first, again, trained):
+    metrics, significance = result["metrics"], result["significance"]
+    low, high = significance["total_return_interval"]
+    alpaca = result["at_alpaca"]
+    null, rank = significance["random_entry"], significance["skill"]["model"]["spearman"]
+    covered = significance["skill"]["coverage"]["overall"]["share"]
     return (
         f"| {ticker} | {metrics['trades']} | {percent(metrics['total_return'])} | {low * 100:+.1f} to {high * 100:+.1f} % "
-        f"| {percent(None if there is None else there['total_return'])} | {percent(found['buy_and_hold']['total_return'])} "
+        f"| {percent(None if alpaca is None else alpaca['total_return'])} | {percent(result['buy_and_hold']['total_return'])} "
         f"| {plus_minus(metrics['sharpe'], metrics['sharpe_se'], 1)} | {'–' if null is None else format(null['p'], '.3f')} "
-        f"| {plus_minus(rank['value'], rank['se'], 3)} | {covered * 100:.1f} % | `{found['verdict']['code']}` "
+        f"| {plus_minus(rank['value'], rank['se'], 3)} | {covered * 100:.1f} % | `{result['verdict']['code']}` "
         f"| {first:.1f} s ({trained} trained) | {again:.1f} s |"
     )
 
 
 def pooled_bins(documents, name):
     rows = {}
-    for found in documents:
-        for each in found["significance"]["skill"][name]["bins"]:
-            rows.setdefault((each["low"], each["high"]), []).append(each)
+    for result in documents:
+        for part in result["significance"]["skill"][name]["bins"]:
+            rows.setdefault((part["low"], part["high"]), []).append(part)
     for (low, high), parts in sorted(rows.items()):
         count = sum(part["n"] for part in parts)
         stated = sum(part["n"] * part["stated"] for part in parts) / count
@@ -86,7 +88,7 @@ def pooled_brier(documents, name):
 
 def pooled_coverage(documents):
     for name in ("overall", "calm", "middle", "wild"):
-        parts = [found["significance"]["skill"]["coverage"][name] for found in documents]
+        parts = [result["significance"]["skill"]["coverage"][name] for result in documents]
         shares = [part["share"] for part in parts]
         count = sum(part["n"] for part in parts)
         pooled = sum(part["n"] * part["share"] for part in parts) / count
@@ -98,18 +100,18 @@ def print_tickers(tickers, hours, data_dir):
     print("|---|---|---|---|---|---|---|---|---|---|---|---|---|")
     documents = []
     for ticker in tickers:
-        _, first, said = backtest(ticker, hours, data_dir)
-        found, again, _ = backtest(ticker, hours, data_dir)
-        trained = said.split("Training ", 1)[1].split()[0] if "Training " in said else 0
-        documents.append(found)
-        print(main_row(ticker, found, first, again, trained), flush=True)
-    print(f"\nAudits passed: {sum(found['audit']['passed'] for found in documents)} of {len(documents)}.")
+        _, first, stderr = backtest(ticker, hours, data_dir)
+        result, again, _ = backtest(ticker, hours, data_dir)
+        trained = stderr.split("Training ", 1)[1].split()[0] if "Training " in stderr else 0
+        documents.append(result)
+        print(main_row(ticker, result, first, again, trained), flush=True)
+    print(f"\nAudits passed: {sum(result['audit']['passed'] for result in documents)} of {len(documents)}.")
     return documents
 
 
 def print_pooled(documents):
-    for name, title in (("stated", "confidence as it is stated"), ("unshrunk", "before shrinking")):
-        print(f"\n| {title} | closes | stated | right direction |\n|---|---|---|---|")
+    for name, title in (("stated", "confidence as stated"), ("unshrunk", "before shrinking")):
+        print(f"\n| {title} | closes | stated | correct direction |\n|---|---|---|---|")
         for row in pooled_bins(documents, name):
             print(row)
         print(f"\nBrier score {pooled_brier(documents, name):.5f} (a coin toss: 0.25).")
@@ -119,18 +121,18 @@ def print_pooled(documents):
 
 
 def common_end(tickers, data_dir):
-    """Return the last hour that the bars of all tickers reach: files may end hours apart."""
+    """Return the last hour that all tickers have bars of."""
     source = FilesSource(Path(data_dir))
     return to_iso(min(source.now(Ticker.parse(ticker)) for ticker in tickers))
 
 
 def print_exits(tickers, hours, data_dir):
-    asked = [word for ticker in tickers for word in ("--ticker", ticker)]
-    found, seconds, _ = run(
-        ["-c", TOOL, "compare", *asked, "--hours", hours, "--source", "files", "--data-dir", data_dir,
+    options = [word for ticker in tickers for word in ("--ticker", ticker)]
+    result, seconds, _ = run(
+        ["-c", TOOL, "compare", *options, "--hours", hours, "--source", "files", "--data-dir", data_dir,
          "--end", common_end(tickers, data_dir), "--vary", f"exit={','.join(EXITS)}", "--json"]
     )  # fmt: skip
-    cells = {(trial["ticker"], trial["setting"]): trial["metrics"] for trial in found["trials"]}
+    cells = {(trial["ticker"], trial["setting"]): trial["metrics"] for trial in result["trials"]}
     names = sorted({ticker for ticker, _ in cells})
     print("\n| ticker | " + " | ".join(f"{name}: return, trades, fees" for name in EXITS) + " |")
     print("|---" * (len(EXITS) + 1) + "|")
@@ -138,10 +140,10 @@ def print_exits(tickers, hours, data_dir):
         print(
             f"| {ticker} | " + " | ".join(exit_cell(cells[ticker, f"exit={name}"]) for name in EXITS) + " |"
         )
-    sums = {portfolio["setting"]: portfolio["metrics"] for portfolio in found["portfolios"]}
+    sums = {portfolio["setting"]: portfolio["metrics"] for portfolio in result["portfolios"]}
     print("| sum of all | " + " | ".join(exit_cell(sums[f"exit={name}"]) for name in EXITS) + " |")
     print(
-        f"\nSelection bias: {json.dumps(found['luck'])}; {seconds:.1f} s, {found['trained']} models trained."
+        f"\nSelection bias: {json.dumps(result['luck'])}; {seconds:.1f} s, {result['trained']} models trained."
     )
 
 
@@ -153,8 +155,8 @@ def print_seeds(seeds, hours, data_dir):
     print(f"\n| {SEEDED}, seed | trades | return | Sharpe | rank IC |\n|---|---|---|---|---|")
     returns = []
     for seed in range(seeds):
-        found, _, _ = backtest(SEEDED, hours, data_dir, "--seed", seed)
-        metrics, rank = found["metrics"], found["significance"]["skill"]["model"]["spearman"]
+        result, _, _ = backtest(SEEDED, hours, data_dir, "--seed", seed)
+        metrics, rank = result["metrics"], result["significance"]["skill"]["model"]["spearman"]
         returns.append(metrics["total_return"])
         print(f"| {seed} | {metrics['trades']} | {percent(metrics['total_return'])} | {metrics['sharpe']:+.1f} | {rank['value']:+.3f} |", flush=True)  # fmt: skip
     if len(returns) > 1:
@@ -168,15 +170,15 @@ def main():
     parser.add_argument("--seeds", type=int, default=0)
     parser.add_argument("--tickers", nargs="*")
     parser.add_argument("--exits", action="store_true")
-    chosen = parser.parse_args()
-    offered = [str(ticker) for ticker in tickers_of(Path(chosen.data_dir))]
-    tickers = offered if chosen.tickers is None else chosen.tickers
+    arguments = parser.parse_args()
+    offered = [str(ticker) for ticker in tickers_of(Path(arguments.data_dir))]
+    tickers = offered if arguments.tickers is None else arguments.tickers
     if tickers:
-        print_pooled(print_tickers(tickers, chosen.hours, chosen.data_dir))
-    if chosen.exits:
-        print_exits(tickers or offered, chosen.hours, chosen.data_dir)
-    if chosen.seeds:
-        print_seeds(chosen.seeds, chosen.hours, chosen.data_dir)
+        print_pooled(print_tickers(tickers, arguments.hours, arguments.data_dir))
+    if arguments.exits:
+        print_exits(tickers or offered, arguments.hours, arguments.data_dir)
+    if arguments.seeds:
+        print_seeds(arguments.seeds, arguments.hours, arguments.data_dir)
 
 
 if __name__ == "__main__":
