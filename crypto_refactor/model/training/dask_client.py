@@ -11,8 +11,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from contextlib import contextmanager
+from typing import Any, NoReturn, TypeVar
 
 from distributed import CancelledError, Client, KilledWorker
 from distributed.security import Security
@@ -50,18 +50,16 @@ def on_cluster(cluster: Cluster, calls: Sequence[Callable[[], T]]) -> Iterator[T
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with _event_loop() as loop:
         client = _wait_for(_connect(cluster), loop)
-        tasks: set[asyncio.Task[T]] = set()
         try:
             with _explained(cluster):
-                tasks = _wait_for(_submit(client, calls), loop)
-                pending = set(tasks)
+                watch, pending = _wait_for(_submit(cluster, client, calls), loop)
                 while pending:
-                    finished = _wait_for(_first_finished(cluster, client, pending), loop)
+                    finished = _wait_for(_first_finished(watch, pending), loop)
                     pending -= finished
                     for task in finished:
                         yield task.result()
         finally:
-            _wait_for(_close(client, tasks), loop)
+            _wait_for(_close(client), loop)
 
 
 @contextmanager
@@ -97,11 +95,9 @@ async def _cancel_all_tasks() -> None:
     for task in tasks:
         if not task.cancelling():  # a cancelled task may be closing its client
             task.cancel()
+        task.add_done_callback(_retrieve)
     if tasks:
-        finished, _ = await asyncio.wait(tasks, timeout=2 * _CLOSE_SECONDS)
-        for task in finished:
-            if not task.cancelled():
-                task.exception()  # retrieved, so that asyncio does not report it
+        await asyncio.wait(tasks, timeout=2 * _CLOSE_SECONDS)
 
 
 def _require_certificates(cluster: Cluster) -> None:
@@ -128,7 +124,7 @@ async def _connect(cluster: Cluster) -> Client:
         async with asyncio.timeout(CONNECT_SECONDS + _SLACK_SECONDS):
             await client
     except BaseException as error:
-        await _close(client, set())
+        await _close(client)
         # MemoryError: the first bytes of another protocol read as the length of a huge message.
         if not isinstance(error, OSError | ImportError | ValueError | MemoryError):
             raise
@@ -144,23 +140,42 @@ def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split()).rstrip(".") or "no answer in time"
 
 
-async def _submit(client: Client, calls: Sequence[Callable[[], T]]) -> set[asyncio.Task[T]]:
-    async def result(call: Callable[[], T]) -> T:
-        outcome: T = await client.submit(call, pure=False)
+async def _submit(
+    cluster: Cluster, client: Client, calls: Sequence[Callable[[], T]]
+) -> tuple[asyncio.Task[NoReturn], set[asyncio.Task[T]]]:
+    """Start a watch over the cluster, and a task for each call."""
+
+    async def result(position: int, call: Callable[[], T]) -> T:
+        # Without a priority, calls that arrive together begin in any order.
+        outcome: T = await client.submit(call, pure=False, priority=-position)
         return outcome
 
-    return {asyncio.create_task(result(call)) for call in calls}
+    watch = asyncio.create_task(_watch(cluster, client))
+    tasks = {asyncio.create_task(result(position, call)) for position, call in enumerate(calls)}
+    for task in (watch, *tasks):
+        task.add_done_callback(_retrieve)
+    return watch, tasks
+
+
+def _retrieve(task: asyncio.Task[Any]) -> None:
+    """Look at the exception of a task, so that asyncio does not log it where nobody else does."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def _first_finished(
-    cluster: Cluster, client: Client, pending: set[asyncio.Task[T]]
+    watch: asyncio.Task[NoReturn], pending: set[asyncio.Task[T]]
 ) -> set[asyncio.Task[T]]:
-    """Wait for at least one task, as long as the cluster has workers and its scheduler answers."""
+    """Wait for at least one of `pending`; raise the error of `watch` if it ends first."""
+    finished, _ = await asyncio.wait({*pending, watch}, return_when=asyncio.FIRST_COMPLETED)
+    return finished & pending or {await watch}
+
+
+async def _watch(cluster: Cluster, client: Client) -> NoReturn:
+    """Raise a `ModelError` when the cluster has had no worker, or given no answer, for too long."""
     last_seen = time.monotonic()
     while True:
-        finished, _ = await asyncio.wait(pending, timeout=_POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        if finished:
-            return finished
+        await asyncio.sleep(_POLL_SECONDS)
         workers = await _count_workers(client)
         if workers:
             last_seen = time.monotonic()
@@ -173,19 +188,16 @@ async def _count_workers(client: Client) -> int | None:
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             return len(await client.nthreads())
-    except (OSError, AttributeError):  # no answer in time; the client has lost its scheduler
+    except (OSError, AttributeError, RuntimeError):  # no answer in time, or the client has lost its scheduler
         return None
 
 
-async def _close(client: Client, tasks: set[asyncio.Task[T]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    try:
-        with suppress(TimeoutError):
-            await client.close(timeout=_CLOSE_SECONDS)
-    finally:
-        client.status = "closed"  # the garbage collector finds nothing left to close
+async def _close(client: Client) -> None:
+    """Close the client, in limited time whatever its scheduler does."""
+    closing = asyncio.ensure_future(client.close(timeout=_CLOSE_SECONDS))
+    closing.add_done_callback(_retrieve)
+    await asyncio.wait({closing}, timeout=2 * _CLOSE_SECONDS)
+    client.status = "closed"  # the garbage collector finds nothing left to close
 
 
 @contextmanager

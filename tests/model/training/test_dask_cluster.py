@@ -184,6 +184,11 @@ def _meet(folder):
     return os.getpid()
 
 
+def _append(path, number):
+    with Path(path).open("a") as file:
+        file.write(f"{number} ")
+
+
 def _tell_and_sleep(path):
     Path(path).write_text(str(os.getpid()))
     time.sleep(600)
@@ -220,6 +225,12 @@ class TestWork:
             found = set(on_cluster(one.cluster, [os.getpid, os.getpid]))
         assert len(found) == 1
         assert os.getpid() not in found
+
+    def test_calls_begin_in_their_order(self, tmp_path):
+        order = tmp_path / "order"
+        with dask_cluster(tmp_path, workers=1) as one:
+            list(on_cluster(one.cluster, [partial(_append, str(order), n) for n in range(12)]))
+        assert order.read_text().split() == [str(n) for n in range(12)]
 
     def test_a_worker_that_comes_late_is_waited_for(self, tmp_path):
         with dask_cluster(tmp_path) as late:
