@@ -84,7 +84,7 @@ class ExternalTargets:
         raise bad_line(
             self.path,
             int(self.lines[row]),
-            f"{to_iso(int(self.made_at[row]))},{self.target[row]}",
+            f"'{to_iso(int(self.made_at[row]))},{self.target[row]}'",
             f"{MADE_AT} to be the close of a bar; the {bars.ticker} bars from {bars.source} {reach}",
             remedy="correct or remove that line, choose another --source, or narrow the window with --hours and --end.",
         )

@@ -162,7 +162,7 @@ class TestWindow:
         with pytest.raises(DataError, match="line") as caught:
             evaluate(rows(*pairs))
         hour, target = pairs[line - 2]
-        assert f"line {line}: {to_iso(FIRST + hour)},{target}." in caught.value.what
+        assert f"line {line}: '{to_iso(FIRST + hour)},{target}'." in caught.value.what
         assert caught.value.exit_code == 3
 
     def test_but_not_one_outside_a_narrower_window(self, evaluate):

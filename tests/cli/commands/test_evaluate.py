@@ -129,7 +129,7 @@ def test_options_that_ask_for_a_forecast_are_unknown(run, targets, option):
 def test_a_bad_row_ends_with_3_and_three_parts(run, targets, row, expected):
     targets.write_text(TARGETS + row + "\n", encoding="utf-8")
     done = run(f"--source sample --targets {targets}", code=3)
-    assert f"line 6: {row}" in done.err
+    assert f"line 6: {row!r}" in done.err
     assert expected in done.err
     assert "Remedy:" in done.err
     error = one_document(run(f"--source sample --targets {targets} --json", code=3).out)["error"]
