@@ -4,29 +4,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from crypto_refactor.backtest.backtester import Backtester
-    from crypto_refactor.backtest.engine import Simulation, simulate
-    from crypto_refactor.backtest.metrics import Metrics, compute_metrics
     from crypto_refactor.backtest.result import AccountRun, BacktestResult, RunResult, Scenarios
 
-__all__ = [
-    "AccountRun",
-    "BacktestResult",
-    "Backtester",
-    "Metrics",
-    "RunResult",
-    "Scenarios",
-    "Simulation",
-    "compute_metrics",
-    "simulate",
-]
+__all__ = ["AccountRun", "BacktestResult", "Backtester", "RunResult", "Scenarios"]
 
 
 def __getattr__(name: str) -> object:
     """Import a public name when it is first used: few commands run backtests."""
-    if name in __all__:
-        from crypto_refactor.backtest import backtester, engine, metrics, result
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from crypto_refactor.backtest import backtester, result
 
-        for module in (metrics, engine, result, backtester):
-            if name in vars(module):
-                return vars(module)[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(backtester if name == "Backtester" else result, name)

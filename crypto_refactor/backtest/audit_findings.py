@@ -75,22 +75,12 @@ class AuditCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """The audit of one run.
+    """The audit of one run."""
 
-    Attributes
-    ----------
-    checks : tuple of AuditCheck
-        ``signals``, ``models``, ``start``, ``fills`` and ``accounting``.
-    bars_checked, bars : int
-        Number of closes that were recomputed, and of real closes in the window.
-    full : bool
-        Whether every close was recomputed.
-    """
-
-    checks: tuple[AuditCheck, ...]
-    bars_checked: int
-    bars: int
-    full: bool
+    checks: tuple[AuditCheck, ...]  # signals, models, start, fills and accounting
+    bars_checked: int  # closes that were recomputed
+    bars: int  # real closes in the window
+    full: bool  # whether every close was to be recomputed
 
     @property
     def passed(self) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crypto_refactor.arrays import FloatArray
-from crypto_refactor.backtest.walk_forward import PeriodSignals, WalkForward
+from crypto_refactor.backtest.walk_forward import PeriodSignals
 from crypto_refactor.correlation import pearson
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import Fill
@@ -34,29 +34,6 @@ class Diagnostics:
     entries: EntrySizes  # of the requested account
     entries_beyond_cost: int
     blocked: str  # one sentence on why there were no signals, or so few
-
-    @classmethod
-    def of(
-        cls,
-        walk: WalkForward,
-        window: Bars,
-        fills: Sequence[Fill],
-        *,
-        settings: ModelSettings,
-        signal_rules: SignalRules,
-        rules: ExecutionRules,
-        pinned: bool,
-    ) -> Diagnostics:
-        """Compute the diagnostics of a walk-forward whose signals led to `fills`."""
-        signals = walk.signals
-        return cls(
-            signals=signal_counts(signals),
-            conditions=condition_figures(signals, signal_rules),
-            correlations=feature_correlations(walk.periods, settings, pinned=pinned),
-            entries=entry_sizes(fills, window),
-            entries_beyond_cost=entries_beyond_cost(fills, signals, rules),
-            blocked=blocked_entries(signals, signal_rules),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,19 +102,11 @@ def why_no_entry(signals: SignalFrame, rules: ExecutionRules) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureCorrelation:
-    """Correlation of one feature with the next return.
-
-    Attributes
-    ----------
-    train, out_of_sample : float or None
-        Pearson's r with log(close[t+1] / close[t]); None if either is constant.
-    noise : float or None
-        Two standard errors of r out of sample for a feature without information, 2 / sqrt(n).
-    """
+    """Pearson's r of one feature with the next return, log(close[t+1] / close[t]); None if either is constant."""
 
     train: float | None
     out_of_sample: float | None
-    noise: float | None
+    noise: float | None  # two standard errors out of sample for a feature without information, 2 / sqrt(n)
 
     @property
     def beyond_noise(self) -> bool:
@@ -197,21 +166,11 @@ def _training_pairs(parts: Sequence[PeriodSignals], settings: ModelSettings) -> 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntrySizes:
-    """How large entries were beside what was traded in their bar.
-
-    Attributes
-    ----------
-    entries : int
-        Number of entries.
-    largest_share : float or None
-        Largest entry notional over the bar's traded value; None if nothing was traded in any of the bars.
-    above_limit : int
-        Entries above 5 % of it, untraded bars included: they would have moved the market.
-    """
+    """How large entries were beside the value traded in their bar."""
 
     entries: int
-    largest_share: float | None
-    above_limit: int
+    largest_share: float | None  # of the traded value; None if nothing was traded in any of the bars
+    above_limit: int  # above 5 % of it, untraded bars included: they would have moved the market
 
 
 def entry_sizes(fills: Sequence[Fill], bars: Bars) -> EntrySizes:

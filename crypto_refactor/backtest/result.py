@@ -10,7 +10,16 @@ import numpy as np
 
 from crypto_refactor.arrays import SideArray
 from crypto_refactor.backtest.audit_findings import Audit
-from crypto_refactor.backtest.diagnostics import Diagnostics, why_no_entry
+from crypto_refactor.backtest.diagnostics import (
+    Diagnostics,
+    blocked_entries,
+    condition_figures,
+    entries_beyond_cost,
+    entry_sizes,
+    feature_correlations,
+    signal_counts,
+    why_no_entry,
+)
 from crypto_refactor.backtest.engine import Simulation
 from crypto_refactor.backtest.metrics import Metrics
 from crypto_refactor.backtest.significance.summary import Significance
@@ -36,21 +45,11 @@ class AccountRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scenarios:
-    """One plan traded three ways.
-
-    Attributes
-    ----------
-    requested : AccountRun
-        By the requested rules.
-    alpaca : AccountRun or None
-        With ``--venue alpaca --fee 0.0025``; None if Alpaca does not trade the ticker.
-    buy_and_hold : AccountRun
-        Buys at the first open with the whole balance, pays the fee, and holds.
-    """
+    """One plan traded three ways."""
 
     requested: AccountRun
-    alpaca: AccountRun | None
-    buy_and_hold: AccountRun
+    alpaca: AccountRun | None  # with --venue alpaca --fee 0.0025; None if Alpaca does not trade the ticker
+    buy_and_hold: AccountRun  # buys at the first open with the whole balance, pays the fee, and holds
 
     @property
     def metrics(self) -> tuple[Metrics, Metrics | None, Metrics]:
@@ -61,27 +60,13 @@ class Scenarios:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RunResult(ABC):
-    """A window traded by the tool's signals or by external targets.
+    """A window traded by the tool's signals or by external targets."""
 
-    Attributes
-    ----------
-    end : int
-        End of the window, hours since 1970.
-    window : Bars
-        n + 1 bars, gaps filled: the one of the first decision, then the n of the window.
-    quality : QualityReport
-        Quality of the bars in use.
-    scenarios : Scenarios
-        The request, the same at Alpaca, and buy and hold.
-    significance : Significance or None
-        Tests of the requested run against chance; None if none were requested.
-    """
-
-    end: int
-    window: Bars
-    quality: QualityReport
+    end: int  # of the window, hours since 1970
+    window: Bars  # n + 1 bars, gaps filled: the one of the first decision, then the n of the window
+    quality: QualityReport  # of the bars in use
     scenarios: Scenarios
-    significance: Significance | None = None
+    significance: Significance | None = None  # the requested run against chance; None if not tested
 
     @property
     def requested(self) -> AccountRun:
@@ -127,28 +112,14 @@ class RunResult(ABC):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BacktestResult(RunResult):
-    """The result of a backtest.
+    """The result of a backtest."""
 
-    Attributes
-    ----------
-    bars : Bars
-        Real bars up to the end of the window, history included.
-    settings, signal_rules : ModelSettings, SignalRules
-        Which models decided, and what a forecast needed to become a signal.
-    walk : WalkForward
-        Models and signals.
-    pinned : str or None
-        Name of the pinned model that decided everything.
-    audit : Audit or None
-        Whether the run used the future, and adds up; None if no audit was requested.
-    """
-
-    bars: Bars
+    bars: Bars  # real bars up to the end of the window, history included
     settings: ModelSettings
     signal_rules: SignalRules
     walk: WalkForward
-    pinned: str | None
-    audit: Audit | None = None
+    pinned: str | None  # name of the pinned model that decided everything
+    audit: Audit | None = None  # whether the run used the future, and adds up; None if not audited
 
     @property
     def plan(self) -> SignalPlan:
@@ -168,14 +139,15 @@ class BacktestResult(RunResult):
     @cached_property
     def diagnostics(self) -> Diagnostics:
         """Signal counts, condition rates, feature correlations and entry sizes, computed once."""
-        return Diagnostics.of(
-            self.walk,
-            self.window,
-            self.requested.simulation.fills,
-            settings=self.settings,
-            signal_rules=self.signal_rules,
-            rules=self.requested.rules,
-            pinned=self.pinned is not None,
+        signals, fills = self.walk.signals, self.requested.simulation.fills
+        pinned = self.pinned is not None
+        return Diagnostics(
+            signals=signal_counts(signals),
+            conditions=condition_figures(signals, self.signal_rules),
+            correlations=feature_correlations(self.walk.periods, self.settings, pinned=pinned),
+            entries=entry_sizes(fills, self.window),
+            entries_beyond_cost=entries_beyond_cost(fills, signals, self.requested.rules),
+            blocked=blocked_entries(signals, self.signal_rules),
         )
 
     def why_no_entry(self, rules: ExecutionRules) -> str:

@@ -28,18 +28,8 @@ def run_scenarios(
 ) -> Scenarios:
     """Trade a plan by the requested rules, by Alpaca's, and by buying and holding.
 
-    Parameters
-    ----------
-    window : Bars
-        n + 1 bars, gaps filled: the one of the first decision, then the n of the window.
-    plan_of : callable
-        Returns the plan, shape (n + 1,), for given rules: whether a move exceeds its cost depends on them.
-    options : ExecutionOptions
-        The requested options.
-    hours : int
-        Length of the window, gaps included.
-    initial_balance : float
-        Quote currency.
+    `plan_of` returns the plan for given rules, because whether a move exceeds its cost depends on them.  `window` holds the
+    n + 1 bars of `RunResult`; `hours` is its length, gaps included.
 
     Raises
     ------

@@ -23,12 +23,7 @@ SAMPLED_DECISIONS, SAMPLED_CLOSES = 8, 8
 def audit(result: BacktestResult, *, full: bool = False) -> Audit:
     """Check that a run used nothing of the future and that its accounts add up.
 
-    Parameters
-    ----------
-    result : BacktestResult
-        The run.
-    full : bool
-        Recompute every close, not a sample of them.  Models, fills and accounts are always checked completely.
+    `full` recomputes every close, not a sample of them.  Models, fills and accounts are always checked completely.
     """
     closes = real_closes(result)
     sample = closes if full else sampled_closes(result)
@@ -49,27 +44,16 @@ def real_closes(result: BacktestResult) -> HourArray:
 
 
 def sampled_closes(result: BacktestResult) -> HourArray:
-    """Return the closes to check, the same ones for the same run.
+    """Return the closes to check, ascending, shape (m,), always the same ones for the same run.
 
-    Returns
-    -------
-    ndarray of int64, shape (m,)
-        Ascending, each once: the first and last close of each period, closes that led to fills, and closes spread
-        evenly over the window.
+    They are the first and last close of each period, closes that led to fills, and closes spread evenly over the window.
     """
     closes = real_closes(result)
     fills = np.array([fill.at for fill in result.requested.simulation.fills], dtype=np.int64)
     decisions = np.searchsorted(closes, fills, side="right") - 1
     edges = [_edges(closes, part.period.first, part.period.last) for part in result.walk.periods]
-    return np.unique(
-        np.concatenate(
-            [
-                *edges,
-                _evenly(np.unique(closes[decisions[decisions >= 0]]), SAMPLED_DECISIONS),
-                _evenly(closes, SAMPLED_CLOSES),
-            ]
-        )
-    )
+    before_fills = _evenly(np.unique(closes[decisions[decisions >= 0]]), SAMPLED_DECISIONS)
+    return np.unique(np.concatenate([*edges, before_fills, _evenly(closes, SAMPLED_CLOSES)]))
 
 
 def _edges(closes: HourArray, first: int, last: int) -> HourArray:

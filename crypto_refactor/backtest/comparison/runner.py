@@ -38,36 +38,16 @@ class UnavailableTicker:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Comparison:
-    """The result of a comparison.
-
-    Attributes
-    ----------
-    request : ComparisonRequest
-        What was compared.
-    end : int or None
-        End of the window, hours since 1970; None if it is not in the request and the source offers no ticker.
-    trials : tuple of Trial
-        Ranked by Sharpe ratio, then by return; trials without a Sharpe ratio come last.
-    portfolios : tuple of Portfolio
-        One for each parameter set that traded anything, in the order of the request.
-    selection_bias : SelectionBias or None
-        What the best of so many trials would show by chance; None if no trial has a Sharpe ratio.
-    failed : tuple of FailedTicker
-        Tickers that ended in an error.
-    unavailable : tuple of UnavailableTicker
-        Listed tickers that could not be traded.
-    trained : int
-        Number of models trained for the comparison.
-    """
+    """The result of a comparison."""
 
     request: ComparisonRequest
-    end: int | None
-    trials: tuple[Trial, ...]
-    portfolios: tuple[Portfolio, ...]
-    selection_bias: SelectionBias | None
+    end: int | None  # of the window, hours since 1970; None if not requested and no ticker is offered
+    trials: tuple[Trial, ...]  # by Sharpe ratio, then by return; those without a Sharpe ratio last
+    portfolios: tuple[Portfolio, ...]  # one for each parameter set that traded anything, as requested
+    selection_bias: SelectionBias | None  # None if no trial has a Sharpe ratio
     failed: tuple[FailedTicker, ...]
     unavailable: tuple[UnavailableTicker, ...]
-    trained: int
+    trained: int  # models trained for the comparison
 
 
 def compare(request: ComparisonRequest) -> Comparison:
@@ -143,37 +123,27 @@ class _ComparisonRun:
     def prepare(self, end: int) -> list[PreparedTicker]:
         """Load the bars of every remaining ticker."""
         request, prepared = self._request, []
-        tickers = self._remaining()
-        settings = request.settings[0].settings
-        if not self._prefetched(tickers, end, settings):
-            return []
-        for ticker in tickers:
-            try:
-                prepared.append(
-                    prepare(
-                        request.source,
-                        ticker,
-                        request.hours,
-                        end,
-                        settings,
-                        allow_gaps=request.allow_gaps,
-                        pinned=self._pinned is not None,
-                    )
-                )
-            except CryptoRefactorError as error:
-                self._fail(ticker, error)
-        return prepared
+        tickers, settings = self._remaining(), request.settings[0].settings
+        hours = hours_needed(request.hours, settings) + MAX_FILLED_GAP_HOURS
 
-    def _prefetched(self, tickers: list[Ticker], end: int, settings: ModelSettings) -> bool:
-        """Fetch the bars of all tickers with few requests; return whether that worked."""
-        hours = hours_needed(self._request.hours, settings) + MAX_FILLED_GAP_HOURS
+        def load(ticker: Ticker) -> PreparedTicker:
+            gaps, pinned = request.allow_gaps, self._pinned is not None
+            return prepare(
+                request.source, ticker, request.hours, end, settings, allow_gaps=gaps, pinned=pinned
+            )
+
         try:
-            self._request.source.prefetch(tickers, hours, end)
+            request.source.prefetch(tickers, hours, end)
         except DataError as error:
             for ticker in tickers:
                 self._fail(ticker, error)
-            return False
-        return True
+            return []
+        for ticker in tickers:
+            try:
+                prepared.append(load(ticker))
+            except CryptoRefactorError as error:
+                self._fail(ticker, error)
+        return prepared
 
     def run_parameter_sets(self, settings: ModelSettings, prepared: list[PreparedTicker]) -> None:
         """Run every trial whose models have these settings."""

@@ -56,46 +56,26 @@ def trade_walk(
 class Portfolio:
     """Equal sub-accounts, one a ticker, without transfers between them, as `run_multi_ticker.py` trades.
 
-    Attributes
-    ----------
-    parameter_set : ParameterSet
-        Shared by all sub-accounts.
-    tickers : tuple of Ticker
-        Those that were traded.
-    share : float
-        Initial balance of each sub-account, quote currency.
-    equity : ndarray of float64, shape (hours + 1,)
-        The sum of all, quote currency; point zero is before the first bar.
-    metrics, hold_metrics : Metrics
-        Of the sums; `exposure` is the mean share of sub-accounts with a position.
-    alpaca_metrics : Metrics or None
-        With the same options at Alpaca, the balance shared among the tickers it trades; None if it trades none.
+    In the metrics, `exposure` is the mean share of sub-accounts with a position.
     """
 
     parameter_set: ParameterSet
-    tickers: tuple[Ticker, ...]
-    share: float
-    equity: FloatArray
+    tickers: tuple[Ticker, ...]  # those that were traded
+    share: float  # initial balance of each sub-account, quote currency
+    equity: (
+        FloatArray  # the sum of all, quote currency, shape (hours + 1,); point zero is before the first bar
+    )
     metrics: Metrics
     hold_metrics: Metrics
-    alpaca_metrics: Metrics | None
+    alpaca_metrics: Metrics | None  # the balance shared among the tickers that Alpaca trades; None if none
 
 
 def combine(
     trials: Sequence[Trial], offered: Sequence[Ticker], *, end: int, hours: int, balance: float
 ) -> Portfolio:
-    """Split `balance` equally and add the sub-accounts up.
+    """Split `balance` equally among the `offered` tickers and add up the sub-accounts of one parameter set.
 
-    Parameters
-    ----------
-    trials : sequence of Trial
-        At least one, all with one parameter set.
-    offered : sequence of Ticker
-        Every ticker that gets a share; the share of a ticker whose trial has failed is not traded.
-    end, hours : int
-        End of the window, hours since 1970, and its length.
-    balance : float
-        Of the portfolio, quote currency.
+    The share of a ticker without a trial is not traded.
     """
     share = balance / len(offered)
     at_alpaca = [ticker for ticker in offered if alpaca_rules(ticker) is not None]

@@ -24,21 +24,11 @@ from crypto_refactor.sides import Side
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EvaluationResult(RunResult):
-    """The result of trading external targets.
-
-    Attributes
-    ----------
-    targets : ExternalTargets
-        The targets of the file.
-    sides : ndarray of int8, shape (n + 1,)
-        The target in force at each close; each holds until the next one.
-    between_bars : int
-        Number of targets made at an hour without a bar; they count from the next close on.
-    """
+    """The result of trading external targets."""
 
     targets: ExternalTargets
-    sides: SideArray
-    between_bars: int
+    sides: SideArray  # the target in force at each close, shape (n + 1,): it holds until the next one
+    between_bars: int  # targets made at an hour without a bar; they count from the next close on
 
     @property
     def side_counts(self) -> dict[str, int]:
