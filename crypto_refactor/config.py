@@ -1,7 +1,5 @@
 """Settings from the environment and `.env`, and the folders that hold state."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from pathlib import Path
 

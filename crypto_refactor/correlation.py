@@ -1,7 +1,5 @@
 """Correlation coefficients, and their standard error on hourly values."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

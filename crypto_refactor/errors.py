@@ -13,8 +13,6 @@ A message has three parts: what happened, what was expected, what to do.  `crypt
 prints it, once, and ends the process with the exit code.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from typing import Self

@@ -1,7 +1,5 @@
 """The three sides that a signal, a target or a position can take."""
 
-from __future__ import annotations
-
 from enum import IntEnum
 
 

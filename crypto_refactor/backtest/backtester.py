@@ -1,7 +1,5 @@
 """Backtest one ticker: load bars, walk forward, trade, test."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import partial
 from pathlib import Path

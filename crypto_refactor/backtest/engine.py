@@ -5,8 +5,6 @@ agree and nothing happens, so the engine skips to the next bar on which somethin
 Processing every bar gives the same result, but takes longer.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from dataclasses import dataclass
 

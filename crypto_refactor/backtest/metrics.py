@@ -3,8 +3,6 @@
 Crypto markets never close, so a year has 8,760 bars.  Undefined figures are None, never infinite or 0.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass

@@ -1,7 +1,5 @@
 """The result of trading a window: three account runs, and what was tested on them."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property

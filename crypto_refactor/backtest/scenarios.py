@@ -1,7 +1,5 @@
 """The three account runs of every result: the request, the same at Alpaca, buy and hold."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 

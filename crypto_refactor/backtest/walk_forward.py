@@ -1,7 +1,5 @@
 """Walk-forward signals: every period of a window is decided by a model that has seen none of it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any

@@ -1,7 +1,5 @@
 """`crypto-refactor`: every job under one name.  Subcommands are imported when they are called."""
 
-from __future__ import annotations
-
 from importlib import import_module
 
 import click

@@ -1,7 +1,5 @@
 """Progress bars of training: on stderr, and silent when that is not a terminal."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import click

@@ -1,7 +1,5 @@
 """Run a command from the shell: errors become text or JSON, and an exit code, in one place."""
 
-from __future__ import annotations
-
 import errno
 import json
 import logging

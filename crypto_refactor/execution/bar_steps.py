@@ -3,8 +3,6 @@
 The backtest, the demo account and a replay go through these functions bar by bar.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

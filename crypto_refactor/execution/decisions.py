@@ -1,7 +1,5 @@
 """Signal + position -> decision: the one rule that backtest, demo and live share."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

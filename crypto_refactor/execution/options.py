@@ -4,8 +4,6 @@ Command lines, defaults, checks, repeat commands and ``--vary`` read it.  It imp
 import, because the help of every command needs it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple

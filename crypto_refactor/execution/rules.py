@@ -1,7 +1,5 @@
 """Execution rules: everything that turns a signal and a position into orders, in one frozen value."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any

@@ -4,8 +4,6 @@ A backtest runs a whole window at once; this runs the same functions (`bar_steps
 and across restarts, so that both agree to the last bit.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

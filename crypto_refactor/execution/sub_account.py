@@ -1,7 +1,5 @@
 """Accounting: one ticker's sub-account and what a fill does to it.  Values in, values out."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple, Self
 
 from crypto_refactor.execution.rules import HOURS_PER_YEAR, ExecutionRules

@@ -1,7 +1,5 @@
 """What a venue requires of an order: a dated value, one per ticker."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from crypto_refactor.errors import UsageError

@@ -4,8 +4,6 @@ To add an indicator, add an entry.  Frames, networks and reports follow the cata
 entry, and every model trained without it is retrained, because `catalogue_hash` is part of a model's card.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Bars -> FeatureFrame: every indicator of every bar, as values for people and as inputs for the model."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 

@@ -5,8 +5,6 @@ depends on rows up to t only.  Rows before an indicator's own warm-up have no me
 for all indicators alike.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from ta import trend

@@ -7,8 +7,6 @@ flat window would have a tiny standard deviation instead of none.
 Every function returns an array as long as its input; rows before the first full window are NaN.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -4,19 +4,10 @@ Every function takes arrays of shape (n,), oldest bar first, and returns one of 
 depends on rows up to t only.  None depends on where the series starts: each looks back over a window.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from crypto_refactor.arrays import FloatArray
-from crypto_refactor.features.rolling import (
-    NO_VOLUME,
-    change,
-    ratio,
-    rolling_dot,
-    rolling_mean,
-    rolling_sum,
-)
+from crypto_refactor.features.rolling import NO_VOLUME, change, ratio, rolling_dot, rolling_mean, rolling_sum
 
 
 def obv(close: FloatArray, volume: FloatArray, window: int) -> FloatArray:

@@ -1,7 +1,5 @@
 """Hourly bars of one ticker from one source."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The public client of market data, the same for every source."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from crypto_refactor.errors import DataError, UsageError

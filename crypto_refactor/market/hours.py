@@ -1,7 +1,5 @@
 """Time on the hourly grid: inside the tool an instant is an `Hour`, and zones exist only where people read one."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError

@@ -1,7 +1,5 @@
 """How complete the bars of a requested range are."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from typing import Final
 

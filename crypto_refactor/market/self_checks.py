@@ -1,7 +1,5 @@
 """Checks behind `test_historical_data.py` and `test_mountain_time.py`, each with its finding in words."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import UTC, datetime
 

@@ -1,7 +1,5 @@
 """Tickers, and the list of supported ones."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path

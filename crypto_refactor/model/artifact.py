@@ -3,8 +3,6 @@
 The card is written last and removed first: an interrupted write leaves a missing model, never a wrong one.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator

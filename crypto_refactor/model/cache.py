@@ -1,7 +1,5 @@
 """The cached walk-forward models: one folder per key, the least recently used pruned first."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack

@@ -7,8 +7,6 @@ label is what happens from the close of t to the close of t + 1::
     label                        | t+1 |  log(close[t+1] / close[t])
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """What a model knows, measured on rows that neither its fit nor its early stopping saw."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Serving: forecasts from an ONNX graph, without TensorFlow in the process."""
 
-from __future__ import annotations
-
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass

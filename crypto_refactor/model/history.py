@@ -1,7 +1,5 @@
 """The bars of a window and the history that its models need."""
 
-from __future__ import annotations
-
 from crypto_refactor.errors import DataError
 from crypto_refactor.market.bars import MAX_FILLED_GAP_HOURS, Bars, fill_gaps
 from crypto_refactor.market.hours import to_iso

@@ -1,7 +1,5 @@
 """The named models of app_lstm, one per ticker."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass

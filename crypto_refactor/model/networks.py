@@ -3,8 +3,6 @@
 Keras arrives as an argument, so that the names are known without importing it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any

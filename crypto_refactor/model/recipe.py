@@ -1,7 +1,5 @@
 """How networks are fitted; part of the identity of a model."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import asdict, dataclass

@@ -1,7 +1,5 @@
 """The card of a fitted network, and whether its model may be reused on given bars."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime

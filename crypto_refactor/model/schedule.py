@@ -8,8 +8,6 @@ cut-off, and its features are computed on a series that begins at one fixed hour
     |--- lookback + 500 ---|-------- labelled rows --------|--- decisions ---|
 """
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The settings of a model."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from crypto_refactor.errors import UsageError

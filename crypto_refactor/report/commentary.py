@@ -1,7 +1,5 @@
 """Sentences about a run, worded once for the terminal, the HTML page and JSON."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
 

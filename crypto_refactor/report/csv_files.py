@@ -1,7 +1,5 @@
 """Trades, signals and comparisons as CSV; simulated ones carry a further column that says so."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Iterable, Sequence

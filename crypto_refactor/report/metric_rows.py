@@ -1,7 +1,5 @@
 """The rows of the table of metrics, worded once for the terminal and the HTML page."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

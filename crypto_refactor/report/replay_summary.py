@@ -1,7 +1,5 @@
 """The figures of a replay, for one ticker or all of them together."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 

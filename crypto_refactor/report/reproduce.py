@@ -1,7 +1,5 @@
 """Commands that give the same figures again, or trade by the same rules."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import fields

@@ -3,8 +3,6 @@
 A single signal and a year of signals run through the same functions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple

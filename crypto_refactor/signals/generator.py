@@ -1,7 +1,5 @@
 """The public API: a ticker in, a signal out."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from crypto_refactor.arrays import RowArray

@@ -3,8 +3,6 @@
 `app_lstm`, the backtest and every kind of trading come through here.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from crypto_refactor.arrays import FloatArray, RowArray

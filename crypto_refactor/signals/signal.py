@@ -1,7 +1,5 @@
 """One signal, with everything behind it."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

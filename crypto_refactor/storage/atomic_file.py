@@ -1,7 +1,5 @@
 """Atomic writes: a reader, or a crash, sees the old file or the new one, never a part."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import secrets

@@ -1,7 +1,5 @@
 """A SQLite file shared by several processes: every use is one transaction, all of it or nothing."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress

@@ -1,7 +1,5 @@
 """Names of accounts: how they are built, what kind of account they name, and where the ledger is."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

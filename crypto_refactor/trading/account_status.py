@@ -1,7 +1,5 @@
 """The status of an account, read from the ledger alone."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path

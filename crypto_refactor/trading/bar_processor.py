@@ -3,8 +3,6 @@
 The traders differ only in when a decision is filled: at the next bar's open (`historical`) or at once (`realtime`).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Self
 

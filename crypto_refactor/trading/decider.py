@@ -1,7 +1,5 @@
 """The decision at one close from the bars known then: the path a backtest takes, one bar at a time."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

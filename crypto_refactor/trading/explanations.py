@@ -1,7 +1,5 @@
 """A decision in words, and as the ledger records it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The kill switch: a file that every process which trades as time passes checks before an entry."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Locks between processes, one per sub-account; the system releases them when the holder dies."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager

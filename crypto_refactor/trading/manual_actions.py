@@ -1,7 +1,5 @@
 """What a person does by hand: close positions, and resume sub-accounts that their drawdown has halted."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime

@@ -4,8 +4,6 @@ The first-used model stays only for the settings it was trained with: a restart 
 seed or training span gets a model of its own.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol

@@ -1,7 +1,5 @@
 """Webhook notifications: fills, refusals, halts and failures, posted as JSON while trading never waits."""
 
-from __future__ import annotations
-
 import json
 import logging
 import queue

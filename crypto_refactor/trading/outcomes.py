@@ -1,7 +1,5 @@
 """What one pass found and did for one ticker."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Self
 

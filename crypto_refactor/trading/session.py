@@ -1,7 +1,5 @@
 """What a trading command was asked for, in one value, and the parts each ticker needs of it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace

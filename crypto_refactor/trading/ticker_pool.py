@@ -1,7 +1,5 @@
 """Several tickers at once: models are trained side by side, and no ticker waits for another one's work."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Typed failures of a request.  They carry facts, with secrets removed; the caller words the message."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, field
 

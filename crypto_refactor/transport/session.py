@@ -1,7 +1,5 @@
 """HTTP within bounds: time-outs, a deadline, few retries, and the server's clock."""
 
-from __future__ import annotations
-
 import json
 import logging
 import math

@@ -1,7 +1,5 @@
 """Accounting check: cash, position and fees follow from the fills, and from nothing else."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 

@@ -4,8 +4,6 @@ It recomputes each decision from only the bars that had closed by then, and each
 look-ahead, or an account that does not add up.  Wrong prices in the source cannot be detected.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from crypto_refactor.arrays import HourArray

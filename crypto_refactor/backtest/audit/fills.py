@@ -1,7 +1,5 @@
 """Fills check: each fill was decided at the close before it and executed at the open after that close."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Model check: each period was decided by its own model, which had seen none of the period."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Look-ahead check: features, forecasts and signals again, from only the bars that had closed by then."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What to compare, checked as a whole before anything is read."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from pathlib import Path
 

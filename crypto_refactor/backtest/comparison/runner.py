@@ -1,7 +1,5 @@
 """Compare tickers and parameter sets: one backtest each over the same window, ranked, with a count of all trials."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from crypto_refactor.backtest.comparison.request import ComparisonRequest, check_request_options, traded

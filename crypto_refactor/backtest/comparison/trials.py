@@ -1,7 +1,5 @@
 """One trial of a comparison, and the portfolio of equal sub-accounts that several trials make."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial

@@ -1,7 +1,5 @@
 """Evaluate external targets with the engine, the costs and the metrics of a backtest."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """External targets, read from a CSV file."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from dataclasses import dataclass

@@ -6,8 +6,6 @@ hours, wrap around at the end, and are geometrically long: P(length = k) = p (1 
 Within a block, hours keep their order, and with it the dependence between neighbouring returns.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

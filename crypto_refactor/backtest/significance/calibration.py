@@ -1,7 +1,5 @@
 """Calibration: confidence against the share of correct directions, intervals against closes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -5,8 +5,6 @@ enter elsewhere at another fee, and the question is what these trades can bear. 
 alone, so they do not change.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace

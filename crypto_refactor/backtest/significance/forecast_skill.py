@@ -1,7 +1,5 @@
 """Forecasts compared with outcomes, whatever was traded on them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

@@ -3,8 +3,6 @@
 All figures may be per hour or annualised, as long as they agree.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

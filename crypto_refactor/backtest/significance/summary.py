@@ -1,7 +1,5 @@
 """All tests of one run against chance."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 
 from crypto_refactor.backtest.engine import Simulation

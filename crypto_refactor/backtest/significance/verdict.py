@@ -1,7 +1,5 @@
 """The verdict on a run: evidence of an edge or not, and why."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from statistics import NormalDist

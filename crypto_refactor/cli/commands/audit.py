@@ -1,7 +1,5 @@
 """`crypto-refactor audit`: run a backtest and check that it has no look-ahead."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import click

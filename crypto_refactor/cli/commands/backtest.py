@@ -1,7 +1,5 @@
 """`models/app_backtester.py`, `crypto-refactor backtest`: trade a past window."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What `make demo` shows: the main job on simulated bars, without keys or network."""
 
-from __future__ import annotations
-
 import shlex
 
 import click

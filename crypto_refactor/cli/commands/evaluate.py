@@ -1,7 +1,5 @@
 """`crypto-refactor evaluate`: external targets through the same engine, costs and metrics."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

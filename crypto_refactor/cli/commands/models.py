@@ -1,7 +1,5 @@
 """`crypto-refactor models`: list trained models, or prune their cache."""
 
-from __future__ import annotations
-
 import json
 import math
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`models/app_lstm.py`, `crypto-refactor signal`: train if needed, then give a signal."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import click

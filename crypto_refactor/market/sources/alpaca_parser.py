@@ -1,7 +1,5 @@
 """Alpaca's market data as bars and prices, and the errors for responses that hold neither."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from http import HTTPStatus

@@ -1,7 +1,5 @@
 """The bar store: bars already received, and the hours a source has already answered for."""
 
-from __future__ import annotations
-
 import sqlite3
 from pathlib import Path
 from typing import Any

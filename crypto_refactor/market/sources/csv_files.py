@@ -1,7 +1,5 @@
 """Bars from a folder of CSV files, and the writer of such files."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from crypto_refactor.errors import DataError, UnavailableError, UsageError

@@ -1,7 +1,5 @@
 """Read CSV files of hourly rows: pandas parses what is well formed, the exact parser words the first bad line."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re

@@ -1,7 +1,5 @@
 """The bundled offline source: a simulated year of every ticker, marked SIMULATED wherever it goes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Final
 

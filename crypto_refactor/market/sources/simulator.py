@@ -5,8 +5,6 @@ the size of the move.  Nothing in them can be forecast: with ``drift = 0`` the p
 order in an hourly return), so the bars also serve as a null hypothesis.
 """
 
-from __future__ import annotations
-
 import math
 import zlib
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The address of a Dask cluster that trains models."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from importlib.util import find_spec
 from urllib.parse import urlsplit

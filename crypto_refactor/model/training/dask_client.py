@@ -4,8 +4,6 @@ It is imported where a cluster trains, and nowhere else: the import takes a thir
 nothing.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import threading

@@ -1,7 +1,5 @@
 """Training jobs: fitted, written, and guarded so that one process at a time trains a model."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ and cut-off.  So each process compiles it once; every fit then begins with the w
 state of a newly built network.  Its result is the same to the last bit, whichever fits came before.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import sys

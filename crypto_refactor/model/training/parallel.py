@@ -1,7 +1,5 @@
 """Several fits side by side: in processes of this machine, or on a Dask cluster."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 import threading

@@ -1,7 +1,5 @@
 """Fits a network and measures what it knows; writes nothing to a shared place."""
 
-from __future__ import annotations
-
 import hashlib
 import tempfile
 import warnings

@@ -1,7 +1,5 @@
 """An account, its trades and its manual closes as the documented JSON."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,11 +8,7 @@ from crypto_refactor.execution.sub_account import Trade
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.report.csv_files import trade_row
-from crypto_refactor.report.documents.records import (
-    decision_json,
-    instant_json,
-    order_json,
-)
+from crypto_refactor.report.documents.records import decision_json, instant_json, order_json
 from crypto_refactor.trading.account_status import AccountStatus, TickerStatus
 from crypto_refactor.trading.manual_actions import CloseResult
 

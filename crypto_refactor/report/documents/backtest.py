@@ -1,7 +1,5 @@
 """A backtest, its audit and an evaluation of external targets as the documented JSON."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A comparison as the documented JSON: UTC stamps, null for what is undefined."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from typing import Any
 

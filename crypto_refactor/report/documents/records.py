@@ -1,7 +1,5 @@
 """Orders and decisions as every JSON document shows them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from crypto_refactor.market.hours import parse_instant, to_iso

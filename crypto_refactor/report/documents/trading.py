@@ -1,7 +1,5 @@
 """Decisions and replays of trading commands as the documented JSON: UTC stamps, null for what is undefined."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

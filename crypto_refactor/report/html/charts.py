@@ -1,7 +1,5 @@
 """All charts of the page but the price chart."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 

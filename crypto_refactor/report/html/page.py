@@ -1,7 +1,5 @@
 """The report of a run as one HTML file that loads nothing from anywhere."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 from zoneinfo import ZoneInfo

@@ -4,8 +4,6 @@ A colour is ``var(--name)``: the style sheet defines it for the light and the da
 stands for a column that several charts share.  The script of the page replaces both.
 """
 
-from __future__ import annotations
-
 import html
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

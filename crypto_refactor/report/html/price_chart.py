@@ -1,7 +1,5 @@
 """The price with every entry and exit, and why each was made."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from zoneinfo import ZoneInfo
 

@@ -1,7 +1,5 @@
 """What the templates of the sections show, beside the result itself: rows and facts without any markup."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any

@@ -1,7 +1,5 @@
 """The series behind the charts: drawdowns, months, rolling Sharpe ratios, forecasts beside outcomes."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from itertools import pairwise

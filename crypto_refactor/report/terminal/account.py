@@ -1,7 +1,5 @@
 """The status of an account, its trades and its manual closes in the terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from rich.console import Console

@@ -1,7 +1,5 @@
 """An audit in the terminal: what was checked, the outcome, and the first figure that differs."""
 
-from __future__ import annotations
-
 from zoneinfo import ZoneInfo
 
 from rich.console import Console, Group, RenderableType

@@ -1,7 +1,5 @@
 """A backtest, or an evaluation of external targets, in the terminal: the verdict, the metrics, what explains them."""
 
-from __future__ import annotations
-
 from zoneinfo import ZoneInfo
 
 from rich.console import Console, Group, RenderableType

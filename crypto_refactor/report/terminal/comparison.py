@@ -1,7 +1,5 @@
 """A comparison in the terminal: one ranked table, the portfolios, and what chance alone would show."""
 
-from __future__ import annotations
-
 from zoneinfo import ZoneInfo
 
 from rich.console import Console, Group, RenderableType

@@ -1,7 +1,5 @@
 """A chart of block characters."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"

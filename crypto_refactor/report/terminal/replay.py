@@ -1,7 +1,5 @@
 """The end of a replay in the terminal: its result, and whether it equals the backtest."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 

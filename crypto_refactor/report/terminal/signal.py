@@ -1,7 +1,5 @@
 """A signal in the terminal: the direction first, then the reasons."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 

@@ -1,7 +1,5 @@
 """The one look of tables in the terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 
 from rich.table import Table

@@ -1,7 +1,5 @@
 """The decisions of trading commands in the terminal, one line each."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from zoneinfo import ZoneInfo
 

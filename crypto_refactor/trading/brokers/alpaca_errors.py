@@ -1,7 +1,5 @@
 """What a failed request to Alpaca means, which depends on what was requested."""
 
-from __future__ import annotations
-
 import re
 from http import HTTPStatus
 

@@ -4,8 +4,6 @@ Alpaca writes numbers as text.  Anything that is not as documented raises `Value
 `KeyError`; the caller decides what that means.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

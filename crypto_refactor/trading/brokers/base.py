@@ -4,8 +4,6 @@ Quantities are in the base currency, money in the quote currency.  A broker neve
 find out is an error, never "flat" and never "no such order".
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol

@@ -4,8 +4,6 @@ Every bar is committed to the ledger before the next one is read, so an interrup
 at its end it is compared with the backtest of the same window.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 

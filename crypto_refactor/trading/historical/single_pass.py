@@ -1,7 +1,5 @@
 """One pass over bars of the past: signals alone, or traded in the demo account of files or sample."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 

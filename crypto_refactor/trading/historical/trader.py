@@ -4,8 +4,6 @@ A replay processes every bar; a one-pass command processes the last one, and the
 next bar's open.  A process may end at any time.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from crypto_refactor.errors import UsageError

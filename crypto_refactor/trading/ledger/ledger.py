@@ -5,8 +5,6 @@ written together or not at all.  The key of a decision is (account, ticker, clos
 acts on the same bar twice.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Orders in the ledger: the intent recorded before anything is sent, and its outcome."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import asdict, dataclass
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """The tables of the ledger, and a sub-account's state as JSON."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import asdict

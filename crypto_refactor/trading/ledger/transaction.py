@@ -1,7 +1,5 @@
 """Writing to the ledger: one transaction on one sub-account."""
 
-from __future__ import annotations
-
 import json
 import sqlite3
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The accounts that are traded as time passes: the demo account on Alpaca's bars, or an account at a broker."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol

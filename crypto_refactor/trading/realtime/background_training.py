@@ -4,8 +4,6 @@ Each fit has a process of its own.  A `ProcessPoolExecutor` would fail every fit
 in the middle of a fit, and outlives a parent that was killed.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import threading

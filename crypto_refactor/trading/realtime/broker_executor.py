@@ -1,7 +1,5 @@
 """Execution at a broker: intents first, orders second, and only what the ledger itself opened."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """The demo account in real time: the tool itself fills at the latest price, at once."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from crypto_refactor.errors import UnavailableError

@@ -1,7 +1,5 @@
 """One pass over the bars that closed at one hour, for every ticker that is still to be processed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 

@@ -3,8 +3,6 @@
 Late bars and failed requests are retried until a deadline; then the hour is skipped and the reason reported.
 """
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 
 from crypto_refactor.errors import BrokerError, CryptoRefactorError, DataError, UsageError

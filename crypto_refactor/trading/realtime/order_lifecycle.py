@@ -1,7 +1,5 @@
 """One order at a broker, from the intent in the ledger to its final state, across crashes and lost answers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime

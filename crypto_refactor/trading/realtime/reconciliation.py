@@ -1,7 +1,5 @@
 """The broker's positions and orders compared with the ledger's."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 

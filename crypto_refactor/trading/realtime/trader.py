@@ -3,8 +3,6 @@
 The demo account and an account at a broker differ only in their executor.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
