@@ -37,7 +37,7 @@ def measure(repeats: int) -> list[Row]:
     from crypto_refactor.features.frame import compute_features
     from crypto_refactor.model import forecaster
     from crypto_refactor.model.dataset import take_windows
-    from crypto_refactor.model.training.network import build
+    from crypto_refactor.model.training.compiled_network import build
 
     frame = compute_features(long_bars(WARMUP + LOOKBACK + WINDOWS))
     windows = take_windows(frame.inputs.astype(np.float32), np.arange(WINDOWS) + WARMUP + LOOKBACK, LOOKBACK)

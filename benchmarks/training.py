@@ -42,7 +42,7 @@ def fit_plain(data, seed: int) -> dict[str, float]:
 
     from crypto_refactor.model.dataset import robust_scale, split
     from crypto_refactor.model.recipe import Recipe
-    from crypto_refactor.model.training.network import build
+    from crypto_refactor.model.training.compiled_network import build
     from crypto_refactor.model.training.trainer import VOLATILITY_FLOOR_SHARE
 
     parts = split(len(data))
@@ -74,7 +74,7 @@ def in_a_process(which: str, data_dir: Path, seed: int, hours: int = HOURS) -> d
 
 _PRODUCT = """
 import time
-from crypto_refactor.model.training.network import import_keras
+from crypto_refactor.model.training.compiled_network import import_keras
 keras = import_keras()
 a = keras.random.normal((2048, 2048), seed=1)
 best = float("inf")

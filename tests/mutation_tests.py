@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "crypto_refactor"
 ACCOUNT, DECISIONS, STEPS, VENUES = (
-    f"execution/{name}.py" for name in ("sub_account", "decisions", "bar_steps", "venues")
+    f"execution/{name}.py" for name in ("sub_account", "decisions", "fills", "venues")
 )
 ENGINE, METRICS = (f"backtest/{name}.py" for name in ("engine", "metrics"))
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from crypto_refactor.arrays import FloatArray, SideArray
-from crypto_refactor.execution.bar_steps import BarOutcome, carry_over_exits, fill_at_open, settle_at_close
 from crypto_refactor.execution.decisions import (
     Decision,
     SignalPlan,
@@ -21,6 +20,7 @@ from crypto_refactor.execution.decisions import (
     target_by_side,
     update_drawdown,
 )
+from crypto_refactor.execution.fills import BarOutcome, carry_over_exits, fill_at_open, settle_at_close
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade, mark_open
 from crypto_refactor.market.bars import Bars

@@ -1,6 +1,6 @@
 """Step one sub-account bar by bar: fill what is pending at the open, settle at the close, decide.
 
-A backtest runs a whole window at once; this runs the same functions (`bar_steps`, `decisions`) one bar at a time
+A backtest runs a whole window at once; this runs the same functions (`fills`, `decisions`) one bar at a time
 and across restarts, so that both agree to the last bit.
 """
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from crypto_refactor.execution.bar_steps import carry_over_exits, fill_at_open, settle_at_close
 from crypto_refactor.execution.decisions import (
     Decision,
     SignalPlan,
@@ -17,6 +16,7 @@ from crypto_refactor.execution.decisions import (
     target_by_side,
     update_drawdown,
 )
+from crypto_refactor.execution.fills import carry_over_exits, fill_at_open, settle_at_close
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade
 from crypto_refactor.market.bars import Bars

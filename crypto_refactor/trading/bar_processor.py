@@ -6,7 +6,7 @@ The traders differ only in when a decision is filled: at the next bar's open (`h
 from dataclasses import dataclass, replace
 from typing import Self
 
-from crypto_refactor.execution.bar_steps import carry_over_exits
+from crypto_refactor.execution.fills import carry_over_exits
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.stepper import (
     Step,

@@ -6,8 +6,8 @@ from datetime import datetime
 from pathlib import Path
 
 from crypto_refactor.errors import BrokerError, CryptoRefactorError, DataError, UsageError
-from crypto_refactor.execution.bar_steps import fill_at_open
 from crypto_refactor.execution.decisions import Enter, Exit
+from crypto_refactor.execution.fills import fill_at_open
 from crypto_refactor.execution.stepper import SubAccountState
 from crypto_refactor.execution.sub_account import SubAccount
 from crypto_refactor.market.bars import MAX_FILLED_GAP_HOURS

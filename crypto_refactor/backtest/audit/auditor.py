@@ -9,8 +9,8 @@ import numpy as np
 from crypto_refactor.arrays import HourArray
 from crypto_refactor.backtest.audit.accounting import check_accounting
 from crypto_refactor.backtest.audit.fills import check_fills
+from crypto_refactor.backtest.audit.look_ahead import check_signals, check_start, recompute_closes
 from crypto_refactor.backtest.audit.models import check_models
-from crypto_refactor.backtest.audit.signals import check_signals, check_start, recompute_closes
 from crypto_refactor.backtest.audit_findings import Audit
 from crypto_refactor.backtest.result import BacktestResult
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from crypto_refactor.arrays import BoolArray, SideArray
 from crypto_refactor.backtest.audit.accounting import differences_by_account
-from crypto_refactor.backtest.audit.signals import RecomputedSignal
+from crypto_refactor.backtest.audit.look_ahead import RecomputedSignal
 from crypto_refactor.backtest.audit_findings import AuditCheck, Difference
 from crypto_refactor.backtest.result import AccountRun, BacktestResult
 from crypto_refactor.execution.decisions import SignalPlan, stop_levels, target_by_side

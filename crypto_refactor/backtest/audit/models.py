@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from crypto_refactor.backtest.audit.signals import same_bits
+from crypto_refactor.backtest.audit.look_ahead import same_bits
 from crypto_refactor.backtest.audit_findings import AuditCheck, Difference
 from crypto_refactor.backtest.result import BacktestResult
 from crypto_refactor.backtest.walk_forward import PeriodSignals

@@ -15,7 +15,7 @@ from crypto_refactor.model.artifact import TrainedModel
 from crypto_refactor.model.dataset import TrainingSet
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.cluster import Cluster
-from crypto_refactor.model.training.network import needs_fresh_process
+from crypto_refactor.model.training.compiled_network import needs_fresh_process
 
 _POLL_SECONDS = 0.25
 

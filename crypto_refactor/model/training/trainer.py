@@ -18,7 +18,13 @@ from crypto_refactor.model.artifact import TrainedModel
 from crypto_refactor.model.dataset import InputScale, Split, TrainingSet, robust_scale, split
 from crypto_refactor.model.recipe import RECIPE
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.network import batch_shape, build, fresh_network, import_keras, scaled
+from crypto_refactor.model.training.compiled_network import (
+    batch_shape,
+    build,
+    fresh_network,
+    import_keras,
+    scaled,
+)
 
 VOLATILITY_FLOOR_SHARE = 0.1
 SERVING_TOLERANCE = 1e-4

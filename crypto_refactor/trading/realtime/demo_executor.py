@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from crypto_refactor.errors import UnavailableError
-from crypto_refactor.execution.bar_steps import BarOutcome, fill_at_open
+from crypto_refactor.execution.fills import BarOutcome, fill_at_open
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.sources.base import Source

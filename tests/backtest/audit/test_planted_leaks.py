@@ -14,13 +14,12 @@ from support.trained_models import SETTINGS
 
 from crypto_refactor.backtest import engine, result, scenarios
 from crypto_refactor.backtest import walk_forward as walkforward
+from crypto_refactor.backtest.audit import look_ahead
 from crypto_refactor.backtest.audit import models as audit_models
-from crypto_refactor.backtest.audit import signals as audit_signals
 from crypto_refactor.backtest.audit.auditor import audit
 from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.backtest.engine import _Simulator
-from crypto_refactor.execution import bar_steps as steps
-from crypto_refactor.execution import decisions
+from crypto_refactor.execution import decisions, fills
 from crypto_refactor.execution import sub_account as account
 from crypto_refactor.execution.rules import ExecutionOptions, ExitRule
 from crypto_refactor.features import price_indicators as price
@@ -122,7 +121,7 @@ class TestFeatures:
 
         plant(
             standardised,
-            *((module, "compute_features") for module in (selection, audit_models, audit_signals)),
+            *((module, "compute_features") for module in (selection, audit_models, look_ahead)),
         )
         found = audited()
         assert failed(found) >= {"signals", "models"}
@@ -368,7 +367,7 @@ class TestMoney:
         assert failed(audited()) == {"accounting"}
 
     def test_borrow_that_is_never_charged(self, audited, plant):
-        plant(lambda held, _price, _rules: held, (steps, "charge_borrow"))
+        plant(lambda held, _price, _rules: held, (fills, "charge_borrow"))
         assert failed(audited(ExecutionOptions(borrow=0.5))) == {"accounting"}
 
     def test_a_balance_that_is_told_better_than_it_is(self, audited, plant):

@@ -26,7 +26,7 @@ from crypto_refactor.model import forecaster
 from crypto_refactor.model.artifact import TrainedModel
 from crypto_refactor.model.dataset import robust_scale, split
 from crypto_refactor.model.recipe import RECIPE, Recipe
-from crypto_refactor.model.training.network import batch_shape
+from crypto_refactor.model.training.compiled_network import batch_shape
 from crypto_refactor.model.training.parallel import fit_all
 
 
