@@ -54,8 +54,21 @@ def fill_at_open(
         elif adjacent and account.side == 0 and not account.ruined:
             account, fill = open_position(account, decision.side, decision.fraction, price, at, rules)
         if fill is not None:
-            fills.append(fill)
+            fills += split_fill(fill, rules)
     return BarOutcome(account, tuple(fills), tuple(trades))
+
+
+def split_fill(fill: Fill, rules: ExecutionRules) -> tuple[Fill, ...]:
+    """Return the fills of the orders that the venue's largest order splits `fill` into."""
+    venue = rules.venue
+    if venue is None or fill.notional <= venue.max_notional:
+        return (fill,)
+    buys = fill.side > 0
+    legs = venue.buy_legs(fill.notional) if buys else venue.sale_legs(fill.quantity, fill.price)
+    return tuple(
+        fill._replace(quantity=part, fee=rules.fee * part * fill.price)
+        for part in venue.split(fill.quantity, legs)
+    )
 
 
 def carry_over_exits(pending: Sequence[Decision]) -> tuple[Decision, ...]:

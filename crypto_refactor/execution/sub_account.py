@@ -108,7 +108,9 @@ def open_position(
     ordered, received, paid = _size(side, money, price, rules)
     if rules.venue is not None and not (
         # What could not be sold again must not be bought.
-        rules.venue.accepts(ordered, price) and rules.venue.accepts(rules.venue.round_down(received), price)
+        money >= rules.venue.min_buy
+        and rules.venue.accepts(ordered, price)
+        and rules.venue.accepts(rules.venue.round_down(received), price)
     ):
         return account, None
     fee = rules.fee * ordered * price

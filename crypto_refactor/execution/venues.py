@@ -1,5 +1,6 @@
 """What a venue requires of an order: a dated value, one per ticker."""
 
+import math
 from dataclasses import dataclass
 
 from crypto_refactor.errors import UsageError
@@ -9,7 +10,9 @@ ALPACA_FEE = 0.0025
 """Alpaca's taker fee for crypto up to 100,000 USD a month (tier 1)."""
 ALPACA_MAX_DRAWDOWN = 0.25
 """The drawdown halt that is on by default where Alpaca's rules apply."""
-ALPACA_RULES_AS_OF = "2025-03"
+ALPACA_RULES_AS_OF = "2026-11"
+_SALE_MARGIN = 0.95
+"""A sale is sized at the close, and the venue measures it at its own price: legs stay this far below the maximum."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +22,9 @@ class VenueRules:
     name: str
     increment: float  # quantities are multiples of it, in the base currency
     min_quantity: float  # base currency
-    min_notional: float  # quote currency
+    min_notional: float  # of a sale, quote currency
+    min_buy: float = 0.0  # of a purchase, quote currency
+    max_notional: float = math.inf  # of one order, quote currency
     as_of: str  # month of these figures
 
     def round_down(self, quantity: float) -> float:
@@ -33,12 +38,28 @@ class VenueRules:
         return float(steps * step)
 
     def accepts(self, quantity: float, price: float) -> bool:
-        """Whether an order of `quantity` at `price` reaches the venue's minimum."""
+        """Whether a sale of `quantity` at `price` reaches the venue's minimum."""
         return quantity > 0 and quantity >= self.min_quantity and quantity * price >= self.min_notional
 
+    def buy_legs(self, money: float) -> int:
+        """Return in how many orders `money` is spent."""
+        return max(1, math.ceil(money / self.max_notional))
 
-# Alpaca's asset list states nine decimals for every crypto pair and derives the minimum quantity of a
-# USD pair from a notional of 1 USD.  Pairs of tickers.txt that are missing here (ADA, MATIC, ATOM,
+    def sale_legs(self, quantity: float, price: float) -> int:
+        """Return in how many orders `quantity` is sold at about `price`."""
+        return max(1, math.ceil(quantity * price / (self.max_notional * _SALE_MARGIN)))
+
+    def split(self, quantity: float, legs: int) -> tuple[float, ...]:
+        """Split `quantity` into equal orders; the last one takes what rounding has left over."""
+        from decimal import Decimal
+
+        part = self.round_down(quantity / legs)
+        rest = Decimal(repr(float(quantity))) - Decimal(repr(part)) * (legs - 1)
+        return (*(part,) * (legs - 1), float(rest))
+
+
+# Alpaca's asset list states nine decimals for every crypto pair.  It refuses purchases of a USD pair below 10 USD
+# (ccxt #30101, probed), sales below 1 USD, and orders above 200,000 USD (its documentation, Trading Limits).  Pairs of tickers.txt that are missing here (ADA, MATIC, ATOM,
 # ALGO) were not offered for trading on that date.
 _ALPACA_BASES = frozenset({"BTC", "ETH", "DOT", "LINK", "UNI", "AAVE", "XTZ", "SOL", "AVAX"})
 
@@ -48,7 +69,13 @@ def alpaca_rules(ticker: Ticker) -> VenueRules | None:
     if ticker.quote != "USD" or ticker.base not in _ALPACA_BASES:
         return None
     return VenueRules(
-        name="alpaca", increment=1e-9, min_quantity=1e-9, min_notional=1.0, as_of=ALPACA_RULES_AS_OF
+        name="alpaca",
+        increment=1e-9,
+        min_quantity=1e-9,
+        min_notional=1.0,
+        min_buy=10.0,
+        max_notional=200_000.0,
+        as_of=ALPACA_RULES_AS_OF,
     )
 
 

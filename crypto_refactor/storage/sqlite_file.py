@@ -19,6 +19,7 @@ class FileFormat:
     tables: Sequence[str]  # the statements that create them
     error: type[CryptoRefactorError]
     consequence_if_removed: str
+    migrations: object = None
 
 
 class SqliteFile:

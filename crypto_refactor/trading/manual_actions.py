@@ -21,9 +21,9 @@ from crypto_refactor.trading.interrupts import deferred_interrupts
 from crypto_refactor.trading.ledger import AccountRow, Ledger
 from crypto_refactor.trading.locks import locked
 from crypto_refactor.trading.realtime.broker_executor import BrokerExecutor, preflight
-from crypto_refactor.trading.realtime.demo_executor import latest_price_since
 from crypto_refactor.trading.realtime.executor import ExecutionResult
 from crypto_refactor.trading.realtime.order_lifecycle import CLOSED_BY_HAND, block_reentry
+from crypto_refactor.trading.realtime.prices import current_price, latest_price_since
 from crypto_refactor.trading.session import rules_from_snapshot
 
 _NOTHING = ExecutionResult()
@@ -150,8 +150,10 @@ def close_at_broker(
         If the keys belong to another account, or this one accepts no orders.
     """
     _require_same_account(broker, row.name)
-    executor = BrokerExecutor(broker, ledger, row.name, clock=clock, sleep=sleep)
-    executor.state = preflight(broker, ledger, row.name, {})
+    executor = BrokerExecutor(
+        broker, ledger, row.name, clock=clock, sleep=sleep, current_price=current_price(source, clock)
+    )
+    executor.state = preflight(broker, ledger, row.name, {}, clock())
 
     def close(ticker: Ticker) -> CloseResult:
         rules = rules_from_snapshot(row.about, ticker, stated=broker.venue_rules(ticker))

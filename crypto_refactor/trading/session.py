@@ -65,6 +65,8 @@ class TradingSession:
         Tickers processed side by side.
     clock, sleep : callable
         Return the aware local time; wait for a number of seconds.
+    max_deviation : float
+        How far the price may be from the close of a decision when its entry leaves for Alpaca, as a fraction.
     cluster : Cluster or None
         Where models are trained; None for this machine.
     """
@@ -84,6 +86,7 @@ class TradingSession:
     observer: TrainingObserver
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
+    max_deviation: float = 0.02
     cluster: Cluster | None = None
 
     @property

@@ -90,7 +90,13 @@ def test_an_order_of_nothing_is_never_accepted():
 def test_the_rules_of_a_supported_ticker_are_dated():
     rules = alpaca_rules(Ticker("BTC", "USD"))
     assert rules == VenueRules(
-        name="alpaca", increment=1e-9, min_quantity=1e-9, min_notional=1.0, as_of=rules.as_of
+        name="alpaca",
+        increment=1e-9,
+        min_quantity=1e-9,
+        min_notional=1.0,
+        min_buy=10.0,
+        max_notional=200_000.0,
+        as_of=rules.as_of,
     )
     assert rules.as_of[:2] == "20"
 

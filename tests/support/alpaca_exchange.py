@@ -17,6 +17,8 @@ NOT_FOUND, FORBIDDEN, INVALID = 40410000, 40310000, 40010001
 BASES = ("AAVE", "AVAX", "BTC", "DOT", "ETH", "LINK", "SOL", "UNI", "XTZ")
 PAIRS = (*(f"{base}/USD" for base in BASES), "BTC/USDT", "ETH/BTC")
 _NINE = Decimal("1e-9")
+MIN_BUY, MIN_SALE, MAX_ORDER = Decimal(10), Decimal(1), Decimal(200_000)
+"""Alpaca's limits on an order of a USD pair, in USD."""
 
 
 class RefusedError(Exception):
@@ -25,6 +27,10 @@ class RefusedError(Exception):
     def __init__(self, status, content):
         super().__init__(status, content)
         self.status, self.content = status, content
+
+
+def _instant(text):
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def refusal(status, code, message, **more):
@@ -55,6 +61,8 @@ class Exchange:
         What becomes of the next accepted orders; one entry each.
     foreign : list of dict
         Orders shown as they are, such as those for stocks.
+    activities : list of dict
+        Executions (``FILL``) and fees taken in coins (``CFEE``), in order.
     """
 
     prices: object = field(default_factory=dict)
@@ -66,6 +74,7 @@ class Exchange:
     holdings: dict = field(default_factory=dict)
     fates: list = field(default_factory=list)
     foreign: list = field(default_factory=list)
+    activities: list = field(default_factory=list)
     clock: object = lambda: datetime.now(UTC)
 
     def __post_init__(self):
@@ -98,6 +107,17 @@ class Exchange:
         price = self.price(symbol) if average_price is None else Decimal(str(average_price))
         self.holdings[symbol] = Holding(qty=Decimal(str(qty)), average_price=price)
 
+    def sell_by_hand(self, symbol, qty):
+        """Sell coins as a person at Alpaca's own page does: by an order with a random id."""
+        fields = {
+            "symbol": symbol,
+            "qty": number(Decimal(repr(float(qty))).quantize(_NINE, rounding=ROUND_DOWN)),
+            "side": "sell",
+            "type": "market",
+            "time_in_force": "gtc",
+        }
+        self._submit(json.dumps(fields))
+
     def held(self, symbol):
         """Return how much is held, as a float."""
         return float(self.holdings[symbol].qty) if symbol in self.holdings else 0.0
@@ -128,11 +148,30 @@ class Exchange:
         order.status = "filled" if fraction == 1 else "partially_filled"
         order.updated, order.on_look, order.on_cancel = self.clock(), None, None
         self._receive(order, part, price)
+        self._report(
+            "FILL", order, part, price, order_id=order.id, type="fill" if fraction == 1 else "partial_fill"
+        )
+
+    def _report(self, kind, order, qty, price, **more):
+        self.activities.append(
+            {
+                "id": f"{self.clock():%Y%m%d%H%M%S%f}::{uuid.uuid4()}",
+                "activity_type": kind,
+                "symbol": order.symbol,
+                "side": order.side,
+                "qty": number(qty),
+                "price": number(price),
+                "transaction_time": self.clock().strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+                **more,
+            }
+        )
 
     def _receive(self, order, part, price):
         holding = self.holdings.setdefault(order.symbol, Holding())
         if order.side == "buy":
             received = (part * (1 - self.fee)).quantize(_NINE, rounding=ROUND_DOWN)
+            if received != part:
+                self._report("CFEE", order, received - part, price, status="executed")
             cost = holding.qty * holding.average_price + received * price
             holding.qty += received
             holding.average_price = cost / holding.qty if holding.qty else Decimal(0)
@@ -165,6 +204,8 @@ class Exchange:
                     return 200, self._account()
                 case ("GET", "assets"):
                     return 200, self._assets(request.query)
+                case ("GET", "account", "activities"):
+                    return 200, self._activities(request.query)
                 case ("GET", "positions"):
                     return 200, [self._position(symbol) for symbol in self.holdings]
                 case ("GET", "positions", wanted):
@@ -211,6 +252,22 @@ class Exchange:
             "multiplier": "2",
             **self.account,
         }
+
+    def _activities(self, query):
+        kinds = query.get("activity_types", "FILL,CFEE").split(",")
+        after = _instant(query.get("after"))
+        chosen = [
+            activity
+            for activity in self.activities
+            if activity["activity_type"] in kinds
+            and (after is None or datetime.fromisoformat(activity["transaction_time"]) > after)
+        ]
+        if query.get("direction", "desc") == "desc":
+            chosen.reverse()
+        seen = [activity["id"] for activity in chosen]
+        token = query.get("page_token")
+        first = seen.index(token) + 1 if token in seen else 0
+        return chosen[first : first + int(query.get("page_size", 100))]
 
     def _assets(self, query):
         return [
@@ -287,8 +344,11 @@ class Exchange:
             available = balance - self.reserved(order.symbol, "sell")
         else:
             raise refusal(422, INVALID, "side must be buy or sell")
-        if cost < 1:
-            raise refusal(403, FORBIDDEN, "cost basis must be >= minimal amount of order 1")
+        least = MIN_BUY if order.side == "buy" and quote == "USD" else MIN_SALE
+        if cost < least:
+            raise refusal(403, FORBIDDEN, f"cost basis must be >= minimal amount of order {least}")
+        if quote == "USD" and cost > MAX_ORDER:
+            raise refusal(403, FORBIDDEN, f"cost basis must be <= maximal amount of order {MAX_ORDER}")
         if asked > available:
             raise refusal(
                 403,
@@ -307,6 +367,9 @@ class Exchange:
         if symbols:
             names = symbols.split(",")
             chosen = [order for order in chosen if order.symbol in names]
+        after = _instant(query.get("after"))
+        if after is not None:
+            chosen = [order for order in chosen if order.created > after]
         if query.get("direction", "desc") == "desc":
             chosen.reverse()
         shown = [*map(self._json, chosen), *self.foreign]

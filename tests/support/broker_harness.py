@@ -89,12 +89,22 @@ class Desk:
             sleep=self.sleep,
         )
 
+    def current_price(self, ticker):
+        return float(self.server.price(str(ticker)))
+
     def executor(self, broker=None):
         """Return an executor at the start of a pass, and its rules."""
         broker = self.broker() if broker is None else broker
-        made = BrokerExecutor(broker, self.ledger, NAME, clock=self.clock, sleep=self.sleep)
+        made = BrokerExecutor(
+            broker,
+            self.ledger,
+            NAME,
+            clock=self.clock,
+            sleep=self.sleep,
+            current_price=self.current_price,
+        )
         opening = {} if self.holding else {self.ticker: BALANCE}
-        made.state = preflight(broker, self.ledger, NAME, opening)
+        made.state = preflight(broker, self.ledger, NAME, opening, self.clock())
         return made, self.options.resolve(self.ticker, stated=broker.venue_rules(self.ticker))
 
     def act(self, signal, *, blocked=None, broker=None, bars=None, decide=None):
@@ -148,7 +158,9 @@ class Desk:
         return self.ledger.decisions(NAME, self.ticker)
 
     def own_id(self, leg, hour=None):
-        return client_order_id(NAME, self.ticker, self.hour if hour is None else hour, leg)
+        return client_order_id(
+            self.ticker, self.hour if hour is None else hour, leg, self.ledger.order_suffix(NAME)
+        )
 
     def held(self):
         return self.server.held(str(self.ticker))
@@ -169,10 +181,17 @@ class Desk:
         assert not any(filled for name, filled in here.items() if name not in there)
 
     def state(self):
-        """Return all there is to compare between two courses of events."""
-        orders = [astuple(replace(order, sent_at="")) for order in self.orders]
+        """Return all there is to compare between two courses of events; a ledger's own token aside."""
+
+        def leg(name):
+            return name.rpartition("-")[0]
+
+        orders = [
+            astuple(replace(order, client_order_id=leg(order.client_order_id), sent_at="", decided_at=""))
+            for order in self.orders
+        ]
         there = [
-            (order.client_order_id, order.qty, order.notional, order.filled_qty, order.filled_avg_price)
+            (leg(order.client_order_id), order.qty, order.notional, order.filled_qty, order.filled_avg_price)
             for order in self.server.orders
         ]
         ledger = self.ledger

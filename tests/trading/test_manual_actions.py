@@ -202,7 +202,7 @@ def test_a_ticker_that_another_process_acts_on_is_waited_for(ledger, state, mark
 @pytest.fixture
 def server():
     with AlpacaTradingServer(prices={"BTC/USD": 100, "ETH/USD": 100}, cash=0) as running:
-        running.date = NOW
+        running.date, running.clock = NOW, lambda: NOW
         yield running
 
 

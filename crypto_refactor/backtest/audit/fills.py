@@ -99,8 +99,14 @@ def _target_differences(account: AccountRun, closes: _Closes) -> Iterator[Differ
 def _fill_differences(account: AccountRun, closes: _Closes) -> Iterator[Difference]:
     run = account.simulation
     closed_trades = iter(trade for trade in run.trades if trade.closed)
+    trade, previous = None, None
     for fill in run.fills:
-        trade = None if fill.reason == "entry" else next(closed_trades, None)
+        if previous is None or (fill.at, fill.reason) != (
+            previous.at,
+            previous.reason,
+        ):  # not a leg of the same order
+            trade = None if fill.reason == "entry" else next(closed_trades, None)
+        previous = fill
         if fill.reason == "ruin":
             continue  # at the price that leaves nothing: the accounting check sees whether it did
         difference = _price_difference(account, closes.bars, fill) or _decision_difference(

@@ -18,6 +18,7 @@ from crypto_refactor.market.sources.alpaca_parser import (
     DELISTED_AFTER_HOURS,
     parse_bars,
     parse_price,
+    parse_quote,
     request_error,
     require_current,
 )
@@ -166,6 +167,16 @@ class AlpacaSource:
             f"the latest {ticker} price", 1, lambda sdk: sdk.get_crypto_latest_trade(request)
         )
         return parse_price(ticker, answer.content.get(str(ticker)), answer.hour, redact=self._redact)
+
+    def latest_quote(self, ticker: Ticker) -> LatestPrice:
+        """Return the middle between the latest bid and ask; none in the last 72 h means `ticker` is unavailable."""
+        from alpaca.data.requests import CryptoLatestQuoteRequest
+
+        request = CryptoLatestQuoteRequest(symbol_or_symbols=str(ticker))
+        answer = self._request(
+            f"the latest {ticker} quote", 1, lambda sdk: sdk.get_crypto_latest_quote(request)
+        )
+        return parse_quote(ticker, answer.content.get(str(ticker)), answer.hour, redact=self._redact)
 
     def now(self, ticker: Ticker) -> int:
         """Return the last full hour by the local clock and Alpaca's, asking Alpaca if not yet known."""

@@ -91,17 +91,40 @@ def parse_bars(ticker: Ticker, rows: Any, start: int, end: int, *, redact: Calla
 
 def parse_price(ticker: Ticker, trade: Any, hour: int, *, redact: Callable[[str], str]) -> LatestPrice:
     """Parse the latest trade; none in the 72 h before `hour` means that the ticker is unavailable."""
-    if trade is None:
-        raise _unavailable(f"Alpaca has no {ticker} trade.")
+    return _parse_latest(ticker, trade, hour, "trade", lambda row: _number(row["p"]), redact)
+
+
+def parse_quote(ticker: Ticker, quote: Any, hour: int, *, redact: Callable[[str], str]) -> LatestPrice:
+    """Parse the latest quote; none in the 72 h before `hour` means that the ticker is unavailable."""
+    return _parse_latest(ticker, quote, hour, "quote", _middle, redact)
+
+
+def _middle(quote: Any) -> float:
+    bid, ask = _number(quote["bp"]), _number(quote["ap"])
+    if not 0 < bid <= ask:
+        raise ValueError
+    return (bid + ask) / 2
+
+
+def _parse_latest(
+    ticker: Ticker,
+    row: Any,
+    hour: int,
+    kind: str,
+    price_of: Callable[[Any], float],
+    redact: Callable[[str], str],
+) -> LatestPrice:
+    if row is None:
+        raise _unavailable(f"Alpaca has no {ticker} {kind}.")
     try:
-        price, at = _number(trade["p"]), parse_instant(trade["t"])
+        price, at = price_of(row), parse_instant(row["t"])
         if not (math.isfinite(price) and price > 0):
             raise ValueError
     except _PARSE_ERRORS as error:
-        raise unreadable(f"the latest {ticker} price", redact(str(trade))) from error
+        raise unreadable(f"the latest {ticker} price", redact(str(row))) from error
     stamp = at.strftime("%Y-%m-%dT%H:%M:%SZ")
     if hour - floor_hour(at) > DELISTED_AFTER_HOURS:
-        raise _unavailable(f"The last {ticker} trade at Alpaca was at {stamp}.")
+        raise _unavailable(f"The last {ticker} {kind} at Alpaca was at {stamp}.")
     return LatestPrice(price=price, at=stamp)
 
 

@@ -1,9 +1,12 @@
 """The broker interface, and Alpaca behind it (`brokers.alpaca`, which needs the network's libraries)."""
 
 from crypto_refactor.trading.brokers.base import (
+    ID_PREFIX,
     AccountSnapshot,
     Broker,
+    Execution,
     NotTradedError,
+    OrderList,
     OrderRefusedError,
     OrderReport,
     OrderRequest,
@@ -14,9 +17,12 @@ from crypto_refactor.trading.brokers.base import (
 )
 
 __all__ = [
+    "ID_PREFIX",
     "AccountSnapshot",
     "Broker",
+    "Execution",
     "NotTradedError",
+    "OrderList",
     "OrderRefusedError",
     "OrderReport",
     "OrderRequest",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -12,10 +13,13 @@ from crypto_refactor.execution.venues import VenueRules
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers import (
     AccountSnapshot,
+    Execution,
     NotTradedError,
+    OrderList,
     OrderReport,
     OrderRequest,
     Position,
+    UnreachableError,
 )
 from crypto_refactor.trading.brokers import alpaca_parser as parser
 from crypto_refactor.trading.brokers.alpaca_errors import (
@@ -23,6 +27,7 @@ from crypto_refactor.trading.brokers.alpaca_errors import (
     is_not_found,
     order_error,
     query_error,
+    stated_limit,
 )
 from crypto_refactor.transport import (
     BoundedSession,
@@ -44,8 +49,17 @@ PAPER_URL = "https://paper-api.alpaca.markets"
 LIVE_URL = "https://api.alpaca.markets"
 URL_SETTING = "CRYPTO_ALPACA_TRADING_URL"
 _ASSETS_MAX_AGE = timedelta(minutes=5)
-_MAX_OPEN_ORDERS = 500
+_MAX_ORDERS = 500
 """Alpaca's own limit on one list of orders."""
+_MAX_ACTIVITIES = 100
+"""Alpaca's own limit on one page of activities."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OrderPage(OrderList):
+    """One page of a list of orders; `count` rows, whatever they are for."""
+
+    count: int
 
 
 class AlpacaBroker:
@@ -93,6 +107,7 @@ class AlpacaBroker:
         self._clock = clock
         self._sleep = sleep
         self._assets: tuple[datetime, tuple[parser.Asset, ...]] | None = None
+        self._stated_limits: dict[Ticker, dict[str, Any]] = {}
 
     @classmethod
     def from_settings(
@@ -121,8 +136,9 @@ class AlpacaBroker:
         )
 
     def venue_rules(self, ticker: Ticker) -> VenueRules:
-        """Return the order rules of `ticker`, at most five minutes old."""
-        return parser.to_rules(self._asset(ticker))
+        """Return the order rules of `ticker`, at most five minutes old, with the limits that refusals have named."""
+        rules = parser.to_rules(self._asset(ticker))
+        return replace(rules, **self._stated_limits.get(ticker, {}))
 
     def position(self, ticker: Ticker) -> Position:
         """Return the position in `ticker`; empty only if neither it nor the list of all positions has one."""
@@ -139,23 +155,92 @@ class AlpacaBroker:
             ),
         )
 
-    def open_orders(self) -> tuple[OrderReport, ...]:
+    def positions(self) -> dict[Ticker, Position]:
+        """Return every crypto position of the account."""
+        return self._query(
+            "all positions",
+            lambda sdk: sdk.get_all_positions(),
+            lambda content: parser.parse_positions(content, self._held_ticker),
+        )
+
+    def open_orders(self) -> OrderList:
         """Return every open crypto order, including those of others; more than one list holds is an error."""
         from alpaca.trading.enums import QueryOrderStatus
         from alpaca.trading.requests import GetOrdersRequest
 
-        request = GetOrdersRequest(status=QueryOrderStatus.OPEN, limit=_MAX_OPEN_ORDERS)
+        request = GetOrdersRequest(status=QueryOrderStatus.OPEN, limit=_MAX_ORDERS)
 
-        def parse(content: Any) -> tuple[OrderReport, ...]:
-            if len(content) >= _MAX_OPEN_ORDERS:
+        def parse(content: Any) -> OrderList:
+            if len(content) >= _MAX_ORDERS:
                 raise BrokerError(
-                    f"The account has {_MAX_OPEN_ORDERS} open orders or more.",
+                    f"The account has {_MAX_ORDERS} open orders or more.",
                     expected="fewer, so that one list shows them all.",
                     remedy="cancel orders that are not needed.",
                 )
-            return parser.parse_open_orders(content, self._ticker)
+            return parser.parse_orders(content, self._ticker)
 
         return self._query("open orders", lambda sdk: sdk.get_orders(request), parse)
+
+    def orders_since(self, instant: datetime) -> OrderList:
+        """Return every crypto order created after `instant`, open or not, including those of others."""
+        orders: dict[str, OrderReport] = {}
+        notes: dict[str, None] = {}
+        while True:
+            page = self._order_page(instant)
+            latest = max((order.created_at for order in page.orders), default=None)
+            orders |= {order.broker_order_id: order for order in page.orders}
+            notes |= dict.fromkeys(page.notes)
+            if page.count < _MAX_ORDERS:
+                return OrderList(orders=tuple(orders.values()), notes=tuple(notes))
+            after = instant if latest is None else datetime.fromisoformat(latest)
+            if after <= instant:
+                raise UnreachableError(
+                    f"Alpaca lists {_MAX_ORDERS} orders of one second, and more may follow.",
+                    expected="fewer, so that every order is seen.",
+                    remedy="run the command again later.",
+                )
+            instant = after
+
+    def _order_page(self, instant: datetime) -> _OrderPage:
+        from alpaca.common.enums import Sort
+        from alpaca.trading.enums import QueryOrderStatus
+        from alpaca.trading.requests import GetOrdersRequest
+
+        request = GetOrdersRequest(
+            status=QueryOrderStatus.ALL, limit=_MAX_ORDERS, after=instant, direction=Sort.ASC
+        )
+
+        def parse(content: Any) -> _OrderPage:
+            parsed = parser.parse_orders(content, self._ticker)
+            return _OrderPage(orders=parsed.orders, notes=parsed.notes, count=len(content))
+
+        return self._query("recent orders", lambda sdk: sdk.get_orders(request), parse)
+
+    def executions_since(self, instant: datetime) -> tuple[Execution, ...]:
+        """Return what was executed after `instant`, by whichever order."""
+        executions: list[Execution] = []
+        token: str | None = None
+        while True:
+            fields = {
+                "activity_types": "FILL",
+                "after": instant.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "direction": "asc",
+                "page_size": str(_MAX_ACTIVITIES),
+                **({} if token is None else {"page_token": token}),
+            }
+
+            def request(sdk: TradingClient, fields: dict[str, str] = fields) -> Any:
+                return sdk.get("/account/activities", fields)
+
+            rows, page = self._query(
+                "recent executions",
+                request,
+                lambda content: (content, parser.parse_executions(content, self._ticker)),
+            )
+            executions += page
+            if len(rows) < _MAX_ACTIVITIES or rows[-1]["id"] == token:
+                return tuple(executions)
+            token = rows[-1]["id"]
 
     def order(self, client_order_id: str) -> OrderReport | None:
         """Return the order with this id; None only where Alpaca itself says that there is none."""
@@ -182,6 +267,8 @@ class AlpacaBroker:
                 ),
             )
         except RequestFailedError as failure:
+            limit = stated_limit(request, failure)
+            self._stated_limits[request.ticker] = self._stated_limits.get(request.ticker, {}) | limit
             raise order_error(request, failure) from failure
 
     def cancel(self, report: OrderReport) -> None:
@@ -210,6 +297,11 @@ class AlpacaBroker:
             return parser.to_ticker(symbol)
         tickers = {asset.ticker for asset in self._asset_list() if asset.position_symbol == symbol}
         return tickers.pop() if len(tickers) == 1 else None
+
+    def _held_ticker(self, symbol: str) -> Ticker | None:
+        # A position in a pair that has left the asset list is still one.
+        known = self._ticker(symbol)
+        return known or (parser.to_ticker(f"{symbol[:-3]}/USD") if symbol.endswith("USD") else None)
 
     def _asset_list(self) -> tuple[parser.Asset, ...]:
         from alpaca.trading.enums import AssetClass

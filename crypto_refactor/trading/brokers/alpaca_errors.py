@@ -20,6 +20,7 @@ _ORDER_REFUSED = _KEYS_REFUSED | {
 }
 _NOT_FOUND_CODE = 40410000
 _DUPLICATE = re.compile(r"unique|duplicate|already", re.IGNORECASE)
+_LIMIT = re.compile(r"\b(min|max)\w*\b.{0,40}?\border\b\D{0,20}?([0-9][0-9,]*(?:\.[0-9]+)?)", re.IGNORECASE)
 _REMEDY_KEYS = "set ALPACA_API_KEY and ALPACA_SECRET_KEY as Alpaca shows them; paper and live accounts have different keys."
 
 
@@ -42,6 +43,17 @@ def is_already_final(failure: RequestFailedError) -> bool:
         and failure.from_alpaca
         and failure.status == HTTPStatus.UNPROCESSABLE_ENTITY
     )
+
+
+def stated_limit(request: OrderRequest, failure: RequestFailedError) -> dict[str, float]:
+    """Return the limit that a refusal names, by its field of `VenueRules`; empty where it names none."""
+    if not (isinstance(failure, HttpStatusError) and failure.from_alpaca):
+        return {}
+    match = _LIMIT.search(failure.text)
+    if match is None:
+        return {}
+    least = "min_buy" if request.side > 0 else "min_notional"
+    return {"max_notional" if match[1].lower() == "max" else least: float(match[2].replace(",", ""))}
 
 
 def query_error(subject: str, failure: RequestFailedError) -> BrokerError:

@@ -5,6 +5,7 @@ Alpaca writes numbers as text.  Anything that is not as documented raises `Value
 """
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Context, Decimal
@@ -15,8 +16,11 @@ from crypto_refactor.execution.venues import VenueRules, alpaca_rules
 from crypto_refactor.market.hours import parse_instant
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers.base import (
+    ID_PREFIX,
     AccountSnapshot,
+    Execution,
     NotTradedError,
+    OrderList,
     OrderRefusedError,
     OrderReport,
     OrderRequest,
@@ -27,7 +31,9 @@ from crypto_refactor.trading.brokers.base import (
 _CENTS = Decimal("0.01")
 _NINE_DECIMALS = Decimal("1e-9")
 _EXACT = Context(prec=400)  # every finite float has fewer digits
-_MIN_NOTIONAL = 1.0
+_PLAIN = re.compile(r"\d{1,30}(\.\d{1,30})?")
+_MIN_AMOUNT, _MAX_AMOUNT = 1e-18, 1e18
+_MIN_NOTIONAL, _MIN_BUY, _MAX_NOTIONAL = 1.0, 10.0, 200_000.0
 _SIDES = {"buy": 1, "sell": -1}
 # Final is what can no longer be executed.  `done_for_day`, `stopped`, `suspended`, `calculated` and any status
 # that Alpaca may add count as open: waiting too long is better than trading twice.
@@ -127,11 +133,11 @@ def _blocked(content: Any, *, paper: bool) -> str | None:
 
 
 def parse_assets(content: Any) -> tuple[Asset, ...]:
-    """Parse the asset list; what is not a pair is left out."""
+    """Parse the asset list; what is not a pair is left out.  A list without any pair is no asset list."""
     if not isinstance(content, list):
         raise TypeError
     rows = ((to_ticker(_text(row["symbol"])), row) for row in content)
-    return tuple(
+    assets = tuple(
         Asset(
             ticker=ticker,
             symbol=row["symbol"],
@@ -143,6 +149,9 @@ def parse_assets(content: Any) -> tuple[Asset, ...]:
         for ticker, row in rows
         if ticker is not None
     )
+    if not assets:
+        raise ValueError
+    return assets
 
 
 def to_rules(asset: Asset) -> VenueRules:
@@ -155,6 +164,12 @@ def to_rules(asset: Asset) -> VenueRules:
     BrokerError
         If it cannot be traded now, or Alpaca does not state its rules.
     """
+    if asset.ticker.quote != "USD":
+        raise NotTradedError(
+            f"{asset.ticker} is paid for in {asset.ticker.quote}, and the budget is in USD.",
+            expected="a pair quoted in USD.",
+            remedy="leave this ticker out.",
+        )
     if not (asset.active and asset.tradable):
         # A retired asset stays so; one that is only not tradable may return.
         kind = BrokerError if asset.active else NotTradedError
@@ -175,6 +190,8 @@ def to_rules(asset: Asset) -> VenueRules:
         increment=asset.increment,
         min_quantity=asset.min_quantity,
         min_notional=table.min_notional if table else _MIN_NOTIONAL,
+        min_buy=table.min_buy if table else _MIN_BUY,
+        max_notional=table.max_notional if table else _MAX_NOTIONAL,
         as_of="live",
     )
 
@@ -183,11 +200,15 @@ def parse_position(content: Any, asset: Asset) -> Position:
     """Parse the position of `asset`, matched by symbol: ids of positions and assets may differ."""
     if content["asset_class"] != "crypto" or _without_slash(content["symbol"]) != asset.position_symbol:
         raise ValueError
-    quantity, available = _number(content["qty"]), _number_rounded_down(content["qty_available"])
-    if quantity < 0 or available < 0:
+    return _position(content, asset.ticker)
+
+
+def _position(content: Any, ticker: Ticker) -> Position:
+    quantity, available = _amount(content["qty"]), _number_rounded_down(content["qty_available"])
+    if available < 0:
         raise ValueError
     return Position(
-        ticker=asset.ticker,
+        ticker=ticker,
         quantity=quantity,
         available=min(available, quantity),
         average_price=_optional_number(content.get("avg_entry_price")) or None,
@@ -213,10 +234,10 @@ def parse_order(
     ticker = to_ticker(_text(content["symbol"]))
     if ticker is None or client_order_id not in {None, content["client_order_id"]}:
         raise ValueError
-    filled = _number(content["filled_qty"])
-    price = _number(content["filled_avg_price"]) if filled > 0 else None
+    filled = _amount(content["filled_qty"])
+    price = _amount(content["filled_avg_price"]) if filled > 0 else None
     state = _state(_text(content["status"]), filled)
-    if filled < 0 or (price is not None and price <= 0) or (state is OrderState.FILLED and not filled):
+    if (price is not None and price <= 0) or (state is OrderState.FILLED and not filled):
         raise ValueError
     return OrderReport(
         client_order_id=_text(content["client_order_id"]),
@@ -226,17 +247,63 @@ def parse_order(
         state=state,
         filled_quantity=filled,
         average_price=price,
-        at=parse_instant(content["updated_at"]).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        notional=_optional_amount(content.get("notional")),
+        quantity=_optional_amount(content.get("qty")),
+        created_at=_stamp(content["created_at"]),
+        at=_stamp(content["updated_at"]),
         detail=content["status"],
     )
 
 
-def parse_open_orders(content: Any, to_ticker: Callable[[str], Ticker | None]) -> tuple[OrderReport, ...]:
-    """Parse a list of orders; those for anything but crypto pairs are left out."""
+def parse_orders(content: Any, to_ticker: Callable[[str], Ticker | None]) -> OrderList:
+    """Parse a list of orders; those for anything but crypto pairs are left out.
+
+    An order of another tool that cannot be read costs a note; one of this tool costs the whole list.
+    """
     if not isinstance(content, list):
         raise TypeError
-    rows = [row for row in content if row["asset_class"] == "crypto" and to_ticker(row["symbol"]) is not None]
-    return tuple(parse_order(row, to_ticker) for row in rows)
+    orders, notes = [], []
+    for row in content:
+        try:
+            if row["asset_class"] == "crypto" and to_ticker(row["symbol"]) is not None:
+                orders.append(parse_order(row, to_ticker))
+        except (ValueError, TypeError, KeyError, ArithmeticError):
+            if not isinstance(row, dict) or not isinstance(row.get("client_order_id"), str):
+                raise
+            if row["client_order_id"].startswith(ID_PREFIX):
+                raise
+            notes.append(f"order {row['client_order_id'][:64]!r} of another tool cannot be read: skipped")
+    return OrderList(orders=tuple(orders), notes=tuple(notes))
+
+
+def parse_executions(content: Any, to_ticker: Callable[[str], Ticker | None]) -> tuple[Execution, ...]:
+    """Parse a list of ``FILL`` activities; those for anything but crypto pairs are left out."""
+    if not isinstance(content, list):
+        raise TypeError
+    rows = ((to_ticker(_text(row["symbol"])), row) for row in content if row["activity_type"] == "FILL")
+    return tuple(
+        Execution(
+            broker_order_id=_text(row["order_id"]),
+            ticker=ticker,
+            side=1 if row["side"] == "buy" else -1,
+            quantity=_amount(row["qty"]),
+            price=_amount(row["price"]),
+            at=_stamp(row["transaction_time"]),
+        )
+        for ticker, row in rows
+        if ticker is not None
+    )
+
+
+def parse_positions(content: Any, to_ticker: Callable[[str], Ticker | None]) -> dict[Ticker, Position]:
+    """Parse the list of all positions; those in anything but crypto pairs are left out."""
+    if not isinstance(content, list):
+        raise TypeError
+    rows = ((to_ticker(_text(row["symbol"])), row) for row in content if row["asset_class"] == "crypto")
+    positions = [(ticker, _position(row, ticker)) for ticker, row in rows if ticker is not None]
+    if len(dict(positions)) != len(positions):
+        raise ValueError
+    return dict(positions)
 
 
 def _state(status: str, filled: float) -> OrderState:
@@ -251,6 +318,24 @@ def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise TypeError
     return value
+
+
+def _stamp(value: Any) -> str:
+    return parse_instant(value).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _amount(value: Any) -> float:
+    """Parse an amount of coins or money, or a price: plain, finite and not negative."""
+    if isinstance(value, str) and not _PLAIN.fullmatch(value):
+        raise ValueError
+    number = _number(value)
+    if not (number == 0 or _MIN_AMOUNT <= number <= _MAX_AMOUNT):
+        raise ValueError
+    return number
+
+
+def _optional_amount(value: Any) -> float | None:
+    return None if value is None else _amount(value)
 
 
 def _number(value: Any) -> float:

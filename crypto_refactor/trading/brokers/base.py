@@ -5,6 +5,7 @@ find out is an error, never "flat" and never "no such order".
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -13,6 +14,8 @@ from crypto_refactor.execution.venues import VenueRules
 from crypto_refactor.market.ticker import Ticker
 
 MAX_CLIENT_ORDER_ID = 48
+ID_PREFIX = "cr-"
+"""Begins every client order id of this tool, which tells its orders from those of others."""
 
 
 class OrderRefusedError(BrokerError):
@@ -72,8 +75,31 @@ class OrderReport:
     state: OrderState
     filled_quantity: float  # executed so far, before any fee taken in the base currency
     average_price: float | None  # of the executions; None where there are none
+    notional: float | None  # money it was to spend, where it names money
+    quantity: float | None  # amount it was to trade, where it names an amount
+    created_at: str  # ISO-8601 UTC
     at: str  # ISO-8601 UTC of the last change
     detail: str  # the broker's own word for the state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderList:
+    """Orders of the account, and a note for each of another tool that could not be read."""
+
+    orders: tuple[OrderReport, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """One execution of the account, of whichever order."""
+
+    broker_order_id: str
+    ticker: Ticker
+    side: int  # 1 bought, -1 sold
+    quantity: float
+    price: float
+    at: str  # ISO-8601 UTC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +137,20 @@ class Broker(Protocol):
         """Return the position in `ticker`."""
         ...
 
-    def open_orders(self) -> tuple[OrderReport, ...]:
+    def positions(self) -> dict[Ticker, Position]:
+        """Return every crypto position of the account."""
+        ...
+
+    def open_orders(self) -> OrderList:
         """Return every open order."""
+        ...
+
+    def orders_since(self, instant: datetime) -> OrderList:
+        """Return every order created after `instant`, open or not."""
+        ...
+
+    def executions_since(self, instant: datetime) -> tuple[Execution, ...]:
+        """Return what was executed after `instant`."""
         ...
 
     def order(self, client_order_id: str) -> OrderReport | None:

@@ -1,6 +1,6 @@
 """The SQLite ledger of decisions, orders, fills and equity."""
 
-from crypto_refactor.trading.ledger.ledger import AccountRow, Ledger, Opening
+from crypto_refactor.trading.ledger.ledger import AccountRow, Ledger, Opening, Review
 from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus, client_order_id
 from crypto_refactor.trading.ledger.transaction import LedgerTransaction
 
@@ -11,5 +11,6 @@ __all__ = [
     "Opening",
     "OrderRecord",
     "OrderStatus",
+    "Review",
     "client_order_id",
 ]

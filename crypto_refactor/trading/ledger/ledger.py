@@ -5,6 +5,7 @@ written together or not at all.  The key of a decision is (account, ticker, clos
 acts on the same bar twice.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,10 @@ from crypto_refactor.trading.ledger.schema import FORMAT, STATE_TABLES, TRADE_CO
 from crypto_refactor.trading.ledger.transaction import LedgerTransaction
 
 _KEY = "account = ? AND ticker = ?"
+
+
+def _name(ticker: Ticker | None) -> str:
+    return "" if ticker is None else str(ticker)
 
 
 def _utc_now() -> datetime:
@@ -44,6 +49,14 @@ class AccountRow:
     opened_at: str
     traded_at: str
     about: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """Up to when the ledger knows what happened at the broker, and whether a person has said so."""
+
+    through: datetime
+    accepted: bool
 
 
 class Ledger:
@@ -117,6 +130,43 @@ class Ledger:
         rows = self._rows("opened_with, opened_at", "holdings", account, ticker, "ticker")
         return Opening(balance=rows[0][0], at=rows[0][1]) if rows else None
 
+    def order_suffix(self, account: str) -> str:
+        """Return what ends every order id of `account` in this ledger, and of no other ledger."""
+        with self._file.transaction("BEGIN") as connection:
+            row = connection.execute("SELECT token FROM identity").fetchone()
+        if row is None:
+            raise self._file.damaged("it has lost its token")
+        return hashlib.sha256(f"{row[0]}/{account}".encode()).hexdigest()[:8]
+
+    def review(self, account: str, ticker: Ticker | None = None) -> Review | None:
+        """Return the last review of the account at the broker, or of one position there."""
+        with self._file.transaction("BEGIN") as connection:
+            row = connection.execute(
+                "SELECT through, accepted FROM reviews WHERE account = ? AND ticker = ?",
+                (account, _name(ticker)),
+            ).fetchone()
+        return None if row is None else Review(through=datetime.fromisoformat(row[0]), accepted=bool(row[1]))
+
+    def record_review(
+        self, account: str, through: datetime, ticker: Ticker | None = None, *, accepted: bool = False
+    ) -> None:
+        """Record that what happened at the broker up to `through` is known; `accepted` by a person."""
+        with self._file.transaction("BEGIN IMMEDIATE") as connection:
+            connection.execute(
+                "INSERT INTO reviews VALUES (?, ?, ?, ?) ON CONFLICT (account, ticker)"
+                " DO UPDATE SET through = excluded.through, accepted = excluded.accepted",
+                (account, _name(ticker), through.astimezone(UTC).isoformat(), accepted),
+            )
+
+    def booked_external_sales(self, account: str) -> dict[str, float]:
+        """Return how much of each sale by others is booked, by the broker's order id."""
+        with self._file.transaction("BEGIN") as connection:
+            return dict(
+                connection.execute(
+                    "SELECT broker_order_id, quantity FROM external_sales WHERE account = ?", (account,)
+                ).fetchall()
+            )
+
     def has_decision(self, account: str, ticker: Ticker, bar: int) -> bool:
         """Return whether a decision was made at the bar that closed at `bar`."""
         with self._file.transaction("BEGIN") as connection:
@@ -145,6 +195,14 @@ class Ledger:
             OrderRecord(**{**row, "ticker": ticker, "stage": OrderStatus(row["stage"])}) for row in values
         )
         return tuple(order for order in orders if not unsettled or order.stage is OrderStatus.UNSETTLED)
+
+    def order_ids(self, account: str) -> frozenset[str]:
+        """Return the id of every order of the account."""
+        with self._file.transaction("BEGIN") as connection:
+            rows = connection.execute(
+                "SELECT client_order_id FROM orders WHERE account = ?", (account,)
+            ).fetchall()
+        return frozenset(row[0] for row in rows)
 
     def fills(self, account: str, ticker: Ticker) -> tuple[Fill, ...]:
         """Return every fill, in order."""

@@ -1,16 +1,12 @@
 """Orders in the ledger: the intent recorded before anything is sent, and its outcome."""
 
-import hashlib
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
 from crypto_refactor.market.hours import to_datetime, to_iso
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.trading.brokers import OrderRequest, OrderState
-
-ID_PREFIX = "cr-"
-"""Begins every client order id of this tool, which tells its orders from those of others."""
+from crypto_refactor.trading.brokers import ID_PREFIX, OrderRequest, OrderState
 
 
 class OrderStatus(StrEnum):
@@ -33,11 +29,13 @@ class OrderRecord:
     client_order_id: str
     ticker: Ticker
     bar: int  # close of the bar it was decided at, hours since 1970
-    leg: str  # ``enter``, ``exit`` or ``close-n``
+    leg: str  # ``enter``, ``exit`` or ``close``; a second order of the same leg is ``enter-2``
     side: int  # 1 buy, -1 sell
     notional: float | None  # money to spend
     quantity: float | None  # amount to sell
     reason: str  # ``entry`` or the reason of the exit
+    decided_at: str = ""  # ISO-8601 UTC; empty in ledgers of version 1
+    decided_price: float | None = None  # close it was decided at; None in ledgers of version 1
     sent_at: str  # ISO-8601 UTC: when it was last about to be sent
     stage: OrderStatus = OrderStatus.UNSETTLED
     filled_quantity: float = 0.0  # before any fee taken in the base currency
@@ -54,6 +52,16 @@ class OrderRecord:
             quantity=self.quantity,
         )
 
+    @property
+    def is_entry(self) -> bool:
+        """Whether it opens a position."""
+        return self.side > 0
+
+    @property
+    def is_bar_leg(self) -> bool:
+        """Whether it is sent in the hour after its bar or never."""
+        return self.leg.partition("-")[0] in {"enter", "exit"}
+
     def to_dict(self) -> dict[str, Any]:
         """Return the order as JSON documents show it."""
         return {
@@ -64,7 +72,9 @@ class OrderRecord:
         }
 
 
-def client_order_id(account: str, ticker: Ticker, bar: int, leg: str) -> str:
-    """Return the id of one leg of one bar, at most 48 characters: ``cr-BTCUSD-2024060113-enter-1a2b3c4d``."""
-    owner = hashlib.sha256(account.encode()).hexdigest()[:8]
-    return f"{ID_PREFIX}{ticker.base}{ticker.quote}-{to_datetime(bar):%Y%m%d%H}-{leg}-{owner}"
+def client_order_id(ticker: Ticker, bar: int, leg: str, suffix: str) -> str:
+    """Return the id of one leg of one bar, at most 48 characters: ``cr-BTCUSD-2024060113-enter-1a2b3c4d``.
+
+    `suffix` is `Ledger.order_suffix`: no other ledger's order has this id.
+    """
+    return f"{ID_PREFIX}{ticker.base}{ticker.quote}-{to_datetime(bar):%Y%m%d%H}-{leg}-{suffix}"

@@ -37,7 +37,7 @@ _TABLES = (
         client_order_id TEXT PRIMARY KEY, account TEXT NOT NULL, ticker TEXT NOT NULL, bar INTEGER NOT NULL,
         leg TEXT NOT NULL, side INTEGER NOT NULL, notional REAL, quantity REAL, reason TEXT NOT NULL,
         sent_at TEXT NOT NULL, stage TEXT NOT NULL, filled_quantity REAL NOT NULL, average_price REAL,
-        detail TEXT NOT NULL
+        detail TEXT NOT NULL, decided_at TEXT NOT NULL DEFAULT '', decided_price REAL
     )""",
     "CREATE INDEX orders_of ON orders (account, ticker, stage)",
     """
@@ -59,14 +59,36 @@ _TABLES = (
         PRIMARY KEY (account, ticker, bar)
     ) WITHOUT ROWID""",
 )
+_OWNERSHIP = (
+    # One row: what tells this ledger's orders from those of every other ledger.
+    "CREATE TABLE identity (token TEXT NOT NULL)",
+    "INSERT INTO identity VALUES (lower(hex(randomblob(4))))",
+    """
+    CREATE TABLE reviews (
+        account TEXT NOT NULL, ticker TEXT NOT NULL, through TEXT NOT NULL, accepted INTEGER NOT NULL,
+        PRIMARY KEY (account, ticker)
+    ) WITHOUT ROWID""",
+    """
+    CREATE TABLE external_sales (
+        account TEXT NOT NULL, broker_order_id TEXT NOT NULL, ticker TEXT NOT NULL, quantity REAL NOT NULL,
+        PRIMARY KEY (account, broker_order_id)
+    ) WITHOUT ROWID""",
+)
 STATE_TABLES = ("holdings", "decisions", "models", "orders", "fills", "trades", "equity")
 """Tables whose rows belong to a sub-account; a replay that starts again deletes them."""
 
 FORMAT = FileFormat(
     name="ledger",
     application_id=0x43524C47,
-    schema=1,
-    tables=_TABLES,
+    schema=2,
+    tables=(*_TABLES, *_OWNERSHIP),
+    migrations={
+        1: (
+            "ALTER TABLE orders ADD COLUMN decided_at TEXT NOT NULL DEFAULT ''",
+            "ALTER TABLE orders ADD COLUMN decided_price REAL",
+            *_OWNERSHIP,
+        )
+    },
     error=BrokerError,
     consequence_if_removed="all records of accounts and positions are lost with it, so look at the broker first",
 )

@@ -75,6 +75,14 @@ class LedgerTransaction:
             {**asdict(order), "ticker": str(order.ticker)},
         )
 
+    def book_external_sale(self, broker_order_id: str, quantity: float) -> None:
+        """Record how much of a sale by others is booked in all."""
+        self._connection.execute(
+            "INSERT INTO external_sales VALUES (:account, :order, :ticker, :quantity)"
+            " ON CONFLICT (account, broker_order_id) DO UPDATE SET quantity = excluded.quantity",
+            {"order": broker_order_id, "quantity": quantity, **self._key},
+        )
+
     def _mark_traded(self) -> None:
         self._connection.execute(
             "UPDATE accounts SET traded_at = ? WHERE name = ?", (self._now, self._key["account"])

@@ -12,6 +12,7 @@ from crypto_refactor.trading.ledger import Ledger
 from crypto_refactor.trading.realtime.broker_executor import BrokerExecutor, preflight
 from crypto_refactor.trading.realtime.demo_executor import DemoExecutor
 from crypto_refactor.trading.realtime.executor import Executor
+from crypto_refactor.trading.realtime.prices import current_price
 from crypto_refactor.trading.session import TradingSession
 
 
@@ -63,7 +64,15 @@ class BrokerAccount:
         on_note: Callable[[str], None],
     ) -> None:
         self.name = name
-        self.executor = BrokerExecutor(broker, ledger, name, clock=session.clock, sleep=session.sleep)
+        self.executor = BrokerExecutor(
+            broker,
+            ledger,
+            name,
+            clock=session.clock,
+            sleep=session.sleep,
+            current_price=current_price(session.source, session.clock),
+            max_deviation=session.max_deviation,
+        )
         self._session = session
         self._ledger = ledger
         self._broker = broker
@@ -78,7 +87,7 @@ class BrokerAccount:
         BrokerError
             If the broker does not answer, or the account accepts no orders.
         """
-        self.executor.state = preflight(self._broker, self._ledger, self.name, opening)
+        self.executor.state = preflight(self._broker, self._ledger, self.name, opening, self._session.clock())
         return self.executor.state.blocked
 
     def rules(self, ticker: Ticker) -> ExecutionRules:

@@ -1,25 +1,47 @@
 """Execution at a broker: intents first, orders second, and only what the ledger itself opened."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 
-from crypto_refactor.errors import BrokerError
 from crypto_refactor.execution.decisions import Decision, Enter
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import SubAccount, open_position
+from crypto_refactor.market.hours import floor_hour
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers import Broker, OrderReport, Position
-from crypto_refactor.trading.ledger import Ledger, OrderRecord, client_order_id
+from crypto_refactor.trading.ledger import Ledger, OrderRecord, OrderStatus, client_order_id
+from crypto_refactor.trading.realtime.account_review import review_orders
 from crypto_refactor.trading.realtime.executor import ExecutionResult, OrderPlan
-from crypto_refactor.trading.realtime.order_lifecycle import BAR_LEGS, CLOSED_BY_HAND, OrderLifecycle
-from crypto_refactor.trading.realtime.reconciliation import confirmed_position, foreign_orders, reconcile
+from crypto_refactor.trading.realtime.order_checks import CurrentPrice
+from crypto_refactor.trading.realtime.order_lifecycle import CLOSED_BY_HAND, OrderLifecycle
+from crypto_refactor.trading.realtime.reconciliation import (
+    PositionCheck,
+    confirmed_position,
+    foreign_order_notes,
+    foreign_quantity_note,
+)
 
 _BUYING_POWER_TOLERANCE = 0.01
 _FEE_BOOKING_HOURS = 48
 """Alpaca books the coins it takes as a fee at the end of the day."""
 _CENT = Decimal("0.01")
+_EXIT_RETRY_WAITS = (5.0, 15.0, 45.0)
+_MAX_EXIT_ORDERS = 12
+"""Orders that one bar's exit may take, all legs and retries counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """A sale of the whole position in `ticker` at the bar that closed at `hour`, sized at `price`."""
+
+    ticker: Ticker
+    hour: int
+    leg: str
+    reason: str
+    price: float
+    rules: ExecutionRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,40 +49,44 @@ class Preflight:
     """What is known of the whole account at the start of a pass."""
 
     open_orders: tuple[OrderReport, ...]
+    notes: tuple[str, ...]  # on orders of others that could not be read
     scale: float  # fraction of a sub-account's cash that may be spent, at most 1
     blocked: str | None  # why this pass may enter nothing
 
 
-def preflight(broker: Broker, ledger: Ledger, account: str, opening: Mapping[Ticker, float]) -> Preflight:
+def preflight(
+    broker: Broker, ledger: Ledger, account: str, opening: Mapping[Ticker, float], now: datetime
+) -> Preflight:
     """Check the whole account before a pass that opens sub-accounts with the balances of `opening`.
 
     Raises
     ------
+    SecondLedgerError
+        If another ledger of this tool trades the account.
     BrokerError
-        If the broker gives no usable answer, or the account accepts no orders.
+        If the broker gives no usable answer.
     """
     snapshot = broker.account()
-    if snapshot.blocked is not None:
-        raise BrokerError(
-            f"The account at the broker accepts no orders: {snapshot.blocked}.",
-            expected="an active account.",
-            remedy="look at the account at Alpaca; nothing was sent.",
-        )
+    recent = review_orders(broker, ledger, account, now)
+    open_orders = broker.open_orders()
     cash = {
         ticker: state.account.cash - _unresolved_buy_notional(ledger, account, ticker)
         for ticker, state in ledger.states(account).items()
     }
     needed = sum(({**opening, **cash}).values())
     blocked = None
-    if snapshot.buying_power < needed * (1 - _BUYING_POWER_TOLERANCE):
+    if snapshot.blocked is not None:
+        blocked = f"the account at the broker accepts no orders: {snapshot.blocked}"
+    elif snapshot.buying_power < needed * (1 - _BUYING_POWER_TOLERANCE):
         blocked = (
             f"the account's buying power of {snapshot.buying_power:,.2f} is more than 1 % below the "
             f"{needed:,.2f} that its sub-accounts hold in cash (use a smaller --initial-balance for new ones, or "
             "leave out tickers that are not open yet)"
         )
     return Preflight(
-        open_orders=broker.open_orders(),
-        scale=min(1.0, snapshot.buying_power / needed) if needed > 0 else 1.0,
+        open_orders=open_orders.orders,
+        notes=tuple(dict.fromkeys((*recent.notes, *open_orders.notes))),
+        scale=min(1.0, max(snapshot.buying_power, 0.0) / needed) if needed > 0 else 1.0,
         blocked=blocked,
     )
 
@@ -83,12 +109,22 @@ class BrokerExecutor:
     account: str
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
-    state: Preflight = Preflight(open_orders=(), scale=1.0, blocked=None)
+    current_price: CurrentPrice
+    max_deviation: float = 0.02
+    state: Preflight = Preflight(open_orders=(), notes=(), scale=1.0, blocked=None)
     _positions: dict[Ticker, Position] = field(default_factory=dict, init=False)
 
     @property
     def _orders(self) -> OrderLifecycle:
-        return OrderLifecycle(self.broker, self.ledger, self.account, self.clock, self.sleep)
+        return OrderLifecycle(
+            self.broker,
+            self.ledger,
+            self.account,
+            clock=self.clock,
+            sleep=self.sleep,
+            current_price=self.current_price,
+            max_deviation=self.max_deviation,
+        )
 
     def recover(
         self, ticker: Ticker, hour: int, price: float, rules: ExecutionRules, *, entries: bool
@@ -101,9 +137,8 @@ class BrokerExecutor:
             If the outcome of an order or the position cannot be found out, or an open order of this tool is not
             in this ledger: nothing is traded then.
         """
-        ledger_ids = {order.client_order_id for order in self.ledger.orders(self.account, ticker)}
         reports = (report for report in self.state.open_orders if report.ticker == ticker)
-        result = ExecutionResult(notes=foreign_orders(reports, ledger_ids))
+        result = ExecutionResult(notes=foreign_order_notes(reports, self.ledger.order_ids(self.account)))
         for order in self.ledger.orders(self.account, ticker, unsettled=True):
             result += self._resolve(order, hour, rules, entries=entries)
         state = self.ledger.state(self.account, ticker)
@@ -112,30 +147,30 @@ class BrokerExecutor:
         self._positions[ticker] = position
         if result.fills:
             # Positions follow orders with a delay, so that what has just been filled may seem to be missing.
-            return result
+            return result + self._retry_exits(ticker, hour, price, rules)
+        if state is not None:
+            check = PositionCheck(
+                broker=self.broker, ledger=self.ledger, account=self.account, ticker=ticker, rules=rules
+            )
+            result += check.reconcile(account, position, hour, self.clock())
         recently_bought = sum(
             fill.quantity
             for fill in self.ledger.fills(self.account, ticker)
             if fill.side > 0 and fill.at > hour - _FEE_BOOKING_HOURS
         )
-        account, correction = reconcile(
-            account, position, price, hour, rules, recently_bought=recently_bought
-        )
-        if state is not None and account != state.account:
-            with self.ledger.transaction(self.account, ticker) as writer:
-                writer.record_fills(correction.fills, correction.trades)
-                writer.save_state(replace(state, account=account))
-        return result + correction
+        notes = foreign_quantity_note(account, position, price, recently_bought)
+        return result + ExecutionResult(notes=notes) + self._retry_exits(ticker, hour, price, rules)
 
     def execute(self, plan: OrderPlan) -> ExecutionResult:
         """Commit the decision with its intents, then send them."""
-        orders, notes = [], []
+        orders: list[OrderRecord] = []
+        notes: list[str] = []
         for decision in plan.decisions:
-            order = self._order(plan, decision)
-            if isinstance(order, OrderRecord):
-                orders.append(order)
+            legs = self._legs(plan, decision)
+            if isinstance(legs, str):
+                notes.append(legs)
             else:
-                notes.append(order)
+                orders += legs
         with self.ledger.transaction(self.account, plan.ticker) as writer:
             plan.record(writer)
             for order in orders:
@@ -143,7 +178,7 @@ class BrokerExecutor:
         result = ExecutionResult(notes=tuple(notes))
         for order in orders:
             result += self._orders.submit(order, plan.rules)
-        return result
+        return result + self._retry_exits(plan.ticker, plan.hour, plan.close, plan.rules)
 
     def close(self, ticker: Ticker, hour: int, price: float, rules: ExecutionRules) -> ExecutionResult:
         """Sell the ledger's position in `ticker`, as the next of its ``close`` orders."""
@@ -151,13 +186,53 @@ class BrokerExecutor:
         state = self.ledger.state(self.account, ticker)
         if state is None or state.account.side == 0:
             return result
-        count = sum(order.leg.startswith("close-") for order in self.ledger.orders(self.account, ticker))
-        order = self._sale(ticker, state.account, hour, f"close-{count + 1}", CLOSED_BY_HAND, price, rules)
-        if not isinstance(order, OrderRecord):
-            return result + ExecutionResult(notes=(order,))
-        with self.ledger.transaction(self.account, ticker) as writer:
-            writer.add_intent(order)
-        return result + self._orders.submit(order, rules)
+        sale = Sale(ticker, hour, "close", CLOSED_BY_HAND, price, rules)
+        return result + self._send_sale(sale, state.account)
+
+    def protect(self, sale: Sale) -> ExecutionResult:
+        """Sell the whole position because a protection has struck."""
+        state = self.ledger.state(self.account, sale.ticker)
+        if state is None or state.account.side == 0:
+            return ExecutionResult()
+        result = self._send_sale(sale, state.account)
+        return result + self._retry_exits(sale.ticker, sale.hour, sale.price, sale.rules)
+
+    def _send_sale(self, sale: Sale, account: SubAccount) -> ExecutionResult:
+        orders = self._sale_legs(sale, account)
+        if isinstance(orders, str):
+            return ExecutionResult(notes=(orders,))
+        with self.ledger.transaction(self.account, sale.ticker) as writer:
+            for order in orders:
+                writer.add_intent(order)
+        result = ExecutionResult()
+        for order in orders:
+            result += self._orders.submit(order, sale.rules)
+        return result
+
+    def _retry_exits(self, ticker: Ticker, hour: int, price: float, rules: ExecutionRules) -> ExecutionResult:
+        """Sell what an exit of this bar has left, with growing waits, while its hour lasts."""
+        result = ExecutionResult()
+        for wait in _EXIT_RETRY_WAITS:
+            exits = [
+                order
+                for order in self.ledger.orders(self.account, ticker)
+                if order.bar == hour and order.is_bar_leg and not order.is_entry
+            ]
+            state = self.ledger.state(self.account, ticker)
+            unsettled = any(order.stage is OrderStatus.UNSETTLED for order in exits)
+            if not exits or unsettled or state is None or state.account.side == 0:
+                break
+            if len(exits) >= _MAX_EXIT_ORDERS or floor_hour(self.clock() + timedelta(seconds=wait)) != hour:
+                break
+            self.sleep(wait)
+            self._positions[ticker] = self.broker.position(ticker)
+            rules = replace(rules, venue=self.broker.venue_rules(ticker))
+            sale = Sale(ticker, hour, "exit", exits[0].reason, price, rules)
+            retried = self._send_sale(sale, state.account)
+            result += retried
+            if not retried.orders:
+                break
+        return result
 
     def _resolve(
         self, order: OrderRecord, hour: int, rules: ExecutionRules, *, entries: bool
@@ -166,7 +241,7 @@ class BrokerExecutor:
         result = self._orders.resolve(order, rules)
         if result is not None:
             return result
-        due = order.leg in BAR_LEGS and order.bar == hour and (entries or order.side < 0)
+        due = order.is_bar_leg and order.bar == hour and (entries or order.side < 0)
         # An order that has been refused meanwhile is not sent a third time.
         if due and not order.detail:
             available = self.broker.position(order.ticker).available
@@ -174,49 +249,75 @@ class BrokerExecutor:
                 return self._orders.submit(order, rules, again=True)
         return self._orders.expire(order)
 
-    def _order(self, plan: OrderPlan, decision: Decision) -> OrderRecord | str:
-        """Return the order for a decision, or a note why there is none."""
+    def _legs(self, plan: OrderPlan, decision: Decision) -> list[OrderRecord] | str:
+        """Return the orders for a decision, or a note why there is none."""
         account, rules = plan.state.account, plan.rules
         if not isinstance(decision, Enter):
-            return self._sale(plan.ticker, account, plan.hour, "exit", decision.reason, plan.close, rules)
+            sale = Sale(plan.ticker, plan.hour, "exit", decision.reason, plan.close, rules)
+            return self._sale_legs(sale, account)
         money = decision.fraction * account.cash * self.state.scale
         if rules.max_notional is not None:
             money = min(money, rules.max_notional)
-        money = float(Decimal(repr(money)).quantize(_CENT, rounding=ROUND_DOWN))
+        money = _cents(money)
         fraction = money / account.cash if account.cash > 0 else 0.0
         _, sellable = open_position(account, 1, fraction, plan.close, plan.hour, rules)
         if sellable is None:
             return f"{money:,.2f} is too small to buy {plan.ticker} and sell it again: no order"
-        return self._intent(plan.ticker, plan.hour, "enter", 1, money, "entry")
+        assert rules.venue is not None, "an account at a broker has venue rules"
+        count = rules.venue.buy_legs(money)
+        part = _cents(money / count)
+        parts = (*(part,) * (count - 1), _cents(money - part * (count - 1)))
+        return self._intents(plan.ticker, plan.hour, "enter", 1, parts, "entry", plan.close)
 
-    def _sale(
-        self,
-        ticker: Ticker,
-        account: SubAccount,
-        hour: int,
-        leg: str,
-        reason: str,
-        price: float,
-        rules: ExecutionRules,
-    ) -> OrderRecord | str:
-        venue, available = rules.venue, self._positions[ticker].available
+    def _sale_legs(self, sale: Sale, account: SubAccount) -> list[OrderRecord] | str:
+        venue, available = sale.rules.venue, self._positions[sale.ticker].available
         assert venue is not None, "an account at a broker has venue rules"
         quantity = venue.round_down(min(account.quantity, available))
-        if not venue.accepts(quantity, price):
-            return f"only {quantity:.9g} {ticker.base} can be sold, below the minimum order size: not sold"
-        return self._intent(ticker, hour, leg, -1, quantity, reason)
+        if not venue.accepts(quantity, sale.price):
+            return (
+                f"only {quantity:.9g} {sale.ticker.base} can be sold, below the minimum order size: not sold"
+            )
+        parts = venue.split(quantity, venue.sale_legs(quantity, sale.price))
+        return self._intents(sale.ticker, sale.hour, sale.leg, -1, parts, sale.reason, sale.price)
 
-    def _intent(
-        self, ticker: Ticker, hour: int, leg: str, side: int, amount: float, reason: str
-    ) -> OrderRecord:
-        return OrderRecord(
-            client_order_id=client_order_id(self.account, ticker, hour, leg),
-            ticker=ticker,
-            bar=hour,
-            leg=leg,
-            side=side,
-            notional=amount if side > 0 else None,
-            quantity=amount if side < 0 else None,
-            reason=reason,
-            sent_at=self.clock().astimezone(UTC).isoformat(timespec="seconds"),
+    def _intents(
+        self,
+        ticker: Ticker,
+        hour: int,
+        leg: str,
+        side: int,
+        amounts: Sequence[float],
+        reason: str,
+        price: float,
+    ) -> list[OrderRecord]:
+        """Return an order for each amount, numbered after those of this bar and leg that the ledger has already."""
+        now = self.clock().astimezone(UTC).isoformat(timespec="seconds")
+        suffix = self.ledger.order_suffix(self.account)
+        first = 1 + sum(
+            order.leg.partition("-")[0] == leg and (leg == "close" or order.bar == hour)
+            for order in self.ledger.orders(self.account, ticker)
         )
+        names = [
+            leg if number == 1 and leg != "close" else f"{leg}-{number}"
+            for number in range(first, first + len(amounts))
+        ]
+        return [
+            OrderRecord(
+                client_order_id=client_order_id(ticker, hour, name, suffix),
+                ticker=ticker,
+                bar=hour,
+                leg=name,
+                side=side,
+                notional=amount if side > 0 else None,
+                quantity=amount if side < 0 else None,
+                reason=reason,
+                decided_at=now,
+                decided_price=price,
+                sent_at=now,
+            )
+            for name, amount in zip(names, amounts, strict=True)
+        ]
+
+
+def _cents(money: float) -> float:
+    return float(Decimal(repr(money)).quantize(_CENT, rounding=ROUND_DOWN))

@@ -2,15 +2,14 @@
 
 from dataclasses import replace
 
-from crypto_refactor.errors import UnavailableError
 from crypto_refactor.execution.fills import BarOutcome, fill_at_open
 from crypto_refactor.execution.rules import ExecutionRules
-from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.sources.base import Source
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.explanations import unfilled_entry_note
 from crypto_refactor.trading.ledger import Ledger
 from crypto_refactor.trading.realtime.executor import ExecutionResult, OrderPlan
+from crypto_refactor.trading.realtime.prices import latest_price_since
 
 
 class DemoExecutor:
@@ -41,15 +40,3 @@ class DemoExecutor:
             transaction.save_state(replace(plan.state, account=outcome.account))
         notes = unfilled_entry_note(plan.decisions, outcome.fills)
         return ExecutionResult(fills=outcome.fills, trades=outcome.trades, notes=notes)
-
-
-def latest_price_since(source: Source, ticker: Ticker, hour: int, close: float) -> float:
-    """Return the latest trade's price, or the `close` of the bar of `hour` where no trade came after it.
-
-    Alpaca's bars follow its quotes, and its trades may be hours apart.
-    """
-    try:
-        latest = source.latest_price(ticker)
-    except UnavailableError:
-        return close
-    return latest.price if latest.at >= to_iso(hour) else close

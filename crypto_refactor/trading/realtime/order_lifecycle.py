@@ -18,6 +18,7 @@ from crypto_refactor.trading.brokers import (
 )
 from crypto_refactor.trading.ledger import Ledger, OrderRecord, OrderStatus
 from crypto_refactor.trading.realtime.executor import ExecutionResult
+from crypto_refactor.trading.realtime.order_checks import CurrentPrice, lapse_reason, misfit
 
 _ARRIVAL_SECONDS = 120
 """How long after it was sent an order may still arrive that the broker does not know yet."""
@@ -25,8 +26,6 @@ _POLL_WAITS = (0.2, 0.5, 1.0, 2.0, 4.0)
 """Seconds between look-ups of an order that is still open; immediate-or-cancel ends within the first."""
 _POLL_WAITS_AFTER_CANCEL = (0.0, 0.5, 2.0)
 _MAX_SUBMISSIONS = 2
-BAR_LEGS = frozenset({"enter", "exit"})
-"""Legs that are sent in the hour after their bar or never."""
 CLOSED_BY_HAND = "close"
 """Reason of an exit that the ``close`` command made."""
 
@@ -40,6 +39,8 @@ class OrderLifecycle:
     account: str
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
+    current_price: CurrentPrice
+    max_deviation: float
 
     def submit(self, order: OrderRecord, rules: ExecutionRules, *, again: bool = False) -> ExecutionResult:
         """Send an order that the ledger has recorded, and await its final state.
@@ -55,8 +56,11 @@ class OrderLifecycle:
         """
         unknown: UnknownOutcomeError | None = None
         for _ in range(_MAX_SUBMISSIONS):
-            if order.leg in BAR_LEGS and floor_hour(self.clock()) != order.bar:
+            if order.is_bar_leg and floor_hour(self.clock()) != order.bar:
                 return self.expire(order)
+            why = lapse_reason(order, self.clock(), self.current_price, max_deviation=self.max_deviation)
+            if why is not None:
+                return self.expire(order) if again or unknown else self._end(order, OrderStatus.EXPIRED, why)
             order = self._mark_sent(order)
             report: OrderReport | None
             try:
@@ -109,12 +113,7 @@ class OrderLifecycle:
         return order
 
     def _await_final(self, order: OrderRecord, report: OrderReport, rules: ExecutionRules) -> ExecutionResult:
-        if (report.ticker, report.side) != (order.ticker, order.side):
-            raise BrokerError(
-                f"The broker knows order {order.client_order_id} as one for {report.ticker}, side {report.side}.",
-                expected=f"{order.ticker}, side {order.side}: ids belong to one ledger.",
-                remedy="trade an account from one state folder only; nothing was booked.",
-            )
+        self._require_fit(order, report)
         report = self._poll(order, report, _POLL_WAITS)
         if report.state is OrderState.OPEN:
             self.broker.cancel(report)
@@ -146,7 +145,18 @@ class OrderLifecycle:
             )
         return report
 
+    def _require_fit(self, order: OrderRecord, report: OrderReport) -> None:
+        reason = misfit(order, report, self.clock())
+        if reason is not None:
+            raise UnknownOutcomeError(
+                f"The broker's answer about order {order.client_order_id} does not fit it: {reason}.",
+                expected="what was ordered: symbol, side, amount, time, and a plausible execution.",
+                remedy="look at the order at the broker; nothing was booked, and nothing else is sent for this "
+                "ticker until the answer fits.",
+            )
+
     def _book(self, order: OrderRecord, report: OrderReport, rules: ExecutionRules) -> ExecutionResult:
+        self._require_fit(order, report)
         order = replace(
             order,
             stage=OrderStatus(report.state.value),

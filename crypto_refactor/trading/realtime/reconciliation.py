@@ -1,42 +1,50 @@
-"""The broker's positions and orders compared with the ledger's."""
+"""The broker's position in one ticker compared with the ledger's: a holding changes by evidence only."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from crypto_refactor.errors import BrokerError
 from crypto_refactor.execution.rules import ExecutionRules
-from crypto_refactor.execution.sub_account import SubAccount, book_sell
+from crypto_refactor.execution.stepper import SubAccountState
+from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade, book_sell
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers import Broker, OrderReport, Position
-from crypto_refactor.trading.ledger.order_record import ID_PREFIX
+from crypto_refactor.trading.ledger import Ledger
+from crypto_refactor.trading.realtime.account_review import FIRST_REVIEW, OVERLAP
 from crypto_refactor.trading.realtime.executor import ExecutionResult
 from crypto_refactor.trading.realtime.order_lifecycle import block_reentry
 
-_FEE_TOLERANCE = 0.01
-"""Share of a position by which fees, which Alpaca takes in coins and books late, may move it."""
+EXTERNAL = "external"
+"""Reason of an exit that was made outside this ledger."""
+FEE_TOLERANCE = 0.01
+"""Share of a purchase by which fees, which Alpaca takes in coins and books late, may move the position."""
 _CONFIRMATION_SECONDS = 2.0
 _MIN_NOTED_VALUE = 1.0
 
 
-def foreign_orders(reports: Iterable[OrderReport], ledger_ids: set[str]) -> tuple[str, ...]:
-    """Return a note for each open order that others have sent.
+class MissingCoinsError(BrokerError):
+    """The account holds less than the ledger, and nothing shows why."""
 
-    Raises
-    ------
-    BrokerError
-        If this tool has sent one that is not among `ledger_ids`.
-    """
-    foreign = [report for report in reports if report.client_order_id not in ledger_ids]
-    for report in foreign:
-        if report.client_order_id.startswith(ID_PREFIX):
-            raise BrokerError(
-                f"Order {report.client_order_id} of this tool is open at the broker, but not in this ledger.",
-                expected="one ledger for an account.",
-                remedy="use the state folder that sent it, or cancel that order at the broker.",
-            )
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sale:
+    """A sale in the account that this ledger has not booked; `quantity` is what is left to book of it."""
+
+    broker_order_id: str
+    quantity: float
+    booked: float  # of it, before
+    price: float
+
+
+def foreign_order_notes(reports: Iterable[OrderReport], ledger_ids: frozenset[str]) -> tuple[str, ...]:
+    """Return a note for each open order that others have sent."""
     return tuple(
         f"order {report.broker_order_id} for {report.ticker} is open at the broker and not this tool's: left alone"
-        for report in foreign
+        for report in reports
+        if report.client_order_id not in ledger_ids
     )
 
 
@@ -45,55 +53,172 @@ def confirmed_position(
 ) -> Position:
     """Return the position; one smaller than `quantity` is accepted only after a second request."""
     position = broker.position(ticker)
-    if position.quantity < quantity * (1 - _FEE_TOLERANCE):
+    if position.quantity < quantity * (1 - FEE_TOLERANCE):
         sleep(_CONFIRMATION_SECONDS)
         position = broker.position(ticker)
     return position
 
 
-def reconcile(
-    account: SubAccount,
-    position: Position,
-    price: float,
-    hour: int,
-    rules: ExecutionRules,
-    *,
-    recently_bought: float = 0.0,
-) -> tuple[SubAccount, ExecutionResult]:
-    """Return the sub-account with no more than what the broker holds, and what was booked for it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionCheck:
+    """Compares the position in `ticker` with the sub-account, and books what the account's own records explain."""
 
-    Missing coins are booked as sold at the last close: `price` at `hour`.  `recently_bought` is the quantity whose
-    fee, taken in coins, the broker may not have booked yet.
-    """
-    missing = account.quantity - position.quantity
-    if missing <= 0:
-        notes = _foreign_quantity_note(account, position, price, recently_bought)
-        return account, ExecutionResult(notes=notes)
-    if missing <= account.quantity * _FEE_TOLERANCE or account.side == 0:
-        return _reduce(account, position.quantity), ExecutionResult()
-    reduced, fill, trade = book_sell(account, missing, price, hour, "external", replace(rules, fee=0.0))
-    note = (
-        f"{missing:.9g} {position.ticker.base} were sold or moved outside this tool: "
-        "booked at the last close, reason external"
-    )
-    # The broker's quantity is free of the subtraction's rounding.
-    reduced = block_reentry(reduced, trade)._replace(quantity=position.quantity)
-    return reduced, ExecutionResult(fills=(fill,), trades=(trade,), notes=(note,))
+    broker: Broker
+    ledger: Ledger
+    account: str
+    ticker: Ticker
+    rules: ExecutionRules
+
+    def reconcile(self, held: SubAccount, position: Position, hour: int, now: datetime) -> ExecutionResult:
+        """Make the sub-account agree with `position` as far as there is evidence, and record the review.
+
+        Raises
+        ------
+        MissingCoinsError
+            If coins are missing without a sale that explains it; the ledger is unchanged then, but for sales that
+            explain a part.
+        BrokerError
+            If the broker gives no usable answer.
+        """
+        missing = held.quantity - position.quantity
+        if missing <= 0:
+            self.ledger.record_review(self.account, now, self.ticker)
+            return ExecutionResult()
+        if held.side == 0 or position.quantity >= self._least_after_fees(held):
+            self._save(_reduce(held, position.quantity))
+            self.ledger.record_review(self.account, now, self.ticker)
+            return ExecutionResult()
+        result, held = self._book(held, self._sales(missing, now), missing, hour)
+        unexplained = held.quantity - position.quantity
+        if (
+            held.side
+            and unexplained > FEE_TOLERANCE * missing
+            and position.quantity < self._least_after_fees(held)
+        ):
+            raise MissingCoinsError(
+                f"The account holds {position.quantity:.9g} {self.ticker.base} and this ledger "
+                f"{held.quantity:.9g}; no sale among its orders and activities explains the difference.",
+                expected="the position to change by orders only.",
+                remedy="look at the account at the broker. Nothing was booked, and this ticker is not traded until the "
+                "coins are back or `crypto-refactor reconcile --accept` takes the position as it is.",
+            )
+        if held.quantity > position.quantity:
+            self._save(_reduce(held, position.quantity))
+        self.ledger.record_review(self.account, now, self.ticker)
+        return result
+
+    def accept(
+        self, held: SubAccount, position: Position, price: float, hour: int, now: datetime
+    ) -> ExecutionResult:
+        """Book what is missing as sold at `price`, because a person says so."""
+        missing = held.quantity - position.quantity
+        result = ExecutionResult()
+        if missing > 0 and held.side:
+            sale = Sale(broker_order_id="", quantity=missing, booked=0.0, price=price)
+            result, held = self._book(held, (sale,), missing, hour)
+        if held.quantity > position.quantity:
+            self._save(_reduce(held, position.quantity))
+        self.ledger.record_review(self.account, now, self.ticker, accepted=True)
+        return result
+
+    def _least_after_fees(self, held: SubAccount) -> float:
+        """Return the least that fees may have left of what was bought since the position was opened."""
+        bought = sum(
+            fill.side * fill.quantity
+            for fill in self.ledger.fills(self.account, self.ticker)
+            if fill.at >= held.entry_hour
+        )
+        return min(held.quantity, bought * (1 - self.rules.fee - FEE_TOLERANCE))
+
+    def _sales(self, missing: float, now: datetime) -> tuple[Sale, ...]:
+        """Return the sales since the position last agreed that this ledger has neither sent nor booked."""
+        review = self.ledger.review(self.account, self.ticker)
+        since = (now - FIRST_REVIEW) if review is None else review.through - OVERLAP
+        known = self.ledger.order_ids(self.account)
+        # Further back than executions, so that no execution of an own order looks like another's.
+        orders = self.broker.orders_since(since - OVERLAP).orders
+        totals = {
+            order.broker_order_id: (order.filled_quantity, order.average_price)
+            for order in orders
+            if order.client_order_id not in known
+            and (order.ticker, order.side) == (self.ticker, -1)
+            and order.average_price is not None
+        }
+        sales = self._unbooked(totals)
+        if sum(sale.quantity for sale in sales) >= missing * (1 - FEE_TOLERANCE):
+            return sales
+        listed = {order.broker_order_id for order in orders}
+        for execution in self.broker.executions_since(since):
+            name = execution.broker_order_id
+            if (execution.ticker, execution.side) == (self.ticker, -1) and name not in listed:
+                before, _ = totals.get(name, (0.0, None))
+                totals[name] = before + execution.quantity, execution.price
+        return self._unbooked(totals)
+
+    def _unbooked(self, totals: dict[str, tuple[float, float]]) -> tuple[Sale, ...]:
+        booked = self.ledger.booked_external_sales(self.account)
+        return tuple(
+            Sale(
+                broker_order_id=name,
+                quantity=quantity - booked.get(name, 0.0),
+                booked=booked.get(name, 0.0),
+                price=price,
+            )
+            for name, (quantity, price) in totals.items()
+            if quantity > booked.get(name, 0.0)
+        )
+
+    def _book(
+        self, held: SubAccount, sales: Sequence[Sale], missing: float, hour: int
+    ) -> tuple[ExecutionResult, SubAccount]:
+        fills: list[Fill] = []
+        trades: list[Trade] = []
+        notes: list[str] = []
+        rules = replace(self.rules, fee=0.0)
+        with self.ledger.transaction(self.account, self.ticker) as transaction:
+            for sale in sales:
+                quantity = min(sale.quantity, missing, held.quantity)
+                if quantity <= 0 or held.side == 0:
+                    break
+                held, fill, trade = book_sell(held, quantity, sale.price, hour, EXTERNAL, rules)
+                held = block_reentry(held, trade)
+                missing -= quantity
+                fills.append(fill)
+                trades.append(trade)
+                notes.append(
+                    f"{quantity:.9g} {self.ticker.base} were sold outside this ledger at {sale.price:.8g}: booked, "
+                    f"reason {EXTERNAL}"
+                )
+                if sale.broker_order_id:
+                    transaction.book_external_sale(sale.broker_order_id, sale.booked + quantity)
+            transaction.record_fills(fills, trades)
+            transaction.save_state(replace(self._state(), account=held))
+        return ExecutionResult(fills=tuple(fills), trades=tuple(trades), notes=tuple(notes)), held
+
+    def _state(self) -> SubAccountState:
+        state = self.ledger.state(self.account, self.ticker)
+        assert state is not None, "only an open sub-account holds coins"
+        return state
+
+    def _save(self, held: SubAccount) -> None:
+        with self.ledger.transaction(self.account, self.ticker) as transaction:
+            transaction.save_state(replace(self._state(), account=held))
 
 
 def _reduce(account: SubAccount, quantity: float) -> SubAccount:
     """Return `account` with `quantity`, where fees were higher than estimated or dust is gone."""
     if not quantity:
-        return account._replace(quantity=0.0, average_price=0.0, open_fees=0.0)
+        return account._replace(side=0, quantity=0.0, average_price=0.0, open_fees=0.0)
     lost = (account.quantity - quantity) * account.average_price
     return account._replace(quantity=quantity, open_fees=account.open_fees + lost)
 
 
-def _foreign_quantity_note(
+def foreign_quantity_note(
     account: SubAccount, position: Position, price: float, recently_bought: float
 ) -> tuple[str, ...]:
+    """Return a note where the account holds more than the ledger, fees aside."""
     foreign = position.quantity - account.quantity
-    tolerance = max(account.quantity, recently_bought) * _FEE_TOLERANCE
+    tolerance = max(account.quantity, recently_bought) * FEE_TOLERANCE
     if foreign <= tolerance or foreign * price < _MIN_NOTED_VALUE:
         return ()
     return (

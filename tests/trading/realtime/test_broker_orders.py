@@ -270,14 +270,17 @@ def test_whatever_becomes_of_an_order_is_booked_as_what_it_is(desk, server, name
     if lost:
         server.fail(accept_then(reset()))
     entry = desk.act(1 if leg == "enter" else 0)
-    (order,) = entry.orders
+    order, *retried = entry.orders
     assert order.stage is stage
-    assert order.filled_quantity == float(server.orders[-1].filled_qty)
+    assert order.filled_quantity == float(server.find(order.client_order_id).filled_qty)
     whole = 1000 / 50_000 * (1 if leg == "enter" else 0.9975)
     assert order.filled_quantity == pytest.approx(whole * share, abs=1e-8)
     assert not server.orders[-1].open
-    assert len(entry.fills) == (share > 0)
-    assert desk.account.side == (share > 0 if leg == "enter" else share < 1)
+    # The rest of an exit is sold within its hour; that of an entry is not bought.
+    again = leg == "exit" and share < 1
+    assert [other.leg for other in retried] == ["exit-2"] * again
+    assert len(entry.fills) == (share > 0) + again
+    assert desk.account.side == (share > 0 if leg == "enter" else 0)
     desk.agrees()
 
 
@@ -445,12 +448,22 @@ def dead_before_sending(desk, signal):
     assert desk.orders[-1].stage is OrderStatus.UNSETTLED
 
 
-def test_an_order_that_never_left_leaves_within_its_hour(desk):
+@pytest.mark.parametrize(("seconds", "stage"), [(290, OrderStatus.FILLED), (310, OrderStatus.EXPIRED)])
+def test_an_entry_that_never_left_leaves_within_five_minutes_or_lapses(desk, seconds, stage):
     dead_before_sending(desk, 1)
-    desk.sleep(1800)
+    desk.sleep(seconds)
     entry = desk.act(1)
-    assert entry.orders[0].stage is OrderStatus.FILLED
+    assert entry.orders[0].stage is stage
     assert not entry.acted
+    desk.agrees()
+
+
+def test_an_exit_that_never_left_leaves_within_its_hour(desk):
+    desk.act(1)
+    desk.later()
+    dead_before_sending(desk, 0)
+    desk.sleep(1800)
+    assert desk.act(1).orders[0].stage is OrderStatus.FILLED
     desk.agrees()
 
 
@@ -533,14 +546,14 @@ def test_a_sale_is_not_sent_again_once_the_account_holds_less(desk, server):
     desk.act(1)
     desk.later()
     dead_before_sending(desk, 0)
-    server.set_position("BTC/USD", 0.005)
+    server.sell_by_hand("BTC/USD", desk.held() - 0.005)
     with pytest.raises(UnknownOutcomeError):
         desk.act(0)
     desk.sleep(130)
     desk.act(0)
-    assert desk.sent() == 1
-    assert desk.account.quantity == 0.005
-    assert [trade.exit_reason for trade in desk.trades] == ["external"]
+    assert desk.sent() == 2
+    assert [trade.exit_reason for trade in desk.trades] == ["external", "neutral"]
+    assert desk.held() == 0
 
 
 # Once a bar, on the latest bar, on real bars

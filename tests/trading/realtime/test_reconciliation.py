@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from support.alpaca_orders import Order, partly, race
+from support.alpaca_orders import Order, partly, race, unfilled
 from support.alpaca_trading_server import AlpacaTradingServer, accept_then, reset, status
 from support.broker_harness import BALANCE, BTC, FIRST, NAME, Desk
 
@@ -13,6 +13,7 @@ from crypto_refactor.errors import BrokerError
 from crypto_refactor.trading.brokers.base import UnknownOutcomeError
 from crypto_refactor.trading.ledger.order_record import OrderStatus, client_order_id
 from crypto_refactor.trading.ledger.transaction import LedgerTransaction
+from crypto_refactor.trading.realtime.account_review import SecondLedgerError
 
 POSITION, ALL_POSITIONS = "GET /v2/positions/BTCUSD", "GET /v2/positions"
 NONE_THERE = status(404, '{"code": 40410000, "message": "position does not exist"}')
@@ -71,11 +72,12 @@ def test_the_rest_of_a_partly_filled_buy_is_not_bought_later_while_the_signal_la
     desk.agrees()
 
 
-def test_the_rest_of_a_partly_filled_sale_is_decided_afresh(desk, server):
+def test_the_rest_of_a_partly_filled_sale_is_sold_within_the_hour_or_decided_afresh(desk, server):
     desk.act(1)
-    server.fates.append(partly(0.25))
+    server.fates += [partly(0.25), unfilled, unfilled, unfilled]
     entry = desk.later(52_000).act(0)
     assert entry.orders[0].stage is OrderStatus.PARTLY_FILLED
+    assert desk.waits == [5, 15, 45]
     assert (entry.sub_account.side, entry.sub_account.average_price) == (1, 50_000)
     assert entry.sub_account.quantity == pytest.approx(0.75 * BOUGHT)
     desk.later(54_000).act(0)
@@ -126,7 +128,7 @@ def test_what_is_too_small_to_be_sold_stays_and_says_so(desk, server):
     assert desk.held() == 0
 
 
-@pytest.mark.parametrize(("cap", "sent"), [(1.0, 0), (1.004, 0), (1.01, 1)])
+@pytest.mark.parametrize(("cap", "sent"), [(1.01, 0), (9.99, 0), (9.999, 0), (10.0, 1)])
 def test_what_could_not_be_sold_again_is_not_bought(server, tmp_path, cap, sent):
     desk = Desk(server, tmp_path, max_notional=cap)
     entry = desk.act(1)
@@ -181,8 +183,9 @@ def test_coins_of_others_worth_less_than_a_dollar_are_not_talked_about(desk, ser
 
 def test_a_position_reduced_outside_is_booked_and_only_the_rest_is_sold(desk, server):
     desk.act(1)
-    server.set_position("BTC/USD", "0.005")
-    entry = desk.later(52_000).act(1)
+    desk.later(52_000)
+    server.sell_by_hand("BTC/USD", BOUGHT - 0.005)
+    entry = desk.act(1)
     (trade,) = entry.trades
     assert (trade.exit_reason, trade.exit_price, trade.fees) == (
         "external",
@@ -190,17 +193,17 @@ def test_a_position_reduced_outside_is_booked_and_only_the_rest_is_sold(desk, se
         pytest.approx(2.5 * (BOUGHT - 0.005) / BOUGHT),
     )
     assert trade.quantity == pytest.approx(BOUGHT - 0.005)
-    assert (entry.sub_account.quantity, entry.sub_account.side) == (0.005, 1)
-    assert any("outside this tool" in note for note in entry.notes)
+    assert (entry.sub_account.quantity, entry.sub_account.side) == (pytest.approx(0.005), 1)
+    assert any("outside this ledger" in note for note in entry.notes)
     desk.later(53_000).act(0)
-    assert server.orders[-1].qty == Decimal("0.005")
+    assert float(server.orders[-1].qty) == pytest.approx(0.005, abs=2e-9)
     assert desk.held() == 0
     gains(desk)
 
 
 def test_a_position_removed_outside_is_flat_and_not_bought_back_at_once(desk, server):
     desk.act(1)
-    server.set_position("BTC/USD", 0)
+    server.sell_by_hand("BTC/USD", desk.held())
     for _ in range(3):
         entry = desk.later().act(1)
         assert (entry.sub_account.side, entry.sub_account.quantity, desk.sent()) == (0, 0, 1)
@@ -212,7 +215,7 @@ def test_a_position_removed_outside_is_flat_and_not_bought_back_at_once(desk, se
 
 def test_a_position_removed_outside_is_booked_once_even_if_the_bar_was_acted_on(desk, server):
     desk.act(1)
-    server.set_position("BTC/USD", 0)
+    server.sell_by_hand("BTC/USD", desk.held())
     first, second = desk.act(1), desk.act(1)
     assert ([len(first.trades), len(second.trades)], len(desk.trades)) == ([1, 0], 1)
 
@@ -292,16 +295,22 @@ def test_nothing_is_sold_while_everything_is_locked(desk, server):
     assert any("0 BTC can be sold" in note for note in entry.notes)
 
 
-def test_an_open_order_of_this_tool_that_the_ledger_does_not_know_stops_its_ticker(desk, server):
+@pytest.mark.parametrize("ended", [False, True], ids=["open", "ended"])
+@pytest.mark.parametrize("side", ["buy", "sell"])
+def test_an_order_of_another_ledger_stops_this_one_until_a_person_accepts_it(desk, server, side, ended):
     desk.act(1)
-    unknown = client_order_id("paper/another", BTC, FIRST, "exit")
-    rest_open(server, "sell", unknown, qty=Decimal("0.001"))
-    desk.later()
-    with pytest.raises(BrokerError, match=unknown):
-        desk.act(0)
+    unknown = client_order_id(BTC, FIRST, "exit", "0a0a0a0a")
+    rest_open(server, side, unknown, qty=Decimal("0.001"))
+    if ended:
+        server.end(server.orders[-1], "canceled")
+    for _ in range(3):
+        desk.later()
+        with pytest.raises(SecondLedgerError, match=unknown):
+            desk.act(0)
     assert (desk.sent(), len(desk.decisions)) == (1, 1)
-    server.end(server.orders[-1], "canceled")
-    desk.act(0)
+    server.orders[-1].status = "canceled"
+    desk.ledger.record_review(NAME, desk.clock(), accepted=True)
+    desk.later().act(0)
     assert desk.held() == 0
 
 
@@ -309,11 +318,16 @@ def test_an_open_order_of_this_tool_that_the_ledger_does_not_know_stops_its_tick
 
 
 @pytest.mark.parametrize("flag", ["account_blocked", "trading_blocked", "trade_suspended_by_user"])
-def test_a_blocked_account_trades_nothing(desk, server, flag):
+def test_a_blocked_account_enters_nothing_and_exits_go(desk, server, flag):
     server.account = {flag: True}
-    with pytest.raises(BrokerError, match="accepts no orders"):
-        desk.act(1)
+    assert "accepts no orders" in desk.act(1).reason
     assert (desk.sent(), desk.holding) == (0, None)
+    server.account = {}
+    desk.later().act(1)
+    server.account = {flag: True}
+    desk.later().act(0)
+    assert desk.held() == 0
+    desk.agrees()
 
 
 def test_too_little_buying_power_blocks_entries_and_no_exits(desk, server):

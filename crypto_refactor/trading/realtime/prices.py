@@ -1,0 +1,49 @@
+"""Prices since the last close: what the demo account fills at, and what confirms or ends a decision."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from crypto_refactor.errors import DataError, UnavailableError
+from crypto_refactor.market.hours import floor_hour, to_iso
+from crypto_refactor.market.sources.alpaca import AlpacaSource
+from crypto_refactor.market.sources.base import Source
+from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.trading.realtime.order_checks import CurrentPrice
+
+
+def latest_price_since(source: Source, ticker: Ticker, hour: int, close: float) -> float:
+    """Return the latest trade's price, or the `close` of the bar of `hour` where no trade came after it.
+
+    Alpaca's bars follow its quotes, and its trades may be hours apart.
+    """
+    price = _trade_since(source, ticker, hour)
+    return close if price is None else price
+
+
+def current_price(source: Source, clock: Callable[[], datetime]) -> CurrentPrice:
+    """Return how to ask for the newest price since the last full hour: of a trade, or else of a quote."""
+
+    def ask(ticker: Ticker) -> float | None:
+        hour = floor_hour(clock())
+        price = _trade_since(source, ticker, hour)
+        return _quote_since(source, ticker, hour) if price is None else price
+
+    return ask
+
+
+def _trade_since(source: Source, ticker: Ticker, hour: int) -> float | None:
+    try:
+        latest = source.latest_price(ticker)
+    except UnavailableError:
+        return None
+    return latest.price if latest.at >= to_iso(hour) else None
+
+
+def _quote_since(source: Source, ticker: Ticker, hour: int) -> float | None:
+    if not isinstance(source, AlpacaSource):
+        return None
+    try:
+        latest = source.latest_quote(ticker)
+    except DataError:  # the trade before has answered: there is none since the close
+        return None
+    return latest.price if latest.at >= to_iso(hour) else None
