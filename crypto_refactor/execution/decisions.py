@@ -102,6 +102,25 @@ def update_drawdown(account: SubAccount, close: float, rules: ExecutionRules) ->
     return account
 
 
+def stop_reason(account: SubAccount, price: float, rules: ExecutionRules) -> str | None:
+    """Return ``stop_loss`` or ``take_profit`` where `price` triggers it."""
+    lower, upper = stop_levels(account, rules)
+    if account.side == 0 or lower < price < upper:
+        return None
+    return "stop_loss" if (price <= lower) == (account.side > 0) else "take_profit"
+
+
+def protect(account: SubAccount, price: float, rules: ExecutionRules) -> tuple[SubAccount, str | None]:
+    """Return `account` and the reason to close it at `price` between two closes, None where there is none.
+
+    No peak is raised: it is a close that makes one.
+    """
+    watched = update_drawdown(account, price, rules)
+    account = account._replace(halted=watched.halted)
+    reason = stop_reason(account, price, rules)
+    return (account if reason is None else account._replace(blocked_side=account.side)), reason
+
+
 def decide(
     account: SubAccount, close: float, *, signal: int, target: int, exceeds_cost: bool, rules: ExecutionRules
 ) -> tuple[SubAccount, tuple[Decision, ...]]:
@@ -111,10 +130,7 @@ def decide(
     cleared, and at most one `Exit` and one `Enter`, in this order; what blocks an entry never blocks the exit.
     """
     side = account.side
-    lower, upper = stop_levels(account, rules)
-    stop = None
-    if side and not lower < close < upper:
-        stop = "stop_loss" if (close <= lower) == (side > 0) else "take_profit"
+    stop = stop_reason(account, close, rules)
     blocked_side = side if stop else account.blocked_side
     if target != blocked_side:
         blocked_side = 0

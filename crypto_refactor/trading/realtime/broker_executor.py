@@ -189,13 +189,16 @@ class BrokerExecutor:
         sale = Sale(ticker, hour, "close", CLOSED_BY_HAND, price, rules)
         return result + self._send_sale(sale, state.account)
 
-    def protect(self, sale: Sale) -> ExecutionResult:
-        """Sell the whole position because a protection has struck."""
-        state = self.ledger.state(self.account, sale.ticker)
+    def protect(
+        self, ticker: Ticker, hour: int, price: float, reason: str, rules: ExecutionRules
+    ) -> ExecutionResult:
+        """Sell the whole position for `reason`, a protection that `price` has triggered."""
+        result = self.recover(ticker, hour, price, rules, entries=False)
+        state = self.ledger.state(self.account, ticker)
         if state is None or state.account.side == 0:
-            return ExecutionResult()
-        result = self._send_sale(sale, state.account)
-        return result + self._retry_exits(sale.ticker, sale.hour, sale.price, sale.rules)
+            return result
+        result += self._send_sale(Sale(ticker, hour, "exit", reason, price, rules), state.account)
+        return result + self._retry_exits(ticker, hour, price, rules)
 
     def _send_sale(self, sale: Sale, account: SubAccount) -> ExecutionResult:
         orders = self._sale_legs(sale, account)

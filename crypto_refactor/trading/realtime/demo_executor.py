@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from crypto_refactor.execution.decisions import Exit
 from crypto_refactor.execution.fills import BarOutcome, fill_at_open
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.market.sources.base import Source
@@ -40,3 +41,15 @@ class DemoExecutor:
             transaction.save_state(replace(plan.state, account=outcome.account))
         notes = unfilled_entry_note(plan.decisions, outcome.fills)
         return ExecutionResult(fills=outcome.fills, trades=outcome.trades, notes=notes)
+
+    def protect(
+        self, ticker: Ticker, hour: int, price: float, reason: str, rules: ExecutionRules
+    ) -> ExecutionResult:
+        """Sell the whole position at `price`, which has triggered the protection `reason`."""
+        with self._ledger.transaction(self._account, ticker) as transaction:
+            state = self._ledger.state(self._account, ticker)
+            assert state is not None, "only a sub-account is protected"
+            outcome = fill_at_open(state.account, (Exit(reason),), price, hour, adjacent=True, rules=rules)
+            transaction.record_fills(outcome.fills, outcome.trades)
+            transaction.save_state(replace(state, account=outcome.account))
+        return ExecutionResult(fills=outcome.fills, trades=outcome.trades)

@@ -65,3 +65,9 @@ class Executor(Protocol):
     def execute(self, plan: OrderPlan) -> ExecutionResult:
         """Commit and execute what was decided."""
         ...
+
+    def protect(
+        self, ticker: Ticker, hour: int, price: float, reason: str, rules: ExecutionRules
+    ) -> ExecutionResult:
+        """Sell the whole position for `reason`, a protection that `price` has triggered."""
+        ...

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from crypto_refactor.errors import BrokerError, CryptoRefactorError
+from crypto_refactor.execution.decisions import protect
 from crypto_refactor.execution.stepper import SubAccountState
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import floor_hour, to_iso
@@ -87,6 +88,46 @@ class RealtimeTrader:
                     unchanged = self._unchanged(bars, "an order left open was resolved")
                     self._on_recovered(self._outcome(unchanged, recovered))
                 raise
+
+    def protect(self, ticker: Ticker, hour: int, price: float) -> TickerOutcome | None:
+        """Look at stop-loss, take-profit and drawdown at `price`, where nothing could be decided at `hour`.
+
+        Returns None where there is nothing to protect or `price` triggers nothing.
+
+        Raises
+        ------
+        BrokerError
+            If the broker, the account or the ledger does not allow the exit.
+        """
+        with locked(self._state_dir, self._account, ticker):
+            state = self._ledger.state(self._account, ticker)
+            if (
+                state is None
+                or not state.account.side
+                or self._ledger.has_decision(self._account, ticker, hour)
+            ):
+                return None
+            self._require_latest(ticker, hour)
+            account, reason = protect(state.account, price, self._processor.rules)
+            if account != state.account:
+                with self._ledger.transaction(self._account, ticker) as transaction:
+                    transaction.save_state(replace(state, account=account))
+            newly_halted = account.halted and not state.account.halted
+            result = ExecutionResult()
+            if reason is not None:
+                result = self._executor.protect(ticker, hour, price, reason, self._processor.rules)
+            elif not newly_halted:
+                return None
+            outcome = TickerOutcome(
+                ticker=ticker,
+                simulated=False,
+                account=self._account,
+                bar=hour,
+                price=price,
+                newly_halted=newly_halted,
+                reason=f"{reason or 'drawdown'} at {price:.8g}, the newest price: the bar or its model is missing",
+            )
+            return self._outcome(outcome, result)
 
     def _decide_and_execute(
         self,
