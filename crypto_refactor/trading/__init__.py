@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from crypto_refactor.trading.account_names import broker_account, demo_account, ledger_of
     from crypto_refactor.trading.account_status import AccountStatus, TickerStatus
     from crypto_refactor.trading.decider import Decider, ModelDecision
-    from crypto_refactor.trading.manual_actions import CloseResult
+    from crypto_refactor.trading.manual.close import CloseResult
     from crypto_refactor.trading.outcomes import Failure, TickerOutcome, TickerRow, Unavailable
     from crypto_refactor.trading.session import SessionObserver, TradingSession
 
@@ -27,7 +27,7 @@ __all__ = [
     "demo_account",
     "ledger_of",
 ]
-_MODULES = ("account_names", "outcomes", "session", "decider", "account_status", "manual_actions")
+_MODULES = ("account_names", "outcomes", "session", "decider", "account_status", "manual.close")
 
 
 def __getattr__(name: str) -> object:

@@ -6,6 +6,7 @@ The traders differ only in when a decision is filled: at the next bar's open (`h
 from dataclasses import dataclass, replace
 from typing import Self
 
+from crypto_refactor.execution.decisions import Enter
 from crypto_refactor.execution.fills import carry_over_exits
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.stepper import (
@@ -43,6 +44,11 @@ class ProcessedBar:
         """Whether the drawdown halted entries meanwhile."""
         was_halted = self.previous is not None and self.previous.account.halted
         return self.state.account.halted and not was_halted
+
+    @property
+    def enters(self) -> bool:
+        """Whether an entry was decided."""
+        return any(isinstance(decision, Enter) for decision in self.state.pending)
 
     def without_entries(self, why: str) -> Self:
         """Return the same with its exits alone."""

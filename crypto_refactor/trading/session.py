@@ -22,6 +22,7 @@ from crypto_refactor.model.training.parallel import TrainingObserver
 from crypto_refactor.signals.conditions import SignalRules
 from crypto_refactor.trading.bar_processor import BarProcessor
 from crypto_refactor.trading.decider import Decider
+from crypto_refactor.trading.limits import AccountLimits
 from crypto_refactor.trading.model_choice import CachedModelSelector, ModelSelector, PinnedModelSelector
 from crypto_refactor.trading.outcomes import TickerRow
 
@@ -67,6 +68,8 @@ class TradingSession:
         Return the aware local time; wait for a number of seconds.
     max_deviation : float
         How far the price may be from the close of a decision when its entry leaves for Alpaca, as a fraction.
+    limits : AccountLimits
+        What the account as a whole may lose and do.
     cluster : Cluster or None
         Where models are trained; None for this machine.
     """
@@ -87,6 +90,7 @@ class TradingSession:
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
     max_deviation: float = 0.02
+    limits: AccountLimits = AccountLimits()
     cluster: Cluster | None = None
 
     @property

@@ -21,7 +21,7 @@ from crypto_refactor.errors import EXIT_OK, BrokerError, UsageError, combined_ex
 
 if TYPE_CHECKING:
     from crypto_refactor.trading.ledger.ledger import AccountRow, Ledger
-    from crypto_refactor.trading.manual_actions import CloseResult
+    from crypto_refactor.trading.manual.close import CloseResult
 
 _NEVER_TRADED = "No account has been traded yet"
 
@@ -66,7 +66,7 @@ def close(tickers: tuple[str, ...], everything: bool, **values: Any) -> int:
     from crypto_refactor.market.ticker import Ticker
     from crypto_refactor.trading.account_names import REPLAY
     from crypto_refactor.trading.account_status import is_simulated
-    from crypto_refactor.trading.manual_actions import closable, close_all, require_closable
+    from crypto_refactor.trading.manual.close import closable, close_all, require_closable
 
     if everything == bool(tickers):
         raise UsageError(
@@ -96,7 +96,7 @@ def close(tickers: tuple[str, ...], everything: bool, **values: Any) -> int:
 
 def _require_nothing_elsewhere(account: str, ledger: Ledger, rows: Sequence[AccountRow]) -> None:
     """Refuse an empty account that was traded last while another one still holds something."""
-    from crypto_refactor.trading.manual_actions import closable
+    from crypto_refactor.trading.manual.close import closable
 
     for row in rows:
         if row.name != account and closable(ledger, row.name, None):
@@ -165,7 +165,7 @@ def resume(**values: Any) -> None:
     """
     from crypto_refactor.trading.account_names import REPLAY
     from crypto_refactor.trading.kill_switch import lift_halt
-    from crypto_refactor.trading.manual_actions import resume_tickers
+    from crypto_refactor.trading.manual.resume import resume_tickers
 
     state, ledger, rows = open_ledger(values)
     row = selected_account(values, rows)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crypto_refactor.trading.ledger.ledger import AccountRow, Ledger
-    from crypto_refactor.trading.manual_actions import Close
+    from crypto_refactor.trading.manual.close import Close
 
 _CONFLICTS = (
     ("--demo", "--live"),
@@ -87,7 +87,7 @@ def closer_for(values: Mapping[str, Any], row: AccountRow, ledger: Ledger) -> Cl
     """Return the function that closes positions of an account."""
     from crypto_refactor.market.sources.factory import open_source
     from crypto_refactor.trading.account_names import REALTIME_DEMO, is_at_broker
-    from crypto_refactor.trading.manual_actions import close_at_next_open, close_immediately
+    from crypto_refactor.trading.manual.close import close_at_next_open, close_immediately
 
     if is_at_broker(row.name):
         return _at_broker(values, row, ledger)
@@ -103,7 +103,7 @@ def _at_broker(values: Mapping[str, Any], row: AccountRow, ledger: Ledger) -> Cl
     from crypto_refactor.market.sources.factory import open_source
     from crypto_refactor.trading.account_names import LIVE
     from crypto_refactor.trading.brokers.alpaca import AlpacaBroker
-    from crypto_refactor.trading.manual_actions import close_at_broker
+    from crypto_refactor.trading.manual.close import close_at_broker
 
     live = row.name.startswith(LIVE)
     if live:

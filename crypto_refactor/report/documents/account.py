@@ -10,7 +10,7 @@ from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.report.csv_files import trade_row
 from crypto_refactor.report.documents.records import decision_json, instant_json, order_json
 from crypto_refactor.trading.account_status import AccountStatus, TickerStatus
-from crypto_refactor.trading.manual_actions import CloseResult
+from crypto_refactor.trading.manual.close import CloseResult
 
 SCHEMA = 1
 

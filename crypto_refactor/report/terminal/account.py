@@ -13,7 +13,7 @@ from crypto_refactor.report.formatting import UNDEFINED, money, percent, price, 
 from crypto_refactor.report.terminal.tables import plain_table
 from crypto_refactor.sides import Side
 from crypto_refactor.trading.account_status import AccountStatus, TickerStatus
-from crypto_refactor.trading.manual_actions import CloseResult
+from crypto_refactor.trading.manual.close import CloseResult
 
 
 def print_status(status: AccountStatus, console: Console) -> None:

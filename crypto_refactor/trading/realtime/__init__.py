@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from crypto_refactor.trading.realtime.accounts import BrokerAccount, DemoAccount, TradingAccount
     from crypto_refactor.trading.realtime.background_training import BackgroundTrainer
-    from crypto_refactor.trading.realtime.executor import ExecutionResult, Executor, OrderPlan
     from crypto_refactor.trading.realtime.hourly_pass import HourlyPass
     from crypto_refactor.trading.realtime.loop import TradingLoop
     from crypto_refactor.trading.realtime.trader import RealtimeTrader
@@ -15,15 +14,12 @@ __all__ = [
     "BackgroundTrainer",
     "BrokerAccount",
     "DemoAccount",
-    "ExecutionResult",
-    "Executor",
     "HourlyPass",
-    "OrderPlan",
     "RealtimeTrader",
     "TradingAccount",
     "TradingLoop",
 ]
-_MODULES = ("executor", "trader", "accounts", "background_training", "hourly_pass", "loop")
+_MODULES = ("trader", "accounts", "background_training", "hourly_pass", "loop")
 
 
 def __getattr__(name: str) -> object:

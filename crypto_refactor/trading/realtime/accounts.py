@@ -9,9 +9,9 @@ from crypto_refactor.execution.venues import alpaca_rules
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers import Broker
 from crypto_refactor.trading.ledger import Ledger
-from crypto_refactor.trading.realtime.broker_executor import BrokerExecutor, preflight
+from crypto_refactor.trading.orders.broker_executor import BrokerExecutor, preflight
+from crypto_refactor.trading.orders.executor import Executor
 from crypto_refactor.trading.realtime.demo_executor import DemoExecutor
-from crypto_refactor.trading.realtime.executor import Executor
 from crypto_refactor.trading.realtime.prices import current_price
 from crypto_refactor.trading.session import TradingSession
 

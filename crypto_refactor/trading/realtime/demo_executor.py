@@ -9,7 +9,7 @@ from crypto_refactor.market.sources.base import Source
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.explanations import unfilled_entry_note
 from crypto_refactor.trading.ledger import Ledger
-from crypto_refactor.trading.realtime.executor import ExecutionResult, OrderPlan
+from crypto_refactor.trading.orders.executor import ExecutionResult, OrderPlan
 from crypto_refactor.trading.realtime.prices import latest_price_since
 
 

@@ -8,7 +8,7 @@ from crypto_refactor.market.hours import floor_hour, to_iso
 from crypto_refactor.market.sources.alpaca import AlpacaSource
 from crypto_refactor.market.sources.base import Source
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.trading.realtime.order_checks import CurrentPrice
+from crypto_refactor.trading.orders.checks import CurrentPrice
 
 
 def latest_price_since(source: Source, ticker: Ticker, hour: int, close: float) -> float:

@@ -18,13 +18,14 @@ from crypto_refactor.trading.bar_processor import BarProcessor, ProcessedBar
 from crypto_refactor.trading.decider import ModelDecision
 from crypto_refactor.trading.ledger import Ledger, LedgerTransaction
 from crypto_refactor.trading.locks import locked
+from crypto_refactor.trading.orders.executor import ExecutionResult, Executor, OrderPlan
 from crypto_refactor.trading.outcomes import TickerOutcome
-from crypto_refactor.trading.realtime.executor import ExecutionResult, Executor, OrderPlan
 
 
 class RealtimeTrader:
     """Acts on a sub-account at the bar that closed last, at most once per bar.
 
+    `admit` returns why the account as a whole does not allow an entry now, None where it does.
     `on_recovered` receives what an earlier process had left open, where nothing more can be done in this attempt.
     """
 
@@ -37,6 +38,7 @@ class RealtimeTrader:
         processor: BarProcessor,
         executor: Executor,
         clock: Callable[[], datetime],
+        admit: Callable[[Ticker], str | None] = lambda _: None,
         on_recovered: Callable[[TickerOutcome], None] = lambda _: None,
     ) -> None:
         self._ledger = ledger
@@ -45,6 +47,7 @@ class RealtimeTrader:
         self._processor = processor
         self._executor = executor
         self._clock = clock
+        self._admit = admit
         self._on_recovered = on_recovered
 
     def act(
@@ -145,6 +148,8 @@ class RealtimeTrader:
         previous = self._ledger.state(self._account, ticker)
         _require_later(ticker, hour, previous)
         bar = self._processor.process(previous, bars, hour, decision)
+        if blocked is None and bar.enters:
+            blocked = self._admit(ticker)
         if blocked is not None:
             bar = bar.without_entries(blocked)
         outcome = bar.outcome(bars, hour, self._account)

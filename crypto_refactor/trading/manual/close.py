@@ -1,4 +1,4 @@
-"""What a person does by hand: close positions, and resume sub-accounts that their drawdown has halted."""
+"""Close positions by hand, in a demo account or at a broker."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -20,9 +20,9 @@ from crypto_refactor.trading.brokers import Broker
 from crypto_refactor.trading.interrupts import deferred_interrupts
 from crypto_refactor.trading.ledger import AccountRow, Ledger
 from crypto_refactor.trading.locks import locked
-from crypto_refactor.trading.realtime.broker_executor import BrokerExecutor, preflight
-from crypto_refactor.trading.realtime.executor import ExecutionResult
-from crypto_refactor.trading.realtime.order_lifecycle import CLOSED_BY_HAND, block_reentry
+from crypto_refactor.trading.orders.broker_executor import BrokerExecutor, preflight
+from crypto_refactor.trading.orders.executor import ExecutionResult
+from crypto_refactor.trading.orders.lifecycle import CLOSED_BY_HAND, block_reentry
 from crypto_refactor.trading.realtime.prices import current_price, latest_price_since
 from crypto_refactor.trading.session import rules_from_snapshot
 
@@ -149,7 +149,7 @@ def close_at_broker(
     BrokerError
         If the keys belong to another account, or this one accepts no orders.
     """
-    _require_same_account(broker, row.name)
+    require_same_account(broker, row.name)
     executor = BrokerExecutor(
         broker, ledger, row.name, clock=clock, sleep=sleep, current_price=current_price(source, clock)
     )
@@ -166,7 +166,7 @@ def close_at_broker(
     return close
 
 
-def _require_same_account(broker: Broker, account: str) -> None:
+def require_same_account(broker: Broker, account: str) -> None:
     """Check that the broker's keys belong to the account of the ledger."""
     owner = broker_account(broker.account().account_id, paper=account.startswith(PAPER))
     if owner != account:
@@ -208,33 +208,6 @@ def _close_result(ticker: Ticker, result: ExecutionResult, account: SubAccount) 
             remedy="run the command again, or check the account at the broker.",
         )
     return CloseResult(ticker=ticker, result=result, sub_account=account, error=error)
-
-
-def resume_tickers(ledger: Ledger, state: Path, account: str) -> dict[Ticker, float]:
-    """Allow entries again in sub-accounts halted by drawdown; each one's peak becomes its current equity.
-
-    Returns
-    -------
-    dict of Ticker to float
-        The new peaks.
-
-    Raises
-    ------
-    BrokerError
-        If another process holds one of them for too long, or the ledger cannot be written.
-    """
-    peaks = {}
-    for ticker, before in ledger.states(account).items():
-        if not before.account.halted:
-            continue
-        with locked(state, account, ticker), ledger.transaction(account, ticker) as transaction:
-            equity = ticker_status(ledger, account, ticker).equity
-            now = _state(ledger, account, ticker)
-            transaction.save_state(
-                replace(now, account=now.account._replace(halted=False, peak_equity=equity))
-            )
-        peaks[ticker] = equity
-    return peaks
 
 
 def _state(ledger: Ledger, account: str, ticker: Ticker) -> SubAccountState:

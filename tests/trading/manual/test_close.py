@@ -23,7 +23,7 @@ from crypto_refactor.trading.brokers.base import OrderRequest
 from crypto_refactor.trading.ledger.ledger import Ledger
 from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
 from crypto_refactor.trading.locks import locked
-from crypto_refactor.trading.manual_actions import (
+from crypto_refactor.trading.manual.close import (
     closable,
     close_all,
     close_at_broker,

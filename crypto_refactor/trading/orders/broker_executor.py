@@ -12,11 +12,11 @@ from crypto_refactor.market.hours import floor_hour
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers import Broker, OrderReport, Position
 from crypto_refactor.trading.ledger import Ledger, OrderRecord, OrderStatus, client_order_id
-from crypto_refactor.trading.realtime.account_review import review_orders
-from crypto_refactor.trading.realtime.executor import ExecutionResult, OrderPlan
-from crypto_refactor.trading.realtime.order_checks import CurrentPrice
-from crypto_refactor.trading.realtime.order_lifecycle import CLOSED_BY_HAND, OrderLifecycle
-from crypto_refactor.trading.realtime.reconciliation import (
+from crypto_refactor.trading.orders.account_review import review_orders
+from crypto_refactor.trading.orders.checks import CurrentPrice
+from crypto_refactor.trading.orders.executor import ExecutionResult, OrderPlan
+from crypto_refactor.trading.orders.lifecycle import CLOSED_BY_HAND, OrderLifecycle
+from crypto_refactor.trading.orders.reconciliation import (
     PositionCheck,
     confirmed_position,
     foreign_order_notes,

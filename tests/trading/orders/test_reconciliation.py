@@ -13,7 +13,7 @@ from crypto_refactor.errors import BrokerError
 from crypto_refactor.trading.brokers.base import UnknownOutcomeError
 from crypto_refactor.trading.ledger.order_record import OrderStatus, client_order_id
 from crypto_refactor.trading.ledger.transaction import LedgerTransaction
-from crypto_refactor.trading.realtime.account_review import SecondLedgerError
+from crypto_refactor.trading.orders.account_review import SecondLedgerError
 
 POSITION, ALL_POSITIONS = "GET /v2/positions/BTCUSD", "GET /v2/positions"
 NONE_THERE = status(404, '{"code": 40410000, "message": "position does not exist"}')

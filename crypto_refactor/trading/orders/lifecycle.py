@@ -17,8 +17,8 @@ from crypto_refactor.trading.brokers import (
     UnreachableError,
 )
 from crypto_refactor.trading.ledger import Ledger, OrderRecord, OrderStatus
-from crypto_refactor.trading.realtime.executor import ExecutionResult
-from crypto_refactor.trading.realtime.order_checks import CurrentPrice, lapse_reason, misfit
+from crypto_refactor.trading.orders.checks import CurrentPrice, lapse_reason, misfit
+from crypto_refactor.trading.orders.executor import ExecutionResult
 
 _ARRIVAL_SECONDS = 120
 """How long after it was sent an order may still arrive that the broker does not know yet."""

@@ -13,9 +13,9 @@ from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade, book_
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers import Broker, OrderReport, Position
 from crypto_refactor.trading.ledger import Ledger
-from crypto_refactor.trading.realtime.account_review import FIRST_REVIEW, OVERLAP
-from crypto_refactor.trading.realtime.executor import ExecutionResult
-from crypto_refactor.trading.realtime.order_lifecycle import block_reentry
+from crypto_refactor.trading.orders.account_review import FIRST_REVIEW, OVERLAP
+from crypto_refactor.trading.orders.executor import ExecutionResult
+from crypto_refactor.trading.orders.lifecycle import block_reentry
 
 EXTERNAL = "external"
 """Reason of an exit that was made outside this ledger."""
