@@ -8,6 +8,7 @@ from crypto_refactor import __version__
 from crypto_refactor.cli.runner import run_command
 
 _COMMANDS = {
+    "adopt": ("holdings", "Put coins of the account under the ledger's care."),
     "audit": ("audit", "Check a backtest for look-ahead."),
     "backtest": ("backtest", "Backtest the signals (models/app_backtester.py)."),
     "check-history": ("checks", "Check historical bars (test_historical_data.py)."),
@@ -20,6 +21,8 @@ _COMMANDS = {
     "halt": ("accounts", "Block entries, until resume."),
     "models": ("models", "List models, or prune their cache."),
     "multi": ("trade", "Trade many tickers (run_multi_ticker.py)."),
+    "panic": ("holdings", "Halt entries and close until flat."),
+    "reconcile": ("holdings", "Compare the ledger with the account at Alpaca."),
     "resume": ("accounts", "Allow entries again."),
     "signal": ("signal", "Give a trading signal (models/app_lstm.py)."),
     "status": ("accounts", "Show an account."),

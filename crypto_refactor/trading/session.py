@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -90,7 +90,7 @@ class TradingSession:
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
     max_deviation: float = 0.02
-    limits: AccountLimits = AccountLimits()
+    limits: AccountLimits = field(default_factory=AccountLimits)
     cluster: Cluster | None = None
 
     @property

@@ -157,35 +157,61 @@ def halt(why: str, **values: Any) -> None:
 
 
 @click.command("resume")
+@options.flag("--drawdown", "Lift drawdown halts of the tickers named with --ticker, and nothing else.")
+@options.option("--ticker", "Ticker whose drawdown halt ends; repeat.", "tickers", multiple=True, metavar="T")
 @account_options
-def resume(**values: Any) -> None:
-    """Allow entries again: lift `halt`, and the drawdown halts of one account.
+def resume(drawdown: bool, tickers: tuple[str, ...], **values: Any) -> None:
+    """Allow entries again: lift `halt`, or with --drawdown --ticker T a drawdown halt.
 
-    For sub-accounts halted by drawdown, the peak is reset to the current equity.
+    For sub-accounts halted by drawdown, the peak is reset to the current equity.  What --max-loss blocks stays blocked.
     """
+    from crypto_refactor.market.ticker import Ticker
     from crypto_refactor.trading.account_names import REPLAY
     from crypto_refactor.trading.kill_switch import lift_halt
-    from crypto_refactor.trading.manual.resume import resume_tickers
+    from crypto_refactor.trading.manual.resume import halted_tickers, resume_tickers
 
+    if drawdown != bool(tickers):
+        raise UsageError(
+            "--drawdown and --ticker were not given together.",
+            expected="`resume` for a halt, or `resume --drawdown --ticker T` for each drawdown halt.",
+            remedy="add the other one, or leave both out.",
+        )
+    requested = tuple(map(Ticker.parse, tickers))
     state, ledger, rows = open_ledger(values)
     row = selected_account(values, rows)
-    lifted = lift_halt(state)
+    lifted = not drawdown and lift_halt(state)
     replayed = row is not None and row.name.startswith(REPLAY)
-    peaks = {} if row is None or replayed else resume_tickers(ledger, state, row.name)
+    peaks = {} if row is None or replayed else resume_tickers(ledger, state, row.name, requested)
+    halted = () if row is None or replayed else halted_tickers(ledger, row.name)
     if values["as_json"]:
         restarted = {str(ticker): peak for ticker, peak in peaks.items()}
         account = None if row is None else row.name
-        print_json({"schema": 1, "account": account, "halt_lifted": lifted, "peaks_restarted": restarted})
+        still = [str(ticker) for ticker in halted]
+        print_json(
+            {
+                "schema": 1,
+                "account": account,
+                "halt_lifted": lifted,
+                "peaks_restarted": restarted,
+                "halted_by_drawdown": still,
+            }
+        )
         return
-    click.echo("The halt is lifted." if lifted else "Entries were not halted.")
+    if not drawdown:
+        click.echo("The halt is lifted." if lifted else "Entries were not halted.")
     if row is None:
         return
     for ticker, peak in peaks.items():
         click.echo(f"{row.name}: {ticker} may enter again; its drawdown is measured from {peak:,.2f}.")
     if replayed:
         click.echo(f"{row.name} is a replay, and its drawdown halts stay; --account names another account.")
-    elif not peaks:
-        click.echo(f"{row.name}: no sub-account was halted by its drawdown.")
+    for ticker in (ticker for ticker in requested if ticker not in peaks and not replayed):
+        click.echo(f"{row.name}: {ticker} was not halted by its drawdown.")
+    for ticker in halted:
+        click.echo(
+            f"{row.name}: {ticker} is halted by its drawdown; "
+            f"`crypto-refactor resume --drawdown --ticker {ticker}` lifts that."
+        )
 
 
 @click.command("trades")

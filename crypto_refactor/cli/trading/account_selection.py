@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from crypto_refactor.cli import options
@@ -11,6 +12,7 @@ from crypto_refactor.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from crypto_refactor.trading.brokers.alpaca import AlpacaBroker
     from crypto_refactor.trading.ledger.ledger import AccountRow, Ledger
     from crypto_refactor.trading.manual.close import Close
 
@@ -98,23 +100,35 @@ def closer_for(values: Mapping[str, Any], row: AccountRow, ledger: Ledger) -> Cl
 
 def _at_broker(values: Mapping[str, Any], row: AccountRow, ledger: Ledger) -> Close:
     import time
-    from datetime import UTC, datetime
 
     from crypto_refactor.market.sources.factory import open_source
-    from crypto_refactor.trading.account_names import LIVE
-    from crypto_refactor.trading.brokers.alpaca import AlpacaBroker
     from crypto_refactor.trading.manual.close import close_at_broker
 
+    source = open_source("alpaca", state_dir=values["state_dir"])
+    return close_at_broker(ledger, row, broker_for(values, row), source, clock=_now, sleep=time.sleep)
+
+
+def broker_for(values: Mapping[str, Any], row: AccountRow) -> AlpacaBroker:
+    """Return Alpaca's account `row`; raise UsageError where it is none, or a live one without both switches."""
+    import time
+
+    from crypto_refactor.trading.account_names import LIVE, is_at_broker
+    from crypto_refactor.trading.brokers.alpaca import AlpacaBroker
+
+    if not is_at_broker(row.name):
+        raise UsageError(
+            f"{row.name} is not an account at Alpaca.",
+            expected="an account whose name begins with paper/ or live/.",
+            remedy="name one with --account; `crypto-refactor status` lists them.",
+        )
     live = row.name.startswith(LIVE)
     if live:
         require_live_switches(row.name, live=values["live"])
+    return AlpacaBroker.from_settings(paper=not live, clock=_now, sleep=time.sleep)
 
-    def clock() -> datetime:
-        return datetime.now(UTC)
 
-    broker = AlpacaBroker.from_settings(paper=not live, clock=clock, sleep=time.sleep)
-    source = open_source("alpaca", state_dir=values["state_dir"])
-    return close_at_broker(ledger, row, broker, source, clock=clock, sleep=time.sleep)
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def require_live_switches(subject: str, *, live: bool) -> None:

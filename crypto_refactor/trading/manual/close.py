@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 
 from crypto_refactor.errors import BrokerError, CryptoRefactorError, DataError, UsageError
@@ -27,6 +28,8 @@ from crypto_refactor.trading.realtime.prices import current_price, latest_price_
 from crypto_refactor.trading.session import rules_from_snapshot
 
 _NOTHING = ExecutionResult()
+_PANIC_WAITS = (2.0, 5.0, 10.0, 20.0, 30.0)
+"""Seconds between the attempts to close everything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +91,54 @@ def close_all(state: Path, account: str, tickers: Iterable[Ticker], close: Close
         except CryptoRefactorError as error:
             results.append(CloseResult(ticker=ticker, error=error))
     return results
+
+
+def close_until_flat(
+    ledger: Ledger,
+    state: Path,
+    account: str,
+    closer: Callable[[], Close],
+    *,
+    sleep: Callable[[float], None],
+    report: Callable[[CloseResult], None],
+) -> list[CloseResult]:
+    """Close every ticker, again and again with growing waits, until nothing is held; return the last results.
+
+    `closer` returns how to close; what it raises is reported like an error of each ticker, and tried again.  `report`
+    receives each result that says something new.
+
+    Raises
+    ------
+    UsageError
+        If `closer` needs something that only a person can correct.
+    """
+    results: dict[Ticker, CloseResult] = {}
+    for attempt in count():
+        due = [
+            ticker
+            for ticker in closable(ledger, account, None)
+            if ticker not in results or not results[ticker].waiting
+        ]
+        if not due:
+            return list(results.values())
+        if attempt:
+            sleep(_PANIC_WAITS[min(attempt, len(_PANIC_WAITS)) - 1])
+        try:
+            closed = close_all(state, account, due, closer())
+        except UsageError:
+            raise
+        except CryptoRefactorError as error:
+            closed = [CloseResult(ticker=ticker, error=error) for ticker in due]
+        for result in closed:
+            before = results.get(result.ticker)
+            if before is None or result.result.fills or _error_text(result) != _error_text(before):
+                report(result)
+            results[result.ticker] = result
+    raise AssertionError  # pragma: no cover - the loop above has no end
+
+
+def _error_text(result: CloseResult) -> str:
+    return "" if result.error is None else result.error.what
 
 
 def close_at_next_open(ledger: Ledger, account: str) -> Close:

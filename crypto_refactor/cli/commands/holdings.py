@@ -1,0 +1,194 @@
+"""`reconcile`, `adopt`, `panic`: settle what ledger and account disagree on, and end everything at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crypto_refactor.cli import options
+from crypto_refactor.cli.runner import print_json
+from crypto_refactor.cli.trading.account_selection import (
+    account_options,
+    broker_for,
+    closer_for,
+    open_ledger,
+    selected_account,
+)
+from crypto_refactor.errors import EXIT_AUDIT_FAILED, EXIT_OK, BrokerError, combined_exit_code
+
+if TYPE_CHECKING:
+    from crypto_refactor.trading.ledger.ledger import AccountRow
+    from crypto_refactor.trading.manual.close import CloseResult
+    from crypto_refactor.trading.manual.reconcile import Reconciliation
+
+
+@click.command("reconcile")
+@options.flag("--accept", "Book Alpaca's holdings as they are, and accept orders of other ledgers up to now.")
+@options.option("--ticker", "Only this ticker; repeat for several.", "tickers", multiple=True, metavar="T")
+@account_options
+def reconcile(accept: bool, tickers: tuple[str, ...], **values: Any) -> int:
+    """Compare the holdings of the ledger with those of the account at Alpaca; exit code 6 where they differ.
+
+    With --accept, coins that are missing at Alpaca are booked as sold at the ledger's last price, and this ledger
+    trades again although another one has sent orders.  Coins the ledger did not open are never sold: see `adopt`.
+    """
+    from datetime import UTC, datetime
+
+    from crypto_refactor.market.ticker import Ticker
+    from crypto_refactor.trading.manual.reconcile import accept_broker, compare_with_broker
+
+    requested = tuple(dict.fromkeys(map(Ticker.parse, tickers))) or None
+    state, ledger, rows = open_ledger(values)
+    row = _required(selected_account(values, rows))
+    broker, now = broker_for(values, row), datetime.now(UTC)
+    if accept:
+        result = accept_broker(ledger, state, row, broker, requested, now)
+    else:
+        result = compare_with_broker(ledger, row, broker, now)
+    _show_reconciliation(row.name, result, accepted=accept, as_json=values["as_json"])
+    return EXIT_OK if accept or result.agrees else EXIT_AUDIT_FAILED
+
+
+def _required(row: AccountRow | None) -> AccountRow:
+    if row is None:
+        raise BrokerError(
+            "No account has been traded yet.",
+            expected="an account of this ledger.",
+            remedy="trade first, or choose another ledger with --state-dir.",
+        )
+    return row
+
+
+def _show_reconciliation(account: str, result: Reconciliation, *, accepted: bool, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "schema": 1,
+                "account": account,
+                "agrees": result.agrees,
+                "accepted": accepted,
+                "differences": [
+                    {"ticker": str(each.ticker), "ledger": each.ledger, "broker": each.broker}
+                    for each in result.differences
+                ],
+                "foreign_orders": list(result.foreign_orders),
+                "booked": {
+                    str(ticker): [fill.to_dict() for fill in booked.fills]
+                    for ticker, booked in result.booked.items()
+                },
+            }
+        )
+        return
+    click.echo(f"{account}: ledger and Alpaca {'agree' if result.agrees else 'differ'}.")
+    for difference in result.differences:
+        base = difference.ticker.base
+        click.echo(
+            f"{difference.ticker}: {difference.ledger:.9g} {base} in the ledger, {difference.broker:.9g} {base} at Alpaca."
+        )
+    for name in result.foreign_orders:
+        click.echo(f"Order {name} was sent by another ledger of this tool.")
+    for ticker, booked in result.booked.items():
+        for fill in booked.fills:
+            click.echo(f"{ticker}: booked {fill.quantity:.9g} {ticker.base} as sold at {fill.price:.8g}.")
+    if not result.agrees and not accepted:
+        click.echo("`crypto-refactor reconcile --accept` takes Alpaca's figures; nothing was changed.")
+
+
+@click.command("adopt")
+@options.option("--ticker", "Coins to adopt.", required=True, metavar="T")
+@options.option("--cost", "Price of one coin, quote currency.", type=float, required=True)
+@options.option("--quantity", "Coins.  [default: all that this ledger does not hold]", type=float)
+@account_options
+def adopt(ticker: str, cost: float, quantity: float | None, **values: Any) -> None:
+    """Put coins of the account at Alpaca under the ledger's care, as if bought at --cost without a fee.
+
+    The sub-account pays for them with its cash; where none is open, one is opened that holds these coins alone.
+    From then on, signals and protections manage them.
+    """
+    from datetime import UTC, datetime
+
+    from crypto_refactor.market.ticker import Ticker
+    from crypto_refactor.trading.manual.reconcile import Adoption
+    from crypto_refactor.trading.manual.reconcile import adopt as adopt_coins
+
+    state, ledger, rows = open_ledger(values)
+    row = _required(selected_account(values, rows))
+    adoption = Adoption(ticker=Ticker.parse(ticker), cost=cost, quantity=quantity)
+    fill = adopt_coins(ledger, state, row, broker_for(values, row), adoption, lambda: datetime.now(UTC))
+    if values["as_json"]:
+        print_json({"schema": 1, "account": row.name, "ticker": ticker, "fill": fill.to_dict()})
+    else:
+        click.echo(
+            f"{row.name}: {fill.quantity:.9g} {adoption.ticker.base} adopted at {fill.price:.8g} each, "
+            f"{fill.notional:,.2f} in all."
+        )
+
+
+@click.command("panic")
+@click.option("--why", metavar="TEXT", default="panic", help="Reason of the halt.")
+@account_options
+def panic(why: str, **values: Any) -> int:
+    """Halt entries, then close everything of an account, again and again until it is flat.
+
+    Waits as long as it takes; Ctrl-C ends it and names what is still open.  The halt stays until `resume`.
+    """
+    import time
+    from datetime import UTC, datetime
+
+    from crypto_refactor.config import settings
+    from crypto_refactor.trading import kill_switch
+    from crypto_refactor.trading.manual.close import closable, close_until_flat, require_closable
+
+    state_dir = values["state_dir"] or settings().state_dir
+    kill_switch.halt(state_dir, at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), why=why.strip())
+    if not values["as_json"]:
+        click.echo(f"{kill_switch.halt_reason(state_dir)}.")
+    state, ledger, rows = open_ledger(values)
+    row = selected_account(values, rows)
+    if row is None:
+        _show_panic(None, [], as_json=values["as_json"])
+        return EXIT_OK
+    require_closable(row.name)
+    try:
+        results = close_until_flat(
+            ledger,
+            state,
+            row.name,
+            lambda: closer_for(values, row, ledger),
+            sleep=time.sleep,
+            report=(lambda _: None) if values["as_json"] else _show_close,
+        )
+    except KeyboardInterrupt:
+        held = ", ".join(map(str, closable(ledger, row.name, None))) or "nothing"
+        click.echo(f"Stopped. Still open in {row.name}: {held}. Entries stay halted.", err=True)
+        raise
+    _show_panic(row.name, results, as_json=values["as_json"])
+    return combined_exit_code(
+        EXIT_OK if result.error is None else result.error.exit_code for result in results
+    )
+
+
+def _show_close(result: CloseResult) -> None:
+    from crypto_refactor.report.terminal.account import closing_text
+
+    for line in closing_text(result):
+        click.echo(line)
+    if result.error is not None:
+        click.echo(f"{result.ticker}: {result.error.what} Trying again.", err=True)
+
+
+def _show_panic(account: str | None, results: list[CloseResult], *, as_json: bool) -> None:
+    if as_json:
+        from crypto_refactor.report.documents.account import closings_json
+
+        print_json(closings_json(account, results, simulated=False))
+    elif account is None:
+        click.echo("No account has been traded yet: nothing to close.")
+    elif any(result.waiting for result in results):
+        click.echo(f"{account}: everything is closed at the next open, by the next run that has that bar.")
+    else:
+        click.echo(f"{account} is flat. Run `crypto-refactor resume` to allow entries again.")
+
+
+COMMANDS = {"reconcile": reconcile, "adopt": adopt, "panic": panic}
