@@ -19,6 +19,7 @@ from crypto_refactor.errors import (
     EXIT_TERMINATED,
     CryptoRefactorError,
     DataError,
+    InternalError,
     UsageError,
 )
 
@@ -79,7 +80,7 @@ def _run(command: click.Command, args: list[str], name: str | None) -> int:
         if isinstance(error, OSError) and error.errno in _NO_SPACE:
             _discard_stdout()
             return _report(_no_space(error), as_json=False, debug=debug)
-        return _report(_internal(error), as_json=as_json, debug=debug)
+        return _report(InternalError.of(error), as_json=as_json, debug=debug)
     return code if isinstance(code, int) else EXIT_OK
 
 
@@ -93,14 +94,6 @@ def _no_space(error: OSError) -> DataError:
         f"The results cannot be written: {error.strerror}.",
         expected="a device with free space behind stdout.",
         remedy="free space, or send the output elsewhere.",
-    )
-
-
-def _internal(error: Exception) -> CryptoRefactorError:
-    return CryptoRefactorError(
-        f"Internal error: {type(error).__name__}: {error}",
-        expected="no such error: this is a bug.",
-        remedy="rerun with --debug and report the output.",
     )
 
 
