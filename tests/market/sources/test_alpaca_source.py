@@ -848,7 +848,7 @@ def test_clocks_that_stay_apart_are_mentioned_once(source, server, tape, clock, 
     source.bars(BTC, HOUR - 10, HOUR)
     said = [record.getMessage() for record in caplog.records]
     assert said == [
-        "The local clock is 30 s ahead of Alpaca's.",
+        "The local clock is 29 s ahead of Alpaca's.",
         "The local clock agrees with Alpaca's again.",
     ]
 

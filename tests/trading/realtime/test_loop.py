@@ -24,11 +24,12 @@ from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.errors import BrokerError, ModelError, UnavailableError
 from crypto_refactor.execution.rules import ExecutionOptions, ExitRule
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.trading.brokers.base import NotTradedError
+from crypto_refactor.trading.brokers.base import NotTradedError, UnreachableError
 from crypto_refactor.trading.kill_switch import halt, lift_halt
 from crypto_refactor.trading.outcomes import Failure, Unavailable
 from crypto_refactor.trading.realtime.accounts import DemoAccount
-from crypto_refactor.trading.realtime.loop import LATE_SECONDS, WAKE_SECONDS
+from crypto_refactor.trading.realtime.loop import WAKE_SECONDS
+from crypto_refactor.trading.realtime.patience import LATE_SECONDS
 
 ETH, SOL = Ticker("ETH", "USD"), Ticker("SOL", "USD")
 CUTOFF = int(alpaca_bars(BTC).closed[1547])
@@ -226,7 +227,7 @@ def test_clocks_that_disagree_trade_nothing_and_say_so(make_world, ahead):
     world.ahead = ahead
     world.loop().run(2)
     assert decided(world) == []
-    assert [kind for kind, _ in kinds(world)] == [Failure, Failure]
+    assert [kind for kind, _ in kinds(world)] == [Failure]
     found = re.search(r"clock and Alpaca's are (\d+) s apart", world.rows[0][1].error.what)
     assert int(found[1]) == pytest.approx(abs(ahead), abs=1)  # the server's date has whole seconds
 
@@ -256,9 +257,9 @@ def test_old_bars_are_not_traded(world):
         world.late[BTC, hour] = None
     world.loop().run(7)
     assert decided(world) == [FIRST, FIRST + 6]
-    told = [row.error.what for _, row in world.rows[1:6]]
-    assert "not there yet" in told[0]
-    assert "4 h before the end" in told[3]
+    late, stale = (row.error.what for _, row in world.rows if isinstance(row, Failure))
+    assert "not there yet" in late
+    assert "4 h before the end" in stale
 
 
 FAULTS = {
@@ -435,7 +436,7 @@ def test_an_account_that_stays_away_costs_the_hour(world):
     account = Shaky(world.session(), world.ledger, ACCOUNT, failing=1000)
     world.loop(account=account).run(2)
     assert decided(world) == []
-    assert [row.error.exit_code for _, row in world.rows] == [5, 5]
+    assert [row.error.exit_code for _, row in world.rows] == [5]
 
 
 def test_why_an_account_allows_no_entry_is_said(world):
@@ -574,12 +575,49 @@ def test_once_later_in_the_hour_does_not_wait_for_a_bar(make_world):
     assert world.seconds(FIRST)[0][0] == 1800
 
 
-def test_once_does_not_wait_for_a_source_that_fails(make_world):
+@pytest.mark.parametrize("name", FAULTS)
+def test_once_asks_a_source_that_fails_for_minutes_again(make_world, name):
+    world = make_world(BTC, ETH, seconds=1)
+    world.fault(FIRST, 1, 300, FAULTS[name])
+    rows = once(world, workers=2)
+    assert [row.acted for row in rows.values()] == [True, True]
+    assert all(300 <= told <= 340 for told, _ in world.seconds(FIRST))
+    assert any("Retrying until" in note and ":10:00 UTC." in note for note in world.notes)
+
+
+def test_once_gives_a_source_that_fails_up_after_ten_minutes(make_world):
     world = make_world(BTC, ETH)
     world.server.always = status(500)
     rows = once(world, workers=2)
     assert {ticker: row.error.exit_code for ticker, row in rows.items()} == {BTC: 3, ETH: 3}
-    assert world.seconds(FIRST)[0][0] < 60
+    assert LATE_SECONDS <= world.seconds(FIRST)[0][0] <= LATE_SECONDS + 60
+
+
+@pytest.mark.parametrize(("seconds", "until"), [(1800, 1920), (3500, 3540)])
+def test_once_late_in_the_hour_is_patient_for_two_minutes_and_never_beyond_the_hour(
+    make_world, seconds, until
+):
+    world = make_world(seconds=seconds)
+    world.server.always = status(500)
+    (row,) = once(world).values()
+    assert row.error.exit_code == 3
+    assert until <= world.seconds(FIRST)[0][0] <= until + 40
+
+
+def test_once_does_not_wait_for_what_time_does_not_mend(make_world):
+    world = make_world()
+    account = Shaky(world.session(), world.ledger, ACCOUNT, failing=1000)  # says no: that is an answer
+    (row,) = once(world, account=account).values()
+    assert row.error.exit_code == 5
+    assert world.seconds(FIRST)[0][0] < 40
+
+
+def test_once_asks_a_broker_that_does_not_answer_again(make_world):
+    world = make_world()
+    away = UnreachableError("The broker is away.", expected="it.", remedy="wait.")
+    account = Shaky(world.session(), world.ledger, ACCOUNT, failing=5, error=away)
+    (row,) = once(world, account=account).values()
+    assert row.acted
 
 
 def test_once_again_in_the_same_hour_does_nothing(world):
