@@ -85,7 +85,7 @@ class PassingHours:
         Seconds after its close at which a bar appears, by (ticker, close), where it is not `LAG`; None never.
     slept : list of float
         What was slept.
-    notes, rows, again, blocks, announced : list
+    notes, rows, again, blocks, announced, block_lasted : list
         What the loop reported.
     """
 
@@ -94,6 +94,7 @@ class PassingHours:
         self.server = AlpacaDataServer()
         self.ahead, self.late, self.slept = 0.0, {}, []
         self.notes, self.rows, self.again, self.blocks, self.announced = [], [], [], [], []
+        self.block_lasted = []
         self._events, self._lock = [], threading.RLock()
         self._all = {}
 
@@ -222,3 +223,5 @@ class PassingHours:
 
     def blocked(self, account, why, *, lasted=None):
         self.blocks.append((account, why))
+        if lasted is not None:
+            self.block_lasted.append(lasted)

@@ -14,7 +14,7 @@ _DIGITS = re.compile(r"[\d.,:-]*\d")
 @dataclass(frozen=True, slots=True)
 class _Condition:
     kind: str  # equal for the same condition an hour later
-    what: str
+    error: CryptoRefactorError
     since: datetime
 
 
@@ -32,15 +32,15 @@ class Conditions:
         before = self._lasting.get(ticker)
         if before is not None and before.kind == kind:
             return False
-        self._lasting[ticker] = _Condition(kind, error.what, self._clock())
+        self._lasting[ticker] = _Condition(kind, error, self._clock())
         return True
 
-    def end(self, ticker: Ticker) -> str | None:
+    def end(self, ticker: Ticker) -> tuple[CryptoRefactorError, str] | None:
         """Return what no longer keeps `ticker` from being traded, and how long it did; None if nothing did."""
         condition = self._lasting.pop(ticker, None)
         if condition is None:
             return None
-        return f"after {duration(self._clock() - condition.since)} (it was: {condition.what})"
+        return condition.error, duration(self._clock() - condition.since)
 
     def lasts(self, ticker: Ticker) -> bool:
         """Whether something has kept `ticker` from being traded."""

@@ -159,12 +159,13 @@ class TradingLoop:
 
     def _note_recovered(self, rows: list[TickerRow]) -> None:
         for ticker in {row.ticker for row in rows if isinstance(row, TickerOutcome)}:
-            lasted = self._conditions.end(ticker)
-            if lasted is not None:
-                kind = "available" if self.dropped.pop(ticker, None) is not None else "recovered"
-                self._observer.announce(
-                    kind, f"is traded again {lasted}", account=self._account, ticker=ticker
-                )
+            self.dropped.pop(ticker, None)
+            ended = self._conditions.end(ticker)
+            if ended is not None:
+                error, lasted = ended
+                kind = "available" if is_unavailable(error) else "recovered"
+                text = f"is traded again after {lasted} (it was: {error.what})"
+                self._observer.announce(kind, text, account=self._account, ticker=ticker)
 
     def _has_position(self, ticker: Ticker) -> bool:
         """Whether the ledger holds some of it; it counts as held while the ledger cannot be read."""
