@@ -138,7 +138,7 @@ def _bars_of(ticker: Ticker, found: Mapping[int, list[list[float]]]) -> tuple[Ba
     valid = np.ones(len(opened), dtype=np.bool_)
     for rule, kept in price_rules(columns).items():
         for row in np.flatnonzero(valid & ~kept).tolist():
-            values = ", ".join(f"{name} {columns[name][row]!r}" for name in COLUMNS)
+            values = ", ".join(f"{name} {float(columns[name][row])!r}" for name in COLUMNS)
             defects.append(Defect(opened[row], f"{to_iso(opened[row])} breaks '{rule}': {values}"))
         valid &= kept
     kept_columns: dict[str, Any] = {name: column[valid] for name, column in columns.items()}
