@@ -5,9 +5,12 @@
     CryptoRefactorError          70  (never raised itself)
     ├── UsageError                2  correct the command line
     ├── DataError                 3  bars, the bar store, output files
-    │   └── UnavailableError      3  the source does not offer this ticker
+    │   ├── UnavailableError      3  the source does not offer this ticker
+    │   ├── SourceFailedError     3  the source gave no usable answer
+    │   └── KeysRefusedError      3  the source does not accept the keys
     ├── ModelError                4  a model or the folder it lives in
-    └── BrokerError               5  the broker, the account, the ledger, the state folder
+    ├── BrokerError               5  the broker, the account, the ledger, the state folder
+    └── InternalError            70  a fault of the tool
 
 A message has three parts: what happened, what was expected, what to do.  `crypto_refactor.cli.runner`
 prints it, once, and ends the process with the exit code.
@@ -22,7 +25,6 @@ EXIT_TICKERS_DIFFER = 1
 EXIT_AUDIT_FAILED = 6
 EXIT_FAULT = 70
 EXIT_INTERRUPTED = 130
-EXIT_TERMINATED = 143
 
 _SELF_EVIDENT = re.compile(r"correct --[a-z-]+\.")
 
@@ -101,6 +103,14 @@ class UnavailableError(DataError):
         )
 
 
+class SourceFailedError(DataError):
+    """The source gave no usable answer; asking again may help."""
+
+
+class KeysRefusedError(DataError):
+    """The source does not accept the keys."""
+
+
 class ModelError(CryptoRefactorError):
     """A model, or the folder of models, cannot be used."""
 
@@ -111,3 +121,16 @@ class BrokerError(CryptoRefactorError):
     """The broker, the account, the ledger or the state folder cannot be used."""
 
     exit_code = 5
+
+
+class InternalError(CryptoRefactorError):
+    """A fault of the tool itself."""
+
+    @classmethod
+    def of(cls, error: Exception) -> Self:
+        """Return the error for an exception that nothing expects."""
+        return cls(
+            f"Internal error: {type(error).__name__}: {error}",
+            expected="no such error: this is a bug.",
+            remedy="rerun with --debug and report the output.",
+        )

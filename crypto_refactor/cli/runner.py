@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
-from typing import NoReturn
+from typing import IO, NoReturn
 
 import click
 
@@ -16,17 +16,21 @@ from crypto_refactor.errors import (
     EXIT_FAULT,
     EXIT_INTERRUPTED,
     EXIT_OK,
-    EXIT_TERMINATED,
     CryptoRefactorError,
     DataError,
+    InternalError,
     UsageError,
 )
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
-class _Terminated(BaseException):
-    """SIGTERM as an exception, so that locks are released and temporary files removed."""
+class Terminated(BaseException):
+    """SIGTERM, or a terminal that went away, as an exception: locks are released and temporary files removed."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_code = 128 + number
 
 
 def run_command(
@@ -38,6 +42,8 @@ def run_command(
     """
     args = list(sys.argv[1:] if args is None else args)
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # `nohup` ignores it
+        signal.signal(signal.SIGHUP, _terminate)
     logging.basicConfig(
         level=logging.WARNING,
         format="%(levelname)s %(name)s %(message)s",
@@ -49,7 +55,7 @@ def run_command(
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise _Terminated
+    raise Terminated(number)
 
 
 def _run(command: click.Command, args: list[str], name: str | None) -> int:
@@ -70,22 +76,34 @@ def _run(command: click.Command, args: list[str], name: str | None) -> int:
         _discard_stdout()
         return EXIT_OK
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted.", err=True)
+        _say("Interrupted.")
         return EXIT_INTERRUPTED
-    except _Terminated:
-        click.echo("Terminated.", err=True)
-        return EXIT_TERMINATED
+    except Terminated as stop:
+        _say("Terminated.")
+        return stop.exit_code
     except Exception as error:  # noqa: BLE001 - nothing above this call can handle it
         if isinstance(error, OSError) and error.errno in _NO_SPACE:
             _discard_stdout()
             return _report(_no_space(error), as_json=False, debug=debug)
-        return _report(_internal(error), as_json=as_json, debug=debug)
+        return _report(InternalError.of(error), as_json=as_json, debug=debug)
     return code if isinstance(code, int) else EXIT_OK
 
 
 def _discard_stdout() -> None:
+    discard(sys.stdout)
+
+
+def discard(stream: IO[str]) -> None:
     """Send buffered output nowhere: Python would fail on it again, and complain, at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _say(text: str) -> None:
+    """Tell people how the command ended; where nobody can be told, the exit code still tells."""
+    try:
+        click.echo(text, err=True)
+    except OSError:
+        discard(sys.stderr)
 
 
 def _no_space(error: OSError) -> DataError:
@@ -93,14 +111,6 @@ def _no_space(error: OSError) -> DataError:
         f"The results cannot be written: {error.strerror}.",
         expected="a device with free space behind stdout.",
         remedy="free space, or send the output elsewhere.",
-    )
-
-
-def _internal(error: Exception) -> CryptoRefactorError:
-    return CryptoRefactorError(
-        f"Internal error: {type(error).__name__}: {error}",
-        expected="no such error: this is a bug.",
-        remedy="rerun with --debug and report the output.",
     )
 
 
@@ -125,7 +135,7 @@ def _report(error: CryptoRefactorError, *, as_json: bool, debug: bool) -> int:
         except OSError:  # its reader has left or its device is full; the exit code still tells
             _discard_stdout()
     else:
-        click.echo(f"Error: {error.to_text()}", err=True)
+        _say(f"Error: {error.to_text()}")
     return error.exit_code or EXIT_FAULT
 
 

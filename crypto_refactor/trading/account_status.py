@@ -9,7 +9,7 @@ from crypto_refactor.errors import BrokerError, UsageError
 from crypto_refactor.execution.sub_account import SubAccount, Trade, mark_open
 from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.trading.account_names import DEMO, LIVE
+from crypto_refactor.trading.account_names import DEMO, LIVE, REPLAY
 from crypto_refactor.trading.kill_switch import halt_reason
 from crypto_refactor.trading.ledger import AccountRow, Ledger, Opening, OrderRecord
 
@@ -56,13 +56,14 @@ class TickerStatus:
 class AccountStatus:
     """One account of the ledger.
 
-    `others` names the other accounts, the last traded first; `halt` says since when and why entries are halted in every
-    account that trades as time passes.
+    `others` names the other accounts, the last traded first, and `simulated_others` those of them that trade the bundled
+    simulation; `halt` says since when and why entries are halted in every account that trades as time passes.
     """
 
     row: AccountRow
     tickers: tuple[TickerStatus, ...]
     others: tuple[str, ...]
+    simulated_others: tuple[str, ...]
     halt: str | None
 
     @property
@@ -91,6 +92,11 @@ def is_simulated(row: AccountRow) -> bool:
     return row.about.get("source") == SAMPLE or row.name == f"{DEMO}{SAMPLE}"
 
 
+def marked_name(row: AccountRow) -> str:
+    """Return the name of an account as a list of accounts shows it."""
+    return f"{row.name} (SIMULATED)" if is_simulated(row) else row.name
+
+
 def accounts_of(state: Path, ledger: Ledger) -> tuple[AccountRow, ...]:
     """Return every account, the last traded first, without creating a ledger where there is none.
 
@@ -109,6 +115,8 @@ def select_account(
 ) -> AccountRow:
     """Return the first account with this name, this kind and this source of bars; None matches all.
 
+    A replay is meant only where no other account matches, or by its name.
+
     Raises
     ------
     UsageError
@@ -122,7 +130,7 @@ def select_account(
             expected=f"an account whose name begins with {LIVE}.",
             remedy="leave out --live, or name another account.",
         )
-    for row in rows:
+    for row in sorted(rows, key=lambda row: row.name.startswith(REPLAY)):
         if (
             name in {None, row.name}
             and (not live or row.name.startswith(LIVE))
@@ -130,7 +138,7 @@ def select_account(
         ):
             return row
     description = name or ("live" if live else f"traded on bars from {source}")
-    expected = "one of " + ", ".join(row.name for row in rows) if rows else "an account that was traded"
+    expected = "one of " + ", ".join(map(marked_name, rows)) if rows else "an account that was traded"
     raise BrokerError(
         f"The ledger has no account {description}.",
         expected=f"{expected}.",
@@ -146,10 +154,12 @@ def account_status(ledger: Ledger, state: Path, row: AccountRow, rows: Iterable[
     BrokerError
         If the ledger cannot be read.
     """
+    others = [other for other in rows if other.name != row.name]
     return AccountStatus(
         row=row,
         tickers=tuple(ticker_status(ledger, row.name, ticker) for ticker in ledger.states(row.name)),
-        others=tuple(other.name for other in rows if other.name != row.name),
+        others=tuple(other.name for other in others),
+        simulated_others=tuple(other.name for other in others if is_simulated(other)),
         halt=halt_reason(state),
     )
 

@@ -9,7 +9,7 @@ from types import FrameType
 
 @contextmanager
 def deferred_interrupts() -> Iterator[None]:
-    """Defer Ctrl-C and SIGTERM to the end of the block; threads other than the main one never receive them."""
+    """Defer Ctrl-C, SIGTERM and SIGHUP to the end of the block; threads other than the main one never receive them."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -20,7 +20,7 @@ def deferred_interrupts() -> Iterator[None]:
 
     try:
         with ExitStack() as handlers:  # restores every handler, even if a signal arrives meanwhile
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 handlers.callback(signal.signal, number, signal.getsignal(number))
                 signal.signal(number, note)
             yield

@@ -37,12 +37,22 @@ class SessionObserver(Protocol):
         """Receive one ticker's row; called from one thread at a time."""
         ...
 
-    def note(self, text: str) -> None:
-        """Receive a sentence for people: waiting, retrying, heartbeat."""
+    def row_again(self, row: TickerRow) -> None:
+        """Receive the row of a ticker that failed as in the hour before, while it has a position."""
         ...
 
-    def blocked(self, account: str, why: str | None) -> None:
-        """Receive why entries are blocked from now on, or None when they are allowed again."""
+    def note(self, text: str) -> None:
+        """Receive a sentence for people: waiting, retrying."""
+        ...
+
+    def announce(
+        self, kind: str, text: str, *, account: str, ticker: Ticker | None = None, **details: Any
+    ) -> None:
+        """Receive what people and webhooks are told of a run: start, heartbeat, tickers that leave or return, stop."""
+        ...
+
+    def blocked(self, account: str, why: str | None, *, lasted: str | None = None) -> None:
+        """Receive why entries are blocked from now on, or None when they are allowed again after so long."""
         ...
 
 

@@ -1,17 +1,23 @@
-"""Several tickers at once: models are trained side by side, and no ticker waits for another one's work."""
+"""Several tickers at once: models are trained side by side, and no ticker waits for another one's work.
 
+Whatever goes wrong in the work of a ticker, expected or not, is that ticker's error.
+"""
+
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from threading import Lock
 from typing import TypeVar
 
-from crypto_refactor.errors import CryptoRefactorError, DataError, ModelError
+from crypto_refactor.errors import CryptoRefactorError, InternalError, ModelError
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.training.jobs import TrainingJob
 from crypto_refactor.trading.interrupts import deferred_interrupts
 from crypto_refactor.trading.outcomes import Failure, TickerRow, Unavailable, error_row, is_unavailable
 from crypto_refactor.trading.session import OnRow, TradingSession
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 OnError = Callable[[Ticker, CryptoRefactorError], None]
@@ -49,16 +55,12 @@ class TickerPool:
         )
         return self._session.share(unavailable)
 
-    def prefetch(self, tickers: Iterable[Ticker]) -> bool:
-        """Load bars of all tickers in one request; whether it makes sense to load them one by one."""
-        tickers = tuple(tickers)
+    def prefetch(self, tickers: Iterable[Ticker]) -> None:
+        """Load bars of all tickers in one request; where that fails, each ticker's own request remains."""
         try:
-            self._session.prefetch(tickers)
-        except DataError as error:
-            for ticker in tickers:
-                self.report_error(ticker, error)
-            return False
-        return True
+            self._session.prefetch(tuple(tickers))
+        except Exception as error:  # noqa: BLE001 - each ticker meets it again, and reports it
+            _log.info("%s Each ticker is requested on its own.", as_error(error).what)
 
     def load(self, tickers: Iterable[Ticker], work: Callable[[Ticker], T]) -> dict[Ticker, T]:
         """Return what `work` gives for each ticker, in order, without those it fails for."""
@@ -81,29 +83,31 @@ class TickerPool:
         for ticker in tickers:
             try:
                 jobs[ticker] = missing(ticker)
-            except CryptoRefactorError as error:
-                self.report_error(ticker, error)
+            except Exception as error:  # noqa: BLE001 - reported as the ticker's
+                self.report_error(ticker, as_error(error))
         for ticker, failure in _train(self._session, jobs):
             if failure is None:
                 yield ticker
             else:
                 self.report_error(ticker, failure)
 
-    def submit(self, ticker: Ticker, work: Callable[[Ticker], None]) -> None:
-        """Run `work` for a ticker; neither its own error nor Ctrl-C interrupts the others' work or its own."""
+    def submit(self, ticker: Ticker, work: Callable[[Ticker], TickerRow]) -> None:
+        """Report what `work` gives for a ticker; neither its error nor Ctrl-C interrupts the others' work or its own."""
+        self._start(ticker, work, deferred=True)
 
-        def uninterrupted(ticker: Ticker) -> None:
-            with deferred_interrupts():
-                work(ticker)
-
-        self._start(ticker, uninterrupted)
-
-    def _start(self, ticker: Ticker, work: Callable[[Ticker], None]) -> None:
+    def _start(
+        self, ticker: Ticker, work: Callable[[Ticker], TickerRow | None], *, deferred: bool = False
+    ) -> None:
         def guarded() -> None:
-            try:
-                work(ticker)
-            except CryptoRefactorError as error:
-                self.report_error(ticker, error)
+            with deferred_interrupts() if deferred else nullcontext():
+                try:
+                    row = work(ticker)
+                except Exception as error:  # noqa: BLE001 - reported as the ticker's
+                    self.report_error(ticker, as_error(error))
+                    return
+                # Outside the handler: an output that cannot be written is no error of the ticker.
+                if row is not None:
+                    self.report(row)
 
         if self._session.workers == 1:
             guarded()
@@ -120,6 +124,14 @@ class TickerPool:
     def close(self) -> None:
         """Let the workers finish what they have started, and nothing else."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def as_error(error: Exception) -> CryptoRefactorError:
+    """Return an error of the tool as it is, and anything else as an internal error, logged with its traceback."""
+    if isinstance(error, CryptoRefactorError):
+        return error
+    _log.debug("An unexpected exception:", exc_info=error)
+    return InternalError.of(error)
 
 
 @contextmanager

@@ -70,7 +70,7 @@ class Outcome:
 @pytest.fixture
 def invoke(monkeypatch, capsys, home):
     """Run a click command through the edge, in this process: nothing but speed sets it apart."""
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     for name in ("CRYPTO_SOURCE", "CRYPTO_DATA_DIR", "CRYPTO_ALPACA_DATA_URL", "CRYPTO_CLUSTER"):
         monkeypatch.delenv(name, raising=False)
     for name, value in home.environment().items():
@@ -87,5 +87,6 @@ def invoke(monkeypatch, capsys, home):
         return Outcome(left.value.code, *capsys.readouterr())
 
     yield run
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
     settings.cache_clear()

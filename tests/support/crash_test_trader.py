@@ -198,7 +198,13 @@ class Log:
     def note(self, text):
         say(text)
 
-    def blocked(self, account, why):
+    def row_again(self, row):
+        self.row(row)
+
+    def announce(self, kind, text, *, account, ticker=None, **details):
+        say(f"{account}: {kind}: {ticker}: {text}")
+
+    def blocked(self, account, why, *, lasted=None):
         say(f"{account}: {why}")
 
 

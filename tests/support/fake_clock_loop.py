@@ -85,7 +85,7 @@ class PassingHours:
         Seconds after its close at which a bar appears, by (ticker, close), where it is not `LAG`; None never.
     slept : list of float
         What was slept.
-    notes, rows, blocks : list
+    notes, rows, again, blocks, announced, block_lasted : list
         What the loop reported.
     """
 
@@ -93,7 +93,8 @@ class PassingHours:
         self.bars, self.folder = dict(bars), folder
         self.server = AlpacaDataServer()
         self.ahead, self.late, self.slept = 0.0, {}, []
-        self.notes, self.rows, self.blocks = [], [], []
+        self.notes, self.rows, self.again, self.blocks, self.announced = [], [], [], [], []
+        self.block_lasted = []
         self._events, self._lock = [], threading.RLock()
         self._all = {}
 
@@ -214,5 +215,13 @@ class PassingHours:
     def note(self, text):
         self.notes.append(text)
 
-    def blocked(self, account, why):
+    def row_again(self, row):
+        self.again.append((self.now, row))
+
+    def announce(self, kind, text, *, account, ticker=None, **details):
+        self.announced.append((kind, ticker, text))
+
+    def blocked(self, account, why, *, lasted=None):
         self.blocks.append((account, why))
+        if lasted is not None:
+            self.block_lasted.append(lasted)

@@ -227,7 +227,9 @@ ROWS = (
 @pytest.mark.parametrize(
     ("asked", "name"),
     [
-        ({}, "replay/1"),
+        ({}, "demo/files/bars"),
+        ({"source": "sample"}, "replay/1"),
+        ({"name": "replay/1"}, "replay/1"),
         ({"source": "alpaca"}, "paper/7"),
         ({"source": "files"}, "demo/files/bars"),
         ({"live": True}, "live/8"),
@@ -235,15 +237,28 @@ ROWS = (
         ({"name": "paper/7"}, "paper/7"),
     ],
 )
-def test_of_the_accounts_asked_for_the_one_traded_last_is_meant(asked, name):
+def test_of_the_accounts_asked_for_the_one_traded_last_is_meant_and_a_replay_only_for_want_of_others(
+    asked, name
+):
     assert select_account(ROWS, **asked).name == name
 
 
-@pytest.mark.parametrize("asked", [{"name": "demo/sample"}, {"source": "nowhere"}])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"name": "demo/sample"},
+        {"name": "paper"},
+        {"name": "demo"},
+        {"name": "PAPER/7"},
+        {"source": "nowhere"},
+    ],
+)
 def test_an_account_that_is_not_there_is_refused_and_the_others_are_named(asked):
     with pytest.raises(BrokerError, match=r"has no account") as caught:
         select_account(ROWS, **asked)
     assert all(row.name in caught.value.expected for row in ROWS)
+    assert "replay/1 (SIMULATED)" in caught.value.expected
+    assert caught.value.expected.count("SIMULATED") == 1
 
 
 def test_live_is_never_said_of_another_account():

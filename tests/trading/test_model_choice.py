@@ -22,7 +22,7 @@ from crypto_refactor.trading.ledger.ledger import Ledger
 from crypto_refactor.trading.model_choice import FirstUsedModelSelector, StillTrainingError
 from crypto_refactor.trading.outcomes import Failure
 from crypto_refactor.trading.realtime.accounts import DemoAccount
-from crypto_refactor.trading.realtime.loop import LATE_SECONDS
+from crypto_refactor.trading.realtime.patience import LATE_SECONDS
 
 ETH = Ticker("ETH", "USD")
 CUTOFF = int(alpaca_bars(BTC).closed[1547])

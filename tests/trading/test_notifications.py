@@ -6,6 +6,7 @@ import socket
 import threading
 
 import pytest
+from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
 from crypto_refactor.errors import DataError, UsageError
@@ -13,7 +14,7 @@ from crypto_refactor.execution.sub_account import Fill, SubAccount
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers.base import UnknownOutcomeError
 from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
-from crypto_refactor.trading.notifications import Notifier, notices, of_account
+from crypto_refactor.trading.notifications import Notifier, notices, of_account, of_run
 from crypto_refactor.trading.outcomes import Failure, TickerOutcome, Unavailable
 
 BTC = Ticker("BTC", "USD")
@@ -120,6 +121,15 @@ def test_a_halt_of_the_whole_account_names_it():
     )
 
 
+def test_a_run_is_told_by_its_account_and_a_ticker_of_it_by_name():
+    stop = of_run("stop", "terminated", account="paper/1", code=143)
+    assert (stop["kind"], stop["ticker"], stop["account"], stop["code"]) == ("stop", None, "paper/1", 143)
+    assert stop["text"] == "paper/1: terminated"
+    assert of_run("stop", "x", account=None)["text"] == "No account: x"
+    gone = of_run("unavailable", "no bars", account="paper/1", ticker=BTC)
+    assert (gone["ticker"], gone["text"]) == ("BTC/USD", "BTC/USD: no bars")
+
+
 @pytest.mark.parametrize(("kind", "told"), [(UnknownOutcomeError, "unknown_outcome"), (DataError, "failure")])
 def test_failures_are_told_with_their_remedy(kind, told):
     (notice,) = notices(Failure(ticker=ETH, error=error(kind)))
@@ -159,24 +169,59 @@ def test_redirections_are_not_followed(httpserver, caplog):
     )
     notifier = Notifier(httpserver.url_for("/hook"))
     notifier.post({})
-    notifier.close(5.0)
-    assert [request.path for request, _ in httpserver.log] == ["/hook"]
+    notifier.close(0.5)
+    assert {request.path for request, _ in httpserver.log} == {"/hook"}
     assert "it answered 307" in caplog.text
+    assert notifier.undelivered == 1
 
 
-def test_a_failure_is_one_warning_that_names_the_host_only_and_the_next_notice_is_posted(httpserver, caplog):
+@pytest.mark.parametrize("code", [500, 503, 404, 429, 401])
+def test_a_notice_that_fails_is_retried_before_the_next_one_and_said_when_it_begins_and_ends(
+    httpserver, caplog, code
+):
     caplog.set_level(logging.DEBUG)
-    httpserver.expect_ordered_request("/hooks/a-secret-path").respond_with_data("no", status=500)
-    httpserver.expect_ordered_request("/hooks/a-secret-path").respond_with_data("yes")
-    notifier = Notifier(httpserver.url_for(SECRET))
+    for _ in range(3):
+        httpserver.expect_ordered_request("/hooks/a-secret-path").respond_with_data("no", status=code)
+    for _ in range(2):
+        httpserver.expect_ordered_request("/hooks/a-secret-path").respond_with_data("yes")
+    notifier = Notifier(httpserver.url_for(SECRET), first_wait=0.01)
     notifier.post({"a": 1})
     notifier.post({"b": 1})
-    notifier.close(5.0)
+    notifier.close(10.0)
     ours = [record for record in caplog.records if record.name.startswith(("crypto_refactor", "urllib3"))]
-    assert [record.getMessage() for record in ours] == [
-        "A notice could not be posted to localhost: it answered 500."
-    ]
-    assert posted(httpserver) == [{"a": 1}, {"b": 1}]
+    begin, end = (record.getMessage() for record in ours)
+    assert begin == f"A notice could not be posted to localhost: it answered {code}. It is retried."
+    assert end.startswith("Notices are delivered to localhost again, after ")
+    assert posted(httpserver) == [{"a": 1}] * 4 + [{"b": 1}]
+    assert notifier.undelivered == 0
+
+
+def test_a_notice_that_is_refused_for_good_is_counted_and_holds_up_no_other(httpserver):
+    for _ in range(3):
+        httpserver.expect_ordered_request("/hook").respond_with_data("no", status=422)
+    httpserver.expect_ordered_request("/hook").respond_with_data("yes")
+    notifier = Notifier(httpserver.url_for("/hook"), first_wait=0.01)
+    notifier.post({"a": 1})
+    notifier.post({"b": 1})
+    notifier.close(10.0)
+    assert posted(httpserver) == [{"a": 1}] * 3 + [{"b": 1}]
+    assert notifier.undelivered == 1
+
+
+def test_of_more_notices_than_may_wait_the_newest_arrive(caplog):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    notifier = Notifier(f"http://127.0.0.1:{port}/hook", first_wait=30)
+    for number in range(250):
+        notifier.post({"number": number})
+    server = HTTPServer("127.0.0.1", port)
+    server.expect_request("/hook").respond_with_data("yes")
+    with server:
+        notifier.close(60.0)
+        numbers = [notice["number"] for notice in posted(server)]
+    assert numbers == list(range(50, 250))
+    assert notifier.undelivered == 50
+    assert caplog.text.count("too far behind") == 1
 
 
 def test_a_receiver_that_is_not_there_costs_a_warning_without_the_url(caplog):
@@ -185,8 +230,11 @@ def test_a_receiver_that_is_not_there_costs_a_warning_without_the_url(caplog):
         port = taken.getsockname()[1]
     notifier = Notifier(f"http://someone:pass-word@127.0.0.1:{port}{SECRET}")
     notifier.post({})
-    notifier.close(5.0)
-    assert "could not be posted to 127.0.0.1: ConnectionError" in caplog.text
+    notifier.post({})
+    notifier.close(0.5)
+    assert caplog.text.count("could not be posted to 127.0.0.1: ConnectionError") == 1
+    assert "Notices that were not delivered to 127.0.0.1: 2." in caplog.text
+    assert notifier.undelivered == 2
     assert "secret" not in caplog.text
     assert "pass-word" not in caplog.text
 
@@ -205,7 +253,7 @@ def test_broken_headers_do_not_bring_the_url_into_the_log(caplog):
         thread.start()
         notifier = Notifier(f"http://127.0.0.1:{server.getsockname()[1]}{SECRET}")
         notifier.post({})
-        notifier.close(5.0)
+        notifier.close(0.5)
         thread.join()
     assert "secret" not in caplog.text
 
@@ -216,8 +264,8 @@ def test_a_stalled_receiver_delays_neither_trading_nor_the_end(caplog):
         for number in range(1000):  # far more than may wait
             notifier.post({"number": number})
         notifier.close(0.05)
-        assert "127.0.0.1 is too far behind: a notice was dropped." in caplog.text
-        assert "127.0.0.1 does not answer: notices were not delivered." in caplog.text
+        assert "127.0.0.1 is too far behind: the oldest notices are dropped." in caplog.text
+        assert "Notices that were not delivered to 127.0.0.1: 1000." in caplog.text
     notifier._thread.join(10)  # the connection was cut: it ends, and posts nothing more
     assert not notifier._thread.is_alive()
 
@@ -238,4 +286,5 @@ def test_what_cannot_be_written_as_json_ends_nothing(hook, httpserver, caplog):
     notifier.post({"value": 1})
     notifier.close(5.0)
     assert posted(httpserver) == [{"value": 1}]
-    assert caplog.text.count("could not be posted") == 1
+    assert caplog.text.count("cannot be written as JSON") == 1
+    assert notifier.undelivered == 1

@@ -64,7 +64,6 @@ def close(tickers: tuple[str, ...], everything: bool, **values: Any) -> int:
     on files or sample.  After a manual close, the same side is not re-entered until the target changes.
     """
     from crypto_refactor.market.ticker import Ticker
-    from crypto_refactor.trading.account_names import REPLAY
     from crypto_refactor.trading.account_status import is_simulated
     from crypto_refactor.trading.manual.close import closable, close_all, require_closable
 
@@ -77,8 +76,7 @@ def close(tickers: tuple[str, ...], everything: bool, **values: Any) -> int:
     requested = None if everything else tuple(dict.fromkeys(map(Ticker.parse, tickers)))
     state, ledger, rows = open_ledger(values)
     named = any(values[name] for name in ("account", "demo", "live", "source", "data_dir"))
-    lasting = [row for row in rows if not row.name.startswith(REPLAY)]
-    row = selected_account(values, lasting if lasting and not named else rows)
+    row = selected_account(values, rows)
     results: list[CloseResult] = []
     if row is not None:
         require_closable(row.name)
@@ -86,7 +84,7 @@ def close(tickers: tuple[str, ...], everything: bool, **values: Any) -> int:
         if due:
             results = close_all(state, row.name, due, closer_for(values, row, ledger))
         elif not named:
-            _require_nothing_elsewhere(row.name, ledger, lasting)
+            _require_nothing_elsewhere(row, ledger, rows)
     name, simulated = (None, False) if row is None else (row.name, is_simulated(row))
     _show_closings(name, results, simulated=simulated, as_json=values["as_json"])
     return combined_exit_code(
@@ -94,14 +92,17 @@ def close(tickers: tuple[str, ...], everything: bool, **values: Any) -> int:
     )
 
 
-def _require_nothing_elsewhere(account: str, ledger: Ledger, rows: Sequence[AccountRow]) -> None:
+def _require_nothing_elsewhere(last: AccountRow, ledger: Ledger, rows: Sequence[AccountRow]) -> None:
     """Refuse an empty account that was traded last while another one still holds something."""
+    from crypto_refactor.trading.account_names import REPLAY
+    from crypto_refactor.trading.account_status import marked_name
     from crypto_refactor.trading.manual.close import closable
 
     for row in rows:
-        if row.name != account and closable(ledger, row.name, None):
+        if row.name != last.name and not row.name.startswith(REPLAY) and closable(ledger, row.name, None):
             raise BrokerError(
-                f"There is nothing to close in {account}, the account traded last, but {row.name} holds something.",
+                f"There is nothing to close in {marked_name(last)}, the account traded last, but {marked_name(row)} "
+                "holds something.",
                 expected="the account to be named.",
                 remedy=f"add --account {row.name}.",
             )
@@ -167,6 +168,7 @@ def resume(drawdown: bool, tickers: tuple[str, ...], **values: Any) -> None:
     """
     from crypto_refactor.market.ticker import Ticker
     from crypto_refactor.trading.account_names import REPLAY
+    from crypto_refactor.trading.account_status import marked_name
     from crypto_refactor.trading.kill_switch import lift_halt
     from crypto_refactor.trading.manual.resume import halted_tickers, resume_tickers
 
@@ -201,15 +203,16 @@ def resume(drawdown: bool, tickers: tuple[str, ...], **values: Any) -> None:
         click.echo("The halt is lifted." if lifted else "Entries were not halted.")
     if row is None:
         return
+    name = marked_name(row)
     for ticker, peak in peaks.items():
-        click.echo(f"{row.name}: {ticker} may enter again; its drawdown is measured from {peak:,.2f}.")
+        click.echo(f"{name}: {ticker} may enter again; its drawdown is measured from {peak:,.2f}.")
     if replayed:
-        click.echo(f"{row.name} is a replay, and its drawdown halts stay; --account names another account.")
+        click.echo(f"{name} is a replay, and its drawdown halts stay; --account names another account.")
     for ticker in (ticker for ticker in requested if ticker not in peaks and not replayed):
-        click.echo(f"{row.name}: {ticker} was not halted by its drawdown.")
+        click.echo(f"{name}: {ticker} was not halted by its drawdown.")
     for ticker in halted:
         click.echo(
-            f"{row.name}: {ticker} is halted by its drawdown; "
+            f"{name}: {ticker} is halted by its drawdown; "
             f"`crypto-refactor resume --drawdown --ticker {ticker}` lifts that."
         )
 

@@ -36,7 +36,7 @@ def command(**values: Any) -> None:
     report = quality_report(fill_gaps(bars), end - values["hours"], end)
     latest = source.latest_price(ticker)
     if values["as_json"]:
-        print_json(_document(bars, report, latest, end))
+        print_json(_document(bars, report, latest, end) | {"left_out": list(source.left_out(ticker))})
     else:
         _print(bars, report, latest, values["tz"])
 

@@ -30,7 +30,9 @@ _trading = options.combined(
     ),
     options.option("--replay-delay", "Seconds to wait after each replayed hour.  [default: 0]", type=float),
     click.option(
-        "--notify", metavar="URL", help="Post fills, halts and unknown outcomes to this URL as JSON."
+        "--notify",
+        metavar="URL",
+        help="Post fills, halts, failures, start, heartbeat and end to this URL as JSON.",
     ),
     strategy_options,
     options.bars,
@@ -58,8 +60,8 @@ def trade(ticker: Ticker, once: bool, **values: Any) -> int:
 @options.option(
     "--mode",
     "sequential, parallel: one pass of signals, traded in the demo account with --demo; demo: until stopped, "
-    "or a replay; once: one pass that trades.",
-    type=click.Choice(["sequential", "parallel", "demo", "once"]),
+    "or a replay; once: one pass that trades; continuous: trades until stopped.",
+    type=click.Choice(["sequential", "parallel", "demo", "once", "continuous"]),
     default="sequential",
 )
 @options.option("--max-workers", "Tickers processed at the same time.", default=4)
@@ -78,13 +80,14 @@ def multi(mode: str, max_workers: int, **values: Any) -> int:
             expected="--max-workers with a mode that processes several tickers at a time.",
             remedy="use --mode parallel, or leave out --max-workers.",
         )
-    where = {"demo": AccountKind.DEMO, "once": AccountKind.ALPACA}.get(mode, AccountKind.NOWHERE)
+    accounts = {"demo": AccountKind.DEMO, "once": AccountKind.ALPACA, "continuous": AccountKind.ALPACA}
+    where = accounts.get(mode, AccountKind.NOWHERE)
     request = read_request(
         values,
         options.selected_tickers(values),
         AccountKind.DEMO if values["demo"] else where,
         explicitly_requested=bool(values["tickers"]),
-        once=mode != "demo",
+        once=mode not in {"demo", "continuous"},
         workers=1 if mode == "sequential" else max_workers,
     )
     return run_multi(request, mode, values)

@@ -22,7 +22,9 @@ _CONFLICTS = (
     ("--live", "--data-dir"),
 )
 account_options = options.combined(
-    options.option("--account", "Name of the account.  [default: the one traded last]", metavar="NAME"),
+    options.option(
+        "--account", "Name of the account.  [default: the one traded last, replays aside]", metavar="NAME"
+    ),
     options.flag("--demo", "Use the demo account of the source."),
     options.flag("--live", "Use the account that trades real money."),
     options.source,
@@ -43,14 +45,14 @@ def open_ledger(values: Mapping[str, Any]) -> tuple[Path, Ledger, tuple[AccountR
 
 
 def selected_account(values: Mapping[str, Any], rows: Sequence[AccountRow]) -> AccountRow | None:
-    """Return the account that the options select, None where no account has ever been traded."""
+    """Return the account that the options select; None where none has ever been traded and none is named."""
     from crypto_refactor.trading.account_status import select_account
 
     _check_conflicts(values)
     name, source = values["account"], values["source"]
     if values["demo"] or values["data_dir"] is not None:
         name, source = _demo_name(source, values["data_dir"]), None
-    if not rows:
+    if not rows and values["account"] is None:
         return None
     return select_account(rows, name=name, live=values["live"], source=source)
 

@@ -50,6 +50,11 @@ class TradingRequest:
         return self.where is not AccountKind.NOWHERE and self.session.source.name == "alpaca"
 
     @property
+    def lasting(self) -> bool:
+        """Whether it trades as time passes, until it is stopped."""
+        return self.realtime and not self.once
+
+    @property
     def replays(self) -> bool:
         """Whether a past window is replayed."""
         return not self.once and not self.realtime

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import click
 
+from crypto_refactor.cli.trading.lasting_output import LastingOutput
 from crypto_refactor.trading.outcomes import Failure, TickerRow
 
 if TYPE_CHECKING:
@@ -22,63 +24,126 @@ class Screen:
 
     With `as_json`, each row is one line if `lines`; otherwise the rows wait for the one document at the end.
     A ticker that ended in an error has a row only if `failures`; otherwise that error is raised at the end.
+    With `lasting`, output that cannot be written ends nothing.
     """
 
     def __init__(
-        self, tz: ZoneInfo, *, as_json: bool, lines: bool, failures: bool, notifier: Notifier | None
+        self,
+        tz: ZoneInfo,
+        *,
+        as_json: bool,
+        lines: bool,
+        failures: bool,
+        notifier: Notifier | None,
+        lasting: bool = False,
     ) -> None:
         self._tz = tz
         self._failures = failures
         self._as_json = as_json
         self._lines = lines
         self._notifier = notifier
+        self._lasting = LastingOutput(self._post_output_failure) if lasting else None
 
     def heading(self, account: str | None, source: str, tickers: Sequence[Ticker]) -> None:
         """Show the account and the source of its bars."""
         if not self._as_json:
             from crypto_refactor.report.terminal.trading import heading
 
-            click.echo(heading(account, source, tickers))
+            self._write(heading(account, source, tickers))
 
     def row(self, row: TickerRow) -> None:
         """Show one ticker's row."""
+        try:
+            self._show_row(row)
+        except Exception as error:
+            if self._lasting is None:
+                raise
+            self.note(f"{row.ticker}: its row cannot be shown ({type(error).__name__}: {error}).")
+        self._post_row(row)
+
+    def row_again(self, row: TickerRow) -> None:
+        """Post once more what keeps a ticker with a position from being traded."""
+        self._post_row(row)
+
+    def _show_row(self, row: TickerRow) -> None:
         if isinstance(row, Failure) and not self._failures:
-            pass
-        elif not self._as_json:
+            return
+        if not self._as_json:
             from crypto_refactor.report.terminal.trading import outcome_line
 
-            click.echo(outcome_line(row, self._tz))
+            self._write(outcome_line(row, self._tz))
         elif self._lines:
             from crypto_refactor.report.documents.trading import row_json
 
             self.line(row_json(row))
-        if self._notifier is not None:
-            from crypto_refactor.trading.notifications import notices
-
-            for notice in notices(row):
-                self._notifier.post(notice)
 
     def line(self, document: object) -> None:
         """Print one line of JSON, at once."""
-        click.echo(json.dumps(document, allow_nan=False))
+        self._write(json.dumps(document, allow_nan=False))
 
     def note(self, text: str) -> None:
         """Show a sentence to people only."""
-        click.echo(text, err=True)
+        self._write(text, err=True)
 
-    def blocked(self, account: str, why: str | None) -> None:
+    def announce(
+        self, kind: str, text: str, *, account: str | None, ticker: Ticker | None = None, **details: Any
+    ) -> None:
+        """Show and post what happens to a run."""
+        self.note(f"{ticker or account or kind}: {text}")
+        if self._notifier is None:
+            return
+        from crypto_refactor.trading.notifications import of_run
+
+        undelivered = self._notifier.undelivered
+        if undelivered:
+            self.note(f"Notices that are not delivered: {undelivered}.")
+        details |= {"undelivered": undelivered}
+        self._post([of_run(kind, text, account=account, ticker=ticker, **details)])
+
+    def blocked(self, account: str, why: str | None, *, lasted: str | None = None) -> None:
         """Show why entries are blocked from now on or, with None, that they are allowed again."""
-        text = "entries are allowed again" if why is None else f"entries are blocked: {why}"
+        again = "entries are allowed again" + ("" if lasted is None else f" after {lasted}")
+        text = again if why is None else f"entries are blocked: {why}"
         self.note(f"{account}: {text}.")
-        if self._notifier is not None:
-            from crypto_refactor.trading.notifications import of_account
+        from crypto_refactor.trading.notifications import of_account
 
-            self._notifier.post(of_account(account, text))
+        self._post([of_account(account, text)])
 
-    def left_open(self, account: str, holdings: Mapping[Ticker, SubAccount]) -> None:
+    def left_open(self, account: str, holdings: Mapping[Ticker, SubAccount], *, simulated: bool) -> None:
         """List every open position."""
+        from crypto_refactor.report.formatting import simulated_mark
         from crypto_refactor.report.terminal.trading import positions_text
 
-        self.note(f"Open in {account}:")
+        self.note(f"Open in {account}:{simulated_mark(simulated=simulated)}")
         for text in positions_text(holdings, self._tz):
             self.note(f"  {text}")
+
+    def close(self) -> None:
+        """Deliver what can be delivered, and say what could not."""
+        if self._notifier is not None:
+            self._notifier.close(5.0)
+        if self._lasting is not None:
+            self._lasting.close()
+
+    def _write(self, text: str, *, err: bool = False) -> None:
+        if self._lasting is None:
+            click.echo(text, err=err)
+        else:
+            self._lasting.write(text, err=err)
+
+    def _post_output_failure(self, text: str) -> None:
+        from crypto_refactor.trading.notifications import of_run
+
+        self._post([of_run("output", text, account=None)])
+
+    def _post_row(self, row: TickerRow) -> None:
+        from crypto_refactor.trading.notifications import notices
+
+        self._post(notices(row))
+
+    def _post(self, notices: Iterable[Mapping[str, Any]]) -> None:
+        """Post notices with the time they are made at: they may be delivered later."""
+        if self._notifier is not None:
+            now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            for notice in notices:
+                self._notifier.post({**notice, "at": now})

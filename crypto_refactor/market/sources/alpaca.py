@@ -5,17 +5,21 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from crypto_refactor.errors import DataError, UnavailableError
-from crypto_refactor.market.bars import Bars
-from crypto_refactor.market.hours import floor_hour, to_datetime
+from crypto_refactor.market.bars import COLUMNS, Bars
+from crypto_refactor.market.hours import floor_hour, parse_instant, to_datetime, to_iso
 from crypto_refactor.market.sources.alpaca_parser import (
     ALPACA,
     DELISTED_AFTER_HOURS,
+    ParsedBars,
+    contradicts,
     parse_bars,
     parse_price,
     parse_quote,
@@ -43,6 +47,11 @@ _log = logging.getLogger(__name__)
 _URL = "https://data.alpaca.markets"
 _REVISABLE_HOURS = 3
 """Bars younger than this are requested again, because Alpaca may still revise them."""
+_REPAIRABLE_HOURS = 48
+"""Hours without a bar, or with a defective one, are requested again for so long."""
+_TRADED_LATELY_HOURS = 24
+"""A ticker that traded so recently has bars: an answer without any is not a fact."""
+_MAX_DEFECTS_KEPT = 200
 _MAX_QUIET_SKEW_SECONDS = 5.0
 _BARS_PER_PAGE = 10_000
 _LIMITS = HttpLimits()
@@ -64,7 +73,8 @@ class AlpacaSource:
 
     A bar is returned and stored only once it has closed by the local clock and by the ``Date`` of the
     response.  Each call fetches what the store lacks, and the last three hours again.  An hour without a bar
-    counts as covered once there is a later bar.  Threads may share an object.
+    counts as covered once there is a later bar and 48 h have passed.  A row that is not a bar is left out and
+    named once.  Threads may share an object.
 
     Parameters
     ----------
@@ -107,6 +117,8 @@ class AlpacaSource:
         self._clock = clock
         self._sleep = sleep
         self._prefetched: dict[Ticker, tuple[int, int]] = {}
+        self._left_out: dict[Ticker, tuple[str, ...]] = {}
+        self._skew_noted = False
         self.clock_skew_seconds: float | None = None
 
     def bars(self, ticker: Ticker, start: int, end: int) -> Bars:
@@ -125,36 +137,37 @@ class AlpacaSource:
         first, end = self._required_range(start, end)
         since, until = self._prefetched.pop(ticker, (end, first))
         if first < since or until < end:
-            for gap in self._store.missing(ticker, first, end):
+            for gap in self._missing(ticker, first, end):
                 answer = self._fetch([ticker], *gap)
-                self._save(self._parse(ticker, answer, *gap), gap, answer.hour)
+                self._accept(ticker, answer, gap)
                 end = min(end, answer.hour)
         bars = self._store.read(ticker, first, end)
-        require_current(bars, end)
+        self._require_current(bars, end)
         return bars.between(start, end)
+
+    def left_out(self, ticker: Ticker) -> tuple[str, ...]:
+        """Return what was left out of the answers so far because it is not a bar."""
+        return self._left_out.get(ticker, ())
 
     def prefetch(self, tickers: Iterable[Ticker], hours: int, end: int | None = None) -> None:
         """Fetch the last `hours` hours of several tickers at once, for the next `bars` of each.
 
-        One request serves all tickers that lack the same hours.  A fault of one ticker (not offered, or bad
-        bars) is left for its own `bars` to report.  `end` is now by default.
+        One request serves all tickers that lack the same hours.  What goes wrong is left for each ticker's own
+        `bars`, which requests what is still missing.  `end` is now by default.
 
         Raises
         ------
         DataError
-            If Alpaca gives no usable answer, or the bar store fails.
+            If the bar store fails.
         """
         tickers = list(dict.fromkeys(tickers))
         if len(tickers) < 2:
             return
         end = self.now(tickers[0]) if end is None else end
         first, end = self._required_range(end - hours, end)
-        sharing: dict[tuple[int, int], list[Ticker]] = defaultdict(list)
-        for ticker in tickers:
-            for gap in self._store.missing(ticker, first, end):
-                sharing[gap].append(ticker)
+        missing = {ticker: self._missing(ticker, first, end) for ticker in tickers}
         failed: set[Ticker] = set()
-        for gap, group in sharing.items():
+        for gap, group in _shared(missing, end).items():
             failed.update(self._prefetch_gap(group, gap))
         self._prefetched.update({ticker: (first, end) for ticker in tickers if ticker not in failed})
 
@@ -193,22 +206,26 @@ class AlpacaSource:
         end = min(end, self._hour())
         return min(start, end - DELISTED_AFTER_HOURS - 1), end
 
+    def _missing(self, ticker: Ticker, first: int, end: int) -> list[tuple[int, int]]:
+        """Return what to request; what follows the last bar is requested with that bar, which proves the answer."""
+        last = self._store.last_close(ticker)
+        gaps = self._store.missing(ticker, first, end)
+        return [(since - 1 if since == last else since, until) for since, until in gaps]
+
     def _prefetch_gap(self, group: list[Ticker], gap: tuple[int, int]) -> list[Ticker]:
         """Fill one gap of several tickers; return those it failed for."""
         try:
             answer = self._fetch(group, *gap)
-        except UnavailableError as error:  # one unknown symbol fails the request for all
+        except DataError as error:  # one unknown symbol, for example, fails the request for all
             _log.info("%s Each ticker is requested on its own.", error.what)
             return group
         failed = []
         for ticker in group:
             try:
-                bars = self._parse(ticker, answer, *gap)
+                self._accept(ticker, answer, gap)
             except DataError as error:
                 _log.info("%s", error.what)
                 failed.append(ticker)
-            else:
-                self._save(bars, gap, answer.hour)
         return failed
 
     def _fetch(self, tickers: Sequence[Ticker], start: int, end: int) -> _Answer:
@@ -257,28 +274,100 @@ class AlpacaSource:
         if seconds is None:
             return
         self.clock_skew_seconds = seconds
-        if abs(seconds) > _MAX_QUIET_SKEW_SECONDS:
+        apart = abs(seconds) > _MAX_QUIET_SKEW_SECONDS
+        if apart and not self._skew_noted:
             direction = "ahead of" if seconds > 0 else "behind"
             _log.warning("The local clock is %.0f s %s Alpaca's.", abs(seconds), direction)
+        elif self._skew_noted and not apart:
+            _log.warning("The local clock agrees with Alpaca's again.")
+        self._skew_noted = apart
 
-    def _parse(self, ticker: Ticker, answer: _Answer, start: int, end: int) -> Bars:
+    def _accept(self, ticker: Ticker, answer: _Answer, gap: tuple[int, int]) -> None:
+        """Parse and store what Alpaca answered for `gap`."""
+        start, end = gap[0], min(gap[1], answer.hour)
         rows = answer.content.get(str(ticker), [])
-        return parse_bars(ticker, rows, start, min(end, answer.hour), redact=self._redact)
+        parsed = parse_bars(ticker, rows, start, end, redact=self._redact)
+        if rows == []:
+            self._refuse_absence(ticker, start, end)
+        self._note_defects(ticker, parsed)
+        if start < end:
+            self._save(parsed, start, end, answer.hour)
 
-    def _save(self, bars: Bars, gap: tuple[int, int], hour: int) -> None:
-        """Store what Alpaca answered for `gap` at `hour`."""
-        start, end = gap[0], min(gap[1], hour)
-        if end <= start:
-            return
-        for text in _revised(self._store.read(bars.ticker, start, end), bars):
+    def _refuse_absence(self, ticker: Ticker, start: int, end: int) -> None:
+        """Refuse an answer without any bar where a stored one shows that the ticker traded in the last day."""
+        last = self._store.last_close(ticker)
+        if last is not None and start < last <= end < last + _TRADED_LATELY_HOURS:
+            raise contradicts(ticker, f"its bar that closed at {to_iso(last)} was received before")
+
+    def _require_current(self, bars: Bars, end: int) -> None:
+        """Check that the ticker is still offered; one that has traded in the last day is, whatever its bars."""
+        try:
+            require_current(bars, end)
+        except UnavailableError as gone:
+            if end <= self._hour() - _TRADED_LATELY_HOURS:
+                raise
+            try:
+                latest = self.latest_price(bars.ticker)
+            except UnavailableError:
+                raise gone from None
+            if end - floor_hour(parse_instant(latest.at)) >= _TRADED_LATELY_HOURS:
+                raise
+            raise contradicts(bars.ticker, f"it traded at {latest.at}") from gone
+
+    def _note_defects(self, ticker: Ticker, parsed: ParsedBars) -> None:
+        noted = self._left_out.get(ticker, ())
+        new = [defect.text for defect in parsed.defects if defect.text not in noted]
+        for text in new:
+            _log.warning("Alpaca's %s bars: %s. It costs at most that bar.", ticker, text)
+        self._left_out[ticker] = (*noted, *new)[-_MAX_DEFECTS_KEPT:]
+
+    def _save(self, parsed: ParsedBars, start: int, end: int, hour: int) -> None:
+        """Store what Alpaca answered at `hour` for the hours from `start` to `end`."""
+        stored = self._store.read(parsed.bars.ticker, start, end)
+        bars = _with_known(parsed, stored)
+        for text in _revised(stored, bars):
             _log.warning("Alpaca revised or withdrew a %s bar that was stored as %s.", bars.ticker, text)
+        self._store.write(bars, start, end, covered_until=self._covered_until(bars, start, end, hour))
+
+    def _covered_until(self, bars: Bars, start: int, end: int, hour: int) -> int:
         # Hours without bars at the end may be an outage: they count as covered only once a later bar exists.
         last, later = int(bars.closed[-1]) if len(bars) else start, self._store.last_close(bars.ticker)
-        covered = end if later is not None and later > end else last
-        self._store.write(bars, start, end, covered_until=min(covered, hour - _REVISABLE_HOURS))
+        covered = min(end if later is not None and later > end else last, hour - _REVISABLE_HOURS)
+        recent = range(max(start, hour - _REPAIRABLE_HOURS), covered)
+        return min({*recent}.difference(bars.opened.tolist()), default=covered)
 
     def _redact(self, text: str) -> str:
         return redact_and_truncate(text, self._keys or ())
+
+
+def _shared(
+    missing: Mapping[Ticker, Sequence[tuple[int, int]]], end: int
+) -> dict[tuple[int, int], list[Ticker]]:
+    """Return which tickers each gap is requested for; gaps that lie in the last hours are joined."""
+    recent = end - _REPAIRABLE_HOURS
+    gaps = [gap for gaps in missing.values() for gap in gaps]
+    first = min((since for since, until in gaps if until == end and since >= recent), default=end)
+    sharing: dict[tuple[int, int], list[Ticker]] = defaultdict(list)
+    for ticker, own in missing.items():
+        for since, until in own:
+            joined = until == end and since >= recent
+            sharing[first if joined else since, until].append(ticker)
+    return sharing
+
+
+def _with_known(parsed: ParsedBars, stored: Bars) -> Bars:
+    """Return the received bars, with the stored one wherever a defective row came in its place."""
+    bars = parsed.bars
+    lost = {defect.opened for defect in parsed.defects}.difference(bars.opened.tolist())
+    known = stored.take(np.isin(stored.opened, [hour for hour in lost if hour is not None]))
+    if not len(known):
+        return bars
+    order = np.argsort(np.concatenate([bars.opened, known.opened]))
+    columns = {
+        name: np.concatenate([getattr(bars, name), getattr(known, name)])[order]
+        for name in ("opened", *COLUMNS)
+    }
+    return Bars(ticker=bars.ticker, source=bars.source, **columns)
 
 
 def _revised(stored: Bars, received: Bars) -> list[str]:

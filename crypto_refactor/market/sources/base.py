@@ -64,6 +64,10 @@ class Source(Protocol):
         """Fetch the last `hours` hours up to `end` (by default now) of several tickers at once, where that helps."""
         ...
 
+    def left_out(self, ticker: Ticker) -> tuple[str, ...]:
+        """Return, in words, the rows that this object has received and left out because they are no bars."""
+        ...
+
     def latest_price(self, ticker: Ticker) -> LatestPrice:
         """Return the most recent price, with the errors of `bars`."""
         ...
@@ -86,6 +90,10 @@ class LoadedSource(ABC):
 
     def prefetch(self, tickers: Iterable[Ticker], hours: int, end: Hour | None = None) -> None:  # noqa: B027
         """Do nothing: tickers are loaded one by one."""
+
+    def left_out(self, ticker: Ticker) -> tuple[str, ...]:  # noqa: ARG002 - of the protocol
+        """Return nothing: a row that is no bar is refused."""
+        return ()
 
     def latest_price(self, ticker: Ticker) -> LatestPrice:
         """Return the last close and its time."""

@@ -23,6 +23,7 @@ def status_json(status: AccountStatus | None, ledger: Path, halt: str | None) ->
         "account": None,
         "halt": halt,
         "others": [],
+        "simulated_others": [],
     }
     if status is None:
         return document
@@ -40,6 +41,7 @@ def status_json(status: AccountStatus | None, ledger: Path, halt: str | None) ->
             "equity": status.equity,
         },
         "others": list(status.others),
+        "simulated_others": list(status.simulated_others),
     }
 
 

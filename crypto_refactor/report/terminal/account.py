@@ -31,7 +31,9 @@ def print_status(status: AccountStatus, console: Console) -> None:
     if status.halt is not None:
         _print_lines(console, f"{status.halt}. Run `crypto-refactor resume` to lift the halt.")
     if status.others:
-        _print_lines(console, f"Other accounts: {', '.join(status.others)}")
+        simulated = status.simulated_others
+        others = (f"{name} (SIMULATED)" if name in simulated else name for name in status.others)
+        _print_lines(console, f"Other accounts: {', '.join(others)}")
 
 
 def _status_table(status: AccountStatus) -> Table:

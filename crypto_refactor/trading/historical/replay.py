@@ -122,7 +122,7 @@ def run_replay(
         with locked(session.state_dir, account):
             ledger.reset_if_finished(account)
             resumed = bool(ledger.states(account))
-            ledger.open_account(account, session.clock().isoformat(), snapshot)
+            ledger.prepare_account(account, session.clock().isoformat(), snapshot)
             on_start(account, resumed)
             _play(session, ledger, account, share, windows, pool, delay)
             rows = tuple(row for row in pool.rows if not isinstance(row, TickerOutcome))

@@ -131,10 +131,11 @@ def run_single_pass(
         return loaded[ticker].missing() if mode.decides(loaded[ticker]) else {}
 
     with open_pool(session, on_row) as pool:
-        reachable = end is not None or pool.prefetch(session.tickers)
-        loaded = pool.load(session.tickers if reachable else (), load)
+        if end is None:
+            pool.prefetch(session.tickers)
+        loaded = pool.load(session.tickers, load)
         share = pool.share()
         for ticker in pool.trained(loaded, missing):
-            pool.submit(ticker, lambda ticker: pool.report(mode.act(loaded[ticker], share)))
+            pool.submit(ticker, lambda ticker: mode.act(loaded[ticker], share))
         pool.wait()
         return pool.rows

@@ -7,6 +7,7 @@ acts on the same bar twice.
 
 import hashlib
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -75,15 +76,16 @@ class Ledger:
         self.path = path
         self._clock = clock
         self._file = SqliteFile(path, FORMAT)
+        self._prepared: dict[str, tuple[str, dict[str, Any]]] = {}
+
+    def prepare_account(self, name: str, now: str, about: dict[str, Any]) -> None:
+        """Open the account `name` with the first transaction on it: one that never decides leaves no trace."""
+        self._prepared[name] = now, about
 
     def open_account(self, name: str, now: str, about: dict[str, Any] | None = None) -> None:
         """Open the account `name` at the ISO-8601 time `now`, or update what it is traded with."""
         with self._file.transaction("BEGIN IMMEDIATE") as connection:
-            connection.execute(
-                "INSERT INTO accounts (name, opened_at, traded_at, about) VALUES (?, ?, ?, ?)"
-                " ON CONFLICT (name) DO UPDATE SET about = excluded.about",
-                (name, now, now, json.dumps(about or {}, allow_nan=False)),
-            )
+            _open_account(connection, name, now, about or {})
 
     def accounts(self) -> tuple[AccountRow, ...]:
         """Return every account, the one traded last first."""
@@ -183,8 +185,13 @@ class Ledger:
     @contextmanager
     def transaction(self, account: str, ticker: Ticker) -> Iterator[LedgerTransaction]:
         """Write to one sub-account, all of it or nothing."""
+        prepared = self._prepared.get(account)
         with self._file.transaction("BEGIN IMMEDIATE") as connection:
+            if prepared is not None:
+                _open_account(connection, account, *prepared)
             yield LedgerTransaction(connection, account, ticker, self._clock().isoformat())
+        if prepared is not None:
+            self._prepared.pop(account, None)
 
     def orders(self, account: str, ticker: Ticker, *, unsettled: bool = False) -> tuple[OrderRecord, ...]:
         """Return every order, or those whose outcome is not known, in the order they were recorded."""
@@ -234,3 +241,11 @@ class Ledger:
             return state_from_json(text)
         except (ValueError, TypeError, KeyError) as error:
             raise self._file.damaged(f"the state of {ticker} in {account} cannot be read") from error
+
+
+def _open_account(connection: sqlite3.Connection, name: str, now: str, about: dict[str, Any]) -> None:
+    connection.execute(
+        "INSERT INTO accounts (name, opened_at, traded_at, about) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET about = excluded.about",
+        (name, now, now, json.dumps(about, allow_nan=False)),
+    )

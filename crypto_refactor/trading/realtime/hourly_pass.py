@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 
-from crypto_refactor.errors import BrokerError, CryptoRefactorError, DataError
+from crypto_refactor.errors import CryptoRefactorError, DataError, UnavailableError
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import to_datetime, to_iso
 from crypto_refactor.market.sources.alpaca import AlpacaSource
@@ -17,12 +18,12 @@ from crypto_refactor.trading.ledger import Ledger
 from crypto_refactor.trading.model_choice import FirstUsedModelSelector, Trainer
 from crypto_refactor.trading.outcomes import TickerOutcome, TickerRow, is_unavailable
 from crypto_refactor.trading.realtime.accounts import TradingAccount
+from crypto_refactor.trading.realtime.conditions import duration
+from crypto_refactor.trading.realtime.patience import LATE_SECONDS
 from crypto_refactor.trading.realtime.trader import RealtimeTrader
 from crypto_refactor.trading.session import SessionObserver, TradingSession
-from crypto_refactor.trading.ticker_pool import TickerPool, open_pool
+from crypto_refactor.trading.ticker_pool import TickerPool, as_error, open_pool
 
-LATE_SECONDS = 600
-"""A decision made later than this after the close is late, and a bar that comes later is not waited for."""
 MAX_SKEW_SECONDS = 120
 
 
@@ -79,30 +80,35 @@ class HourlyPass:
         self._trainer = trainer
         self._deciders = {ticker: self._decider() for ticker in session.tickers}
         self._share: float | None = None
+        self._without_share: frozenset[Ticker] = frozenset()
         self._share_noted: set[Ticker] = set()
-        self._reported_block: str | None = None
+        self._blocked_since: datetime | None = None
 
     def run(self, tickers: Iterable[Ticker], hour: int) -> PassResult:
         """Act on the bars of `tickers` that closed at `hour`."""
         tickers = tuple(tickers)
         errors: dict[Ticker, CryptoRefactorError] = {}
         with open_pool(self.session, self.observer.row, errors.__setitem__) as pool:
-            if pool.prefetch(tickers):
-                bars = pool.load(tickers, lambda ticker: self._load(ticker, hour))
-                share = self._settled_share(errors)
-                if bars and self._preflight(pool, bars, share):
-                    for ticker in self._decidable(pool, bars, hour):
-                        pool.submit(
-                            ticker, lambda ticker: pool.report(self._act(bars[ticker], share, pool.report))
-                        )
-                    pool.wait()
-                self._train_ahead(bars, hour)
+            pool.prefetch(tickers)
+            bars = pool.load(tickers, lambda ticker: self._load(ticker, hour))
+            share = self._settled_share(errors)
+            if bars and self._preflight(pool, bars, share):
+                for ticker in self._decidable(pool, bars, hour):
+                    pool.submit(ticker, lambda ticker: self._act(bars[ticker], share, pool.report))
+                pool.wait()
+            self._train_ahead(bars, hour)
         return PassResult(rows=pool.rows, errors=errors)
 
     def _load(self, ticker: Ticker, hour: int) -> Bars:
         state = self.ledger.state(self.account.name, ticker)
         hours = 1 if state is None else max(1, hour - state.processed_through)
         bars = self.session.history(ticker, hours, hour)
+        if state is None and ticker in self._without_share:
+            raise UnavailableError(
+                f"{ticker} has no part of the budget, because it was not offered when this run divided it.",
+                expected="a ticker that is offered at the start.",
+                remedy="start the run again once it is offered.",
+            )
         _check_clocks(self.source)
         if int(bars.closed[-1]) != hour:
             raise BarLateError(
@@ -115,7 +121,10 @@ class HourlyPass:
     def _settled_share(self, errors: Mapping[Ticker, CryptoRefactorError]) -> float:
         """Return the balance of new sub-accounts, which stays the same throughout this run."""
         if self._share is None:
-            self._share = self.session.share(sum(map(is_unavailable, errors.values())))
+            self._without_share = frozenset(
+                ticker for ticker, error in errors.items() if is_unavailable(error)
+            )
+            self._share = self.session.share(len(self._without_share))
         return self._share
 
     def _preflight(self, pool: TickerPool, tickers: Iterable[Ticker], share: float) -> bool:
@@ -126,16 +135,21 @@ class HourlyPass:
                 {ticker: share for ticker, state in states.items() if state is None}
             )
             self._report_block(halt_reason(self.session.state_dir) or self.blocked)
-        except BrokerError as error:
+        except Exception as error:  # noqa: BLE001 - reported as each ticker's
+            failure = as_error(error)
             for ticker in tickers:
-                pool.report_error(ticker, error)
+                pool.report_error(ticker, failure)
             return False
         return True
 
     def _report_block(self, why: str | None) -> None:
-        if (why is None) != (self._reported_block is None):
+        if why is not None and self._blocked_since is None:
+            self._blocked_since = self.session.clock()
             self.observer.blocked(self.account.name, why)
-        self._reported_block = why
+        elif why is None and self._blocked_since is not None:
+            lasted = duration(self.session.clock() - self._blocked_since)
+            self._blocked_since = None
+            self.observer.blocked(self.account.name, None, lasted=lasted)
 
     def _decidable(self, pool: TickerPool, bars: Mapping[Ticker, Bars], hour: int) -> Iterable[Ticker]:
         """Return each ticker once it can be decided, trained for where this process waits for models."""
@@ -182,8 +196,8 @@ class HourlyPass:
         for ticker, ticker_bars in bars.items():
             try:
                 jobs = self._deciders[ticker].missing(ticker_bars, hour + 1, hour + 1)
-            except CryptoRefactorError as error:
-                self.observer.note(f"{ticker}: the next model cannot be trained: {error.what}")
+            except Exception as error:  # noqa: BLE001 - the hour that needs the model reports it
+                self.observer.note(f"{ticker}: the next model cannot be trained: {as_error(error).what}")
                 continue
             for key, job in jobs.items():
                 self._trainer.begin(key, job)

@@ -1,33 +1,44 @@
 """The loop that trades as time passes: once an hour, on the bar that has just closed.
 
-Late bars and failed requests are retried until a deadline; then the hour is skipped and the reason reported.
+Late bars and failed requests are retried until a deadline; then the hour is skipped and the reason reported.  What lasts
+for hours is reported when it begins and when it ends.  Nothing but a signal, or a start without any ticker, ends it.
 """
 
+import logging
 from datetime import datetime, timedelta
 
-from crypto_refactor.errors import BrokerError, CryptoRefactorError, DataError, UsageError
+from crypto_refactor.errors import (
+    CryptoRefactorError,
+    InternalError,
+    KeysRefusedError,
+    SourceFailedError,
+    UsageError,
+)
 from crypto_refactor.market.hours import floor_hour, to_datetime
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.trading.brokers import UnknownOutcomeError
+from crypto_refactor.trading.brokers import UnknownOutcomeError, UnreachableError
 from crypto_refactor.trading.model_choice import StillTrainingError
-from crypto_refactor.trading.outcomes import TickerRow, error_row, is_unavailable
+from crypto_refactor.trading.outcomes import TickerOutcome, TickerRow, error_row, is_unavailable
+from crypto_refactor.trading.realtime.conditions import Conditions
 from crypto_refactor.trading.realtime.hourly_pass import (
-    LATE_SECONDS,
     MAX_SKEW_SECONDS,
     BarLateError,
     HourlyPass,
     excess_clock_skew,
 )
+from crypto_refactor.trading.realtime.patience import hour_end, retry_deadline, retry_seconds
+from crypto_refactor.trading.ticker_pool import as_error
+
+_log = logging.getLogger(__name__)
 
 WAKE_SECONDS = 5
 """How long after the close the loop first asks for the bar."""
-_MIN_RETRY_SECONDS = 120
-"""How long errors are retried at least, even where the loop was started late in the hour."""
-_RETRY_SECONDS = (5, 10, 15, 30)
-_HEARTBEAT_SECONDS = 900
-_HOUR_END_SECONDS = 60
-"""Nothing new is started this close to the end of the hour."""
+HEARTBEAT_HOURS = 6
+"""How often a heartbeat is announced."""
+_WAITING_SECONDS = 900
+"""How often people are told that the loop waits."""
 _MAX_WAIT_SECONDS = 3600 + WAKE_SECONDS + MAX_SKEW_SECONDS
+_FAILED_REQUESTS = (SourceFailedError, UnreachableError, UnknownOutcomeError)
 
 
 class TradingLoop:
@@ -35,16 +46,19 @@ class TradingLoop:
 
     Attributes
     ----------
-    dropped : list of TickerRow
-        Rows of unavailable tickers, which are not tried again.
+    dropped : dict of Ticker to TickerRow
+        Rows of unavailable tickers without a position; they are asked for again each hour.
     """
 
     def __init__(self, hourly_pass: HourlyPass) -> None:
         self._pass = hourly_pass
         self._session = hourly_pass.session
         self._observer = hourly_pass.observer
-        self._tickers = hourly_pass.session.tickers
-        self.dropped: list[TickerRow] = []
+        self._account = hourly_pass.account.name
+        self._conditions = Conditions(hourly_pass.session.clock)
+        self._beat_at = hourly_pass.session.clock()
+        self._hopeless: dict[Ticker, CryptoRefactorError] = {}
+        self.dropped: dict[Ticker, TickerRow] = {}
 
     @property
     def blocked(self) -> str | None:
@@ -52,40 +66,65 @@ class TradingLoop:
         return self._pass.blocked
 
     def once(self) -> list[TickerRow]:
-        """Act on the bar that closed last, and return a row for each ticker."""
-        return self._trade_hour(self._now(), patient=False)
+        """Act on the bar that closed last, and return a row for each ticker.
+
+        Failing requests are retried up to ten minutes after the close, for two minutes at least.
+        """
+        return self._trade_hour(self._session.tickers, self._now(), patient=False)
 
     def run(self, hours: int | None = None) -> None:
         """Act on the bar that closed last, then on every later one, for so many hours or without end.
 
-        Ends early only where no ticker is available any more.
+        Ends by itself only after a first hour in which no ticker is available, or none can ever be traded.
+
+        Raises
+        ------
+        UsageError, KeysRefusedError
+            If none can be traded because of the command line or the keys.
         """
         passes = 0
         while hours is None or passes < hours:
             hour = self._now()
-            self._trade_hour(hour, patient=True)
+            self._guarded_hour(hour)
             passes += 1
-            if not self._tickers:
-                return
+            if passes == 1:
+                if len(self.dropped) == len(self._session.tickers):
+                    return
+                if len(self._hopeless) == len(self._session.tickers):
+                    raise next(iter(self._hopeless.values()))
             if passes != hours:
                 self._wait_for(hour + 1)
 
     def _now(self) -> int:
         source = self._pass.source
-        if excess_clock_skew(source) is not None:
-            source.clock_skew_seconds = None  # the clock may have been corrected since: measure again
         try:
+            if excess_clock_skew(source) is not None:
+                source.clock_skew_seconds = None  # the clock may have been corrected since: measure again
             return source.now(self._session.tickers[0])
-        except DataError:  # reported for each ticker when its bars are loaded
+        except Exception as error:  # noqa: BLE001 - reported for each ticker when its bars are loaded
+            _log.info("%s", as_error(error).what)
             return floor_hour(self._session.clock())
 
-    def _trade_hour(self, hour: int, *, patient: bool) -> list[TickerRow]:
+    def _guarded_hour(self, hour: int) -> None:
+        """Trade an hour; whatever goes wrong, the next one is tried."""
+        try:
+            dropped = tuple(self.dropped)
+            self._trade_hour(
+                tuple(ticker for ticker in self._session.tickers if ticker not in dropped), hour, patient=True
+            )
+            # On their own: one symbol that is not known would spoil the request for all.
+            self._trade_hour(dropped, hour, patient=True)
+        except Exception as error:  # noqa: BLE001 - the positions that are open need the next hour
+            text = f"The hour ended early. {as_error(error)}"
+            self._observer.announce("failure", text, account=self._account)
+
+    def _trade_hour(self, tickers: tuple[Ticker, ...], hour: int, *, patient: bool) -> list[TickerRow]:
         rows: list[TickerRow] = []
-        tickers = self._tickers
         began, attempt, last_note = self._session.clock(), 0, ""
         while tickers:
             result = self._pass.run(tickers, hour)
             rows += result.rows
+            self._note_recovered(result.rows)
             errors = {ticker: result.errors[ticker] for ticker in tickers if ticker in result.errors}
             tickers = ()
             for ticker, error in errors.items():
@@ -94,44 +133,72 @@ class TradingLoop:
                 else:
                     tickers += (ticker,)
             if tickers:
-                last_note = self._note_retry({ticker: errors[ticker].what for ticker in tickers}, last_note)
-                self._session.sleep(_RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)])
+                until = min(self._deadline(errors[ticker], hour, began) for ticker in tickers)
+                last_note = self._note_retry({t: errors[t].what for t in tickers}, until, last_note)
+                self._session.sleep(retry_seconds(attempt))
                 attempt += 1
         return rows
 
     def _give_up(self, ticker: Ticker, error: CryptoRefactorError) -> TickerRow:
+        """Report why a ticker is not traded this hour, unless that is known from the hour before."""
         row = error_row(ticker, error, explicitly_requested=self._session.explicitly_requested)
-        if is_unavailable(error) and not self._has_position(ticker):
-            self._tickers = tuple(other for other in self._tickers if other != ticker)
-            self.dropped.append(row)
-        self._observer.row(row)
+        holds = self._has_position(ticker)
+        if self._conditions.begin(ticker, error):
+            self._observer.row(row)
+            if is_unavailable(error):
+                text = f"{error.what} It is asked for again each hour."
+                self._observer.announce("unavailable", text, account=self._account, ticker=ticker)
+        elif holds:
+            self._observer.row_again(row)
+        self.dropped.pop(ticker, None)
+        if is_unavailable(error) and not holds:
+            self.dropped[ticker] = row
+        if isinstance(error, UsageError | KeysRefusedError):
+            self._hopeless[ticker] = error
         return row
 
+    def _note_recovered(self, rows: list[TickerRow]) -> None:
+        for ticker in {row.ticker for row in rows if isinstance(row, TickerOutcome)}:
+            self.dropped.pop(ticker, None)
+            ended = self._conditions.end(ticker)
+            if ended is not None:
+                error, lasted = ended
+                kind = "available" if is_unavailable(error) else "recovered"
+                text = f"is traded again after {lasted} (it was: {error.what})"
+                self._observer.announce(kind, text, account=self._account, ticker=ticker)
+
     def _has_position(self, ticker: Ticker) -> bool:
-        state = self._pass.ledger.state(self._pass.account.name, ticker)
+        """Whether the ledger holds some of it; it counts as held while the ledger cannot be read."""
+        try:
+            state = self._pass.ledger.state(self._account, ticker)
+        except Exception as error:  # noqa: BLE001 - the ticker's own row says what is wrong with the ledger
+            _log.info("%s", as_error(error).what)
+            return True
         return state is not None and state.account.side != 0
 
     def _is_final(self, error: CryptoRefactorError, hour: int, began: datetime, *, patient: bool) -> bool:
         """Whether retrying is of no use, or too late."""
-        now, close = self._session.clock(), to_datetime(hour)
-        if isinstance(error, UsageError) or is_unavailable(error):
-            return True
-        if now >= close + timedelta(hours=1, seconds=-_HOUR_END_SECONDS):
+        now = self._session.clock()
+        if isinstance(error, UsageError | InternalError) or is_unavailable(error) or now >= hour_end(hour):
             return True
         if isinstance(error, StillTrainingError):
             return not patient
-        temporary = isinstance(error, BarLateError | UnknownOutcomeError)
-        if not patient and not temporary:
+        if not patient and not isinstance(error, (*_FAILED_REQUESTS, BarLateError)):
             return True
-        deadline = close + timedelta(seconds=LATE_SECONDS)
-        if patient or not isinstance(error, BarLateError):
-            deadline = max(deadline, began + timedelta(seconds=_MIN_RETRY_SECONDS))
-        return now >= deadline
+        if not patient and isinstance(error, BarLateError):
+            return now >= self._deadline(error, hour, to_datetime(hour))
+        return now >= self._deadline(error, hour, began)
 
-    def _note_retry(self, errors: dict[Ticker, str], last_note: str) -> str:
-        text = " ".join(dict.fromkeys(errors.values()))
-        if text != last_note:
-            self._observer.note(f"{', '.join(map(str, errors))}: {text} Retrying.")
+    def _deadline(self, error: CryptoRefactorError, hour: int, began: datetime) -> datetime:
+        """Return until when an error is retried."""
+        return hour_end(hour) if isinstance(error, StillTrainingError) else retry_deadline(hour, began)
+
+    def _note_retry(self, errors: dict[Ticker, str], until: datetime, last_note: str) -> str:
+        new = {ticker: what for ticker, what in errors.items() if not self._conditions.lasts(ticker)}
+        text = " ".join(dict.fromkeys(new.values()))
+        if text and text != last_note:
+            tickers = ", ".join(map(str, new))
+            self._observer.note(f"{tickers}: {text} Retrying until {until:%H:%M:%S} UTC.")
         return text
 
     def _wait_for(self, hour: int) -> None:
@@ -139,20 +206,32 @@ class TradingLoop:
         ahead = max(self._pass.source.clock_skew_seconds or 0.0, 0.0)
         due, waited = to_datetime(hour) + timedelta(seconds=WAKE_SECONDS + ahead), 0.0
         while waited < _MAX_WAIT_SECONDS and (remaining := (due - self._session.clock()).total_seconds()) > 0:
-            self._session.sleep(min(remaining, _HEARTBEAT_SECONDS))
-            waited += min(remaining, _HEARTBEAT_SECONDS)
-            if remaining > _HEARTBEAT_SECONDS:
-                self._observer.note(self._heartbeat(due))
+            self._beat()
+            self._session.sleep(min(remaining, _WAITING_SECONDS))
+            waited += min(remaining, _WAITING_SECONDS)
+            if remaining > _WAITING_SECONDS:
+                clock = f"{self._session.clock():%H:%M} UTC"
+                self._observer.note(f"{clock}: waiting for {due:%H:%M:%S}; {self._positions()}")
 
-    def _heartbeat(self, due: datetime) -> str:
-        account = self._pass.account.name
+    def _beat(self) -> None:
+        now = self._session.clock()
+        if now - self._beat_at < timedelta(hours=HEARTBEAT_HOURS):
+            return
+        self._beat_at = now
+        failing = ", ".join(map(str, self._conditions.tickers))
+        self._observer.announce(
+            "heartbeat",
+            f"alive; {self._positions()}{f' Not traded now: {failing}.' if failing else ''}",
+            account=self._account,
+        )
+
+    def _positions(self) -> str:
         try:
             positions = [
                 f"{ticker} {state.account.quantity:+.6g} {ticker.base}"
-                for ticker, state in self._pass.ledger.states(account).items()
+                for ticker, state in self._pass.ledger.states(self._account).items()
                 if state.account.side
             ]
-            text = f"{', '.join(positions) or 'no position'} in {account}."
-        except BrokerError as error:
-            text = error.what
-        return f"{self._session.clock():%H:%M} UTC: waiting for {due:%H:%M:%S}; {text}"
+        except Exception as error:  # noqa: BLE001 - a heartbeat is no reason to stop trading
+            return as_error(error).what
+        return f"{', '.join(positions) or 'no position'} in {self._account}."

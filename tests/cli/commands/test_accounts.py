@@ -126,10 +126,10 @@ def test_status_shows_everything_of_the_account_traded_last(tool, ledger, put, t
         f"order {ORDER.client_order_id} is UNSETTLED since 2024-06-01 00:00",
         "BTC/USD: HALTED by drawdown from a peak of 1,200.00",
         "BTC/USD: will not re-enter long until the target changes",
-        "Other accounts: demo/sample",
+        "Other accounts: demo/sample (SIMULATED)",
     ):
         assert text in out
-    assert "SIMULATED" not in out
+    assert out.count("SIMULATED") == 1
 
 
 def test_status_as_json_is_complete_and_utc(tool, ledger, put):
@@ -210,9 +210,36 @@ def test_options_that_contradict_each_other_are_refused(tool, put, line, command
 def test_an_unknown_account_is_refused_and_the_known_ones_are_named(tool, put):
     put("demo/sample", source="sample")
     for line in ("--account paper/1", "--live", "--demo", "--source alpaca"):
-        assert "one of demo/sample." in tool(f"status {line}", code=5).err
+        assert "one of demo/sample (SIMULATED)." in tool(f"status {line}", code=5).err
     error = document(tool("status --json --account paper/1", code=5))["error"]
     assert (error["code"], error["message"]) == (5, "The ledger has no account paper/1.")
+
+
+def test_a_named_account_is_refused_even_where_nothing_was_ever_traded(tool, home):
+    for command in ("status", "trades", "close --all", "resume"):
+        assert "has no account paper/1" in tool(f"{command} --account paper/1", code=5).err
+    assert not (home.folder / "state").exists()
+
+
+@pytest.mark.parametrize("command", ["status", "trades", "close --all", "resume"])
+def test_all_account_commands_mean_the_same_account_and_never_a_replay(tool, put, command):
+    put("demo/alpaca")
+    put(PAPER, FLAT)
+    put("replay/1a2b", LONG, source="sample")
+    assert document(tool(f"{command} --json"))["account"] == PAPER
+    assert document(tool(f"{command} --account demo/alpaca --json"))["account"] == "demo/alpaca"
+
+
+def test_simulated_accounts_are_marked_wherever_accounts_are_listed(tool, put):
+    put("demo/sample", LONG, source="sample")
+    put("replay/1a2b", LONG, source="sample")
+    put(PAPER, FLAT)
+    assert "Other accounts: replay/1a2b (SIMULATED), demo/sample (SIMULATED)" in tool("status").out
+    shown = document(tool("status --json"))
+    assert shown["simulated_others"] == ["replay/1a2b", "demo/sample"]
+    assert "demo/sample (SIMULATED) holds something" in tool("close --all", code=5).err
+    assert "demo/sample (SIMULATED)" in tool("status --account demo", code=5).err
+    assert "demo/sample (SIMULATED): no sub-account" in tool("resume --account demo/sample").out
 
 
 # close

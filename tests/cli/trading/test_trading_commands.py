@@ -10,10 +10,12 @@ import pytest
 from support.cli_runner import PATIENCE, Home, tree
 from support.stub_models import sample_bars
 
-from crypto_refactor.cli.commands import trade
+from crypto_refactor.cli.commands import accounts, trade
 from crypto_refactor.config import tickers_file
+from crypto_refactor.errors import ModelError
 from crypto_refactor.market.sources.csv_files import HEADER_LINE, file_path
 from crypto_refactor.market.ticker import Ticker, read_tickers
+from crypto_refactor.trading.account_names import ledger_of
 
 ALL = [str(ticker) for ticker in read_tickers(tickers_file())]
 SMALL = "--network small --train-hours 240 --min-confirmations 4"
@@ -231,6 +233,15 @@ class TestFiles:
             "LINK/USD",
         ]
 
+    def test_continuous_on_files_is_the_replay_of_the_demo_mode(self, run):
+        lines = [
+            json.loads(run(trade.multi, f"--mode {mode} --replay-hours 3 --json").splitlines()[-1])
+            for mode in ("demo", "continuous --demo")
+        ]
+        assert lines[0]["account"] == lines[1]["account"]
+        assert lines[0]["account"].startswith("replay/")
+        assert lines[0]["total"] == lines[1]["total"]
+
     def test_accounts_of_folders_are_kept_apart(self, run, files, tmp_path):
         other = tmp_path / "other"
         files.rename(other)
@@ -243,11 +254,33 @@ class TestFiles:
         assert names == {f"demo/files{folder.resolve()}" for folder in (files, other)}
 
 
+@pytest.mark.parametrize("line", ["--demo --once", "--demo --replay-hours 5"])
+def test_a_run_that_fails_before_its_first_decision_leaves_no_account(run, invoke, files, monkeypatch, line):
+    run(trade.trade, "--demo --once")
+    (files / "btc_usd_1h.csv").write_text("timestamp,open\nnonsense\n")
+    run(trade.trade, f"{line} --state-dir {files.parent / 'other'}", code=3)
+    assert not ledger_of(files.parent / "other").accounts()
+
+    def untrainable(jobs, settings, on_progress, *, workers=None, cluster=None):
+        raise ModelError("No model can be trained.", expected="one.", remedy="wait.")
+        yield
+
+    monkeypatch.setattr("crypto_refactor.model.training.jobs.fit_all", untrainable)
+    run(trade.trade, f"{line} --ticker ETH/USD --state-dir {files.parent / 'third'}", code=4)
+    assert not ledger_of(files.parent / "third").accounts()
+    # The account that was traded is still the one that is meant.
+    status = invoke(accounts.COMMANDS["status"], "--json")
+    assert json.loads(status.out)["account"] == f"demo/files{files.resolve()}"
+
+
 REFUSED = [
     ("run_trading --once", 5, "ALPACA_SECRET_KEY"),
     ("run_trading", 5, "add --demo"),
     ("run_multi_ticker --mode once", 5, "without keys"),
     ("run_trading --once --source sample", 2, "requires --source alpaca (got: sample)"),
+    ("run_multi_ticker --mode continuous", 5, "without keys"),
+    ("run_multi_ticker --mode continuous --source sample", 2, "requires --source alpaca (got: sample)"),
+    ("run_multi_ticker --mode continuous --demo --end 2024-05-01T00:00Z", 2, "--end was given"),
     ("run_multi_ticker --mode once --source sample", 2, "requires --source alpaca (got: sample)"),
     ("run_trading --once --demo --live --source sample", 2, "--live was given"),
     ("run_multi_ticker --mode sequential --live", 2, "--live was given"),

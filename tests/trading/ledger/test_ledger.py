@@ -183,3 +183,15 @@ def test_states_are_stored_as_every_version_has_stored_them():
     state = SubAccountState(account=account, pending=(Exit("neutral"), Enter(-1, 1.0)), processed_through=9)
     assert state_to_json(state) == STORED
     assert state_from_json(STORED) == state
+
+
+def test_a_prepared_account_begins_with_its_first_transaction(ledger):
+    ledger.prepare_account("demo/x", NOW, {"source": "alpaca"})
+    assert ledger.accounts() == ()
+    assert ledger.state("demo/x", BTC) is None
+    with pytest.raises(ZeroDivisionError), ledger.transaction("demo/x", BTC):
+        1 / 0  # noqa: B018 - a transaction that fails
+    assert ledger.accounts() == ()
+    open_sub_account(ledger, "demo/x", BTC, new_state(1000.0, 100))
+    (row,) = ledger.accounts()
+    assert (row.name, row.opened_at, row.about) == ("demo/x", NOW, {"source": "alpaca"})

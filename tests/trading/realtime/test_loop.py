@@ -24,11 +24,12 @@ from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.errors import BrokerError, ModelError, UnavailableError
 from crypto_refactor.execution.rules import ExecutionOptions, ExitRule
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.trading.brokers.base import NotTradedError
+from crypto_refactor.trading.brokers.base import NotTradedError, UnreachableError
 from crypto_refactor.trading.kill_switch import halt, lift_halt
 from crypto_refactor.trading.outcomes import Failure, Unavailable
 from crypto_refactor.trading.realtime.accounts import DemoAccount
-from crypto_refactor.trading.realtime.loop import LATE_SECONDS, WAKE_SECONDS
+from crypto_refactor.trading.realtime.loop import WAKE_SECONDS
+from crypto_refactor.trading.realtime.patience import LATE_SECONDS
 
 ETH, SOL = Ticker("ETH", "USD"), Ticker("SOL", "USD")
 CUTOFF = int(alpaca_bars(BTC).closed[1547])
@@ -226,7 +227,7 @@ def test_clocks_that_disagree_trade_nothing_and_say_so(make_world, ahead):
     world.ahead = ahead
     world.loop().run(2)
     assert decided(world) == []
-    assert [kind for kind, _ in kinds(world)] == [Failure, Failure]
+    assert [kind for kind, _ in kinds(world)] == [Failure]
     found = re.search(r"clock and Alpaca's are (\d+) s apart", world.rows[0][1].error.what)
     assert int(found[1]) == pytest.approx(abs(ahead), abs=1)  # the server's date has whole seconds
 
@@ -256,9 +257,9 @@ def test_old_bars_are_not_traded(world):
         world.late[BTC, hour] = None
     world.loop().run(7)
     assert decided(world) == [FIRST, FIRST + 6]
-    told = [row.error.what for _, row in world.rows[1:6]]
-    assert "not there yet" in told[0]
-    assert "4 h before the end" in told[3]
+    late, stale = (row.error.what for _, row in world.rows if isinstance(row, Failure))
+    assert "not there yet" in late
+    assert "4 h before the end" in stale
 
 
 FAULTS = {
@@ -406,6 +407,235 @@ def test_a_later_run_keeps_the_sub_accounts_it_finds(make_world):
     assert world.ledger.opening(ACCOUNT, ETH).balance == BALANCE / 2
 
 
+def kinds_announced(world):
+    return [(kind, ticker) for kind, ticker, _ in world.announced]
+
+
+class Choosy(DemoAccount):
+    """A demo account that does not trade some tickers for a while."""
+
+    def __init__(self, *args, refused, error=None):
+        super().__init__(*args)
+        self.refused = refused
+        self.error = error or NotTradedError("It is not traded.", expected="a traded one.", remedy="wait.")
+
+    def rules(self, ticker):
+        if ticker in self.refused:
+            raise self.error
+        return super().rules(ticker)
+
+
+@pytest.mark.parametrize("tickers", [(BTC, ETH), (BTC,)])
+def test_tickers_that_are_dropped_are_asked_for_again_each_hour_and_return(make_world, tickers):
+    world = make_world(*tickers)
+    account = Choosy(world.session(), world.ledger, ACCOUNT, refused=set())
+    gone = set(tickers[-1:])
+    world.at(FIRST, 1800, lambda: account.refused.update(gone))
+    world.at(FIRST + 3, 1800, account.refused.clear)
+    world.loop(account=account, initial_balance=100.0).run(6)
+    assert decided(world, tickers[-1]) == [FIRST, FIRST + 4, FIRST + 5]
+    assert kinds_announced(world) == [("unavailable", tickers[-1]), ("available", tickers[-1])]
+    assert "after 3 h 00 min" in world.announced[-1][2]
+    assert len([row for _, row in world.rows if isinstance(row, Unavailable)]) == 1
+
+
+def test_all_tickers_gone_at_once_do_not_end_a_loop_that_has_traded(make_world):
+    world = make_world(BTC, ETH)
+    account = Choosy(world.session(), world.ledger, ACCOUNT, refused=set())
+    world.at(FIRST, 1800, lambda: account.refused.update({BTC, ETH}))
+    world.at(FIRST + 2, 1800, account.refused.clear)
+    world.loop(account=account).run(4)
+    for ticker in (BTC, ETH):
+        assert decided(world, ticker) == [FIRST, FIRST + 3]
+
+
+def test_a_ticker_that_was_not_offered_at_the_start_takes_no_money_from_the_others_later(make_world):
+    world = make_world(BTC, ETH)
+    late = {ETH: world._all.pop(ETH)}
+    del world.server.rows["ETH/USD"], world.server.trades["ETH/USD"]
+    world.at(FIRST, 1800, lambda: world._all.update(late))
+    world.loop().run(3)
+    assert world.ledger.opening(ACCOUNT, BTC).balance == BALANCE
+    assert world.ledger.opening(ACCOUNT, ETH) is None
+    assert [row.why for _, row in world.rows if isinstance(row, Unavailable)][-1].startswith(
+        "ETH/USD has no part of the budget"
+    )
+
+
+# Answers that are no facts, and bars that are none
+
+EMPTY = {
+    "no ticker": body('{"bars": {}, "next_page_token": null}'),
+    "no row": body('{"bars": {"BTC/USD": [], "ETH/USD": []}, "next_page_token": null}'),
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+@pytest.mark.parametrize("hour", [FIRST, FIRST + 1])
+def test_an_empty_answer_drops_no_ticker(make_world, name, hour):
+    world = make_world(BTC, ETH, seconds=5)
+    world.fault(hour, 5, 300, only("/bars", EMPTY[name]))
+    world.loop().run(3)
+    for ticker in (BTC, ETH):
+        assert decided(world, ticker) == [FIRST, FIRST + 1, FIRST + 2]
+    assert not [row for _, row in world.rows if isinstance(row, Unavailable)]
+
+
+@pytest.mark.parametrize("defect", [{"l": 1e9}, {"h": None}, {"o": 0}, {"c": "x"}, {"v": float("nan")}])
+def test_a_defective_bar_costs_its_hour_and_no_other_ticker_anything(make_world, defect):
+    world = make_world(BTC, ETH)
+    world.revise(ETH, FIRST + 1, **defect)
+    world.loop(workers=2).run(4)
+    assert decided(world, BTC) == [FIRST + hour for hour in range(4)]
+    assert decided(world, ETH) == [FIRST, FIRST + 2, FIRST + 3]
+    (row,) = [row for _, row in world.rows if isinstance(row, Failure)]
+    assert "not there yet" in row.error.what
+
+
+def test_a_request_for_several_tickers_that_fails_falls_back_to_each_of_them(make_world):
+    world = make_world(BTC, ETH)
+    world.server.always = only("symbols=BTC/USD,ETH/USD", status(500))
+    world.loop().run(2)
+    for ticker in (BTC, ETH):
+        assert decided(world, ticker) == [FIRST, FIRST + 1]
+
+
+# What nobody expected
+
+
+def unexpected_in(world, place):
+    """Return options of a loop in which something is broken from half past FIRST until half past FIRST + 1."""
+    source, ledger = world.source(), world.ledger
+    account = Choosy(world.session(), ledger, ACCOUNT, refused=set(), error=ZeroDivisionError("planted"))
+    owner, name = {
+        "rules": (account, "rules"),
+        "bars": (source, "bars"),
+        "preflight": (account, "begin_pass"),
+        "prefetch": (source, "prefetch"),
+        "now": (source, "now"),
+        "ledger": (ledger, "has_decision"),
+        "position": (ledger, "state"),
+    }[place]
+    usual = getattr(owner, name)
+
+    def broken(*args, **options):
+        mine = place in {"preflight", "prefetch", "now"} or ETH in args
+        if mine and world.broken:
+            raise world.broken
+        return usual(*args, **options)
+
+    setattr(owner, name, broken)
+    return {"account": account, "source": source, "ledger": ledger}
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("error", [ZeroDivisionError("planted"), MemoryError(), OSError(5, "planted")])
+@pytest.mark.parametrize("place", ["rules", "bars", "ledger", "position"])
+def test_an_unexpected_exception_is_the_failure_of_its_ticker_until_the_next_hour(
+    make_world, place, error, workers
+):
+    world = make_world(BTC, ETH)
+    world.broken = None
+    options = unexpected_in(world, place)
+    world.at(FIRST, 1800, lambda: setattr(world, "broken", error))
+    world.at(FIRST + 1, 1800, lambda: setattr(world, "broken", None))
+    world.loop(workers=workers, **options).run(3)
+    assert decided(world, BTC) == [FIRST, FIRST + 1, FIRST + 2]
+    assert decided(world, ETH) == [FIRST, FIRST + 2]
+    ((told, row),) = [(told, row) for told, row in world.seconds(FIRST + 1) if isinstance(row, Failure)]
+    assert (row.ticker, row.error.exit_code) == (ETH, 70)
+    assert told < 60, "trying again at once does not mend a fault of the tool"
+    assert "--debug" in row.error.remedy
+    assert kinds_announced(world) == [("recovered", ETH)]
+
+
+@pytest.mark.parametrize(("place", "lost"), [("preflight", [FIRST + 1]), ("prefetch", []), ("now", [])])
+def test_an_unexpected_exception_of_the_whole_pass_costs_that_hour_at_most(make_world, place, lost):
+    world = make_world(BTC, ETH)
+    world.broken = None
+    options = unexpected_in(world, place)
+    world.at(FIRST, 1800, lambda: setattr(world, "broken", KeyError("planted")))
+    world.at(FIRST + 1, 1800, lambda: setattr(world, "broken", None))
+    world.loop(workers=2, **options).run(3)
+    for ticker in (BTC, ETH):
+        assert decided(world, ticker) == [hour for hour in range(FIRST, FIRST + 3) if hour not in lost]
+
+
+def test_a_pass_that_breaks_is_announced_and_the_next_hour_is_traded(world, monkeypatch):
+    loop, calls = world.loop(), []
+    usual = loop._pass.run
+
+    def broken(*args):
+        calls.append(args)
+        if len(calls) == 2:
+            raise RuntimeError("planted")
+        return usual(*args)
+
+    monkeypatch.setattr(loop._pass, "run", broken)
+    loop.run(3)
+    assert decided(world) == [FIRST, FIRST + 2]
+    ((kind, _, text),) = world.announced
+    assert (kind, "planted" in text) == ("failure", True)
+
+
+# What lasts is said when it begins and when it ends
+
+
+def test_a_bar_that_is_late_for_hours_is_said_twice(world):
+    for hour in (1, 2, 3):
+        world.late[BTC, FIRST + hour] = None if hour < 3 else 3000
+    world.loop().run(6)
+    failures = [row for _, row in world.rows if isinstance(row, Failure)]
+    assert len(failures) == 1
+    assert len([note for note in world.notes if "Retrying until" in note]) == 1
+    assert kinds_announced(world) == [("recovered", BTC)]
+    assert "is traded again after 2 h 50 min" in world.announced[0][2]
+    assert "not there yet" in world.announced[0][2]
+
+
+def test_a_position_that_cannot_be_traded_is_posted_each_hour(world):
+    for hour in range(1, 4):
+        world.fault(FIRST + hour, 0, 3590, status(503))
+    world.loop().run(5)
+    assert world.ledger.fills(ACCOUNT, BTC)[0].at == FIRST, "choose other bars"
+    assert len([row for _, row in world.rows if isinstance(row, Failure)]) == 1
+    assert len(world.again) == 2
+    assert kinds_announced(world) == [("recovered", BTC)]
+
+
+def test_another_reason_is_said(world):
+    world.fault(FIRST + 1, 0, 3590, status(503))
+    world.late[BTC, FIRST + 2] = None
+    world.loop().run(4)
+    first, second = [row.error.what for _, row in world.rows if isinstance(row, Failure)]
+    assert "503" in first
+    assert "not there yet" in second
+
+
+def test_a_block_is_said_when_it_begins_and_when_it_ends(world):
+    account = DemoAccount(world.session(), world.ledger, ACCOUNT)
+    why = ["too little buying power", "too little, still", "too little", None, None]
+    account.begin_pass = lambda opening: why.pop(0)
+    world.loop(account=account).run(5)
+    assert [text for _, text in world.blocks] == ["too little buying power", None]
+    assert world.block_lasted == ["3 h 00 min"]
+
+
+def test_a_heartbeat_is_announced_every_six_hours_and_names_what_is_open(world):
+    world.loop().run(20)
+    beats = [text for kind, _, text in world.announced if kind == "heartbeat"]
+    assert len(beats) == 3
+    assert all(f"in {ACCOUNT}." in text for text in beats)
+
+
+def test_a_heartbeat_names_what_is_not_traded(world):
+    for hour in range(1, 13):
+        world.late[BTC, FIRST + hour] = None
+    world.loop().run(9)
+    (text,) = [text for kind, _, text in world.announced if kind == "heartbeat"]
+    assert "Not traded now: BTC/USD." in text
+
+
 # Accounts and ledgers that fail
 
 
@@ -435,7 +665,7 @@ def test_an_account_that_stays_away_costs_the_hour(world):
     account = Shaky(world.session(), world.ledger, ACCOUNT, failing=1000)
     world.loop(account=account).run(2)
     assert decided(world) == []
-    assert [row.error.exit_code for _, row in world.rows] == [5, 5]
+    assert [row.error.exit_code for _, row in world.rows] == [5]
 
 
 def test_why_an_account_allows_no_entry_is_said(world):
@@ -574,12 +804,49 @@ def test_once_later_in_the_hour_does_not_wait_for_a_bar(make_world):
     assert world.seconds(FIRST)[0][0] == 1800
 
 
-def test_once_does_not_wait_for_a_source_that_fails(make_world):
+@pytest.mark.parametrize("name", FAULTS)
+def test_once_asks_a_source_that_fails_for_minutes_again(make_world, name):
+    world = make_world(BTC, ETH, seconds=1)
+    world.fault(FIRST, 1, 300, FAULTS[name])
+    rows = once(world, workers=2)
+    assert [row.acted for row in rows.values()] == [True, True]
+    assert all(300 <= told <= 340 for told, _ in world.seconds(FIRST))
+    assert any("Retrying until" in note and ":10:00 UTC." in note for note in world.notes)
+
+
+def test_once_gives_a_source_that_fails_up_after_ten_minutes(make_world):
     world = make_world(BTC, ETH)
     world.server.always = status(500)
     rows = once(world, workers=2)
     assert {ticker: row.error.exit_code for ticker, row in rows.items()} == {BTC: 3, ETH: 3}
-    assert world.seconds(FIRST)[0][0] < 60
+    assert LATE_SECONDS <= world.seconds(FIRST)[0][0] <= LATE_SECONDS + 60
+
+
+@pytest.mark.parametrize(("seconds", "until"), [(1800, 1920), (3500, 3540)])
+def test_once_late_in_the_hour_is_patient_for_two_minutes_and_never_beyond_the_hour(
+    make_world, seconds, until
+):
+    world = make_world(seconds=seconds)
+    world.server.always = status(500)
+    (row,) = once(world).values()
+    assert row.error.exit_code == 3
+    assert until <= world.seconds(FIRST)[0][0] <= until + 40
+
+
+def test_once_does_not_wait_for_what_time_does_not_mend(make_world):
+    world = make_world()
+    account = Shaky(world.session(), world.ledger, ACCOUNT, failing=1000)  # says no: that is an answer
+    (row,) = once(world, account=account).values()
+    assert row.error.exit_code == 5
+    assert world.seconds(FIRST)[0][0] < 40
+
+
+def test_once_asks_a_broker_that_does_not_answer_again(make_world):
+    world = make_world()
+    away = UnreachableError("The broker is away.", expected="it.", remedy="wait.")
+    account = Shaky(world.session(), world.ledger, ACCOUNT, failing=5, error=away)
+    (row,) = once(world, account=account).values()
+    assert row.acted
 
 
 def test_once_again_in_the_same_hour_does_nothing(world):

@@ -1,0 +1,172 @@
+"""Runs that trade as time passes: one pass, or until stopped."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from crypto_refactor.cli.runner import Terminated
+from crypto_refactor.cli.trading.request import AccountKind, TradingRequest
+from crypto_refactor.cli.trading.run_outcome import RunOutcome
+from crypto_refactor.cli.trading.screen import Screen
+from crypto_refactor.errors import (
+    EXIT_FAULT,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    BrokerError,
+    CryptoRefactorError,
+)
+from crypto_refactor.trading.account_names import LIVE, PAPER, broker_account, demo_account
+from crypto_refactor.trading.brokers import UnreachableError
+from crypto_refactor.trading.interrupts import deferred_interrupts
+from crypto_refactor.trading.realtime.accounts import BrokerAccount, DemoAccount, TradingAccount
+from crypto_refactor.trading.realtime.patience import answer_of_broker
+from crypto_refactor.trading.ticker_pool import as_error
+
+if TYPE_CHECKING:
+    from crypto_refactor.execution.sub_account import SubAccount
+    from crypto_refactor.market.ticker import Ticker
+    from crypto_refactor.trading.ledger import Ledger
+    from crypto_refactor.trading.realtime.background_training import BackgroundTrainer
+    from crypto_refactor.trading.realtime.loop import TradingLoop
+
+
+class RealtimeRun:
+    """One run; `account` is None until it is known which account is traded."""
+
+    def __init__(self, request: TradingRequest, ledger: Ledger, screen: Screen) -> None:
+        self.request, self.session = request, request.session
+        self.ledger, self.screen = ledger, screen
+        self.account: str | None = None
+
+    def once(self) -> RunOutcome:
+        """Act on the bar that closed last."""
+        loop = self._loop(self._open(), None)
+        rows = loop.once()
+        return RunOutcome.of(rows, EXIT_OK if loop.blocked is None else BrokerError.exit_code)
+
+    def until_stopped(self) -> RunOutcome:
+        """Trade until a signal comes; whatever ends it, what is open is named, and the end is posted."""
+        try:
+            outcome = self._trade()
+        except BaseException as stop:
+            self._end(*_cause(stop))
+            raise
+        self._end("no ticker is available", outcome.exit_code)
+        return outcome
+
+    def _trade(self) -> RunOutcome:
+        from crypto_refactor.trading.realtime.background_training import BackgroundTrainer
+
+        session, workers = self.session, len(self.session.tickers)
+        account = self._open()
+        holdings = _open_positions(self.ledger, account.name)
+        tickers = ", ".join(map(str, session.tickers))
+        self._announce("start", f"trading {tickers}; {_sentence(holdings)}", holdings)
+        if session.cluster is None:  # otherwise these processes only wait for the cluster
+            workers = min(os.cpu_count() or 1, workers, session.workers)
+        trainer = BackgroundTrainer(session.models, workers=workers)
+        loop = self._loop(account, trainer)
+        try:
+            loop.run()
+        finally:
+            trainer.stop()
+        return RunOutcome.of(
+            [*loop.dropped.values()]
+        )  # it ends by itself only if no ticker was ever available
+
+    def _open(self) -> TradingAccount:
+        session = self.session
+        account = self._broker_account() if self.request.where is AccountKind.ALPACA else self._demo_account()
+        self.screen.heading(account.name, session.source.name, session.tickers)
+        self.ledger.prepare_account(account.name, session.clock().isoformat(), session.snapshot())
+        self.account = account.name
+        return account
+
+    def _demo_account(self) -> TradingAccount:
+        return DemoAccount(self.session, self.ledger, demo_account(self.session.source))
+
+    def _broker_account(self) -> TradingAccount:
+        from crypto_refactor.trading.brokers.alpaca import AlpacaBroker
+
+        session, live, endless = self.session, self.request.live, not self.request.once
+        broker = AlpacaBroker.from_settings(paper=not live, clock=session.clock, sleep=session.sleep)
+
+        def note(error: UnreachableError) -> None:
+            text = f"{error.what} Nothing is traded; it is asked again."
+            if endless:
+                self.screen.announce("failure", text, account=None)
+            else:
+                self.screen.note(text)
+
+        snapshot = answer_of_broker(
+            broker.account, endless=endless, clock=session.clock, sleep=session.sleep, on_failure=note
+        )
+        name = broker_account(snapshot.account_id, paper=not live)
+        return BrokerAccount(session, self.ledger, name, broker, self.screen.note)
+
+    def _loop(self, account: TradingAccount, trainer: BackgroundTrainer | None) -> TradingLoop:
+        from crypto_refactor.trading.realtime.hourly_pass import HourlyPass
+        from crypto_refactor.trading.realtime.loop import TradingLoop
+
+        return TradingLoop(
+            HourlyPass(self.session, self.ledger, account, trainer=trainer, observer=self.screen)
+        )
+
+    def _end(self, why: str, code: int) -> None:
+        """Name what is open, and post the end; nothing here may hide what ended the run."""
+        ended = f"ended: {why.rstrip('.')}"
+        with deferred_interrupts():
+            try:
+                for account in self._accounts_concerned():
+                    holdings = _open_positions(self.ledger, account)
+                    self.screen.left_open(account, holdings, simulated=False)
+                    self._announce("stop", f"{ended}; {_sentence(holdings)}", holdings, account, code=code)
+            except Exception as error:  # noqa: BLE001 - raised from here, it would replace the cause
+                text = f"{ended}; open positions cannot be listed: {as_error(error).what}"
+                self.screen.announce("stop", text, account=self.account, code=code)
+            if self.account is None:
+                self.screen.announce(
+                    "stop", f"{ended}, before its account was known.", account=None, code=code
+                )
+
+    def _accounts_concerned(self) -> list[str]:
+        """Return the account, or those that hold something and may be it where the broker has not told yet."""
+        if self.account is not None:
+            return [self.account]
+        if not self.ledger.path.exists():
+            return []
+        kind = LIVE if self.request.live else PAPER
+        names = [row.name for row in self.ledger.accounts() if row.name.startswith(kind)]
+        return [name for name in names if _open_positions(self.ledger, name)]
+
+    def _announce(
+        self,
+        kind: str,
+        text: str,
+        holdings: dict[Ticker, SubAccount],
+        account: str | None = None,
+        **details: Any,
+    ) -> None:
+        positions = {str(ticker): held.quantity for ticker, held in holdings.items()}
+        self.screen.announce(kind, text, account=account or self.account, positions=positions, **details)
+
+
+def _open_positions(ledger: Ledger, account: str) -> dict[Ticker, SubAccount]:
+    states = ledger.states(account)
+    return {ticker: state.account for ticker, state in states.items() if state.account.side}
+
+
+def _sentence(holdings: dict[Ticker, SubAccount]) -> str:
+    positions = (f"{ticker} {held.quantity:+.6g} {ticker.base}" for ticker, held in holdings.items())
+    return f"open: {', '.join(positions) or 'nothing'}."
+
+
+def _cause(stop: BaseException) -> tuple[str, int]:
+    if isinstance(stop, Terminated):
+        return "terminated by a signal", stop.exit_code
+    if isinstance(stop, KeyboardInterrupt):
+        return "interrupted", EXIT_INTERRUPTED
+    if isinstance(stop, CryptoRefactorError):
+        return stop.what, stop.exit_code
+    return f"internal error, {type(stop).__name__}: {stop}", EXIT_FAULT
