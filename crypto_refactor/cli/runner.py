@@ -14,8 +14,10 @@ import click
 
 from crypto_refactor.errors import (
     EXIT_FAULT,
+    EXIT_HUNG_UP,
     EXIT_INTERRUPTED,
     EXIT_OK,
+    EXIT_TERMINATED,
     CryptoRefactorError,
     DataError,
     InternalError,
@@ -30,7 +32,7 @@ class Terminated(BaseException):
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
-        self.exit_code = 128 + number
+        self.exit_code = EXIT_HUNG_UP if number == signal.SIGHUP else EXIT_TERMINATED
 
 
 def run_command(
