@@ -46,9 +46,19 @@ class SessionObserver(Protocol):
         ...
 
     def announce(
-        self, kind: str, text: str, *, account: str, ticker: Ticker | None = None, **details: Any
+        self,
+        kind: str,
+        text: str,
+        *,
+        account: str,
+        ticker: Ticker | None = None,
+        shown: bool = True,
+        **details: Any,
     ) -> None:
-        """Receive what people and webhooks are told of a run: start, heartbeat, tickers that leave or return, stop."""
+        """Receive what people and webhooks are told of a run: start, heartbeat, tickers that leave or return, stop.
+
+        What is not `shown` is posted only: people know it from an hour before.
+        """
         ...
 
     def blocked(self, account: str, why: str | None, *, lasted: str | None = None) -> None:

@@ -28,6 +28,31 @@ _trading = options.combined(
         f"Hours to replay, with --demo on files or sample.  [default: {DEFAULT_REPLAY_HOURS}]",
         type=int,
     ),
+    options.option(
+        "--max-deviation",
+        "At Alpaca: an entry lapses where the price is farther from its decision's close.  [default: 0.02]",
+        type=float,
+        metavar="FRACTION",
+    ),
+    options.option(
+        "--max-daily-loss",
+        "Block entries once the account has lost this since 00:00 UTC.",
+        type=float,
+        metavar="AMOUNT",
+    ),
+    options.option(
+        "--max-loss",
+        "Block entries once the account has lost this in all; `resume` does not lift it.",
+        type=float,
+        metavar="AMOUNT",
+    ),
+    options.option("--max-positions", "Positions open at the same time.", type=int, metavar="N"),
+    options.option(
+        "--max-orders-per-day",
+        "Orders since 00:00 UTC after which nothing is entered.",
+        type=int,
+        metavar="N",
+    ),
     options.option("--replay-delay", "Seconds to wait after each replayed hour.  [default: 0]", type=float),
     click.option(
         "--notify",

@@ -18,6 +18,7 @@ from crypto_refactor.errors import UsageError
 if TYPE_CHECKING:
     from crypto_refactor.execution.rules import ExecutionOptions
     from crypto_refactor.market.ticker import Ticker
+    from crypto_refactor.trading.limits import AccountLimits
     from crypto_refactor.trading.session import TradingSession
 
 DEFAULT_BALANCE = 100_000.0
@@ -84,6 +85,7 @@ def read_request(
         replay_delay=values["replay_delay"] or 0.0,
     )
     _check_account(request, values)
+    _check_limits(request, values)
     _check_time(request, values)
     return request
 
@@ -126,7 +128,29 @@ def _session(values: Mapping[str, Any], rules: ExecutionOptions, **requested: An
         clock=lambda: datetime.now(UTC),
         sleep=time.sleep,
         cluster=training_cluster(values),
+        max_deviation=_max_deviation(values),
+        limits=_limits(values),
         **requested,
+    )
+
+
+def _max_deviation(values: Mapping[str, Any]) -> float:
+    value = values["max_deviation"]
+    if value is None:
+        return 0.02
+    if not 0 < value < 1:
+        raise UsageError.invalid("--max-deviation", value, "a fraction between 0 and 1, for example 0.02")
+    return float(value)
+
+
+def _limits(values: Mapping[str, Any]) -> AccountLimits:
+    from crypto_refactor.trading.limits import AccountLimits
+
+    return AccountLimits(
+        max_daily_loss=values["max_daily_loss"],
+        max_loss=values["max_loss"],
+        max_positions=values["max_positions"],
+        max_orders=values["max_orders_per_day"],
     )
 
 
@@ -154,6 +178,20 @@ def _check_account(request: TradingRequest, values: Mapping[str, Any]) -> None:
         _check_live(values)
     if at_alpaca:
         _check_addresses()
+
+
+def _check_limits(request: TradingRequest, values: Mapping[str, Any]) -> None:
+    """Refuse limits where nothing checks them: they concern an account as a whole, in real time."""
+    if request.realtime:
+        return
+    for option in ("max_deviation", "max_daily_loss", "max_loss", "max_positions", "max_orders_per_day"):
+        if values[option] is not None:
+            name = "--" + option.replace("_", "-")
+            raise UsageError(
+                f"{name} was given for a run that does not trade in real time.",
+                expected="an account at Alpaca, or --demo with --source alpaca.",
+                remedy=f"leave out {name}.",
+            )
 
 
 def _check_live(values: Mapping[str, Any]) -> None:

@@ -86,16 +86,24 @@ class Screen:
         self._write(text, err=True)
 
     def announce(
-        self, kind: str, text: str, *, account: str | None, ticker: Ticker | None = None, **details: Any
+        self,
+        kind: str,
+        text: str,
+        *,
+        account: str | None,
+        ticker: Ticker | None = None,
+        shown: bool = True,
+        **details: Any,
     ) -> None:
-        """Show and post what happens to a run."""
-        self.note(f"{ticker or account or kind}: {text}")
+        """Post what happens to a run, and show it unless it is known already."""
+        if shown:
+            self.note(f"{ticker or account or kind}: {text}")
         if self._notifier is None:
             return
         from crypto_refactor.trading.notifications import of_run
 
         undelivered = self._notifier.undelivered
-        if undelivered:
+        if undelivered and shown:
             self.note(f"Notices that are not delivered: {undelivered}.")
         details |= {"undelivered": undelivered}
         self._post([of_run(kind, text, account=account, ticker=ticker, **details)])

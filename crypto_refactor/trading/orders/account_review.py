@@ -75,17 +75,8 @@ def unmanaged_holdings(
     broker: Broker, ledger: Ledger, account: str, managed: Collection[Ticker]
 ) -> dict[Ticker, str]:
     """Return each holding of the ledger, or of the account, that a run over `managed` does not manage, in words."""
-    held = {
-        ticker: state.account.quantity
-        for ticker, state in ledger.states(account).items()
-        if state.account.side
-    }
-    notes = {}
-    for ticker, quantity in held.items():
-        if ticker not in managed:
-            notes[ticker] = (
-                f"{quantity:.9g} {ticker.base} of this ledger are held and not managed by this run: no stop, no exit"
-            )
+    notes = unmanaged_in_ledger(ledger, account, managed)
+    held = {ticker: state.account.quantity for ticker, state in ledger.states(account).items()}
     for ticker, position in broker.positions().items():
         foreign = position.quantity - held.get(ticker, 0.0)
         value = foreign * (position.average_price or 0.0)
@@ -96,3 +87,13 @@ def unmanaged_holdings(
             f"(`crypto-refactor adopt --ticker {ticker}` puts them under its care)"
         )
     return notes
+
+
+def unmanaged_in_ledger(ledger: Ledger, account: str, managed: Collection[Ticker]) -> dict[Ticker, str]:
+    """Return each holding of the ledger that a run over `managed` does not manage, in words."""
+    return {
+        ticker: f"{state.account.quantity:.9g} {ticker.base} of this ledger are held and not managed by this run: "
+        "no stop, no exit"
+        for ticker, state in ledger.states(account).items()
+        if state.account.side and ticker not in managed
+    }

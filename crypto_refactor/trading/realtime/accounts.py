@@ -1,6 +1,6 @@
 """The accounts that are traded as time passes: the demo account on Alpaca's bars, or an account at a broker."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Protocol
 
@@ -9,6 +9,7 @@ from crypto_refactor.execution.venues import alpaca_rules
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers import Broker
 from crypto_refactor.trading.ledger import Ledger
+from crypto_refactor.trading.orders.account_review import unmanaged_holdings, unmanaged_in_ledger
 from crypto_refactor.trading.orders.broker_executor import BrokerExecutor, preflight
 from crypto_refactor.trading.orders.executor import Executor
 from crypto_refactor.trading.realtime.demo_executor import DemoExecutor
@@ -34,6 +35,10 @@ class TradingAccount(Protocol):
         """Return the execution rules of `ticker`."""
         ...
 
+    def unmanaged(self, managed: Collection[Ticker]) -> dict[Ticker, str]:
+        """Return each holding that a run over `managed` does not manage, in words."""
+        ...
+
 
 class DemoAccount:
     """The demo account on Alpaca's bars."""
@@ -42,6 +47,7 @@ class DemoAccount:
         self.name = name
         self.executor = DemoExecutor(ledger, name, session.source)
         self._session = session
+        self._ledger = ledger
 
     def begin_pass(self, opening: dict[Ticker, float]) -> str | None:  # noqa: ARG002 - of the protocol
         """Return None: nothing blocks entries."""
@@ -50,6 +56,10 @@ class DemoAccount:
     def rules(self, ticker: Ticker) -> ExecutionRules:
         """Return the execution rules of `ticker`."""
         return self._session.rules(ticker)
+
+    def unmanaged(self, managed: Collection[Ticker]) -> dict[Ticker, str]:
+        """Return each holding of the ledger that a run over `managed` does not manage, in words."""
+        return unmanaged_in_ledger(self._ledger, self.name, managed)
 
 
 class BrokerAccount:
@@ -89,6 +99,16 @@ class BrokerAccount:
         """
         self.executor.state = preflight(self._broker, self._ledger, self.name, opening, self._session.clock())
         return self.executor.state.blocked
+
+    def unmanaged(self, managed: Collection[Ticker]) -> dict[Ticker, str]:
+        """Return each holding of the ledger or the account that a run over `managed` does not manage, in words.
+
+        Raises
+        ------
+        BrokerError
+            If the broker does not answer.
+        """
+        return unmanaged_holdings(self._broker, self._ledger, self.name, managed)
 
     def rules(self, ticker: Ticker) -> ExecutionRules:
         """Return the execution rules of `ticker`, with the asset's figures as the broker states them.

@@ -1,5 +1,6 @@
 """One pass over the bars that closed at one hour, for every ticker that is still to be processed."""
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,14 +16,20 @@ from crypto_refactor.trading.account_names import share_note
 from crypto_refactor.trading.decider import Decider
 from crypto_refactor.trading.kill_switch import halt_reason
 from crypto_refactor.trading.ledger import Ledger
+from crypto_refactor.trading.limits import LimitGuard
 from crypto_refactor.trading.model_choice import FirstUsedModelSelector, Trainer
+from crypto_refactor.trading.orders.account_review import SecondLedgerError
+from crypto_refactor.trading.orders.reconciliation import MissingCoinsError
 from crypto_refactor.trading.outcomes import TickerOutcome, TickerRow, is_unavailable
 from crypto_refactor.trading.realtime.accounts import TradingAccount
 from crypto_refactor.trading.realtime.conditions import duration
 from crypto_refactor.trading.realtime.patience import LATE_SECONDS
+from crypto_refactor.trading.realtime.prices import newest_price
 from crypto_refactor.trading.realtime.trader import RealtimeTrader
 from crypto_refactor.trading.session import SessionObserver, TradingSession
 from crypto_refactor.trading.ticker_pool import TickerPool, as_error, open_pool
+
+_log = logging.getLogger(__name__)
 
 MAX_SKEW_SECONDS = 120
 
@@ -83,6 +90,9 @@ class HourlyPass:
         self._without_share: frozenset[Ticker] = frozenset()
         self._share_noted: set[Ticker] = set()
         self._blocked_since: datetime | None = None
+        self._limits = LimitGuard(session.limits, ledger, account.name, session.clock)
+        self._unmanaged: dict[Ticker, str] = {}
+        self._reviewed_hour: int | None = None
 
     def run(self, tickers: Iterable[Ticker], hour: int) -> PassResult:
         """Act on the bars of `tickers` that closed at `hour`."""
@@ -96,7 +106,9 @@ class HourlyPass:
                 for ticker in self._decidable(pool, bars, hour):
                     pool.submit(ticker, lambda ticker: self._act(bars[ticker], share, pool.report))
                 pool.wait()
+            self._protect(pool, errors, hour)
             self._train_ahead(bars, hour)
+        self._report_unmanaged(hour)
         return PassResult(rows=pool.rows, errors=errors)
 
     def _load(self, ticker: Ticker, hour: int) -> Bars:
@@ -127,17 +139,19 @@ class HourlyPass:
             self._share = self.session.share(len(self._without_share))
         return self._share
 
-    def _preflight(self, pool: TickerPool, tickers: Iterable[Ticker], share: float) -> bool:
+    def _preflight(self, pool: TickerPool, bars: Mapping[Ticker, Bars], share: float) -> bool:
         """Check the whole account; whether it can be traded now."""
         try:
-            states = {ticker: self.ledger.state(self.account.name, ticker) for ticker in tickers}
-            self.blocked = self.account.begin_pass(
+            states = {ticker: self.ledger.state(self.account.name, ticker) for ticker in bars}
+            blocked = self.account.begin_pass(
                 {ticker: share for ticker, state in states.items() if state is None}
             )
+            closes = {ticker: float(ticker_bars.close[-1]) for ticker, ticker_bars in bars.items()}
+            self.blocked = blocked or self._limits.begin_pass(closes)
             self._report_block(halt_reason(self.session.state_dir) or self.blocked)
         except Exception as error:  # noqa: BLE001 - reported as each ticker's
             failure = as_error(error)
-            for ticker in tickers:
+            for ticker in bars:
                 pool.report_error(ticker, failure)
             return False
         return True
@@ -163,15 +177,7 @@ class HourlyPass:
 
     def _act(self, bars: Bars, share: float, on_recovered: Callable[[TickerOutcome], None]) -> TickerOutcome:
         ticker, hour, session = bars.ticker, int(bars.closed[-1]), self.session
-        trader = RealtimeTrader(
-            self.ledger,
-            self.account.name,
-            state_dir=session.state_dir,
-            processor=session.processor(share, self.account.rules(ticker)),
-            executor=self.account.executor,
-            clock=session.clock,
-            on_recovered=on_recovered,
-        )
+        trader = self._trader(ticker, share, on_recovered)
         notes: tuple[str, ...] = ()
         if ticker not in self._share_noted:
             notes = share_note(self.ledger, self.account.name, ticker, share)
@@ -183,6 +189,53 @@ class HourlyPass:
         )
         self._share_noted.add(ticker)
         return replace(outcome, notes=outcome.notes + notes)
+
+    def _trader(
+        self, ticker: Ticker, share: float, on_recovered: Callable[[TickerOutcome], None]
+    ) -> RealtimeTrader:
+        return RealtimeTrader(
+            self.ledger,
+            self.account.name,
+            state_dir=self.session.state_dir,
+            processor=self.session.processor(share, self.account.rules(ticker)),
+            executor=self.account.executor,
+            clock=self.session.clock,
+            admit=self._limits.admit,
+            on_recovered=on_recovered,
+        )
+
+    def _protect(self, pool: TickerPool, errors: Mapping[Ticker, CryptoRefactorError], hour: int) -> None:
+        """Look at the protections of positions that could not be decided on, at the newest price."""
+        for ticker, error in errors.items():
+            if isinstance(error, SecondLedgerError | MissingCoinsError):
+                continue
+            try:
+                if self.ledger.state(self.account.name, ticker) is None:
+                    continue
+                price = newest_price(self.source, ticker)
+                outcome = self._trader(ticker, self._share or 0.0, pool.report).protect(ticker, hour, price)
+                if outcome is not None:
+                    self.observer.row(outcome)
+            except Exception as failure:  # noqa: BLE001 - the ticker's own error is reported already
+                _log.info("%s: protections: %s", ticker, as_error(failure).what)
+
+    def _report_unmanaged(self, hour: int) -> None:
+        """Name each holding that this run does not manage when it appears, and post it each hour."""
+        if hour == self._reviewed_hour:
+            return
+        try:
+            holdings = self.account.unmanaged(self.session.tickers)
+        except Exception as error:  # noqa: BLE001 - asked again with the next attempt
+            _log.info("holdings: %s", as_error(error).what)
+            return
+        self._reviewed_hour = hour
+        for ticker, text in holdings.items():
+            new = self._unmanaged.get(ticker) != text
+            self.observer.announce("unmanaged", text, account=self.account.name, ticker=ticker, shown=new)
+        for ticker in self._unmanaged.keys() - holdings.keys():
+            text = "no holding is unmanaged any more"
+            self.observer.announce("managed", text, account=self.account.name, ticker=ticker)
+        self._unmanaged = holdings
 
     def _decider(self) -> Decider:
         return self.session.decider(

@@ -20,6 +20,22 @@ def latest_price_since(source: Source, ticker: Ticker, hour: int, close: float) 
     return close if price is None else price
 
 
+def newest_price(source: Source, ticker: Ticker) -> float:
+    """Return the newest price there is, of whatever age: of a trade, or else of a quote.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    try:
+        return source.latest_price(ticker).price
+    except UnavailableError:
+        if not isinstance(source, AlpacaSource):
+            raise
+        return source.latest_quote(ticker).price
+
+
 def current_price(source: Source, clock: Callable[[], datetime]) -> CurrentPrice:
     """Return how to ask for the newest price since the last full hour: of a trade, or else of a quote."""
 

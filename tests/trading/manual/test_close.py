@@ -30,8 +30,8 @@ from crypto_refactor.trading.manual.close import (
     close_at_next_open,
     close_immediately,
     require_closable,
-    resume_tickers,
 )
+from crypto_refactor.trading.manual.resume import resume_tickers
 from crypto_refactor.transport.session import HttpLimits
 
 BTC, ETH = Ticker("BTC", "USD"), Ticker("ETH", "USD")
@@ -354,11 +354,11 @@ def test_resuming_restarts_the_peak_of_what_was_halted_and_of_nothing_else(ledge
     put(ledger, "demo/alpaca", halted, ticker=BTC)
     put(ledger, "demo/alpaca", LONG._replace(peak_equity=1500.0), ticker=ETH)
     put(ledger, PAPER, halted)
-    assert resume_tickers(ledger, state, "demo/alpaca") == {BTC: 1000.0}
+    assert resume_tickers(ledger, state, "demo/alpaca", (BTC, ETH)) == {BTC: 1000.0}
     holdings = {ticker: holding.account for ticker, holding in ledger.states("demo/alpaca").items()}
     assert holdings == {BTC: LONG, ETH: LONG._replace(peak_equity=1500.0)}
     assert ledger.state(PAPER, BTC).account == halted
-    assert resume_tickers(ledger, state, "demo/alpaca") == {}
+    assert resume_tickers(ledger, state, "demo/alpaca", (BTC, ETH)) == {}
 
 
 def test_dust_that_rounding_leaves_is_no_error(ledger, state, market):
