@@ -5,7 +5,7 @@ Nothing is remembered from one act to the next but by the ledger file and by the
 
 from __future__ import annotations
 
-from dataclasses import astuple, replace
+from dataclasses import asdict, astuple, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -107,9 +107,14 @@ class Desk:
         made.state = preflight(broker, self.ledger, NAME, opening, self.clock())
         return made, self.options.resolve(self.ticker, stated=broker.venue_rules(self.ticker))
 
+    def open(self):
+        """Open the account in the ledger, with what it is traded with."""
+        about = {"source": "alpaca", "options": asdict(self.options)}
+        self.ledger.open_account(NAME, "2024-06-10T12:00:00Z", about)
+
     def act(self, signal, *, blocked=None, broker=None, bars=None, decide=None):
         """Do what a fresh process does at the latest bar, where the model gives this signal."""
-        self.ledger.open_account(NAME, "2024-06-10T12:00:00Z")
+        self.open()
         executor, rules = self.executor(broker)
         trader = RealtimeTrader(
             self.ledger,

@@ -83,6 +83,8 @@ class PassingHours:
         Seconds the local clock is ahead of the server's.
     late : dict
         Seconds after its close at which a bar appears, by (ticker, close), where it is not `LAG`; None never.
+    traded : dict
+        The price of a ticker's latest trade, where it is not its bar's open.
     slept : list of float
         What was slept.
     notes, rows, again, blocks, announced, block_lasted : list
@@ -95,6 +97,7 @@ class PassingHours:
         self.ahead, self.late, self.slept = 0.0, {}, []
         self.notes, self.rows, self.again, self.blocks, self.announced = [], [], [], [], []
         self.block_lasted = []
+        self.traded = {}
         self._events, self._lock = [], threading.RLock()
         self._all = {}
 
@@ -161,7 +164,7 @@ class PassingHours:
                 # The first trade of an hour is at the price its bar opens at.
                 self.server.trades[str(ticker)] = {
                     "t": to_iso(int(bars.opened[next_bar])),
-                    "p": float(bars.open[next_bar]),
+                    "p": self.traded.get(ticker, float(bars.open[next_bar])),
                 }
 
     def _there(self, ticker, close):

@@ -1,5 +1,6 @@
 """What happened in the account since the last pass: orders of other ledgers, and holdings nobody manages."""
 
+import logging
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
@@ -7,6 +8,8 @@ from crypto_refactor.errors import BrokerError
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers import ID_PREFIX, Broker, OrderList, OrderReport
 from crypto_refactor.trading.ledger import Ledger
+
+_log = logging.getLogger(__name__)
 
 FIRST_REVIEW = timedelta(hours=48)
 """How far back a ledger looks that has not traded this account before."""
@@ -41,8 +44,16 @@ def review_orders(broker: Broker, ledger: Ledger, account: str, now: datetime) -
     if strangers:
         raise _second_ledger_error(strangers, ledger)
     if review is None or not review.accepted or now - review.through > OVERLAP:
-        ledger.record_review(account, now)
+        note_review(ledger, account, now)
     return orders
+
+
+def note_review(ledger: Ledger, account: str, now: datetime, ticker: Ticker | None = None) -> None:
+    """Record a review; where the ledger cannot be written, the next one only reaches further back."""
+    try:
+        ledger.record_review(account, now, ticker)
+    except BrokerError as error:
+        _log.warning("%s", error.what)
 
 
 def unrecorded(orders: Iterable[OrderReport], ledger: Ledger, account: str) -> Iterable[OrderReport]:

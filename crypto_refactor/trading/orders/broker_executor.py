@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 
+from crypto_refactor.errors import BrokerError
 from crypto_refactor.execution.decisions import Decision, Enter
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import SubAccount, open_position
@@ -171,14 +172,41 @@ class BrokerExecutor:
                 notes.append(legs)
             else:
                 orders += legs
-        with self.ledger.transaction(self.account, plan.ticker) as writer:
-            plan.record(writer)
-            for order in orders:
-                writer.add_intent(order)
+        try:
+            with self.ledger.transaction(self.account, plan.ticker) as writer:
+                plan.record(writer)
+                for order in orders:
+                    writer.add_intent(order)
+        except BrokerError as error:
+            self._exit_unrecorded(orders, error)
+            raise
         result = ExecutionResult(notes=tuple(notes))
         for order in orders:
             result += self._orders.submit(order, plan.rules)
         return result + self._retry_exits(plan.ticker, plan.hour, plan.close, plan.rules)
+
+    def _exit_unrecorded(self, orders: Sequence[OrderRecord], error: BrokerError) -> None:
+        """Send the exits among `orders` although the ledger cannot be written.
+
+        Their ids follow from the ledger, the bar and the leg, so none is sent twice; once the ledger can be written
+        again, the sale among the account's orders explains the missing coins.
+
+        Raises
+        ------
+        BrokerError
+            If an exit was sent: it says so beside `error`.
+        """
+        exits = [order for order in orders if not order.is_entry]
+        for order in exits:
+            if self.broker.order(order.client_order_id) is None:
+                self.broker.submit(order.request())
+        if exits:
+            names = ", ".join(order.client_order_id for order in exits)
+            raise BrokerError(
+                f"{error.what} Exit {names} was sent all the same, and is booked once the ledger can be written.",
+                expected=error.expected,
+                remedy=error.remedy,
+            ) from error
 
     def close(self, ticker: Ticker, hour: int, price: float, rules: ExecutionRules) -> ExecutionResult:
         """Sell the ledger's position in `ticker`, as the next of its ``close`` orders."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,9 +14,11 @@ from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade, book_
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers import Broker, OrderReport, Position
 from crypto_refactor.trading.ledger import Ledger
-from crypto_refactor.trading.orders.account_review import FIRST_REVIEW, OVERLAP
+from crypto_refactor.trading.orders.account_review import FIRST_REVIEW, OVERLAP, note_review
 from crypto_refactor.trading.orders.executor import ExecutionResult
 from crypto_refactor.trading.orders.lifecycle import block_reentry
+
+_log = logging.getLogger(__name__)
 
 EXTERNAL = "external"
 """Reason of an exit that was made outside this ledger."""
@@ -82,11 +85,11 @@ class PositionCheck:
         """
         missing = held.quantity - position.quantity
         if missing <= 0:
-            self.ledger.record_review(self.account, now, self.ticker)
+            self._note_review(now)
             return ExecutionResult()
         if held.side == 0 or position.quantity >= self._least_after_fees(held):
             self._save(_reduce(held, position.quantity))
-            self.ledger.record_review(self.account, now, self.ticker)
+            self._note_review(now)
             return ExecutionResult()
         result, held = self._book(held, self._sales(missing, now), missing, hour)
         unexplained = held.quantity - position.quantity
@@ -104,7 +107,7 @@ class PositionCheck:
             )
         if held.quantity > position.quantity:
             self._save(_reduce(held, position.quantity))
-        self.ledger.record_review(self.account, now, self.ticker)
+        self._note_review(now)
         return result
 
     def accept(
@@ -174,12 +177,13 @@ class PositionCheck:
         fills: list[Fill] = []
         trades: list[Trade] = []
         notes: list[str] = []
-        rules = replace(self.rules, fee=0.0)
         with self.ledger.transaction(self.account, self.ticker) as transaction:
             for sale in sales:
                 quantity = min(sale.quantity, missing, held.quantity)
                 if quantity <= 0 or held.side == 0:
                     break
+                # Coins that a person says are gone brought no money to charge a fee on.
+                rules = self.rules if sale.broker_order_id else replace(self.rules, fee=0.0)
                 held, fill, trade = book_sell(held, quantity, sale.price, hour, EXTERNAL, rules)
                 held = block_reentry(held, trade)
                 missing -= quantity
@@ -195,14 +199,20 @@ class PositionCheck:
             transaction.save_state(replace(self._state(), account=held))
         return ExecutionResult(fills=tuple(fills), trades=tuple(trades), notes=tuple(notes)), held
 
+    def _note_review(self, now: datetime) -> None:
+        note_review(self.ledger, self.account, now, self.ticker)
+
     def _state(self) -> SubAccountState:
         state = self.ledger.state(self.account, self.ticker)
         assert state is not None, "only an open sub-account holds coins"
         return state
 
     def _save(self, held: SubAccount) -> None:
-        with self.ledger.transaction(self.account, self.ticker) as transaction:
-            transaction.save_state(replace(self._state(), account=held))
+        try:
+            with self.ledger.transaction(self.account, self.ticker) as transaction:
+                transaction.save_state(replace(self._state(), account=held))
+        except BrokerError as error:  # the next pass does it again; an exit does not wait for it
+            _log.warning("%s", error.what)
 
 
 def _reduce(account: SubAccount, quantity: float) -> SubAccount:

@@ -190,7 +190,7 @@ def test_a_position_reduced_outside_is_booked_and_only_the_rest_is_sold(desk, se
     assert (trade.exit_reason, trade.exit_price, trade.fees) == (
         "external",
         52_000,
-        pytest.approx(2.5 * (BOUGHT - 0.005) / BOUGHT),
+        pytest.approx((2.5 / BOUGHT + 0.0025 * 52_000) * (BOUGHT - 0.005)),
     )
     assert trade.quantity == pytest.approx(BOUGHT - 0.005)
     assert (entry.sub_account.quantity, entry.sub_account.side) == (pytest.approx(0.005), 1)
