@@ -175,10 +175,13 @@ class EntrySizes:
 
 def entry_sizes(fills: Sequence[Fill], bars: Bars) -> EntrySizes:
     """Compare entries with the value traded in the bar of their fill."""
-    entries = [fill for fill in fills if fill.reason == "entry"]
-    rows = np.searchsorted(bars.opened, [fill.at for fill in entries])
+    spent: dict[int, float] = {}
+    for fill in fills:
+        if fill.reason == "entry":  # whose money may be spent in several orders
+            spent[fill.at] = spent.get(fill.at, 0.0) + fill.notional
+    entries, notional = list(spent), np.array(list(spent.values()), dtype=np.float64)
+    rows = np.searchsorted(bars.opened, entries)
     traded = bars.volume[rows] * bars.close[rows]
-    notional = np.array([fill.notional for fill in entries])
     shares = np.divide(notional, traded, out=np.full(len(entries), np.inf), where=traded > 0)
     finite = shares[np.isfinite(shares)]
     return EntrySizes(
@@ -190,5 +193,6 @@ def entry_sizes(fills: Sequence[Fill], bars: Bars) -> EntrySizes:
 
 def entries_beyond_cost(fills: Sequence[Fill], signals: SignalFrame, rules: ExecutionRules) -> int:
     """Return how many entries expected a move that exceeds the cost of their round trip."""
-    rows = np.searchsorted(signals.decided_at, [fill.at for fill in fills if fill.reason == "entry"])
+    hours = sorted({fill.at for fill in fills if fill.reason == "entry"})
+    rows = np.searchsorted(signals.decided_at, hours)
     return int((signals.expected_move[rows] > rules.round_trip_cost).sum())

@@ -45,7 +45,7 @@ ReturnByFee = Callable[[float], float]
 def return_by_fee(run: Simulation, window: Bars, plan: SignalPlan, rules: ExecutionRules) -> ReturnByFee:
     """Return the function from a fee to the total return of the entries of `run`, which had the other arguments."""
     # An entry is decided at the close at whose hour it fills.
-    entry_hours = [fill.at for fill in run.fills if fill.reason == "entry"]
+    entry_hours = sorted({fill.at for fill in run.fills if fill.reason == "entry"})
     same_entries = replace(plan, exceeds_cost=np.isin(window.closed, entry_hours))
     balance = float(run.equity[0])
 
