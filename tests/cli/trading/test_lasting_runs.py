@@ -151,7 +151,9 @@ def test_a_stream_that_has_gone_is_not_written_to_again(monkeypatch):
 # The start is as patient as any hour
 
 
-@pytest.mark.parametrize("fault", [status(500), html(502), reset(), status(429)], ids=str)
+@pytest.mark.parametrize(
+    "fault", [status(500), html(502), reset(), status(429)], ids=["500", "502", "reset", "429"]
+)
 @within_one_hour
 def test_a_broker_that_fails_at_the_start_is_asked_again(world, fault):
     world.orders.fail(fault, on="GET /v2/account", times=5)
