@@ -241,3 +241,89 @@ def test_the_loop_decides_at_once_and_names_what_is_open_when_stopped(world, num
     assert (process.returncode, out) == (code, "")
     assert f"Open in {entry['account']}:" in err
     assert ("BTC/USD" in err.split("Open in")[1]) == (entry["position"]["side"] != 0)
+
+
+@within_one_hour
+def test_coins_that_vanish_stop_their_ticker_until_a_person_accepts_it(world):
+    """One story, because each of its steps rests on the one before."""
+    multi = f"run_multi_ticker --mode once --ticker BTC/USD --ticker ETH/USD --ticker SOL/USD {RULES}"
+    bought = [row["ticker"] for row in world.json(multi)["tickers"] if row["fills"]]
+    assert world.json("crypto-refactor reconcile")["agrees"]
+    gone = bought[0]
+    world.orders.set_position(gone, 0)
+
+    found = world.json("crypto-refactor reconcile", code=6)
+    assert [(row["ticker"], row["broker"]) for row in found["differences"]] == [(gone, 0.0)]
+    failed = world.json(multi, code=1 if len(bought) > 1 else 5)
+    (row,) = [row for row in failed["tickers"] if "error" in row]
+    assert row["ticker"] == gone
+    assert "no sale among its orders and activities" in row["error"]["message"]
+    status = {row["ticker"]: row for row in world.json("crypto-refactor status")["sub_accounts"]}
+    assert status[gone]["quantity"] > 0
+
+    accepted = world.run("crypto-refactor reconcile --accept").stdout
+    assert f"{gone}: booked" in accepted
+    assert world.json("crypto-refactor reconcile")["agrees"]
+
+
+@within_one_hour
+def test_adopted_coins_are_sold_by_panic_which_halts_first(world):
+    world.json(f"run_trading --once {RULES} --initial-balance 1000")
+    world.orders.set_position("SOL/USD", "2")
+    world.run("crypto-refactor adopt --ticker SOL/USD --cost 0", code=2)
+    world.run("crypto-refactor adopt --ticker SOL/USD --cost 100 --quantity 3", code=5)
+    adopted = world.run("crypto-refactor adopt --ticker SOL/USD --cost 100").stdout
+    assert "2 SOL adopted at 100 each, 200.00 in all" in adopted
+    world.run("crypto-refactor adopt --ticker SOL/USD --cost 100", code=5)
+
+    done = world.run("crypto-refactor panic --why flood")
+    assert "HALTED" in done.stdout
+    assert "is flat" in done.stdout
+    assert "flood" in world.run("crypto-refactor status").stdout
+    assert world.orders.held("SOL/USD") == 0
+    assert world.orders.held("BTC/USD") < 1e-6
+    assert "is flat" in world.run("crypto-refactor panic").stdout
+
+
+@within_one_hour
+def test_a_second_state_folder_on_one_account_sends_nothing(world):
+    first = world.json(f"run_trading --once {RULES} --initial-balance 1000")
+    sent = len(world.orders.orders)
+    if not sent:  # the forecast is below the close: nothing was sent that could be found
+        return
+    done = world.run(f"run_trading --once {RULES} --initial-balance 1000 --state-dir other", code=5)
+    assert first["orders"][0]["client_order_id"] in done.stderr
+    assert len(world.orders.orders) == sent
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "--max-loss 0",
+        "--max-daily-loss -1",
+        "--max-positions 0",
+        "--max-orders-per-day 0",
+        "--max-deviation 1",
+    ],
+)
+@within_one_hour
+def test_a_limit_that_is_none_is_refused_before_anything_is_sent(world, wrong):
+    world.run(f"run_trading --once {RULES} {wrong}", code=2)
+    assert world.orders.requests == []
+
+
+@within_one_hour
+def test_limits_are_refused_where_nothing_checks_them(world):
+    for limit in ("--max-loss 5", "--max-positions 2", "--max-deviation 0.1"):
+        done = world.run(f"run_trading --demo --source sample {RULES} {limit}", code=2)
+        assert "does not trade in real time" in done.stderr
+
+
+@within_one_hour
+def test_no_more_positions_are_opened_than_allowed(world):
+    multi = f"run_multi_ticker --mode once --ticker BTC/USD --ticker ETH/USD --ticker SOL/USD {RULES}"
+    rows = world.json(f"{multi} --max-positions 1")["tickers"]
+    bought = [row for row in rows if row["fills"]]
+    wanted = [row for row in rows if row["target"] == 1]
+    assert len(bought) == min(len(wanted), 1)
+    assert sum("--max-positions is 1" in row["reason"] for row in rows) == len(wanted) - len(bought)
