@@ -93,6 +93,7 @@ class AlpacaBroker:
         self._clock = clock
         self._sleep = sleep
         self._assets: tuple[datetime, tuple[parser.Asset, ...]] | None = None
+        self.clock_skew_seconds: float | None = None
 
     @classmethod
     def from_settings(
@@ -252,7 +253,10 @@ class AlpacaBroker:
         )
         sdk = TradingClient(*self._keys, paper=self._paper, raw_data=True, url_override=self._url)
         _install(session, sdk)
-        return session.call(lambda: request(sdk), parse)
+        try:
+            return session.call(lambda: request(sdk), parse)
+        finally:
+            self.clock_skew_seconds = session.skew_seconds
 
 
 def _install(session: BoundedSession, sdk: TradingClient) -> None:
