@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check soak bench clean
+.PHONY: help demo test check soak fuzz bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -23,6 +23,9 @@ check: $(VENV)/.dev  ## what CI runs: lint, format, types, architecture, every t
 
 soak: $(VENV)/.dev  ## kill trading processes 200 times and look for lost or doubled orders
 	$(BIN)/python tests/crash_soak.py
+
+fuzz: $(VENV)/.dev  ## damage 2,000 files, put hostile values into 2,000 more, and look for tracebacks
+	$(BIN)/python tests/fuzz_files.py
 
 bench: $(VENV)/.dev  ## every job beside its peers and this machine's limits (DATA_DIR=folder of CSV bars)
 	$(BIN)/python benchmarks/bench.py $(if $(DATA_DIR),--data-dir $(DATA_DIR)) --write docs/benchmarks.md

@@ -3,9 +3,10 @@
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from crypto_refactor.env_file import readable_env_file
 from crypto_refactor.errors import UsageError
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -49,14 +50,21 @@ class EnvironmentSettings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="CRYPTO_", env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
+        env_prefix="CRYPTO_",
+        env_file_encoding="utf-8-sig",  # editors of Windows begin a file with a mark of its encoding
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,
     )
 
     @field_validator("model_dir", "state_dir")
     @classmethod
     def _anchored(cls, folder: Path) -> Path:
         """Anchor a relative folder, so that it does not depend on the working directory."""
-        folder = folder.expanduser()
+        try:
+            folder = folder.expanduser()
+        except RuntimeError as error:
+            raise ValueError("its ~ names no home folder") from error
         return folder if folder.is_absolute() else _anchor(str(folder))
 
     @field_validator("alpaca_paper", mode="before")
@@ -66,7 +74,7 @@ class EnvironmentSettings(BaseSettings):
         paper = {"true": True, "1": True, "false": False, "0": False}.get(str(value).strip().lower())
         if paper is None:
             raise UsageError(
-                f"ALPACA_PAPER is {value!r}.",
+                "ALPACA_PAPER is neither true nor false.",
                 expected="true or 1, false or 0.",
                 remedy="correct ALPACA_PAPER, or unset it to trade on paper.",
             )
@@ -86,9 +94,29 @@ class EnvironmentSettings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def settings() -> EnvironmentSettings:
-    """Read the environment, and the `.env` of the checkout, once per process."""
-    root = checkout_root()
-    return EnvironmentSettings(_env_file=(root / ".env") if root else ".env")  # type: ignore[call-arg]  # unknown to mypy without its plugin
+    """Read the environment, and the `.env` of the checkout, once per process.
+
+    Raises
+    ------
+    UsageError
+        If a setting, or the `.env`, cannot be used.  No value of either is ever shown: it may be a secret.
+    """
+    env_file = readable_env_file((checkout_root() or Path()) / ".env")
+    try:
+        return EnvironmentSettings(_env_file=env_file)  # type: ignore[call-arg]  # unknown to mypy without its plugin
+    except ValidationError as error:
+        failure = _invalid(error)
+    raise failure  # outside the handler: chained, it would carry the values
+
+
+def _invalid(error: ValidationError) -> UsageError:
+    names = {str(detail["loc"][0]) if detail["loc"] else "a setting" for detail in error.errors()}
+    fields = ", ".join(sorted(name if name.isupper() else f"CRYPTO_{name.upper()}" for name in names))
+    return UsageError(
+        f"{fields} cannot be used.",
+        expected="the settings that the README lists, each with a value of its kind.",
+        remedy=f"correct or unset {fields}, in the environment or in .env.",
+    )
 
 
 def tickers_file() -> Path:

@@ -1,6 +1,7 @@
 """Run a command from the shell: errors become text or JSON, and an exit code, in one place."""
 
 import errno
+import io
 import json
 import logging
 import os
@@ -46,6 +47,9 @@ def run_command(
     signal.signal(signal.SIGTERM, _terminate)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # `nohup` ignores it
         signal.signal(signal.SIGHUP, _terminate)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A folder's name need not be text in the terminal's encoding; stderr is like this from the start.
+        sys.stdout.reconfigure(errors="backslashreplace")
     logging.basicConfig(
         level=logging.WARNING,
         format="%(levelname)s %(name)s %(message)s",

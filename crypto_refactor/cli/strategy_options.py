@@ -85,9 +85,11 @@ def signal_rules(values: Mapping[str, Any]) -> SignalRules:
 def training_cluster(values: Mapping[str, Any]) -> Cluster | None:
     """Return the cluster that the options, or else the environment, select; None for this machine."""
     from crypto_refactor.config import settings
-    from crypto_refactor.model.training.cluster import Cluster
+    from crypto_refactor.model.training.cluster import Cluster, invalid_address, is_address
 
     address = values["cluster"] or settings().cluster
+    if not values["cluster"] and address is not None and not is_address(address):
+        raise invalid_address("")  # what the environment holds may be a secret in the wrong place
     return None if address is None else Cluster(address)
 
 

@@ -46,6 +46,13 @@ class OptionSpec(NamedTuple):
         """The values that ``--vary`` takes, in words; empty where it takes none."""
         return "on, off" if self.is_switch else ", ".join(self.choices) or self.variations
 
+    def is_of_kind(self, value: object) -> bool:
+        """Whether `value` is a switch, a choice or a number as this option takes it."""
+        if self.is_switch or self.choices:
+            return isinstance(value, bool) if self.is_switch else value in self.choices
+        number = isinstance(value, float | int) and not isinstance(value, bool)
+        return number or (value is None and self.default is None)
+
     def check(self, value: OptionValue) -> None:
         """Raise UsageError for a number out of range."""
         if isinstance(value, float | int) and not self.allows(value):

@@ -17,6 +17,7 @@ from crypto_refactor.errors import ModelError
 from crypto_refactor.model.evidence import Evidence
 from crypto_refactor.model.forecaster import Forecaster, load
 from crypto_refactor.storage.atomic_file import write_temporary
+from crypto_refactor.storage.private import create_file, create_folder
 
 SCHEMA = 1
 SUFFIXES = (".keras", ".onnx", ".json")
@@ -217,7 +218,7 @@ def write(path: Path, card: Card, *, keras: bytes, onnx: bytes) -> Model:
     contents = (keras, onnx, card.to_json().encode())
     files = files_of(path)
     with model_folder_errors(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        create_folder(path.parent)
         temporary: list[Path] = []
         try:
             temporary.extend(write_temporary(path.parent, content) for content in contents)
@@ -246,7 +247,7 @@ def model_folder_errors(folder: Path) -> Iterator[None]:
 def lock(path: Path) -> FileLock:
     """Return the lock for training the model at `path`; the system releases it when its holder dies."""
     with model_folder_errors(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        create_folder(path.parent)
         lock_file = path.parent / f".{path.stem}.lock"
-        lock_file.touch()
+        create_file(lock_file)
         return FileLock(lock_file)

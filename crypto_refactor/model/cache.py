@@ -18,6 +18,7 @@ from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.cluster import Cluster
 from crypto_refactor.model.training.jobs import TrainingJob, fit_and_write, hold_lock
 from crypto_refactor.model.training.parallel import TrainingObserver
+from crypto_refactor.storage.private import create_file
 
 CACHE_BYTES = 2 * 10**9
 _LEDGERS = "ledgers"
@@ -122,8 +123,10 @@ class ModelProvider:
         path, ledger = cache_path(self.folder, key).parent / _LEDGERS, ledger.resolve()
         if str(ledger) in _ledgers(path.parent):
             return
-        with artifact.model_folder_errors(path), path.open("a", encoding="utf-8") as file:
-            file.write(f"{ledger}\n")
+        with artifact.model_folder_errors(path):
+            create_file(path)
+            with path.open("a", encoding="utf-8") as file:
+                file.write(f"{ledger}\n")
 
 
 def cache_path(folder: Path, key: str) -> Path:

@@ -3,11 +3,16 @@
 import contextlib
 import os
 import secrets
+import stat
 from pathlib import Path
+
+from crypto_refactor.storage.private import FILE_MODE
 
 
 def write_temporary(folder: Path, content: bytes) -> Path:
-    """Write `content` to a new hidden file in `folder`, synced to disk; on failure nothing remains.
+    """Write `content` to a new hidden file in `folder`, for its owner alone and synced to disk.
+
+    On failure nothing remains.
 
     Raises
     ------
@@ -16,7 +21,8 @@ def write_temporary(folder: Path, content: bytes) -> Path:
     """
     path = folder / f".writing-{secrets.token_hex(6)}"
     try:
-        with path.open("xb") as file:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb") as file:
+            path.chmod(FILE_MODE)  # the umask may have taken permissions that the owner needs
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -28,7 +34,7 @@ def write_temporary(folder: Path, content: bytes) -> Path:
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Replace `path` by `content`.
+    """Replace `path` by `content`; a new file is for its owner alone, an existing one keeps its permissions.
 
     Raises
     ------
@@ -37,6 +43,8 @@ def write_atomic(path: Path, content: bytes) -> None:
     """
     temporary = write_temporary(path.parent, content)
     try:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.chmod(stat.S_IMODE(path.stat().st_mode))
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -1,12 +1,31 @@
 """A SQLite file shared by several processes: every use is one transaction, all of it or nothing."""
 
+import logging
+import shlex
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from itertools import count
 from pathlib import Path
 
 from crypto_refactor.errors import CryptoRefactorError
+from crypto_refactor.storage.backups import Backups, Check
+from crypto_refactor.storage.private import create_file, create_folder
+
+_log = logging.getLogger(__name__)
+
+_QUICKLY_CHECKED_BYTES = 16_000_000
+"""A larger file takes more than 20 ms to check, so its structure is checked once a day, when it is copied."""
+
+
+def _utc_today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _accept(_connection: sqlite3.Connection) -> None:
+    """Find nothing wrong with the contents of a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,20 +38,37 @@ class FileFormat:
     tables: Sequence[str]  # the statements that create them
     error: type[CryptoRefactorError]
     consequence_if_removed: str
-    migrations: object = None
+    # The statements that raise the schema by one, by the version they begin with.
+    migrations: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    backups: bool = False  # whether a copy is made on each day on which it is written
+    check: Check = _accept  # says what is wrong with the contents of a file of this schema
 
 
 class SqliteFile:
-    """One file of one format, created on first use together with its folder.
+    """One file of one format, created on first use together with its folder, for its owner alone.
 
     Each transaction has its own connection.  WAL and full sync: what is committed survives a crash of the
     machine, and readers never wait for a writer.  `busy_seconds` is how long to wait for another writer.
+
+    A file of an earlier schema is brought to this one, step by step, each step whole or not at all, after it was
+    copied.  `today` says on which day the copies of a format with `backups` are made.
     """
 
-    def __init__(self, path: Path, file_format: FileFormat, *, busy_seconds: float = 15.0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        file_format: FileFormat,
+        *,
+        busy_seconds: float = 15.0,
+        today: Callable[[], date] = _utc_today,
+    ) -> None:
         self.path = path
         self._format = file_format
         self._busy_seconds = busy_seconds
+        self._today = today
+        self._backups = Backups(path, self._problem)
+        self._copied_on: date | None = None
+        self._checked = False
 
     @contextmanager
     def transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
@@ -46,10 +82,13 @@ class SqliteFile:
         """
         # Closing a connection without COMMIT rolls back, whatever was raised in between.
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            create_folder(self.path.parent)
+            create_file(self.path)  # SQLite gives its permissions to the files it puts beside it
             connection = sqlite3.connect(self.path, timeout=self._busy_seconds, isolation_level=None)
             try:
-                self._prepare(connection)
+                existed = self._prepare(connection)
+                if existed and begin != "BEGIN":
+                    self._copy_daily()
                 connection.execute(begin)
                 yield connection
                 connection.execute("COMMIT")
@@ -57,6 +96,8 @@ class SqliteFile:
                 connection.close()
         except sqlite3.Error as error:
             raise self._error(error) from error
+        except UnicodeDecodeError as error:  # SQLite names a table, and the name is damaged
+            raise self.damaged("a text in it is not UTF-8") from error
         except OSError as error:
             raise self._unusable(f"{error.strerror}") from error
 
@@ -65,24 +106,84 @@ class SqliteFile:
         return self._format.error(
             f"The {self._format.name} {self.path} is damaged: {reason.rstrip('.')}.",
             expected="an intact SQLite file written by this tool.",
-            remedy=f"remove {self.path} and any {self.path.name}-wal and {self.path.name}-shm beside it: "
-            f"{self._format.consequence_if_removed}.",
+            remedy=self._way_back(),
         )
 
-    def _prepare(self, connection: sqlite3.Connection) -> None:
+    def _way_back(self) -> str:
+        """Return how to go on without a damaged file."""
+        copy = self._backups.newest_good()
+        if copy is None:
+            files = f"{self.path} and any {self.path.name}-wal and {self.path.name}-shm beside it"
+            return f"remove {files}: {self._format.consequence_if_removed}."
+        aside = next(folder for folder in self._folders_aside() if not folder.exists())
+        here, there, back = (shlex.quote(str(path)) for path in (self.path, aside, copy))
+        return (
+            f"end every process that uses it and go back to its newest good backup: `mkdir {there} && "
+            f"mv {here}* {there}/ && cp -p {back} {here}`. What was written since then is not in it."
+        )
+
+    def _folders_aside(self) -> Iterator[Path]:
+        return (self.path.with_name(f"{self.path.stem}-damaged-{number}") for number in count(1))
+
+    def _prepare(self, connection: sqlite3.Connection) -> bool:
+        """Make the file ready for a transaction, and return whether there was one before."""
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("BEGIN")
-        new = self._is_new(connection)
+        version = self._version(connection)
         connection.execute("COMMIT")
-        if new:
-            connection.execute("BEGIN IMMEDIATE")
-            if self._is_new(connection):  # no other process was faster
-                self._create(connection)
-            connection.execute("COMMIT")
+        if version != self._format.schema:
+            self._bring_up_to_date(connection)
         if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
             # SQLite does not wait for other users here; the next transaction without any switches the mode.
             with suppress(sqlite3.OperationalError):
                 connection.execute("PRAGMA journal_mode = WAL")
+        if self._format.backups and not self._checked:
+            self._check_structure(connection)
+            self._checked = True
+        return version is not None
+
+    def _bring_up_to_date(self, connection: sqlite3.Connection) -> None:
+        """Create the tables, or raise the schema in steps of one transaction each."""
+        while True:
+            connection.execute("BEGIN IMMEDIATE")
+            version = self._version(connection)  # another process may have been faster
+            if version == self._format.schema:
+                connection.execute("COMMIT")
+                return
+            if version is None:
+                self._create(connection)
+            else:
+                self._backups.take(self._backups.before_schema(version + 1))
+                for statement in self._format.migrations[version]:
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {version + 1}")
+            connection.execute("COMMIT")
+
+    def _check_structure(self, connection: sqlite3.Connection) -> None:
+        if self.path.stat().st_size <= _QUICKLY_CHECKED_BYTES:
+            (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if result != "ok":
+                raise self.damaged(result)
+
+    def _copy_daily(self) -> None:
+        """Make the copy of this day unless there is one; the failure of a copy stops nothing."""
+        today = self._today()
+        if not self._format.backups or self._copied_on == today:
+            return
+        self._copied_on = today
+        copy = self._backups.daily(today)
+        try:
+            if not copy.exists():
+                self._backups.take(copy)
+        except (OSError, sqlite3.OperationalError) as error:
+            _log.warning(
+                "The %s %s could not be copied to %s: %s.", self._format.name, self.path, copy, error
+            )
+
+    def _problem(self, connection: sqlite3.Connection) -> str | None:
+        """Return what is wrong with a copy, whose structure is intact."""
+        version = self._version(connection)
+        return self._format.check(connection) if version == self._format.schema else None
 
     def _create(self, connection: sqlite3.Connection) -> None:
         for statement in self._format.tables:
@@ -90,15 +191,16 @@ class SqliteFile:
         connection.execute(f"PRAGMA application_id = {self._format.application_id}")
         connection.execute(f"PRAGMA user_version = {self._format.schema}")
 
-    def _is_new(self, connection: sqlite3.Connection) -> bool:
+    def _version(self, connection: sqlite3.Connection) -> int | None:
+        """Return the schema of a file that this release reads or can bring up to date; None for an empty file."""
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         expected = self._format
-        if (application_id, version) == (expected.application_id, expected.schema):
-            return False
+        if application_id == expected.application_id and self._is_readable(version):
+            return int(version)
         (objects,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if (application_id, version, objects) == (0, 0, 0):
-            return True
+            return None
         if application_id == expected.application_id:
             raise expected.error(
                 f"The {expected.name} {self.path} has version {version}.",
@@ -112,9 +214,17 @@ class SqliteFile:
             remedy="choose another state folder, or move that file away.",
         )
 
+    def _is_readable(self, version: int) -> bool:
+        steps = range(version, self._format.schema)
+        return version == self._format.schema or (
+            bool(steps) and set(steps) <= self._format.migrations.keys()
+        )
+
     def _error(self, error: sqlite3.Error) -> CryptoRefactorError:
         name = getattr(error, "sqlite_errorname", "")
-        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or name == "SQLITE_ERROR":
+        # Without a name, it is Python that found a text that is not UTF-8, or a copy that is not intact.
+        unnamed = not name and type(error) in {sqlite3.DatabaseError, sqlite3.OperationalError}
+        if unnamed or name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or name == "SQLITE_ERROR":
             return self.damaged(f"{error}")
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             return self._format.error(

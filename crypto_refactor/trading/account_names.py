@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,10 @@ def demo_account(source: Source) -> str:
 
 def demo_account_name(source: str, folder: Path | None) -> str:
     """Return the name of a demo account; a folder appears by its resolved path."""
-    return f"{DEMO}{source}" if folder is None else f"{DEMO}{source}{folder.resolve()}"
+    if folder is None:
+        return f"{DEMO}{source}"
+    # A name on disk may be other than UTF-8, and a name in the ledger may not.
+    return f"{DEMO}{source}{os.fsencode(folder.resolve()).decode(errors='backslashreplace')}"
 
 
 def broker_account(account_id: str, *, paper: bool) -> str:

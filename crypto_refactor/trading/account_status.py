@@ -175,7 +175,7 @@ def ticker_status(ledger: Ledger, account: str, ticker: Ticker) -> TickerStatus:
     state, opening = ledger.state(account, ticker), ledger.opening(account, ticker)
     assert state is not None, "called only for sub-accounts of the ledger"
     assert opening is not None, "written together with the state"
-    decision = next(reversed(ledger.decisions(account, ticker)), None)
+    decision = ledger.last_decision(account, ticker)
     marked_at, price = _mark(ledger, account, ticker, state.account, decision)
     return TickerStatus(
         ticker=ticker,
@@ -193,7 +193,10 @@ def _mark(
     ledger: Ledger, account: str, ticker: Ticker, now: SubAccount, decision: dict[str, Any] | None
 ) -> tuple[int, float]:
     """Return the last bar whose equity was recorded, and the price then."""
-    bar, equity = ledger.equity(account, ticker)[-1]
+    marks = ledger.equity(account, ticker)
+    if not marks:
+        raise ledger.damaged(f"the equity of {ticker} in {account} is missing")
+    bar, equity = marks[-1]
     if decision is not None and decision["bar"] == bar and "close" in decision:
         return bar, float(decision["close"])
     fill = next(reversed(ledger.fills(account, ticker)), None)

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from crypto_refactor.errors import BrokerError
 from crypto_refactor.storage.atomic_file import write_atomic
+from crypto_refactor.storage.private import create_folder
 
 _NAME = "halt.json"
+_MAX_CHARACTERS = 10_000
 
 
 def halt(state: Path, *, at: str, why: str) -> None:
@@ -18,7 +20,7 @@ def halt(state: Path, *, at: str, why: str) -> None:
         If the state folder cannot be written.
     """
     try:
-        state.mkdir(parents=True, exist_ok=True)
+        create_folder(state)
         write_atomic(state / _NAME, json.dumps({"at": at, "why": why}).encode())
     except OSError as error:
         raise _unwritable(state, error) from error
@@ -44,12 +46,15 @@ def lift_halt(state: Path) -> bool:
 def halt_reason(state: Path) -> str | None:
     """Return since when and why entries are halted; None where they are not.  An unreadable file halts, too."""
     try:
-        content = json.loads((state / _NAME).read_text(encoding="utf-8"))
-        return f"HALTED since {content['at']}" + (f" ({content['why']})" if content["why"] else "")
+        with (state / _NAME).open(encoding="utf-8") as file:
+            content = json.loads(file.read(_MAX_CHARACTERS))
+        text = f"HALTED since {content['at']}" + (f" ({content['why']})" if content["why"] else "")
+        text.encode()  # JSON can hold halves of characters, which no terminal takes
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return f"HALTED by {state / _NAME}, which cannot be read"
+    return text
 
 
 def _unwritable(state: Path, error: OSError) -> BrokerError:

@@ -9,6 +9,7 @@ from filelock import FileLock, Timeout
 
 from crypto_refactor.errors import BrokerError
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.storage.private import create_file, create_folder
 
 _LOCK_SECONDS = 120.0
 
@@ -23,9 +24,11 @@ def locked(state: Path, account: str, ticker: Ticker | None = None) -> Iterator[
         If another process holds the lock for too long, or the state folder cannot be written.
     """
     name = hashlib.sha256(f"{account} {ticker}".encode()).hexdigest()[:16]
-    lock = FileLock(state / "locks" / f"{name}.lock", timeout=_LOCK_SECONDS if ticker else 0)
+    path = state / "locks" / f"{name}.lock"
+    lock = FileLock(path, timeout=_LOCK_SECONDS if ticker else 0)
     try:
-        (state / "locks").mkdir(parents=True, exist_ok=True)
+        create_folder(path.parent)
+        create_file(path)
         lock.acquire()
     except Timeout as error:
         raise BrokerError(

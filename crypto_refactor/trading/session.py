@@ -7,8 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from crypto_refactor.errors import UnavailableError
-from crypto_refactor.execution.rules import ExecutionOptions, ExecutionRules, ExitRule
+from crypto_refactor.errors import BrokerError, UnavailableError, UsageError
+from crypto_refactor.execution.options import EXECUTION_OPTIONS
+from crypto_refactor.execution.rules import ExecutionOptions, ExecutionRules
 from crypto_refactor.execution.venues import VenueRules
 from crypto_refactor.market.bars import MAX_FILLED_GAP_HOURS, Bars
 from crypto_refactor.market.sources.base import Source
@@ -183,7 +184,28 @@ def rules_from_snapshot(
     """Return the execution rules an account was last traded with.
 
     `stated` are the order rules of `ticker` as Alpaca itself states them, for an account there.
+
+    Raises
+    ------
+    BrokerError
+        If the ledger holds no such rules.
     """
+    try:
+        options = _recorded_options(snapshot)
+        return (options if stated is None else replace(options, venue="alpaca")).resolve(
+            ticker, stated=stated
+        )
+    except (KeyError, TypeError, ValueError, UsageError) as error:
+        raise BrokerError(
+            f"The rules that {ticker} was last traded with cannot be read from the ledger: {getattr(error, 'what', error)}.",
+            expected="the execution options of the last run.",
+            remedy="trade in the account once more, which records them anew.",
+        ) from error
+
+
+def _recorded_options(snapshot: Mapping[str, Any]) -> ExecutionOptions:
     values = dict(snapshot["options"])
-    options = ExecutionOptions(**{**values, "exit": ExitRule(values["exit"])})
-    return (options if stated is None else replace(options, venue="alpaca")).resolve(ticker, stated=stated)
+    wrong = [name for name, value in values.items() if not EXECUTION_OPTIONS[name].is_of_kind(value)]
+    if wrong:
+        raise ValueError(f"{', '.join(wrong)} make no sense")
+    return ExecutionOptions(**values)

@@ -1,10 +1,13 @@
 """Typed failures of a request.  They carry facts, with secrets removed; the caller words the message."""
 
 import math
+import re
 from dataclasses import dataclass, field
 
 import requests
 
+_CREDENTIALS = re.compile(r"//[^/\s]*@")
+"""User and password in a URL, for example that of a proxy."""
 _READ_CHARACTERS, _SHOWN_CHARACTERS = 4096, 120
 
 
@@ -37,6 +40,7 @@ def redact_and_truncate(text: str, secrets: tuple[str, ...]) -> str:
     """Return the beginning of `text` on one line, without the secrets."""
     for secret in secrets:
         text = text.replace(secret, "***")
+    text = _CREDENTIALS.sub("//***@", text)
     text = " ".join(text.split())
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import requests
 
 from crypto_refactor.errors import CryptoRefactorError
+from crypto_refactor.transport.connections import ConnectionAdapter, Connections
 from crypto_refactor.transport.endpoints import is_loopback
 from crypto_refactor.transport.failures import (
     NoResponseError,
@@ -33,12 +34,13 @@ _log = logging.getLogger(__name__)
 _random = random.SystemRandom()
 _T = TypeVar("_T")
 
+_PIECE_BYTES = 65_536
 _RETRIED = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpLimits:
-    """Bounds on a request, in seconds and attempts.
+    """Bounds on a request, in seconds, attempts and bytes.
 
     The wait before a retry doubles each time; a random part of up to a half is taken off it, so that many
     clients do not return at once.
@@ -50,6 +52,7 @@ class HttpLimits:
     attempts: int = 4  # for one page, the first one included
     first_wait: float = 1.0
     max_wait: float = 20.0
+    body: int = 64_000_000  # of one response, unpacked; a full page of bars has 2 MB
 
 
 class _DeadlineBody:
@@ -105,12 +108,17 @@ class BoundedSession(requests.Session):
         self._clock = clock
         self._sleep = sleep
         self._page_tokens: set[object] = set()
+        self._connections = Connections()
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, ConnectionAdapter(self._connections))
         self.server_time: datetime | None = None
         self.skew_seconds: float | None = None
         self.last_text = ""
 
     def call(self, request: Callable[[], Any], parse: Callable[[Any], _T]) -> _T:
         """Run `request`, an SDK call that uses this session, parse what it returns, and close the session.
+
+        A request that has not ended by then ends with its connection: nothing reads on behind it.
 
         Raises
         ------
@@ -130,6 +138,7 @@ class BoundedSession(requests.Session):
             _log.debug("%s while a response was read", type(error).__name__)
             failure = UnreadableResponseError(self.last_text)
         finally:
+            self._connections.end()
             self.close()
         raise failure  # outside the handlers: chained, it would carry the request and its keys
 
@@ -170,9 +179,11 @@ class BoundedSession(requests.Session):
     def _attempt(self, *args: Any, **options: Any) -> requests.Response | RequestFailedError:
         remaining = max(self._remaining(), 0.001)
         options["timeout"] = (min(self._limits.connect, remaining), min(self._limits.read, remaining))
+        options |= {"stream": True, "allow_redirects": False}  # neither body may be read without a bound
         sent = self._clock()
         try:
             response = super().request(*args, **options)
+            self._read_body(response)
         except requests.RequestException as error:
             # Returned, not raised: chained, it would carry the request and its keys.
             retry_after = 0.0 if isinstance(error, _RETRIED) else math.inf
@@ -186,6 +197,19 @@ class BoundedSession(requests.Session):
         self.server_time = self.server_time or date
         self.last_text = excerpt(response, self._secrets)
         return response
+
+    def _read_body(self, response: requests.Response) -> None:
+        """Read a body within the bounds: 1 MB on the wire may unpack to 1 GB."""
+        pieces, size = [], 0
+        with response:
+            for piece in response.iter_content(_PIECE_BYTES):
+                size += len(piece)
+                if size > self._limits.body:
+                    raise requests.RequestException(f"its answer has more than {self._limits.body:,} bytes")
+                if self._remaining() < 0:
+                    raise requests.Timeout("the answer did not end in time")
+                pieces.append(piece)
+        response._content = b"".join(pieces)  # noqa: SLF001 - where requests itself keeps it
 
     def _refuse_repeated_page(self, params: dict[str, Any]) -> None:
         token = params.get("page_token")

@@ -1,6 +1,7 @@
 """The bar store: bars already received, and the hours a source has already answered for."""
 
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ _FORMAT = FileFormat(
     error=DataError,
     consequence_if_removed="the bars are then fetched again",
 )
+_LAST_HOUR = 8_000_000
+"""In the year 2882.  Later ones end beyond the calendar of Python."""
 _BAR = "source = ? AND ticker = ? AND opened >= ? AND opened < ?"
 _TOUCHES = "source = ? AND ticker = ? AND until >= ? AND since <= ?"
 
@@ -64,6 +67,7 @@ class BarStore:
                 f"SELECT since, until FROM answered WHERE {_TOUCHES} ORDER BY since",  # noqa: S608
                 (self._source_key, str(ticker), start, end),
             ).fetchall()
+        self._require_hours(ticker, (hour for covered in coverage for hour in covered))
         gaps, reached = [], start
         for since, until in coverage:
             if since > reached:
@@ -85,7 +89,7 @@ class BarStore:
             columns: dict[str, Any] = dict(zip(COLUMNS, table.astype(np.float64), strict=True))
             opened = np.array([row[0] for row in rows]).astype(np.int64)
             return Bars(ticker=ticker, source=self._source, opened=opened, **columns)
-        except (DataError, ValueError, TypeError) as error:
+        except (DataError, ValueError, TypeError, OverflowError) as error:
             raise self._file.damaged(str(error)) from error
 
     def last_close(self, ticker: Ticker) -> int | None:
@@ -93,6 +97,7 @@ class BarStore:
         with self._file.transaction("BEGIN") as connection:
             query = "SELECT max(opened) FROM bars WHERE source = ? AND ticker = ?"
             (opened,) = connection.execute(query, (self._source_key, str(ticker))).fetchone()
+        self._require_hours(ticker, [0 if opened is None else opened])
         return None if opened is None else opened + 1
 
     def write(self, bars: Bars, start: int, end: int, *, covered_until: int | None = None) -> None:
@@ -114,9 +119,17 @@ class BarStore:
         with self._file.transaction("BEGIN IMMEDIATE") as connection:
             connection.execute(f"DELETE FROM bars WHERE {_BAR}", (*key, start, end))  # noqa: S608
             connection.executemany("INSERT INTO bars VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-            _extend_coverage(
-                connection, key, start, end if covered_until is None else min(covered_until, end)
-            )
+            try:
+                _extend_coverage(
+                    connection, key, start, end if covered_until is None else min(covered_until, end)
+                )
+            except TypeError as error:
+                raise self._file.damaged(f"the hours covered of {bars.ticker} cannot be read") from error
+
+    def _require_hours(self, ticker: Ticker, hours: Iterable[object]) -> None:
+        """Refuse the store as damaged where it holds something else than hours."""
+        if not all(isinstance(hour, int) and 0 <= hour <= _LAST_HOUR for hour in hours):
+            raise self._file.damaged(f"the hours stored of {ticker} cannot be read")
 
 
 def _extend_coverage(connection: sqlite3.Connection, key: tuple[str, str], start: int, end: int) -> None:

@@ -9,6 +9,7 @@ from crypto_refactor.market.sources.base import LoadedSource
 from crypto_refactor.market.sources.csv_parser import CsvLayout, read_table, unreadable
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.storage.atomic_file import write_atomic
+from crypto_refactor.storage.private import create_folder
 
 FILES = "files"
 """The name of this source."""
@@ -109,7 +110,7 @@ def write_csv(bars: Bars, path: Path) -> None:
     values = [map(repr, getattr(real, name).tolist()) for name in COLUMNS]
     rows = map(",".join, zip(stamps, *values, strict=True))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        create_folder(path.parent)
         write_atomic(path, ("\n".join([HEADER_LINE, *rows]) + "\n").encode())
     except OSError as error:
         raise DataError(

@@ -30,8 +30,12 @@ def open_source(name: str, *, data_dir: Path | None = None, state_dir: Path | No
         If there is no such source, or ``files`` has no folder.
     """
     if name not in SOURCES:
+        from crypto_refactor.config import settings
+
+        # What the environment holds is not shown: it may be a secret in the wrong place.
+        from_environment = name == settings().source
         raise UsageError(
-            f"There is no source {name!r}.",
+            "CRYPTO_SOURCE names no source." if from_environment else f"There is no source {name!r}.",
             expected="one of " + ", ".join(SOURCES) + ".",
             remedy="correct --source or CRYPTO_SOURCE.",
         )

@@ -22,12 +22,8 @@ class Cluster:
     address: str
 
     def __post_init__(self) -> None:
-        if not _is_address(self.address):
-            raise UsageError(
-                f"The cluster is {self.address!r}.",
-                expected="the address of a Dask scheduler, tcp://host:port.",
-                remedy="correct --cluster or CRYPTO_CLUSTER: `dask scheduler` prints the address when it starts.",
-            )
+        if not is_address(self.address):
+            raise invalid_address("" if "@" in self.address else self.address)
         if find_spec("distributed") is None:
             raise UsageError(
                 f"The cluster {self.address} cannot be used: the package distributed is not installed.",
@@ -36,7 +32,17 @@ class Cluster:
             )
 
 
-def _is_address(text: str) -> bool:
+def invalid_address(shown: str) -> UsageError:
+    """Return the error of a malformed address, which is `shown` only where it holds no password."""
+    return UsageError(
+        f"The cluster is {shown!r}." if shown else "The address of the cluster is not valid.",
+        expected="the address of a Dask scheduler, tcp://host:port.",
+        remedy="correct --cluster or CRYPTO_CLUSTER: `dask scheduler` prints the address when it starts.",
+    )
+
+
+def is_address(text: str) -> bool:
+    """Whether `text` is the address of a scheduler, without a user or a password."""
     try:
         parts = urlsplit(text)
         complete = parts.scheme in _SCHEMES and bool(parts.hostname) and bool(parts.port)

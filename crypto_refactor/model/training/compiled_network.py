@@ -33,7 +33,7 @@ def import_keras() -> Any:
         os.environ.update(_THREADS)
         # It warns about every further network that a process fits.
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    with _without_native_noise():
+    with _without_native_noise(), _without_matplotlib():
         import keras
 
         # The first tensor makes the backend look for devices, and log about them.
@@ -53,6 +53,29 @@ def _without_native_noise() -> Iterator[None]:
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)
+
+
+@contextmanager
+def _without_matplotlib() -> Iterator[None]:
+    """Hide Matplotlib, which Keras imports where it is installed: it lists the fonts in the user's cache folder."""
+    if "matplotlib" in sys.modules or "keras" in sys.modules:
+        yield
+        return
+    sys.modules["matplotlib"] = None  # type: ignore[assignment]  # what makes its import an ImportError
+    try:
+        yield
+    finally:
+        del sys.modules["matplotlib"]
+
+
+@contextmanager
+def without_bytecode() -> Iterator[None]:
+    """Write no compiled modules: TensorFlow imports generated ones from the temporary folder, and removes only them."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
 
 
 def needs_fresh_process() -> bool:

@@ -25,6 +25,7 @@ from contextlib import suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from crypto_refactor import __version__
@@ -105,12 +106,18 @@ class _FitProcess:
 
     def __init__(self) -> None:
         self._pipe, other_end = Pipe()
+        # It ends without a chance to remove what TensorFlow has put there.
+        self._temporary = TemporaryDirectory(prefix="crypto-refactor-")
         with other_end:
             self._popen = subprocess.Popen(  # noqa: S603 - this package itself
                 [sys.executable, "-m", __name__, str(other_end.fileno())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[other_end.fileno()],
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                env=os.environ
+                | {
+                    "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+                    "TMPDIR": self._temporary.name,
+                },
             )
         self.calls = 0
 
@@ -136,7 +143,9 @@ class _FitProcess:
     def end(self) -> int:
         """Let the process end, and return its exit code."""
         self._pipe.close()
-        return self._popen.wait()
+        code = self._popen.wait()
+        self._temporary.cleanup()
+        return code
 
 
 _idle: deque[_FitProcess] = deque()

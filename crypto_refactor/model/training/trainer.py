@@ -24,6 +24,7 @@ from crypto_refactor.model.training.compiled_network import (
     fresh_network,
     import_keras,
     scaled,
+    without_bytecode,
 )
 
 VOLATILITY_FLOOR_SHARE = 0.1
@@ -38,6 +39,7 @@ def _ignore(epoch: int, loss: float) -> None:
     """Report nothing."""
 
 
+@without_bytecode()
 def train(data: TrainingSet, settings: ModelSettings, report: Report = _ignore) -> TrainedModel:
     """Fit the network of `settings` on `data`.
 

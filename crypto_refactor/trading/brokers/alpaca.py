@@ -108,6 +108,7 @@ class AlpacaBroker:
         self._sleep = sleep
         self._assets: tuple[datetime, tuple[parser.Asset, ...]] | None = None
         self._stated_limits: dict[Ticker, dict[str, Any]] = {}
+        self.clock_skew_seconds: float | None = None
 
     @classmethod
     def from_settings(
@@ -344,7 +345,10 @@ class AlpacaBroker:
         )
         sdk = TradingClient(*self._keys, paper=self._paper, raw_data=True, url_override=self._url)
         _install(session, sdk)
-        return session.call(lambda: request(sdk), parse)
+        try:
+            return session.call(lambda: request(sdk), parse)
+        finally:
+            self.clock_skew_seconds = session.skew_seconds
 
 
 def _install(session: BoundedSession, sdk: TradingClient) -> None:

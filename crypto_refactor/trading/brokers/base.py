@@ -125,6 +125,11 @@ class Position:
 class Broker(Protocol):
     """Accepts orders.  Every method raises `UnreachableError` if there is no usable answer in bounded time."""
 
+    @property
+    def clock_skew_seconds(self) -> float | None:
+        """How far the local clock was ahead of the broker's at the last answer; None where that had no date."""
+        ...
+
     def account(self) -> AccountSnapshot:
         """Return the account's figures."""
         ...

@@ -8,20 +8,29 @@ acts on the same bar twice.
 import hashlib
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from crypto_refactor.errors import BrokerError
 from crypto_refactor.execution.stepper import SubAccountState
 from crypto_refactor.execution.sub_account import Fill, Trade
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.storage import SqliteFile
 from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
-from crypto_refactor.trading.ledger.schema import FORMAT, STATE_TABLES, TRADE_COLUMNS, state_from_json
+from crypto_refactor.trading.ledger.schema import FORMAT, STATE_TABLES, TRADE_COLUMNS
 from crypto_refactor.trading.ledger.transaction import LedgerTransaction
+from crypto_refactor.trading.ledger.validation import (
+    checked_about,
+    checked_object,
+    checked_row,
+    checked_state,
+    checked_ticker,
+    problem,
+)
 
 _KEY = "account = ? AND ticker = ?"
 
@@ -75,12 +84,26 @@ class Ledger:
     def __init__(self, path: Path, clock: Callable[[], datetime] = _utc_now) -> None:
         self.path = path
         self._clock = clock
-        self._file = SqliteFile(path, FORMAT)
+        self._file = SqliteFile(path, replace(FORMAT, backups=True, check=problem))
         self._prepared: dict[str, tuple[str, dict[str, Any]]] = {}
 
     def prepare_account(self, name: str, now: str, about: dict[str, Any]) -> None:
         """Open the account `name` with the first transaction on it: one that never decides leaves no trace."""
         self._prepared[name] = now, about
+
+    def damaged(self, reason: str) -> BrokerError:
+        """Return the error for contents that make no sense, with the way back to the newest good backup."""
+        error = self._file.damaged(reason)
+        assert isinstance(error, BrokerError), "the error of this format"
+        return error
+
+    @contextmanager
+    def _checked(self, subject: str) -> Iterator[None]:
+        """Refuse the ledger as damaged where a value of `subject` makes no sense."""
+        try:
+            yield
+        except ValueError as error:
+            raise self.damaged(f"{subject} cannot be read: {error}") from error
 
     def open_account(self, name: str, now: str, about: dict[str, Any] | None = None) -> None:
         """Open the account `name` at the ISO-8601 time `now`, or update what it is traded with."""
@@ -93,10 +116,12 @@ class Ledger:
             rows = connection.execute(
                 "SELECT name, opened_at, traded_at, about FROM accounts ORDER BY traded_at DESC, name"
             ).fetchall()
-        return tuple(
-            AccountRow(name=name, opened_at=opened, traded_at=traded, about=json.loads(about))
-            for name, opened, traded, about in rows
-        )
+        names = ("name", "opened_at", "traded_at")
+        with self._checked("an account"):
+            return tuple(
+                AccountRow(**checked_row("accounts", names, row), about=checked_about(about))
+                for *row, about in rows
+            )
 
     def mark_finished(self, name: str) -> None:
         """Mark a replay as complete."""
@@ -109,6 +134,8 @@ class Ledger:
             row = connection.execute("SELECT finished FROM accounts WHERE name = ?", (name,)).fetchone()
             if row is None or not row[0]:
                 return False
+            if row[0] != 1:
+                raise self.damaged(f"whether {name} is finished cannot be read")
             for table in STATE_TABLES:
                 connection.execute(f"DELETE FROM {table} WHERE account = ?", (name,))  # noqa: S608 - own names
             connection.execute("UPDATE accounts SET finished = 0 WHERE name = ?", (name,))
@@ -125,20 +152,27 @@ class Ledger:
             rows = connection.execute(
                 "SELECT ticker, state FROM holdings WHERE account = ? ORDER BY ticker", (account,)
             ).fetchall()
-        return {Ticker.parse(name): self._parse_state(account, name, text) for name, text in rows}
+        with self._checked(f"a ticker of {account}"):
+            tickers = [checked_ticker(name) for name, _ in rows]
+        return {
+            ticker: self._parse_state(account, str(ticker), text)
+            for ticker, (_, text) in zip(tickers, rows, strict=True)
+        }
 
     def opening(self, account: str, ticker: Ticker) -> Opening | None:
         """Return how the sub-account was opened."""
-        rows = self._rows("opened_with, opened_at", "holdings", account, ticker, "ticker")
-        return Opening(balance=rows[0][0], at=rows[0][1]) if rows else None
+        rows = self._table(("opened_with", "opened_at"), "holdings", account, ticker, "ticker")
+        return Opening(balance=rows[0]["opened_with"], at=rows[0]["opened_at"]) if rows else None
 
     def order_suffix(self, account: str) -> str:
         """Return what ends every order id of `account` in this ledger, and of no other ledger."""
         with self._file.transaction("BEGIN") as connection:
             row = connection.execute("SELECT token FROM identity").fetchone()
         if row is None:
-            raise self._file.damaged("it has lost its token")
-        return hashlib.sha256(f"{row[0]}/{account}".encode()).hexdigest()[:8]
+            raise self.damaged("it has lost its token")
+        with self._checked("its token"):
+            token = checked_row("identity", ("token",), row)["token"]
+        return hashlib.sha256(f"{token}/{account}".encode()).hexdigest()[:8]
 
     def review(self, account: str, ticker: Ticker | None = None) -> Review | None:
         """Return the last review of the account at the broker, or of one position there."""
@@ -147,7 +181,11 @@ class Ledger:
                 "SELECT through, accepted FROM reviews WHERE account = ? AND ticker = ?",
                 (account, _name(ticker)),
             ).fetchone()
-        return None if row is None else Review(through=datetime.fromisoformat(row[0]), accepted=bool(row[1]))
+        if row is None:
+            return None
+        with self._checked(f"the last review of {account}"):
+            values = checked_row("reviews", ("through", "accepted"), row)
+        return Review(through=datetime.fromisoformat(values["through"]), accepted=bool(values["accepted"]))
 
     def record_review(
         self, account: str, through: datetime, ticker: Ticker | None = None, *, accepted: bool = False
@@ -162,12 +200,14 @@ class Ledger:
 
     def booked_external_sales(self, account: str) -> dict[str, float]:
         """Return how much of each sale by others is booked, by the broker's order id."""
+        columns = ("broker_order_id", "quantity")
         with self._file.transaction("BEGIN") as connection:
-            return dict(
-                connection.execute(
-                    "SELECT broker_order_id, quantity FROM external_sales WHERE account = ?", (account,)
-                ).fetchall()
-            )
+            rows = connection.execute(
+                "SELECT broker_order_id, quantity FROM external_sales WHERE account = ?", (account,)
+            ).fetchall()
+        with self._checked(f"sales in {account}"):
+            sales = [checked_row("external_sales", columns, row) for row in rows]
+        return {sale["broker_order_id"]: sale["quantity"] for sale in sales}
 
     def has_decision(self, account: str, ticker: Ticker, bar: int) -> bool:
         """Return whether a decision was made at the bar that closed at `bar`."""
@@ -180,7 +220,8 @@ class Ledger:
 
     def models(self, account: str, ticker: Ticker) -> dict[int, str]:
         """Return the key of the cached model that decides, by cut-off."""
-        return dict(self._rows("cutoff, key", "models", account, ticker, "cutoff"))
+        rows = self._table(("cutoff", "key"), "models", account, ticker, "cutoff")
+        return {row["cutoff"]: row["key"] for row in rows}
 
     @contextmanager
     def transaction(self, account: str, ticker: Ticker) -> Iterator[LedgerTransaction]:
@@ -196,10 +237,9 @@ class Ledger:
     def orders(self, account: str, ticker: Ticker, *, unsettled: bool = False) -> tuple[OrderRecord, ...]:
         """Return every order, or those whose outcome is not known, in the order they were recorded."""
         names = tuple(field.name for field in fields(OrderRecord))
-        rows = self._rows(", ".join(names), "orders", account, ticker, "rowid")
-        values = (dict(zip(names, row, strict=True)) for row in rows)
+        rows = self._table(names, "orders", account, ticker, "rowid")
         orders = (
-            OrderRecord(**{**row, "ticker": ticker, "stage": OrderStatus(row["stage"])}) for row in values
+            OrderRecord(**{**row, "ticker": ticker, "stage": OrderStatus(row["stage"])}) for row in rows
         )
         return tuple(order for order in orders if not unsettled or order.stage is OrderStatus.UNSETTLED)
 
@@ -213,23 +253,40 @@ class Ledger:
 
     def fills(self, account: str, ticker: Ticker) -> tuple[Fill, ...]:
         """Return every fill, in order."""
-        rows = self._rows(", ".join(Fill._fields), "fills", account, ticker, "rowid")
-        return tuple(Fill(*row) for row in rows)
+        rows = self._table(Fill._fields, "fills", account, ticker, "rowid")
+        return tuple(Fill(**row) for row in rows)
 
     def trades(self, account: str, ticker: Ticker) -> tuple[Trade, ...]:
         """Return every closed trade, in order."""
-        rows = self._rows(", ".join(TRADE_COLUMNS), "trades", account, ticker, "rowid")
-        return tuple(Trade(*row) for row in rows)
+        rows = self._table(TRADE_COLUMNS, "trades", account, ticker, "rowid")
+        return tuple(Trade(*row.values()) for row in rows)
 
     def equity(self, account: str, ticker: Ticker) -> list[tuple[int, float]]:
         """Return (close of the bar, equity), the opening balance first."""
-        rows = self._rows("bar, equity", "equity", account, ticker, "bar")
-        return [(int(bar), float(value)) for bar, value in rows]
+        rows = self._table(("bar", "equity"), "equity", account, ticker, "bar")
+        return [(row["bar"], float(row["equity"])) for row in rows]
 
     def decisions(self, account: str, ticker: Ticker) -> list[dict[str, Any]]:
         """Return every decision as it was recorded, in order."""
-        rows = self._rows("bar, target, entry", "decisions", account, ticker, "bar")
-        return [{"bar": bar, "target": target, **json.loads(entry)} for bar, target, entry in rows]
+        return self._decisions(account, ticker, "bar")
+
+    def last_decision(self, account: str, ticker: Ticker) -> dict[str, Any] | None:
+        """Return the latest decision as it was recorded."""
+        return next(iter(self._decisions(account, ticker, "bar DESC LIMIT 1")), None)
+
+    def _decisions(self, account: str, ticker: Ticker, order: str) -> list[dict[str, Any]]:
+        rows = self._table(("bar", "target", "entry"), "decisions", account, ticker, order)
+        with self._checked(f"a decision on {ticker} in {account}"):
+            entries = [checked_object(row.pop("entry"), "entry") for row in rows]
+        return [row | entry for row, entry in zip(rows, entries, strict=True)]
+
+    def _table(
+        self, columns: Sequence[str], table: str, account: str, ticker: Ticker, order: str
+    ) -> list[dict[str, Any]]:
+        """Return the rows of one sub-account by their columns."""
+        rows = self._rows(", ".join(columns), table, account, ticker, order)
+        with self._checked(f"the {table} of {ticker} in {account}"):
+            return [checked_row(table, columns, row) for row in rows]
 
     def _rows(self, columns: str, table: str, account: str, ticker: Ticker, order: str) -> list[Any]:
         query = f"SELECT {columns} FROM {table} WHERE {_KEY} ORDER BY {order}"  # noqa: S608 - own names
@@ -237,10 +294,8 @@ class Ledger:
             return connection.execute(query, (account, str(ticker))).fetchall()
 
     def _parse_state(self, account: str, ticker: str, text: str) -> SubAccountState:
-        try:
-            return state_from_json(text)
-        except (ValueError, TypeError, KeyError) as error:
-            raise self._file.damaged(f"the state of {ticker} in {account} cannot be read") from error
+        with self._checked(f"the state of {ticker} in {account}"):
+            return checked_state(text)
 
 
 def _open_account(connection: sqlite3.Connection, name: str, now: str, about: dict[str, Any]) -> None:

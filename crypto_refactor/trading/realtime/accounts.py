@@ -27,6 +27,10 @@ class TradingAccount(Protocol):
         """What executes its orders."""
         ...
 
+    def clock_skew(self) -> float | None:
+        """Return how far the local clock is ahead of the account's, in seconds; None where that is not known."""
+        ...
+
     def begin_pass(self, opening: dict[Ticker, float]) -> str | None:
         """Check the whole account before a pass that may open sub-accounts; return why entries are blocked."""
         ...
@@ -48,6 +52,10 @@ class DemoAccount:
         self.executor = DemoExecutor(ledger, name, session.source)
         self._session = session
         self._ledger = ledger
+
+    def clock_skew(self) -> float:
+        """Return 0: the account has no other clock than this one."""
+        return 0.0
 
     def begin_pass(self, opening: dict[Ticker, float]) -> str | None:  # noqa: ARG002 - of the protocol
         """Return None: nothing blocks entries."""
@@ -88,6 +96,17 @@ class BrokerAccount:
         self._broker = broker
         self._on_note = on_note
         self._noted: set[Ticker] = set()
+
+    def clock_skew(self) -> float | None:
+        """Ask the broker for the time.
+
+        Raises
+        ------
+        BrokerError
+            If the broker does not answer.
+        """
+        self._broker.account()
+        return self._broker.clock_skew_seconds
 
     def begin_pass(self, opening: dict[Ticker, float]) -> str | None:
         """Check flags, buying power and open orders.

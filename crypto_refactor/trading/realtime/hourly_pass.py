@@ -121,7 +121,7 @@ class HourlyPass:
                 expected="a ticker that is offered at the start.",
                 remedy="start the run again once it is offered.",
             )
-        _check_clocks(self.source)
+        _check_clocks(self.source, self.account)
         if int(bars.closed[-1]) != hour:
             raise BarLateError(
                 f"The {ticker} bar that closed at {to_iso(hour)} is not there yet.",
@@ -258,15 +258,27 @@ class HourlyPass:
 
 def excess_clock_skew(source: AlpacaSource) -> float | None:
     """Return the seconds between the local clock and Alpaca's where they are too many to trade."""
-    skew = source.clock_skew_seconds
+    return _excess(source.clock_skew_seconds)
+
+
+def _excess(skew: float | None) -> float | None:
     return None if skew is None or abs(skew) <= MAX_SKEW_SECONDS else abs(skew)
 
 
-def _check_clocks(source: AlpacaSource) -> None:
-    skew = excess_clock_skew(source)
-    if skew is not None:
+def _check_clocks(source: AlpacaSource, account: TradingAccount) -> None:
+    skew = source.clock_skew_seconds
+    if skew is None:
+        skew = account.clock_skew()
+    if skew is None:
         raise DataError(
-            f"The local clock and Alpaca's are {skew:.0f} s apart.",
+            f"Neither the bars nor {account.name} come with the time at Alpaca.",
+            expected="an answer with a date, so that both agree on the latest bar.",
+            remedy="remove what takes the Date header off Alpaca's answers; nothing is traded before.",
+        )
+    excess = _excess(skew)
+    if excess is not None:
+        raise DataError(
+            f"The local clock and Alpaca's are {excess:.0f} s apart.",
             expected=f"at most {MAX_SKEW_SECONDS} s, so that both agree on the latest bar.",
             remedy="set this machine's clock; nothing is traded before.",
         )

@@ -1,0 +1,164 @@
+"""Bounds on what a server may do to a request: how much it sends, and how long it is listened to."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import threading
+import time
+import tracemalloc
+from datetime import UTC, datetime
+
+import pytest
+
+from crypto_refactor.transport import BoundedSession, HttpLimits, RequestFailedError
+
+SECRET = "s3cret"
+
+
+class Server:
+    """Answers one connection after another with `script(connection)`, and notes when its peer has left."""
+
+    def __init__(self, script):
+        self._script = script
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/x"
+        self.left = threading.Event()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            with connection:
+                if not connection.recv(65536):
+                    continue
+                try:
+                    self._script(connection)
+                except OSError:
+                    self.left.set()
+
+    def close(self):
+        self._socket.close()
+
+
+@pytest.fixture
+def serve():
+    servers = []
+
+    def start(script):
+        servers.append(Server(script))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+def call(server, *, seconds=30.0, **limits):
+    session = BoundedSession(
+        limits=HttpLimits(**{"attempts": 1, "total": seconds} | limits),
+        seconds=seconds,
+        secrets=(SECRET,),
+        clock=lambda: datetime.now(UTC),
+        sleep=time.sleep,
+    )
+    return session.call(lambda: session.request("GET", server.url).json(), lambda content: content)
+
+
+def answer(body, *headers):
+    lines = ["HTTP/1.1 200 OK", f"Content-Length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+def test_a_packed_body_is_not_unpacked_beyond_the_bound(serve):
+    packed = gzip.compress(b" " * 300_000_000, 9)
+    assert len(packed) < 1_000_000
+    server = serve(lambda connection: connection.sendall(answer(packed, "Content-Encoding: gzip")))
+    tracemalloc.start()
+    try:
+        with pytest.raises(RequestFailedError, match="more than 20,000,000 bytes") as caught:
+            call(server, body=20_000_000)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 60_000_000
+    assert caught.value.retry_after == float("inf"), "it would send the same again"
+
+
+def test_a_plain_body_without_an_end_is_not_read_beyond_the_bound(serve):
+    def endless(connection):
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            connection.sendall(b" " * 65536)
+
+    server = serve(endless)
+    with pytest.raises(RequestFailedError, match="more than"):
+        call(server, body=5_000_000)
+    assert server.left.wait(60), "the connection is closed"
+
+
+def test_a_packed_body_within_the_bound_is_read(serve):
+    packed = gzip.compress(b'{"a": ' + b" " * 1_000_000 + b"1}")
+    server = serve(lambda connection: connection.sendall(answer(packed, "Content-Encoding: gzip")))
+    assert call(server) == {"a": 1}
+
+
+def trickling(begin):
+    def script(connection):
+        connection.sendall(begin)
+        while True:
+            connection.sendall(b"x")
+            time.sleep(0.02)
+
+    return script
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [b"HTTP/1.1 200 OK\r\nX-Slow: ", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"],
+    ids=["headers", "body"],
+)
+def test_a_request_that_was_given_up_stops_reading(serve, begin):
+    """No time-out of a socket ever strikes here; the connection ends with the call."""
+    server = serve(trickling(begin))
+    with pytest.raises(RequestFailedError, match="no complete answer"):
+        call(server, seconds=0.5, read=60.0)
+    assert server.left.wait(60), "the server still has a reader"
+
+
+def test_a_connection_that_opens_too_late_is_not_used(serve, monkeypatch):
+    asked, go_on = threading.Event(), threading.Event()
+    server = serve(lambda _connection: asked.set())
+    look_up = socket.getaddrinfo
+
+    def slow(*args, **options):
+        go_on.wait(60)
+        return look_up(*args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    with pytest.raises(RequestFailedError, match="no complete answer"):
+        call(server, seconds=0.3)
+    threads = [thread for thread in threading.enumerate() if thread.name == "alpaca"]
+    go_on.set()
+    for thread in threads:
+        thread.join(60)
+    assert not asked.wait(0.2)
+
+
+def test_a_redirect_is_not_followed(serve):
+    server = serve(
+        lambda connection: connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n\r\n")
+    )
+    with pytest.raises(RequestFailedError) as caught:
+        call(server)
+    assert caught.value.status == 302
+
+
+def test_the_password_of_a_proxy_is_not_shown():
+    from crypto_refactor.transport import redact_and_truncate
+
+    shown = redact_and_truncate("Cannot connect to http://user:p4ss@proxy:3128/ now", ())
+    assert shown == "Cannot connect to http://***@proxy:3128/ now"
