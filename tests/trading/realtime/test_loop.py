@@ -24,6 +24,7 @@ from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.errors import BrokerError, ModelError, UnavailableError
 from crypto_refactor.execution.rules import ExecutionOptions, ExitRule
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.signals.conditions import SignalRules
 from crypto_refactor.trading.brokers.base import NotTradedError, UnreachableError
 from crypto_refactor.trading.kill_switch import halt, lift_halt
 from crypto_refactor.trading.outcomes import Failure, Unavailable
@@ -425,14 +426,19 @@ class Choosy(DemoAccount):
         return super().rules(ticker)
 
 
+FLAT = SignalRules(min_confirmations=9, threshold_scale=100.0)
+"""Nothing is ever entered, so that nothing is held."""
+
+
+@pytest.mark.parametrize("signals", [SIGNALS, FLAT])
 @pytest.mark.parametrize("tickers", [(BTC, ETH), (BTC,)])
-def test_tickers_that_are_dropped_are_asked_for_again_each_hour_and_return(make_world, tickers):
+def test_tickers_that_are_dropped_are_asked_for_again_each_hour_and_return(make_world, tickers, signals):
     world = make_world(*tickers)
     account = Choosy(world.session(), world.ledger, ACCOUNT, refused=set())
     gone = set(tickers[-1:])
     world.at(FIRST, 1800, lambda: account.refused.update(gone))
     world.at(FIRST + 3, 1800, account.refused.clear)
-    world.loop(account=account, initial_balance=100.0).run(6)
+    world.loop(account=account, signal_rules=signals).run(6)
     assert decided(world, tickers[-1]) == [FIRST, FIRST + 4, FIRST + 5]
     assert kinds_announced(world) == [("unavailable", tickers[-1]), ("available", tickers[-1])]
     assert "after 3 h 00 min" in world.announced[-1][2]
@@ -444,8 +450,9 @@ def test_all_tickers_gone_at_once_do_not_end_a_loop_that_has_traded(make_world):
     account = Choosy(world.session(), world.ledger, ACCOUNT, refused=set())
     world.at(FIRST, 1800, lambda: account.refused.update({BTC, ETH}))
     world.at(FIRST + 2, 1800, account.refused.clear)
-    world.loop(account=account).run(4)
+    world.loop(account=account, signal_rules=FLAT).run(4)
     for ticker in (BTC, ETH):
+        assert world.ledger.fills(ACCOUNT, ticker) == ()
         assert decided(world, ticker) == [FIRST, FIRST + 3]
 
 
