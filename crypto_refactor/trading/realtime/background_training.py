@@ -19,6 +19,7 @@ from crypto_refactor.errors import CryptoRefactorError
 from crypto_refactor.model.cache import ModelProvider
 from crypto_refactor.model.training.jobs import TrainingJob
 from crypto_refactor.model.training.parallel import TrainingObserver
+from crypto_refactor.trading.interrupts import deferred_interrupts
 
 _RETRY_SECONDS = 600.0
 
@@ -88,7 +89,9 @@ class BackgroundTrainer:
             key = next(iter(self._queued))
             job = self._queued.pop(key)
             try:
-                self._running[key] = self._start(key, job)
+                # A signal in the middle would leave a process that complains about half a job.
+                with deferred_interrupts():
+                    self._running[key] = self._start(key, job)
             except OSError as error:
                 self._fail(key, f"no process could be started: {error.strerror or error}")
 

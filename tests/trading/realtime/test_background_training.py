@@ -208,6 +208,20 @@ def test_a_machine_that_starts_no_process_is_a_failure_and_no_end(trainer, conte
     assert context.keys == ["a"]
 
 
+def test_a_signal_waits_until_a_process_that_is_being_started_can_be_stopped(trainer, context, monkeypatch):
+    usual = Process.start
+
+    def interrupted(process):
+        signal.raise_signal(signal.SIGINT)
+        usual(process)
+
+    monkeypatch.setattr(Process, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.begin("a", job())
+    trainer.stop()
+    assert [process.killed for process in context.started] == [True]
+
+
 def test_stopping_ends_what_runs_and_forgets_what_waits(trainer, context):
     for key in "abcd":
         trainer.begin(key, job())
