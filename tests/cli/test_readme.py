@@ -9,7 +9,7 @@ import pytest
 from support.cli_runner import ROOT, Home
 
 from crypto_refactor import errors
-from crypto_refactor.cli.commands import accounts, trade
+from crypto_refactor.cli.commands import accounts, holdings, trade
 from crypto_refactor.cli.commands.audit import command as audit
 from crypto_refactor.cli.commands.backtest import command as backtest
 from crypto_refactor.cli.commands.checks import history, mountain_time
@@ -41,6 +41,7 @@ COMMANDS = {
     "evaluate": evaluate,
     **trade.COMMANDS,
     **accounts.COMMANDS,
+    **holdings.COMMANDS,
 }
 SCRIPTS = {
     "models/app_lstm.py": ("app_lstm", signal),
@@ -62,18 +63,27 @@ WHERE_NONE = {
     "--initial-balance": f"{DEFAULT_BALANCE:g}",
     "--replay-hours": str(DEFAULT_REPLAY_HOURS),
     "--replay-delay": "0",
-    "--account": "the one traded last",
+    "--account": "the one traded last, replays aside",
     "--cluster": "this machine",
+    "--max-deviation": "0.02",
+    "--max-daily-loss": "off",
+    "--max-loss": "off",
+    "--max-positions": "off",
+    "--max-orders-per-day": "off",
+    "--cost": "required",
+    "--quantity": "all",
     "--fee": f"{DEFAULT_FEE}; at Alpaca {ALPACA_FEE}",
     "--max-drawdown": f"off; at Alpaca {ALPACA_MAX_DRAWDOWN}",
 }
 WHERE_NONE = {
     f"--{spec.name}": spec.default_text for spec in EXECUTION_OPTIONS.values() if spec.default is None
 } | WHERE_NONE
-OWN_TICKER = {"multi": "all", "compare": "all", "close": "none"}
+OWN_TICKER = dict.fromkeys(("multi", "compare", "reconcile"), "all") | dict.fromkeys(
+    ("close", "resume", "adopt"), "none"
+)
 
 
-OF_AN_ACCOUNT = tuple(f"crypto-refactor {name}" for name in accounts.COMMANDS)
+OF_AN_ACCOUNT = tuple(f"crypto-refactor {name}" for name in {**accounts.COMMANDS, **holdings.COMMANDS})
 """Tell about what other commands have traded: tried in test_account_commands.py."""
 
 
@@ -206,7 +216,11 @@ def option_rows():
             yield name, commands.split(", "), value
 
 
-GROUPS = {"backtests": ("backtest", "audit", "compare"), "trading": ("trade", "multi")}
+GROUPS = {
+    "backtests": ("backtest", "audit", "compare"),
+    "trading": ("trade", "multi"),
+    "account commands": ("status", "trades", "close", "resume", "panic", "reconcile", "adopt"),
+}
 
 
 def of_commands(commands):

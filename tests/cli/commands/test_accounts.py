@@ -239,7 +239,8 @@ def test_simulated_accounts_are_marked_wherever_accounts_are_listed(tool, put):
     assert shown["simulated_others"] == ["replay/1a2b", "demo/sample"]
     assert "demo/sample (SIMULATED) holds something" in tool("close --all", code=5).err
     assert "demo/sample (SIMULATED)" in tool("status --account demo", code=5).err
-    assert "demo/sample (SIMULATED): no sub-account" in tool("resume --account demo/sample").out
+    resumed = tool("resume --account demo/sample --drawdown --ticker BTC/USD").out
+    assert "demo/sample (SIMULATED): BTC/USD was not halted by its drawdown" in resumed
 
 
 # close
@@ -387,14 +388,19 @@ def test_a_halt_is_shown_until_it_is_lifted(tool, put):
 def test_resume_restarts_what_the_drawdown_of_one_account_has_halted(tool, put, ledger):
     put("demo/sample", LONG._replace(halted=True), source="sample")
     put("demo/alpaca", LONG._replace(halted=True))
-    out = tool("resume --demo").out
+    assert "BTC/USD is halted by its drawdown" in tool("resume --demo").out
+    assert ledger.state("demo/alpaca", BTC).account.halted
+    out = tool("resume --demo --drawdown --ticker BTC/USD").out
     assert "demo/alpaca: BTC/USD may enter again; its drawdown is measured from 1,000.00." in out
     after = ledger.state("demo/alpaca", BTC).account
     assert (after.halted, after.peak_equity) == (False, 1000.0)
     assert ledger.state("demo/sample", BTC).account.halted
     shown = document(tool("resume --account demo/sample --json"))
-    assert shown["peaks_restarted"] == {"BTC/USD": 1000.0}
-    assert "no sub-account was halted" in tool("resume").out
+    assert (shown["peaks_restarted"], shown["halted_by_drawdown"]) == ({}, ["BTC/USD"])
+    shown = document(tool("resume --account demo/sample --drawdown --ticker BTC/USD --json"))
+    assert (shown["peaks_restarted"], shown["halted_by_drawdown"]) == ({"BTC/USD": 1000.0}, [])
+    for wrong in ("--drawdown", "--ticker BTC/USD"):
+        tool(f"resume {wrong}", code=2)
 
 
 def test_a_replay_is_never_resumed(tool, put, ledger):

@@ -141,6 +141,8 @@ class TestAnEntry:
             "notional": 100.0,
             "quantity": None,
             "reason": "entry",
+            "decided_at": "",
+            "decided_price": None,
             "sent_at": "2024-01-28T01:00:03Z",
             "stage": "partly_filled",
             "filled_quantity": 0.4,
