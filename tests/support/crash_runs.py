@@ -166,12 +166,20 @@ def _result(world, kills):
     )
 
 
+def _leg(own_id):
+    """Return an order's id without the token of its ledger, which no other ledger has."""
+    return own_id.rpartition("-")[0]
+
+
 def _order(order):
-    return {name: getattr(order, name) for name in _ORDER}
+    return {name: getattr(order, name) for name in _ORDER} | {"client_order_id": _leg(order.client_order_id)}
 
 
 def _tables(ledger, account, ticker):
-    orders = [{**asdict(order), "sent_at": None} for order in ledger.orders(account, ticker)]
+    orders = [
+        {**asdict(order), "client_order_id": _leg(order.client_order_id), "decided_at": None, "sent_at": None}
+        for order in ledger.orders(account, ticker)
+    ]
     return {
         "decisions": ledger.decisions(account, ticker),
         "orders": orders,
