@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from crypto_refactor.cli.trading.account_selection import (
 from crypto_refactor.errors import EXIT_OK, BrokerError, UsageError, combined_exit_code
 
 if TYPE_CHECKING:
+    from crypto_refactor.market.ticker import Ticker
     from crypto_refactor.trading.ledger.ledger import AccountRow, Ledger
     from crypto_refactor.trading.manual.close import CloseResult
 
@@ -181,6 +182,7 @@ def resume(drawdown: bool, tickers: tuple[str, ...], **values: Any) -> None:
     requested = tuple(map(Ticker.parse, tickers))
     state, ledger, rows = open_ledger(values)
     row = selected_account(values, rows)
+    name = "" if row is None else marked_name(row)
     lifted = not drawdown and lift_halt(state)
     replayed = row is not None and row.name.startswith(REPLAY)
     peaks = {} if row is None or replayed else resume_tickers(ledger, state, row.name, requested)
@@ -201,14 +203,19 @@ def resume(drawdown: bool, tickers: tuple[str, ...], **values: Any) -> None:
         return
     if not drawdown:
         click.echo("The halt is lifted." if lifted else "Entries were not halted.")
-    if row is None:
-        return
-    name = marked_name(row)
-    for ticker, peak in peaks.items():
-        click.echo(f"{name}: {ticker} may enter again; its drawdown is measured from {peak:,.2f}.")
     if replayed:
         click.echo(f"{name} is a replay, and its drawdown halts stay; --account names another account.")
-    for ticker in (ticker for ticker in requested if ticker not in peaks and not replayed):
+    elif row is not None:
+        _show_drawdown_halts(name, peaks, halted, [other for other in requested if other not in peaks])
+
+
+def _show_drawdown_halts(
+    name: str, peaks: Mapping[Ticker, float], halted: Sequence[Ticker], not_halted: Sequence[Ticker]
+) -> None:
+    """Show which drawdown halts are lifted, which were none, and which remain."""
+    for ticker, peak in peaks.items():
+        click.echo(f"{name}: {ticker} may enter again; its drawdown is measured from {peak:,.2f}.")
+    for ticker in not_halted:
         click.echo(f"{name}: {ticker} was not halted by its drawdown.")
     for ticker in halted:
         click.echo(
