@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,6 +20,7 @@ from crypto_refactor.cli.trading.account_selection import (
 from crypto_refactor.errors import EXIT_AUDIT_FAILED, EXIT_OK, BrokerError, combined_exit_code
 
 if TYPE_CHECKING:
+    from crypto_refactor.trading.brokers.alpaca import AlpacaBroker
     from crypto_refactor.trading.ledger.ledger import AccountRow
     from crypto_refactor.trading.manual.close import CloseResult
     from crypto_refactor.trading.manual.reconcile import Reconciliation
@@ -40,8 +43,8 @@ def reconcile(accept: bool, tickers: tuple[str, ...], **values: Any) -> int:
 
     requested = tuple(dict.fromkeys(map(Ticker.parse, tickers))) or None
     state, ledger, rows = open_ledger(values)
-    row = _required(selected_account(values, rows))
-    broker, now = broker_for(values, row), datetime.now(UTC)
+    row, broker = _account_at_alpaca(values, rows)
+    now = datetime.now(UTC)
     if accept:
         result = accept_broker(ledger, state, row, broker, requested, now)
     else:
@@ -50,14 +53,42 @@ def reconcile(accept: bool, tickers: tuple[str, ...], **values: Any) -> int:
     return EXIT_OK if accept or result.agrees else EXIT_AUDIT_FAILED
 
 
-def _required(row: AccountRow | None) -> AccountRow:
+def _account_at_alpaca(
+    values: Mapping[str, Any], rows: Sequence[AccountRow]
+) -> tuple[AccountRow, AlpacaBroker]:
+    """Return the account at Alpaca that is meant, also one that this ledger has never traded, and its broker."""
+    from crypto_refactor.trading.account_names import is_at_broker
+
+    at_alpaca = [row for row in rows if is_at_broker(row.name)]
+    if not any(values[name] for name in ("account", "demo", "source", "data_dir")) and not at_alpaca:
+        return _untraded_account(values)
+    named = values["account"] or values["demo"] or values["source"] or values["data_dir"]
+    row = selected_account(values, rows if named else at_alpaca)
     if row is None:
         raise BrokerError(
             "No account has been traded yet.",
             expected="an account of this ledger.",
-            remedy="trade first, or choose another ledger with --state-dir.",
+            remedy="leave out the options that name one, or choose another ledger with --state-dir.",
         )
-    return row
+    return row, broker_for(values, row)
+
+
+def _untraded_account(values: Mapping[str, Any]) -> tuple[AccountRow, AlpacaBroker]:
+    """Return the account of the keys, with the rules that every account at Alpaca has."""
+    from dataclasses import asdict
+    from datetime import UTC, datetime
+
+    from crypto_refactor.execution.rules import ExecutionOptions
+    from crypto_refactor.trading.account_names import LIVE, PAPER, broker_account
+    from crypto_refactor.trading.ledger.ledger import AccountRow
+
+    live = bool(values["live"])
+    now = datetime.now(UTC).isoformat()
+    about = {"source": "alpaca", "options": asdict(ExecutionOptions(venue="alpaca"))}
+    row = AccountRow(name=LIVE if live else PAPER, opened_at=now, traded_at=now, about=about)
+    broker = broker_for(values, row)
+    name = broker_account(broker.account().account_id, paper=not live)
+    return replace(row, name=name), broker
 
 
 def _show_reconciliation(account: str, result: Reconciliation, *, accepted: bool, as_json: bool) -> None:
@@ -113,9 +144,10 @@ def adopt(ticker: str, cost: float, quantity: float | None, **values: Any) -> No
     from crypto_refactor.trading.manual.reconcile import adopt as adopt_coins
 
     state, ledger, rows = open_ledger(values)
-    row = _required(selected_account(values, rows))
+    row, broker = _account_at_alpaca(values, rows)
     adoption = Adoption(ticker=Ticker.parse(ticker), cost=cost, quantity=quantity)
-    fill = adopt_coins(ledger, state, row, broker_for(values, row), adoption, lambda: datetime.now(UTC))
+    ledger.prepare_account(row.name, row.opened_at, row.about)
+    fill = adopt_coins(ledger, state, row, broker, adoption, lambda: datetime.now(UTC))
     if values["as_json"]:
         print_json({"schema": 1, "account": row.name, "ticker": ticker, "fill": fill.to_dict()})
     else:

@@ -206,18 +206,34 @@ class HourlyPass:
 
     def _protect(self, pool: TickerPool, errors: Mapping[Ticker, CryptoRefactorError], hour: int) -> None:
         """Look at the protections of positions that could not be decided on, at the newest price."""
-        for ticker, error in errors.items():
-            if isinstance(error, SecondLedgerError | MissingCoinsError):
-                continue
+        due = [
+            ticker
+            for ticker, error in errors.items()
+            if not isinstance(error, SecondLedgerError | MissingCoinsError) and self._holds(ticker)
+        ]
+        try:
+            if due:
+                self.account.begin_pass(
+                    {}
+                )  # no exit leaves before the account's orders were looked at, either
+        except Exception as failure:  # noqa: BLE001 - each ticker's own error is reported already
+            _log.info("protections: %s", as_error(failure).what)
+            return
+        for ticker in due:
             try:
-                if self.ledger.state(self.account.name, ticker) is None:
-                    continue
                 price = newest_price(self.source, ticker)
                 outcome = self._trader(ticker, self._share or 0.0, pool.report).protect(ticker, hour, price)
                 if outcome is not None:
                     self.observer.row(outcome)
             except Exception as failure:  # noqa: BLE001 - the ticker's own error is reported already
                 _log.info("%s: protections: %s", ticker, as_error(failure).what)
+
+    def _holds(self, ticker: Ticker) -> bool:
+        try:
+            state = self.ledger.state(self.account.name, ticker)
+        except CryptoRefactorError:  # reported as the ticker's own error
+            return False
+        return state is not None and state.account.side != 0
 
     def _report_unmanaged(self, hour: int) -> None:
         """Name each holding that this run does not manage when it appears, and post it each hour."""

@@ -294,6 +294,14 @@ def test_a_second_state_folder_on_one_account_sends_nothing(world):
     done = world.run(f"run_trading --once {RULES} --initial-balance 1000 --state-dir other", code=5)
     assert first["orders"][0]["client_order_id"] in done.stderr
     assert len(world.orders.orders) == sent
+    other = "--state-dir other"
+    world.run(f"crypto-refactor reconcile {other}", code=6)
+    world.run(f"crypto-refactor reconcile --accept {other}")
+    acted = world.json(f"run_trading --once {RULES} --initial-balance 1000 {other}")
+    assert acted["acted"]
+    assert len(world.orders.orders) > sent
+    # Now the first ledger has met a stranger.
+    world.run("crypto-refactor reconcile", code=6)
 
 
 @pytest.mark.parametrize(
