@@ -219,8 +219,10 @@ def test_of_more_notices_than_may_wait_the_newest_arrive(caplog):
     with server:
         notifier.close(60.0)
         numbers = [notice["number"] for notice in posted(server)]
-    assert numbers == list(range(50, 250))
-    assert notifier.undelivered == 50
+    # One more may be on its way when the queue is full.
+    assert numbers[-200:] == list(range(50, 250))
+    assert len(numbers) <= 201
+    assert len(numbers) + notifier.undelivered == 250
     assert caplog.text.count("too far behind") == 1
 
 

@@ -25,7 +25,7 @@ def desk(tmp_path):
 
 @pytest.fixture
 def at_broker(desk):
-    session = SimpleNamespace(clock=desk.clock, sleep=desk.sleep)
+    session = SimpleNamespace(clock=desk.clock, sleep=desk.sleep, source=None, max_deviation=0.02)
     return BrokerAccount(session, desk.ledger, NAME, desk.broker(), lambda _note: None)
 
 
