@@ -289,7 +289,7 @@ def test_every_default_in_the_table_is_the_real_one():
 
 
 def test_the_exit_codes_of_the_readme_are_those_of_the_tool():
-    said = re.search(r"Exit codes: (.*?)\. An error states", README, flags=re.DOTALL)[1]
+    said = re.search(r"Exit codes: (.*?)\. An\s+error states", README, flags=re.DOTALL)[1]
     codes = {int(code) for code in re.findall(r"\b(\d+) [a-z]", said)}
     constants = {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
     raised = {kind.exit_code for kind in errors.CryptoRefactorError.__subclasses__()}
