@@ -76,6 +76,9 @@ BUGS = (
         "venue minimum ignored",
         (VENUES, "quantity > 0 and quantity >= self.min_quantity and", "quantity > 0 or"),
     ),
+    bug("smallest purchase ignored", (ACCOUNT, "money >= rules.venue.min_buy", "money >= 0")),
+    bug("orders not split", (STEPS, "if legs == 1:", "if True:")),
+    bug("sales split at the largest order itself", (VENUES, "_SALE_MARGIN = 0.95", "_SALE_MARGIN = 1.0")),
     bug("quantity rounded half up", (VENUES, "rounding=ROUND_DOWN", 'rounding="ROUND_HALF_UP"')),
     bug("no ruin at a close", (ACCOUNT, "account.equity(price) <= 0:", "price < 0:")),
     bug(

@@ -61,10 +61,11 @@ def fill_at_open(
 def split_fill(fill: Fill, rules: ExecutionRules) -> tuple[Fill, ...]:
     """Return the fills of the orders that the venue's largest order splits `fill` into."""
     venue = rules.venue
-    if venue is None or fill.notional <= venue.max_notional:
+    if venue is None:
         return (fill,)
-    buys = fill.side > 0
-    legs = venue.buy_legs(fill.notional) if buys else venue.sale_legs(fill.quantity, fill.price)
+    legs = venue.buy_legs(fill.notional) if fill.side > 0 else venue.sale_legs(fill.quantity, fill.price)
+    if legs == 1:
+        return (fill,)
     return tuple(
         fill._replace(quantity=part, fee=rules.fee * part * fill.price)
         for part in venue.split(fill.quantity, legs)

@@ -10,7 +10,12 @@ ALPACA_FEE = 0.0025
 """Alpaca's taker fee for crypto up to 100,000 USD a month (tier 1)."""
 ALPACA_MAX_DRAWDOWN = 0.25
 """The drawdown halt that is on by default where Alpaca's rules apply."""
-ALPACA_RULES_AS_OF = "2026-11"
+ALPACA_RULES_AS_OF = "2025-03"
+ALPACA_MIN_SALE, ALPACA_MIN_BUY, ALPACA_MAX_ORDER = 1.0, 10.0, 200_000.0
+"""Alpaca refuses purchases of a USD pair below 10 USD (ccxt #30101), sales below 1 USD, and orders above 200,000 USD
+(its documentation, Trading Limits); read in 2026-11."""
+_ROUNDING = 1e-12
+"""Share of an order by which a product may exceed the amount it was divided from."""
 _SALE_MARGIN = 0.95
 """A sale is sized at the close, and the venue measures it at its own price: legs stay this far below the maximum."""
 
@@ -43,11 +48,11 @@ class VenueRules:
 
     def buy_legs(self, money: float) -> int:
         """Return in how many orders `money` is spent."""
-        return max(1, math.ceil(money / self.max_notional))
+        return max(1, math.ceil(money / self.max_notional - _ROUNDING))
 
     def sale_legs(self, quantity: float, price: float) -> int:
         """Return in how many orders `quantity` is sold at about `price`."""
-        return max(1, math.ceil(quantity * price / (self.max_notional * _SALE_MARGIN)))
+        return max(1, math.ceil(quantity * price / (self.max_notional * _SALE_MARGIN) - _ROUNDING))
 
     def split(self, quantity: float, legs: int) -> tuple[float, ...]:
         """Split `quantity` into equal orders; the last one takes what rounding has left over."""
@@ -58,9 +63,8 @@ class VenueRules:
         return (*(part,) * (legs - 1), float(rest))
 
 
-# Alpaca's asset list states nine decimals for every crypto pair.  It refuses purchases of a USD pair below 10 USD
-# (ccxt #30101, probed), sales below 1 USD, and orders above 200,000 USD (its documentation, Trading Limits).  Pairs of tickers.txt that are missing here (ADA, MATIC, ATOM,
-# ALGO) were not offered for trading on that date.
+# Alpaca's asset list states nine decimals for every crypto pair.  Pairs of tickers.txt that are missing here (ADA,
+# MATIC, ATOM, ALGO) were not offered for trading on that date.
 _ALPACA_BASES = frozenset({"BTC", "ETH", "DOT", "LINK", "UNI", "AAVE", "XTZ", "SOL", "AVAX"})
 
 
@@ -72,9 +76,9 @@ def alpaca_rules(ticker: Ticker) -> VenueRules | None:
         name="alpaca",
         increment=1e-9,
         min_quantity=1e-9,
-        min_notional=1.0,
-        min_buy=10.0,
-        max_notional=200_000.0,
+        min_notional=ALPACA_MIN_SALE,
+        min_buy=ALPACA_MIN_BUY,
+        max_notional=ALPACA_MAX_ORDER,
         as_of=ALPACA_RULES_AS_OF,
     )
 

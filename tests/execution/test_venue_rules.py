@@ -9,6 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crypto_refactor.errors import UsageError
+from crypto_refactor.execution.decisions import Enter, Exit
+from crypto_refactor.execution.fills import fill_at_open
+from crypto_refactor.execution.rules import ExecutionOptions
+from crypto_refactor.execution.sub_account import SubAccount, close_position, open_position
 from crypto_refactor.execution.venues import VenueRules, alpaca_rules, require_alpaca_rules
 from crypto_refactor.market.ticker import Ticker, read_tickers
 
@@ -113,3 +117,36 @@ def test_a_ticker_without_venue_rules_is_refused_by_name(text):
 def test_most_tickers_of_the_list_can_be_traded_at_alpaca():
     tickers = read_tickers(Path(__file__).parents[2] / "tickers.txt")
     assert sum(alpaca_rules(ticker) is not None for ticker in tickers) > len(tickers) / 2
+
+
+# The smallest purchase, and the largest order
+
+ALPACA = ExecutionOptions(venue="alpaca").resolve(Ticker("BTC", "USD"))
+
+
+@pytest.mark.parametrize(("money", "bought"), [(9.99, False), (10.0, True), (10.01, True)])
+def test_a_purchase_reaches_its_own_minimum_and_a_sale_a_lower_one(money, bought):
+    account, fill = open_position(SubAccount.open(money), 1, 1.0, 100.0, 5, ALPACA)
+    assert (fill is not None) == bought
+    if bought:
+        _, sold, trade = close_position(account, 20.0, 6, "neutral", ALPACA)  # worth 2 USD now
+        assert sold is not None
+        assert trade is not None
+
+
+@pytest.mark.parametrize(
+    ("balance", "entries", "exits"),
+    [(189_000, 1, 1), (195_000, 1, 2), (200_000, 1, 2), (200_001, 2, 2), (1_000_000, 5, 6)],
+)
+def test_orders_above_the_maximum_are_split_and_the_account_adds_up(balance, entries, exits):
+    start = SubAccount.open(float(balance))
+    entered = fill_at_open(start, (Enter(1, 1.0),), 100.0, 5, adjacent=True, rules=ALPACA)
+    left = fill_at_open(entered.account, (Exit("neutral"),), 100.0, 6, adjacent=True, rules=ALPACA)
+    assert (len(entered.fills), len(left.fills), len(left.trades)) == (entries, exits, 1)
+    assert max(fill.notional for fill in entered.fills + left.fills) <= 200_000 * (1 + 1e-9)
+    assert max(fill.notional for fill in left.fills) <= 190_000 * (1 + 1e-9)
+    (whole,) = left.trades
+    assert sum(fill.quantity for fill in left.fills) == pytest.approx(whole.quantity, abs=1e-8)
+    fees = sum(fill.fee for fill in entered.fills + left.fills)
+    assert fees == pytest.approx(whole.fees, rel=1e-9)
+    assert left.account.cash == pytest.approx(balance + whole.net_pnl, abs=1e-3)

@@ -12,7 +12,7 @@ from decimal import ROUND_DOWN, Context, Decimal
 from typing import Any
 
 from crypto_refactor.errors import BrokerError, UsageError
-from crypto_refactor.execution.venues import VenueRules, alpaca_rules
+from crypto_refactor.execution.venues import ALPACA_MAX_ORDER, ALPACA_MIN_BUY, ALPACA_MIN_SALE, VenueRules
 from crypto_refactor.market.hours import parse_instant
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers.base import (
@@ -33,7 +33,6 @@ _NINE_DECIMALS = Decimal("1e-9")
 _EXACT = Context(prec=400)  # every finite float has fewer digits
 _PLAIN = re.compile(r"\d{1,30}(\.\d{1,30})?")
 _MIN_AMOUNT, _MAX_AMOUNT = 1e-18, 1e18
-_MIN_NOTIONAL, _MIN_BUY, _MAX_NOTIONAL = 1.0, 10.0, 200_000.0
 _SIDES = {"buy": 1, "sell": -1}
 # Final is what can no longer be executed.  `done_for_day`, `stopped`, `suspended`, `calculated` and any status
 # that Alpaca may add count as open: waiting too long is better than trading twice.
@@ -184,14 +183,13 @@ def to_rules(asset: Asset) -> VenueRules:
             expected="min_order_size and min_trade_increment above 0.",
             remedy="leave this ticker out, or try again later.",
         )
-    table = alpaca_rules(asset.ticker)
     return VenueRules(
         name="alpaca",
         increment=asset.increment,
         min_quantity=asset.min_quantity,
-        min_notional=table.min_notional if table else _MIN_NOTIONAL,
-        min_buy=table.min_buy if table else _MIN_BUY,
-        max_notional=table.max_notional if table else _MAX_NOTIONAL,
+        min_notional=ALPACA_MIN_SALE,
+        min_buy=ALPACA_MIN_BUY,
+        max_notional=ALPACA_MAX_ORDER,
         as_of="live",
     )
 
