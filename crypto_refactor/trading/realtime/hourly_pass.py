@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from crypto_refactor.errors import CryptoRefactorError, DataError, UnavailableError
+from crypto_refactor.errors import BrokerError, CryptoRefactorError, DataError, UnavailableError
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import to_datetime, to_iso
 from crypto_refactor.market.sources.alpaca import AlpacaSource
@@ -211,13 +211,7 @@ class HourlyPass:
             for ticker, error in errors.items()
             if not isinstance(error, SecondLedgerError | MissingCoinsError) and self._holds(ticker)
         ]
-        try:
-            if due:
-                self.account.begin_pass(
-                    {}
-                )  # no exit leaves before the account's orders were looked at, either
-        except Exception as failure:  # noqa: BLE001 - each ticker's own error is reported already
-            _log.info("protections: %s", as_error(failure).what)
+        if not due or not self._reviewed(pool, due):
             return
         for ticker in due:
             try:
@@ -225,13 +219,27 @@ class HourlyPass:
                 outcome = self._trader(ticker, self._share or 0.0, pool.report).protect(ticker, hour, price)
                 if outcome is not None:
                     self.observer.row(outcome)
+            except BrokerError as failure:  # worse than what kept the ticker from being decided
+                pool.report_error(ticker, failure)
             except Exception as failure:  # noqa: BLE001 - the ticker's own error is reported already
-                _log.info("%s: protections: %s", ticker, as_error(failure).what)
+                _log.warning("%s: protections: %s", ticker, as_error(failure).what)
+
+    def _reviewed(self, pool: TickerPool, due: Iterable[Ticker]) -> bool:
+        """Look at the account's orders, without which no exit leaves, either; whether that was possible."""
+        try:
+            self.account.begin_pass({})
+        except Exception as error:  # noqa: BLE001 - reported as each ticker's
+            failure = as_error(error)
+            for ticker in due:
+                pool.report_error(ticker, failure)
+            return False
+        return True
 
     def _holds(self, ticker: Ticker) -> bool:
         try:
             state = self.ledger.state(self.account.name, ticker)
-        except Exception:  # noqa: BLE001 - reported as the ticker's own error
+        except Exception as error:  # noqa: BLE001 - reported as the ticker's own error
+            _log.warning("%s: protections: %s", ticker, as_error(error).what)
             return False
         return state is not None and state.account.side != 0
 
