@@ -25,6 +25,7 @@ from crypto_refactor.trading.bar_processor import BarProcessor
 from crypto_refactor.trading.decider import Decider
 from crypto_refactor.trading.limits import AccountLimits
 from crypto_refactor.trading.model_choice import CachedModelSelector, ModelSelector, PinnedModelSelector
+from crypto_refactor.trading.orders.checks import DEFAULT_MAX_DEVIATION
 from crypto_refactor.trading.outcomes import TickerRow
 
 OnRow = Callable[[TickerRow], None]
@@ -110,7 +111,7 @@ class TradingSession:
     observer: TrainingObserver
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
-    max_deviation: float = 0.02
+    max_deviation: float = DEFAULT_MAX_DEVIATION
     limits: AccountLimits = field(default_factory=AccountLimits)
     cluster: Cluster | None = None
 

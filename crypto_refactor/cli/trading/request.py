@@ -135,9 +135,9 @@ def _session(values: Mapping[str, Any], rules: ExecutionOptions, **requested: An
 
 
 def _max_deviation(values: Mapping[str, Any]) -> float:
-    value = values["max_deviation"]
-    if value is None:
-        return 0.02
+    from crypto_refactor.trading.orders.checks import DEFAULT_MAX_DEVIATION
+
+    value = DEFAULT_MAX_DEVIATION if values["max_deviation"] is None else values["max_deviation"]
     if not 0 < value < 1:
         raise UsageError.invalid("--max-deviation", value, "a fraction between 0 and 1, for example 0.02")
     return float(value)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import count
+from itertools import chain, repeat
 from pathlib import Path
 
 from crypto_refactor.errors import BrokerError, CryptoRefactorError, DataError, UsageError
@@ -113,16 +113,14 @@ def close_until_flat(
         If `closer` needs something that only a person can correct.
     """
     results: dict[Ticker, CloseResult] = {}
-    for attempt in count():
-        due = [
-            ticker
-            for ticker in closable(ledger, account, None)
-            if ticker not in results or not results[ticker].waiting
-        ]
-        if not due:
-            return list(results.values())
-        if attempt:
-            sleep(_PANIC_WAITS[min(attempt, len(_PANIC_WAITS)) - 1])
+    waits = chain(_PANIC_WAITS, repeat(_PANIC_WAITS[-1]))
+    while due := [
+        ticker
+        for ticker in closable(ledger, account, None)
+        if ticker not in results or not results[ticker].waiting
+    ]:
+        if results:
+            sleep(next(waits))
         try:
             closed = close_all(state, account, due, closer())
         except UsageError:
@@ -134,7 +132,7 @@ def close_until_flat(
             if before is None or result.result.fills or _error_text(result) != _error_text(before):
                 report(result)
             results[result.ticker] = result
-    raise AssertionError  # pragma: no cover - the loop above has no end
+    return list(results.values())
 
 
 def _error_text(result: CloseResult) -> str:

@@ -15,7 +15,7 @@ from crypto_refactor.trading.brokers import Broker
 from crypto_refactor.trading.ledger import AccountRow, Ledger
 from crypto_refactor.trading.locks import locked
 from crypto_refactor.trading.manual.close import require_same_account
-from crypto_refactor.trading.orders.account_review import FIRST_REVIEW, OVERLAP, unrecorded
+from crypto_refactor.trading.orders.account_review import review_start, unrecorded
 from crypto_refactor.trading.orders.executor import ExecutionResult
 from crypto_refactor.trading.orders.reconciliation import FEE_TOLERANCE, PositionCheck
 from crypto_refactor.trading.session import rules_from_snapshot
@@ -57,13 +57,7 @@ def compare_with_broker(ledger: Ledger, row: AccountRow, broker: Broker, now: da
         If the broker gives no usable answer, or the keys belong to another account.
     """
     require_same_account(broker, row.name)
-    review = ledger.review(row.name)
-    since = (
-        now - FIRST_REVIEW
-        if review is None
-        else review.through - (OVERLAP if not review.accepted else OVERLAP * 0)
-    )
-    orders = broker.orders_since(since).orders
+    orders = broker.orders_since(review_start(ledger.review(row.name), now)).orders
     held = {ticker: state.account.quantity for ticker, state in ledger.states(row.name).items()}
     positions = broker.positions()
     differences = [

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from crypto_refactor.errors import BrokerError
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers import ID_PREFIX, Broker, OrderList, OrderReport
-from crypto_refactor.trading.ledger import Ledger
+from crypto_refactor.trading.ledger import Ledger, Review
 
 _log = logging.getLogger(__name__)
 
@@ -35,10 +35,7 @@ def review_orders(broker: Broker, ledger: Ledger, account: str, now: datetime) -
         If the broker gives no usable answer.
     """
     review = ledger.review(account)
-    if review is None:
-        since = now - FIRST_REVIEW
-    else:
-        since = review.through if review.accepted else review.through - OVERLAP
+    since = review_start(review, now)
     orders = broker.orders_since(since)
     strangers = tuple(unrecorded(orders.orders, ledger, account))
     if strangers:
@@ -46,6 +43,13 @@ def review_orders(broker: Broker, ledger: Ledger, account: str, now: datetime) -
     if review is None or not review.accepted or now - review.through > OVERLAP:
         note_review(ledger, account, now)
     return orders
+
+
+def review_start(review: Review | None, now: datetime) -> datetime:
+    """Return from when on orders are looked at; what a person has accepted is not looked at again."""
+    if review is None:
+        return now - FIRST_REVIEW
+    return review.through if review.accepted else review.through - OVERLAP
 
 
 def note_review(ledger: Ledger, account: str, now: datetime, ticker: Ticker | None = None) -> None:

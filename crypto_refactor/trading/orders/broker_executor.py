@@ -14,7 +14,7 @@ from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers import Broker, OrderReport, Position
 from crypto_refactor.trading.ledger import Ledger, OrderRecord, OrderStatus, client_order_id
 from crypto_refactor.trading.orders.account_review import review_orders
-from crypto_refactor.trading.orders.checks import CurrentPrice
+from crypto_refactor.trading.orders.checks import DEFAULT_MAX_DEVIATION, CurrentPrice
 from crypto_refactor.trading.orders.executor import ExecutionResult, OrderPlan
 from crypto_refactor.trading.orders.lifecycle import CLOSED_BY_HAND, OrderLifecycle
 from crypto_refactor.trading.orders.reconciliation import (
@@ -111,7 +111,7 @@ class BrokerExecutor:
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
     current_price: CurrentPrice
-    max_deviation: float = 0.02
+    max_deviation: float = DEFAULT_MAX_DEVIATION
     state: Preflight = Preflight(open_orders=(), notes=(), scale=1.0, blocked=None)
     _positions: dict[Ticker, Position] = field(default_factory=dict, init=False)
 

@@ -10,6 +10,8 @@ from crypto_refactor.trading.ledger import OrderRecord
 
 DEPARTURE_SECONDS = 300
 """An entry leaves within this time of its decision, by the wall clock, or lapses."""
+DEFAULT_MAX_DEVIATION = 0.02
+"""How far the price may be from the close of a decision when its entry leaves."""
 _STAMP_TOLERANCE = timedelta(minutes=10)
 """By which the broker's clock and this machine's may differ in an order's time of creation."""
 _VALUE_TOLERANCE = 0.01

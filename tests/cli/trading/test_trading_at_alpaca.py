@@ -287,18 +287,18 @@ def test_adopted_coins_are_sold_by_panic_which_halts_first(world):
 
 @within_one_hour
 def test_a_second_state_folder_on_one_account_sends_nothing(world):
-    first = world.json(f"run_trading --once {RULES} --initial-balance 1000")
+    multi = f"run_multi_ticker --mode once --ticker BTC/USD --ticker ETH/USD --ticker SOL/USD --initial-balance 3000 {RULES}"
+    sent_by_first = [row["orders"][0] for row in world.json(multi)["tickers"] if row["orders"]]
+    assert sent_by_first, "no forecast of three is above its close: choose other bars"
     sent = len(world.orders.orders)
-    if not sent:  # the forecast is below the close: nothing was sent that could be found
-        return
-    done = world.run(f"run_trading --once {RULES} --initial-balance 1000 --state-dir other", code=5)
-    assert first["orders"][0]["client_order_id"] in done.stderr
+    done = world.run(f"{multi} --state-dir other", code=5)
+    assert sent_by_first[0]["client_order_id"] in done.stderr
     assert len(world.orders.orders) == sent
     other = "--state-dir other"
     world.run(f"crypto-refactor reconcile {other}", code=6)
     world.run(f"crypto-refactor reconcile --accept {other}")
-    acted = world.json(f"run_trading --once {RULES} --initial-balance 1000 {other}")
-    assert acted["acted"]
+    acted = world.json(f"{multi} {other}")
+    assert all(row["acted"] for row in acted["tickers"])
     assert len(world.orders.orders) > sent
     # Now the first ledger has met a stranger.
     world.run("crypto-refactor reconcile", code=6)

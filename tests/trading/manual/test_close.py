@@ -29,6 +29,7 @@ from crypto_refactor.trading.manual.close import (
     close_at_broker,
     close_at_next_open,
     close_immediately,
+    close_until_flat,
     require_closable,
 )
 from crypto_refactor.trading.manual.resume import resume_tickers
@@ -367,3 +368,37 @@ def test_dust_that_rounding_leaves_is_no_error(ledger, state, market):
     (fill,) = closing.result.fills
     assert fill.quantity == 10.0
     assert (closing.sub_account.side, closing.sub_account.quantity) == (0, pytest.approx(1e-10, rel=1e-3))
+
+
+# Until flat
+
+
+def test_panic_tries_again_until_everything_is_sold_and_says_what_is_new(
+    ledger, state, server, closing_at_broker
+):
+    server.set_position("BTC/USD", 10)
+    row = put(ledger, PAPER, LONG)
+    server.fates += [partly(0.4), partly(0.5)]
+    server.fail(status(503), on="GET /v2/account", times=4)
+    waits, reported = [], []
+    results = close_until_flat(
+        ledger, state, PAPER, lambda: closing_at_broker(row), sleep=waits.append, report=reported.append
+    )
+    assert server.held("BTC/USD") == 0
+    assert [result.error for result in results] == [None]
+    assert waits == sorted(waits)
+    assert len(waits) >= 3, "one failed answer and two parts"
+    assert [bool(result.result.fills) for result in reported] == [False, True, True, True]
+
+
+def test_panic_has_nothing_to_wait_for_in_an_empty_account(ledger, state, server, closing_at_broker):
+    row = put(ledger, PAPER, SubAccount.open(1000.0))
+    close = closing_at_broker
+    assert close_until_flat(ledger, state, PAPER, lambda: close(row), sleep=None, report=None) == []
+
+
+def test_panic_leaves_what_waits_for_the_next_open_to_the_next_run(ledger, state):
+    put(ledger, "demo/sample", LONG)
+    closer = lambda: close_at_next_open(ledger, "demo/sample")  # noqa: E731
+    (result,) = close_until_flat(ledger, state, "demo/sample", closer, sleep=None, report=lambda _: None)
+    assert result.waiting
