@@ -58,8 +58,8 @@ def soak(folder, course, *, days, seed, tickers=ALL, share=SHARE):
         "printed lines a day": round(len(lines) / days),
     }
     if FOREVER in lives:
-        memory = [value for value in world.memory.values() if value == value]
-        figures["memory at the end, MiB"] = round(memory[-1], 1)
+        days_ends = list(world.memory.values())[23::24]
+        figures["memory at the end of each day, MiB"] = " ".join(f"{value:.0f}" for value in days_ends)
         figures["memory slope, MiB a day"] = round(slope(world.memory), 2)
     figures["seconds"] = round(time.monotonic() - began)
     for name, value in figures.items():

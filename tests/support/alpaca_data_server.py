@@ -105,6 +105,8 @@ class AlpacaDataServer:
         The bars of each symbol as Alpaca sends them, in time order; edit them at will.
     trades : dict of str to dict
         The latest trade of each symbol.
+    quotes : dict of str to dict
+        The latest quote of each symbol: ``t``, ``bp`` and ``ap``.
     invalid : set of str
         Symbols that spoil a request with 400.
     page_size : int
@@ -120,7 +122,7 @@ class AlpacaDataServer:
     """
 
     def __init__(self, *, page_size=10_000, date=None):
-        self.rows, self.trades, self.invalid = {}, {}, set()
+        self.rows, self.trades, self.quotes, self.invalid = {}, {}, {}, set()
         self.page_size, self.date, self.dated = page_size, date, True
         self.script, self.always, self.chance = [], None, None
         self.requests = []
@@ -146,6 +148,9 @@ class AlpacaDataServer:
         if request.path == "/v1beta3/crypto/us/latest/trades":
             trades = {symbol: self.trades[symbol] for symbol in request.symbols if symbol in self.trades}
             return 200, {"trades": trades}
+        if request.path == "/v1beta3/crypto/us/latest/quotes":
+            quotes = {symbol: self.quotes[symbol] for symbol in request.symbols if symbol in self.quotes}
+            return 200, {"quotes": quotes}
         return 404, {"message": "no such path"}
 
     def offer(self, bars):

@@ -41,8 +41,19 @@ TICKERS = Ticker("BTC", "USD"), Ticker("ETH", "USD")
 HOURS = 72
 HISTORY = 800
 PRICES = {
-    **{"BTC": 60_000, "ETH": 3_000, "ADA": 0.4, "DOT": 6, "LINK": 15, "MATIC": 0.6, "UNI": 9, "AAVE": 100},
-    **{"ATOM": 8, "XTZ": 0.9, "ALGO": 0.17, "SOL": 150, "AVAX": 30},
+    "BTC": 60_000,
+    "ETH": 3_000,
+    "ADA": 0.4,
+    "DOT": 6,
+    "LINK": 15,
+    "MATIC": 0.6,
+    "UNI": 9,
+    "AAVE": 100,
+    "ATOM": 8,
+    "XTZ": 0.9,
+    "ALGO": 0.17,
+    "SOL": 150,
+    "AVAX": 30,
 }
 MONEY = 100_000
 """What the account at the exchange is opened with: more than is traded."""

@@ -188,7 +188,7 @@ class FaultDice:
                     lambda content: _with_rows(content, symbol, lambda rows: rows[::-1])
                 ),
             }
-        return {"no price": changed(lambda content: dict.fromkeys(content, {}))}
+        return {"no price": changed(lambda content: {name: {} for name in content})}
 
 
 def _with_rows(content, symbol, change):

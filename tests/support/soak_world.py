@@ -9,6 +9,7 @@ What happens when is drawn from the seed.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -103,7 +104,8 @@ class SoakWorld(TradingWorld):
 
     def _weather(self):
         if self._eldest is not None and self._eldest.started:
-            self.memory[self.hour] = _resident(self._eldest.pid)
+            with contextlib.suppress(OSError, IndexError):  # it may just have ended
+                self.memory[self.hour] = _resident(self._eldest.pid)
         if self._quiet:
             return
         if self.hour >= self._disk_until:
@@ -199,16 +201,12 @@ class SoakWorld(TradingWorld):
 
 
 def _resident(pid):
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-    except OSError:  # it has just ended
-        return float("nan")
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def slope(memory):
     """Return by how many MiB a day memory grows, by least squares over the second half."""
-    hours = sorted(hour for hour, value in memory.items() if value == value)
-    hours = hours[len(hours) // 2 :]
+    hours = sorted(memory)[len(memory) // 2 :]
     if len(hours) < 12:
         return float("nan")
     mean = sum(hours) / len(hours)
