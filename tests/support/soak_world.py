@@ -36,7 +36,7 @@ _FATES = (
     *(filled, filled, filled, late(), partly(0.6), growing(0.5), race(), race(0.3), late(0.7)),
     *(unfilled, rejected, stuck),
 )
-_KILLS, _DISKS, _CLOCKS = 0.12, 0.04, 0.03
+_KILLS, _DISKS, _CLOCKS = 0.12, 0.06, 0.03
 """How likely it is, in each hour, that a process is killed, a disk fails, the clock is set wrong."""
 _WRONG_BY = (-7200, -400, -30, 30, 400, 7200)
 _LONGEST_KILL = 1.0

@@ -89,7 +89,7 @@ def _reopen(report: OrderReport, ledger: Ledger, account: str) -> None:
         with ledger.transaction(account, order.ticker) as transaction:
             transaction.update_order(replace(order, stage=OrderStatus.UNSETTLED, detail=""))
     except BrokerError as error:  # the next review does it again
-        _log.warning("%s", error.what)
+        _log.info("%s", error.what)
 
 
 def _explained_otherwise(order: OrderRecord, ledger: Ledger, account: str) -> bool:
@@ -104,7 +104,7 @@ def note_review(ledger: Ledger, account: str, now: datetime, ticker: Ticker | No
     try:
         ledger.record_review(account, now, ticker)
     except BrokerError as error:
-        _log.warning("%s", error.what)
+        _log.info("%s", error.what)
 
 
 def unrecorded(orders: Iterable[OrderReport], ledger: Ledger, account: str) -> Iterable[OrderReport]:

@@ -198,7 +198,7 @@ class BrokerExecutor:
         try:
             return check.book(state.account, sales, hour)
         except BrokerError as error:
-            _log.warning("%s", error.what)
+            _log.info("%s", error.what)
             self._sold_unrecorded[check.ticker] += sum(sale.quantity for sale in sales)
             return ExecutionResult()
 

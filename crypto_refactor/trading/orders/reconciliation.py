@@ -229,7 +229,7 @@ class PositionCheck:
             with self.ledger.transaction(self.account, self.ticker) as transaction:
                 transaction.save_state(replace(self._state(), account=held))
         except BrokerError as error:  # the next pass does it again; an exit does not wait for it
-            _log.warning("%s", error.what)
+            _log.info("%s", error.what)
 
 
 def _reduce(account: SubAccount, quantity: float) -> SubAccount:

@@ -139,7 +139,7 @@ class RealtimeTrader:
             with self._ledger.transaction(self._account, ticker) as transaction:
                 transaction.save_state(state)
         except BrokerError as error:  # the next look does it again; an exit does not wait for it
-            _log.warning("%s", error.what)
+            _log.info("%s", error.what)
 
     def _decide_and_execute(
         self,
