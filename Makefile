@@ -21,11 +21,13 @@ check: $(VENV)/.dev  ## what CI runs: lint, format, types, architecture, every t
 	$(BIN)/python -m pytest -q -n 2
 	$(BIN)/python tests/mutation_tests.py
 
-soak: $(VENV)/.dev  ## kill trading processes 200 times and look for lost or doubled orders
+soak: $(VENV)/.dev  ## trade 30 simulated days while everything fails, and look for lost or doubled orders
+	$(BIN)/python tests/trading_soak.py
 	$(BIN)/python tests/crash_soak.py
 
-fuzz: $(VENV)/.dev  ## damage 2,000 files, put hostile values into 2,000 more, and look for tracebacks
+fuzz: $(VENV)/.dev  ## damaged files, hostile values and hostile answers, thousands of each
 	$(BIN)/python tests/fuzz_files.py
+	$(BIN)/python tests/fuzz_answers.py
 
 bench: $(VENV)/.dev  ## every job beside its peers and this machine's limits (DATA_DIR=folder of CSV bars)
 	$(BIN)/python benchmarks/bench.py $(if $(DATA_DIR),--data-dir $(DATA_DIR)) --write docs/benchmarks.md

@@ -105,6 +105,8 @@ class AlpacaDataServer:
         The bars of each symbol as Alpaca sends them, in time order; edit them at will.
     trades : dict of str to dict
         The latest trade of each symbol.
+    quotes : dict of str to dict
+        The latest quote of each symbol: ``t``, ``bp`` and ``ap``.
     invalid : set of str
         Symbols that spoil a request with 400.
     page_size : int
@@ -113,14 +115,16 @@ class AlpacaDataServer:
         The server's clock; None is the real one.
     dated : bool
         Whether answers carry a Date at all.
+    chance : callable or None
+        Given each request that no other fault meets; returns a fault as `AlpacaTradingServer` knows them, or None.
     requests : list of Request
         What was asked, in order of arrival.
     """
 
     def __init__(self, *, page_size=10_000, date=None):
-        self.rows, self.trades, self.invalid = {}, {}, set()
+        self.rows, self.trades, self.quotes, self.invalid = {}, {}, {}, set()
         self.page_size, self.date, self.dated = page_size, date, True
-        self.script, self.always = [], None
+        self.script, self.always, self.chance = [], None, None
         self.requests = []
 
     def __enter__(self):
@@ -136,6 +140,18 @@ class AlpacaDataServer:
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()
+
+    def proceed(self, request):
+        """Return (status, content) of a request."""
+        if request.path == "/v1beta3/crypto/us/bars":
+            return self.page(request)
+        if request.path == "/v1beta3/crypto/us/latest/trades":
+            trades = {symbol: self.trades[symbol] for symbol in request.symbols if symbol in self.trades}
+            return 200, {"trades": trades}
+        if request.path == "/v1beta3/crypto/us/latest/quotes":
+            quotes = {symbol: self.quotes[symbol] for symbol in request.symbols if symbol in self.quotes}
+            return 200, {"quotes": quotes}
+        return 404, {"message": "no such path"}
 
     def offer(self, bars):
         """Serve `bars`, a `Bars`, in place of what was served for its ticker."""
@@ -196,16 +212,14 @@ class _Handler(BaseHTTPRequestHandler):
         request = Request(path=parts.path, query=query, headers=dict(self.headers))
         api.requests.append(request)
         fault = api.script.pop(0) if api.script else api.always
+        chance = api.chance(request) if fault is None and api.chance else None
         if fault is not None:
             fault(self)
-        elif request.path == "/v1beta3/crypto/us/bars":
-            code, content = api.page(request)
-            self.answer(code, json.dumps(content))
-        elif request.path == "/v1beta3/crypto/us/latest/trades":
-            trades = {symbol: api.trades[symbol] for symbol in request.symbols if symbol in api.trades}
-            self.answer(200, json.dumps({"trades": trades}))
+        elif chance is not None:
+            chance(self, lambda: api.proceed(request))
         else:
-            self.answer(404, '{"message": "no such path"}')
+            code, content = api.proceed(request)
+            self.answer(code, json.dumps(content))
 
     def begin(self, code, content_type, headers):
         self.send_response_only(code)

@@ -14,7 +14,7 @@ from decimal import ROUND_DOWN, Decimal, InvalidOperation
 from support.alpaca_orders import Holding, Order, decimals, filled, number
 
 NOT_FOUND, FORBIDDEN, INVALID = 40410000, 40310000, 40010001
-BASES = ("AAVE", "AVAX", "BTC", "DOT", "ETH", "LINK", "SOL", "UNI", "XTZ")
+BASES = ("AAVE", "ADA", "ALGO", "ATOM", "AVAX", "BTC", "DOT", "ETH", "LINK", "MATIC", "SOL", "UNI", "XTZ")
 PAIRS = (*(f"{base}/USD" for base in BASES), "BTC/USDT", "ETH/BTC")
 _NINE = Decimal("1e-9")
 MIN_BUY, MIN_SALE, MAX_ORDER = Decimal(10), Decimal(1), Decimal(200_000)

@@ -153,12 +153,14 @@ class AlpacaTradingServer(Exchange):
         The server's clock in answers; None is the real one.
     lock : threading.RLock
         Held while a request changes anything.
+    chance : callable or None
+        Given each request for which no fault waits; returns one, or None.
     """
 
     def __init__(self, *, port=0, key=KEY, secret=SECRET, **options):
         super().__init__(**options)
         self.port, self.keys = port, (key, secret)
-        self.requests, self.date = [], None
+        self.requests, self.date, self.chance = [], None, None
         self.lock = threading.RLock()
         self._faults = []
 
@@ -198,7 +200,7 @@ class AlpacaTradingServer(Exchange):
                 if fnmatch.fnmatchcase(request.line, on):
                     del self._faults[index]
                     return fault
-        return None
+        return self.chance(request) if self.chance else None
 
     def proceed(self, request):
         """Do what was asked, if the keys are right."""

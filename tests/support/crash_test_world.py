@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from datetime import timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -38,6 +40,21 @@ PROGRAM = Path(__file__).with_name("crash_test_trader.py")
 TICKERS = Ticker("BTC", "USD"), Ticker("ETH", "USD")
 HOURS = 72
 HISTORY = 800
+PRICES = {
+    "BTC": 60_000,
+    "ETH": 3_000,
+    "ADA": 0.4,
+    "DOT": 6,
+    "LINK": 15,
+    "MATIC": 0.6,
+    "UNI": 9,
+    "AAVE": 100,
+    "ATOM": 8,
+    "XTZ": 0.9,
+    "ALGO": 0.17,
+    "SOL": 150,
+    "AVAX": 30,
+}
 MONEY = 100_000
 """What the account at the exchange is opened with: more than is traded."""
 SEED = 5
@@ -55,14 +72,13 @@ _PATIENCE = 300
 
 
 @lru_cache
-def wavy_bars(ticker):
+def wavy_bars(ticker, place, start, hours):
     """Return bars whose price swings around a random walk, so that there is often a reason to trade."""
-    place = TICKERS.index(ticker)
-    length = HISTORY + HOURS
+    length = HISTORY + hours
     rng = np.random.default_rng(SEED + place)
     walk = np.cumsum(rng.normal(0, 0.001, length))
     swing = 0.006 * np.sin(2 * np.pi * np.arange(length) / (4 + place))
-    close = (60_000, 3_000)[place] * np.exp(walk + swing)
+    close = start * np.exp(walk + swing)
     opening = np.concatenate([close[:1], close[:-1]])
     return Bars(
         ticker=ticker,
@@ -83,6 +99,10 @@ class TradingWorld:
     ----------
     folder : Path
         Of the processes: ledger, models, bars and what they said.
+    tickers : tuple of Ticker
+        What the data server offers.
+    hours : int
+        How many hours it has bars for.
 
     Attributes
     ----------
@@ -92,8 +112,11 @@ class TradingWorld:
         What every clock shows.
     """
 
-    def __init__(self, folder):
-        self.folder = folder
+    program, endings, patience = PROGRAM, frozenset({0, -9}), _PATIENCE
+    """What is started, how it may end, and how many real seconds it may take."""
+
+    def __init__(self, folder, *, tickers=TICKERS, hours=HOURS):
+        self.folder, self._tickers, self._hours = folder, tickers, hours
         self.data, self.exchange = AlpacaDataServer(), AlpacaTradingServer(cash=Decimal(MONEY))
         self.exchange.clock = lambda: self.now
         self.exchange.fates = list(FATES) * HOURS
@@ -105,8 +128,8 @@ class TradingWorld:
     def __enter__(self):
         self.data.__enter__()
         self.exchange.__enter__()
-        for ticker in TICKERS:
-            self.data.offer(wavy_bars(ticker))
+        for place, ticker in enumerate(self._tickers):
+            self.data.offer(wavy_bars(ticker, place, PRICES[ticker.base], self._hours))
             self._rows[ticker] = self.data.rows[str(ticker)]
         self._show(to_datetime(FIRST) + timedelta(seconds=20))
         return self
@@ -120,6 +143,10 @@ class TradingWorld:
     @property
     def hour(self):
         return floor_hour(self.now)
+
+    def arguments(self, kill):
+        """Return what a process is told on its command line."""
+        return [self.data.url, self.exchange.url, str(self.folder), *(["--kill", kill] if kill else [])]
 
     def trader(self, kill=None):
         """Return a process that is not started yet; the clock waits for it all the same."""
@@ -147,6 +174,13 @@ class TradingWorld:
             assert self._changed.wait_for(
                 lambda: self.hour >= hour or not (self._awake or self._asleep), timeout=_PATIENCE
             )
+
+    def note_silence(self, seconds):
+        """Learn for how many real seconds a process has not asked for anything."""
+
+    def shown(self, now):
+        """Return what a process is told when it is `now`."""
+        return now.isoformat()
 
     def sleep(self, trader, seconds):
         """Let a process sleep, and return what the time is then."""
@@ -182,7 +216,10 @@ class TradingWorld:
         self._changed.notify_all()
 
     def _show(self, instant):
+        same_hour = hasattr(self, "now") and floor_hour(instant) == self.hour
         self.now = self.data.date = self.exchange.date = instant
+        if same_hour:
+            return
         for ticker, rows in self._rows.items():
             symbol = str(ticker)
             shown = rows[: HISTORY + self.hour - FIRST]
@@ -202,13 +239,11 @@ class Trader:
         self._process = None
 
     def start(self):
-        arguments = [self._world.data.url, self._world.exchange.url, str(self._world.folder)]
-        if self._kill:
-            arguments += ["--kill", self._kill]
+        arguments = self._world.arguments(self._kill)
         self._world.folder.mkdir(parents=True, exist_ok=True)
         with self._said.open("w") as said:
             self._process = subprocess.Popen(
-                [sys.executable, str(PROGRAM), *arguments],
+                [sys.executable, str(self._world.program), *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=said,
@@ -218,26 +253,43 @@ class Trader:
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
-    def kill(self):
-        """End it wherever it is; one that has ended, or never began, is left as it is."""
+    def kill(self, number=signal.SIGKILL):
+        """Send it a signal wherever it is; one that has ended, or never began, is left as it is."""
         if self._process is not None:
-            self._process.kill()
+            self._process.send_signal(number)
+
+    @property
+    def started(self):
+        return self._process is not None
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    @property
+    def said(self):
+        """What it has printed so far."""
+        return self._said.read_text()
 
     def wait(self):
         """Return how the process ended, once it has."""
-        code = self._process.wait(timeout=_PATIENCE)
+        code = self._process.wait(timeout=self._world.patience)
         self._world.gone(self)
         self._thread.join()
         self._process.stdout.close()
         with contextlib.suppress(BrokenPipeError):  # it was told the time and did not live to hear it
             self._process.stdin.close()
-        assert code in {0, -9}, f"{self._name} ended with {code}:\n{self._said.read_text()}"
+        assert code in self._world.endings, f"{self._name} ended with {code}:\n{self._said.read_text()}"
         return code
 
     def _serve(self):
         with contextlib.suppress(BrokenPipeError):  # killed in its sleep
+            asked = None  # a process may take long to start
             for line in self._process.stdout:
+                if asked is not None:
+                    self._world.note_silence(time.monotonic() - asked)
                 now = self._world.sleep(self, float(line))
-                self._process.stdin.write(f"{now.isoformat()}\n")
+                self._process.stdin.write(f"{self._world.shown(now)}\n")
                 self._process.stdin.flush()
+                asked = time.monotonic()
         self._world.gone(self)

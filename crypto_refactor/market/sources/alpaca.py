@@ -89,6 +89,8 @@ class AlpacaSource:
     ----------
     clock_skew_seconds : float or None
         How far the local clock was ahead of Alpaca's at the last response; None before the first one.
+    stores_always : bool
+        Whether bars that cannot be stored are an error; a run that trades needs them all the same.
 
     Raises
     ------
@@ -118,6 +120,8 @@ class AlpacaSource:
         self._sleep = sleep
         self._prefetched: dict[Ticker, tuple[int, int]] = {}
         self._left_out: dict[Ticker, tuple[str, ...]] = {}
+        self._unstored: dict[Ticker, Bars] = {}
+        self.stores_always = True
         self._skew_noted = False
         self.clock_skew_seconds: float | None = None
 
@@ -142,6 +146,8 @@ class AlpacaSource:
                 self._accept(ticker, answer, gap)
                 end = min(end, answer.hour)
         bars = self._store.read(ticker, first, end)
+        if ticker in self._unstored:
+            bars = _joined(self._unstored[ticker].between(first, end), bars)
         self._require_current(bars, end)
         return bars.between(start, end)
 
@@ -327,7 +333,14 @@ class AlpacaSource:
         bars = _with_known(parsed, stored)
         for text in _revised(stored, bars):
             _log.warning("Alpaca revised or withdrew a %s bar that was stored as %s.", bars.ticker, text)
-        self._store.write(bars, start, end, covered_until=self._covered_until(bars, start, end, hour))
+        self._unstored.pop(bars.ticker, None)
+        try:
+            self._store.write(bars, start, end, covered_until=self._covered_until(bars, start, end, hour))
+        except DataError as error:
+            if self.stores_always:
+                raise
+            _log.info("%s", error.what)
+            self._unstored[bars.ticker] = bars
 
     def _covered_until(self, bars: Bars, start: int, end: int, hour: int) -> int:
         # Hours without bars at the end may be an outage: they count as covered only once a later bar exists.
@@ -360,11 +373,17 @@ def _with_known(parsed: ParsedBars, stored: Bars) -> Bars:
     bars = parsed.bars
     lost = {defect.opened for defect in parsed.defects}.difference(bars.opened.tolist())
     known = stored.take(np.isin(stored.opened, [hour for hour in lost if hour is not None]))
-    if not len(known):
+    return _joined(bars, known)
+
+
+def _joined(bars: Bars, others: Bars) -> Bars:
+    """Return `bars`, and those of `others` for other hours."""
+    others = others.take(~np.isin(others.opened, bars.opened))
+    if not len(others):
         return bars
-    order = np.argsort(np.concatenate([bars.opened, known.opened]))
+    order = np.argsort(np.concatenate([bars.opened, others.opened]))
     columns = {
-        name: np.concatenate([getattr(bars, name), getattr(known, name)])[order]
+        name: np.concatenate([getattr(bars, name), getattr(others, name)])[order]
         for name in ("opened", *COLUMNS)
     }
     return Bars(ticker=bars.ticker, source=bars.source, **columns)

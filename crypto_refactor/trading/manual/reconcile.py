@@ -15,13 +15,11 @@ from crypto_refactor.trading.brokers import Broker
 from crypto_refactor.trading.ledger import AccountRow, Ledger
 from crypto_refactor.trading.locks import locked
 from crypto_refactor.trading.manual.close import require_same_account
-from crypto_refactor.trading.orders.account_review import review_start, unrecorded
+from crypto_refactor.trading.orders.account_review import ADOPTED, review_start, unrecorded
 from crypto_refactor.trading.orders.executor import ExecutionResult
 from crypto_refactor.trading.orders.reconciliation import FEE_TOLERANCE, PositionCheck
 from crypto_refactor.trading.session import rules_from_snapshot
 
-ADOPTED = "adopted"
-"""Reason of a fill that put coins under the ledger's care."""
 _MIN_VALUE = 1.0
 
 

@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from crypto_refactor.errors import BrokerError
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers import ID_PREFIX, Broker, OrderList, OrderReport
-from crypto_refactor.trading.ledger import Ledger, Review
+from crypto_refactor.trading.ledger import Ledger, OrderRecord, OrderStatus, Review
 
 _log = logging.getLogger(__name__)
 
@@ -15,6 +16,10 @@ FIRST_REVIEW = timedelta(hours=48)
 """How far back a ledger looks that has not traded this account before."""
 OVERLAP = timedelta(minutes=10)
 """Orders that the broker lists late are seen by the next review."""
+EXTERNAL, ADOPTED = "external", "adopted"
+"""Reasons of an exit that was made outside this ledger, and of coins that were taken into it."""
+_DOUBTFUL = timedelta(hours=24)
+"""How long an order without an execution is looked for in the list of orders: one answer about it may be wrong."""
 _MIN_VALUE = 1.0
 _TOLERANCE = 0.01
 """Share of a holding by which fees, which the broker takes in coins, may move it."""
@@ -36,10 +41,13 @@ def review_orders(broker: Broker, ledger: Ledger, account: str, now: datetime) -
     """
     review = ledger.review(account)
     since = review_start(review, now)
-    orders = broker.orders_since(since)
-    strangers = tuple(unrecorded(orders.orders, ledger, account))
+    orders = broker.orders_since(min(since, _first_doubtful(ledger, account, now) or since))
+    recent = (order for order in orders.orders if datetime.fromisoformat(order.created_at) > since)
+    strangers = tuple(unrecorded(recent, ledger, account))
     if strangers:
         raise _second_ledger_error(strangers, ledger)
+    for report in orders.orders:
+        _reopen(report, ledger, account)
     if review is None or not review.accepted or now - review.through > OVERLAP:
         note_review(ledger, account, now)
     return orders
@@ -52,12 +60,55 @@ def review_start(review: Review | None, now: datetime) -> datetime:
     return review.through if review.accepted else review.through - OVERLAP
 
 
+def _first_doubtful(ledger: Ledger, account: str, now: datetime) -> datetime | None:
+    """Return from when on the orders of the last day are to be listed of which no execution is known."""
+    sent = [
+        datetime.fromisoformat(order.decided_at or order.sent_at)
+        for ticker in ledger.states(account)
+        for order in ledger.orders(account, ticker)
+        if not order.filled_quantity
+    ]
+    doubtful = [instant for instant in sent if now - instant < _DOUBTFUL]
+    return min(doubtful) - OVERLAP if doubtful else None
+
+
+def _reopen(report: OrderReport, ledger: Ledger, account: str) -> None:
+    """Let an order be looked up again that ended without an execution in the ledger, and has one at the broker."""
+    if not (report.filled_quantity and report.client_order_id.startswith(ID_PREFIX)):
+        return
+    order = next(
+        (
+            order
+            for order in ledger.orders(account, report.ticker)
+            if order.client_order_id == report.client_order_id
+        ),
+        None,
+    )
+    if order is None or order.filled_quantity or order.stage is OrderStatus.UNSETTLED:
+        return
+    if _explained_otherwise(order, ledger, account):
+        return
+    _log.warning("Order %s was executed after all: it is looked up again.", order.client_order_id)
+    try:
+        with ledger.transaction(account, order.ticker) as transaction:
+            transaction.update_order(replace(order, stage=OrderStatus.UNSETTLED, detail=""))
+    except BrokerError as error:  # the next review does it again
+        _log.info("%s", error.what)
+
+
+def _explained_otherwise(order: OrderRecord, ledger: Ledger, account: str) -> bool:
+    """Whether its coins may have been booked since as what a person or the position said."""
+    reason = ADOPTED if order.is_entry else EXTERNAL
+    fills = ledger.fills(account, order.ticker)
+    return any(fill.at >= order.bar and fill.reason == reason for fill in fills)
+
+
 def note_review(ledger: Ledger, account: str, now: datetime, ticker: Ticker | None = None) -> None:
     """Record a review; where the ledger cannot be written, the next one only reaches further back."""
     try:
         ledger.record_review(account, now, ticker)
     except BrokerError as error:
-        _log.warning("%s", error.what)
+        _log.info("%s", error.what)
 
 
 def unrecorded(orders: Iterable[OrderReport], ledger: Ledger, account: str) -> Iterable[OrderReport]:
@@ -73,6 +124,22 @@ def unrecorded(orders: Iterable[OrderReport], ledger: Ledger, account: str) -> I
             continue
         if order.side > 0 or not name.endswith(suffix):
             yield order
+
+
+def unrecorded_sales(
+    reports: Iterable[OrderReport], ledger: Ledger, account: str, ticker: Ticker
+) -> tuple[OrderReport, ...]:
+    """Return the sales of `ticker` that this ledger has sent while it could not be written."""
+    known = ledger.order_ids(account)
+    suffix = f"-{ledger.order_suffix(account)}"
+    return tuple(
+        report
+        for report in reports
+        if (report.ticker, report.side) == (ticker, -1)
+        and report.client_order_id.startswith(ID_PREFIX)
+        and report.client_order_id.endswith(suffix)
+        and report.client_order_id not in known
+    )
 
 
 def _second_ledger_error(orders: Collection[OrderReport], ledger: Ledger) -> SecondLedgerError:

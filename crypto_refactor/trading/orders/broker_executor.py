@@ -1,5 +1,6 @@
 """Execution at a broker: intents first, orders second, and only what the ledger itself opened."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -11,9 +12,9 @@ from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import SubAccount, open_position
 from crypto_refactor.market.hours import floor_hour
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.trading.brokers import Broker, OrderReport, Position
+from crypto_refactor.trading.brokers import Broker, OrderReport, OrderState, Position
 from crypto_refactor.trading.ledger import Ledger, OrderRecord, OrderStatus, client_order_id
-from crypto_refactor.trading.orders.account_review import review_orders
+from crypto_refactor.trading.orders.account_review import review_orders, unrecorded_sales
 from crypto_refactor.trading.orders.checks import DEFAULT_MAX_DEVIATION, CurrentPrice
 from crypto_refactor.trading.orders.executor import ExecutionResult, OrderPlan
 from crypto_refactor.trading.orders.lifecycle import CLOSED_BY_HAND, OrderLifecycle
@@ -23,6 +24,8 @@ from crypto_refactor.trading.orders.reconciliation import (
     foreign_order_notes,
     foreign_quantity_note,
 )
+
+_log = logging.getLogger(__name__)
 
 _BUYING_POWER_TOLERANCE = 0.01
 _FEE_BOOKING_HOURS = 48
@@ -53,6 +56,9 @@ class Preflight:
     notes: tuple[str, ...]  # on orders of others that could not be read
     scale: float  # fraction of a sub-account's cash that may be spent, at most 1
     blocked: str | None  # why this pass may enter nothing
+    recent: tuple[
+        OrderReport, ...
+    ] = ()  # the account's orders since the last review, and all that are in doubt
 
 
 def preflight(
@@ -89,6 +95,7 @@ def preflight(
         notes=tuple(dict.fromkeys((*recent.notes, *open_orders.notes))),
         scale=min(1.0, max(snapshot.buying_power, 0.0) / needed) if needed > 0 else 1.0,
         blocked=blocked,
+        recent=recent.orders,
     )
 
 
@@ -114,6 +121,7 @@ class BrokerExecutor:
     max_deviation: float = DEFAULT_MAX_DEVIATION
     state: Preflight = Preflight(open_orders=(), notes=(), scale=1.0, blocked=None)
     _positions: dict[Ticker, Position] = field(default_factory=dict, init=False)
+    _sold_unrecorded: dict[Ticker, float] = field(default_factory=dict, init=False)
 
     @property
     def _orders(self) -> OrderLifecycle:
@@ -125,6 +133,7 @@ class BrokerExecutor:
             sleep=self.sleep,
             current_price=self.current_price,
             max_deviation=self.max_deviation,
+            listed=frozenset(report.client_order_id for report in self.state.recent),
         )
 
     def recover(
@@ -142,6 +151,15 @@ class BrokerExecutor:
         result = ExecutionResult(notes=foreign_order_notes(reports, self.ledger.order_ids(self.account)))
         for order in self.ledger.orders(self.account, ticker, unsettled=True):
             result += self._resolve(order, hour, rules, entries=entries)
+        check = PositionCheck(
+            broker=self.broker,
+            ledger=self.ledger,
+            account=self.account,
+            ticker=ticker,
+            rules=rules,
+            close=price,
+        )
+        result += self._book_unrecorded(check, hour)
         state = self.ledger.state(self.account, ticker)
         account = state.account if state is not None else SubAccount.open(0.0)
         position = confirmed_position(self.broker, ticker, account.quantity, self.sleep)
@@ -150,9 +168,6 @@ class BrokerExecutor:
             # Positions follow orders with a delay, so that what has just been filled may seem to be missing.
             return result + self._retry_exits(ticker, hour, price, rules)
         if state is not None:
-            check = PositionCheck(
-                broker=self.broker, ledger=self.ledger, account=self.account, ticker=ticker, rules=rules
-            )
             result += check.reconcile(account, position, hour, self.clock())
         recently_bought = sum(
             fill.quantity
@@ -161,6 +176,31 @@ class BrokerExecutor:
         )
         notes = foreign_quantity_note(account, position, price, recently_bought)
         return result + ExecutionResult(notes=notes) + self._retry_exits(ticker, hour, price, rules)
+
+    def _book_unrecorded(self, check: PositionCheck, hour: int) -> ExecutionResult:
+        """Book what was sold while the ledger could not be written, or remember it while it still cannot."""
+        listed = unrecorded_sales(self.state.recent, self.ledger, self.account, check.ticker)
+        reports = [
+            (self.broker.order(report.client_order_id) or report)
+            if report.state is OrderState.OPEN
+            else report
+            for report in listed
+        ]
+        # What is open may still be executed: these coins are as good as sold.
+        self._sold_unrecorded[check.ticker] = sum(
+            (report.quantity or 0.0) - report.filled_quantity
+            for report in reports
+            if report.state is OrderState.OPEN
+        )
+        state, sales = self.ledger.state(self.account, check.ticker), check.sales_of(reports)
+        if state is None or not state.account.side or not sales:
+            return ExecutionResult()
+        try:
+            return check.book(state.account, sales, hour)
+        except BrokerError as error:
+            _log.info("%s", error.what)
+            self._sold_unrecorded[check.ticker] += sum(sale.quantity for sale in sales)
+            return ExecutionResult()
 
     def execute(self, plan: OrderPlan) -> ExecutionResult:
         """Commit the decision with its intents, then send them."""
@@ -186,10 +226,10 @@ class BrokerExecutor:
         return result + self._retry_exits(plan.ticker, plan.hour, plan.close, plan.rules)
 
     def _exit_unrecorded(self, orders: Sequence[OrderRecord], error: BrokerError) -> None:
-        """Send the exits among `orders` although the ledger cannot be written.
+        """Send the exits among `orders` although the ledger cannot be written; nothing else may follow.
 
-        Their ids follow from the ledger, the bar and the leg, so none is sent twice; once the ledger can be written
-        again, the sale among the account's orders explains the missing coins.
+        Their ids end like those of the ledger's other orders, which no other ledger's do: once it can be written
+        again they are booked, and until then their coins are not sold again.
 
         Raises
         ------
@@ -197,16 +237,39 @@ class BrokerExecutor:
             If an exit was sent: it says so beside `error`.
         """
         exits = [order for order in orders if not order.is_entry]
-        for order in exits:
-            if self.broker.order(order.client_order_id) is None:
-                self.broker.submit(order.request())
+        names = self._unrecorded_names(exits, error)
+        for order, name in zip(exits, names, strict=True):
+            self.broker.submit(replace(order, client_order_id=name).request())
         if exits:
-            names = ", ".join(order.client_order_id for order in exits)
             raise BrokerError(
-                f"{error.what} Exit {names} was sent all the same, and is booked once the ledger can be written.",
+                f"{error.what} Exit {', '.join(names)} was sent all the same, and is booked once the ledger can be "
+                "written.",
                 expected=error.expected,
                 remedy=error.remedy,
             ) from error
+
+    def _unrecorded_names(self, exits: Sequence[OrderRecord], error: BrokerError) -> list[str]:
+        """Return an id for each exit that is not recorded, which neither another one nor any other leg has.
+
+        Raises
+        ------
+        BrokerError
+            The same `error`, if an earlier one is known to the broker and not in its list: it would be sold twice.
+        """
+        listed = {report.client_order_id for report in self.state.recent}
+        suffix = self.ledger.order_suffix(self.account)
+        names: list[str] = []
+        for number in range(1, _MAX_EXIT_ORDERS + 1):
+            if len(names) == len(exits):
+                return names
+            name = client_order_id(exits[0].ticker, exits[0].bar, f"direct-{number}", suffix)
+            if names or self.broker.order(name) is None:
+                names.append(name)
+            elif name not in listed:
+                break
+        if len(names) < len(exits):
+            raise error
+        return names
 
     def close(self, ticker: Ticker, hour: int, price: float, rules: ExecutionRules) -> ExecutionResult:
         """Sell the ledger's position in `ticker`, as the next of its ``close`` orders."""
@@ -232,9 +295,13 @@ class BrokerExecutor:
         orders = self._sale_legs(sale, account)
         if isinstance(orders, str):
             return ExecutionResult(notes=(orders,))
-        with self.ledger.transaction(self.account, sale.ticker) as writer:
-            for order in orders:
-                writer.add_intent(order)
+        try:
+            with self.ledger.transaction(self.account, sale.ticker) as writer:
+                for order in orders:
+                    writer.add_intent(order)
+        except BrokerError as error:
+            self._exit_unrecorded(orders, error)
+            raise
         result = ExecutionResult()
         for order in orders:
             result += self._orders.submit(order, sale.rules)
@@ -303,7 +370,8 @@ class BrokerExecutor:
     def _sale_legs(self, sale: Sale, account: SubAccount) -> list[OrderRecord] | str:
         venue, available = sale.rules.venue, self._positions[sale.ticker].available
         assert venue is not None, "an account at a broker has venue rules"
-        quantity = venue.round_down(min(account.quantity, available))
+        left = max(account.quantity - self._sold_unrecorded.get(sale.ticker, 0.0), 0.0)
+        quantity = venue.round_down(min(left, available))
         if not venue.accepts(quantity, sale.price):
             return (
                 f"only {quantity:.9g} {sale.ticker.base} can be sold, below the minimum order size: not sold"

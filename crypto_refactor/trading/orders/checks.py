@@ -49,6 +49,11 @@ def lapse_reason(
     return None
 
 
+def is_plausible_sale(price: float, close: float | None) -> bool:
+    """Whether coins may have been sold at `price` where they cost `close` now."""
+    return close is None or abs(price / close - 1) <= _SALE_BAND
+
+
 def misfit(order: OrderRecord, report: OrderReport, now: datetime) -> str | None:
     """Return what in the broker's report cannot be true of `order`; None where everything fits."""
     if (report.ticker, report.side) != (order.ticker, order.side):

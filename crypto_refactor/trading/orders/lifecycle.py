@@ -41,6 +41,7 @@ class OrderLifecycle:
     sleep: Callable[[float], None]
     current_price: CurrentPrice
     max_deviation: float
+    listed: frozenset[str] = frozenset()  # ids in the list of the account's orders
 
     def submit(self, order: OrderRecord, rules: ExecutionRules, *, again: bool = False) -> ExecutionResult:
         """Send an order that the ledger has recorded, and await its final state.
@@ -91,6 +92,12 @@ class OrderLifecycle:
                 f"Order {order.client_order_id} was sent {max(age, 0):.0f} s ago and is not known to the broker yet.",
                 expected=f"{_ARRIVAL_SECONDS} s to pass before it expires.",
                 remedy="run the command again in two minutes; nothing else is sent for this ticker until then.",
+            )
+        if order.client_order_id in self.listed:
+            raise UnreachableError(
+                f"The broker lists order {order.client_order_id}, and says that it does not know it.",
+                expected="one answer about an order.",
+                remedy="run the command again; nothing else is sent for this ticker until the order is found.",
             )
         if order.detail:
             return self._end(order, OrderStatus.REFUSED, order.detail)

@@ -14,14 +14,13 @@ from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade, book_
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers import Broker, OrderReport, Position
 from crypto_refactor.trading.ledger import Ledger
-from crypto_refactor.trading.orders.account_review import FIRST_REVIEW, OVERLAP, note_review
+from crypto_refactor.trading.orders.account_review import EXTERNAL, FIRST_REVIEW, OVERLAP, note_review
+from crypto_refactor.trading.orders.checks import is_plausible_sale
 from crypto_refactor.trading.orders.executor import ExecutionResult
 from crypto_refactor.trading.orders.lifecycle import block_reentry
 
 _log = logging.getLogger(__name__)
 
-EXTERNAL = "external"
-"""Reason of an exit that was made outside this ledger."""
 FEE_TOLERANCE = 0.01
 """Share of a purchase by which fees, which Alpaca takes in coins and books late, may move the position."""
 _CONFIRMATION_SECONDS = 2.0
@@ -64,13 +63,31 @@ def confirmed_position(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositionCheck:
-    """Compares the position in `ticker` with the sub-account, and books what the account's own records explain."""
+    """Compares the position in `ticker` with the sub-account, and books what the account's own records explain.
+
+    A sale far from `close`, the latest one, explains nothing.
+    """
 
     broker: Broker
     ledger: Ledger
     account: str
     ticker: Ticker
     rules: ExecutionRules
+    close: float | None = None
+
+    def sales_of(self, reports: Iterable[OrderReport]) -> tuple[Sale, ...]:
+        """Return what is left to book of some orders."""
+        return self._unbooked(
+            {
+                report.broker_order_id: (report.filled_quantity, report.average_price)
+                for report in reports
+                if report.average_price is not None
+            }
+        )
+
+    def book(self, held: SubAccount, sales: Sequence[Sale], hour: int) -> ExecutionResult:
+        """Book sales of this ledger's own coins, whatever else the account holds."""
+        return self._book(held, sales, held.quantity, hour)[0]
 
     def reconcile(self, held: SubAccount, position: Position, hour: int, now: datetime) -> ExecutionResult:
         """Make the sub-account agree with `position` as far as there is evidence, and record the review.
@@ -168,7 +185,7 @@ class PositionCheck:
                 price=price,
             )
             for name, (quantity, price) in totals.items()
-            if quantity > booked.get(name, 0.0)
+            if quantity > booked.get(name, 0.0) and is_plausible_sale(price, self.close)
         )
 
     def _book(
@@ -212,7 +229,7 @@ class PositionCheck:
             with self.ledger.transaction(self.account, self.ticker) as transaction:
                 transaction.save_state(replace(self._state(), account=held))
         except BrokerError as error:  # the next pass does it again; an exit does not wait for it
-            _log.warning("%s", error.what)
+            _log.info("%s", error.what)
 
 
 def _reduce(account: SubAccount, quantity: float) -> SubAccount:

@@ -80,6 +80,7 @@ class HourlyPass:
         assert isinstance(session.source, AlpacaSource), "only Alpaca's bars are traded as time passes"
         self.session = session
         self.source = session.source
+        self.source.stores_always = False  # on a full disk exits still go
         self.ledger = ledger
         self.account = account
         self.observer = observer

@@ -3,6 +3,7 @@
 The demo account and an account at a broker differ only in their executor.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -20,6 +21,8 @@ from crypto_refactor.trading.ledger import Ledger, LedgerTransaction
 from crypto_refactor.trading.locks import locked
 from crypto_refactor.trading.orders.executor import ExecutionResult, Executor, OrderPlan
 from crypto_refactor.trading.outcomes import TickerOutcome
+
+_log = logging.getLogger(__name__)
 
 
 class RealtimeTrader:
@@ -113,8 +116,7 @@ class RealtimeTrader:
             self._require_latest(ticker, hour)
             account, reason = protect(state.account, price, self._processor.rules)
             if account != state.account:
-                with self._ledger.transaction(self._account, ticker) as transaction:
-                    transaction.save_state(replace(state, account=account))
+                self._save_protected(ticker, replace(state, account=account))
             newly_halted = account.halted and not state.account.halted
             result = ExecutionResult()
             if reason is not None:
@@ -131,6 +133,13 @@ class RealtimeTrader:
                 reason=f"{reason or 'drawdown'} at {price:.8g}, the newest price: the bar or its model is missing",
             )
             return self._outcome(outcome, result)
+
+    def _save_protected(self, ticker: Ticker, state: SubAccountState) -> None:
+        try:
+            with self._ledger.transaction(self._account, ticker) as transaction:
+                transaction.save_state(state)
+        except BrokerError as error:  # the next look does it again; an exit does not wait for it
+            _log.info("%s", error.what)
 
     def _decide_and_execute(
         self,

@@ -17,6 +17,7 @@ from crypto_refactor.errors import DataError, SourceFailedError, UnavailableErro
 from crypto_refactor.market.bars import COLUMNS, Bars
 from crypto_refactor.market.hours import floor_hour, to_iso
 from crypto_refactor.market.sources.alpaca import AlpacaSource
+from crypto_refactor.market.sources.bar_store import BarStore
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.transport.session import HttpLimits
 
@@ -986,3 +987,28 @@ def test_keys_appear_in_no_error_and_no_log(new_source, server, keys, fault, cap
         assert KEY not in text
         assert SECRET not in text
     assert KEY not in repr(vars(caught.value))
+
+
+@pytest.mark.parametrize("hours_full", [1, 3])
+def test_bars_that_cannot_be_stored_are_returned_to_a_run_that_trades(
+    new_source, server, tape, clock, monkeypatch, hours_full
+):
+    source, whole = new_source(), tape()
+    source.bars(BTC, HOUR - 100, HOUR - 5)
+
+    def full(*_, **__):
+        raise DataError("The disk is full.", expected="space.", remedy="make some.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BarStore, "write", full)
+        with pytest.raises(DataError, match="full"):
+            source.bars(BTC, HOUR - 100, HOUR)
+        source.stores_always = False
+        for later in range(hours_full):
+            clock.now = server.date = NOW + timedelta(hours=later)
+            whole = tape(end=HOUR + later)
+            assert same(source.bars(BTC, HOUR - 100, HOUR + later), whole.between(HOUR - 100, HOUR + later))
+    source.bars(BTC, HOUR - 100, HOUR + later)
+    requests = len(server.requests)
+    assert same(new_source().bars(BTC, HOUR - 90, HOUR - 10), whole.between(HOUR - 90, HOUR - 10))
+    assert len(server.requests) <= requests + 1
