@@ -292,7 +292,7 @@ def test_a_second_state_folder_on_one_account_sends_nothing(world):
     assert sent_by_first, "no forecast of three is above its close: choose other bars"
     sent = len(world.orders.orders)
     done = world.run(f"{multi} --state-dir other", code=5)
-    assert sent_by_first[0]["client_order_id"] in done.stderr
+    assert sent_by_first[0]["client_order_id"] in done.stdout + done.stderr
     assert len(world.orders.orders) == sent
     other = "--state-dir other"
     world.run(f"crypto-refactor reconcile {other}", code=6)
