@@ -1,11 +1,12 @@
 """A decision in words, and as the ledger records it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crypto_refactor.execution.decisions import Decision, Enter
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import Fill, SubAccount
+from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.sides import Side
 from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame
 from crypto_refactor.trading.decider import ModelDecision
@@ -118,3 +119,8 @@ def unfilled_entry_note(decisions: Sequence[Decision], fills: Sequence[Fill]) ->
     if not entry_decided or any(fill.reason == "entry" for fill in fills):
         return ()
     return ("the entry was not filled: it is below the minimum order size, or the next bar is missing",)
+
+
+def positions_in_words(positions: Mapping[Ticker, SubAccount]) -> str:
+    """Return each position with its signed quantity; empty where there is none."""
+    return ", ".join(f"{ticker} {held.quantity:+.6g} {ticker.base}" for ticker, held in positions.items())

@@ -18,6 +18,7 @@ from crypto_refactor.errors import (
 )
 from crypto_refactor.trading.account_names import LIVE, PAPER, broker_account, demo_account
 from crypto_refactor.trading.brokers import UnreachableError
+from crypto_refactor.trading.explanations import positions_in_words
 from crypto_refactor.trading.interrupts import deferred_interrupts
 from crypto_refactor.trading.realtime.accounts import BrokerAccount, DemoAccount, TradingAccount
 from crypto_refactor.trading.realtime.patience import answer_of_broker
@@ -60,7 +61,7 @@ class RealtimeRun:
 
         session, workers = self.session, len(self.session.tickers)
         account = self._open()
-        holdings = _open_positions(self.ledger, account.name)
+        holdings = self.ledger.positions(account.name)
         tickers = ", ".join(map(str, session.tickers))
         self._announce("start", f"trading {tickers}; {_sentence(holdings)}", holdings)
         if session.cluster is None:  # otherwise these processes only wait for the cluster
@@ -119,7 +120,7 @@ class RealtimeRun:
         with deferred_interrupts():
             try:
                 for account in self._accounts_concerned():
-                    holdings = _open_positions(self.ledger, account)
+                    holdings = self.ledger.positions(account)
                     self.screen.left_open(account, holdings, simulated=False)
                     self._announce("stop", f"{ended}; {_sentence(holdings)}", holdings, account, code=code)
             except Exception as error:  # noqa: BLE001 - raised from here, it would replace the cause
@@ -138,7 +139,7 @@ class RealtimeRun:
             return []
         kind = LIVE if self.request.live else PAPER
         names = [row.name for row in self.ledger.accounts() if row.name.startswith(kind)]
-        return [name for name in names if _open_positions(self.ledger, name)]
+        return [name for name in names if self.ledger.positions(name)]
 
     def _announce(
         self,
@@ -152,14 +153,8 @@ class RealtimeRun:
         self.screen.announce(kind, text, account=account or self.account, positions=positions, **details)
 
 
-def _open_positions(ledger: Ledger, account: str) -> dict[Ticker, SubAccount]:
-    states = ledger.states(account)
-    return {ticker: state.account for ticker, state in states.items() if state.account.side}
-
-
 def _sentence(holdings: dict[Ticker, SubAccount]) -> str:
-    positions = (f"{ticker} {held.quantity:+.6g} {ticker.base}" for ticker, held in holdings.items())
-    return f"open: {', '.join(positions) or 'nothing'}."
+    return f"open: {positions_in_words(holdings) or 'nothing'}."
 
 
 def _cause(stop: BaseException) -> tuple[str, int]:

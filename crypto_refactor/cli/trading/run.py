@@ -91,11 +91,10 @@ class _Run:
 
     def _list_positions(self, account: str) -> None:
         try:
-            states = self.ledger.states(account)
+            holdings = self.ledger.positions(account)
         except BrokerError as error:
             self.screen.note(f"Open positions cannot be listed: {error.what}")
             return
-        holdings = {ticker: state.account for ticker, state in states.items() if state.account.side}
         self.screen.left_open(account, holdings, simulated=self.session.source.name == SAMPLE)
 
     def _trade(self) -> RunOutcome:

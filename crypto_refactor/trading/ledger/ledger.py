@@ -17,7 +17,7 @@ from typing import Any
 
 from crypto_refactor.errors import BrokerError
 from crypto_refactor.execution.stepper import SubAccountState
-from crypto_refactor.execution.sub_account import Fill, Trade
+from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.storage import SqliteFile
 from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
@@ -145,6 +145,11 @@ class Ledger:
         """Return the sub-account's state; None where it was never opened."""
         rows = self._rows("state", "holdings", account, ticker, "ticker")
         return self._parse_state(account, str(ticker), rows[0][0]) if rows else None
+
+    def positions(self, account: str) -> dict[Ticker, SubAccount]:
+        """Return every sub-account that holds something, dust aside."""
+        states = self.states(account).items()
+        return {ticker: state.account for ticker, state in states if state.account.side}
 
     def states(self, account: str) -> dict[Ticker, SubAccountState]:
         """Return the state of every sub-account."""

@@ -174,8 +174,8 @@ def unmanaged_holdings(
 def unmanaged_in_ledger(ledger: Ledger, account: str, managed: Collection[Ticker]) -> dict[Ticker, str]:
     """Return each holding of the ledger that a run over `managed` does not manage, in words."""
     return {
-        ticker: f"{state.account.quantity:.9g} {ticker.base} of this ledger are held and not managed by this run: "
+        ticker: f"{held.quantity:.9g} {ticker.base} of this ledger are held and not managed by this run: "
         "no stop, no exit"
-        for ticker, state in ledger.states(account).items()
-        if state.account.side and ticker not in managed
+        for ticker, held in ledger.positions(account).items()
+        if ticker not in managed
     }

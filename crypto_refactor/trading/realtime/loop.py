@@ -17,6 +17,7 @@ from crypto_refactor.errors import (
 from crypto_refactor.market.hours import floor_hour, to_datetime
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers import UnknownOutcomeError, UnreachableError
+from crypto_refactor.trading.explanations import positions_in_words
 from crypto_refactor.trading.model_choice import StillTrainingError
 from crypto_refactor.trading.outcomes import TickerOutcome, TickerRow, error_row, is_unavailable
 from crypto_refactor.trading.realtime.conditions import Conditions
@@ -227,11 +228,7 @@ class TradingLoop:
 
     def _positions(self) -> str:
         try:
-            positions = [
-                f"{ticker} {state.account.quantity:+.6g} {ticker.base}"
-                for ticker, state in self._pass.ledger.states(self._account).items()
-                if state.account.side
-            ]
+            positions = positions_in_words(self._pass.ledger.positions(self._account))
         except Exception as error:  # noqa: BLE001 - a heartbeat is no reason to stop trading
             return as_error(error).what
-        return f"{', '.join(positions) or 'no position'} in {self._account}."
+        return f"{positions or 'no position'} in {self._account}."
