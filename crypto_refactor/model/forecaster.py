@@ -69,8 +69,7 @@ def load(onnx: bytes, *, lookback: int, volatility_floor: float, name: str) -> F
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        # onnxruntime raises a dozen private types with no common base.
+    except Exception as error:  # onnxruntime raises a dozen private types with no common base
         raise ModelError(
             f"The network {name} cannot be loaded: {error}",
             expected="an ONNX graph that this tool has written.",

@@ -55,7 +55,7 @@ class Screen:
         """Show one ticker's row."""
         try:
             self._show_row(row)
-        except Exception as error:
+        except Exception as error:  # a row that cannot be drawn is no reason to stop trading
             if self._lasting is None:
                 raise
             self.note(f"{row.ticker}: its row cannot be shown ({type(error).__name__}: {error}).")
