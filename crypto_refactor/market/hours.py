@@ -13,6 +13,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR = timedelta(hours=1)
 
 
+MAX_HOUR = 8_000_000
+"""In the year 2882.  Later ones end beyond the calendar of Python."""
+
+
 def to_datetime(hour: Hour) -> datetime:
     """Return the aware UTC instant of `hour`."""
     return _EPOCH + int(hour) * _HOUR

@@ -9,7 +9,7 @@ import numpy as np
 
 from crypto_refactor.errors import DataError
 from crypto_refactor.market.bars import COLUMNS, Bars
-from crypto_refactor.market.hours import to_iso
+from crypto_refactor.market.hours import MAX_HOUR, to_iso
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.storage import FileFormat, SqliteFile
 
@@ -33,8 +33,6 @@ _FORMAT = FileFormat(
     error=DataError,
     consequence_if_removed="the bars are then fetched again",
 )
-_LAST_HOUR = 8_000_000
-"""In the year 2882.  Later ones end beyond the calendar of Python."""
 _BAR = "source = ? AND ticker = ? AND opened >= ? AND opened < ?"
 _TOUCHES = "source = ? AND ticker = ? AND until >= ? AND since <= ?"
 
@@ -128,7 +126,7 @@ class BarStore:
 
     def _require_hours(self, ticker: Ticker, hours: Iterable[object]) -> None:
         """Refuse the store as damaged where it holds something else than hours."""
-        if not all(isinstance(hour, int) and 0 <= hour <= _LAST_HOUR for hour in hours):
+        if not all(isinstance(hour, int) and 0 <= hour <= MAX_HOUR for hour in hours):
             raise self._file.damaged(f"the hours stored of {ticker} cannot be read")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from crypto_refactor.errors import UsageError
 from crypto_refactor.execution.stepper import SubAccountState
-from crypto_refactor.market.hours import parse_instant
+from crypto_refactor.market.hours import MAX_HOUR, parse_instant
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.ledger.order_record import OrderStatus
 from crypto_refactor.trading.ledger.schema import state_from_json
@@ -20,8 +20,6 @@ from crypto_refactor.trading.ledger.schema import state_from_json
 Rule = Callable[[Any], bool]
 """Whether a value may stand where it stands."""
 
-_LAST_HOUR = 8_000_000
-"""In the year 2882.  Later ones end beyond the calendar of Python."""
 _LARGEST, _SMALLEST = 1e30, 1e-50
 """Bounds on amounts and prices.  Products of two stay finite, and above zero."""
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -46,7 +44,7 @@ def _whole(value: object) -> bool:
 
 
 def _hour(value: Any) -> bool:
-    return _whole(value) and 0 <= value <= _LAST_HOUR
+    return _whole(value) and 0 <= value <= MAX_HOUR
 
 
 def _side(value: object) -> bool:
