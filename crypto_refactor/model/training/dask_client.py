@@ -47,8 +47,11 @@ def on_cluster(cluster: Cluster, calls: Sequence[Callable[[], T]]) -> Iterator[T
     for name in ("distributed", "distributed.client", "distributed.core", "distributed.comm.core"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with _event_loop() as loop:
-        client = _wait_for(_connect(cluster), loop)
+        # Kept here from its first moment: a signal may end the wait for what returns it, and the garbage collector would
+        # close it in a loop that has ended.
+        opened: list[Client] = []
         try:
+            client = _wait_for(_connect(cluster, opened), loop)
             with _explained(cluster):
                 watch, pending = _wait_for(_submit(cluster, client, calls), loop)
                 while pending:
@@ -57,7 +60,8 @@ def on_cluster(cluster: Cluster, calls: Sequence[Callable[[], T]]) -> Iterator[T
                     for task in finished:
                         yield task.result()
         finally:
-            _wait_for(_close(client), loop)
+            for client in opened:
+                _wait_for(_close(client), loop)
 
 
 @contextmanager
@@ -109,7 +113,8 @@ def _require_certificates(cluster: Cluster) -> None:
         )
 
 
-async def _connect(cluster: Cluster) -> Client:
+async def _connect(cluster: Cluster, opened: list[Client]) -> Client:
+    """Return a client that is connected; it is among `opened`, whose owner closes it, before it connects."""
     client = Client(
         cluster.address,
         asynchronous=True,
@@ -117,12 +122,12 @@ async def _connect(cluster: Cluster) -> Client:
         set_as_default=False,
         name="crypto-refactor",
     )
+    opened.append(client)
     try:
         # Dask alone waits forever for a server that accepts the connection and then says nothing.
         async with asyncio.timeout(CONNECT_SECONDS + _SLACK_SECONDS):
             await client
     except BaseException as error:
-        await _close(client)
         # MemoryError: the first bytes of another protocol read as the length of a huge message.
         if not isinstance(error, OSError | ImportError | ValueError | MemoryError):
             raise
