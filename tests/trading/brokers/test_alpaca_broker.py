@@ -41,7 +41,7 @@ from crypto_refactor.trading.brokers.base import (
 )
 from crypto_refactor.transport.session import HttpLimits
 
-BTC, ETH, ADA = (Ticker(base, "USD") for base in ("BTC", "ETH", "ADA"))
+BTC, ETH, XRP = (Ticker(base, "USD") for base in ("BTC", "ETH", "XRP"))
 NOW = datetime(2024, 6, 10, 12, 0, 7, tzinfo=UTC)
 LIMITS = HttpLimits(total=10, attempts=3, first_wait=0.5, max_wait=1.0)
 HASTY = replace(LIMITS, connect=0.3, read=0.15, total=0.6, first_wait=0.05)  # where no answer will come
@@ -183,8 +183,8 @@ def test_a_ticker_that_is_not_tradable_has_no_rules(broker, server, flags):
 
 
 def test_a_ticker_that_alpaca_does_not_name_has_no_rules(broker):
-    with pytest.raises(BrokerError, match="does not name ADA/USD") as caught:
-        broker.venue_rules(ADA)
+    with pytest.raises(BrokerError, match="does not name XRP/USD") as caught:
+        broker.venue_rules(XRP)
     assert not isinstance(caught.value, UnreachableError)
 
 
@@ -830,8 +830,8 @@ def test_a_damaged_position_is_no_answer(broker, server, damage):
 
 
 def test_a_ticker_that_alpaca_does_not_name_has_no_position(broker):
-    with pytest.raises(BrokerError, match="does not name ADA/USD"):
-        broker.position(ADA)
+    with pytest.raises(BrokerError, match="does not name XRP/USD"):
+        broker.position(XRP)
 
 
 # Keys and addresses
