@@ -21,7 +21,8 @@ from crypto_refactor.trading.bar_processor import BarProcessor
 from crypto_refactor.trading.brokers.alpaca import AlpacaBroker
 from crypto_refactor.trading.ledger.ledger import Ledger
 from crypto_refactor.trading.ledger.order_record import client_order_id
-from crypto_refactor.trading.orders.broker_executor import BrokerExecutor, preflight
+from crypto_refactor.trading.orders.broker_executor import BrokerExecutor
+from crypto_refactor.trading.orders.preflight import preflight
 from crypto_refactor.trading.realtime.trader import RealtimeTrader
 from crypto_refactor.transport.session import HttpLimits
 

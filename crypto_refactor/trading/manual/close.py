@@ -21,9 +21,10 @@ from crypto_refactor.trading.brokers import Broker
 from crypto_refactor.trading.interrupts import deferred_interrupts
 from crypto_refactor.trading.ledger import AccountRow, Ledger
 from crypto_refactor.trading.locks import locked
-from crypto_refactor.trading.orders.broker_executor import BrokerExecutor, preflight
+from crypto_refactor.trading.orders.broker_executor import BrokerExecutor
 from crypto_refactor.trading.orders.executor import ExecutionResult
 from crypto_refactor.trading.orders.lifecycle import CLOSED_BY_HAND, block_reentry
+from crypto_refactor.trading.orders.preflight import preflight
 from crypto_refactor.trading.realtime.prices import current_price, latest_price_since
 from crypto_refactor.trading.session import rules_from_snapshot
 

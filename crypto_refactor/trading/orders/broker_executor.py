@@ -1,107 +1,44 @@
 """Execution at a broker: intents first, orders second, and only what the ledger itself opened."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from decimal import ROUND_DOWN, Decimal
+from datetime import datetime, timedelta
 
 from crypto_refactor.errors import BrokerError
 from crypto_refactor.execution.decisions import Decision, Enter
 from crypto_refactor.execution.rules import ExecutionRules
-from crypto_refactor.execution.sub_account import SubAccount, open_position
+from crypto_refactor.execution.sub_account import SubAccount
 from crypto_refactor.market.hours import floor_hour
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.trading.brokers import Broker, OrderReport, OrderState, Position
-from crypto_refactor.trading.ledger import Ledger, OrderRecord, OrderStatus, client_order_id
-from crypto_refactor.trading.orders.account_review import review_orders, unrecorded_sales
+from crypto_refactor.trading.brokers import Broker, OrderState, Position
+from crypto_refactor.trading.ledger import (
+    Ledger,
+    LedgerTransaction,
+    OrderRecord,
+    OrderStatus,
+    client_order_id,
+)
+from crypto_refactor.trading.orders.account_review import unrecorded_sales
 from crypto_refactor.trading.orders.checks import DEFAULT_MAX_DEVIATION, CurrentPrice
 from crypto_refactor.trading.orders.executor import ExecutionResult, OrderPlan
 from crypto_refactor.trading.orders.lifecycle import CLOSED_BY_HAND, OrderLifecycle
+from crypto_refactor.trading.orders.preflight import NOT_LOOKED_AT, Preflight
 from crypto_refactor.trading.orders.reconciliation import (
     PositionCheck,
     confirmed_position,
     foreign_order_notes,
     foreign_quantity_note,
 )
+from crypto_refactor.trading.orders.sizing import Intents, Sale, cents, purchase
 
 _log = logging.getLogger(__name__)
 
-_BUYING_POWER_TOLERANCE = 0.01
 _FEE_BOOKING_HOURS = 48
 """Alpaca books the coins it takes as a fee at the end of the day."""
-_CENT = Decimal("0.01")
 _EXIT_RETRY_WAITS = (5.0, 15.0, 45.0)
 _MAX_EXIT_ORDERS = 12
 """Orders that one bar's exit may take, all legs and retries counted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sale:
-    """A sale of the whole position in `ticker` at the bar that closed at `hour`, sized at `price`."""
-
-    ticker: Ticker
-    hour: int
-    leg: str
-    reason: str
-    price: float
-    rules: ExecutionRules
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preflight:
-    """What is known of the whole account at the start of a pass."""
-
-    open_orders: tuple[OrderReport, ...]
-    notes: tuple[str, ...]  # on orders of others that could not be read
-    scale: float  # fraction of a sub-account's cash that may be spent, at most 1
-    blocked: str | None  # why this pass may enter nothing
-    recent: tuple[
-        OrderReport, ...
-    ] = ()  # the account's orders since the last review, and all that are in doubt
-
-
-def preflight(
-    broker: Broker, ledger: Ledger, account: str, opening: Mapping[Ticker, float], now: datetime
-) -> Preflight:
-    """Check the whole account before a pass that opens sub-accounts with the balances of `opening`.
-
-    Raises
-    ------
-    SecondLedgerError
-        If another ledger of this tool trades the account.
-    BrokerError
-        If the broker gives no usable answer.
-    """
-    snapshot = broker.account()
-    recent = review_orders(broker, ledger, account, now)
-    open_orders = broker.open_orders()
-    cash = {
-        ticker: state.account.cash - _unresolved_buy_notional(ledger, account, ticker)
-        for ticker, state in ledger.states(account).items()
-    }
-    needed = sum(({**opening, **cash}).values())
-    blocked = None
-    if snapshot.blocked is not None:
-        blocked = f"the account at the broker accepts no orders: {snapshot.blocked}"
-    elif snapshot.buying_power < needed * (1 - _BUYING_POWER_TOLERANCE):
-        blocked = (
-            f"the account's buying power of {snapshot.buying_power:,.2f} is more than 1 % below the "
-            f"{needed:,.2f} that its sub-accounts hold in cash (use a smaller --initial-balance for new ones, or "
-            "leave out tickers that are not open yet)"
-        )
-    return Preflight(
-        open_orders=open_orders.orders,
-        notes=tuple(dict.fromkeys((*recent.notes, *open_orders.notes))),
-        scale=min(1.0, max(snapshot.buying_power, 0.0) / needed) if needed > 0 else 1.0,
-        blocked=blocked,
-        recent=recent.orders,
-    )
-
-
-def _unresolved_buy_notional(ledger: Ledger, account: str, ticker: Ticker) -> float:
-    """Return the money of unsettled buys: the broker may have spent it, the ledger has not."""
-    return sum(order.notional or 0.0 for order in ledger.orders(account, ticker, unsettled=True))
 
 
 @dataclass(slots=True)
@@ -119,7 +56,7 @@ class BrokerExecutor:
     sleep: Callable[[float], None]
     current_price: CurrentPrice
     max_deviation: float = DEFAULT_MAX_DEVIATION
-    state: Preflight = Preflight(open_orders=(), notes=(), scale=1.0, blocked=None)
+    state: Preflight = NOT_LOOKED_AT
     _positions: dict[Ticker, Position] = field(default_factory=dict, init=False)
     _sold_unrecorded: dict[Ticker, float] = field(default_factory=dict, init=False)
 
@@ -212,18 +149,30 @@ class BrokerExecutor:
                 notes.append(legs)
             else:
                 orders += legs
+        result = ExecutionResult(notes=tuple(notes))
+        result += self._send(plan.ticker, orders, plan.rules, plan.record)
+        return result + self._retry_exits(plan.ticker, plan.hour, plan.close, plan.rules)
+
+    def _send(
+        self,
+        ticker: Ticker,
+        orders: Sequence[OrderRecord],
+        rules: ExecutionRules,
+        record: Callable[[LedgerTransaction], None] = lambda _: None,
+    ) -> ExecutionResult:
+        """Commit the intents, together with what `record` writes, then send them."""
         try:
-            with self.ledger.transaction(self.account, plan.ticker) as writer:
-                plan.record(writer)
+            with self.ledger.transaction(self.account, ticker) as writer:
+                record(writer)
                 for order in orders:
                     writer.add_intent(order)
         except BrokerError as error:
             self._exit_unrecorded(orders, error)
             raise
-        result = ExecutionResult(notes=tuple(notes))
+        result = ExecutionResult()
         for order in orders:
-            result += self._orders.submit(order, plan.rules)
-        return result + self._retry_exits(plan.ticker, plan.hour, plan.close, plan.rules)
+            result += self._orders.submit(order, rules)
+        return result
 
     def _exit_unrecorded(self, orders: Sequence[OrderRecord], error: BrokerError) -> None:
         """Send the exits among `orders` although the ledger cannot be written; nothing else may follow.
@@ -295,17 +244,7 @@ class BrokerExecutor:
         orders = self._sale_legs(sale, account)
         if isinstance(orders, str):
             return ExecutionResult(notes=(orders,))
-        try:
-            with self.ledger.transaction(self.account, sale.ticker) as writer:
-                for order in orders:
-                    writer.add_intent(order)
-        except BrokerError as error:
-            self._exit_unrecorded(orders, error)
-            raise
-        result = ExecutionResult()
-        for order in orders:
-            result += self._orders.submit(order, sale.rules)
-        return result
+        return self._send(sale.ticker, orders, sale.rules)
 
     def _retry_exits(self, ticker: Ticker, hour: int, price: float, rules: ExecutionRules) -> ExecutionResult:
         """Sell what an exit of this bar has left, with growing waits, while its hour lasts."""
@@ -356,67 +295,20 @@ class BrokerExecutor:
         money = decision.fraction * account.cash * self.state.scale
         if rules.max_notional is not None:
             money = min(money, rules.max_notional)
-        money = _cents(money)
-        fraction = money / account.cash if account.cash > 0 else 0.0
-        _, sellable = open_position(account, 1, fraction, plan.close, plan.hour, rules)
-        if sellable is None:
+        money = cents(money)
+        parts = purchase(account, money, plan.close, plan.hour, rules)
+        if not parts:
             return f"{money:,.2f} is too small to buy {plan.ticker} and sell it again: no order"
-        assert rules.venue is not None, "an account at a broker has venue rules"
-        count = rules.venue.buy_legs(money)
-        part = _cents(money / count)
-        parts = (*(part,) * (count - 1), _cents(money - part * (count - 1)))
-        return self._intents(plan.ticker, plan.hour, "enter", 1, parts, "entry", plan.close)
+        return self._intents.buy(plan.ticker, plan.hour, plan.close, parts)
 
     def _sale_legs(self, sale: Sale, account: SubAccount) -> list[OrderRecord] | str:
-        venue, available = sale.rules.venue, self._positions[sale.ticker].available
-        assert venue is not None, "an account at a broker has venue rules"
+        available = self._positions[sale.ticker].available
         left = max(account.quantity - self._sold_unrecorded.get(sale.ticker, 0.0), 0.0)
-        quantity = venue.round_down(min(left, available))
-        if not venue.accepts(quantity, sale.price):
-            return (
-                f"only {quantity:.9g} {sale.ticker.base} can be sold, below the minimum order size: not sold"
-            )
-        parts = venue.split(quantity, venue.sale_legs(quantity, sale.price))
-        return self._intents(sale.ticker, sale.hour, sale.leg, -1, parts, sale.reason, sale.price)
+        parts = sale.parts(left, available)
+        if not parts:
+            return f"only {min(left, available):.9g} {sale.ticker.base} can be sold, below the minimum order size: not sold"
+        return self._intents.sell(sale, parts)
 
-    def _intents(
-        self,
-        ticker: Ticker,
-        hour: int,
-        leg: str,
-        side: int,
-        amounts: Sequence[float],
-        reason: str,
-        price: float,
-    ) -> list[OrderRecord]:
-        """Return an order for each amount, numbered after those of this bar and leg that the ledger has already."""
-        now = self.clock().astimezone(UTC).isoformat(timespec="seconds")
-        suffix = self.ledger.order_suffix(self.account)
-        first = 1 + sum(
-            order.leg.partition("-")[0] == leg and (leg == "close" or order.bar == hour)
-            for order in self.ledger.orders(self.account, ticker)
-        )
-        names = [
-            leg if number == 1 and leg != "close" else f"{leg}-{number}"
-            for number in range(first, first + len(amounts))
-        ]
-        return [
-            OrderRecord(
-                client_order_id=client_order_id(ticker, hour, name, suffix),
-                ticker=ticker,
-                bar=hour,
-                leg=name,
-                side=side,
-                notional=amount if side > 0 else None,
-                quantity=amount if side < 0 else None,
-                reason=reason,
-                decided_at=now,
-                decided_price=price,
-                sent_at=now,
-            )
-            for name, amount in zip(names, amounts, strict=True)
-        ]
-
-
-def _cents(money: float) -> float:
-    return float(Decimal(repr(money)).quantize(_CENT, rounding=ROUND_DOWN))
+    @property
+    def _intents(self) -> Intents:
+        return Intents(ledger=self.ledger, account=self.account, now=self.clock())

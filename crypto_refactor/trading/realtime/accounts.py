@@ -10,8 +10,9 @@ from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers import Broker
 from crypto_refactor.trading.ledger import Ledger
 from crypto_refactor.trading.orders.account_review import unmanaged_holdings, unmanaged_in_ledger
-from crypto_refactor.trading.orders.broker_executor import BrokerExecutor, preflight
+from crypto_refactor.trading.orders.broker_executor import BrokerExecutor
 from crypto_refactor.trading.orders.executor import Executor
+from crypto_refactor.trading.orders.preflight import preflight
 from crypto_refactor.trading.realtime.demo_executor import DemoExecutor
 from crypto_refactor.trading.realtime.prices import current_price
 from crypto_refactor.trading.session import TradingSession
