@@ -49,3 +49,12 @@ def write_atomic(path: Path, content: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_obstacle(folder: Path) -> str | None:
+    """Return why nothing can be written to `folder`, in the system's words; None where something was."""
+    try:
+        write_temporary(folder, b"-").unlink()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None

@@ -18,6 +18,13 @@ _log = logging.getLogger(__name__)
 
 _QUICKLY_CHECKED_BYTES = 16_000_000
 """A larger file takes more than 20 ms to check, so its structure is checked once a day, when it is copied."""
+_WITHOUT_HELPER = (
+    "SQLITE_CANTOPEN",
+    "SQLITE_FULL",
+    "SQLITE_IOERR_SHM",
+    "SQLITE_READONLY_CANTINIT",
+    "SQLITE_READONLY_DIRECTORY",
+)
 
 
 def _utc_today() -> date:
@@ -42,6 +49,12 @@ class FileFormat:
     migrations: Mapping[int, Sequence[str]] = field(default_factory=dict)
     backups: bool = False  # whether a copy is made on each day on which it is written
     check: Check = _accept  # says what is wrong with the contents of a file of this schema
+    unavailable: type[CryptoRefactorError] | None = None  # for what time may mend; by default `error`
+
+    @property
+    def unavailable_error(self) -> type[CryptoRefactorError]:
+        """The error of a file that is locked, or that cannot be read or written now."""
+        return self.error if self.unavailable is None else self.unavailable
 
 
 class SqliteFile:
@@ -80,26 +93,72 @@ class SqliteFile:
             The format's own, if the file is damaged, foreign, of another version, busy for too long, or cannot
             be read or written; the file is unchanged then.
         """
-        # Closing a connection without COMMIT rolls back, whatever was raised in between.
         try:
             create_folder(self.path.parent)
             create_file(self.path)  # SQLite gives its permissions to the files it puts beside it
-            connection = sqlite3.connect(self.path, timeout=self._busy_seconds, isolation_level=None)
-            try:
-                existed = self._prepare(connection)
-                if existed and begin != "BEGIN":
-                    self._copy_daily()
+            with self._connection(begin) as connection:
                 connection.execute(begin)
                 yield connection
                 connection.execute("COMMIT")
-            finally:
-                connection.close()
         except sqlite3.Error as error:
             raise self._error(error) from error
         except UnicodeDecodeError as error:  # SQLite names a table, and the name is damaged
             raise self.damaged("a text in it is not UTF-8") from error
         except OSError as error:
             raise self._unusable(f"{error.strerror}") from error
+
+    @contextmanager
+    def _connection(self, begin: str) -> Iterator[sqlite3.Connection]:
+        """Return a connection for one transaction; closing it without COMMIT rolls back, whatever was raised."""
+        unchanged = None
+        connection = sqlite3.connect(self.path, timeout=self._busy_seconds, isolation_level=None)
+        try:
+            try:
+                existed = self._prepare(connection)
+            except sqlite3.OperationalError as error:
+                unchanged = self._stamp()
+                if begin != "BEGIN" or unchanged is None or not _is_without_helper(error):
+                    raise
+                connection.close()
+                connection = self._connect_without_helpers(error)
+            else:
+                if existed and begin != "BEGIN":
+                    self._copy_daily()
+            yield connection
+        finally:
+            connection.close()
+        if unchanged is not None and self._stamp() != unchanged:
+            raise self._busy()
+
+    def _connect_without_helpers(self, error: sqlite3.OperationalError) -> sqlite3.Connection:
+        """Return a connection that reads a file which nobody writes; raise `error` where that fails, too.
+
+        In a folder that cannot be written, or on a full disk, SQLite cannot create the two files it needs beside this
+        one.  Where nothing waits in a log, all there is stands in the file itself.
+        """
+        uri = f"{self.path.absolute().as_uri()}?immutable=1"
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+        usable = False
+        try:
+            if self._version(connection) == self._format.schema:
+                self._check_structure_once(connection)
+                usable = True
+        except sqlite3.OperationalError as second:
+            _log.debug("%s", second)
+        finally:
+            if not usable:
+                connection.close()
+        if not usable:
+            raise error
+        return connection
+
+    def _stamp(self) -> tuple[int, ...] | None:
+        """Return what changes with the file; None where a log beside it holds more than the file itself."""
+        with suppress(OSError):
+            if self.path.with_name(f"{self.path.name}-wal").stat().st_size:
+                return None
+        status = self.path.stat()
+        return status.st_ino, status.st_size, status.st_mtime_ns
 
     def damaged(self, reason: str) -> CryptoRefactorError:
         """Return the error for contents that make no sense; the file is named, never removed."""
@@ -137,9 +196,7 @@ class SqliteFile:
             # SQLite does not wait for other users here; the next transaction without any switches the mode.
             with suppress(sqlite3.OperationalError):
                 connection.execute("PRAGMA journal_mode = WAL")
-        if self._format.backups and not self._checked:
-            self._check_structure(connection)
-            self._checked = True
+        self._check_structure_once(connection)
         return version is not None
 
     def _bring_up_to_date(self, connection: sqlite3.Connection) -> None:
@@ -159,11 +216,14 @@ class SqliteFile:
                 connection.execute(f"PRAGMA user_version = {version + 1}")
             connection.execute("COMMIT")
 
-    def _check_structure(self, connection: sqlite3.Connection) -> None:
+    def _check_structure_once(self, connection: sqlite3.Connection) -> None:
+        if self._checked or not self._format.backups:
+            return
         if self.path.stat().st_size <= _QUICKLY_CHECKED_BYTES:
             (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if result != "ok":
                 raise self.damaged(result)
+        self._checked = True
 
     def _copy_daily(self) -> None:
         """Make the copy of this day unless there is one; the failure of a copy stops nothing."""
@@ -227,16 +287,24 @@ class SqliteFile:
         if unnamed or name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or name == "SQLITE_ERROR":
             return self.damaged(f"{error}")
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            return self._format.error(
-                f"The {self._format.name} {self.path} stayed locked for {self._busy_seconds:g} s.",
-                expected="another process to finish its write within that time.",
-                remedy="end the process that holds it, then run the command again.",
-            )
+            return self._busy()
         return self._unusable(f"{error}")
 
+    def _busy(self) -> CryptoRefactorError:
+        return self._format.unavailable_error(
+            f"The {self._format.name} {self.path} stayed locked for {self._busy_seconds:g} s.",
+            expected="another process to finish its write within that time.",
+            remedy="end the process that holds it, then run the command again.",
+        )
+
     def _unusable(self, reason: str) -> CryptoRefactorError:
-        return self._format.error(
+        return self._format.unavailable_error(
             f"The {self._format.name} {self.path} cannot be used: {reason}. It is unchanged.",
             expected="a folder this user can write to, with free space.",
             remedy="free some space or correct the folder's permissions, or choose another with --state-dir.",
         )
+
+
+def _is_without_helper(error: sqlite3.OperationalError) -> bool:
+    """Whether SQLite could not create or use a file that it needs beside the database."""
+    return getattr(error, "sqlite_errorname", "").startswith(_WITHOUT_HELPER)

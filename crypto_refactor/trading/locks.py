@@ -1,17 +1,23 @@
-"""Locks between processes, one per sub-account; the system releases them when the holder dies."""
+"""Locks between processes, one per sub-account; the system releases them when the holder dies.
 
+A lock needs no file that can be written: where its file cannot be created, the state folder itself is locked in its
+place, which every other holder shares.  So exits go on a read-only or full disk, and still from one process at a time.
+"""
+
+import fcntl
 import hashlib
+import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from crypto_refactor.errors import BrokerError
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.storage.private import create_file, create_folder
 
 _LOCK_SECONDS = 120.0
+_POLL_SECONDS = 0.05
 
 
 @contextmanager
@@ -21,28 +27,60 @@ def locked(state: Path, account: str, ticker: Ticker | None = None) -> Iterator[
     Raises
     ------
     BrokerError
-        If another process holds the lock for too long, or the state folder cannot be written.
+        If another process holds the lock for too long, or no lock can be held there at all.
     """
     name = hashlib.sha256(f"{account} {ticker}".encode()).hexdigest()[:16]
-    path = state / "locks" / f"{name}.lock"
-    lock = FileLock(path, timeout=_LOCK_SECONDS if ticker else 0)
-    try:
+    until = time.monotonic() + (_LOCK_SECONDS if ticker else 0)
+    with ExitStack() as files:
+        try:
+            _acquire(files, state, state / "locks" / f"{name}.lock", until)
+        except TimeoutError as error:
+            raise BrokerError(
+                f"Another process is acting on {ticker or 'the account'} in {account}.",
+                expected="one process at a time.",
+                remedy="wait until it has ended, or end it, then run the command again.",
+            ) from error
+        except OSError as error:
+            raise BrokerError(
+                f"The state folder {state} cannot be locked: {error.strerror}.",
+                expected="a folder that keeps other processes of this tool away from the account.",
+                remedy="correct its permissions, or choose another with --state-dir.",
+            ) from error
+        yield
+
+
+def _acquire(files: ExitStack, state: Path, path: Path, until: float) -> None:
+    with suppress(OSError):  # without a file of its own, the folder is locked
         create_folder(path.parent)
         create_file(path)
-        lock.acquire()
-    except Timeout as error:
-        raise BrokerError(
-            f"Another process is acting on {ticker or 'the account'} in {account}.",
-            expected="one process at a time.",
-            remedy="wait until it has ended, or end it, then run the command again.",
-        ) from error
-    except OSError as error:
-        raise BrokerError(
-            f"The state folder {state} cannot be used: {error.strerror}.",
-            expected="a folder this user can write to.",
-            remedy="correct its permissions, or choose another with --state-dir.",
-        ) from error
+    folder = _opened(files, state)
     try:
-        yield
-    finally:
-        lock.release()
+        file = _opened(files, path)
+    except OSError:
+        _lock(folder, fcntl.LOCK_EX, until)
+        return
+    try:
+        _lock(folder, fcntl.LOCK_SH, until)
+    except OSError as error:
+        if isinstance(error, TimeoutError):
+            raise
+        # A file system that locks no folders: nobody else relies on this one, either.
+    _lock(file, fcntl.LOCK_EX, until)
+
+
+def _opened(files: ExitStack, path: Path) -> int:
+    descriptor = os.open(path, os.O_RDONLY)
+    files.callback(os.close, descriptor)
+    return descriptor
+
+
+def _lock(descriptor: int, mode: int, until: float) -> None:
+    while True:
+        try:
+            fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise TimeoutError from None
+            time.sleep(_POLL_SECONDS)
+        else:
+            return

@@ -173,9 +173,12 @@ def panic(why: str, **values: Any) -> int:
     from crypto_refactor.trading.manual.close import closable, close_until_flat, require_closable
 
     state_dir = values["state_dir"] or settings().state_dir
-    kill_switch.halt(state_dir, at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), why=why.strip())
+    try:
+        kill_switch.halt(state_dir, at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), why=why.strip())
+    except BrokerError as error:  # what is open is closed all the same
+        click.echo(f"Entries are not halted: {error.what} Stop every process that trades.", err=True)
     if not values["as_json"]:
-        click.echo(f"{kill_switch.halt_reason(state_dir)}.")
+        click.echo(f"{kill_switch.halt_reason(state_dir) or 'NOT HALTED'}.")
     state, ledger, rows = open_ledger(values)
     row = selected_account(values, rows)
     if row is None:

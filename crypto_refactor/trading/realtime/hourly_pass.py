@@ -12,6 +12,7 @@ from crypto_refactor.market.sources.alpaca import AlpacaSource
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.schedule import cutoff_for
 from crypto_refactor.model.training.jobs import TrainingJob
+from crypto_refactor.storage.atomic_file import write_obstacle
 from crypto_refactor.trading.account_names import share_note
 from crypto_refactor.trading.decider import Decider
 from crypto_refactor.trading.kill_switch import halt_reason
@@ -148,7 +149,7 @@ class HourlyPass:
                 {ticker: share for ticker, state in states.items() if state is None}
             )
             closes = {ticker: float(ticker_bars.close[-1]) for ticker, ticker_bars in bars.items()}
-            self.blocked = blocked or self._limits.begin_pass(closes)
+            self.blocked = self._state_obstacle() or blocked or self._limits.begin_pass(closes)
             self._report_block(halt_reason(self.session.state_dir) or self.blocked)
         except Exception as error:  # noqa: BLE001 - reported as each ticker's
             failure = as_error(error)
@@ -156,6 +157,12 @@ class HourlyPass:
                 pool.report_error(ticker, failure)
             return False
         return True
+
+    def _state_obstacle(self) -> str | None:
+        """Return why nothing can be recorded, and so nothing be entered."""
+        folder = self.session.state_dir
+        why = write_obstacle(folder) if folder.is_dir() else None  # the first transaction creates it
+        return None if why is None else f"the state folder {folder} cannot be written: {why}; exits go"
 
     def _report_block(self, why: str | None) -> None:
         if why is not None and self._blocked_since is None:
