@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from crypto_refactor.cli.runner import Terminated
 from crypto_refactor.cli.trading.request import AccountKind, TradingRequest
@@ -20,16 +20,22 @@ from crypto_refactor.trading.account_names import LIVE, PAPER, broker_account, d
 from crypto_refactor.trading.brokers import UnreachableError
 from crypto_refactor.trading.explanations import positions_in_words
 from crypto_refactor.trading.interrupts import deferred_interrupts
+from crypto_refactor.trading.ledger import LedgerUnavailableError
 from crypto_refactor.trading.realtime.accounts import BrokerAccount, DemoAccount, TradingAccount
-from crypto_refactor.trading.realtime.patience import answer_of_broker
+from crypto_refactor.trading.realtime.patience import Heartbeat, patient_answer
 from crypto_refactor.trading.ticker_pool import as_error
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from crypto_refactor.execution.sub_account import SubAccount
     from crypto_refactor.market.ticker import Ticker
+    from crypto_refactor.trading.brokers import Broker
     from crypto_refactor.trading.ledger import Ledger
     from crypto_refactor.trading.realtime.background_training import BackgroundTrainer
     from crypto_refactor.trading.realtime.loop import TradingLoop
+
+T = TypeVar("T")
 
 
 class RealtimeRun:
@@ -39,6 +45,8 @@ class RealtimeRun:
         self.request, self.session = request, request.session
         self.ledger, self.screen = ledger, screen
         self.account: str | None = None
+        self._broker: Broker | None = None
+        self._heartbeat = Heartbeat(self.session.clock)
 
     def once(self) -> RunOutcome:
         """Act on the bar that closed last."""
@@ -51,7 +59,7 @@ class RealtimeRun:
         try:
             outcome = self._trade()
         except BaseException as stop:
-            self._end(*_cause(stop))
+            self._end(*_cause(stop), remedy=stop.remedy if isinstance(stop, CryptoRefactorError) else None)
             raise
         self._end("no ticker is available", outcome.exit_code)
         return outcome
@@ -61,7 +69,7 @@ class RealtimeRun:
 
         session, workers = self.session, len(self.session.tickers)
         account = self._open()
-        holdings = self.ledger.positions(account.name)
+        holdings = self._answer(lambda: self.ledger.positions(account.name), LedgerUnavailableError)
         tickers = ", ".join(map(str, session.tickers))
         self._announce("start", f"trading {tickers}; {_sentence(holdings)}", holdings)
         if session.cluster is None:  # otherwise these processes only wait for the cluster
@@ -90,21 +98,48 @@ class RealtimeRun:
     def _broker_account(self) -> TradingAccount:
         from crypto_refactor.trading.brokers.alpaca import AlpacaBroker
 
-        session, live, endless = self.session, self.request.live, not self.request.once
+        session, live = self.session, self.request.live
         broker = AlpacaBroker.from_settings(paper=not live, clock=session.clock, sleep=session.sleep)
+        self._broker = broker
+        snapshot = self._answer(broker.account, UnreachableError)
+        name = broker_account(snapshot.account_id, paper=not live)
+        return BrokerAccount(session, self.ledger, name, broker, self.screen.note)
 
-        def note(error: UnreachableError) -> None:
+    def _answer(self, request: Callable[[], T], temporary: type[CryptoRefactorError]) -> T:
+        """Return what `request` returns, with the patience of this run; waiting is announced."""
+        endless = not self.request.once
+
+        def note(error: CryptoRefactorError) -> None:
             text = f"{error.what} Nothing is traded; it is asked again."
             if endless:
-                self.screen.announce("failure", text, account=None)
+                self.screen.announce("failure", text, account=self.account)
             else:
                 self.screen.note(text)
 
-        snapshot = answer_of_broker(
-            broker.account, endless=endless, clock=session.clock, sleep=session.sleep, on_failure=note
+        return patient_answer(
+            request,
+            temporary,
+            endless=endless,
+            clock=self.session.clock,
+            sleep=self.session.sleep,
+            on_failure=note,
+            on_wait=self._beat,
         )
-        name = broker_account(snapshot.account_id, paper=not live)
-        return BrokerAccount(session, self.ledger, name, broker, self.screen.note)
+
+    def _beat(self, error: CryptoRefactorError) -> None:
+        if not self.request.once and self._heartbeat.due():
+            text = f"alive; nothing has been decided since the start. {error.what} {self._open_in_words()}"
+            self.screen.announce("heartbeat", text, account=self.account)
+
+    def _open_in_words(self) -> str:
+        """Return what the ledger holds or, where it cannot be read, what the broker shows."""
+        try:
+            held = {name: self.ledger.positions(name) for name in self._accounts_concerned()}
+        except Exception as error:  # noqa: BLE001 - the answer says so
+            return self._open_at_broker(as_error(error))
+        return (
+            " ".join(f"{name}: {_sentence(holdings)}" for name, holdings in held.items()) or "Open: nothing."
+        )
 
     def _loop(self, account: TradingAccount, trainer: BackgroundTrainer | None) -> TradingLoop:
         from crypto_refactor.trading.realtime.hourly_pass import HourlyPass
@@ -114,22 +149,35 @@ class RealtimeRun:
             HourlyPass(self.session, self.ledger, account, trainer=trainer, observer=self.screen)
         )
 
-    def _end(self, why: str, code: int) -> None:
+    def _end(self, why: str, code: int, remedy: str | None = None) -> None:
         """Name what is open, and post the end; nothing here may hide what ended the run."""
         ended = f"ended: {why.rstrip('.')}"
+        details: dict[str, Any] = {"code": code} if remedy is None else {"code": code, "remedy": remedy}
         with deferred_interrupts():
             try:
                 for account in self._accounts_concerned():
                     holdings = self.ledger.positions(account)
                     self.screen.left_open(account, holdings, simulated=False)
-                    self._announce("stop", f"{ended}; {_sentence(holdings)}", holdings, account, code=code)
+                    self._announce("stop", f"{ended}; {_sentence(holdings)}", holdings, account, **details)
             except Exception as error:  # noqa: BLE001 - raised from here, it would replace the cause
-                text = f"{ended}; open positions cannot be listed: {as_error(error).what}"
-                self.screen.announce("stop", text, account=self.account, code=code)
+                text = f"{ended}; {self._open_at_broker(as_error(error))}"
+                self.screen.announce("stop", text, account=self.account, **details)
+                return
             if self.account is None:
-                self.screen.announce(
-                    "stop", f"{ended}, before its account was known.", account=None, code=code
-                )
+                text = f"{ended}, before its account was known."
+                self.screen.announce("stop", text, account=None, **details)
+
+    def _open_at_broker(self, error: CryptoRefactorError) -> str:
+        """Return, in place of what the unreadable ledger holds, what the broker shows."""
+        unknown = f"what this ledger holds cannot be said: {error.what}"
+        if self._broker is None or self.account is None:  # it has not even said whose keys these are
+            return unknown
+        try:
+            positions = self._broker.positions().items()
+        except Exception as failure:  # noqa: BLE001 - the answer says so
+            return f"{unknown} Nor can the broker be asked: {as_error(failure).what}"
+        held = ", ".join(f"{ticker} {position.quantity:.9g} {ticker.base}" for ticker, position in positions)
+        return f"{unknown} The account at the broker holds: {held or 'nothing'}."
 
     def _accounts_concerned(self) -> list[str]:
         """Return the account, or those that hold something and may be it where the broker has not told yet."""

@@ -2,12 +2,14 @@
 
 from crypto_refactor.trading.ledger.ledger import AccountRow, Ledger, Opening, Review
 from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus, client_order_id
+from crypto_refactor.trading.ledger.schema import LedgerUnavailableError
 from crypto_refactor.trading.ledger.transaction import LedgerTransaction
 
 __all__ = [
     "AccountRow",
     "Ledger",
     "LedgerTransaction",
+    "LedgerUnavailableError",
     "Opening",
     "OrderRecord",
     "OrderStatus",

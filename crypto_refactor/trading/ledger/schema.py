@@ -11,6 +11,11 @@ from crypto_refactor.execution.stepper import SubAccountState
 from crypto_refactor.execution.sub_account import SubAccount, Trade
 from crypto_refactor.storage import FileFormat
 
+
+class LedgerUnavailableError(BrokerError):
+    """The ledger is locked, or cannot be read or written now: time may mend it."""
+
+
 _TABLES = (
     """
     CREATE TABLE accounts (
@@ -90,6 +95,7 @@ FORMAT = FileFormat(
         )
     },
     error=BrokerError,
+    unavailable=LedgerUnavailableError,
     consequence_if_removed="all records of accounts and positions are lost with it, so look at the broker first",
 )
 

@@ -27,15 +27,13 @@ from crypto_refactor.trading.realtime.hourly_pass import (
     HourlyPass,
     excess_clock_skew,
 )
-from crypto_refactor.trading.realtime.patience import hour_end, retry_deadline, retry_seconds
+from crypto_refactor.trading.realtime.patience import Heartbeat, hour_end, retry_deadline, retry_seconds
 from crypto_refactor.trading.ticker_pool import as_error
 
 _log = logging.getLogger(__name__)
 
 WAKE_SECONDS = 5
 """How long after the close the loop first asks for the bar."""
-HEARTBEAT_HOURS = 6
-"""How often a heartbeat is announced."""
 _WAITING_SECONDS = 900
 """How often people are told that the loop waits."""
 _MAX_WAIT_SECONDS = 3600 + WAKE_SECONDS + MAX_SKEW_SECONDS
@@ -57,7 +55,7 @@ class TradingLoop:
         self._observer = hourly_pass.observer
         self._account = hourly_pass.account.name
         self._conditions = Conditions(hourly_pass.session.clock)
-        self._beat_at = hourly_pass.session.clock()
+        self._heartbeat = Heartbeat(hourly_pass.session.clock)
         self._hopeless: dict[Ticker, CryptoRefactorError] = {}
         self.dropped: dict[Ticker, TickerRow] = {}
 
@@ -215,10 +213,8 @@ class TradingLoop:
                 self._observer.note(f"{clock}: waiting for {due:%H:%M:%S}; {self._positions()}")
 
     def _beat(self) -> None:
-        now = self._session.clock()
-        if now - self._beat_at < timedelta(hours=HEARTBEAT_HOURS):
+        if not self._heartbeat.due():
             return
-        self._beat_at = now
         failing = ", ".join(map(str, self._conditions.tickers))
         self._observer.announce(
             "heartbeat",

@@ -1,14 +1,16 @@
-"""How long failing requests are retried: within the hour of a bar, and at the start of a run."""
+"""How long what fails is tried again, within the hour of a bar and at the start of a run, and when a run is heard of."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from crypto_refactor.errors import CryptoRefactorError
 from crypto_refactor.market.hours import floor_hour, to_datetime
-from crypto_refactor.trading.brokers import UnreachableError
 
 T = TypeVar("T")
 
+HEARTBEAT_HOURS = 6
+"""How often a heartbeat is announced."""
 LATE_SECONDS = 600
 """A decision made later than this after the close is late, and a bar that comes later is not waited for."""
 _MIN_RETRY_SECONDS = 120
@@ -34,43 +36,62 @@ def retry_deadline(hour: int, began: datetime) -> datetime:
     return min(max(deadline, began + timedelta(seconds=_MIN_RETRY_SECONDS)), hour_end(hour))
 
 
-def answer_of_broker(
+class Heartbeat:
+    """Says when a run is to be heard of again."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._last = clock()
+
+    def due(self) -> bool:
+        """Whether it is time again; asking for it counts as the heartbeat."""
+        now = self._clock()
+        if now - self._last < timedelta(hours=HEARTBEAT_HOURS):
+            return False
+        self._last = now
+        return True
+
+
+def patient_answer(
     request: Callable[[], T],
+    temporary: type[CryptoRefactorError],
     *,
     endless: bool,
     clock: Callable[[], datetime],
     sleep: Callable[[float], None],
-    on_failure: Callable[[UnreachableError], None],
+    on_failure: Callable[[CryptoRefactorError], None],
+    on_wait: Callable[[CryptoRefactorError], None],
 ) -> T:
-    """Return what the broker answers; ask again while it gives no usable answer.
+    """Return what `request` returns; ask again while it raises `temporary`.
 
     Parameters
     ----------
     request : callable
-        Asks it.
+        Asks a broker, or reads a file.
+    temporary : type
+        The error that time may mend; any other one is raised at once.
     endless : bool
-        Ask until it answers, and not only as long as the current hour's bar would be waited for.
+        Ask until there is an answer, and not only as long as the current hour's bar would be waited for.
     clock, sleep : callable
         Return the aware local time; wait for a number of seconds.
-    on_failure : callable
-        Receives the first failure.
+    on_failure, on_wait : callable
+        Receive the first failure, and each one before it is waited.
 
     Raises
     ------
-    UnreachableError
-        If there is no usable answer in time.
-    BrokerError
-        If the broker refuses, for example because of the keys.
+    CryptoRefactorError
+        The `temporary` error if there is no answer in time, and any other one.
     """
     began, attempt = clock(), 0
     deadline = retry_deadline(floor_hour(began), began)
     while True:
         try:
             return request()
-        except UnreachableError as error:
+        except temporary as error:
             if not endless and clock() >= deadline:
                 raise
             if not attempt:
                 on_failure(error)
+            on_wait(error)
         sleep(retry_seconds(attempt))
         attempt += 1
