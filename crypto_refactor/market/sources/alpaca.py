@@ -10,10 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from crypto_refactor.errors import DataError, UnavailableError
-from crypto_refactor.market.bars import COLUMNS, Bars
+from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import floor_hour, parse_instant, to_datetime, to_iso
 from crypto_refactor.market.sources.alpaca_parser import (
     ALPACA,
@@ -28,10 +26,13 @@ from crypto_refactor.market.sources.alpaca_parser import (
 )
 from crypto_refactor.market.sources.bar_store import BarStore
 from crypto_refactor.market.sources.base import LatestPrice
+from crypto_refactor.market.sources.received_bars import joined, revised, with_known
+from crypto_refactor.market.sources.request_budget import RequestBudget
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.transport import (
     BoundedSession,
     HttpLimits,
+    NoResponseError,
     RequestFailedError,
     redact_and_truncate,
     validate_keys,
@@ -89,6 +90,8 @@ class AlpacaSource:
     ----------
     clock_skew_seconds : float or None
         How far the local clock was ahead of Alpaca's at the last response; None before the first one.
+    budget : RequestBudget
+        Bounds the requests of a phase, in which others wait for them.
     stores_always : bool
         Whether bars that cannot be stored are an error; a run that trades needs them all the same.
 
@@ -110,6 +113,7 @@ class AlpacaSource:
         limits: HttpLimits = _LIMITS,
         clock: Callable[[], datetime] = _utc_now,
         sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         url = validate_url(url or _URL, setting="CRYPTO_ALPACA_DATA_URL")
         self._url = url
@@ -118,6 +122,7 @@ class AlpacaSource:
         self._limits = limits
         self._clock = clock
         self._sleep = sleep
+        self.budget = RequestBudget(monotonic)
         self._prefetched: dict[Ticker, tuple[int, int]] = {}
         self._left_out: dict[Ticker, tuple[str, ...]] = {}
         self._unstored: dict[Ticker, Bars] = {}
@@ -147,7 +152,7 @@ class AlpacaSource:
                 end = min(end, answer.hour)
         bars = self._store.read(ticker, first, end)
         if ticker in self._unstored:
-            bars = _joined(self._unstored[ticker].between(first, end), bars)
+            bars = joined(self._unstored[ticker].between(first, end), bars)
         self._require_current(bars, end)
         return bars.between(start, end)
 
@@ -254,9 +259,13 @@ class AlpacaSource:
         from alpaca.data.historical.crypto import CryptoHistoricalDataClient
 
         hour = self._hour()
+        seconds = self.budget.seconds(pages * self._limits.total)
+        if seconds <= 0:
+            failure = NoResponseError("no time was left for it")
+            raise request_error(subject, failure, attempts=self._limits.attempts)
         session = BoundedSession(
             limits=self._limits,
-            seconds=pages * self._limits.total,
+            seconds=seconds,
             secrets=self._keys or (),
             clock=self._clock,
             sleep=self._sleep,
@@ -268,8 +277,8 @@ class AlpacaSource:
         sdk._session = session  # noqa: SLF001
         try:
             content = session.call(lambda: request(sdk), dict)
-        except RequestFailedError as failure:
-            raise request_error(subject, failure, attempts=self._limits.attempts) from failure
+        except RequestFailedError as failed:
+            raise request_error(subject, failed, attempts=self._limits.attempts) from failed
         finally:
             self._note_skew(session.skew_seconds)
         if session.server_time is not None:
@@ -330,8 +339,8 @@ class AlpacaSource:
     def _save(self, parsed: ParsedBars, start: int, end: int, hour: int) -> None:
         """Store what Alpaca answered at `hour` for the hours from `start` to `end`."""
         stored = self._store.read(parsed.bars.ticker, start, end)
-        bars = _with_known(parsed, stored)
-        for text in _revised(stored, bars):
+        bars = with_known(parsed, stored)
+        for text in revised(stored, bars):
             _log.warning("Alpaca revised or withdrew a %s bar that was stored as %s.", bars.ticker, text)
         self._unstored.pop(bars.ticker, None)
         try:
@@ -366,33 +375,3 @@ def _shared(
             joined = until == end and since >= recent
             sharing[first if joined else since, until].append(ticker)
     return sharing
-
-
-def _with_known(parsed: ParsedBars, stored: Bars) -> Bars:
-    """Return the received bars, with the stored one wherever a defective row came in its place."""
-    bars = parsed.bars
-    lost = {defect.opened for defect in parsed.defects}.difference(bars.opened.tolist())
-    known = stored.take(np.isin(stored.opened, [hour for hour in lost if hour is not None]))
-    return _joined(bars, known)
-
-
-def _joined(bars: Bars, others: Bars) -> Bars:
-    """Return `bars`, and those of `others` for other hours."""
-    others = others.take(~np.isin(others.opened, bars.opened))
-    if not len(others):
-        return bars
-    order = np.argsort(np.concatenate([bars.opened, others.opened]))
-    columns = {
-        name: np.concatenate([getattr(bars, name), getattr(others, name)])[order]
-        for name in ("opened", *COLUMNS)
-    }
-    return Bars(ticker=bars.ticker, source=bars.source, **columns)
-
-
-def _revised(stored: Bars, received: Bars) -> list[str]:
-    """Return the stored bars that were not received as they are stored."""
-    if not len(stored):
-        return []
-    again = received.between(int(stored.opened[0]), int(stored.closed[-1]))
-    same = set(map(again.row_text, range(len(again))))
-    return [text for text in map(stored.row_text, range(len(stored))) if text not in same]

@@ -1,7 +1,8 @@
 """One pass over the bars that closed at one hour, for every ticker that is still to be processed."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -33,6 +34,12 @@ from crypto_refactor.trading.ticker_pool import TickerPool, as_error, open_pool
 _log = logging.getLogger(__name__)
 
 MAX_SKEW_SECONDS = 120
+FETCH_SECONDS = 60.0
+"""How long the first attempt of an hour waits for bars, of all tickers together."""
+PRICE_SECONDS = 60.0
+"""How long the orders, or the protections, of one pass wait for prices in all."""
+_PREFETCH_SHARE = 0.25
+"""Part of the wait that the request for all tickers together may take."""
 
 
 class BarLateError(DataError):
@@ -95,23 +102,42 @@ class HourlyPass:
         self._limits = LimitGuard(session.limits, ledger, account.name, session.clock)
         self._unmanaged: dict[Ticker, str] = {}
         self._reviewed_hour: int | None = None
+        self._attempted_hour: int | None = None
 
     def run(self, tickers: Iterable[Ticker], hour: int) -> PassResult:
         """Act on the bars of `tickers` that closed at `hour`."""
         tickers = tuple(tickers)
         errors: dict[Ticker, CryptoRefactorError] = {}
         with open_pool(self.session, self.observer.row, errors.__setitem__) as pool:
-            pool.prefetch(tickers)
-            bars = pool.load(tickers, lambda ticker: self._load(ticker, hour))
+            bars = self._fetch(pool, tickers, hour)
             share = self._settled_share(errors)
             if bars and self._preflight(pool, bars, share):
-                for ticker in self._decidable(pool, bars, hour):
-                    pool.submit(ticker, lambda ticker: self._act(bars[ticker], share, pool.report))
-                pool.wait()
+                with self.source.budget.phase(each=PRICE_SECONDS / self._rounds(bars)):
+                    for ticker in self._decidable(pool, bars, hour):
+                        pool.submit(ticker, lambda ticker: self._act(bars[ticker], share, pool.report))
+                    pool.wait()
             self._protect(pool, errors, hour)
             self._train_ahead(bars, hour)
         self._report_unmanaged(hour)
         return PassResult(rows=pool.rows, errors=errors)
+
+    def _fetch(self, pool: TickerPool, tickers: Collection[Ticker], hour: int) -> dict[Ticker, Bars]:
+        """Return the bars that come in time: those of one ticker do not wait for a source that is silent on others.
+
+        Later attempts of an hour, where only they wait for each other, take twice as long: much history over a slow
+        line comes as well.
+        """
+        seconds = FETCH_SECONDS * (2 if hour == self._attempted_hour else 1)
+        self._attempted_hour = hour
+        with self.source.budget.phase(total=seconds * _PREFETCH_SHARE):
+            pool.prefetch(tickers)
+        seconds *= 1 - _PREFETCH_SHARE
+        with self.source.budget.phase(total=seconds, each=seconds / self._rounds(tickers)):
+            return pool.load(tickers, lambda ticker: self._load(ticker, hour))
+
+    def _rounds(self, tickers: Collection[Ticker]) -> int:
+        """Return how often each worker has a ticker to work on."""
+        return math.ceil(len(tickers) / self.session.workers) or 1
 
     def _load(self, ticker: Ticker, hour: int) -> Bars:
         state = self.ledger.state(self.account.name, ticker)
@@ -223,7 +249,8 @@ class HourlyPass:
             return
         for ticker in due:
             try:
-                price = newest_price(self.source, ticker)
+                with self.source.budget.phase(total=PRICE_SECONDS / len(due)):
+                    price = newest_price(self.source, ticker)
                 outcome = self._trader(ticker, self._share or 0.0, pool.report).protect(ticker, hour, price)
                 if outcome is not None:
                     self.observer.row(outcome)

@@ -34,6 +34,8 @@ _log = logging.getLogger(__name__)
 
 WAKE_SECONDS = 5
 """How long after the close the loop first asks for the bar."""
+_CLOCK_SECONDS = 15.0
+"""How long Alpaca is asked for its time before an hour begins."""
 _WAITING_SECONDS = 900
 """How often people are told that the loop waits."""
 _MAX_WAIT_SECONDS = 3600 + WAKE_SECONDS + MAX_SKEW_SECONDS
@@ -99,7 +101,8 @@ class TradingLoop:
         try:
             if excess_clock_skew(source) is not None:
                 source.clock_skew_seconds = None  # the clock may have been corrected since: measure again
-            return source.now(self._session.tickers[0])
+            with source.budget.phase(total=_CLOCK_SECONDS):
+                return source.now(self._session.tickers[0])
         except Exception as error:  # noqa: BLE001 - reported for each ticker when its bars are loaded
             _log.info("%s", as_error(error).what)
             return floor_hour(self._session.clock())
