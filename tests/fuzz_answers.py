@@ -91,7 +91,7 @@ class Account(Desk):
         return bars
 
     def act(self, signal):
-        unmanaged_holdings(self.broker(), self.ledger, NAME, [self.ticker])
+        unmanaged_holdings(self.broker(), self.ledger, NAME, [self.ticker], self.clock())
         return super().act(signal)
 
     def differences(self):

@@ -1,5 +1,6 @@
 """Accounting: one ticker's sub-account and what a fill does to it.  Values in, values out."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple, Self
 
 from crypto_refactor.execution.rules import HOURS_PER_YEAR, ExecutionRules
@@ -90,6 +91,26 @@ class Trade(NamedTuple):
     def closed(self) -> bool:
         """Whether the position was really closed, and so counts in the win rate and the like."""
         return self.exit_reason not in {"open", "dust"}
+
+
+def merged_exits(trades: Iterable[Trade]) -> tuple[Trade, ...]:
+    """Return trades in which the orders of one exit are one trade, at the average price of what they sold."""
+    merged: list[Trade] = []
+    for trade in trades:
+        last = merged[-1] if merged else None
+        if last is None or _exit_of(last) != _exit_of(trade):
+            merged.append(trade)
+            continue
+        quantity = last.quantity + trade.quantity
+        proceeds = last.exit_price * last.quantity + trade.exit_price * trade.quantity
+        merged[-1] = last._replace(
+            quantity=quantity, exit_price=proceeds / quantity, fees=last.fees + trade.fees
+        )
+    return tuple(merged)
+
+
+def _exit_of(trade: Trade) -> tuple[object, ...]:
+    return trade.direction, trade.entry_hour, trade.entry_price, trade.exit_hour, trade.exit_reason
 
 
 def open_position(

@@ -38,8 +38,11 @@ HASTY = HttpLimits(connect=0.5, read=0.3, total=1.0, attempts=2, first_wait=0.05
 class Desk:
     """A server, a state folder and a clock; ``hour`` is the close of the latest bar."""
 
-    def __init__(self, server, folder, *, limits=LIMITS, ticker=BTC, price=50_000.0, **options):
+    def __init__(
+        self, server, folder, *, limits=LIMITS, ticker=BTC, price=50_000.0, balance=BALANCE, **options
+    ):
         self.server, self.folder, self.limits, self.ticker = server, folder, limits, ticker
+        self.balance = balance
         self.options = ExecutionOptions(venue="alpaca", **options)
         self.closes = {FIRST - 1: price}
         self.waits, self.asked = [], 0
@@ -104,7 +107,7 @@ class Desk:
             sleep=self.sleep,
             current_price=self.current_price,
         )
-        opening = {} if self.holding else {self.ticker: BALANCE}
+        opening = {} if self.holding else {self.ticker: self.balance}
         made.state = preflight(broker, self.ledger, NAME, opening, self.clock())
         return made, self.options.resolve(self.ticker, stated=broker.venue_rules(self.ticker))
 
@@ -121,7 +124,7 @@ class Desk:
             self.ledger,
             NAME,
             state_dir=self.folder,
-            processor=BarProcessor(balance=BALANCE, rules=rules, confirmations=6),
+            processor=BarProcessor(balance=self.balance, rules=rules, confirmations=6),
             executor=executor,
             clock=self.clock,
         )
@@ -180,7 +183,7 @@ class Desk:
         held = self.held() - foreign
         assert abs(self.account.quantity - held) <= 2e-9, (self.account.quantity, held)
         spent = float(self.server.cash) - money
-        assert abs(self.account.cash - BALANCE - spent) < 1e-4, (self.account.cash, spent)
+        assert abs(self.account.cash - self.balance - spent) < 1e-4, (self.account.cash, spent)
         there = {order.client_order_id: float(order.filled_qty) for order in self.server.orders}
         here = {order.client_order_id: order.filled_quantity for order in self.orders}
         assert {name: filled for name, filled in here.items() if name in there} == there

@@ -17,7 +17,7 @@ from typing import Any
 
 from crypto_refactor.errors import BrokerError
 from crypto_refactor.execution.stepper import SubAccountState
-from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade
+from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade, merged_exits
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.storage import SqliteFile
 from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
@@ -262,9 +262,9 @@ class Ledger:
         return tuple(Fill(**row) for row in rows)
 
     def trades(self, account: str, ticker: Ticker) -> tuple[Trade, ...]:
-        """Return every closed trade, in order."""
+        """Return every closed trade, in order; the table holds a row for each order of its exit."""
         rows = self._table(TRADE_COLUMNS, "trades", account, ticker, "rowid")
-        return tuple(Trade(*row.values()) for row in rows)
+        return merged_exits(Trade(*row.values()) for row in rows)
 
     def equity(self, account: str, ticker: Ticker) -> list[tuple[int, float]]:
         """Return (close of the bar, equity), the opening balance first."""

@@ -65,8 +65,7 @@ def compare_with_broker(ledger: Ledger, row: AccountRow, broker: Broker, now: da
             own := held.get(ticker, 0.0),
             there := positions[ticker].quantity if ticker in positions else 0.0,
             _price(ledger, row.name, ticker)
-            or (positions[ticker].average_price if ticker in positions else None)
-            or 0.0,
+            or (positions[ticker].average_price if ticker in positions else None),
         )
     ]
     return Reconciliation(
@@ -200,8 +199,10 @@ def _with_coins(held: SubAccount, quantity: float, cost: float, hour: int, ticke
     )
 
 
-def _differs(own: float, there: float, price: float) -> bool:
-    return abs(own - there) > FEE_TOLERANCE * max(own, there) and abs(own - there) * price >= _MIN_VALUE
+def _differs(own: float, there: float, price: float | None) -> bool:
+    difference = abs(own - there)
+    # What has no price, such as a gift, counts.
+    return difference > FEE_TOLERANCE * max(own, there) and (not price or difference * price >= _MIN_VALUE)
 
 
 def _price(ledger: Ledger, account: str, ticker: Ticker) -> float | None:

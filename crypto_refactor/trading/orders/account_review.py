@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from crypto_refactor.errors import BrokerError
+from crypto_refactor.market.hours import floor_hour
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.trading.brokers import ID_PREFIX, Broker, OrderList, OrderReport
+from crypto_refactor.trading.brokers import ID_PREFIX, Broker, OrderList, OrderReport, Position
 from crypto_refactor.trading.ledger import Ledger, OrderRecord, OrderStatus, Review
 
 _log = logging.getLogger(__name__)
@@ -23,6 +24,8 @@ _DOUBTFUL = timedelta(hours=24)
 _MIN_VALUE = 1.0
 _TOLERANCE = 0.01
 """Share of a holding by which fees, which the broker takes in coins, may move it."""
+_FEE_BOOKING_HOURS = 48
+"""Alpaca books the coins it takes as a fee at the end of the day."""
 
 
 class SecondLedgerError(BrokerError):
@@ -154,21 +157,34 @@ def _second_ledger_error(orders: Collection[OrderReport], ledger: Ledger) -> Sec
 
 
 def unmanaged_holdings(
-    broker: Broker, ledger: Ledger, account: str, managed: Collection[Ticker]
+    broker: Broker, ledger: Ledger, account: str, managed: Collection[Ticker], now: datetime
 ) -> dict[Ticker, str]:
     """Return each holding of the ledger, or of the account, that a run over `managed` does not manage, in words."""
     notes = unmanaged_in_ledger(ledger, account, managed)
-    held = {ticker: state.account.quantity for ticker, state in ledger.states(account).items()}
     for ticker, position in broker.positions().items():
-        foreign = position.quantity - held.get(ticker, 0.0)
-        value = foreign * (position.average_price or 0.0)
-        if ticker in notes or foreign <= position.quantity * _TOLERANCE or value < _MIN_VALUE:
-            continue
-        notes[ticker] = (
-            f"the account holds {foreign:.9g} {ticker.base} that this ledger did not open: left alone "
-            f"(`crypto-refactor adopt --ticker {ticker}` puts them under its care)"
-        )
+        note = foreign_note(ledger, account, position, position.average_price, floor_hour(now))
+        if note is not None and ticker not in notes:
+            notes[ticker] = f"{note} (`crypto-refactor adopt --ticker {ticker}` puts them under its care)"
     return notes
+
+
+def foreign_note(
+    ledger: Ledger, account: str, position: Position, price: float | None, hour: int
+) -> str | None:
+    """Return a note where the account holds more than the ledger; fees that are booked late, and cents, aside."""
+    ticker = position.ticker
+    state = ledger.state(account, ticker)
+    held = 0.0 if state is None else state.account.quantity
+    bought = sum(
+        fill.quantity
+        for fill in ledger.fills(account, ticker)
+        if fill.side > 0 and fill.at > hour - _FEE_BOOKING_HOURS
+    )
+    foreign = position.quantity - held
+    # Coins without a price, such as a gift, are worth a word.
+    if foreign <= max(held, bought) * _TOLERANCE or (price and foreign * price < _MIN_VALUE):
+        return None
+    return f"the account holds {foreign:.9g} {ticker.base} that this ledger did not open: left alone"
 
 
 def unmanaged_in_ledger(ledger: Ledger, account: str, managed: Collection[Ticker]) -> dict[Ticker, str]:

@@ -19,7 +19,7 @@ from crypto_refactor.trading.ledger import (
     OrderStatus,
     client_order_id,
 )
-from crypto_refactor.trading.orders.account_review import unrecorded_sales
+from crypto_refactor.trading.orders.account_review import foreign_note, unrecorded_sales
 from crypto_refactor.trading.orders.checks import DEFAULT_MAX_DEVIATION, CurrentPrice
 from crypto_refactor.trading.orders.executor import ExecutionResult, OrderPlan
 from crypto_refactor.trading.orders.lifecycle import CLOSED_BY_HAND, OrderLifecycle
@@ -28,14 +28,11 @@ from crypto_refactor.trading.orders.reconciliation import (
     PositionCheck,
     confirmed_position,
     foreign_order_notes,
-    foreign_quantity_note,
 )
 from crypto_refactor.trading.orders.sizing import Intents, Sale, cents, purchase
 
 _log = logging.getLogger(__name__)
 
-_FEE_BOOKING_HOURS = 48
-"""Alpaca books the coins it takes as a fee at the end of the day."""
 _EXIT_RETRY_WAITS = (5.0, 15.0, 45.0)
 _MAX_EXIT_ORDERS = 12
 """Orders that one bar's exit may take, all legs and retries counted."""
@@ -106,13 +103,7 @@ class BrokerExecutor:
             return result + self._retry_exits(ticker, hour, price, rules)
         if state is not None:
             result += check.reconcile(account, position, hour, self.clock())
-        recently_bought = sum(
-            fill.quantity
-            for fill in self.ledger.fills(self.account, ticker)
-            if fill.side > 0 and fill.at > hour - _FEE_BOOKING_HOURS
-        )
-        notes = foreign_quantity_note(account, position, price, recently_bought)
-        return result + ExecutionResult(notes=notes) + self._retry_exits(ticker, hour, price, rules)
+        return result + self._retry_exits(ticker, hour, price, rules)
 
     def _book_unrecorded(self, check: PositionCheck, hour: int) -> ExecutionResult:
         """Book what was sold while the ledger could not be written, or remember it while it still cannot."""
@@ -223,6 +214,9 @@ class BrokerExecutor:
     def close(self, ticker: Ticker, hour: int, price: float, rules: ExecutionRules) -> ExecutionResult:
         """Sell the ledger's position in `ticker`, as the next of its ``close`` orders."""
         result = self.recover(ticker, hour, price, rules, entries=False)
+        if not result.fills:  # positions follow orders with a delay
+            note = foreign_note(self.ledger, self.account, self._positions[ticker], price, hour)
+            result += ExecutionResult(notes=() if note is None else (note,))
         state = self.ledger.state(self.account, ticker)
         if state is None or state.account.side == 0:
             return result

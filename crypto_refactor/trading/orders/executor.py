@@ -9,7 +9,7 @@ from typing import Protocol
 from crypto_refactor.execution.decisions import Decision
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.stepper import SubAccountState
-from crypto_refactor.execution.sub_account import Fill, Trade
+from crypto_refactor.execution.sub_account import Fill, Trade, merged_exits
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.ledger import LedgerTransaction, OrderRecord
 
@@ -33,7 +33,7 @@ class OrderPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionResult:
-    """What was executed, and notes on it for people."""
+    """What was executed, and notes on it for people; the orders of one exit are one trade."""
 
     fills: tuple[Fill, ...] = ()
     trades: tuple[Trade, ...] = ()
@@ -43,7 +43,7 @@ class ExecutionResult:
     def __add__(self, later: ExecutionResult) -> ExecutionResult:
         return ExecutionResult(
             fills=self.fills + later.fills,
-            trades=self.trades + later.trades,
+            trades=merged_exits(self.trades + later.trades),
             orders=self.orders + later.orders,
             notes=self.notes + later.notes,
         )

@@ -23,8 +23,9 @@ _log = logging.getLogger(__name__)
 
 FEE_TOLERANCE = 0.01
 """Share of a purchase by which fees, which Alpaca takes in coins and books late, may move the position."""
+_ROUNDING = 1e-6
+"""Share of a purchase by which the broker's rounding, order by order, may move what a part of a sale has left."""
 _CONFIRMATION_SECONDS = 2.0
-_MIN_NOTED_VALUE = 1.0
 
 
 class MissingCoinsError(BrokerError):
@@ -142,13 +143,11 @@ class PositionCheck:
         return result
 
     def _least_after_fees(self, held: SubAccount) -> float:
-        """Return the least that fees may have left of what was bought since the position was opened."""
-        bought = sum(
-            fill.side * fill.quantity
-            for fill in self.ledger.fills(self.account, self.ticker)
-            if fill.at >= held.entry_hour
-        )
-        return min(held.quantity, bought * (1 - self.rules.fee - FEE_TOLERANCE))
+        """Return the least that fees and rounding may have left of what was bought since the position was opened."""
+        fills = [fill for fill in self.ledger.fills(self.account, self.ticker) if fill.at >= held.entry_hour]
+        bought = sum(fill.quantity for fill in fills if fill.side > 0)
+        left = sum(fill.side * fill.quantity for fill in fills)
+        return min(held.quantity - bought * _ROUNDING, left * (1 - self.rules.fee - FEE_TOLERANCE))
 
     def _sales(self, missing: float, now: datetime) -> tuple[Sale, ...]:
         """Return the sales since the position last agreed that this ledger has neither sent nor booked."""
@@ -238,16 +237,3 @@ def _reduce(account: SubAccount, quantity: float) -> SubAccount:
         return account._replace(side=0, quantity=0.0, average_price=0.0, open_fees=0.0)
     lost = (account.quantity - quantity) * account.average_price
     return account._replace(quantity=quantity, open_fees=account.open_fees + lost)
-
-
-def foreign_quantity_note(
-    account: SubAccount, position: Position, price: float, recently_bought: float
-) -> tuple[str, ...]:
-    """Return a note where the account holds more than the ledger, fees aside."""
-    foreign = position.quantity - account.quantity
-    tolerance = max(account.quantity, recently_bought) * FEE_TOLERANCE
-    if foreign <= tolerance or foreign * price < _MIN_NOTED_VALUE:
-        return ()
-    return (
-        f"the account holds {foreign:.9g} {position.ticker.base} that this ledger did not open: left alone",
-    )

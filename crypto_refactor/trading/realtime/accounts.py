@@ -128,7 +128,8 @@ class BrokerAccount:
         BrokerError
             If the broker does not answer.
         """
-        return unmanaged_holdings(self._broker, self._ledger, self.name, managed)
+        now = self._session.clock()
+        return unmanaged_holdings(self._broker, self._ledger, self.name, managed, now)
 
     def rules(self, ticker: Ticker) -> ExecutionRules:
         """Return the execution rules of `ticker`, with the asset's figures as the broker states them.

@@ -153,14 +153,14 @@ def test_nothing_is_accepted_while_an_order_is_unsettled(desk, server):
 def test_coins_nobody_manages_are_named(desk, server):
     server.set_position("BTC/USD", "0.5")
     server.set_position("ETH/USD", "2")
-    notes = unmanaged_holdings(desk.broker(), desk.ledger, NAME, (BTC,))
+    notes = unmanaged_holdings(desk.broker(), desk.ledger, NAME, (BTC,), desk.clock())
     assert "0.5 BTC that this ledger did not open" in notes[BTC]
     assert len(notes) == 2
 
 
 def test_a_ticker_left_out_of_a_run_is_named(desk):
     desk.act(1)
-    notes = unmanaged_holdings(desk.broker(), desk.ledger, NAME, ())
+    notes = unmanaged_holdings(desk.broker(), desk.ledger, NAME, (), desk.clock())
     assert notes == {BTC: "0.01995 BTC of this ledger are held and not managed by this run: no stop, no exit"}
 
 
@@ -169,7 +169,7 @@ def test_adopted_coins_are_managed_from_then_on(desk, server):
     fill = take(desk, cost=40_000.0)
     assert (fill.quantity, fill.price, fill.fee, fill.reason) == (0.01, 40_000, 0, "adopted")
     assert (desk.account.side, desk.account.quantity, desk.account.cash) == (1, 0.01, 0)
-    assert unmanaged_holdings(desk.broker(), desk.ledger, NAME, (BTC,)) == {}
+    assert unmanaged_holdings(desk.broker(), desk.ledger, NAME, (BTC,), desk.clock()) == {}
     desk.later(44_000).act(0)
     assert desk.held() == 0
     (trade,) = desk.trades

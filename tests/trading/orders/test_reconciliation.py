@@ -13,7 +13,7 @@ from crypto_refactor.errors import BrokerError
 from crypto_refactor.trading.brokers.base import UnknownOutcomeError
 from crypto_refactor.trading.ledger.order_record import OrderStatus, client_order_id
 from crypto_refactor.trading.ledger.transaction import LedgerTransaction
-from crypto_refactor.trading.orders.account_review import SecondLedgerError
+from crypto_refactor.trading.orders.account_review import SecondLedgerError, unmanaged_holdings
 
 POSITION, ALL_POSITIONS = "GET /v2/positions/BTCUSD", "GET /v2/positions"
 NONE_THERE = status(404, '{"code": 40410000, "message": "position does not exist"}')
@@ -157,13 +157,18 @@ def test_a_cancelled_order_that_filled_first_is_a_fill(desk, server):
 # What others did
 
 
+def unmanaged(desk):
+    return unmanaged_holdings(desk.broker(), desk.ledger, NAME, (BTC,), desk.clock())
+
+
 def test_a_position_opened_outside_is_left_alone_and_reported(desk, server):
     server.set_position("BTC/USD", "0.5")
     entry = desk.act(1)
-    assert any("0.5 BTC that this ledger did not open" in note for note in entry.notes)
+    assert not any("did not open" in note for note in entry.notes), "said once, by the look at the account"
+    assert "0.5 BTC that this ledger did not open: left alone" in unmanaged(desk)[BTC]
     desk.agrees(foreign=0.5)
-    entry = desk.later().act(0)
-    assert any("did not open: left alone" in note for note in entry.notes)
+    desk.later().act(0)
+    assert "0.5 BTC that this ledger did not open" in unmanaged(desk)[BTC]
     assert server.orders[-1].qty <= Decimal(str(BOUGHT))
     assert desk.held() == pytest.approx(0.5, abs=2e-9)
     entry = desk.later().act(0)
