@@ -86,10 +86,12 @@ class Ledger:
         self._clock = clock
         self._file = SqliteFile(path, replace(FORMAT, backups=True, check=problem))
         self._prepared: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._opened: set[str] = set()
 
     def prepare_account(self, name: str, now: str, about: dict[str, Any]) -> None:
         """Open the account `name` with the first transaction on it: one that never decides leaves no trace."""
         self._prepared[name] = now, about
+        self._opened.discard(name)
 
     def damaged(self, reason: str) -> BrokerError:
         """Return the error for contents that make no sense, with the way back to the newest good backup."""
@@ -231,13 +233,13 @@ class Ledger:
     @contextmanager
     def transaction(self, account: str, ticker: Ticker) -> Iterator[LedgerTransaction]:
         """Write to one sub-account, all of it or nothing."""
-        prepared = self._prepared.get(account)
+        prepared, opened = self._prepared.get(account), account in self._opened
         with self._file.transaction("BEGIN IMMEDIATE") as connection:
-            if prepared is not None:
+            # A file that was deleted meanwhile has begun anew, and does not know the account.
+            if prepared is not None and not (opened and _has_account(connection, account)):
                 _open_account(connection, account, *prepared)
             yield LedgerTransaction(connection, account, ticker, self._clock().isoformat())
-        if prepared is not None:
-            self._prepared.pop(account, None)
+        self._opened.add(account)
 
     def orders(self, account: str, ticker: Ticker, *, unsettled: bool = False) -> tuple[OrderRecord, ...]:
         """Return every order, or those whose outcome is not known, in the order they were recorded."""
@@ -301,6 +303,10 @@ class Ledger:
     def _parse_state(self, account: str, ticker: str, text: str) -> SubAccountState:
         with self._checked(f"the state of {ticker} in {account}"):
             return checked_state(text)
+
+
+def _has_account(connection: sqlite3.Connection, name: str) -> bool:
+    return connection.execute("SELECT 1 FROM accounts WHERE name = ?", (name,)).fetchone() is not None
 
 
 def _open_account(connection: sqlite3.Connection, name: str, now: str, about: dict[str, Any]) -> None:
