@@ -14,6 +14,7 @@ from support.alpaca_trading_server import KEY, SECRET, AlpacaTradingServer
 from support.ledgers import open_sub_account
 
 from crypto_refactor.cli.commands.accounts import COMMANDS
+from crypto_refactor.cli.commands.holdings import COMMANDS as HOLDINGS
 from crypto_refactor.execution.decisions import Enter, Exit
 from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.execution.stepper import SubAccountState, new_state
@@ -322,6 +323,20 @@ def test_a_paper_account_is_closed_at_the_broker(tool, put, ledger, paper):
     assert ledger.state(PAPER, BTC).account.side == 0
     (row,) = document(tool("trades --json"))["trades"]
     assert (row["exit_reason"], row["exit_price"]) == ("close", 100.0)
+
+
+def test_panic_sells_although_the_halt_cannot_be_written(invoke, put, paper, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    put(PAPER, LONG)
+    server = paper()
+    monkeypatch.setattr("crypto_refactor.trading.kill_switch.write_atomic", full)
+    done = invoke(HOLDINGS["panic"], "")
+    assert done.code == 0
+    assert "Entries are not halted" in done.err
+    assert "NOT HALTED" in done.out
+    assert server.held("BTC/USD") == 0
 
 
 def test_tickers_that_end_differently_give_1_and_the_others_are_closed(tool, put, paper):
