@@ -95,8 +95,11 @@ def words(line):
 
 
 def foreground(command):
-    """Undo what a background job inherits: a shell makes it deaf to SIGINT."""
-    hearing = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+    """Undo what a background job inherits: a shell makes it deaf to SIGINT, and `nohup` to SIGHUP."""
+    hearing = (
+        "import os, signal, sys; [signal.signal(each, signal.SIG_DFL) for each in (signal.SIGINT, signal.SIGHUP)]; "
+        "os.execv(sys.argv[1], sys.argv[1:])"
+    )
     return [sys.executable, "-c", hearing, *command]
 
 

@@ -216,8 +216,12 @@ def test_a_signal_waits_until_a_process_that_is_being_started_can_be_stopped(tra
         usual(process)
 
     monkeypatch.setattr(Process, "start", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        trainer.begin("a", job())
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job is deaf to it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            trainer.begin("a", job())
+    finally:
+        signal.signal(signal.SIGINT, inherited)
     trainer.stop()
     assert [process.killed for process in context.started] == [True]
 
