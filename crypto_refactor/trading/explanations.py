@@ -19,6 +19,8 @@ def explain(
     orders: tuple[Decision, ...],
     rules: ExecutionRules,
     confirmations: int,
+    *,
+    jumps: bool = False,
 ) -> str:
     """Say in one sentence what the model says and what follows.
 
@@ -36,8 +38,14 @@ def explain(
         Costs, protections and order rules.
     confirmations : int
         Confirmations a signal needs, of nine.
+    jumps : bool
+        Whether the close jumps.
     """
     signals = decision.signals
+    if jumps:
+        return "the close jumps, so the model decides nothing until later bars confirm it" + "".join(
+            f"; {decision.text}" for decision in orders
+        )
     if not len(signals):
         return "too many bars of its window are missing to decide" + (
             ", so the position is closed" if orders else ""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from crypto_refactor.market.bars import Bars
+from crypto_refactor.market.plausibility import trusted
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.training.jobs import TrainingJob
 from crypto_refactor.trading.account_names import share_note
@@ -36,7 +37,7 @@ class LoadedTicker:
 
     def missing(self) -> Mapping[str, TrainingJob]:
         """Return the models to train before that hour can be decided."""
-        return self.decider.missing(self.bars, self.hour, self.hour)
+        return self.decider.missing(trusted(self.bars), self.hour, self.hour)
 
 
 class SignalPass:
@@ -59,7 +60,7 @@ class SignalPass:
 
     def act(self, loaded: LoadedTicker, share: float) -> TickerOutcome:
         """Decide, and act on it."""
-        bars, hour = loaded.bars, loaded.hour
+        bars, hour = trusted(loaded.bars, "last"), loaded.hour
         decision = loaded.decider.decide(bars, hour) if loaded.bar_closed else None
         processor = self._session.processor(share, self._session.rules(loaded.ticker))
         return processor.process(None, bars, hour, decision).outcome(bars, hour, None)
