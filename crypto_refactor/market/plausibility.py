@@ -11,7 +11,7 @@ A bad tick is never treated as a move, and the prices after a level break are br
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Literal
 
@@ -129,14 +129,15 @@ def trusted(bars: Bars, units: Literal["first", "last"] = "first") -> Bars:
     if not settler.jumps:
         return bars
     factor = settler.unit if units == "last" else 1.0
-    prices = {name: values * factor for name, values in settler.prices.items()}
-    return Bars(
-        ticker=bars.ticker,
-        source=bars.source,
-        opened=bars.opened,
+    open_, high, low, close = (settler.prices[name] * factor for name in PRICES)
+    return replace(
+        bars,
+        open=open_,
+        high=high,
+        low=low,
+        close=close,
         volume=settler.volume / factor,
         protection_price=settler.protection * factor,
-        **prices,
     )
 
 
@@ -242,7 +243,9 @@ class _Settler:
 
     def _is_jump(self, row: int, before: float, price: float) -> bool:
         high, low = self.prices["high"], self.prices["low"]
-        past = slice(max(0, row - RANGE_BARS), row)
+        if row < RANGE_BARS:
+            return False  # too little is known to tell what is typical
+        past = slice(row - RANGE_BARS, row)
         typical = float(np.median(high[past] - low[past]))
         move = abs(price - before)
         return move > MIN_MOVE * before and move > MIN_RANGES * typical
@@ -269,6 +272,8 @@ class _Settler:
         for values in (*self.prices.values(), self.protection, self._level):
             values[row:] /= step
         self.volume[row:] *= step
+        if not in_open:
+            self.prices["open"][row] = first_open
 
     def _hold(self, row: int, bars: int, before: float, *, other_unit: bool) -> None:
         """Keep the last trusted close through the bars of a jump."""
@@ -287,15 +292,13 @@ class _Settler:
         for row in range(first, min(stop, len(opens))):
             if self._is_jump(first, before, float(opens[row])):
                 opens[row] = before
-        self._fit_ranges(slice(first, stop), widen=True)
+                self._fit_ranges(slice(row, row + 1))  # high and low held the false open
 
-    def _fit_ranges(self, rows: slice, *, widen: bool = False) -> None:
-        """Let high and low hold open and close, and nothing else unless they are only to be widened."""
+    def _fit_ranges(self, rows: slice) -> None:
+        """Let high and low hold open and close, and nothing else."""
         open_, close = self.prices["open"][rows], self.prices["close"][rows]
-        high, low = np.maximum(open_, close), np.minimum(open_, close)
-        if widen:
-            high, low = np.maximum(high, self.prices["high"][rows]), np.minimum(low, self.prices["low"][rows])
-        self.prices["high"][rows], self.prices["low"][rows] = high, low
+        self.prices["high"][rows] = np.maximum(open_, close)
+        self.prices["low"][rows] = np.minimum(open_, close)
 
 
 def _moves(close: FloatArray) -> FloatArray:
