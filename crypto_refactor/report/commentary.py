@@ -162,6 +162,8 @@ def jump_remarks(result: RunResult) -> list[str]:
 def _share(share: JumpShare | None, total: float) -> str:
     if share is None:
         return " (before the window: it is never treated as a move of the price)"
+    if not share.as_move:
+        return ": no position was held"
     as_move = f"{share.as_move * 100:+,.1f}"
     if share.counted:
         return f": {as_move} of the {total * 100:+,.1f} points of the return come from it"

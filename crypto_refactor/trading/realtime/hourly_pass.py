@@ -8,13 +8,14 @@ from datetime import datetime
 from crypto_refactor.errors import BrokerError, CryptoRefactorError, DataError, UnavailableError
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import to_datetime, to_iso
-from crypto_refactor.market.plausibility import JumpKind, find_jumps, trusted
+from crypto_refactor.market.plausibility import SETTLING_BARS, JumpKind, find_jumps, trusted
 from crypto_refactor.market.sources.alpaca import AlpacaSource
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.schedule import cutoff_for
 from crypto_refactor.model.training.jobs import TrainingJob
 from crypto_refactor.trading.account_names import share_note
 from crypto_refactor.trading.decider import Decider
+from crypto_refactor.trading.explanations import jump_notes
 from crypto_refactor.trading.kill_switch import halt_reason
 from crypto_refactor.trading.ledger import Ledger
 from crypto_refactor.trading.limits import LimitGuard
@@ -89,6 +90,7 @@ class HourlyPass:
         self._trainer = trainer
         self._deciders = {ticker: self._decider() for ticker in session.tickers}
         self._prices = ConfirmedPrices(session.source)
+        self._jump_notes: dict[Ticker, tuple[str, ...]] = {}
         self._share: float | None = None
         self._without_share: frozenset[Ticker] = frozenset()
         self._share_noted: set[Ticker] = set()
@@ -133,6 +135,8 @@ class HourlyPass:
             )
         if state is not None and state.account.side:
             _require_same_unit(bars, state.account.entry_hour)
+        # A jump is named from its first bar until it is settled.
+        self._jump_notes[ticker] = jump_notes(bars, hour - 1 - SETTLING_BARS)
         bars = trusted(bars, "last")
         self._prices.note_close(ticker, float(bars.close[-1]))
         return bars
@@ -195,7 +199,7 @@ class HourlyPass:
             late=(session.clock() - to_datetime(hour)).total_seconds() > LATE_SECONDS,
         )
         self._share_noted.add(ticker)
-        return replace(outcome, notes=outcome.notes + notes)
+        return replace(outcome, notes=outcome.notes + notes + self._jump_notes.get(ticker, ()))
 
     def _trader(
         self, ticker: Ticker, share: float, on_recovered: Callable[[TickerOutcome], None]
