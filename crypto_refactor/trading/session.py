@@ -107,11 +107,11 @@ class TradingSession:
     state_dir: Path
     initial_balance: float
     allow_gaps: bool
-    allow_jumps: bool
     workers: int
     observer: TrainingObserver
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
+    allow_jumps: bool = False
     max_deviation: float = DEFAULT_MAX_DEVIATION
     limits: AccountLimits = field(default_factory=AccountLimits)
     cluster: Cluster | None = None

@@ -384,4 +384,4 @@ class TestJumps:
         assert found.audit.passed, found.audit.to_dict()
         (stopped,) = [fill for fill in found.requested.simulation.fills if fill.reason == "stop_loss"]
         assert stopped.at == int(bars.opened[row + 2])
-        assert stopped.price == found.bars.open[row + 2]
+        assert stopped.price == planted(bars, row)["crash"].open[row + 2]

@@ -127,18 +127,18 @@ class HourlyPass:
                 remedy="start the run again once it is offered.",
             )
         _check_clocks(self.source, self.account)
-        if int(bars.closed[-1]) != hour:
-            raise BarLateError(
-                f"The {ticker} bar that closed at {to_iso(hour)} is not there yet.",
-                expected=f"it within {LATE_SECONDS // 60} minutes of the close.",
-                remedy="nothing is traded without it; the next hour is tried again.",
-            )
         if state is not None and state.account.side:
             _require_same_unit(bars, state.account.entry_hour)
         # A jump is named from its first bar until it is settled.
         self._jump_notes[ticker] = jump_notes(bars, hour - 1 - SETTLING_BARS)
         bars = trusted(bars, "last")
         self._prices.note_close(ticker, float(bars.close[-1]))
+        if int(bars.closed[-1]) != hour:
+            raise BarLateError(
+                f"The {ticker} bar that closed at {to_iso(hour)} is not there yet.",
+                expected=f"it within {LATE_SECONDS // 60} minutes of the close.",
+                remedy="nothing is traded without it; the next hour is tried again.",
+            )
         return bars
 
     def _settled_share(self, errors: Mapping[Ticker, CryptoRefactorError]) -> float:

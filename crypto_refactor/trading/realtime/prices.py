@@ -15,10 +15,10 @@ from crypto_refactor.trading.orders.checks import CurrentPrice
 def latest_price_since(source: Source, ticker: Ticker, hour: int, close: float) -> float:
     """Return the latest trade's price, or the `close` of the bar of `hour` where no trade came after it.
 
-    Alpaca's bars follow its quotes, and its trades may be hours apart.
+    Alpaca's bars follow its quotes, and its trades may be hours apart.  A price in another unit than the close is none.
     """
     price = _trade_since(source, ticker, hour)
-    return close if price is None else price
+    return close if price is None or is_near_power_of_ten(price / close) else price
 
 
 def newest_price(source: Source, ticker: Ticker) -> float:
