@@ -87,6 +87,7 @@ class Backtester:
         end: int | None = None,
         initial_balance: float = 100_000.0,
         allow_gaps: bool = False,
+        allow_jumps: bool = False,
         assess: bool = True,
     ) -> BacktestResult:
         """Backtest the `hours` hours up to `end`.
@@ -101,6 +102,8 @@ class Backtester:
             Quote currency.
         allow_gaps : bool
             Accept more than 5 % missing bars.
+        allow_jumps : bool
+            Accept bad ticks and level breaks, and leave them out of every figure.
         assess : bool
             Run the significance tests and the audit.
 
@@ -113,14 +116,21 @@ class Backtester:
         end = self._source.now(self.ticker) if end is None else end
         settings, pinned = self._models.settings, self._model is not None
         prepared = prepare(
-            self._source, self.ticker, hours, end, settings, allow_gaps=allow_gaps, pinned=pinned
+            self._source,
+            self.ticker,
+            hours,
+            end,
+            settings,
+            allow_gaps=allow_gaps,
+            allow_jumps=allow_jumps,
+            pinned=pinned,
         )
         window = prepared.window
         walk = walk_forward(prepared, self._models, self._signal_rules, pinned=self._model)
         plan_of = partial(plan_for, walk, window)
         result = BacktestResult(
             end=end,
-            bars=prepared.bars,
+            bars=prepared.quoted,
             window=window,
             quality=prepared.quality,
             settings=settings,

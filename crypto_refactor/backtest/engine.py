@@ -16,6 +16,7 @@ from crypto_refactor.execution.decisions import (
     SignalPlan,
     close_without_data,
     decide,
+    protective_exit,
     stop_levels,
     target_by_side,
     update_drawdown,
@@ -99,6 +100,7 @@ class _Simulator:
         self.plan = plan
         self.rules = rules
         self.targets = target_by_side(plan, rules)
+        self._held = bars.held
         self.account = SubAccount.open(initial_balance)
         self.pending: tuple[Decision, ...] = ()
         self.trades: list[Trade] = []
@@ -113,6 +115,8 @@ class _Simulator:
         differs = self.targets[side] != side
         # An undecidable bar ends a position, and does nothing to a flat account.
         differs = differs & self.plan.decidable if side == 0 else differs | ~self.plan.decidable
+        # On a held bar nothing is decided, but what was pending is filled, and protections may act.
+        differs = differs & ~self._held if side == 0 else differs | self._held
         return np.flatnonzero(differs & ~self.bars.synthetic).tolist()
 
     def process_bar(self, i: int) -> None:
@@ -141,10 +145,13 @@ class _Simulator:
         self.pending = ()
 
     def _decide(self, i: int, close: float) -> None:
+        if self._held.item(i):
+            price = self.bars.protection_price.item(i)
+            account, self.pending = protective_exit(self.account, price, self.rules)
+            self._note_halt(i, account)
+            return
         account = update_drawdown(self.account, close, self.rules)
-        if account.halted and not self.account.halted:
-            self.halted_at = self.bars.opened.item(i) + 1
-        self.account = account
+        self._note_halt(i, account)
         if not self.plan.decidable.item(i):
             self.pending = close_without_data(account)
             return
@@ -160,6 +167,11 @@ class _Simulator:
             exceeds_cost=self.plan.exceeds_cost.item(i),
             rules=self.rules,
         )
+
+    def _note_halt(self, i: int, account: SubAccount) -> None:
+        if account.halted and not self.account.halted:
+            self.halted_at = self.bars.opened.item(i) + 1
+        self.account = account
 
     def _record(self, i: int, outcome: BarOutcome) -> None:
         self.account = account = outcome.account
@@ -217,7 +229,7 @@ class _Simulator:
             equity=cash + quantity * bars.close,
             cash=cash,
             quantity=quantity,
-            target=np.where(self.plan.decidable & ~bars.synthetic, target, 0).astype(np.int8),
+            target=np.where(self.plan.decidable & ~bars.synthetic & ~self._held, target, 0).astype(np.int8),
             sides=sides,
             trades=tuple(self.trades),
             fills=tuple(self.fills),

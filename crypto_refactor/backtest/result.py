@@ -19,6 +19,7 @@ from crypto_refactor.backtest.diagnostics import (
     why_no_entry,
 )
 from crypto_refactor.backtest.engine import Simulation
+from crypto_refactor.backtest.jump_shares import JumpShare, jump_shares
 from crypto_refactor.backtest.metrics import Metrics
 from crypto_refactor.backtest.significance.summary import Significance
 from crypto_refactor.backtest.significance.verdict import Verdict, verdict
@@ -92,6 +93,11 @@ class RunResult(ABC):
         return self.end - int(self.window.closed[0])
 
     @property
+    def jump_shares(self) -> tuple[JumpShare, ...]:
+        """What each jump within the window means for the requested run."""
+        return jump_shares(self.quality.jumps, self.window, self.requested.simulation)
+
+    @property
     def verdict(self) -> Verdict | None:
         """Whether there is evidence of an edge; None without significance tests."""
         if self.significance is None:
@@ -112,7 +118,7 @@ class RunResult(ABC):
 class BacktestResult(RunResult):
     """The result of a backtest."""
 
-    bars: Bars  # real bars up to the end of the window, history included
+    bars: Bars  # real bars up to the end of the window, history included, as quoted
     settings: ModelSettings
     signal_rules: SignalRules
     walk: WalkForward
@@ -132,7 +138,7 @@ class BacktestResult(RunResult):
     @property
     def undecidable(self) -> int:
         """Number of real closes that could not be decided on, because bars of their window are missing."""
-        return int((~self.window.synthetic).sum()) - len(self.walk.signals)
+        return int((~self.window.synthetic & ~self.window.held).sum()) - len(self.walk.signals)
 
     @cached_property
     def diagnostics(self) -> Diagnostics:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from crypto_refactor.errors import ModelError
 from crypto_refactor.market.bars import Bars
+from crypto_refactor.market.plausibility import trusted
 from crypto_refactor.market.quality import QualityReport
 from crypto_refactor.market.sources.base import Source
 from crypto_refactor.market.ticker import Ticker
@@ -27,9 +28,10 @@ from crypto_refactor.signals.pipeline import decidable_rows, signals_of
 class PreparedTicker:
     """What all walk-forwards of one ticker over one window share."""
 
-    bars: Bars  # real ones up to the end of the window, history included
+    quoted: Bars  # real ones up to the end of the window, history included, as the source gave them
+    bars: Bars  # the same, trusted
     window: Bars  # n + 1 bars, gaps filled: the one of the first decision, then the n of the window
-    quality: QualityReport  # of `bars`
+    quality: QualityReport  # of `quoted`
     periods: tuple[RefitPeriod, ...]  # the decisions by cut-off, with their features
     data: tuple[TrainingSet, ...]  # the training rows of each model; none if a pinned model decides
 
@@ -47,14 +49,20 @@ def prepare(
     settings: ModelSettings,
     *,
     allow_gaps: bool,
+    allow_jumps: bool,
     pinned: bool,
 ) -> PreparedTicker:
     """Load the bars of one ticker and compute what every model with these spans and this lookback needs."""
-    bars, quality = bars_with_history(source, ticker, hours, end, settings, allow_gaps=allow_gaps)
+    quoted, quality = bars_with_history(
+        source, ticker, hours, end, settings, allow_gaps=allow_gaps, allow_jumps=allow_jumps
+    )
+    bars = trusted(quoted)
     window = window_of(bars, hours, end)
     periods = tuple(refit_periods(bars, end - hours, int(window.closed[-1]), settings))
     data = () if pinned else tuple(training_rows(period, settings) for period in periods)
-    return PreparedTicker(bars=bars, window=window, quality=quality, periods=periods, data=data)
+    return PreparedTicker(
+        quoted=quoted, bars=bars, window=window, quality=quality, periods=periods, data=data
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -140,6 +140,7 @@ threshold_scale = option(
     "--threshold-scale", "Scale of the dynamic threshold.  [default: the model's own]", type=float
 )
 allow_gaps = flag("--allow-gaps", "Accept more than 5 % missing bars.")
+allow_jumps = flag("--allow-jumps", "Accept closes that cannot be prices, and count none of them as a move.")
 trades = file_option("--trades", "FILE.csv", "Write every trade.")
 report = file_option("--report", "FILE.html", "Write a report with charts.")
 state = combined(state_dir, as_json, debug)

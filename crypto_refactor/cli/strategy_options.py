@@ -47,6 +47,7 @@ strategy_options = options.combined(
     options.network,
     options.seed,
     options.allow_gaps,
+    options.allow_jumps,
     options.option(
         "--cluster",
         "Train missing models on this Dask cluster, as many at a time as it has workers.  "
@@ -113,5 +114,6 @@ def run_backtest(values: Mapping[str, Any], *, assess: bool = True) -> BacktestR
         end=values["end"],
         initial_balance=values["initial_balance"],
         allow_gaps=values["allow_gaps"],
+        allow_jumps=values["allow_jumps"],
         assess=assess,
     )

@@ -121,6 +121,16 @@ def protect(account: SubAccount, price: float, rules: ExecutionRules) -> tuple[S
     return (account if reason is None else account._replace(blocked_side=account.side)), reason
 
 
+def protective_exit(
+    account: SubAccount, price: float, rules: ExecutionRules
+) -> tuple[SubAccount, tuple[Decision, ...]]:
+    """Decide on a bar whose close jumps: protections act at `price` alone, and wait where it is NaN."""
+    if np.isnan(price) or not account.side:
+        return account, ()
+    account, reason = protect(account, price, rules)
+    return account, () if reason is None else (Exit(reason),)
+
+
 def decide(
     account: SubAccount, close: float, *, signal: int, target: int, exceeds_cost: bool, rules: ExecutionRules
 ) -> tuple[SubAccount, tuple[Decision, ...]]:

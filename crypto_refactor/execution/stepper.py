@@ -13,6 +13,7 @@ from crypto_refactor.execution.decisions import (
     SignalPlan,
     close_without_data,
     decide,
+    protective_exit,
     target_by_side,
     update_drawdown,
 )
@@ -110,7 +111,9 @@ def step_bar(
     settlement = settle_at_close(account, close, closed, rules)
     account, target = settlement.account, 0
     before = account
-    if real and signal is not None:
+    if real and signal is not None and bars.held[row]:
+        account, pending = protective_exit(account, float(bars.protection_price[row]), rules)
+    elif real and signal is not None:
         before = update_drawdown(account, close, rules)
         account, pending, target = _decide(before, close, signal, rules)
     return Step(

@@ -25,6 +25,10 @@ def _no_synthetic() -> BoolArray:
     return np.zeros(0, dtype=np.bool_)
 
 
+def _no_price() -> FloatArray:
+    return np.zeros(0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Bars:
     """Closed hourly bars, strictly increasing in time; gaps between them stay visible.
@@ -45,6 +49,9 @@ class Bars:
         Traded amount in the base currency, not negative.
     synthetic : ndarray of bool, shape (n,)
         Forward-filled bars (see `fill_gaps`); nothing is decided or filled on them.
+    protection_price : ndarray of float64, shape (n,)
+        What protections act on: the close, except on the bars of a jump (see `plausibility.trusted`), NaN where they
+        wait for the next bar.
 
     Raises
     ------
@@ -61,6 +68,7 @@ class Bars:
     close: FloatArray
     volume: FloatArray
     synthetic: BoolArray = field(default_factory=_no_synthetic)
+    protection_price: FloatArray = field(default_factory=_no_price)
 
     def __post_init__(self) -> None:
         size = len(self.opened)
@@ -68,8 +76,10 @@ class Bars:
             object.__setattr__(self, "synthetic", np.zeros(size, dtype=np.bool_))
         if size and np.asarray(self.opened).dtype.kind not in "iu":
             raise ValueError("opened must hold whole hours as integers: a cast would cut off the minutes")
+        if not len(self.protection_price):
+            object.__setattr__(self, "protection_price", self.close)
         dtypes: dict[str, type[np.generic]] = {"opened": np.int64, "synthetic": np.bool_}
-        for name, dtype in (dtypes | dict.fromkeys(COLUMNS, np.float64)).items():
+        for name, dtype in (dtypes | dict.fromkeys((*COLUMNS, "protection_price"), np.float64)).items():
             column: npt.NDArray[np.generic] = np.asarray(getattr(self, name), dtype=dtype)
             if column.shape != (size,):
                 raise ValueError(f"{name} has shape {column.shape}, not ({size},)")
@@ -101,6 +111,11 @@ class Bars:
         return self.opened + 1
 
     @property
+    def held(self) -> BoolArray:
+        """Whether nothing is decided on a bar because its close jumps, shape (n,)."""
+        return np.asarray(self.protection_price != self.close)
+
+    @property
     def simulated(self) -> bool:
         """Whether these bars come from the bundled simulation."""
         return self.source == SAMPLE
@@ -112,7 +127,9 @@ class Bars:
 
     def take(self, rows: slice | BoolArray) -> Self:
         """Return some of the bars."""
-        columns = {name: getattr(self, name)[rows] for name in ("opened", *COLUMNS, "synthetic")}
+        columns = {
+            name: getattr(self, name)[rows] for name in ("opened", *COLUMNS, "synthetic", "protection_price")
+        }
         return type(self)(ticker=self.ticker, source=self.source, **columns)
 
     def rows(self, start: int, stop: int) -> Self:
@@ -191,6 +208,7 @@ def fill_gaps(bars: Bars) -> Bars:
         opened=bars.opened[origin] + offset,
         synthetic=synthetic | bars.synthetic[origin],
         volume=np.where(synthetic, 0.0, bars.volume[origin]),
+        protection_price=np.where(synthetic, bars.close[origin], bars.protection_price[origin]),
         **prices,
     )
 

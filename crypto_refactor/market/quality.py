@@ -8,6 +8,7 @@ import numpy as np
 from crypto_refactor.errors import DataError
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import Hour, to_iso
+from crypto_refactor.market.plausibility import Jump, find_jumps
 
 MAX_ABSENT_SHARE: Final = 0.05
 """Largest share of a requested range that may lie in gaps without `allow_gaps`."""
@@ -67,6 +68,8 @@ class QualityReport:
         The largest change from one close to the next, a signed fraction; None without two bars in a row.
     largest_move_at : str or None
         When the bar of that move opened, ISO-8601 UTC.
+    jumps : tuple of Jump
+        Closes that jump, in time order.
     """
 
     ticker: str
@@ -86,6 +89,7 @@ class QualityReport:
     last: str | None
     largest_move: float | None
     largest_move_at: str | None
+    jumps: tuple[Jump, ...] = ()
 
     @property
     def absent(self) -> int:
@@ -105,10 +109,8 @@ class QualityReport:
     def to_dict(self) -> dict[str, object]:
         """Return the documented JSON, in which gaps are holes and filled ones carried."""
         holes = [{"start": gap.start, "hours": gap.hours, "carried": gap.filled} for gap in self.gaps]
-        return {
-            "holes" if name == "gaps" else name: holes if name == "gaps" else value
-            for name, value in asdict(self).items()
-        }
+        document = {"holes" if name == "gaps" else name: value for name, value in asdict(self).items()}
+        return document | {"holes": holes, "jumps": [jump.to_dict() for jump in self.jumps]}
 
 
 def quality_report(bars: Bars, start: Hour, end: Hour) -> QualityReport:
@@ -117,7 +119,7 @@ def quality_report(bars: Bars, start: Hour, end: Hour) -> QualityReport:
     Parameters
     ----------
     bars : Bars
-        Bars after `fill_gaps`, of this range or a longer one.
+        Bars as they were quoted, after `fill_gaps`, of this range or a longer one.
     start, end : Hour
         The requested range; `end` is the close of its last bar.
 
@@ -129,6 +131,7 @@ def quality_report(bars: Bars, start: Hour, end: Hour) -> QualityReport:
     if end <= start:
         raise ValueError(f"the range {start} to {end} holds no hour")
     begin, stop = _covered(bars, start, end)
+    jumps = find_jumps(bars.without_synthetic())
     bars = bars.between(start, end)
     gaps = _gaps(bars, begin, stop)
     synthetic = int(bars.synthetic.sum())
@@ -151,6 +154,7 @@ def quality_report(bars: Bars, start: Hour, end: Hour) -> QualityReport:
         last=to_iso(int(bars.opened[-1])) if len(bars) else None,
         largest_move=move,
         largest_move_at=at,
+        jumps=tuple(jump for jump in jumps if start <= jump.opened < end),
     )
 
 
@@ -239,4 +243,5 @@ def describe(report: QualityReport) -> list[str]:
     if report.largest_move is not None:
         move = f"{report.largest_move * 100:+.2f} %"
         lines.append(f"largest hourly move {move}, in the bar that opened {report.largest_move_at}")
+    lines += [f"jump in the bar that opened {jump.text}" for jump in report.jumps]
     return lines

@@ -51,6 +51,11 @@ def history_checks(source: Source, ticker: Ticker, hours: int, end: Hour) -> lis
         ),
         SelfCheck(what="prices and volumes are possible", holds=_possible(bars), found=_range(bars)),
         SelfCheck(
+            what="prices are plausible: no bad tick, no level break",
+            holds=not any(jump.refused for jump in report.jumps),
+            found="; ".join(jump.text for jump in report.jumps) or "no close jumps",
+        ),
+        SelfCheck(
             what="closed bars, up to the end",
             holds=0 <= age <= STALE_HOURS,
             found=f"the last bar closed {age} h before {to_iso(end)}",

@@ -25,22 +25,22 @@ IQR_FLOOR = 1e-6
 def has_full_window(frame: FeatureFrame, lookback: int) -> BoolArray:
     """Return which bars can be decided on, shape (n,).
 
-    A bar can if it is real, its whole window lies past the warm-up of one unbroken series, and at most
-    six bars of the window are synthetic.
+    A bar can if it is real and its close does not jump, its whole window lies past the warm-up of one unbroken
+    series, and at most six bars of the window are synthetic or jump.
     """
-    synthetic = frame.bars.synthetic
-    count_before = np.concatenate([[0], np.cumsum(synthetic)])
-    end = np.arange(1, len(synthetic) + 1)
+    missing = frame.bars.synthetic | frame.bars.held
+    count_before = np.concatenate([[0], np.cumsum(missing)])
+    end = np.arange(1, len(missing) + 1)
     in_window = count_before[end] - count_before[np.maximum(end - lookback, 0)]
     complete = frame.position >= WARMUP + lookback - 1
-    return np.asarray(~synthetic & complete & (in_window <= MAX_SYNTHETIC_IN_WINDOW))
+    return np.asarray(~missing & complete & (in_window <= MAX_SYNTHETIC_IN_WINDOW))
 
 
 def labelled_rows(frame: FeatureFrame, lookback: int) -> RowArray:
-    """Return the positions of bars whose window is complete and whose next bar is real."""
+    """Return the positions of bars whose window is complete and whose next bar is real and does not jump."""
     bars = frame.bars
     has_label = np.zeros(len(bars), dtype=np.bool_)
-    has_label[:-1] = (np.diff(bars.opened) == 1) & ~bars.synthetic[1:]
+    has_label[:-1] = (np.diff(bars.opened) == 1) & ~(bars.synthetic | bars.held)[1:]
     return np.flatnonzero(has_full_window(frame, lookback) & has_label)
 
 

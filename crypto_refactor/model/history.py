@@ -3,6 +3,7 @@
 from crypto_refactor.errors import DataError
 from crypto_refactor.market.bars import MAX_FILLED_GAP_HOURS, Bars, fill_gaps
 from crypto_refactor.market.hours import to_iso
+from crypto_refactor.market.plausibility import require_plausible
 from crypto_refactor.market.quality import QualityReport, quality_report, require_complete, require_recent
 from crypto_refactor.market.sources.base import Source, require_reached
 from crypto_refactor.market.ticker import Ticker
@@ -18,16 +19,18 @@ def bars_with_history(
     settings: ModelSettings,
     *,
     allow_gaps: bool,
+    allow_jumps: bool,
+    allow_ticks: bool = False,
     option: str | None = "--hours",
 ) -> tuple[Bars, QualityReport]:
-    """Return the real bars up to `end` that decisions in the last `hours` hours need, and their quality.
+    """Return the bars up to `end` that decisions in the last `hours` hours need, as quoted, and their quality.
 
     `option` is the command-line option that sets `hours`, if there is one; an error names it.
 
     Raises
     ------
     DataError
-        If there are too few bars, the last one is too old, or too many are missing.
+        If there are too few bars, the last one is too old, too many are missing, or prices jump.
     """
     needed = hours_needed(hours, settings)
     # The first hour needed may lie in a gap: only a bar before it shows that.
@@ -45,6 +48,7 @@ def bars_with_history(
     require_recent(bars, end)
     quality = quality_report(fill_gaps(bars), end - needed, end)
     require_complete(quality, allow_gaps=allow_gaps)
+    require_plausible(quality.jumps, bars, allow_jumps=allow_jumps, allow_ticks=allow_ticks)
     return bars, quality
 
 

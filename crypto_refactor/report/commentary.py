@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 from crypto_refactor.backtest.audit_findings import Audit
 from crypto_refactor.backtest.diagnostics import entry_sizes, why_no_entry
 from crypto_refactor.backtest.external.evaluation import EvaluationResult
+from crypto_refactor.backtest.jump_shares import JumpShare
 from crypto_refactor.backtest.metrics import MIN_HOURS_TO_ANNUALISE, figures_by_side
 from crypto_refactor.backtest.result import BacktestResult, RunResult
 from crypto_refactor.backtest.significance.verdict import MIN_TRADES
@@ -125,7 +126,7 @@ def evaluation_remarks(result: EvaluationResult, tz: ZoneInfo) -> list[str]:
 
 def _remarks(result: RunResult, tz: ZoneInfo) -> list[str]:
     run, quality, trades = result.requested.simulation, result.quality, result.requested.metrics.trades
-    remarks = [f"At Alpaca: {alpaca_note(result, tz)}"]
+    remarks = [*jump_remarks(result), f"At Alpaca: {alpaca_note(result, tz)}"]
     if result.hours < MIN_HOURS_TO_ANNUALISE:
         remarks.append(
             "CAGR and Calmar ratio are withheld below 90 days: annualising exaggerates a short window."
@@ -146,6 +147,27 @@ def _remarks(result: RunResult, tz: ZoneInfo) -> list[str]:
             "nothing is decided or filled on them."
         )
     return remarks
+
+
+def jump_remarks(result: RunResult) -> list[str]:
+    """State each close that jumps, and how much of the result rests on it."""
+    shares = {share.jump: share for share in result.jump_shares}
+    total = result.requested.metrics.total_return
+    return [
+        f"Jump in the bar that opened {jump.text}{_share(shares.get(jump), total)}."
+        for jump in result.quality.jumps
+    ]
+
+
+def _share(share: JumpShare | None, total: float) -> str:
+    if share is None:
+        return " (before the window: it is never treated as a move of the price)"
+    if not share.as_move:
+        return ": no position was held"
+    as_move = f"{share.as_move * 100:+,.1f}"
+    if share.counted:
+        return f": {as_move} of the {total * 100:+,.1f} points of the return come from it"
+    return f": as a move it would add {as_move} points to the return; it counts for none of the {total * 100:+,.1f}"
 
 
 def few_trades(count: int) -> str:

@@ -77,3 +77,5 @@ def _changed(session: TradingSession) -> Iterator[str]:
         yield from spec.words(getattr(session.options, name))
     if session.allow_gaps:
         yield "--allow-gaps"
+    if session.allow_jumps:
+        yield "--allow-jumps"

@@ -8,6 +8,7 @@ from crypto_refactor.features.catalogue import WARMUP
 from crypto_refactor.features.frame import FeatureFrame, compute_features
 from crypto_refactor.market.bars import Bars, fill_gaps
 from crypto_refactor.market.hours import to_iso
+from crypto_refactor.market.plausibility import require_plausible, require_settled, trusted
 from crypto_refactor.market.quality import quality_report, require_complete, require_recent
 from crypto_refactor.market.sources.base import Source, require_reached
 from crypto_refactor.market.ticker import Ticker
@@ -86,6 +87,7 @@ class SignalGenerator:
         end: int | None = None,
         retrain: bool = False,
         allow_gaps: bool = False,
+        allow_jumps: bool = False,
     ) -> Signal:
         """Return the signal of the last bar that has closed.
 
@@ -101,6 +103,8 @@ class SignalGenerator:
             Train in any case.
         allow_gaps : bool
             Accept more than 5 % missing bars.
+        allow_jumps : bool
+            Accept bad ticks and level breaks in the history, and treat none as a move.
 
         Raises
         ------
@@ -111,8 +115,11 @@ class SignalGenerator:
         end = self._source.now(self.ticker) if end is None else end
         bars, frame, rows = self._history(hours, end)
         require_recent(bars, end)
-        require_complete(quality_report(frame.bars, int(frame.bars.opened[0]), end), allow_gaps=allow_gaps)
+        quality = quality_report(fill_gaps(bars), int(bars.opened[0]), end)
+        require_complete(quality, allow_gaps=allow_gaps)
+        require_plausible(quality.jumps, bars, allow_jumps=allow_jumps)
         now = int(bars.closed[-1])
+        require_settled(quality.jumps, frame.bars)
         last_row = decidable_rows(frame, self.settings.lookback, now, now)
         if not len(last_row):
             raise self._undecidable(now)
@@ -139,6 +146,7 @@ class SignalGenerator:
             end=end,
             required=self._rules.min_confirmations,
             round_trip_cost=self._cost,
+            jumps=quality.jumps,
         )
 
     def _undecidable(self, now: int) -> DataError:
@@ -158,7 +166,7 @@ class SignalGenerator:
             bars = self._source.bars(self.ticker, end - span, end)
             if not len(bars):
                 break
-            frame = compute_features(fill_gaps(bars))
+            frame = _features(bars)
             rows = labelled_rows(frame, lookback)
             if len(rows) >= hours:
                 return bars, frame, rows[-hours:]
@@ -172,7 +180,7 @@ class SignalGenerator:
     def _too_few(self, hours: int, needed: int, bars: Bars, end: int) -> DataError:
         usable = 0
         if len(bars):
-            usable = len(labelled_rows(compute_features(fill_gaps(bars)), self.settings.lookback))
+            usable = len(labelled_rows(_features(bars), self.settings.lookback))
         remedy = f"use --hours {usable} at most" if usable >= MIN_LABELLED_ROWS else "choose a later --end"
         return DataError(
             f"A model cannot be trained on {hours} hours of {self.ticker}: "
@@ -181,6 +189,11 @@ class SignalGenerator:
             f"{hours} rows, the outcome of the last).",
             remedy=f"{remedy}, or another source.",
         )
+
+
+def _features(bars: Bars) -> FeatureFrame:
+    """Return the features of bars as quoted, in the units they are quoted in now."""
+    return compute_features(fill_gaps(trusted(bars, "last")))
 
 
 def _check_request(hours: int, retrain_threshold: int) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from crypto_refactor.features.frame import FeatureFrame
 from crypto_refactor.market.hours import to_iso
+from crypto_refactor.market.plausibility import Jump
 from crypto_refactor.model.named_models import ModelChoice
 from crypto_refactor.sides import Side
 from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame
@@ -81,6 +82,7 @@ class Signal:
     bands: Mapping[str, float]  # Bollinger bands and width, and the mean volatility, for display
     model: ModelInfo
     data: DataFacts
+    jumps: tuple[Jump, ...] = ()  # closes of the history that jump
 
     @property
     def direction(self) -> str:
@@ -137,6 +139,7 @@ class Signal:
                 "first": to_iso(self.data.first),
                 "last": to_iso(self.data.last),
             },
+            "data_quality": {"jumps": [jump.to_dict() for jump in self.jumps]},
         }
 
 
@@ -172,6 +175,7 @@ def last_signal(
     end: int,
     required: int,
     round_trip_cost: float,
+    jumps: tuple[Jump, ...],
 ) -> Signal:
     """Return the last of `signals`, which belongs to the last bar of `frame`."""
     bars = frame.bars
@@ -209,4 +213,5 @@ def last_signal(
             synthetic=int(bars.synthetic.sum()),
             zero_volume=int(((bars.volume == 0) & ~bars.synthetic).sum()),
         ),
+        jumps=jumps,
     )

@@ -100,7 +100,7 @@ class BarProcessor:
         previous : SubAccountState or None
             The sub-account; None to open it at `hour`.
         bars : Bars
-            Real bars known at `hour`.
+            Real bars known at `hour`, trusted (see `market.plausibility`).
         hour : int
             Now.
         decision : ModelDecision or None
@@ -118,7 +118,10 @@ class BarProcessor:
             state, account, target = steps[-1].state, steps[-1].before, steps[-1].target
         reason = "no bar closed at this hour"
         if decision is not None:
-            reason = explain(decision, target, account, state.pending, self.rules, self.confirmations)
+            jumps = bool(bars.held[-1])
+            reason = explain(
+                decision, target, account, state.pending, self.rules, self.confirmations, jumps=jumps
+            )
         return ProcessedBar(
             previous=previous, state=state, steps=steps, decision=decision, target=target, reason=reason
         )

@@ -6,6 +6,8 @@ from typing import Any
 from crypto_refactor.execution.decisions import Decision, Enter
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import Fill, SubAccount
+from crypto_refactor.market.bars import Bars
+from crypto_refactor.market.plausibility import find_jumps
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.sides import Side
 from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame
@@ -19,6 +21,8 @@ def explain(
     orders: tuple[Decision, ...],
     rules: ExecutionRules,
     confirmations: int,
+    *,
+    jumps: bool = False,
 ) -> str:
     """Say in one sentence what the model says and what follows.
 
@@ -36,8 +40,14 @@ def explain(
         Costs, protections and order rules.
     confirmations : int
         Confirmations a signal needs, of nine.
+    jumps : bool
+        Whether the close jumps.
     """
     signals = decision.signals
+    if jumps:
+        return "the close jumps, so the model decides nothing until later bars confirm it" + "".join(
+            f"; {decision.text}" for decision in orders
+        )
     if not len(signals):
         return "too many bars of its window are missing to decide" + (
             ", so the position is closed" if orders else ""
@@ -111,6 +121,13 @@ def ledger_record(decision: ModelDecision, reason: str) -> dict[str, Any]:
             "conditions": dict(zip(CONDITIONS, signals.conditions_met[-1].tolist(), strict=True)),
         }
     return record
+
+
+def jump_notes(bars: Bars, since: int = 0) -> tuple[str, ...]:
+    """Return a note on each close of `bars`, as quoted, that jumps in a bar that opened at `since` or later."""
+    return tuple(
+        f"jump in the bar that opened {jump.text}" for jump in find_jumps(bars) if jump.opened >= since
+    )
 
 
 def unfilled_entry_note(decisions: Sequence[Decision], fills: Sequence[Fill]) -> tuple[str, ...]:

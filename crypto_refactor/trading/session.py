@@ -82,8 +82,8 @@ class TradingSession:
         Models and their cache; ledger and locks.
     initial_balance : float
         Shared equally among the tickers, quote currency.
-    allow_gaps : bool
-        Accept more than 5 % missing bars.
+    allow_gaps, allow_jumps : bool
+        Accept more than 5 % missing bars; accept bad ticks and level breaks.
     workers : int
         Tickers processed side by side.
     clock, sleep : callable
@@ -111,6 +111,7 @@ class TradingSession:
     observer: TrainingObserver
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
+    allow_jumps: bool = False
     max_deviation: float = DEFAULT_MAX_DEVIATION
     limits: AccountLimits = field(default_factory=AccountLimits)
     cluster: Cluster | None = None
@@ -122,16 +123,26 @@ class TradingSession:
             folder=self.model_dir, settings=self.settings, observer=self.observer, cluster=self.cluster
         )
 
-    def history(self, ticker: Ticker, hours: int, end: int, *, option: str | None = None) -> Bars:
-        """Return real bars up to `end` with the history that decisions in the last `hours` hours need.
+    def history(
+        self, ticker: Ticker, hours: int, end: int, *, allow_ticks: bool = False, option: str | None = None
+    ) -> Bars:
+        """Return bars up to `end` with the history that decisions in the last `hours` hours need, as quoted.
 
         Raises
         ------
         DataError
-            If there are too few, the last one is too old, or too many are missing.
+            If there are too few, the last one is too old, too many are missing, or prices jump.
         """
         bars, _ = bars_with_history(
-            self.source, ticker, hours, end, self.settings, allow_gaps=self.allow_gaps, option=option
+            self.source,
+            ticker,
+            hours,
+            end,
+            self.settings,
+            allow_gaps=self.allow_gaps,
+            allow_jumps=self.allow_jumps,
+            allow_ticks=allow_ticks,
+            option=option,
         )
         return bars
 

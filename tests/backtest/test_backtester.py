@@ -5,13 +5,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.jumps import planted, shifted, with_closes
 from support.stub_models import HeldBars, PlantedFits, planted_card, remade, sample_bars, without
 from support.trained_models import SETTINGS
 
 from crypto_refactor.backtest.backtester import Backtester
+from crypto_refactor.backtest.jump_shares import jump_shares
 from crypto_refactor.errors import DataError, ModelError, UsageError
 from crypto_refactor.execution.rules import ExecutionOptions, ExitRule
 from crypto_refactor.market.bars import fill_gaps
+from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model import artifact
 from crypto_refactor.model.named_models import model_path
@@ -309,3 +312,76 @@ def test_models_change_at_their_cutoffs(backtester):
     assert {part.model.card.trained_through for part in found.walk.periods} == {
         cutoff_for(hour, SETTINGS) for hour in by_hour
     }
+
+
+class TestJumps:
+    """Closes that cannot be prices, in the window and in the history behind it."""
+
+    @pytest.mark.parametrize("row", [-60, -400], ids=["window", "history"])
+    @pytest.mark.parametrize("kind", ["bad tick", "bad tick of two bars", "decimal point", "redenomination"])
+    def test_bars_with_them_are_refused_with_hour_and_remedy(self, backtester, kind, row):
+        bars = planted(sample_bars(1400), 1400 + row)[kind]
+        with pytest.raises(DataError, match="jump") as refused:
+            backtester(bars).run(HOURS)
+        assert to_iso(int(bars.opened[row])) in refused.value.what
+        assert "--allow-jumps" in refused.value.remedy
+
+    def test_a_crash_is_not_refused(self, backtester):
+        found = backtester(planted(sample_bars(1400), 1340)["crash"]).run(HOURS)
+        assert [share.jump.kind for share in found.jump_shares] == ["move"]
+
+    @pytest.mark.parametrize("kind", ["bad tick", "bad tick of two bars", "decimal point", "redenomination"])
+    def test_allowed_ones_count_for_nothing_and_the_audit_passes(self, backtester, kind):
+        bars = sample_bars(1400)
+        clean = backtester(bars).run(HOURS)
+        found = backtester(planted(bars, 1340)[kind]).run(HOURS, allow_jumps=True)
+        assert found.audit.passed, found.audit.to_dict()
+        for name in ("requested", "alpaca", "buy_and_hold"):
+            wanted, got = getattr(clean, name).metrics, getattr(found, name).metrics
+            assert got.total_return == pytest.approx(wanted.total_return, abs=0.02), name
+            assert got.max_drawdown == pytest.approx(wanted.max_drawdown, abs=0.02), name
+            assert abs(np.diff(getattr(found, name).simulation.equity) / 100_000).max() < 0.05
+        assert found.alpaca.simulation.halted_at == clean.alpaca.simulation.halted_at
+        (share,) = found.jump_shares
+        assert share.counted == 0
+
+    def test_a_share_is_what_the_position_would_have_made_of_the_jump(self, backtester):
+        bars = planted(sample_bars(1400), 1340)["redenomination"]
+        found = backtester(bars).run(HOURS, allow_jumps=True)
+        held = found.buy_and_hold.simulation
+        (share,) = jump_shares(found.quality.jumps, found.window, held)
+        row = int(np.searchsorted(found.window.opened, bars.opened[1340]))
+        assert share.as_move == pytest.approx(
+            9 * held.quantity[row] * found.window.close[row] / 100_000, rel=0.02
+        )
+
+    def test_they_teach_the_models_nothing(self, backtester):
+        bars = sample_bars(1400)
+        rows = {800: 0.5, 900: 3.0}
+        clean, found = (
+            backtester(each, folder=str(name)).run(HOURS, allow_jumps=True)
+            for name, each in enumerate((bars, with_closes(bars, rows)))
+        )
+        for one, other in zip(clean.walk.periods, found.walk.periods, strict=True):
+            labels = training_rows(other.period, SETTINGS).returns
+            assert np.abs(labels).max() <= np.abs(training_rows(one.period, SETTINGS).returns).max()
+
+    def test_units_before_and_after_a_break_give_the_same_signals(self, backtester):
+        bars = sample_bars(1400)
+        clean = backtester(bars).run(HOURS).walk.signals
+        found = backtester(shifted(bars, 700, 10.0)).run(HOURS, allow_jumps=True).walk.signals
+        assert found.decided_at.tolist() == clean.decided_at.tolist()
+        assert (found.signal == clean.signal).mean() > 0.9
+
+    def test_a_stop_waits_for_the_bar_after_a_crash_and_the_audit_agrees(self, backtester):
+        bars = sample_bars(1400)
+        options = ExecutionOptions(exit=ExitRule.OPPOSITE, stop_loss=0.1)
+        calm = backtester(bars, options=options).run(HOURS)
+        long = np.lib.stride_tricks.sliding_window_view(calm.requested.simulation.sides == 1, 4).all(axis=1)
+        first = int(np.flatnonzero(long)[0])
+        row = int(np.searchsorted(bars.opened, calm.window.opened[first])) + 1
+        found = backtester(planted(bars, row)["crash"], options=options).run(HOURS)
+        assert found.audit.passed, found.audit.to_dict()
+        (stopped,) = [fill for fill in found.requested.simulation.fills if fill.reason == "stop_loss"]
+        assert stopped.at == int(bars.opened[row + 2])
+        assert stopped.price == planted(bars, row)["crash"].open[row + 2]

@@ -871,3 +871,61 @@ def test_a_refused_exit_lets_go_when_the_signal_returns():
         long_only=True,
     )
     assert rows(result) == ["long 9: 100 -> 100 gross 0 fees 300 net -300 3h open"]
+
+
+# --- closes that jump ----------------------------------------------------------------------------------
+
+
+def test_nothing_is_decided_on_a_close_that_jumps_but_what_was_decided_is_filled():
+    result = play("""
+        100 100 +1      |                             | 1250
+        100 100 -1 jump | buy 10 @ 100 fee 250 entry  | 1000
+        100 100 +1      |                             | 1000
+        100 100  0      |                             | 1000
+        110 110  0      | sell 10 @ 110 fee 275 neutral | 825
+    """)
+    assert result.target.tolist() == [1, 0, 1, 0, 0]
+
+
+def test_protections_wait_for_the_bar_after_a_jump_and_act_at_its_quoted_close():
+    play(
+        """
+        100 100 +1         |                               | 1250
+        100 100 +1         | buy 10 @ 100 fee 250 entry    | 1000
+        100 100 +1 jump    |                               | 1000
+         70 100 +1 jump=70 |                               | 1000
+         60  60 +1         | sell 10 @ 60 fee 150 stop_loss| 450
+         60  60  0         |                               | 450
+    """,
+        stop_loss=0.2,
+    )
+
+
+def test_a_jump_upwards_makes_no_peak_from_which_a_drawdown_is_measured():
+    result = play(
+        """
+        100 100 +1          |                            | 1250
+        100 100 +1          | buy 10 @ 100 fee 250 entry | 1000
+        100 100 +1 jump     |                            | 1000
+        100 100 +1 jump=300 |                            | 1000
+        100 100 +1          |                            | 1000
+    """,
+        max_drawdown=0.5,
+    )
+    assert result.halted_at is None
+
+
+def test_a_drawdown_halts_at_the_second_bar_of_a_jump():
+    result = play(
+        """
+        100 100 +1         |                            | 1250
+        100 100 +1         | buy 10 @ 100 fee 250 entry | 1000
+        100 100 +1 jump    |                            | 1000
+        100 100 +1 jump=30 |                            | 1000
+        100  30  0         |                            | 300
+         30  30 +1         | sell 10 @ 30 fee 75 neutral| 225
+         30  30 +1         |                            | 225
+    """,
+        max_drawdown=0.5,
+    )
+    assert result.halted_at == FIRST + 4

@@ -9,7 +9,8 @@ One line is one bar::
 
 Extras: ``above``, ``below`` or ``equal`` (the forecast's side of the close; by default the signal's),
 ``weak`` (no evidence, or a move below its cost), ``blind`` (cannot be decided on because of its bars),
-``synth`` (a synthetic bar), ``low=90`` and ``high=130``.  A line ``...`` is a gap of 100 hours.  The first bar
+``synth`` (a synthetic bar), ``low=90`` and ``high=130``, ``jump`` (a close that jumps: nothing is decided) and
+``jump=70`` (protections act at 70).  A line ``...`` is a gap of 100 hours.  The first bar
 only makes the first decision.
 With a fee of 1/4 and 1250 in cash everything comes out round: 1250 buys 1250 / (100 * 1.25) = 10.
 """
@@ -79,6 +80,7 @@ def _read(tape):
                 "weak": "weak" in extras,
                 "blind": "blind" in extras,
                 "synthetic": "synth" in extras,
+                "protection": np.nan if "jump" in extras else float(levels.get("jump", close)),
                 "expected": (" ; ".join(part.strip() for part in fills.split(";")), money(float(equity))),
             }
         )
@@ -97,6 +99,7 @@ def _bars(drawn):
         opened=_column(drawn, "hour", int),
         volume=np.ones(len(drawn)),
         synthetic=_column(drawn, "synthetic", bool),
+        protection_price=_column(drawn, "protection"),
         **{name: _column(drawn, name) for name in ("open", "high", "low", "close")},
     )
 

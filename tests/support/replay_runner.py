@@ -66,6 +66,7 @@ def session_of(folder, source, tickers, *, explicitly_requested=False, balance=1
         state_dir=folder / "state",
         initial_balance=balance,
         allow_gaps=True,
+        allow_jumps=True,
         workers=1,
         observer=TrainingObserver(),
         clock=lambda: NOW,

@@ -62,7 +62,7 @@ class Case:
 
 @st.composite
 def cases(draw, *, gaps=True, wild=True, blind=True, min_bars=15, max_bars=80, **fixed):
-    """Draw a case; `wild` bars can double, `gaps` and `blind` draw what is synthetic or undecidable."""
+    """Draw a case; `wild` bars can double or jump, `gaps` and `blind` draw what is synthetic or undecidable."""
     data = draw(st.binary(min_size=4 * min_bars, max_size=4 * max_bars))
     table = np.frombuffer(data[: len(data) // 4 * 4], dtype=np.uint8).reshape(-1, 4)
     bars = _bars(table, gaps=gaps, scale=1.0 if wild else 0.06)
@@ -112,6 +112,8 @@ def _bars(table, *, gaps, scale):
         step[(kind >= 225) & (kind < 240)] = 2 + kind[(kind >= 225) & (kind < 240)] % 4
         step[kind >= 250] = 100
     wick = 1 + table[:, 2] / 2000.0
+    jumps = table[:, 3]
+    protection = np.where((jumps >= 246) & (jumps < 248), np.nan, closes)
     return fill_gaps(
         Bars(
             ticker=Ticker("BTC", "USD"),
@@ -122,6 +124,7 @@ def _bars(table, *, gaps, scale):
             low=np.minimum(opens, closes) / wick,
             close=closes,
             volume=np.ones(len(table)),
+            protection_price=np.where((jumps >= 248) & (jumps < 250), 0.8 * closes, protection),
         )
     )
 

@@ -105,6 +105,7 @@ def walk_over(bars, first, last, settings, rules, folder, *, pinned=None):
     """Decide the closes from `first` to `last` walk-forward."""
     periods = refit_periods(bars, first, last, settings)
     prepared = PreparedTicker(
+        quoted=bars,
         bars=bars,
         window=fill_gaps(bars).between(first - 1, last),
         quality=None,

@@ -10,6 +10,7 @@ from crypto_refactor.backtest.audit_findings import AuditCheck, Difference
 from crypto_refactor.backtest.result import AccountRun, BacktestResult
 from crypto_refactor.execution.rules import HOURS_PER_YEAR, ExecutionRules
 from crypto_refactor.execution.sub_account import Fill
+from crypto_refactor.market.plausibility import trusted
 
 TOLERANCE = 1e-9
 """Relative to the largest amount of an account: what another order of additions may change."""
@@ -54,7 +55,8 @@ class _Books:
 def _rebook(result: BacktestResult, account: AccountRun) -> _Books:
     window, run, rules = result.window, account.simulation, account.rules
     # The last real close at each bar of the window.
-    close = result.bars.close[np.searchsorted(result.bars.opened, window.opened, side="right") - 1]
+    bars = trusted(result.bars)
+    close = bars.close[np.searchsorted(bars.opened, window.opened, side="right") - 1]
     # No fill has touched the initial balance: every other figure of the run follows from fills.
     cash, quantity, borrow = account.metrics.initial_balance, 0.0, 0.0
     fills, position = run.fills, 0

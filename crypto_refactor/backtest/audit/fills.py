@@ -13,6 +13,7 @@ from crypto_refactor.backtest.result import AccountRun, BacktestResult
 from crypto_refactor.execution.decisions import SignalPlan, stop_levels, target_by_side
 from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade
 from crypto_refactor.market.bars import Bars
+from crypto_refactor.market.plausibility import trusted
 from crypto_refactor.signals.conditions import SignalFrame
 
 _PROTECTIONS = frozenset({"stop_loss", "take_profit"})
@@ -81,7 +82,7 @@ def _recompute_targets(
     real = ~window.synthetic
     target[~(decidable & real)] = 0
     return _Closes(
-        bars=result.bars,
+        bars=trusted(result.bars),
         window=window,
         real=real,
         decidable=decidable,
@@ -157,12 +158,14 @@ def _decision_difference(
 def _exit_required(account: AccountRun, closes: _Closes, row: int, fill: Fill, trade: Trade | None) -> bool:
     """Whether the close at `row` gives the reason for which `fill` closed a position."""
     side, decidable = int(account.simulation.sides[row]), bool(closes.decidable[row])
+    held = bool(closes.window.held[row])
     if fill.reason == "no_data":
-        return not decidable
+        return not decidable and not held
     if fill.reason in _PROTECTIONS:
         if trade is None:
             return False
         position = SubAccount(cash=0.0, peak_equity=0.0, side=side, average_price=trade.entry_price)
         lower, upper = stop_levels(position, account.rules)
-        return decidable and not lower < closes.window.close[row] < upper
+        price = float(closes.window.protection_price[row])
+        return (decidable or held) and (price <= lower or price >= upper)
     return decidable and int(closes.target[row]) != side

@@ -15,6 +15,7 @@ from crypto_refactor.backtest.walk_forward import PeriodSignals
 from crypto_refactor.features.frame import FeatureFrame, compute_features
 from crypto_refactor.market.bars import fill_gaps
 from crypto_refactor.market.hours import to_iso
+from crypto_refactor.market.plausibility import trusted
 from crypto_refactor.model.forecaster import Forecaster
 from crypto_refactor.model.schedule import refit_periods, series_start
 from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame
@@ -87,7 +88,8 @@ def _recompute(
 ) -> RecomputedSignal:
     lookback = result.settings.lookback
     try:
-        (period,) = refit_periods(result.bars.between(0, hour), hour, hour, result.settings)
+        known = trusted(result.bars.between(0, hour))
+        (period,) = refit_periods(known, hour, hour, result.settings)
         rows = decidable_rows(period.frame, lookback, hour, hour)
         signals = decide_signals(part.model, period.frame, rows, result.signal_rules, forecaster=forecaster)
     except Exception as error:  # noqa: BLE001 - code that reaches for later bars may raise anything
@@ -174,7 +176,7 @@ def _compare_with_later_start(
     frame, settings = part.period.frame, result.settings
     # The latest start that still warms up the first window is the strictest test.
     start = series_start(part.period.cutoff, settings) + settings.train_hours
-    later = compute_features(fill_gaps(result.bars.between(start, part.period.last)))
+    later = compute_features(fill_gaps(trusted(result.bars).between(start, part.period.last)))
     later_rows = np.searchsorted(later.bars.closed, closes)
     warm = later_rows < len(later)
     warm[warm] = later.ready[later_rows[warm]]

@@ -11,6 +11,7 @@ from crypto_refactor.backtest.walk_forward import PeriodSignals
 from crypto_refactor.features.frame import compute_features
 from crypto_refactor.market.bars import fill_gaps
 from crypto_refactor.market.hours import to_iso
+from crypto_refactor.market.plausibility import trusted
 from crypto_refactor.model.dataset import TrainingSet
 from crypto_refactor.model.schedule import (
     TRAINING_LEAD_HOURS,
@@ -93,7 +94,7 @@ def _model_differences(result: BacktestResult, part: PeriodSignals) -> Iterator[
 def _training_differences(result: BacktestResult, part: PeriodSignals) -> Iterator[Difference]:
     """Yield how the model's training differs from one that sees only the bars up to the cut-off."""
     period, settings, card = part.period, result.settings, part.model.card
-    past = result.bars.between(0, period.cutoff)
+    past = trusted(result.bars.between(0, period.cutoff))
     frame = compute_features(fill_gaps(past.between(series_start(period.cutoff, settings), period.cutoff)))
     alone = RefitPeriod(cutoff=period.cutoff, first=period.first, last=period.last, frame=frame)
     data = training_rows(alone, settings)

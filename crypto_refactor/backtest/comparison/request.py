@@ -31,6 +31,7 @@ class ComparisonRequest:
     model: str | None  # name of a pinned model that decides everything
     model_dir: Path
     allow_gaps: bool  # accept more than 5 % missing bars
+    allow_jumps: bool = False  # accept bad ticks and level breaks
     observer: TrainingObserver
     cluster: Cluster | None = None  # where models are trained; None for this machine
 

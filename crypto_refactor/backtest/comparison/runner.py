@@ -125,9 +125,15 @@ class _ComparisonRun:
         hours = hours_needed(request.hours, settings) + MAX_FILLED_GAP_HOURS
 
         def load(ticker: Ticker) -> PreparedTicker:
-            gaps, pinned = request.allow_gaps, self._pinned is not None
             return prepare(
-                request.source, ticker, request.hours, end, settings, allow_gaps=gaps, pinned=pinned
+                request.source,
+                ticker,
+                request.hours,
+                end,
+                settings,
+                allow_gaps=request.allow_gaps,
+                allow_jumps=request.allow_jumps,
+                pinned=self._pinned is not None,
             )
 
         try:

@@ -9,6 +9,7 @@ import numpy as np
 from crypto_refactor.arrays import FloatArray, HourArray
 from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet
 from crypto_refactor.backtest.engine import Simulation
+from crypto_refactor.backtest.jump_shares import JumpShare, jump_shares
 from crypto_refactor.backtest.metrics import Metrics, compute_metrics, sum_curves
 from crypto_refactor.backtest.result import Scenarios, plan_for
 from crypto_refactor.backtest.scenarios import run_scenarios
@@ -31,6 +32,12 @@ class Trial:
     def ticker(self) -> Ticker:
         """The ticker that was traded."""
         return self.prepared.ticker
+
+    @property
+    def jump_shares(self) -> tuple[JumpShare, ...]:
+        """What each jump within the window means for the requested run."""
+        prepared = self.prepared
+        return jump_shares(prepared.quality.jumps, prepared.window, self.scenarios.requested.simulation)
 
     def with_balance(self, balance: float, hours: int) -> Scenarios:
         """Return the account runs of the same trial with another initial balance."""

@@ -13,6 +13,7 @@ from crypto_refactor.errors import UsageError
 from crypto_refactor.execution.rules import ExecutionOptions, ExecutionRules
 from crypto_refactor.market.bars import MAX_FILLED_GAP_HOURS, fill_gaps
 from crypto_refactor.market.hours import to_iso
+from crypto_refactor.market.plausibility import require_plausible, trusted
 from crypto_refactor.market.quality import quality_report, require_complete, require_recent
 from crypto_refactor.market.sources.base import Source
 from crypto_refactor.market.ticker import Ticker
@@ -49,6 +50,7 @@ def evaluate_targets(
     end: int | None = None,
     initial_balance: float = 100_000.0,
     allow_gaps: bool = False,
+    allow_jumps: bool = False,
 ) -> EvaluationResult:
     """Trade targets over the window from the first to the last of them.
 
@@ -71,6 +73,8 @@ def evaluate_targets(
         Quote currency.
     allow_gaps : bool
         Accept more than 5 % missing bars.
+    allow_jumps : bool
+        Accept bad ticks and level breaks, and leave them out of every figure.
 
     Raises
     ------
@@ -82,10 +86,11 @@ def evaluate_targets(
     options.resolve(ticker)
     bars = source.bars(ticker, start - 1 - MAX_FILLED_GAP_HOURS, end)
     targets.require_bars(bars, start, end)
-    window = window_of(bars, end - start, end)
+    window = window_of(trusted(bars), end - start, end)
     require_recent(bars, end)
     quality = quality_report(fill_gaps(bars), start, end)
     require_complete(quality, allow_gaps=allow_gaps)
+    require_plausible(quality.jumps, bars, allow_jumps=allow_jumps)
     sides = targets.at(window.closed)
     plan = plan_of_sides(sides)
     made_at = targets.made_at[targets.within(start, end)]

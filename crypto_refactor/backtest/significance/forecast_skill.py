@@ -122,7 +122,7 @@ def _realised_outcomes(
 ) -> tuple[BoolArray, FloatArray, FloatArray]:
     """Return which closes have a real next one, and for those the log return to it and its price."""
     after = np.minimum(np.searchsorted(window.closed, hours + 1), len(window) - 1)
-    resolved = (window.closed[after] == hours + 1) & ~window.synthetic[after]
+    resolved = (window.closed[after] == hours + 1) & ~(window.synthetic | window.held)[after]
     next_close = window.close[after[resolved]]
     return resolved, np.log(next_close / close[resolved]), next_close
 

@@ -76,6 +76,7 @@ def command(vary: tuple[str, ...], table: Path | None, **values: Any) -> int:
             model=values["model"],
             model_dir=settings().model_dir,
             allow_gaps=values["allow_gaps"],
+            allow_jumps=values["allow_jumps"],
             observer=TrainingBars(),
             cluster=training_cluster(values),
         )

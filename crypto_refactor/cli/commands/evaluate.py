@@ -28,6 +28,7 @@ _NEEDS_A_FORECAST = {"exit": "neutral", "strict": False}
 @options.initial_balance
 @execution_options
 @options.allow_gaps
+@options.allow_jumps
 @options.trades
 @options.report
 @options.bars
@@ -52,6 +53,7 @@ def command(targets: Path, trades: Path | None, report: Path | None, **values: A
         end=values["end"],
         initial_balance=values["initial_balance"],
         allow_gaps=values["allow_gaps"],
+        allow_jumps=values["allow_jumps"],
     )
     if trades is not None:
         write_text(trades, trades_csv(result))

@@ -21,6 +21,7 @@ from crypto_refactor.cli.strategy_options import signal_rules
 @options.network
 @options.seed
 @options.allow_gaps
+@options.allow_jumps
 @options.bars
 def command(**values: Any) -> None:
     """Give a trading signal for the next hour, training an LSTM first if there is none that fits.
@@ -49,6 +50,7 @@ def command(**values: Any) -> None:
         end=values["end"],
         retrain=values["retrain"],
         allow_gaps=values["allow_gaps"],
+        allow_jumps=values["allow_jumps"],
     )
     if values["as_json"]:
         print_json(signal.to_dict())

@@ -124,6 +124,7 @@ def _session(values: Mapping[str, Any], rules: ExecutionOptions, **requested: An
         state_dir=values["state_dir"] or settings().state_dir,
         initial_balance=balance,
         allow_gaps=values["allow_gaps"],
+        allow_jumps=values["allow_jumps"],
         observer=TrainingBars(),
         clock=lambda: datetime.now(UTC),
         sleep=time.sleep,

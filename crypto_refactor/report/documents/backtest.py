@@ -1,15 +1,18 @@
 """A backtest, its audit and an evaluation of external targets as the documented JSON."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from crypto_refactor.backtest.audit_findings import Audit
 from crypto_refactor.backtest.diagnostics import entry_sizes
 from crypto_refactor.backtest.external.evaluation import EvaluationResult
+from crypto_refactor.backtest.jump_shares import JumpShare
 from crypto_refactor.backtest.metrics import Metrics, figures_by_side
 from crypto_refactor.backtest.result import BacktestResult, RunResult
 from crypto_refactor.execution.decisions import Enter
 from crypto_refactor.market.hours import to_iso
+from crypto_refactor.market.quality import QualityReport
 from crypto_refactor.report.commentary import alpaca_note
 
 SCHEMA = 1
@@ -31,6 +34,7 @@ def backtest_json(result: BacktestResult) -> Document:
         "entries": asdict(diagnostics.entries) | {"beyond_cost": diagnostics.entries_beyond_cost},
         **_ending(result),
         "data": _data(result) | {"undecidable": result.undecidable},
+        "data_quality": data_quality(result.quality, result.jump_shares),
         "significance": None if result.significance is None else result.significance.to_dict(),
         "audit": None if result.audit is None else result.audit.to_dict(),
         "verdict": None if result.verdict is None else asdict(result.verdict),
@@ -60,9 +64,17 @@ def evaluation_json(result: EvaluationResult) -> Document:
         "entries": asdict(entry_sizes(result.requested.simulation.fills, result.window)),
         **_ending(result),
         "data": _data(result),
+        "data_quality": data_quality(result.quality, result.jump_shares),
         "significance": None if result.significance is None else result.significance.to_dict(),
         "verdict": None if result.verdict is None else asdict(result.verdict),
     }
+
+
+def data_quality(quality: QualityReport, shares: Sequence[JumpShare]) -> Document:
+    """Return each close that jumps; for those within the window, what it means for the result."""
+    known = {share.jump: share.to_dict() for share in shares}
+    without_share = {"as_move": None, "counted": None}
+    return {"jumps": [known.get(jump, jump.to_dict() | without_share) for jump in quality.jumps]}
 
 
 def backtest_settings(result: BacktestResult) -> Document:

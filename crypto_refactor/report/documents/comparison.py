@@ -8,7 +8,7 @@ from crypto_refactor.backtest.comparison.runner import Comparison, FailedTicker,
 from crypto_refactor.backtest.comparison.trials import Portfolio, Trial
 from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.market.hours import to_iso
-from crypto_refactor.report.documents.backtest import metrics_by_account
+from crypto_refactor.report.documents.backtest import data_quality, metrics_by_account
 
 SCHEMA = 1
 
@@ -62,6 +62,7 @@ def _trial(rank: int, trial: Trial) -> dict[str, Any]:
             "synthetic": prepared.quality.synthetic,
             "missing": prepared.quality.missing,
         },
+        "data_quality": data_quality(prepared.quality, trial.jump_shares),
     }
 
 

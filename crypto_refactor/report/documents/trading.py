@@ -6,6 +6,7 @@ from typing import Any
 
 from crypto_refactor.execution.sub_account import SubAccount
 from crypto_refactor.market.hours import to_iso
+from crypto_refactor.report.documents.backtest import data_quality
 from crypto_refactor.report.documents.records import decision_json, order_json
 from crypto_refactor.report.replay_summary import ticker_figures, total_figures
 from crypto_refactor.trading.explanations import ledger_record
@@ -119,6 +120,7 @@ def _replayed(replayed: TickerReplay) -> dict[str, Any]:
         "same_as_backtest": replayed.same,
         "metrics": backtest.requested.metrics.to_dict(),
         "buy_and_hold": backtest.buy_and_hold.metrics.to_dict(),
+        "data_quality": data_quality(backtest.quality, backtest.jump_shares),
     }
 
 

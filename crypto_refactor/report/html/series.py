@@ -100,7 +100,9 @@ def outcomes(signals: SignalFrame, window: Bars) -> Outcomes:
     at = np.searchsorted(window.closed, signals.decided_at)
     has_next = at + 1 < len(window)
     following = np.where(has_next, at + 1, at)
-    has_next &= (window.closed[following] == signals.decided_at + 1) & ~window.synthetic[following]
+    has_next &= (window.closed[following] == signals.decided_at + 1) & ~(window.synthetic | window.held)[
+        following
+    ]
     rows = np.flatnonzero(has_next)
     return Outcomes(
         forecast=np.log(signals.predicted[rows] / signals.close[rows]),

@@ -125,6 +125,8 @@ def _notes(comparison: Comparison) -> list[RenderableType]:
         notes.append(
             f"{few} of {len(trials)} trials closed fewer than {MIN_TRADES} trades: too few to tell skill from luck."
         )
+    jumps = {(trial.ticker, jump): None for trial in trials for jump in trial.prepared.quality.jumps}
+    notes += [f"Jump of {ticker} in the bar that opened {jump.text}." for ticker, jump in jumps]
     return notes
 
 

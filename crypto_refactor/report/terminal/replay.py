@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from crypto_refactor.backtest.significance.verdict import MIN_TRADES
 from crypto_refactor.market.hours import to_local_text
-from crypto_refactor.report.commentary import few_trades, rules_text, still_open
+from crypto_refactor.report.commentary import few_trades, jump_remarks, rules_text, still_open
 from crypto_refactor.report.formatting import amount, money, percent, price, simulated_mark, source_name
 from crypto_refactor.report.replay_summary import ReplayFigures, ticker_figures, total_curve, total_figures
 from crypto_refactor.report.terminal.equity_chart import chart
@@ -79,7 +79,8 @@ def _figure_cells(name: str, figures: ReplayFigures) -> tuple[str, ...]:
 
 def _remarks(result: ReplayResult, tz: ZoneInfo) -> list[str]:
     count = sum(len(replayed.trades) for replayed in result.replayed)
-    lines = [few_trades(count)] if 0 < count < MIN_TRADES else []
+    lines = [remark for replayed in result.replayed for remark in jump_remarks(replayed.backtest)]
+    lines += [few_trades(count)] if 0 < count < MIN_TRADES else []
     # A replay lists closed trades only; an open position comes from the backtest, where the two agree.
     return lines + [
         still_open(replayed.ticker, trade, tz)

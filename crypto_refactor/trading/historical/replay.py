@@ -12,6 +12,7 @@ from crypto_refactor.backtest.result import BacktestResult
 from crypto_refactor.errors import CryptoRefactorError, UsageError
 from crypto_refactor.execution.sub_account import Fill, Trade
 from crypto_refactor.market.bars import Bars
+from crypto_refactor.market.plausibility import trusted
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.history import window_of
 from crypto_refactor.model.training.jobs import TrainingJob
@@ -42,7 +43,7 @@ class Window:
 
     def missing(self) -> Mapping[str, TrainingJob]:
         """Return the models to train before the window can be decided."""
-        return self.decider.missing(self.bars, self.start, int(self.bars.closed[-1]))
+        return self.decider.missing(trusted(self.bars), self.start, int(self.bars.closed[-1]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -236,6 +237,7 @@ def _backtest(session: TradingSession, window: Window, balance: float) -> Backte
         end=window.end,
         initial_balance=balance,
         allow_gaps=session.allow_gaps,
+        allow_jumps=session.allow_jumps,
         assess=False,
     )
 

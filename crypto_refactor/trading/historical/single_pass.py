@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from crypto_refactor.market.bars import Bars
+from crypto_refactor.market.plausibility import trusted
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.training.jobs import TrainingJob
 from crypto_refactor.trading.account_names import share_note
 from crypto_refactor.trading.decider import Decider
+from crypto_refactor.trading.explanations import jump_notes
 from crypto_refactor.trading.historical.trader import HistoricalTrader
 from crypto_refactor.trading.ledger import Ledger
 from crypto_refactor.trading.locks import locked
@@ -36,7 +38,7 @@ class LoadedTicker:
 
     def missing(self) -> Mapping[str, TrainingJob]:
         """Return the models to train before that hour can be decided."""
-        return self.decider.missing(self.bars, self.hour, self.hour)
+        return self.decider.missing(trusted(self.bars), self.hour, self.hour)
 
 
 class SignalPass:
@@ -59,10 +61,11 @@ class SignalPass:
 
     def act(self, loaded: LoadedTicker, share: float) -> TickerOutcome:
         """Decide, and act on it."""
-        bars, hour = loaded.bars, loaded.hour
+        bars, hour = trusted(loaded.bars, "last"), loaded.hour
         decision = loaded.decider.decide(bars, hour) if loaded.bar_closed else None
         processor = self._session.processor(share, self._session.rules(loaded.ticker))
-        return processor.process(None, bars, hour, decision).outcome(bars, hour, None)
+        outcome = processor.process(None, bars, hour, decision).outcome(bars, hour, None)
+        return replace(outcome, notes=outcome.notes + jump_notes(loaded.bars))
 
 
 class DemoPass(SignalPass):
@@ -95,7 +98,7 @@ class DemoPass(SignalPass):
         with locked(self._session.state_dir, self._account, ticker):
             notes = share_note(self._ledger, self._account, ticker, share)
             outcome = trader.process_bar(loaded.bars, loaded.hour)
-        return replace(outcome, notes=outcome.notes + notes)
+        return replace(outcome, notes=outcome.notes + notes + jump_notes(loaded.bars))
 
 
 def run_single_pass(

@@ -10,6 +10,7 @@ from crypto_refactor.errors import UsageError
 from crypto_refactor.execution.stepper import SubAccountState
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import to_iso
+from crypto_refactor.market.plausibility import trusted
 from crypto_refactor.trading.bar_processor import BarProcessor
 from crypto_refactor.trading.decider import Decider
 from crypto_refactor.trading.explanations import unfilled_entry_note
@@ -32,7 +33,7 @@ class HistoricalTrader:
         Parameters
         ----------
         bars : Bars
-            Real bars with the history that decisions need; those after `hour` are ignored.
+            Bars as quoted, with the history that decisions need; those after `hour` are ignored.
         hour : int
             Now.
 
@@ -43,7 +44,7 @@ class HistoricalTrader:
         DataError, ModelError, BrokerError
             If it cannot be decided or recorded; nothing has changed then.
         """
-        ticker, bars = bars.ticker, bars.between(0, hour)
+        ticker, bars = bars.ticker, trusted(bars.between(0, hour))
         previous = self._ledger.state(self._account, ticker)
         if previous is not None and previous.processed_through >= hour:
             return self._already_processed(bars, previous, hour)

@@ -9,6 +9,7 @@ from datetime import datetime
 from crypto_refactor.errors import BrokerError, CryptoRefactorError, DataError, UnavailableError
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import to_datetime, to_iso
+from crypto_refactor.market.plausibility import SETTLING_BARS, JumpKind, find_jumps, trusted
 from crypto_refactor.market.sources.alpaca import AlpacaSource
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.schedule import cutoff_for
@@ -16,6 +17,7 @@ from crypto_refactor.model.training.jobs import TrainingJob
 from crypto_refactor.storage.atomic_file import write_obstacle
 from crypto_refactor.trading.account_names import share_note
 from crypto_refactor.trading.decider import Decider
+from crypto_refactor.trading.explanations import jump_notes
 from crypto_refactor.trading.kill_switch import halt_reason
 from crypto_refactor.trading.ledger import Ledger
 from crypto_refactor.trading.limits import LimitGuard
@@ -26,7 +28,7 @@ from crypto_refactor.trading.outcomes import TickerOutcome, TickerRow, is_unavai
 from crypto_refactor.trading.realtime.accounts import TradingAccount
 from crypto_refactor.trading.realtime.conditions import duration
 from crypto_refactor.trading.realtime.patience import LATE_SECONDS
-from crypto_refactor.trading.realtime.prices import newest_price
+from crypto_refactor.trading.realtime.prices import ConfirmedPrices
 from crypto_refactor.trading.realtime.trader import RealtimeTrader
 from crypto_refactor.trading.session import SessionObserver, TradingSession
 from crypto_refactor.trading.ticker_pool import TickerPool, as_error, open_pool
@@ -95,6 +97,8 @@ class HourlyPass:
         self.blocked: str | None = None
         self._trainer = trainer
         self._deciders = {ticker: self._decider() for ticker in session.tickers}
+        self._prices = ConfirmedPrices(session.source)
+        self._jump_notes: dict[Ticker, tuple[str, ...]] = {}
         self._share: float | None = None
         self._without_share: frozenset[Ticker] = frozenset()
         self._share_noted: set[Ticker] = set()
@@ -142,7 +146,7 @@ class HourlyPass:
     def _load(self, ticker: Ticker, hour: int) -> Bars:
         state = self.ledger.state(self.account.name, ticker)
         hours = 1 if state is None else max(1, hour - state.processed_through)
-        bars = self.session.history(ticker, hours, hour)
+        bars = self.session.history(ticker, hours, hour, allow_ticks=True)
         if state is None and ticker in self._without_share:
             raise UnavailableError(
                 f"{ticker} has no part of the budget, because it was not offered when this run divided it.",
@@ -150,6 +154,12 @@ class HourlyPass:
                 remedy="start the run again once it is offered.",
             )
         _check_clocks(self.source, self.account)
+        if state is not None and state.account.side:
+            _require_same_unit(bars, state.account.entry_hour)
+        # A jump is named from its first bar until it is settled.
+        self._jump_notes[ticker] = jump_notes(bars, hour - 1 - SETTLING_BARS)
+        bars = trusted(bars, "last")
+        self._prices.note_close(ticker, float(bars.close[-1]))
         if int(bars.closed[-1]) != hour:
             raise BarLateError(
                 f"The {ticker} bar that closed at {to_iso(hour)} is not there yet.",
@@ -222,7 +232,7 @@ class HourlyPass:
             late=(session.clock() - to_datetime(hour)).total_seconds() > LATE_SECONDS,
         )
         self._share_noted.add(ticker)
-        return replace(outcome, notes=outcome.notes + notes)
+        return replace(outcome, notes=outcome.notes + notes + self._jump_notes.get(ticker, ()))
 
     def _trader(
         self, ticker: Ticker, share: float, on_recovered: Callable[[TickerOutcome], None]
@@ -250,7 +260,9 @@ class HourlyPass:
         for ticker in due:
             try:
                 with self.source.budget.phase(total=PRICE_SECONDS / len(due)):
-                    price = newest_price(self.source, ticker)
+                    price = self._prices.newest(ticker)
+                if price is None:
+                    continue
                 outcome = self._trader(ticker, self._share or 0.0, pool.report).protect(ticker, hour, price)
                 if outcome is not None:
                     self.observer.row(outcome)
@@ -313,6 +325,17 @@ class HourlyPass:
                 continue
             for key, job in jobs.items():
                 self._trainer.begin(key, job)
+
+
+def _require_same_unit(bars: Bars, since: int) -> None:
+    """Refuse to go on with a position that was opened in another unit of the coin."""
+    breaks = [jump for jump in find_jumps(bars) if jump.kind is JumpKind.LEVEL_BREAK and jump.opened >= since]
+    if breaks:
+        raise DataError(
+            f"The prices of {bars.ticker} have changed their unit since its position was opened: {breaks[-1].text}.",
+            expected="a position and prices in one unit; no protection acts on such a price.",
+            remedy=f"look at the account at its venue, then end the position with `close --ticker {bars.ticker}`.",
+        )
 
 
 def excess_clock_skew(source: AlpacaSource) -> float | None:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from crypto_refactor.errors import DataError, UnavailableError
 from crypto_refactor.market.hours import floor_hour, to_iso
+from crypto_refactor.market.plausibility import MIN_MOVE, is_near_power_of_ten
 from crypto_refactor.market.sources.alpaca import AlpacaSource
 from crypto_refactor.market.sources.base import Source
 from crypto_refactor.market.ticker import Ticker
@@ -14,10 +15,10 @@ from crypto_refactor.trading.orders.checks import CurrentPrice
 def latest_price_since(source: Source, ticker: Ticker, hour: int, close: float) -> float:
     """Return the latest trade's price, or the `close` of the bar of `hour` where no trade came after it.
 
-    Alpaca's bars follow its quotes, and its trades may be hours apart.
+    Alpaca's bars follow its quotes, and its trades may be hours apart.  A price in another unit than the close is none.
     """
     price = _trade_since(source, ticker, hour)
-    return close if price is None else price
+    return close if price is None or is_near_power_of_ten(price / close) else price
 
 
 def newest_price(source: Source, ticker: Ticker) -> float:
@@ -34,6 +35,40 @@ def newest_price(source: Source, ticker: Ticker) -> float:
         if not isinstance(source, AlpacaSource):
             raise
         return source.latest_quote(ticker).price
+
+
+class ConfirmedPrices:
+    """Newest prices that protections may act on: one that jumps from the last close waits for a second look."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._closes: dict[Ticker, float] = {}
+        self._waiting: dict[Ticker, float] = {}
+
+    def note_close(self, ticker: Ticker, close: float) -> None:
+        """Remember a close that is trusted."""
+        self._closes[ticker] = close
+
+    def newest(self, ticker: Ticker) -> float | None:
+        """Return the newest price; None where it jumps and no earlier look has seen it, or is in another unit.
+
+        Raises
+        ------
+        DataError
+            If there is none.
+        """
+        price, close = newest_price(self._source, ticker), self._closes.get(ticker)
+        before = self._waiting.pop(ticker, None)
+        if close is None or not _jumps(price, close):
+            return price
+        if before is not None and not _jumps(price, before) and not is_near_power_of_ten(price / close):
+            return price
+        self._waiting[ticker] = price
+        return None
+
+
+def _jumps(price: float, reference: float) -> bool:
+    return abs(price / reference - 1) > MIN_MOVE
 
 
 def current_price(source: Source, clock: Callable[[], datetime]) -> CurrentPrice:

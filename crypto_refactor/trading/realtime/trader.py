@@ -4,6 +4,7 @@ The demo account and an account at a broker differ only in their executor.
 """
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -180,7 +181,7 @@ class RealtimeTrader:
         return OrderPlan(
             ticker=bars.ticker,
             hour=state.processed_through,
-            close=float(bars.close[-1]),
+            close=_price_decided_on(bars),
             state=state,
             decisions=bar.state.pending,
             rules=self._processor.rules,
@@ -209,6 +210,12 @@ class RealtimeTrader:
                 expected="the bar that has just closed; no order is sent on an older one.",
                 remedy="wait for the next bar.",
             )
+
+
+def _price_decided_on(bars: Bars) -> float:
+    """Return the close of the last bar; where it jumps, the price that protections act on if they do."""
+    price = float(bars.protection_price[-1])
+    return float(bars.close[-1]) if math.isnan(price) else price
 
 
 def _require_real(subject: str, *, simulated: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from support.jumps import planted
 from support.stub_models import BTC, HeldBars, sample_bars, without
 
 from crypto_refactor.backtest.backtester import Backtester
@@ -46,7 +47,7 @@ def backtest(bars, options, folder):
     tester = Backtester(
         BTC, source=HeldBars(bars), settings=SETTINGS, signal_rules=SIGNALS, options=options, model_dir=folder
     )
-    return tester.run(HOURS, initial_balance=BALANCE, allow_gaps=True)
+    return tester.run(HOURS, initial_balance=BALANCE, allow_gaps=True, allow_jumps=True)
 
 
 def replayed(bars, options, folder, ledger, *, decider=None, hours=HOURS, stop_after=None):
@@ -96,6 +97,19 @@ def test_a_replay_is_the_backtest_to_the_last_bit(name, bars, tmp_path, fits):
     assert holding.pending == result.requested.simulation.pending
     assert holding.account == result.requested.simulation.account
     assert fits.trained == trained
+
+
+@pytest.mark.parametrize(
+    "jump", ["bad tick", "bad tick of two bars", "decimal point", "crash", "redenomination"]
+)
+@pytest.mark.parametrize("name", ["long and short", "protected"])
+def test_a_replay_is_the_backtest_where_closes_jump(jump, name, bars, tmp_path, fits):
+    jumping = planted(bars, len(bars) - 80)[jump]
+    result = backtest(jumping, RULES[name], tmp_path)
+    assert [share.jump.opened for share in result.jump_shares] == [int(jumping.opened[-80])]
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    replayed(jumping, RULES[name], tmp_path, ledger)
+    check(ledger, result)
 
 
 def test_a_replay_that_was_stopped_goes_on_where_it_was(bars, tmp_path, fits):

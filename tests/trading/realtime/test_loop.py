@@ -6,6 +6,7 @@ import re
 import threading
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from support.alpaca_data_server import body, reset, silence, status
 from support.fake_clock_loop import (
@@ -18,11 +19,13 @@ from support.fake_clock_loop import (
     alpaca_bars,
     only,
 )
+from support.jumps import planted
 from support.stub_models import BTC, HeldBars
 
 from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.errors import BrokerError, ModelError, UnavailableError
 from crypto_refactor.execution.rules import ExecutionOptions, ExitRule
+from crypto_refactor.market.hours import to_datetime
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.signals.conditions import SignalRules
 from crypto_refactor.trading.brokers.base import NotTradedError, UnreachableError
@@ -41,8 +44,9 @@ FIRST = CUTOFF - 14
 def make_world(tmp_path, fits):
     made = []
 
-    def make(*tickers, seconds=30.0, first=FIRST):
-        world = PassingHours({ticker: alpaca_bars(ticker) for ticker in tickers or (BTC,)}, tmp_path)
+    def make(*tickers, seconds=30.0, first=FIRST, bars=None):
+        offered = bars or {ticker: alpaca_bars(ticker) for ticker in tickers or (BTC,)}
+        world = PassingHours(offered, tmp_path)
         made.append(world.__enter__())
         world.start(first, seconds=seconds)
         return world
@@ -50,6 +54,12 @@ def make_world(tmp_path, fits):
     yield make
     for world in made:
         world.__exit__(None, None, None)
+
+
+def jumping(kind, opened):
+    """Return the bars of BTC with a jump in the bar that opened at `opened`."""
+    bars = alpaca_bars(BTC)
+    return {BTC: planted(bars, int(np.searchsorted(bars.opened, opened)))[kind]}
 
 
 @pytest.fixture
@@ -67,18 +77,18 @@ def backtest(world, ticker, hours, options, balance=BALANCE):
         options=options,
         model_dir=world.folder / "models of the backtest",
     )
-    return tester.run(hours, initial_balance=balance)
+    return tester.run(hours, initial_balance=balance, allow_jumps=True)
 
 
 def check(world, ticker, result):
     """Insist that the ledger holds what the backtest found; its last decision is filled after its end."""
     ledger, end = world.ledger, result.end
     rows = [row for row in ledger.decisions(ACCOUNT, ticker) if row["bar"] <= end]
-    made = result.walk.signals
-    assert [row["bar"] for row in rows] == made.decided_at.tolist()
-    assert [row["signal"] for row in rows] == made.signal.tolist()
-    assert [row["predicted"] for row in rows] == made.predicted.tolist()
-    assert [row["model"] for row in rows] == result.walk.model_fingerprints
+    made, signals = result.walk.signals, [row for row in rows if "signal" in row]
+    assert [row["bar"] for row in signals] == made.decided_at.tolist()
+    assert [row["signal"] for row in signals] == made.signal.tolist()
+    assert [row["predicted"] for row in signals] == made.predicted.tolist()
+    assert [row["model"] for row in signals] == result.walk.model_fingerprints
     assert [row["target"] for row in rows] == result.requested.simulation.target.tolist()
     fills = ledger.fills(ACCOUNT, ticker)
     assert tuple(fill for fill in fills if fill.at < end) == result.requested.simulation.fills
@@ -120,6 +130,41 @@ def test_thirty_hours_are_the_backtest_of_these_hours(name, world):
     assert len(result.requested.simulation.fills) >= 4
     assert len(set(result.walk.model_fingerprints)) == 2
     check(world, BTC, result)
+
+
+@pytest.mark.parametrize("jump", ["bad tick", "bad tick of two bars", "decimal point", "crash"])
+@pytest.mark.parametrize("name", ["long and short", "protected"])
+def test_hours_in_which_a_close_jumps_are_the_backtest_of_these_hours(name, jump, make_world):
+    world = make_world(bars=jumping(jump, FIRST + 15))
+    world.loop(options=RULES[name]).run(31)
+    check(world, BTC, backtest(world, BTC, 30, RULES[name]))
+    notes = {row.bar - FIRST: row.notes for _, row in world.rows}
+    named = [hour for hour, texts in notes.items() if any("jump in the bar" in text for text in texts)]
+    assert named == [16, 17, 18]
+    assert "the close jumps" in next(row.reason for _, row in world.rows if row.bar == FIRST + 16)
+
+
+def test_a_position_in_another_unit_is_left_to_a_person_every_hour(make_world):
+    world = make_world(bars=jumping("redenomination", FIRST + 15))
+    world.loop(options=ExecutionOptions(exit=ExitRule.OPPOSITE), allow_jumps=True).run(31)
+    rows = [row for told, row in world.rows if told >= to_datetime(FIRST + 19)]
+    held = world.ledger.state(ACCOUNT, BTC)
+    assert held.account.side != 0
+    assert held.processed_through <= FIRST + 18
+    assert {type(row) for row in rows} == {Failure}
+    assert "changed their unit" in rows[0].error.what
+
+
+def test_a_change_of_units_in_the_history_is_refused_until_it_is_allowed(make_world):
+    world = make_world(bars=jumping("redenomination", FIRST - 100))
+    world.loop().run(1)
+    ((_, refused),) = world.rows
+    assert "level break" in refused.error.what
+    world.rows.clear()
+    world.loop(allow_jumps=True).run(1)
+    ((_, row),) = world.rows
+    assert row.acted
+    assert row.price == float(world.bars[BTC].close[np.searchsorted(world.bars[BTC].closed, FIRST)])
 
 
 def test_restarts_change_nothing(world):

@@ -51,6 +51,18 @@ def test_a_late_bar_does_not_keep_a_protection_from_acting(world, move, reason):
         assert any("the newest price" in row.reason for _, row in world.rows if hasattr(row, "reason"))
 
 
+@pytest.mark.parametrize(("moves", "sold"), [((0.5, 1.0), False), ((0.5, 0.5), True), ((0.1, 0.1), False)])
+def test_a_newest_price_that_jumps_is_looked_at_twice(world, moves, sold):
+    entry, hour = holding(world)
+    world.late[BTC, hour + 1] = None
+    world.traded[BTC] = entry * moves[0]
+    world.after(3600 + 1, lambda: world.traded.__setitem__(BTC, entry * moves[1]))
+    world.sleep(3600)
+    world.loop(options=OPTIONS).run(1)
+    trades = world.ledger.trades(ACCOUNT, BTC)
+    assert any(trade.exit_reason == "stop_loss" for trade in trades) == sold
+
+
 def test_a_missing_model_does_not_keep_a_protection_from_acting_and_it_acts_once(world, monkeypatch):
     entry, _ = holding(world)
     world.traded[BTC] = entry * 0.9
