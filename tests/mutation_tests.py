@@ -181,7 +181,10 @@ BUGS = (
     bug("strict ignored", (DECISIONS, "(rules.strict and not exceeds_cost)", "False")),
     bug("fade closes at an equal forecast", (DECISIONS, "(forecast < 0)", "(forecast <= 0)")),
     # figures
-    bug("first point missing from the drawdown", (METRICS, "= drawdown(equity)", "= drawdown(equity[1:])")),
+    bug(
+        "first point missing from the drawdown",
+        (METRICS, "= drawdown(equity, closed)", "= drawdown(equity[1:], closed[1:])"),
+    ),
     bug(
         "open trades counted",
         (METRICS, "trade for trade in trades if trade.closed", "trade for trade in trades"),
