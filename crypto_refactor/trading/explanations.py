@@ -8,7 +8,7 @@ from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import Fill, SubAccount
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.sides import Side
-from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame
+from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame, volume_hint
 from crypto_refactor.trading.decider import ModelDecision
 
 
@@ -39,10 +39,13 @@ def explain(
     """
     signals = decision.signals
     if not len(signals):
-        return "too many bars of its window are missing to decide" + (
+        gap = "" if decision.gap is None else f" ({decision.gap.text()})"
+        return f"too many bars of its window are missing to decide{gap}" + (
             ", so the position is closed" if orders else ""
         )
-    return f"{_signal(signals, confirmations)}: {_consequence(signals, target, account, orders, rules)}"
+    hint = "" if decision.has_volume else f". {volume_hint(confirmations).removesuffix('.')}"
+    consequence = _consequence(signals, target, account, orders, rules)
+    return f"{_signal(signals, confirmations)}: {consequence}{hint}"
 
 
 def _signal(signals: SignalFrame, needed: int) -> str:
