@@ -28,6 +28,7 @@ RULES = {
     "long and short": ExecutionOptions(),
     "long only": ExecutionOptions(long_only=True),
     "alpaca": ExecutionOptions(venue="alpaca"),
+    "spent": ExecutionOptions(fee=0.9),
     "protected": ExecutionOptions(
         exit=ExitRule.OPPOSITE,
         stop_loss=0.01,
