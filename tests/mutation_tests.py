@@ -59,6 +59,7 @@ BUGS = (
         (ENGINE, "or (side < 0 and rules.borrow)", "or (side and rules.borrow)"),
     ),
     bug("borrow paid to the short", (ACCOUNT, "cash=account.cash - cost", "cash=account.cash + cost")),
+    bug("less than a cent entered", (ACCOUNT, "money < MIN_ENTRY:", "money <= 0:")),
     bug("notional cap ignored", (ACCOUNT, "min(money, rules.max_notional)", "money")),
     # accounting
     bug("entry fee missing from the trade", (ACCOUNT, "account.open_fees * share + fee", "fee")),
@@ -77,7 +78,7 @@ BUGS = (
         (VENUES, "quantity > 0 and quantity >= self.min_quantity and", "quantity > 0 or"),
     ),
     bug("smallest purchase ignored", (ACCOUNT, "money >= rules.venue.min_buy", "money >= 0")),
-    bug("orders not split", (STEPS, "if legs == 1:", "if True:")),
+    bug("orders not split", (STEPS, "if not 1 < legs <= _MAX_PARTS:", "if True:")),
     bug("sales split at the largest order itself", (VENUES, "_SALE_MARGIN = 0.95", "_SALE_MARGIN = 1.0")),
     bug("quantity rounded half up", (VENUES, "rounding=ROUND_DOWN", 'rounding="ROUND_HALF_UP"')),
     bug("no ruin at a close", (ACCOUNT, "account.equity(price) <= 0:", "price < 0:")),
@@ -181,7 +182,10 @@ BUGS = (
     bug("strict ignored", (DECISIONS, "(rules.strict and not exceeds_cost)", "False")),
     bug("fade closes at an equal forecast", (DECISIONS, "(forecast < 0)", "(forecast <= 0)")),
     # figures
-    bug("first point missing from the drawdown", (METRICS, "= drawdown(equity)", "= drawdown(equity[1:])")),
+    bug(
+        "first point missing from the drawdown",
+        (METRICS, "= drawdown(equity, closed)", "= drawdown(equity[1:], closed[1:])"),
+    ),
     bug(
         "open trades counted",
         (METRICS, "trade for trade in trades if trade.closed", "trade for trade in trades"),

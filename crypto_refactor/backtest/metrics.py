@@ -124,10 +124,11 @@ def sortino_ratio(returns: FloatArray) -> float | None:
     return float(returns.mean()) / downside * math.sqrt(HOURS_PER_YEAR) if downside > 0 else None
 
 
-def drawdown(equity: FloatArray) -> tuple[float, int]:
+def drawdown(equity: FloatArray, closed: HourArray) -> tuple[float, int]:
     """Return the deepest fall below an earlier peak (a fraction, at most 0) and its length in hours.
 
-    It lasts from its peak to the first close at that height again, or to the end.
+    It lasts from its peak to the first close at that height again, or to the end.  `closed` is the hour of each point
+    of `equity`, shape (n + 1,): across a long gap there are fewer points than hours.
     """
     peak = np.maximum.accumulate(equity)
     depth = equity / peak - 1
@@ -137,7 +138,7 @@ def drawdown(equity: FloatArray) -> tuple[float, int]:
     start = int(np.flatnonzero(equity[: trough + 1] == peak[trough])[-1])
     recovered = np.flatnonzero(equity[trough:] >= peak[trough])
     end = trough + int(recovered[0]) if len(recovered) else len(equity) - 1
-    return float(depth[trough]), end - start
+    return float(depth[trough]), int(closed[end] - closed[start])
 
 
 def compute_metrics(
@@ -146,6 +147,7 @@ def compute_metrics(
     trades: Sequence[Trade],
     fills: Sequence[Fill],
     *,
+    closed: HourArray,
     hours: int,
 ) -> Metrics:
     """Compute the metrics of one run.
@@ -158,12 +160,14 @@ def compute_metrics(
         Share of the account, or of its sub-accounts, with a position at each close.
     trades, fills : sequence
         All of the run, open positions included.
+    closed : ndarray of int64, shape (n + 1,)
+        Hour of each point of `equity`.
     hours : int
         Length of the window, gaps included.
     """
     returns = hourly_returns(equity)
     sharpe, sharpe_se = sharpe_ratio(returns)
-    deepest, length = drawdown(equity)
+    deepest, length = drawdown(equity, closed)
     growth = float(equity[-1] / equity[0])
     cagr = growth ** (HOURS_PER_YEAR / hours) - 1 if hours >= MIN_HOURS_TO_ANNUALISE else None
     return Metrics(

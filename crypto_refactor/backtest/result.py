@@ -26,11 +26,12 @@ from crypto_refactor.backtest.significance.verdict import Verdict, verdict
 from crypto_refactor.backtest.walk_forward import WalkForward, align_to_bars
 from crypto_refactor.execution.decisions import SignalPlan
 from crypto_refactor.execution.rules import ExecutionRules
-from crypto_refactor.market.bars import Bars
+from crypto_refactor.market.bars import Bars, fill_gaps
 from crypto_refactor.market.quality import QualityReport
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.signals.conditions import SignalRules
+from crypto_refactor.signals.window_gaps import WindowGap, window_gaps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -139,6 +140,13 @@ class BacktestResult(RunResult):
     def undecidable(self) -> int:
         """Number of real closes that could not be decided on, because bars of their window are missing."""
         return int((~self.window.synthetic & ~self.window.held).sum()) - len(self.walk.signals)
+
+    @property
+    def decision_gaps(self) -> list[WindowGap]:
+        """The gaps because of which real closes could not be decided on, in the order of time."""
+        real = self.window.closed[~self.window.synthetic]
+        closes = np.setdiff1d(real, self.walk.signals.decided_at).tolist()
+        return window_gaps(fill_gaps(self.bars), closes, self.settings.lookback)
 
     @cached_property
     def diagnostics(self) -> Diagnostics:

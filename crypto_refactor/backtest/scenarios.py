@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from crypto_refactor.backtest.engine import simulate
+from crypto_refactor.backtest.engine import Simulation, simulate
 from crypto_refactor.backtest.metrics import compute_metrics
 from crypto_refactor.backtest.result import AccountRun, Scenarios, plan_of_sides
 from crypto_refactor.errors import UsageError
@@ -37,8 +37,7 @@ def run_scenarios(
 
     def trade(plan: SignalPlan, rules: ExecutionRules) -> AccountRun:
         run = simulate(window, plan, rules, initial_balance=initial_balance)
-        metrics = compute_metrics(run.equity, run.sides[1:] != 0, run.trades, run.fills, hours=hours)
-        return AccountRun(rules=rules, simulation=run, metrics=metrics)
+        return account_run(run, window, rules, hours=hours)
 
     requested = options.resolve(window.ticker)
     alpaca = rules_at_alpaca(options, window.ticker)
@@ -48,6 +47,13 @@ def run_scenarios(
         alpaca=None if alpaca is None else trade(plan_of(alpaca), alpaca),
         buy_and_hold=trade(long, ExecutionRules(fee=requested.fee, slippage_bps=requested.slippage_bps)),
     )
+
+
+def account_run(run: Simulation, window: Bars, rules: ExecutionRules, *, hours: int) -> AccountRun:
+    """Return `run` of an account over the `hours` of `window`, with its metrics."""
+    exposed = run.sides[1:] != 0
+    metrics = compute_metrics(run.equity, exposed, run.trades, run.fills, closed=window.closed, hours=hours)
+    return AccountRun(rules=rules, simulation=run, metrics=metrics)
 
 
 def rules_at_alpaca(options: ExecutionOptions, ticker: Ticker) -> ExecutionRules | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,14 @@ def console() -> Console:
     from rich.console import Console
 
     return Console(width=None if Console().is_terminal else _PIPED_WIDTH)
+
+
+def say_hints(hints: Iterable[str]) -> None:
+    """Print hints on stderr, beside the result of a command and never within it."""
+    import click
+
+    for hint in hints:
+        click.echo(f"Hint: {hint}", err=True)
 
 
 def check_writable(path: Path | None) -> None:

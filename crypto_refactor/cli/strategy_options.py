@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crypto_refactor.cli import options
-from crypto_refactor.execution.options import EXECUTION_OPTIONS, OptionSpec
+from crypto_refactor.cli.output import say_hints
+from crypto_refactor.execution.options import EXECUTION_OPTIONS, OptionSpec, option_hints
 
 if TYPE_CHECKING:
     from crypto_refactor.backtest.result import BacktestResult
@@ -58,10 +59,12 @@ strategy_options = options.combined(
 
 
 def rule_options(values: Mapping[str, Any]) -> ExecutionOptions:
-    """Return the execution rules asked for."""
+    """Return the execution rules asked for; a number that looks like another unit's is pointed out."""
     from crypto_refactor.execution.rules import ExecutionOptions
 
-    return ExecutionOptions(**{field: values[field] for field in EXECUTION_OPTIONS})
+    options = ExecutionOptions(**{field: values[field] for field in EXECUTION_OPTIONS})
+    say_hints(option_hints(options))
+    return options
 
 
 def model_settings(values: Mapping[str, Any]) -> ModelSettings:

@@ -18,6 +18,9 @@ from crypto_refactor.execution.sub_account import (
     ruin_if_spent,
 )
 
+_MAX_PARTS = 1000
+"""Two hundred million USD an order at Alpaca."""
+
 
 class BarOutcome(NamedTuple):
     """A sub-account after half a bar, and what was executed in it."""
@@ -59,12 +62,15 @@ def fill_at_open(
 
 
 def split_fill(fill: Fill, rules: ExecutionRules) -> tuple[Fill, ...]:
-    """Return the fills of the orders that the venue's largest order splits `fill` into."""
+    """Return the fills of the orders that the venue's largest order splits `fill` into.
+
+    Beyond `_MAX_PARTS` it stays whole: its parts change no amount, and a fortune would have millions of them.
+    """
     venue = rules.venue
     if venue is None:
         return (fill,)
     legs = venue.buy_legs(fill.notional) if fill.side > 0 else venue.sale_legs(fill.quantity, fill.price)
-    if legs == 1:
+    if not 1 < legs <= _MAX_PARTS:
         return (fill,)
     return tuple(
         fill._replace(quantity=part, fee=rules.fee * part * fill.price)

@@ -21,6 +21,10 @@ def _finite_number(text: str) -> float:
     return value
 
 
+def _never(value: float) -> bool:  # noqa: ARG001 - the default of a question about a value
+    return False
+
+
 class OptionSpec(NamedTuple):
     """What an option is: its name, its values and its meaning, without a command line around it."""
 
@@ -34,6 +38,9 @@ class OptionSpec(NamedTuple):
     expected: str = ""  # that range in words
     variations: str = ""  # the numbers that ``--vary`` takes, in words
     metavar: str | None = None
+    doubtful: Callable[[float], bool] = _never  # whether a number in range looks like another unit's
+    unit: str = "a fraction"
+    percent: float = 100.0  # what one unit is, in per cent
     negatable: bool = False  # ``--no-NAME`` switches it off again
 
     @property
@@ -57,6 +64,15 @@ class OptionSpec(NamedTuple):
         """Raise UsageError for a number out of range."""
         if isinstance(value, float | int) and not self.allows(value):
             raise UsageError.invalid(f"--{self.name}", value, self.expected)
+
+    def hint(self, value: OptionValue) -> str | None:
+        """Return what a number means where it looks like another unit's, else None."""
+        if isinstance(value, bool) or not isinstance(value, float | int) or not self.doubtful(value):
+            return None
+        return (
+            f"--{self.name} is {self.unit}: {value:g} is {value * self.percent:g} % "
+            f"({value:g} % would be {value / self.percent:g})."
+        )
 
     def parse(self, text: str) -> OptionValue:
         """Read a value of ``--vary``; raise ValueError where it is none."""
@@ -99,6 +115,7 @@ EXECUTION_OPTIONS: Mapping[str, OptionSpec] = {
         default_text="0.001; at Alpaca 0.0025",
         allows=lambda value: 0 <= value < 1,
         expected="a fraction from 0 to below 1, for example 0.001",
+        doubtful=lambda value: value >= 0.02,  # twice what the dearest venue asks
     ),
     "slippage_bps": OptionSpec(
         "slippage",
@@ -106,6 +123,9 @@ EXECUTION_OPTIONS: Mapping[str, OptionSpec] = {
         default=0.0,
         allows=lambda value: 0 <= value < 10_000,
         expected="basis points from 0 to below 10000",
+        doubtful=lambda value: 0 < value < 0.1 or value >= 200,
+        unit="in basis points",
+        percent=0.01,
     ),
     "position_size": OptionSpec(
         "position-size",
@@ -135,22 +155,27 @@ EXECUTION_OPTIONS: Mapping[str, OptionSpec] = {
         metavar="APR",
         allows=lambda value: 0 <= value < math.inf,
         expected="an annual rate of 0 or more",
+        doubtful=lambda value: value >= 1,
+        unit="a fraction a year",
     ),
     "stop_loss": OptionSpec(
         "stop-loss",
         "Exit when the close is this far against the entry.",
         variations=_VARIED,
+        doubtful=lambda value: value >= 0.5,
         **_FRACTION | _UP_TO_ONE,
     ),
     "take_profit": OptionSpec(
         "take-profit",
         "Exit when the close is this far in favour.",
         variations=_VARIED,
+        doubtful=lambda value: value >= 1,
         **_FRACTION | _ABOVE_ZERO,
     ),
     "max_drawdown": OptionSpec(
         "max-drawdown",
         "Halt entries this far below the peak equity.",
+        doubtful=lambda value: value >= 1,
         **_FRACTION | _UP_TO_ONE | {"default_text": "off; at Alpaca 0.25"},
     ),
     "max_notional": OptionSpec(
@@ -158,3 +183,9 @@ EXECUTION_OPTIONS: Mapping[str, OptionSpec] = {
     ),
 }
 """Every execution option by its field of `ExecutionOptions`."""
+
+
+def option_hints(rules: object) -> list[str]:
+    """Return what the numbers of `rules`, a value with the fields of `EXECUTION_OPTIONS`, mean where they look doubtful."""
+    hints = (spec.hint(getattr(rules, name)) for name, spec in EXECUTION_OPTIONS.items())
+    return [hint for hint in hints if hint is not None]

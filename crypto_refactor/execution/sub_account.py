@@ -6,6 +6,9 @@ from typing import Any, NamedTuple, Self
 from crypto_refactor.execution.rules import HOURS_PER_YEAR, ExecutionRules
 from crypto_refactor.market.hours import to_iso
 
+MIN_ENTRY = 0.01
+"""Nothing is entered for less money, quote currency: a cent is the smallest amount that anybody is shown."""
+
 
 class SubAccount(NamedTuple):
     """The state of one ticker's sub-account between two fills."""
@@ -118,15 +121,18 @@ def open_position(
 ) -> tuple[SubAccount, Fill | None]:
     """Open a position with `fraction` of the cash at the market price `price`.
 
-    Returns the account unchanged and None where nothing is ordered or the venue would not accept the order.
+    Returns the account unchanged and None where less than a cent would be entered, a quantity of 0 would be ordered
+    or the venue would not accept the order.
     """
     price *= 1 + side * rules.slippage
     money = fraction * account.cash
     if rules.max_notional is not None:
         money = min(money, rules.max_notional)
-    if money <= 0:
+    if money < MIN_ENTRY:
         return account, None
     ordered, received, paid = _size(side, money, price, rules)
+    if ordered <= 0:
+        return account, None
     if rules.venue is not None and not (
         # What could not be sold again must not be bought.
         money >= rules.venue.min_buy

@@ -7,6 +7,7 @@ from crypto_refactor.market.bars import COLUMNS, Bars
 from crypto_refactor.market.hours import Hour, parse_instant, to_datetime, to_iso, zone
 from crypto_refactor.market.sources.base import Source
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.price_text import exact_text
 
 MOUNTAIN = "America/Denver"
 _ROWS_SHOWN = 5
@@ -125,19 +126,21 @@ def _totals(bars: Bars) -> list[str]:
     return [
         f"  from      {to_iso(int(bars.opened[0]))}",
         f"  to        {to_iso(int(bars.closed[-1]))}",
-        f"  open      {first:,.8g} {quote}",
-        f"  close     {last:,.8g} {quote} ({(last / first - 1) * 100:+.2f} %)",
-        f"  high      {bars.high.max():,.8g} {quote}",
-        f"  low       {bars.low.min():,.8g} {quote}",
-        f"  volume    {bars.volume.sum():,.8g} {bars.ticker.base}",
+        f"  open      {exact_text(first)} {quote}",
+        f"  close     {exact_text(last)} {quote} ({(last / first - 1) * 100:+.2f} %)",
+        f"  high      {exact_text(bars.high.max())} {quote}",
+        f"  low       {exact_text(bars.low.min())} {quote}",
+        f"  volume    {exact_text(bars.volume.sum())} {bars.ticker.base}",
         f"  in gaps   {absent} h",
     ]
 
 
 def _last_rows(bars: Bars) -> list[str]:
     tail = bars.rows(max(0, len(bars) - _ROWS_SHOWN), len(bars))
-    rows = [
-        f"  {to_iso(hour)}" + "".join(f" {getattr(tail, name)[row]:>14,.8g}" for name in COLUMNS)
+    rows = [[exact_text(value) for value in getattr(tail, name).tolist()] for name in COLUMNS]
+    width = max([14, *(len(text) for column in rows for text in column)])
+    lines = [
+        f"  {to_iso(hour)}" + "".join(f" {column[row]:>{width}}" for column in rows)
         for row, hour in enumerate(tail.opened.tolist())
     ]
-    return [f"  {'opened':20}" + "".join(f" {name:>14}" for name in COLUMNS), *rows]
+    return [f"  {'opened':20}" + "".join(f" {name:>{width}}" for name in COLUMNS), *lines]

@@ -12,6 +12,7 @@ from crypto_refactor.market.hours import Hour, parse_hour, to_datetime, to_iso, 
 from crypto_refactor.market.quality import MAX_ABSENT_SHARE, STALE_HOURS, quality_report
 from crypto_refactor.market.sources.base import Source
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.price_text import exact_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +68,9 @@ def history_checks(source: Source, ticker: Ticker, hours: int, end: Hour) -> lis
         ),
         SelfCheck(
             what="the summary names ticker, bars and last close",
-            holds=all(part in summary for part in (str(ticker), f"{len(bars):,}", f"{bars.close[-1]:,.8g}")),
+            holds=all(
+                part in summary for part in (str(ticker), f"{len(bars):,}", exact_text(bars.close[-1]))
+            ),
             found=summary.splitlines()[0],
         ),
     ]
@@ -81,7 +84,7 @@ def _possible(bars: Bars) -> bool:
 
 def _range(bars: Bars) -> str:
     untraded = int((bars.volume == 0).sum())
-    return f"lows and highs from {bars.low.min():g} to {bars.high.max():g}, {untraded} bars without a trade"
+    return f"lows and highs from {exact_text(bars.low.min())} to {exact_text(bars.high.max())}, {untraded} bars without a trade"
 
 
 # What clocks in Denver showed, by the tz database: (UTC, local).

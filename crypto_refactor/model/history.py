@@ -60,12 +60,22 @@ def window_of(bars: Bars, hours: int, end: int) -> Bars:
     DataError
         If the first of them lies in a gap too long to be filled.
     """
-    window = fill_gaps(bars).between(end - hours - 1, end)
-    if not len(window) or int(window.closed[0]) != end - hours:
+    filled, first = fill_gaps(bars), end - hours
+    window = filled.between(first - 1, end)
+    if not len(window) or int(window.closed[0]) != first:
+        before, after = filled.closed[filled.closed < first], filled.opened[filled.opened >= first]
+        gap = (
+            f" from {to_iso(int(before[-1]))} to {to_iso(int(after[0]))}"
+            if len(before) and len(after)
+            else ""
+        )
+        shorter = (
+            f"use --hours {end - int(after[0]) - 1} at most" if len(after) else "choose an earlier --end"
+        )
         raise DataError(
-            f"The first bar of the window, which closes at {to_iso(end - hours)}, lies in a long gap.",
+            f"The first bar of the window, which closes at {to_iso(first)}, lies in a long gap{gap}.",
             expected="a bar for the first decision.",
-            remedy="choose another length or --end of the window.",
+            remedy=f"{shorter}, or choose another --end.",
         )
     return window
 

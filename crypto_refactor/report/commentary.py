@@ -19,6 +19,8 @@ from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.artifact import Card
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.report.formatting import amount, money, percent, price, source_name
+from crypto_refactor.report.hints import run_hints
+from crypto_refactor.report.hour_remarks import acting_text, hour_text
 from crypto_refactor.sides import Side
 
 CANNOT_BE_AUDITED = "External targets cannot be audited: nothing here can show whether they were made without knowing later bars."
@@ -108,10 +110,19 @@ def backtest_remarks(result: BacktestResult, tz: ZoneInfo) -> list[str]:
     remarks = _remarks(result, tz)
     if result.undecidable:
         remarks.append(
-            f"No decision at {result.undecidable} closes: too many bars of their window are missing. "
-            "A position open at such a close is exited."
+            f"No decision at {result.undecidable} closes: too many bars of their window are missing"
+            f"{_gaps_text(result, tz)}. A position open at such a close is exited."
         )
     return remarks
+
+
+def _gaps_text(result: BacktestResult, tz: ZoneInfo) -> str:
+    gaps = result.decision_gaps
+    if not gaps:
+        return ""
+    more = f" (and {len(gaps) - 1} more such gaps)" if len(gaps) > 1 else ""
+    longest = max(gaps, key=lambda gap: gap.stop - gap.start)
+    return f", because of {longest.text(lambda hour: to_local_text(hour, tz))}{more}"
 
 
 def evaluation_remarks(result: EvaluationResult, tz: ZoneInfo) -> list[str]:
@@ -121,7 +132,7 @@ def evaluation_remarks(result: EvaluationResult, tz: ZoneInfo) -> list[str]:
         remarks.append(
             f"{result.between_bars} targets fall on hours without a bar; they take effect at the next close."
         )
-    return remarks
+    return [*remarks, hour_text(result)]
 
 
 def _remarks(result: RunResult, tz: ZoneInfo) -> list[str]:
@@ -146,7 +157,7 @@ def _remarks(result: RunResult, tz: ZoneInfo) -> list[str]:
             f"{quality.synthetic} hours without a bar are forward-filled and {quality.missing} remain gaps; "
             "nothing is decided or filled on them."
         )
-    return remarks
+    return remarks + run_hints(result, tz)
 
 
 def jump_remarks(result: RunResult) -> list[str]:
@@ -202,16 +213,17 @@ def signal_remarks(result: BacktestResult) -> list[str]:
     return remarks
 
 
-def target_remarks(result: EvaluationResult) -> list[str]:
-    """State which targets were read and which columns were ignored."""
+def target_remarks(result: EvaluationResult, tz: ZoneInfo) -> list[str]:
+    """State which targets were read, when they act and which columns were ignored."""
     targets, counts = result.targets, result.side_counts
     text = (
         f"{len(targets):,} rows of {targets.path}: long at {counts['long']:,} closes, flat at "
         f"{counts['flat']:,}, short at {counts['short']:,}. An hour without a row keeps the last target."
     )
+    remarks = [text, acting_text(result, tz)]
     if targets.ignored:
-        return [text, f"Ignored columns: {', '.join(targets.ignored)}."]
-    return [text]
+        remarks.append(f"Ignored columns: {', '.join(targets.ignored)}.")
+    return remarks
 
 
 def side_remarks(trades: Sequence[Trade], quote: str) -> list[tuple[str, str]]:

@@ -1,27 +1,20 @@
 """Numbers and names as people read them."""
 
-import math
-
 from crypto_refactor.market.bars import SAMPLE
+from crypto_refactor.price_text import price_text
 
 UNDEFINED = "–"
 
 
-def price(value: float) -> str:
-    """Return a price with at least five significant digits: ``63,120.45``, ``0.38512``."""
-    if value == 0 or not math.isfinite(value):
-        return f"{value:g}"
-    decimals = max(2, 4 - math.floor(math.log10(abs(value))))
-    return f"{value:,.{min(decimals, 12)}f}"
-
-
 def money(value: float | None) -> str:
-    """Return an amount of the quote currency, two decimals."""
-    return UNDEFINED if value is None else f"{value:,.2f}"
+    """Return an amount of the quote currency, two decimals; less than a cent is nothing."""
+    if value is None:
+        return UNDEFINED
+    return f"{value if abs(value) >= 0.01 else 0.0:,.2f}"
 
 
-amount = price
-"""Returns a quantity of the base currency, with at least five significant digits."""
+price = amount = price_text
+"""Return a price, or a quantity of the base currency, with at least five significant digits."""
 
 
 def percent(value: float | None, decimals: int = 2, *, signed: bool = False) -> str:

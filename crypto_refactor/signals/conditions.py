@@ -70,6 +70,18 @@ FORECAST = CONDITIONS[0]
 DESCRIPTIONS = {condition.name: (condition.long_text, condition.short_text) for condition in _CONDITIONS}
 """The text of each condition, (long, short)."""
 DEFAULT_MIN_CONFIRMATIONS = 6
+VOLUME_CONDITIONS = ("obv", "vwap", "volume")
+"""Confirmations that hold for neither side while no bar has any volume: they compare 0 with 0, or the close with itself."""
+
+
+def volume_hint(required: int) -> str:
+    """Return what bars without any volume mean for signals that need `required` confirmations."""
+    most = len(CONDITIONS) - 1 - len(VOLUME_CONDITIONS)
+    possible = "all of which are needed" if required == most else f"and {required} are needed"
+    return (
+        f"Every bar has volume 0: {', '.join(VOLUME_CONDITIONS[:-1])} and {VOLUME_CONDITIONS[-1]} can never hold, so at "
+        f"most {most} of {len(CONDITIONS) - 1} confirmations can be met, {possible}."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from crypto_refactor.model.training.parallel import TrainingObserver
 from crypto_refactor.signals.conditions import SignalRules
 from crypto_refactor.signals.pipeline import decidable_rows, decide_signals
 from crypto_refactor.signals.signal import Signal, last_signal
+from crypto_refactor.signals.window_gaps import window_gap
 
 DEFAULT_ROUND_TRIP_COST = 0.002
 _MAX_LOADS = 3
@@ -122,7 +123,7 @@ class SignalGenerator:
         require_settled(quality.jumps, frame.bars)
         last_row = decidable_rows(frame, self.settings.lookback, now, now)
         if not len(last_row):
-            raise self._undecidable(now)
+            raise self._undecidable(frame, now)
         request = ModelRequest(
             settings=self.settings,
             seed_given=self._seed_given,
@@ -149,12 +150,20 @@ class SignalGenerator:
             jumps=quality.jumps,
         )
 
-    def _undecidable(self, now: int) -> DataError:
+    def _undecidable(self, frame: FeatureFrame, now: int) -> DataError:
+        lookback = self.settings.lookback
+        gap = window_gap(frame.bars, now, lookback)
+        earlier = decidable_rows(frame, lookback, 0, now)
+        remedies = []
+        if gap is not None:
+            remedies.append(f"wait for the close at {to_iso(gap.decided_from)}, or use that or a later --end")
+        if len(earlier):
+            remedies.append(f"use --end {to_iso(int(frame.bars.closed[earlier[-1]]))} or earlier")
         return DataError(
-            f"The bar that closed at {to_iso(now)} cannot be decided on: too many of the "
-            f"{self.settings.lookback} bars of its window are missing.",
+            f"The bar that closed at {to_iso(now)} cannot be decided on: too many of the {lookback} bars of its window "
+            f"are missing{'' if gap is None else f', because of {gap.text()}'}.",
             expected="at most 6 missing bars in the window, and 500 bars before it without a long gap.",
-            remedy="choose another --end, or wait until the gap has left the window.",
+            remedy=f"{'; or '.join(remedies) or 'choose another --end'}.",
         )
 
     def _history(self, hours: int, end: int) -> tuple[Bars, FeatureFrame, RowArray]:

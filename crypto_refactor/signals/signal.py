@@ -10,7 +10,7 @@ from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.plausibility import Jump
 from crypto_refactor.model.named_models import ModelChoice
 from crypto_refactor.sides import Side
-from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame
+from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame, volume_hint
 
 SCHEMA = 1
 _SHOWN_EVIDENCE = (
@@ -105,6 +105,12 @@ class Signal:
         return sum(self.conditions[name] for name in CONDITIONS[1:])
 
     @property
+    def hints(self) -> list[str]:
+        """What makes the signal less than it seems."""
+        traded = self.data.bars - self.data.synthetic - self.data.zero_volume
+        return [] if traded else [volume_hint(self.required)]
+
+    @property
     def worth_a_trade(self) -> bool:
         """Whether the expected move exceeds the cost of a round trip."""
         return self.expected_move > self.round_trip_cost
@@ -140,6 +146,7 @@ class Signal:
                 "last": to_iso(self.data.last),
             },
             "data_quality": {"jumps": [jump.to_dict() for jump in self.jumps]},
+            "hints": self.hints,
         }
 
 

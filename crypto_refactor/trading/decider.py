@@ -11,6 +11,7 @@ from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.jobs import TrainingJob
 from crypto_refactor.signals.conditions import SignalFrame, SignalRules
 from crypto_refactor.signals.pipeline import decidable_rows, decide_signals
+from crypto_refactor.signals.window_gaps import WindowGap, window_gap
 from crypto_refactor.trading.model_choice import ChosenModel, ModelSelector
 
 
@@ -28,12 +29,18 @@ class ModelDecision:
         Hour up to which that model may have been trained.
     bars : str
         Fingerprint of the bars behind the decision.
+    gap : WindowGap or None
+        Why the bar cannot be decided on, if it cannot.
+    has_volume : bool
+        Whether any bar behind the decision has volume.
     """
 
     signals: SignalFrame
     chosen: ChosenModel
     cutoff: int
     bars: str
+    gap: WindowGap | None = None
+    has_volume: bool = True
 
     @property
     def model(self) -> Model:
@@ -76,14 +83,17 @@ class Decider:
         """
         (period,) = refit_periods(bars, hour, hour, self._settings)
         chosen = self._selector.choose(bars, period)
-        rows = decidable_rows(period.frame, self._settings.lookback, hour, hour)
+        lookback, known = self._settings.lookback, period.frame.bars
+        rows = decidable_rows(period.frame, lookback, hour, hour)
         return ModelDecision(
             signals=decide_signals(
                 chosen.model, period.frame, rows, self._rules, forecaster=self._forecaster(chosen.model)
             ),
             chosen=chosen,
             cutoff=period.cutoff,
-            bars=period.frame.bars.without_synthetic().fingerprint(),
+            bars=known.without_synthetic().fingerprint(),
+            gap=None if len(rows) else window_gap(known, hour, lookback),
+            has_volume=bool(known.volume.any()),
         )
 
     def _forecaster(self, model: Model) -> Forecaster:

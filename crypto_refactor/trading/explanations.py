@@ -10,7 +10,7 @@ from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.plausibility import find_jumps
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.sides import Side
-from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame
+from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame, volume_hint
 from crypto_refactor.trading.decider import ModelDecision
 
 
@@ -49,10 +49,13 @@ def explain(
             f"; {decision.text}" for decision in orders
         )
     if not len(signals):
-        return "too many bars of its window are missing to decide" + (
+        gap = "" if decision.gap is None else f" ({decision.gap.text()})"
+        return f"too many bars of its window are missing to decide{gap}" + (
             ", so the position is closed" if orders else ""
         )
-    return f"{_signal(signals, confirmations)}: {_consequence(signals, target, account, orders, rules)}"
+    hint = "" if decision.has_volume else f". {volume_hint(confirmations).removesuffix('.')}"
+    consequence = _consequence(signals, target, account, orders, rules)
+    return f"{_signal(signals, confirmations)}: {consequence}{hint}"
 
 
 def _signal(signals: SignalFrame, needed: int) -> str:

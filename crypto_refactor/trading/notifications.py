@@ -18,6 +18,7 @@ import requests
 from crypto_refactor.errors import UsageError
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.price_text import price_text
 from crypto_refactor.trading.brokers import UnknownOutcomeError
 from crypto_refactor.trading.ledger import OrderStatus
 from crypto_refactor.trading.outcomes import Failure, TickerOutcome, TickerRow, Unavailable
@@ -74,7 +75,7 @@ def of_run(
 def _outcome_notices(row: TickerOutcome) -> Iterator[dict[str, Any]]:
     for fill in row.fills:
         verb = "bought" if fill.side > 0 else "sold"
-        text = f"{verb} {fill.quantity:.9g} {row.ticker.base} at {fill.price:.8g}, {fill.reason}"
+        text = f"{verb} {fill.quantity:.9g} {row.ticker.base} at {price_text(fill.price)}, {fill.reason}"
         yield _outcome_notice("fill", row, text, fill=fill.to_dict())
     for order in row.orders:
         if order.stage is OrderStatus.REFUSED:

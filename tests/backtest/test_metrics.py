@@ -30,7 +30,15 @@ def metrics_of(equity, *, exposed=None, trades=(), fills=(), hours=None):
     equity = np.asarray(equity, dtype=float)
     count = len(equity) - 1
     exposed = np.zeros(count, dtype=bool) if exposed is None else np.asarray(exposed)
-    return compute_metrics(equity, exposed, trades, fills, hours=count if hours is None else hours)
+    closed = 400_000 + np.arange(count + 1)
+    return compute_metrics(
+        equity, exposed, trades, fills, closed=closed, hours=count if hours is None else hours
+    )
+
+
+def hourly_drawdown(equity):
+    """Return the drawdown of a curve without a gap."""
+    return drawdown(np.asarray(equity, dtype=float), np.arange(len(equity)))
 
 
 def trade(entry, exit_, *, direction=1, quantity=1.0, fees=0.0, held=1, reason="neutral"):
@@ -253,9 +261,23 @@ def test_the_documented_figures_are_all_there_in_order():
     ],
 )
 def test_drawdown_by_hand(equity, depth, hours):
-    deepest, length = drawdown(np.array(equity, dtype=float))
+    deepest, length = hourly_drawdown(equity)
     assert deepest == pytest.approx(depth)
     assert length == hours
+
+
+@pytest.mark.parametrize(
+    ("equity", "hours"),
+    [
+        ([100, 110, 90, 95, 120, 120], 104),  # the gap lies between peak and trough
+        ([100, 110, 105, 90, 95, 120], 205),  # and another one between trough and recovery
+        ([110, 100, 90, 80, 90, 100], 206),  # never recovered: to the end
+        ([100, 100, 100, 110, 90, 120], 102),  # before the peak, a gap does not count
+    ],
+)
+def test_a_drawdown_lasts_hours_across_gaps(equity, hours):
+    closed = 400_000 + np.array([0, 1, 103, 104, 105, 206])
+    assert drawdown(np.array(equity, dtype=float), closed)[1] == hours
 
 
 # --- identities ----------------------------------------------------------------------------------------
@@ -265,7 +287,7 @@ def test_drawdown_by_hand(equity, depth, hours):
 @given(random_returns)
 def test_metric_identities(returns):
     equity = curve(returns)
-    deepest, length = drawdown(equity)
+    deepest, length = hourly_drawdown(equity)
     assert -1 <= deepest <= 0
     assert 0 <= length <= len(returns)
     assert deepest <= min(0.0, float(equity.min() / equity[0] - 1)) + 1e-15
@@ -344,7 +366,9 @@ def test_the_first_bar_counts_in_the_drawdown_like_in_empyrical():
     empyrical = pytest.importorskip("empyrical")
     returns = np.array([-0.1, 0.05, 0.2])
     assert (
-        drawdown(curve(returns))[0] == pytest.approx(empyrical.max_drawdown(returns)) == pytest.approx(-0.1)
+        hourly_drawdown(curve(returns))[0]
+        == pytest.approx(empyrical.max_drawdown(returns))
+        == pytest.approx(-0.1)
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import fields
 import pytest
 
 from crypto_refactor.errors import UsageError
-from crypto_refactor.execution.options import EXECUTION_OPTIONS
+from crypto_refactor.execution.options import EXECUTION_OPTIONS, option_hints
 from crypto_refactor.execution.rules import DEFAULT_FEE, ExecutionOptions, ExecutionRules, ExitRule
 from crypto_refactor.execution.venues import ALPACA_FEE, ALPACA_MAX_DRAWDOWN, alpaca_rules
 from crypto_refactor.market.ticker import Ticker
@@ -152,3 +152,38 @@ def test_slippage_and_the_round_trip_are_fractions():
     rules = ExecutionRules(fee=0.001, slippage_bps=5)
     assert rules.slippage == pytest.approx(0.0005)
     assert rules.round_trip_cost == pytest.approx(0.003)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "text"),
+    [
+        ("fee", 0.1, "--fee is a fraction: 0.1 is 10 % (0.1 % would be 0.001)."),
+        ("fee", 0.25, "--fee is a fraction: 0.25 is 25 % (0.25 % would be 0.0025)."),
+        ("slippage_bps", 0.001, "--slippage is in basis points: 0.001 is 1e-05 % (0.001 % would be 0.1)."),
+        ("slippage_bps", 500.0, "--slippage is in basis points: 500 is 5 % (500 % would be 50000)."),
+        ("borrow", 5.0, "--borrow is a fraction a year: 5 is 500 % (5 % would be 0.05)."),
+        ("stop_loss", 0.5, "--stop-loss is a fraction: 0.5 is 50 % (0.5 % would be 0.005)."),
+        ("take_profit", 3.0, "--take-profit is a fraction: 3 is 300 % (3 % would be 0.03)."),
+        ("max_drawdown", 1.0, "--max-drawdown is a fraction: 1 is 100 % (1 % would be 0.01)."),
+    ],
+)
+def test_a_number_that_looks_like_another_unit_is_explained(field, value, text):
+    assert option_hints(ExecutionOptions(**{field: value})) == [text]
+
+
+@pytest.mark.parametrize(
+    "usual",
+    [
+        {"fee": 0.0},
+        {"fee": 0.0002},
+        {"fee": 0.012},
+        {"slippage_bps": 0.5},
+        {"slippage_bps": 50.0},
+        {"borrow": 0.3},
+        {"stop_loss": 0.05, "take_profit": 0.5, "max_drawdown": 0.5},
+        {"position_size": 0.1, "max_notional": 50.0},
+        {"venue": "alpaca"},
+    ],
+)
+def test_usual_numbers_need_no_explanation(usual):
+    assert option_hints(ExecutionOptions(**usual)) == []

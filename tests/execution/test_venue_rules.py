@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from crypto_refactor.errors import UsageError
 from crypto_refactor.execution.decisions import Enter, Exit
-from crypto_refactor.execution.fills import fill_at_open
+from crypto_refactor.execution.fills import fill_at_open, split_fill
 from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.execution.sub_account import SubAccount, close_position, open_position
 from crypto_refactor.execution.venues import VenueRules, alpaca_rules, require_alpaca_rules
@@ -150,3 +150,12 @@ def test_orders_above_the_maximum_are_split_and_the_account_adds_up(balance, ent
     fees = sum(fill.fee for fill in entered.fills + left.fills)
     assert fees == pytest.approx(whole.fees, rel=1e-9)
     assert left.account.cash == pytest.approx(balance + whole.net_pnl, abs=1e-3)
+
+
+@pytest.mark.parametrize(("balance", "orders"), [(1e5, 1), (4.5e5, 3), (1e8, 500), (1e12, 1), (1e300, 1)])
+def test_an_order_is_recorded_in_parts_but_a_fortune_is_not_in_millions(balance, orders):
+    _, fill = open_position(SubAccount.open(balance), 1, 1.0, 50_000.0, 5, ALPACA)
+    parts = split_fill(fill, ALPACA)
+    assert len(parts) == orders
+    assert sum(part.quantity for part in parts) == pytest.approx(fill.quantity)
+    assert sum(part.fee for part in parts) == pytest.approx(fill.fee)

@@ -7,12 +7,14 @@ import io
 import json
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 from rich.console import Console
-from support.stub_models import BTC, HeldBars, sample_bars, without
+from support.stub_models import BTC, HeldBars, remade, sample_bars, without
 
 from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.execution.rules import ExecutionOptions
+from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.report.commentary import alpaca_note
 from crypto_refactor.report.csv_files import signals_csv
@@ -122,3 +124,37 @@ def test_significance_and_verdict_stand_in_the_document(tmp_path, fits):
     assert document["significance"] == result.significance.to_dict()
     assert document["verdict"] == {"code": "too_few", "text": result.verdict.text}
     json.dumps(document, allow_nan=False)
+
+
+def test_the_gap_behind_blind_closes_is_named_with_the_first_close_that_works_again(tmp_path, fits):
+    whole = sample_bars(1500)
+    end = int(whole.closed[-1])
+    result = run_backtest(tmp_path, without(whole, (end - 60, end - 50), (end - 30, end - 22)))
+    first, second = result.decision_gaps
+    assert (first.start, first.stop, second.start, second.stop) == (end - 60, end - 50, end - 30, end - 22)
+    decided = result.walk.signals.decided_at
+    assert first.decided_from == decided[decided > first.stop][0]
+    text = " ".join(text_of(result).split())
+    named = to_local_text(first.decided_from, ZoneInfo("UTC"))
+    assert f"the gap of 10 h from {to_local_text(end - 60, ZoneInfo('UTC'))} to " in text
+    assert f"the first close that can be decided on again is {named}" in text
+    assert "(and 1 more such gaps)" in text
+
+
+def test_bars_without_any_volume_are_pointed_out(tmp_path, fits):
+    bars = sample_bars(1500)
+    result = run_backtest(tmp_path, remade(bars, volume=np.zeros(1500)))
+    assert "obv, vwap and volume can never hold" in " ".join(text_of(result).split())
+    assert any("obv, vwap and volume can never hold" in hint for hint in backtest_json(result)["hints"])
+    assert backtest_json(run_backtest(tmp_path / "other", bars))["hints"] == []
+
+
+def test_a_spent_account_says_so(tmp_path, fits):
+    result = run_backtest(tmp_path, fee=0.9)
+    assert result.requested.metrics.final_balance < 0.01
+    spent = "The account is spent since "
+    assert spent in " ".join(text_of(result).split())
+    assert [
+        hint.startswith(("--fee is a fraction: 0.9 is 90 %", spent))
+        for hint in backtest_json(result)["hints"]
+    ] == [True] * 2

@@ -8,10 +8,19 @@ import pytest
 from hypothesis import strategies as st
 from support.one_bar_frame import LONG, UNDECIDED, frame_of, signal_of
 from support.strategies import holds_for
-from support.stub_models import KNOWN
+from support.stub_models import KNOWN, remade
 
 from crypto_refactor.errors import UsageError
-from crypto_refactor.signals.conditions import CONDITIONS, DESCRIPTIONS, SignalRules, concatenate
+from crypto_refactor.features.frame import compute_features
+from crypto_refactor.signals.conditions import (
+    CONDITIONS,
+    DESCRIPTIONS,
+    VOLUME_CONDITIONS,
+    SignalRules,
+    concatenate,
+    evaluate,
+    volume_hint,
+)
 
 UP, DOWN = math.inf, -math.inf
 
@@ -205,3 +214,22 @@ def test_stretches_are_joined_in_order():
     assert len(joined) == 2
     assert joined.close.tolist() == [100, 101]
     assert joined.long.shape == (2, 10)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_without_any_volume_exactly_the_named_conditions_never_hold(random_bars, seed):
+    bars = random_bars(1500, seed=seed)
+    frame = compute_features(remade(bars, volume=np.zeros(1500)))
+    rows = np.flatnonzero(frame.ready)
+    made = evaluate(
+        frame, rows, np.where(rows % 2, 0.1, -0.1), evidence=KNOWN, threshold_scale=0.1, rules=SignalRules()
+    )
+    for side in (made.long, made.short):
+        never = {name for name, held in zip(CONDITIONS, side.any(axis=0), strict=True) if not held}
+        assert never == set(VOLUME_CONDITIONS)
+
+
+def test_the_hint_says_how_many_confirmations_are_left():
+    assert volume_hint(6).endswith("at most 6 of 9 confirmations can be met, all of which are needed.")
+    assert volume_hint(7).endswith("at most 6 of 9 confirmations can be met, and 7 are needed.")
+    assert "obv, vwap and volume can never hold" in volume_hint(4)

@@ -43,7 +43,7 @@ class TestDocument:
         assert " ".join(document) == (
             "schema ticker timeframe source simulated end made_at target_at signal direction confidence "
             "current_price predicted_price price_difference interval threshold expected_move round_trip_cost "
-            "conditions confirmations indicators model_info data"
+            "conditions confirmations indicators model_info data hints"
         )
         assert list(document["conditions"]) == list(CONDITIONS)
         assert list(document["confirmations"]) == ["passed", "required"]
@@ -226,8 +226,20 @@ class TestRefusals:
     def test_a_bar_whose_window_has_seven_missing_bars_is_not_decided_on(self, generator):
         bars = sample_bars(900)
         hole = int(bars.closed[-1]) - 9
-        with pytest.raises(DataError, match="cannot be decided on"):
+        with pytest.raises(DataError, match="cannot be decided on") as caught:
             generator(without(bars, (hole, hole + 7))).generate_signals(hours=150)
+        error, last = caught.value, int(bars.closed[-1])
+        assert f"the gap of 7 h from {to_iso(hole)} to {to_iso(hole + 7)}" in error.what
+        # The first of the seven leaves the window when the bar `lookback` hours after it closes.
+        again, before = hole + 1 + LOOKBACK, hole
+        assert f"the first close that can be decided on again is {to_iso(again)}" in error.what
+        assert f"--end {to_iso(before)} or earlier" in error.remedy
+        assert again > last
+        held = without(sample_bars(again - int(bars.opened[0])), (hole, hole + 7))
+        assert generator(held).generate_signals(hours=150).decided_at == again
+        with pytest.raises(DataError, match="cannot be decided on"):
+            generator(held).generate_signals(hours=150, end=again - 1)
+        assert generator(held).generate_signals(hours=150, end=before).decided_at == before
         assert generator(without(bars, (hole, hole + 6))).generate_signals(hours=150).data.synthetic == 6
 
     def test_more_than_five_percent_missing_unless_allowed(self, generator):

@@ -82,7 +82,7 @@ def test_each_fill_is_told():
         "demo/alpaca",
     )
     assert first["bar"] == "2024-06-01T00:00:00Z"
-    assert first["text"] == "BTC/USD: bought 0.25 BTC at 60000, entry"
+    assert first["text"] == "BTC/USD: bought 0.25 BTC at 60,000.00, entry"
     assert first["fill"] == {
         "at": "2024-06-01T00:00:00Z",
         "side": 1,

@@ -112,5 +112,6 @@ def _metrics_of_sum(runs: Sequence[tuple[Bars, Simulation]], at: HourArray) -> M
         holding[1:] / len(runs),
         [trade for _, run in runs for trade in run.trades],
         [fill for _, run in runs for fill in run.fills],
+        closed=at,
         hours=len(at) - 1,
     )

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from crypto_refactor.arrays import SideArray
+from crypto_refactor.backtest.external.one_hour_later import OneHourLater, trade_one_hour_later
 from crypto_refactor.backtest.external.target_file import ExternalTargets
 from crypto_refactor.backtest.result import RunResult, plan_of_sides
 from crypto_refactor.backtest.scenarios import check_request, run_scenarios
 from crypto_refactor.backtest.significance.summary import significance_of
+from crypto_refactor.backtest.significance.verdict import NO_EVIDENCE, TOO_FEW, Verdict
 from crypto_refactor.errors import UsageError
 from crypto_refactor.execution.rules import ExecutionOptions, ExecutionRules
 from crypto_refactor.market.bars import MAX_FILLED_GAP_HOURS, fill_gaps
@@ -28,12 +30,21 @@ class EvaluationResult(RunResult):
     targets: ExternalTargets
     sides: SideArray  # the target in force at each close, shape (n + 1,): it holds until the next one
     between_bars: int  # targets made at an hour without a bar; they count from the next close on
+    one_hour_later: OneHourLater
 
     @property
     def side_counts(self) -> dict[str, int]:
         """Number of real closes at which each side was the target."""
         sides = self.sides[~self.window.synthetic]
         return {side.label: int((sides == side).sum()) for side in Side}
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The verdict on the run; a result that hangs on one hour is no evidence."""
+        found, dependence = super().verdict, self.one_hour_later.dependence
+        if found is None or dependence is None or found.code == TOO_FEW:
+            return found
+        return Verdict(code=NO_EVIDENCE, text="No evidence of an edge: the result hangs on one hour.")
 
     def why_no_entry(self, rules: ExecutionRules) -> str:  # noqa: ARG002 - only a backtest knows more
         """State that nothing was entered."""
@@ -55,7 +66,8 @@ def evaluate_targets(
     """Trade targets over the window from the first to the last of them.
 
     A target made at a close is filled at the next open; the one at the end of the window stays pending, as in a
-    backtest.  The account closes its position as soon as the target is no longer its side.
+    backtest.  The account closes its position as soon as the target is no longer its side.  The same targets are
+    traded one hour later too.
 
     Parameters
     ----------
@@ -104,6 +116,7 @@ def evaluate_targets(
         window=window,
         quality=quality,
         sides=sides,
+        one_hour_later=trade_one_hour_later(targets, window, run, scenarios.buy_and_hold, hours=end - start),
         between_bars=int((~np.isin(made_at, window.without_synthetic().closed)).sum()),
         scenarios=scenarios,
         significance=significance_of(run.simulation, window, plan, run.rules),

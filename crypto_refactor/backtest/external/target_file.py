@@ -3,6 +3,7 @@
 import hashlib
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,18 @@ MADE_AT, TARGET = "made_at", "target"
 _SIDE = re.compile(r"[+-]?[01](\.0*)?", re.ASCII)
 
 
+class Stamped(StrEnum):
+    """Which end of a bar the stamp of a target made from that bar names."""
+
+    OPEN = "open"
+    CLOSE = "close"
+
+    @property
+    def hours_to_close(self) -> int:
+        """Hours from the stamp to the close at which the target is known."""
+        return 1 if self is Stamped.OPEN else 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ExternalTargets:
     """The target side at each of m closes; it holds until the next one.
@@ -25,6 +38,8 @@ class ExternalTargets:
     ----------
     path : Path
         The file.
+    stamped : Stamped
+        What the stamps of the file are.
     made_at : ndarray of int64, shape (m,)
         Close of the bar at which each target was made, hours since 1970, strictly increasing.
     target : ndarray of int8, shape (m,)
@@ -36,6 +51,7 @@ class ExternalTargets:
     """
 
     path: Path
+    stamped: Stamped
     made_at: HourArray
     target: SideArray
     lines: HourArray
@@ -47,6 +63,11 @@ class ExternalTargets:
     def at(self, closes: HourArray) -> SideArray:
         """Return the target in force at each of `closes`, none of which lies before the first target."""
         return self.target[self._rows_at(closes)]
+
+    def at_or_flat(self, closes: HourArray) -> SideArray:
+        """Return the target in force at each of `closes`, 0 before the first target."""
+        rows = self._rows_at(closes)
+        return np.where(rows < 0, 0, self.target[rows]).astype(np.int8)
 
     def row_at(self, close: Hour) -> int:
         """Return the position of the target in force at `close`, which does not lie before the first one."""
@@ -78,21 +99,24 @@ class ExternalTargets:
         if not outside.any():
             return
         row = int(np.argmax(outside))
-        reach = f"close from {to_iso(begin)} to {to_iso(stop)}" if len(bars) else "are missing there"
+        early, verb = self.stamped.hours_to_close, self.stamped
+        reach = "are missing there"
+        if len(bars):
+            reach = f"{verb} from {to_iso(begin - early)} to {to_iso(stop - early)}"
         raise bad_line(
             self.path,
             int(self.lines[row]),
-            f"'{to_iso(int(self.made_at[row]))},{self.target[row]}'",
-            f"{MADE_AT} to be the close of a bar; the {bars.ticker} bars from {bars.source} {reach}",
+            f"'{to_iso(int(self.made_at[row]) - early)},{self.target[row]}'",
+            f"{MADE_AT} to be the {verb} of a bar; the {bars.ticker} bars from {bars.source} {reach}",
             remedy="correct or remove that line, choose another --source, or narrow the window with --hours and --end.",
         )
 
 
-def read_targets(path: Path) -> ExternalTargets:
+def read_targets(path: Path, stamped: Stamped = Stamped.CLOSE) -> ExternalTargets:
     """Read a CSV file with the columns ``made_at`` and ``target``, in any place among others.
 
-    ``made_at`` is the close of a bar, a full hour, ISO-8601, UTC unless it names an offset; ``target`` is -1,
-    0 or 1.
+    ``made_at`` is the close or the open of a bar, as `stamped` says, a full hour, ISO-8601, UTC unless it names an
+    offset; ``target`` is -1, 0 or 1.  A target stamped at the open of its bar is known at that bar's close.
 
     Raises
     ------
@@ -103,7 +127,8 @@ def read_targets(path: Path) -> ExternalTargets:
     table = read_table(path, _LAYOUT)
     return ExternalTargets(
         path=path,
-        made_at=table.hours,
+        stamped=stamped,
+        made_at=table.hours + stamped.hours_to_close,
         target=table.values[TARGET].astype(np.int8),
         lines=table.lines,
         ignored=table.ignored,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crypto_refactor.cli import options
-from crypto_refactor.cli.output import check_writable, console, write_text
+from crypto_refactor.cli.output import check_writable, console, say_hints, write_text
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.strategy_options import (
     model_settings,
@@ -19,7 +19,7 @@ from crypto_refactor.cli.strategy_options import (
     training_cluster,
 )
 from crypto_refactor.errors import EXIT_OK, UnavailableError, combined_exit_code
-from crypto_refactor.execution.options import EXECUTION_OPTIONS
+from crypto_refactor.execution.options import EXECUTION_OPTIONS, option_hints
 
 if TYPE_CHECKING:
     from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet
@@ -101,4 +101,8 @@ def _parameter_sets(values: Mapping[str, Any], vary: tuple[str, ...]) -> tuple[P
     base = ParameterSet(
         settings=model_settings(values), signal_rules=signal_rules(values), options=rule_options(values)
     )
-    return combinations(base, [parse_axis(text) for text in vary])
+    sets = combinations(base, [parse_axis(text) for text in vary])
+    said = option_hints(base.options)
+    hints = dict.fromkeys(hint for parameters in sets for hint in option_hints(parameters.options))
+    say_hints(hint for hint in hints if hint not in said)
+    return sets

@@ -19,9 +19,15 @@ _NEEDS_A_FORECAST = {"exit": "neutral", "strict": False}
 @options.file_option(
     "--targets",
     "FILE.csv",
-    "Columns made_at (close of a bar, ISO-8601 UTC) and target (-1, 0, 1); an hour without a row keeps the "
-    "last target.",
+    "Columns made_at (an hour, ISO-8601 UTC) and target (-1, 0, 1); an hour without a row keeps the last target.",
     required=True,
+)
+@options.option(
+    "--stamped",
+    "What made_at is: the close of the bar a target was made from, so that the target is known at that hour; or the "
+    "bar's open, so that it is known an hour later.",
+    type=click.Choice(["open", "close"]),
+    default="close",
 )
 @options.ticker
 @options.option("--hours", "Hours to trade.  [default: from the first target to the last]", type=int)
@@ -32,22 +38,24 @@ _NEEDS_A_FORECAST = {"exit": "neutral", "strict": False}
 @options.trades
 @options.report
 @options.bars
-def command(targets: Path, trades: Path | None, report: Path | None, **values: Any) -> None:
+def command(targets: Path, stamped: str, trades: Path | None, report: Path | None, **values: Any) -> None:
     """Backtest external targets over a past window.
 
-    A target made at a close is filled at the next open, with fees, as the backtester's own are; 0 means
-    flat.  The window reaches from the first target to the last; --hours and --end narrow it.  The result
-    stands beside what an Alpaca account would have made and beside buy and hold.
+    A target is filled at the first open at or after the hour at which it is known, with fees, as the
+    backtester's own are; 0 means flat.  Stamped 12:00, it is known and filled at 12:00 with --stamped close,
+    and at 13:00 with --stamped open.  The window reaches from the first target to the last; --hours and --end
+    narrow it.  The result stands beside that of the same targets one hour later, what an Alpaca account would
+    have made, and buy and hold; where the result hangs on that hour, this is said first.
     """
     from crypto_refactor.backtest.external.evaluation import evaluate_targets
-    from crypto_refactor.backtest.external.target_file import read_targets
+    from crypto_refactor.backtest.external.target_file import Stamped, read_targets
     from crypto_refactor.report.csv_files import trades_csv
 
     check_outputs({"--trades": trades, "--report": report}, {"--targets": targets})
     result = evaluate_targets(
         options.open_selected_source(values),
         values["ticker"],
-        read_targets(targets),
+        read_targets(targets, Stamped(stamped)),
         rule_options(values | _NEEDS_A_FORECAST),
         hours=values["hours"],
         end=values["end"],

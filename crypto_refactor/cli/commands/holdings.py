@@ -18,6 +18,7 @@ from crypto_refactor.cli.trading.account_selection import (
     selected_account,
 )
 from crypto_refactor.errors import EXIT_AUDIT_FAILED, EXIT_OK, BrokerError, combined_exit_code
+from crypto_refactor.price_text import price_text
 
 if TYPE_CHECKING:
     from crypto_refactor.trading.brokers.alpaca import AlpacaBroker
@@ -121,7 +122,9 @@ def _show_reconciliation(account: str, result: Reconciliation, *, accepted: bool
         click.echo(f"Order {name} was sent by another ledger of this tool.")
     for ticker, booked in result.booked.items():
         for fill in booked.fills:
-            click.echo(f"{ticker}: booked {fill.quantity:.9g} {ticker.base} as sold at {fill.price:.8g}.")
+            click.echo(
+                f"{ticker}: booked {fill.quantity:.9g} {ticker.base} as sold at {price_text(fill.price)}."
+            )
     if not result.agrees and not accepted:
         click.echo("`crypto-refactor reconcile --accept` takes Alpaca's figures; nothing was changed.")
 
@@ -152,7 +155,7 @@ def adopt(ticker: str, cost: float, quantity: float | None, **values: Any) -> No
         print_json({"schema": 1, "account": row.name, "ticker": ticker, "fill": fill.to_dict()})
     else:
         click.echo(
-            f"{row.name}: {fill.quantity:.9g} {adoption.ticker.base} adopted at {fill.price:.8g} each, "
+            f"{row.name}: {fill.quantity:.9g} {adoption.ticker.base} adopted at {price_text(fill.price)} each, "
             f"{fill.notional:,.2f} in all."
         )
 

@@ -7,6 +7,7 @@ from typing import Any
 from crypto_refactor.backtest.audit_findings import Audit
 from crypto_refactor.backtest.diagnostics import entry_sizes
 from crypto_refactor.backtest.external.evaluation import EvaluationResult
+from crypto_refactor.backtest.external.one_hour_later import OneHourLater
 from crypto_refactor.backtest.jump_shares import JumpShare
 from crypto_refactor.backtest.metrics import Metrics, figures_by_side
 from crypto_refactor.backtest.result import BacktestResult, RunResult
@@ -14,6 +15,8 @@ from crypto_refactor.execution.decisions import Enter
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.quality import QualityReport
 from crypto_refactor.report.commentary import alpaca_note
+from crypto_refactor.report.hints import all_hints
+from crypto_refactor.report.hour_remarks import acting_text, hour_warning
 
 SCHEMA = 1
 
@@ -38,6 +41,7 @@ def backtest_json(result: BacktestResult) -> Document:
         "significance": None if result.significance is None else result.significance.to_dict(),
         "audit": None if result.audit is None else result.audit.to_dict(),
         "verdict": None if result.verdict is None else asdict(result.verdict),
+        "hints": all_hints(result),
     }
 
 
@@ -50,10 +54,14 @@ def evaluation_json(result: EvaluationResult) -> Document:
     """Return an evaluation: the document of a backtest without models, signals, conditions and features."""
     targets = result.targets
     return {
+        "schema": SCHEMA,
+        "warning": hour_warning(result),
         **_head(result),
         "settings": evaluation_settings(result),
         "targets": {
             "file": str(targets.path),
+            "stamped": targets.stamped.value,
+            "acting": acting_text(result),
             "rows": len(targets),
             "fingerprint": targets.fingerprint(),
             "ignored_columns": list(targets.ignored),
@@ -61,12 +69,23 @@ def evaluation_json(result: EvaluationResult) -> Document:
             **result.side_counts,
         },
         **_accounts(result),
+        "one_hour_later": _one_hour_later(result.one_hour_later),
         "entries": asdict(entry_sizes(result.requested.simulation.fills, result.window)),
         **_ending(result),
         "data": _data(result),
         "data_quality": data_quality(result.quality, result.jump_shares),
         "significance": None if result.significance is None else result.significance.to_dict(),
         "verdict": None if result.verdict is None else asdict(result.verdict),
+        "hints": all_hints(result),
+    }
+
+
+def _one_hour_later(later: OneHourLater) -> Document:
+    return {
+        "metrics": later.run.metrics.to_dict(),
+        "first_hour_return": later.first_hour,
+        "first_hour_error": later.error,
+        "dependence": None if later.dependence is None else later.dependence.value,
     }
 
 

@@ -75,7 +75,7 @@ def rolling_chart(result: RunResult, span: int, tz: ZoneInfo) -> Chart:
     run, hold = (
         [
             None if value is None else float(np.round(value, 3))
-            for value in series.rolling_sharpe(equity, span)
+            for value in series.rolling_sharpe(equity, result.window.closed, span)
         ]
         for equity in (result.requested.simulation.equity, result.buy_and_hold.simulation.equity)
     )

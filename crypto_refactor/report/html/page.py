@@ -6,7 +6,9 @@ from zoneinfo import ZoneInfo
 
 from crypto_refactor.backtest.external.evaluation import EvaluationResult
 from crypto_refactor.backtest.result import BacktestResult, RunResult
+from crypto_refactor.execution.options import option_hints
 from crypto_refactor.report import commentary
+from crypto_refactor.report.hour_remarks import account_columns, hour_warning
 from crypto_refactor.report.html import charts, section_data, series
 from crypto_refactor.report.html.plotly_style import Chart, chart_data, wall_clock
 from crypto_refactor.report.html.price_chart import Reasons, price_chart, signal_reasons, target_reasons
@@ -66,8 +68,9 @@ def report_html(result: BacktestResult, *, command: str | None, tz: ZoneInfo) ->
         absent=("targets",),
         title=f"{result.ticker} backtest",
         command=command,
+        warning=None,
         caveat=None,
-        remarks=commentary.backtest_remarks(result, tz),
+        remarks=option_hints(result.requested.rules) + commentary.backtest_remarks(result, tz),
         signal_remarks=commentary.signal_remarks(result),
         descriptions=DESCRIPTIONS,
         correlations=correlations,
@@ -86,9 +89,10 @@ def evaluation_html(result: EvaluationResult, *, command: str | None, tz: ZoneIn
         absent=_MODEL_SECTIONS,
         title=f"{result.ticker} evaluation of targets",
         command=command,
+        warning=hour_warning(result),
         caveat=commentary.CANNOT_BE_AUDITED,
-        remarks=commentary.evaluation_remarks(result, tz),
-        target_remarks=commentary.target_remarks(result),
+        remarks=option_hints(result.requested.rules) + commentary.evaluation_remarks(result, tz),
+        target_remarks=commentary.target_remarks(result, tz),
         provenance=section_data.evaluation_provenance(result),
         **section_data.target_data(result, tz),
     )
@@ -132,6 +136,7 @@ def _page(
         clock=partial(wall_clock, tz=tz),
         headline=section_data.headline(result),
         metric_rows=METRIC_ROWS,
+        columns=account_columns(result),
         drawdowns=section_data.drawdown_rows(result),
         curve_names=list(charts.equity_curves(result)),
         months=section_data.month_rows(result, tz),

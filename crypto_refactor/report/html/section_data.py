@@ -32,6 +32,8 @@ def headline(result: RunResult) -> Data:
     """Return the class, mark and text of the verdict's box; a failed audit comes before every verdict."""
     if result.audit_passed is False:
         return {"look": "failed", "mark": "!", "text": "The audit failed: do not trust these figures"}
+    if isinstance(result, EvaluationResult) and result.one_hour_later.dependence is not None:
+        return {"look": "failed", "mark": "!", "text": "This result hangs on one hour: do not trust it"}
     if result.verdict is None:
         return {"look": "unjudged", "mark": "?", "text": "Not tested against chance"}
     mark, text = _HEADLINES[result.verdict.code]
@@ -55,12 +57,12 @@ def drawdown_rows(result: RunResult) -> list[Data]:
 
 def month_rows(result: RunResult, tz: ZoneInfo) -> list[Data]:
     """Return the returns of each calendar month, and of the whole window, whose name is None."""
-    curves = equity_curves(result).values()
-    spans = [*series.month_starts(result.window.closed, tz), (None, 0, len(result.window) - 1)]
+    curves, closed = equity_curves(result).values(), result.window.closed.tolist()
+    spans = [*series.month_starts(result.window.closed, tz), (None, 0, len(closed) - 1)]
     return [
         {
             "name": name,
-            "hours": stop - first,
+            "hours": closed[stop] - closed[first],
             "changes": [_change(equity, first, stop) for equity in curves],
         }
         for name, first, stop in spans

@@ -61,10 +61,10 @@ def month_starts(closed: HourArray, tz: ZoneInfo) -> list[tuple[str, int, int]]:
     return [(names[first], first, stop) for first, stop in pairwise([*firsts, len(names)])]
 
 
-def rolling_sharpe(equity: FloatArray, span: int) -> list[float | None]:
-    """Return the annualised Sharpe ratio of the last `span` hourly returns at each point.
+def rolling_sharpe(equity: FloatArray, closed: HourArray, span: int) -> list[float | None]:
+    """Return the annualised Sharpe ratio of the last `span` hours at each point, whose hours are `closed`.
 
-    None where there are fewer returns, or where they do not vary.
+    None where there are fewer hours, where a long gap lies among them, or where the returns do not vary.
     """
     returns = hourly_returns(equity)
     values: list[float | None] = [None] * min(span, len(equity))
@@ -72,7 +72,8 @@ def rolling_sharpe(equity: FloatArray, span: int) -> list[float | None]:
         return values
     windows = np.lib.stride_tricks.sliding_window_view(returns, span)
     mean, deviation = windows.mean(axis=1), windows.std(axis=1, ddof=1)
-    scaled = np.divide(mean, deviation, out=np.full(len(mean), np.nan), where=deviation > 0)
+    unbroken = closed[span:] - closed[:-span] == span
+    scaled = np.divide(mean, deviation, out=np.full(len(mean), np.nan), where=(deviation > 0) & unbroken)
     year = math.sqrt(HOURS_PER_YEAR)
     return values + [None if math.isnan(value) else value * year for value in scaled.tolist()]
 

@@ -12,6 +12,7 @@ from crypto_refactor.backtest.significance.summary import Significance
 from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.report import commentary
 from crypto_refactor.report.formatting import UNDEFINED, number, percent, simulated_mark
+from crypto_refactor.report.hour_remarks import account_columns, hour_warning
 from crypto_refactor.report.metric_rows import METRIC_ROWS, correlation_text
 from crypto_refactor.report.terminal.audit import audit_block
 from crypto_refactor.report.terminal.tables import plain_table
@@ -50,9 +51,10 @@ def print_backtest(result: BacktestResult, tz: ZoneInfo, console: Console) -> No
 
 def print_evaluation(result: EvaluationResult, tz: ZoneInfo, console: Console) -> None:
     """Print an evaluation of external targets, times in `tz`."""
-    targets, *others = commentary.target_remarks(result)
+    targets, *others = commentary.target_remarks(result, tz)
     _print(
         console,
+        *_warning(result),
         *_verdict(result, tz),
         *_heading("Evaluation of targets", result, tz),
         f"Targets: {targets}",
@@ -71,10 +73,11 @@ def print_evaluation(result: EvaluationResult, tz: ZoneInfo, console: Console) -
 
 
 def metrics_table(result: RunResult) -> Table:
-    """Return the metrics of the three accounts, and the figures that the verdict rests on."""
-    table = plain_table("", "This run", "At Alpaca", "Buy and hold", left=("",), wrap=("",))
+    """Return the metrics of every account, and the figures that the verdict rests on."""
+    columns = account_columns(result)
+    table = plain_table("", *columns, left=("",), wrap=("",))
     for row in METRIC_ROWS:
-        table.add_row(row.label, *map(row.text, result.scenarios.metrics))
+        table.add_row(row.label, *map(row.text, columns.values()))
     if result.significance is not None:
         for label, text in _significance_rows(result.significance):
             table.add_row(label, text)
@@ -84,6 +87,11 @@ def metrics_table(result: RunResult) -> Table:
 def _print(console: Console, *parts: RenderableType) -> None:
     # No markup: a path or a name may hold square brackets.
     console.print(Group(*parts), highlight=False, markup=False)
+
+
+def _warning(result: EvaluationResult) -> list[RenderableType]:
+    warning = hour_warning(result)
+    return [] if warning is None else [Text(warning, style="bold"), ""]
 
 
 def _verdict(result: RunResult, tz: ZoneInfo) -> list[RenderableType]:

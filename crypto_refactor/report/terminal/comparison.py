@@ -17,6 +17,7 @@ from crypto_refactor.report.commentary import models_text, rules_text, schedule_
 from crypto_refactor.report.formatting import UNDEFINED, money, number, simulated_mark, source_name
 from crypto_refactor.report.metric_rows import sharpe_text
 from crypto_refactor.report.terminal.tables import plain_table
+from crypto_refactor.signals.conditions import volume_hint
 
 _NAMES = ("#", "ticker", "setting")
 _FIRST_FIGURES = ("return %", "Alpaca %", "hold %", "Sharpe ± SE", "max DD %", "trades")
@@ -30,7 +31,7 @@ def print_comparison(comparison: Comparison, tz: ZoneInfo, console: Console) -> 
     """Print a comparison, times in `tz`."""
     parts = _heading(comparison, tz)
     if comparison.trials:
-        parts += [_table(comparison, console.width), "", *_notes(comparison)]
+        parts += [_table(comparison, console.width), "", *_notes(comparison), *_volume_hints(comparison)]
     parts += [
         f"Not offered: {_where(gone.ticker, gone.where)}: {gone.why}" for gone in comparison.unavailable
     ]
@@ -51,6 +52,15 @@ def _heading(comparison: Comparison, tz: ZoneInfo) -> list[RenderableType]:
     if comparison.trials:
         lines += _shared_rules(comparison)
     return [*lines, ""]
+
+
+def _volume_hints(comparison: Comparison) -> list[str]:
+    silent = {
+        (trial.ticker, trial.parameter_set.signal_rules.min_confirmations)
+        for trial in comparison.trials
+        if not trial.prepared.window.volume.any()
+    }
+    return [f"{ticker}: {volume_hint(required)}" for ticker, required in sorted(silent, key=str)]
 
 
 def _plural(count: int, noun: str) -> str:

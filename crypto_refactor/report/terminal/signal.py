@@ -124,6 +124,7 @@ def _facts(signal: Signal, tz: ZoneInfo) -> list[str]:
         f"Data          {source_name(signal.source)}, {data.bars:,} hourly bars from {to_local_text(data.first, tz)},",
         _more(f"{data.synthetic} forward-filled, {data.zero_volume} without volume"),
         *[_more(f"jump in the bar that opened {jump.text}") for jump in signal.jumps],
+        *(f"Hint          {hint}" for hint in signal.hints),
         f"Repeat with   --end {to_iso(signal.end)}",
     ]
 

@@ -15,6 +15,7 @@ from crypto_refactor.market.bars import MAX_FILLED_GAP_HOURS
 from crypto_refactor.market.hours import floor_hour
 from crypto_refactor.market.sources.base import Source
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.price_text import price_text
 from crypto_refactor.trading.account_names import PAPER, REPLAY, broker_account
 from crypto_refactor.trading.account_status import ticker_status
 from crypto_refactor.trading.brokers import Broker
@@ -244,7 +245,9 @@ def _price_for_broker(
         price = ticker_status(ledger, account, ticker).price
         if not price:
             raise
-        note = f"{error.what} The last close of the ledger, {price:.8g}, stood in for the latest price."
+        note = (
+            f"{error.what} The last close of the ledger, {price_text(price)}, stood in for the latest price."
+        )
         return price, (note,)
 
 

@@ -10,6 +10,7 @@ from crypto_refactor.execution.stepper import new_state
 from crypto_refactor.execution.sub_account import Fill, SubAccount
 from crypto_refactor.market.hours import floor_hour
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.price_text import price_text
 from crypto_refactor.trading.account_status import ticker_status
 from crypto_refactor.trading.brokers import Broker
 from crypto_refactor.trading.ledger import AccountRow, Ledger
@@ -184,7 +185,7 @@ def adopt(
 def _with_coins(held: SubAccount, quantity: float, cost: float, hour: int, ticker: Ticker) -> SubAccount:
     if held.cash < quantity * cost - _MIN_VALUE:
         raise BrokerError(
-            f"{quantity:.9g} {ticker.base} at {cost:.8g} cost {quantity * cost:,.2f}, and the sub-account has "
+            f"{quantity:.9g} {ticker.base} at {price_text(cost)} cost {quantity * cost:,.2f}, and the sub-account has "
             f"{held.cash:,.2f} in cash.",
             expected="a cost that the sub-account can pay.",
             remedy="adopt a smaller --quantity, or state another --cost.",

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from crypto_refactor.errors import DataError
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.price_text import price_text
 from crypto_refactor.trading.brokers import OrderReport, OrderState
 from crypto_refactor.trading.ledger import OrderRecord
 
@@ -43,8 +44,8 @@ def lapse_reason(
         return f"no current price confirms its decision: {error.what}"
     if price is not None and abs(price / order.decided_price - 1) > max_deviation:
         return (
-            f"the price is {price:.8g}, {abs(price / order.decided_price - 1):.1%} from the close of "
-            f"{order.decided_price:.8g} it was decided at, and --max-deviation allows {max_deviation:.1%}"
+            f"the price is {price_text(price)}, {abs(price / order.decided_price - 1):.1%} from the close of "
+            f"{price_text(order.decided_price)} it was decided at, and --max-deviation allows {max_deviation:.1%}"
         )
     return None
 
@@ -88,7 +89,7 @@ def _fill_misfit(order: OrderRecord, report: OrderReport) -> str | None:
         return None
     band = _BUY_BAND if order.is_entry else _SALE_BAND
     if order.decided_price is not None and abs(price / order.decided_price - 1) > band:
-        return f"its price of {price:.8g} is more than {band:.0%} from the close of {order.decided_price:.8g}"
+        return f"its price of {price_text(price)} is more than {band:.0%} from the close of {price_text(order.decided_price)}"
     if order.notional is not None:
         amount, ordered, tolerance = filled * price, order.notional, order.notional * _VALUE_TOLERANCE + _CENT
     else:

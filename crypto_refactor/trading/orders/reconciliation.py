@@ -12,6 +12,7 @@ from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.stepper import SubAccountState
 from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade, book_sell
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.price_text import price_text
 from crypto_refactor.trading.brokers import Broker, OrderReport, Position
 from crypto_refactor.trading.ledger import Ledger
 from crypto_refactor.trading.orders.account_review import EXTERNAL, FIRST_REVIEW, OVERLAP, note_review
@@ -206,7 +207,7 @@ class PositionCheck:
                 fills.append(fill)
                 trades.append(trade)
                 notes.append(
-                    f"{quantity:.9g} {self.ticker.base} were sold outside this ledger at {sale.price:.8g}: booked, "
+                    f"{quantity:.9g} {self.ticker.base} were sold outside this ledger at {price_text(sale.price)}: booked, "
                     f"reason {EXTERNAL}"
                 )
                 if sale.broker_order_id:

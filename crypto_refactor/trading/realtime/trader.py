@@ -16,6 +16,7 @@ from crypto_refactor.execution.stepper import SubAccountState
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import floor_hour, to_iso
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.price_text import price_text
 from crypto_refactor.trading.bar_processor import BarProcessor, ProcessedBar
 from crypto_refactor.trading.decider import ModelDecision
 from crypto_refactor.trading.ledger import Ledger, LedgerTransaction
@@ -131,7 +132,7 @@ class RealtimeTrader:
                 bar=hour,
                 price=price,
                 newly_halted=newly_halted,
-                reason=f"{reason or 'drawdown'} at {price:.8g}, the newest price: the bar or its model is missing",
+                reason=f"{reason or 'drawdown'} at {price_text(price)}, the newest price: the bar or its model is missing",
             )
             return self._outcome(outcome, result)
 

@@ -241,7 +241,12 @@ def as_result(case):
             simulation=run,
             rules=case.rules,
             metrics=compute_metrics(
-                run.equity, run.sides[1:] != 0, run.trades, run.fills, hours=len(bars) - 1
+                run.equity,
+                run.sides[1:] != 0,
+                run.trades,
+                run.fills,
+                closed=bars.closed,
+                hours=len(bars) - 1,
             ),
         ),
         alpaca=None,

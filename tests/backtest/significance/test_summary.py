@@ -168,7 +168,12 @@ def judged(simulation, found):
     from crypto_refactor.backtest.metrics import compute_metrics
 
     metrics = compute_metrics(
-        simulation.equity, simulation.sides[1:] != 0, simulation.trades, simulation.fills, hours=2199
+        simulation.equity,
+        simulation.sides[1:] != 0,
+        simulation.trades,
+        simulation.fills,
+        closed=np.arange(2200),
+        hours=2199,
     )
     return verdict(metrics, 2199, found, audit_passed=True)
 

@@ -15,7 +15,9 @@ from crypto_refactor.backtest.significance.summary import Significance
 from crypto_refactor.backtest.significance.verdict import EVIDENCE, IC_ERRORS, NO_EVIDENCE, TOO_FEW, verdict
 from crypto_refactor.correlation import Correlation
 
-METRICS = compute_metrics(np.array([1.0, 1.1]), np.ones(1, dtype=bool), (), (), hours=2160)
+METRICS = compute_metrics(
+    np.array([1.0, 1.1]), np.ones(1, dtype=bool), (), (), closed=np.array([0, 2160]), hours=2160
+)
 
 
 def skill_of(value, error):

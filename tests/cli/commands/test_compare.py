@@ -164,6 +164,22 @@ def test_the_table_is_written_as_csv_with_the_mark(run, tmp_path):
     assert [row["ticker"] for row in rows[8:]] == ["portfolio"] * 4
 
 
+def test_bars_without_any_volume_are_pointed_out_by_ticker(run, folder):
+    path = folder / "eth_usd_1h.csv"
+    header, *rows = path.read_text(encoding="utf-8").splitlines()
+    silent = [f"{row.rpartition(',')[0]},0.0" for row in rows]
+    path.write_text("\n".join([header, *silent, ""]), encoding="utf-8")
+    line = f"--source files --data-dir {folder} --hours 48 {MODELS} --ticker ETH/USD --ticker BTC/USD"
+    text = " ".join(run(line).out.split())
+    assert "ETH/USD: Every bar has volume 0: obv, vwap and volume can never hold" in text
+    assert "BTC/USD: Every bar" not in text
+
+
+def test_a_varied_number_that_looks_like_a_percentage_is_explained_once(run):
+    done = run(f"{LINE} --ticker BTC/USD --vary stop-loss=0.05,0.5 --vary exit=neutral,fade")
+    assert done.err.count("Hint: --stop-loss is a fraction: 0.5 is 50 %") == 1
+
+
 def test_a_corrupted_ticker_is_named_and_the_others_are_compared(run, folder):
     line = f"--source files --data-dir {folder} --hours 48 {MODELS}"
     done = run(line, code=1)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import html
+import re
 import shlex
 
+import numpy as np
 import pytest
 from support.cli_runner import one_document, stamps
 from support.html_dom import repeated
 
 from crypto_refactor.cli.commands.backtest import command as backtest
 from crypto_refactor.cli.commands.evaluate import command as evaluate
+from crypto_refactor.market.hours import to_iso
 
 MODELS = "--network small --lookback 12 --train-hours 240 --refit-every 48 --min-confirmations 4"
 HEADER = "made_at,target\n"
@@ -41,6 +44,7 @@ def test_the_document_is_a_backtests_without_models_and_conditions(run, targets)
     found = one_document(run(f"--source sample --targets {targets} --json").out)
     assert list(found) == [
         "schema",
+        "warning",
         "ticker",
         "timeframe",
         "source",
@@ -54,12 +58,14 @@ def test_the_document_is_a_backtests_without_models_and_conditions(run, targets)
         "at_alpaca_note",
         "buy_and_hold",
         "by_side",
+        "one_hour_later",
         "entries",
         "pending",
         "halted_at",
         "data",
         "significance",
         "verdict",
+        "hints",
     ]
     assert found["window"] == {"first": "2024-12-01T00:00:00Z", "last": "2024-12-04T23:00:00Z", "bars": 96}
     assert (found["targets"]["rows"], found["targets"]["ignored_columns"]) == (4, [])
@@ -182,3 +188,139 @@ def test_the_report_tells_how_to_make_it_again(run, home):
 def test_targets_are_asked_for(run, tmp_path):
     assert "--targets" in run("--source sample", code=2).err
     assert "cannot be read" in run(f"--source sample --targets {tmp_path / 'none.csv'}", code=3).err
+
+
+START = 473_352  # 2024-01-01T00:00Z
+
+
+@pytest.fixture
+def market(home, run):
+    """Write bars and targets into the working folder; `evaluate` reads them."""
+
+    def call(bars, targets, options="", *, code=0):
+        rows = [f"{to_iso(START + hour)},{','.join(map(repr, row))}" for hour, *row in bars]
+        text = "\n".join(["timestamp,open,high,low,close,volume", *rows, ""])
+        (home.work / "btc_usd_1h.csv").write_text(text, encoding="utf-8")
+        rows = [f"{to_iso(START + hour)},{side}" for hour, side in targets]
+        (home.work / "targets.csv").write_text("\n".join(["made_at,target", *rows, ""]), encoding="utf-8")
+        return run(f"--source files --data-dir . --targets targets.csv {options}", code=code)
+
+    return call
+
+
+def walk(count, *, seed=0, start=100.0, volume=1000.0):
+    """Return the rows of bars of a random walk: hour, open, high, low, close, volume."""
+    close = start * np.exp(np.cumsum(np.random.default_rng(seed).normal(0, 0.01, count)))
+    before = [start, *close[:-1].tolist()]
+    return [
+        (hour, open_, max(open_, shut), min(open_, shut), shut, volume)
+        for hour, (open_, shut) in enumerate(zip(before, close.tolist(), strict=True))
+    ]
+
+
+def turns(count):
+    return [(hour, 1 if hour % 2 else -1) for hour in range(1, count)]
+
+
+class TestFeeInPerCent:
+    def test_the_account_is_spent_and_the_fee_explained(self, market):
+        done = market(walk(1500), turns(1500), "--fee 0.1")
+        assert "--fee is a fraction: 0.1 is 10 % (0.1 % would be 0.001)." in done.err
+        assert re.search(r"Final balance +0\.00 ", done.out)
+        assert "The account is spent since 2024-01-0" in done.out
+
+    def test_the_document_has_the_hints_too(self, market):
+        found = one_document(market(walk(1500), turns(1500), "--fee 0.1 --report a.html --json").out)
+        assert 0 <= found["metrics"]["final_balance"] < 0.01
+        assert [hint.split(" ")[0] for hint in found["hints"]] == ["--fee", "The"]
+
+    @pytest.mark.parametrize("fee", [0.3, 0.9, 0.999])
+    def test_no_fee_ends_in_a_fault(self, market, fee):
+        found = one_document(market(walk(800), turns(800), f"--fee {fee} --json").out)
+        assert 0 <= found["metrics"]["final_balance"] < 0.01
+
+    def test_less_than_a_cent_is_never_entered(self, market):
+        found = one_document(market(walk(100), turns(100), "--initial-balance 0.009 --json").out)
+        assert (found["metrics"]["trades"], found["metrics"]["final_balance"]) == (0, 0.009)
+        assert "nothing is entered" in found["hints"][0]
+
+    def test_a_usual_fee_needs_no_word(self, market):
+        done = market(walk(100), turns(100), "--json")
+        assert "Hint" not in done.err
+        assert one_document(done.out)["hints"] == []
+
+
+def test_the_length_of_a_drawdown_is_in_hours_across_a_gap(market):
+    # It rises until the close at 11:00, falls ever after, and 100 hours are missing.
+    hours = [hour for hour in range(399) if not 150 <= hour < 250]
+    bars = []
+    for hour in hours:
+        open_, close = (100 + min(at, 22 - at / 10) for at in (hour, hour + 1))
+        bars.append((hour, open_, max(open_, close), min(open_, close), close, 10.0))
+    peak = max(bars, key=lambda bar: bar[4])[0] + 1
+    done = market(bars, [(1, 1), (399, 1)], "--allow-gaps --fee 0 --report a.html --json")
+    found = one_document(done.out)
+    assert found["metrics"]["max_drawdown_hours"] == 399 - peak
+    assert found["buy_and_hold"]["max_drawdown_hours"] == 399 - peak
+    assert f"{399 - peak} h" in market(bars, [(1, 1), (399, 1)], "--allow-gaps --fee 0").out
+
+
+def test_prices_have_five_significant_digits_however_small(market, home):
+    bars = walk(60, start=4e-13, volume=1e15)
+    done = market(bars, [(1, 1), (30, 0), (40, 1), (60, 1)], "--report a.html")
+    entry = bars[40][1]
+    text = f"entry {entry:.17f}"
+    assert text in " ".join(done.out.split())
+    assert f"{entry:.17f}" in (home.work / "a.html").read_text(encoding="utf-8")
+
+
+class TestTheHour:
+    def own_bar(self, count=600):
+        bars = walk(count)
+        return bars, [(hour, 1 if shut > open_ else -1) for hour, open_, _, _, shut, _ in bars[1:]]
+
+    def test_a_result_that_hangs_on_one_hour_says_so_first(self, market, home):
+        bars, targets = self.own_bar()
+        done = market(bars, targets, "--report a.html")
+        assert done.out.startswith("WARNING: the sign of this result hangs on one hour: +")
+        assert "repeat with --stamped open." in " ".join(done.out.split())
+        columns = next(line for line in done.out.splitlines() if "This run" in line)
+        assert "One hour later" in columns
+        page = (home.work / "a.html").read_text(encoding="utf-8").split("<main>")[1]
+        assert page.index("WARNING: the sign") < page.index("days this run")
+        assert "hangs on one hour: do not trust it" in page
+        assert "One hour later" in page
+
+    def test_the_document_has_both_results(self, market):
+        bars, targets = self.own_bar()
+        found = one_document(market(bars, targets, "--json").out)
+        assert found["warning"].startswith("WARNING: the sign of this result hangs on one hour")
+        later = found["one_hour_later"]
+        assert found["metrics"]["total_return"] > 0 > later["metrics"]["total_return"]
+        assert later["dependence"] == "sign"
+        assert later["first_hour_return"] > 3 * later["first_hour_error"] > 0
+
+    def test_said_to_be_opens_the_same_file_is_plain(self, market):
+        bars, targets = self.own_bar()
+        close, open_ = (
+            one_document(market(bars, targets, f"--json --stamped {stamped}").out)
+            for stamped in ("close", "open")
+        )
+        assert open_["warning"] is None
+        assert open_["one_hour_later"]["dependence"] is None
+        assert (
+            "(--stamped close): the target stamped 2024-01-01T01:00:00Z is known at that very hour, and is filled at the open of 2024-01-01T01:00:00Z"
+            in close["targets"]["acting"]
+        )
+        assert (
+            "(--stamped open): the target stamped 2024-01-01T01:00:00Z is known when that bar closes, at 2024-01-01T02:00:00Z, and is filled at the open of 2024-01-01T02:00:00Z"
+            in open_["targets"]["acting"]
+        )
+        assert open_["window"]["first"] == "2024-01-01T02:00:00Z"
+        assert open_["targets"]["stamped"] == "open"
+
+    def test_the_command_that_repeats_it_keeps_what_stamps_are(self, market, home):
+        bars, targets = self.own_bar(100)
+        market(bars, targets, "--stamped open --report a.html")
+        words = repeated((home.work / "a.html").read_text(encoding="utf-8"))
+        assert words[words.index("--stamped") + 1] == "open"

@@ -273,7 +273,7 @@ def test_adopted_coins_are_sold_by_panic_which_halts_first(world):
     world.run("crypto-refactor adopt --ticker SOL/USD --cost 0", code=2)
     world.run("crypto-refactor adopt --ticker SOL/USD --cost 100 --quantity 3", code=5)
     adopted = world.run("crypto-refactor adopt --ticker SOL/USD --cost 100").stdout
-    assert "2 SOL adopted at 100 each, 200.00 in all" in adopted
+    assert "2 SOL adopted at 100.00 each, 200.00 in all" in adopted
     world.run("crypto-refactor adopt --ticker SOL/USD --cost 100", code=5)
 
     done = world.run("crypto-refactor panic --why flood")

@@ -275,10 +275,10 @@ class TestSeries:
         ]
 
     def test_the_worst_fall_is_the_drawdown_of_the_metrics(self, run):
-        equity = run[0].requested.simulation.equity
+        equity, closed = run[0].requested.simulation.equity, run[0].window.closed
         worst = series.worst_drawdowns(equity)[0]
         end = len(equity) - 1 if worst.recovered is None else worst.recovered
-        assert (worst.depth, end - worst.peak) == drawdown(equity)
+        assert (worst.depth, end - worst.peak) == drawdown(equity, closed)
 
     def test_no_fall_where_equity_only_rises(self):
         assert series.worst_drawdowns(np.array([1.0, 1.0, 2.0])) == []
@@ -297,14 +297,19 @@ class TestSeries:
     def test_the_rolling_ratio_is_that_of_its_hours(self):
         returns = np.array([0.01, -0.02, 0.03, 0.01, 0.0])
         equity = 100 * np.concatenate([[1], np.cumprod(1 + returns)])
-        rolled = series.rolling_sharpe(equity, 3)
+        rolled = series.rolling_sharpe(equity, np.arange(6), 3)
         expected = returns[1:4].mean() / returns[1:4].std(ddof=1) * np.sqrt(8760)
         assert rolled[:3] == [None] * 3
         assert rolled[4] == pytest.approx(expected)
         assert len(rolled) == len(equity)
 
+    def test_the_rolling_ratio_reaches_across_no_long_gap(self):
+        equity = np.array([100, 101, 100, 102, 101, 103, 102, 104.0])
+        rolled = series.rolling_sharpe(equity, np.array([0, 1, 2, 3, 203, 204, 205, 206]), 3)
+        assert [value is None for value in rolled] == [True] * 3 + [False] + [True] * 3 + [False]
+
     def test_a_flat_stretch_has_no_ratio(self):
-        assert series.rolling_sharpe(np.full(6, 100.0), 3) == [None] * 6
+        assert series.rolling_sharpe(np.full(6, 100.0), np.arange(6), 3) == [None] * 6
 
     def test_the_noise_of_a_week_is_stated(self):
         # Two errors of 1 / sqrt(168) an hour, times sqrt(8760): 14.44.

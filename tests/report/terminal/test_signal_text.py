@@ -9,6 +9,7 @@ from support.one_bar_frame import LONG, frame_of, signal_of
 from support.stub_models import KNOWN
 
 from crypto_refactor.market.hours import zone
+from crypto_refactor.price_text import price_text
 from crypto_refactor.report.terminal.signal import condition_values, signal_text
 from crypto_refactor.signals.conditions import CONDITIONS
 from crypto_refactor.signals.signal import DataFacts, ModelInfo, Signal
@@ -183,3 +184,27 @@ def test_the_model_and_why_it_answered_are_named():
     text = signal_text(make_signal(), UTC)
     assert "reused: it is 3 h old" in line(text, "Model")
     assert "0123456789abcdef" in text
+
+
+def test_bars_without_any_volume_are_pointed_out_in_text_and_document():
+    signal = make_signal()
+    assert (signal.hints, signal.to_dict()["hints"]) == ([], [])
+    assert "Hint" not in signal_text(signal, UTC)
+    silent = replace(signal, data=replace(signal.data, zero_volume=800, synthetic=1))
+    assert "obv, vwap and volume can never hold" in line(signal_text(silent, UTC), "Hint")
+    assert silent.to_dict()["hints"] == silent.hints
+
+
+@pytest.mark.parametrize("close", [4e-13, 0.00001234, 63_120.45, 1.2e9])
+def test_every_price_has_five_significant_digits(close):
+    signal = make_signal()
+    scaled = replace(
+        signal,
+        current_price=close,
+        predicted_price=close * 1.01,
+        interval=(close * 0.98, close * 1.02),
+        indicators=dict(signal.indicators) | dict.fromkeys(("vwap", "ema_20", "ema_50"), close),
+    )
+    text = signal_text(scaled, UTC)
+    for value in (close, close * 1.01, close * 0.98, close * 1.02):
+        assert price_text(value) in text
