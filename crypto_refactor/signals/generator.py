@@ -134,7 +134,7 @@ class SignalGenerator:
         )
         choice = load_or_train(
             model_path(self._model_dir, self.ticker, self._model_name, simulated=bars.simulated),
-            bars,
+            frame.bars.without_synthetic(),
             request,
             lambda: training_set(frame, rows, self.settings.lookback),
             self._observer,
