@@ -9,6 +9,7 @@ from crypto_refactor.errors import DataError
 from crypto_refactor.market.bars import COLUMNS
 from crypto_refactor.market.conversion.names import (
     CLOSE_STAMPS,
+    LOCAL_STAMPS,
     NAMELESS,
     PRICES,
     STAMPS,
@@ -24,11 +25,12 @@ from crypto_refactor.market.ticker import Ticker
 class ColumnPlaces:
     """Where the columns of bars stand; `stamp` holds two places where date and time are apart.
 
-    `closes` says that the only stamp names the close of its bar.
+    `closes` says that the only stamp names the close of its bar, `local` that its name speaks of local time.
     """
 
     stamp: tuple[int, ...]
     closes: bool
+    local: bool
     numbers: Mapping[str, int]
     symbol: int | None
     ignored: tuple[str, ...]
@@ -49,7 +51,14 @@ def find_columns(table: RawTable, names: Sequence[str], ticker: Ticker) -> Colum
     symbol = next((place for place, key in enumerate(keys) if key in SYMBOLS), None)
     used = {*stamp, *values.values(), symbol}
     ignored = tuple(name for place, name in enumerate(names) if place not in used and name.strip())
-    return ColumnPlaces(stamp=stamp, closes=closes, numbers=values, symbol=symbol, ignored=ignored)
+    return ColumnPlaces(
+        stamp=stamp,
+        closes=closes,
+        local=keys[stamp[0]] in LOCAL_STAMPS,
+        numbers=values,
+        symbol=symbol,
+        ignored=ignored,
+    )
 
 
 def _one(
@@ -79,15 +88,17 @@ def _volume(table: RawTable, names: Sequence[str], keys: Sequence[str], ticker: 
 
 def _stamp(table: RawTable, names: Sequence[str], keys: Sequence[str]) -> tuple[tuple[int, ...], bool]:
     """Return the place or places of the stamp, and whether it is that of a close."""
-    places = [place for place, key in enumerate(keys) if key in STAMPS]
+    places = [place for place, key in enumerate(keys) if key in STAMPS | LOCAL_STAMPS]
     closes = [place for place, key in enumerate(keys) if key in CLOSE_STAMPS]
     if not places and not closes:
         places = [place for place, key in enumerate(keys) if key in NAMELESS][:1]
-    epochs = [place for place in places if table.column(place).str.fullmatch(r"\s*\d{9,}(\.0*)?\s*").all()]
+    epochs = [place for place in places if table.column(place).str.fullmatch(r"\s*[0-9]{9,}(\.0*)?\s*").all()]
     if epochs:
         return (epochs[0],), False
     clocks = [
-        place for place in places if table.column(place).str.fullmatch(r"\s*\d{1,2}:\d\d(:\d\d)?\s*").all()
+        place
+        for place in places
+        if table.column(place).str.fullmatch(r"\s*[0-9]{1,2}:[0-9][0-9](:[0-9][0-9])?\s*").all()
     ]
     days = [place for place in places if place not in clocks]
     if len(days) == 1:

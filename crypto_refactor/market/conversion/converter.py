@@ -14,7 +14,7 @@ from crypto_refactor.arrays import FloatArray, HourArray
 from crypto_refactor.errors import DataError
 from crypto_refactor.market.bars import COLUMNS, first_broken, price_rules
 from crypto_refactor.market.conversion.columns import ColumnPlaces, find_columns
-from crypto_refactor.market.conversion.layouts import recognize, with_names
+from crypto_refactor.market.conversion.layouts import AS_NAMED, NAMED, recognize, with_names
 from crypto_refactor.market.conversion.numbers import parse_numbers
 from crypto_refactor.market.conversion.raw_table import MAX_ROWS, RawTable, read_raw
 from crypto_refactor.market.conversion.spacing import require_hourly
@@ -64,12 +64,13 @@ class ForeignBars:
 
     path: Path
     opened: HourArray
-    values: Mapping[str, FloatArray]
+    numbers: Mapping[str, FloatArray]
     layout: str
     stamps: str
     decimal_comma: bool
     ignored: tuple[str, ...]
     naive: bool
+    well_known: bool = False
 
     @property
     def order(self) -> str:
@@ -83,7 +84,8 @@ class ForeignBars:
         """Return in one line what the file was recognized as."""
         parts = [self.layout, self.stamps, *(["decimal commas"] if self.decimal_comma else []), self.order]
         line = ", ".join([*parts, f"{len(self.opened):,} bars"])
-        return line + (f" (columns left out: {', '.join(self.ignored)})" if self.ignored else "")
+        shown = self.ignored and not self.well_known
+        return line + (f" (columns left out: {', '.join(self.ignored)})" if shown else "")
 
 
 def read_foreign(path: Path, ticker: Ticker, reading: Reading) -> ForeignBars:
@@ -110,6 +112,8 @@ def _convert(table: RawTable, ticker: Ticker, reading: Reading) -> ForeignBars:
     table, names = rows_of_ticker(table, layout.columns, ticker, reading.symbol)
     places = find_columns(table, names, ticker)
     stamps = parse_stamps(table.path, _stamp_texts(table, places), dates=reading.dates, tz=reading.tz)
+    if stamps.naive and places.local:
+        raise _nameless_zone(table, names[places.stamp[0]])
     seconds = to_opens(table.path, stamps.seconds, stamped=reading.stamped, named_close=places.closes)
     require_hourly(table.path, seconds, naive=stamps.naive)
     values, decimal_comma = parse_numbers(
@@ -123,12 +127,21 @@ def _convert(table: RawTable, ticker: Ticker, reading: Reading) -> ForeignBars:
     return ForeignBars(
         path=table.path,
         opened=opened,
-        values=values,
+        numbers=values,
         layout=layout.name,
         stamps=stamps.kind + (", stamped at the close" if reading.stamped == "close" else ""),
         decimal_comma=decimal_comma,
         ignored=places.ignored,
         naive=stamps.naive,
+        well_known=layout.name not in {NAMED, AS_NAMED},
+    )
+
+
+def _nameless_zone(table: RawTable, name: str) -> DataError:
+    return DataError(
+        f"{table.path}: the column {name!r} holds local time, of no zone that is named.",
+        expected="stamps in UTC, with an offset, or of a zone that is named.",
+        remedy="add --tz ZONE, for example --tz Europe/Berlin.",
     )
 
 

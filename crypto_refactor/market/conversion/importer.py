@@ -111,7 +111,7 @@ def _already_there(path: Path, ticker: Ticker) -> ForeignBars:
     return ForeignBars(
         path=path,
         opened=np.asarray(bars.opened),
-        values={name: getattr(bars, name) for name in COLUMNS},
+        numbers={name: getattr(bars, name) for name in COLUMNS},
         layout=_ALREADY_THERE,
         stamps="",
         decimal_comma=False,

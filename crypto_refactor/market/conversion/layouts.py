@@ -11,14 +11,16 @@ from crypto_refactor.market.bars import COLUMNS
 from crypto_refactor.market.conversion.names import normalized
 from crypto_refactor.market.conversion.raw_table import RawTable
 
+NAMED, AS_NAMED = "named columns", "columns as you name them"
+"""What is no layout of anybody known."""
 _KLINES: Final = (
     *("open_time", "open", "high", "low", "close", "volume", "close_time"),
     *("quote_volume", "trades", "taker_volume", "taker_quote_volume", "ignore"),
 )
-_EPOCH: Final = r"\s*\d{9,19}(\.\d*)?\s*"
-_SECONDS: Final = r"\s*\d{9,10}(\.\d*)?\s*"
-_MILLISECONDS: Final = r"\s*\d{12,13}(\.\d*)?\s*"
-_WHOLE: Final = r"\s*\d+\s*"
+_EPOCH: Final = r"\s*[0-9]{9,19}(\.[0-9]*)?\s*"
+_SECONDS: Final = r"\s*[0-9]{9,10}(\.[0-9]*)?\s*"
+_MILLISECONDS: Final = r"\s*[0-9]{12,13}(\.[0-9]*)?\s*"
+_WHOLE: Final = r"\s*[0-9]+\s*"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,7 @@ def with_names(table: RawTable, names: tuple[str, ...]) -> Layout:
             expected="a name for each column, `_` for those to leave out.",
             remedy="correct --columns.",
         )
-    return Layout(name="columns as named", columns=names)
+    return Layout(name=AS_NAMED, columns=names)
 
 
 def _named(table: RawTable) -> str:
@@ -82,16 +84,16 @@ def _named(table: RawTable) -> str:
         return "alpaca-py"
     if table.symbols or (names[0] in {"Datetime", "Date"} and "Close" in names and not volumes):
         return "yfinance"
-    prices = tuple(key for key in keys[:5] if key in COLUMNS)
+    prices = tuple(key for key in keys if key in COLUMNS)[:4]
     if prices == ("low", "high", "open", "close"):
         return "Coinbase candles"
     if keys[:5] == ["time", "open", "high", "low", "close"]:
         return "TradingView"
     if keys == ["date", *COLUMNS]:
         return "freqtrade"
-    if not table.delimiter:
-        return "JSON of named bars"
-    return "named columns"
+    if keys == ["timestamp", *COLUMNS]:
+        return "plain CSV" if table.delimiter == "," else "timestamp and five numbers"
+    return NAMED
 
 
 def _all(table: RawTable, place: int, pattern: str) -> bool:

@@ -39,7 +39,7 @@ def merge(ticker: Ticker, parts: Sequence[ForeignBars], *, keep: str | None) -> 
         If values differ and `keep` is None.
     """
     opened = np.concatenate([part.opened for part in parts])
-    values = np.column_stack([np.concatenate([part.values[name] for part in parts]) for name in COLUMNS])
+    values = np.column_stack([np.concatenate([part.numbers[name] for part in parts]) for name in COLUMNS])
     origin = np.repeat(np.arange(len(parts)), [len(part.opened) for part in parts])
     order = np.argsort(opened, kind="stable")
     opened, values, origin = opened[order], values[order], origin[order]

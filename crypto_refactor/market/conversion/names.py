@@ -29,11 +29,13 @@ STAMPS: Final = frozenset(
         "dateutc",
         "timestamputc",
         "timestampms",
-        "localtime",
     ]
 )
 CLOSE_STAMPS: Final = frozenset(
     ["closetime", "closetimestamp", "end", "endtime", "timeperiodend", "timestampclose"]
+)
+LOCAL_STAMPS: Final = frozenset(
+    {"localtime", "localdate", "localdatetime", "datelocal", "timelocal", "datetimelocal"}
 )
 NAMELESS: Final = frozenset({"", "unnamed0", "index"})
 SYMBOLS: Final = frozenset(["symbol", "ticker", "pair", "productid", "market", "instrument"])
@@ -43,9 +45,7 @@ PRICES: Final[Mapping[str, frozenset[str]]] = {
     "low": frozenset({"low", "l", "lowprice", "pricelow"}),
     "close": frozenset({"close", "c", "closeprice", "priceclose"}),
 }
-VOLUMES: Final = frozenset(
-    ["volume", "v", "vol", "volumefrom", "basevolume", "volumebase", "volumetraded", "tickvol"]
-)
+VOLUMES: Final = frozenset(["volume", "v", "vol", "volumefrom", "basevolume", "volumebase", "volumetraded"])
 
 
 def normalized(name: str) -> str:

@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 POINT, COMMA = "point", "comma"
-_PLAIN: Final = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_PLAIN: Final = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _GROUPED: Final = {
-    POINT: r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?",
-    COMMA: r"[+-]?\d{1,3}(?:\.\d{3})+(?:,\d*)?",
+    POINT: r"[+-]?[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]*)?",
+    COMMA: r"[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+(?:,[0-9]*)?",
 }
-_MARKED: Final = {POINT: r"[+-]?\d*\.\d*(?:[eE][+-]?\d+)?", COMMA: r"[+-]?\d*,\d*(?:[eE][+-]?\d+)?"}
-_EITHER: Final = re.compile(r"[+-]?\d{1,3}[.,]\d{3}")
+_MARKED: Final = {
+    POINT: r"[+-]?[0-9]*\.[0-9]*(?:[eE][+-]?[0-9]+)?",
+    COMMA: r"[+-]?[0-9]*,[0-9]*(?:[eE][+-]?[0-9]+)?",
+}
 
 
 def parse_numbers(
@@ -67,27 +69,28 @@ def _decimal_of(path: Path, columns: Mapping[str, pd.Series[str]]) -> str:
 
 
 def _readable(text: str, decimal: str) -> bool:
-    return any(re.fullmatch(pattern, text) for pattern in (_MARKED[decimal], _GROUPED[decimal], r"[+-]?\d+"))
+    return any(
+        re.fullmatch(pattern, text) for pattern in (_MARKED[decimal], _GROUPED[decimal], r"[+-]?[0-9]+")
+    )
 
 
 def _floats(path: Path, name: str, column: pd.Series[str], decimal: str) -> FloatArray:
-    texts = column
-    if decimal == COMMA:
-        grouped = texts.str.fullmatch(_GROUPED[COMMA])
-        texts = texts.where(~grouped, texts.str.replace(".", "", regex=False)).str.replace(
-            ",", ".", regex=False
-        )
-        dotted = column.str.contains(".", regex=False) & ~grouped
-        texts = texts.where(~dotted, "a point in a number with a comma")
-    else:
-        grouped = texts.str.fullmatch(_GROUPED[POINT])
-        texts = texts.where(~grouped, texts.str.replace(",", "", regex=False))
-    plain = texts.str.fullmatch(_PLAIN)
-    if not plain.all():
-        row = int(plain.to_numpy(dtype=bool).argmin())
+    texts = column if decimal == POINT and column.str.fullmatch(_PLAIN).all() else _plain(column, decimal)
+    good = texts.str.fullmatch(_PLAIN).to_numpy(dtype=bool)
+    if not good.all():
+        row = int(good.argmin())
         raise DataError(
             f"{path}, row {row + 1}: {column.iloc[row]!r} as {name}.",
             expected=f"a finite number with a decimal {decimal}.",
             remedy="correct or remove that row, or say how numbers are written with --decimal point or comma.",
         )
     return np.array([float(text) for text in texts.tolist()], dtype=np.float64)
+
+
+def _plain(column: pd.Series[str], decimal: str) -> pd.Series[str]:
+    """Return the numbers with a decimal point and without marks of thousands; others stay as they are."""
+    mark, separator = (",", ".") if decimal == COMMA else (".", ",")
+    grouped = column.str.fullmatch(_GROUPED[decimal])
+    texts = column.where(~grouped, column.str.replace(separator, "", regex=False))
+    readable = ~texts.str.contains(separator, regex=False)
+    return texts.where(~readable, texts.str.replace(mark, ".", regex=False)).where(readable, "")

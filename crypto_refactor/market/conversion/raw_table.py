@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,9 +183,11 @@ def _read_text(path: Path, head: _Head, rows: int) -> RawTable:
         "skipinitialspace": True,
     }
     try:
-        with open_text(path) as text:
+        with open_text(path) as text, warnings.catch_warnings():
+            # It would cut off what is too much, and only warn.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
             frame = pd.read_csv(text, **options)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OverflowError) as error:
+    except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError, OverflowError) as error:
         raise unusable(path, f"its rows cannot be read ({' '.join(str(error).split())[:200]})") from error
     return RawTable(
         path=path,

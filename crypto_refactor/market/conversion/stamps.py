@@ -26,14 +26,14 @@ _UNITS: Final = (
     (10**17, "nanoseconds"),
 )
 """From where on a number counts which unit: each range begins in 1973 and ends, in the next unit's 1973, in 5138."""
-_EPOCH: Final = r"\d{9,19}(?:\.\d*)?|\d(?:\.\d+)?[eE]\+?\d{1,2}"
+_EPOCH: Final = r"[0-9]{9,19}(?:\.[0-9]*)?|[0-9](?:\.[0-9]+)?[eE]\+?[0-9]{1,2}"
 _TEXT: Final = (
-    r"(?P<one>\d{1,4})(?P<mark>[-/.])(?P<two>\d{1,2})[-/.](?P<three>\d{1,4})"
-    r"(?:(?:T|\s+)(?P<hour>\d{1,2})(?::(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?)?)?"
+    r"(?P<one>[0-9]{1,4})(?P<mark>[-/.])(?P<two>[0-9]{1,2})[-/.](?P<three>[0-9]{1,4})"
+    r"(?:(?:T|\s+)(?P<hour>[0-9]{1,2})(?::(?P<minute>[0-9][0-9])(?::(?P<second>[0-9][0-9])(?:[.,](?P<fraction>[0-9]{1,9}))?)?)?"
     r"(?:[ -]?(?P<half>AM|PM|am|pm))?)?"
-    r"\s*(?P<offset>Z|UTC|GMT|[+-]\d\d:?\d\d(?::?00)?|[+-]\d\d)?"
+    r"\s*(?P<offset>Z|UTC|GMT|(?:UTC|GMT)?[+-][0-9][0-9]:?[0-9][0-9](?::?00)?|(?:UTC|GMT)?[+-][0-9][0-9])?"
 )
-_COMPACT: Final = r"(\d{4})(\d\d)(\d\d)[T ]?(\d\d):?(\d\d)?:?(\d\d)?(Z)?"
+_COMPACT: Final = r"([0-9]{4})([0-9][0-9])([0-9][0-9])[T ]?([0-9][0-9]):?([0-9][0-9])?:?([0-9][0-9])?(Z)?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -186,8 +186,8 @@ def _offsets(offsets: pd.Series[str]) -> Seconds:
 def _offset(text: str) -> int:
     if text in {"Z", "UTC", "GMT"}:
         return 0
-    digits = text[1:].replace(":", "")
-    return (-1 if text[0] == "-" else 1) * (int(digits[:2]) * HOUR + int(digits[2:4] or 0) * 60)
+    sign, digits = text.removeprefix("UTC").removeprefix("GMT")[0], "".join(filter(str.isdigit, text))
+    return (-1 if sign == "-" else 1) * (int(digits[:2]) * HOUR + int(digits[2:4] or 0) * 60)
 
 
 def to_opens(path: Path, seconds: Seconds, *, stamped: str | None, named_close: bool) -> Seconds:

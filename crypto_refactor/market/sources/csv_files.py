@@ -32,10 +32,11 @@ def file_path(data_dir: Path, ticker: Ticker) -> Path:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BarFile:
-    """The bars of a file, and whether its stamps are without an offset, so that they count as UTC unproven."""
+    """The bars of a file, whether its stamps are without an offset, and what converts it if they are not UTC."""
 
     bars: Bars
     naive: bool
+    conversion: str
 
     def doubt(self) -> str | None:
         """Return what suggests that the stamps are local time; None where nothing does."""
@@ -46,7 +47,7 @@ class BarFile:
         return (
             f"{', '.join(map(local_text, hours))} {'is' if len(hours) == 1 else 'are'} missing, on "
             f"{'a day' if len(hours) == 1 else 'days'} when clocks go forward in {some(zones)}: local time without "
-            f"an offset? If so, convert the file with `crypto-refactor import --tz {zones[0]}` (or your own zone)"
+            f"an offset? If so, convert the whole file: `{self.conversion} --tz {zones[0]}` (or your own zone)"
         )
 
 
@@ -58,10 +59,10 @@ def read_bar_file(path: Path, ticker: Ticker) -> BarFile:
     DataError
         If the file cannot be read or holds anything but bars; the first bad line is shown.
     """
-    table = read_table(path, replace(LAYOUT, conversion=_conversion(path, ticker)))
-    return BarFile(
-        bars=Bars(ticker=ticker, source=FILES, opened=table.hours, **table.values), naive=table.naive
-    )
+    conversion = _conversion(path, ticker)
+    table = read_table(path, replace(LAYOUT, conversion=conversion))
+    bars = Bars(ticker=ticker, source=FILES, opened=table.hours, **table.values)
+    return BarFile(bars=bars, naive=table.naive, conversion=conversion)
 
 
 def read_csv(path: Path, ticker: Ticker) -> Bars:
@@ -70,7 +71,8 @@ def read_csv(path: Path, ticker: Ticker) -> Bars:
 
 
 def _conversion(path: Path, ticker: Ticker) -> str:
-    return f"crypto-refactor import {shlex.quote(str(path))} --ticker {ticker}"
+    file, folder = shlex.quote(str(path)), shlex.quote(str(path.parent))
+    return f"crypto-refactor import {file} --ticker {ticker} --data-dir {folder}"
 
 
 class FilesSource(LoadedSource):
