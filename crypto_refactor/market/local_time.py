@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import numpy as np
 
 from crypto_refactor.arrays import HourArray
-from crypto_refactor.market.hours import to_datetime
+from crypto_refactor.market.hours import MAX_HOUR, to_datetime
 
 _WELL_KNOWN: Final = (
     *("America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles"),
@@ -23,6 +23,8 @@ _AREAS: Final = frozenset(
     {"Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific"}
 )
 _NAMED: Final = 3
+_MAX_YEARS: Final = 60
+"""A series that spans more is not one of an exchange, and its clocks are too many to look at."""
 _HOUR: Final = timedelta(hours=1)
 
 
@@ -38,6 +40,8 @@ def zones_that_skip(hour: int) -> tuple[str, ...]:
 
 def zones_at_minute(minute: int, hour: int) -> tuple[str, ...]:
     """Return the zones in which full hours UTC stand at `minute` of the hour around `hour`."""
+    if not 0 <= hour <= MAX_HOUR:
+        return ()
     moment = to_datetime(hour)
     return tuple(
         name for name in _zones() if _offset(moment.astimezone(ZoneInfo(name))) % _HOUR == minute * _HOUR / 60
@@ -53,7 +57,7 @@ def skipped_hours(opened: HourArray) -> tuple[tuple[int, ...], tuple[str, ...]] 
     before = np.flatnonzero(np.diff(opened) > 1)
     single = (opened[before[np.diff(opened)[before] == 2]] + 1).tolist()
     years = 1 + int(opened[-1] - opened[0]) // 8766 if len(opened) else 0
-    if not single or len(before) > 2 * (years + 1):
+    if not single or years > _MAX_YEARS or len(before) > 2 * (years + 1):
         return None
     fitting: dict[tuple[int, ...], list[str]] = {}
     for name in dict.fromkeys(zone for hour in single for zone in zones_that_skip(hour)):

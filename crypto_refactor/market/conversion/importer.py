@@ -84,8 +84,9 @@ def import_bars(
     replaced = any(file.resolve() == path.resolve() for file in files)
     before = [] if replaced or not path.exists() else [_already_there(path, ticker)]
     merged = merge(ticker, [*before, *parts], keep=keep)
-    require_past(merged.bars, now, files[-1], "crypto-refactor import")
-    bars = closed_bars(merged.bars, now, files[-1])
+    newest = max(parts, key=lambda part: int(part.opened.max())).path
+    require_past(merged.bars, now, newest, "crypto-refactor import")
+    bars = closed_bars(merged.bars, now, newest)
     original = _copy_beside(path) if replaced else None
     write_csv(bars, path)
     return ImportResult(

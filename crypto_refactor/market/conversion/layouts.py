@@ -91,8 +91,8 @@ def _named(table: RawTable) -> str:
         return "TradingView"
     if keys == ["date", *COLUMNS]:
         return "freqtrade"
-    if keys == ["timestamp", *COLUMNS]:
-        return "plain CSV" if table.delimiter == "," else "timestamp and five numbers"
+    if keys == ["timestamp", *COLUMNS] and table.delimiter == ",":
+        return "plain CSV"
     return NAMED
 
 

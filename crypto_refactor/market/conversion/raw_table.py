@@ -158,7 +158,9 @@ def _headed(lines: list[str], place: int, delimiter: str) -> _Head:
 
 
 def _is_symbol_line(cells: Sequence[str], names: Sequence[str]) -> bool:
-    return len(cells) == len(names) and normalized(cells[0]) in {"ticker", ""} and all(cells[1:])
+    if len(cells) != len(names) or normalized(cells[0]) not in {"ticker", ""}:
+        return False
+    return all(cell[:1].isalpha() for cell in cells[1:])
 
 
 def _cells(line: str, delimiter: str) -> list[str]:

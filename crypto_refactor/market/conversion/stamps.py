@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Seconds = npt.NDArray[np.int64]
 DAY_FIRST, MONTH_FIRST = "day-first", "month-first"
 HOUR: Final = 3600
+_LAST_DAY: Final = "2200-01-01"
 _UNITS: Final = (
     (10**8, "seconds"),
     (10**11, "milliseconds"),
@@ -124,7 +125,8 @@ def _whole(seconds: Seconds, fraction: npt.NDArray[np.bool_]) -> Seconds:
 
 def _count(text: str) -> int:
     whole, _, fraction = text.partition(".")
-    return int(whole) if not fraction.strip("0") and whole.isdigit() else int(float(text))
+    count = int(whole) if not fraction.strip("0") and whole.isdigit() else int(float(text))
+    return min(count, np.iinfo(np.int64).max)
 
 
 def _order(path: Path, texts: pd.Series[str], parts: pd.DataFrame, dates: str | None) -> str | None:
@@ -164,7 +166,10 @@ def _moments(path: Path, texts: pd.Series[str], parts: pd.DataFrame, order: str 
     }
     year, month, day = (parts[name].str.zfill(2) for name in names[order])
     days = pd.to_datetime(year + "-" + month + "-" + day, format="%Y-%m-%d", errors="coerce")
-    _require(path, texts, days.notna().to_numpy(dtype=bool), "a date of the calendar")
+    possible = (days >= pd.Timestamp(0)) & (
+        days <= pd.Timestamp(_LAST_DAY)
+    )  # False where there is no such day
+    _require(path, texts, possible.to_numpy(dtype=bool), "a date of the calendar, from 1970 on")
     hour, minute, second = (
         parts[name].fillna("0").astype(int).to_numpy() for name in ("hour", "minute", "second")
     )

@@ -30,6 +30,12 @@ def rows_of_ticker(
         chosen = _chosen(table.path, table.symbols[1:], ticker, symbol)
         kept = [0, *(at for at in range(1, table.width) if table.symbols[at] == chosen)]
         return replace(table, cells=table.cells.iloc[:, kept]), tuple(names[at] for at in kept)
+    if place is None and symbol is not None:
+        raise DataError(
+            f"--symbol is {symbol!r}, and {table.path} names no symbols.",
+            expected="--symbol for a file with a column of symbols.",
+            remedy="leave out --symbol.",
+        )
     if place is None:
         return table, tuple(names)
     column = table.column(place).str.strip()

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from crypto_refactor.arrays import BoolArray, FloatArray, HourArray
 from crypto_refactor.errors import DataError
 from crypto_refactor.market.bars import first_broken
-from crypto_refactor.market.hours import Hour, parse_hour, to_iso
+from crypto_refactor.market.hours import Hour, floor_hour, parse_hour, parse_instant, to_iso
 from crypto_refactor.market.local_time import local_text, some, zones_at_minute, zones_that_repeat
 
 _UNMARKED = len("2024-06-01T13:00:00")
@@ -315,7 +315,7 @@ class _Reader:
         minutes = {_naive_minute(row[place]) if len(row) > place else None for _, row in rows}
         minute = next(iter(minutes)) if len(minutes) == 1 else None
         if minute:
-            zones = zones_at_minute(minute, parse_hour(f"{cells[place].strip()[:10]}T00:00"))
+            zones = zones_at_minute(minute, floor_hour(parse_instant(cells[place])))
             return bad_line(
                 self._path,
                 line,

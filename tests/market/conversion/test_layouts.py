@@ -461,3 +461,8 @@ def test_each_option_decides(file):
     check(read_foreign(shifted, BTC, Reading(stamped="close")))
     symbol = file(["symbol,timestamp,open,high,low,close,volume", *rows(form("BTCUSDT,%Y-%m-%dT%H:%M:%SZ"))])
     check(read_foreign(symbol, BTC, Reading(symbol="BTCUSDT")))
+
+
+def test_a_symbol_for_a_file_without_symbols_is_a_contradiction(file):
+    with pytest.raises(DataError, match="names no symbols"):
+        read_foreign(file([PLAIN, *rows(iso)]), BTC, Reading(symbol="BTCUSDT"))

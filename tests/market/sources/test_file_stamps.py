@@ -184,6 +184,19 @@ class TestLocalTime:
             read_csv(write(*local_rows(zone, "2023-03-01", 50)), BTC)
         assert f"--tz {zone}" in caught.value.remedy
 
+    @pytest.mark.parametrize("stamp", ["0001-01-01 00:30:00", "9999-12-31 23:30:00", "20240101T0030"])
+    def test_half_hours_of_any_year_and_spelling_are_refused(self, write, stamp):
+        with pytest.raises(DataError, match="every stamp stands at minute 30"):
+            read_csv(write(line(stamp)), BTC)
+
+    def test_stamps_of_all_centuries_are_not_searched_for_clocks(self, write):
+        rows = [line(f"{year:04}-01-01 0{hour}:00:00") for year in (1, 9998) for hour in (0, 2)]
+        source = FilesSource(write(*rows[:2]).parent)
+        source.now(BTC)
+        assert source.doubts(BTC) == ()
+        with pytest.raises(DataError, match="not UTC"):
+            FilesSource(write(*rows).parent).now(BTC)
+
     def test_a_repeated_hour_on_any_other_day_is_a_repeated_hour(self, write):
         with pytest.raises(DataError, match="line 3") as caught:
             read_csv(write(line("2024-05-01 01:00:00"), line("2024-05-01 01:00:00", 7.0)), BTC)
