@@ -86,17 +86,28 @@ def read_raw(path: Path, *, rows: int = MAX_ROWS) -> RawTable:
         If the file cannot be read or holds no table.
     """
     if is_feather(path):
-        return _of_frame(path, read_feather(path))
+        return _of_frame(path, read_feather(path), rows)
     with open_text(path) as text:
         head = text.read(HEAD_CHARACTERS)
     if is_json(head):
         names, values = read_json(path)
+        _require_bounded(path, len(values))
         return _of_rows(path, names, values[:rows])
     return _read_text(path, _find_rows(path, head), rows)
 
 
-def _of_frame(path: Path, frame: pd.DataFrame) -> RawTable:
-    texts = frame.astype(object).map(lambda value: repr(value) if isinstance(value, float) else str(value))
+def _require_bounded(path: Path, rows: int) -> None:
+    if rows > MAX_ROWS:
+        raise unusable(path, f"it has more than {MAX_ROWS:,} rows", remedy="split it by time.")
+
+
+def _of_frame(path: Path, frame: pd.DataFrame, rows: int) -> RawTable:
+    _require_bounded(path, len(frame))
+    texts = (
+        frame.iloc[:rows]
+        .astype(object)
+        .map(lambda value: repr(value) if isinstance(value, float) else str(value))
+    )
     return RawTable(path=path, names=tuple(map(str, frame.columns)), cells=texts)
 
 
@@ -203,8 +214,7 @@ def _read_text(path: Path, head: _Head, rows: int) -> RawTable:
 
 def _whole(path: Path, frame: pd.DataFrame, head: _Head, rows: int) -> pd.DataFrame:
     """Return the cells, each row as wide as the header."""
-    if len(frame) > rows == MAX_ROWS:
-        raise unusable(path, f"it has more than {MAX_ROWS:,} rows", remedy="split it by time.")
+    _require_bounded(path, len(frame))
     if not len(frame):
         raise unusable(path, "it has no rows")
     uneven = (frame.iloc[:, -1].fillna("") != "") | frame.iloc[:, :-1].isna().any(axis=1)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from crypto_refactor.errors import DataError, UsageError
 from crypto_refactor.market.conversion.local_stamps import to_utc
+from crypto_refactor.market.hours import MAX_HOUR
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 Seconds = npt.NDArray[np.int64]
 DAY_FIRST, MONTH_FIRST = "day-first", "month-first"
 HOUR: Final = 3600
-_LAST_DAY: Final = "2200-01-01"
+_LAST: Final = MAX_HOUR * HOUR
 _UNITS: Final = (
     (10**8, "seconds"),
     (10**11, "milliseconds"),
@@ -166,10 +167,8 @@ def _moments(path: Path, texts: pd.Series[str], parts: pd.DataFrame, order: str 
     }
     year, month, day = (parts[name].str.zfill(2) for name in names[order])
     days = pd.to_datetime(year + "-" + month + "-" + day, format="%Y-%m-%d", errors="coerce")
-    possible = (days >= pd.Timestamp(0)) & (
-        days <= pd.Timestamp(_LAST_DAY)
-    )  # False where there is no such day
-    _require(path, texts, possible.to_numpy(dtype=bool), "a date of the calendar, from 1970 on")
+    start = days.to_numpy().astype("datetime64[s]").astype(np.int64)  # far below 0 where there is no such day
+    _require(path, texts, (start >= 0) & (start <= _LAST), "a date of the calendar, from 1970 on")
     hour, minute, second = (
         parts[name].fillna("0").astype(int).to_numpy() for name in ("hour", "minute", "second")
     )
@@ -179,7 +178,6 @@ def _moments(path: Path, texts: pd.Series[str], parts: pd.DataFrame, order: str 
     _require(path, texts, possible, "a time of the day")
     hour = np.where(twelve, hour % 12 + 12 * (half == "PM"), hour)
     fraction = parts["fraction"].fillna("").str.strip("0").ne("").to_numpy()
-    start = days.to_numpy().astype("datetime64[s]").astype(np.int64)
     return _whole(start + hour * HOUR + minute * 60 + second, fraction)
 
 

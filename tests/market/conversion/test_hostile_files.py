@@ -155,6 +155,14 @@ def test_a_long_file_of_minutes_is_refused_by_its_first_rows(tmp_path, monkeypat
     assert max(asked) < 30_000
 
 
+def test_more_rows_than_hours_have_passed_are_refused(read, monkeypatch):
+    monkeypatch.setattr("crypto_refactor.market.conversion.raw_table.MAX_ROWS", 3)
+    rows = [[1704067200000 + 3_600_000 * at, 1, 1, 1, 1, 1] for at in range(4)]
+    for content in (GOOD, json.dumps(rows).encode()):
+        with pytest.raises(DataError, match="more than 3 rows"):
+            read(content)
+
+
 INSERTS = [
     b"",
     b",",

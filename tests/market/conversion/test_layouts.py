@@ -366,6 +366,17 @@ def test_a_feather_file_of_freqtrade_is_read(tmp_path):
     assert "freqtrade, dates" in found.describe()
 
 
+def test_the_table_of_a_feather_file_is_read_like_any_other(file, monkeypatch):
+    import pandas as pd
+
+    frame = pd.DataFrame(NUMBERS, columns=list(BY_NAME))
+    frame.insert(0, "date", pd.to_datetime(STARTS, unit="s", utc=True))
+    monkeypatch.setattr("pandas.read_feather", lambda _: frame)
+    found = read_foreign(file(b"ARROW1\0\0", "x.feather"), BTC, Reading())
+    check(found)
+    assert "freqtrade, dates" in found.describe()
+
+
 def test_a_feather_file_without_pyarrow_names_what_is_missing(file, monkeypatch):
     def missing(*_, **__):
         raise ImportError("Missing optional dependency 'pyarrow'")
