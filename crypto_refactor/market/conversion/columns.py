@@ -76,11 +76,18 @@ def _volume(table: RawTable, names: Sequence[str], keys: Sequence[str], ticker: 
     base = ticker.base.lower()
     own = [place for place, key in enumerate(keys) if key in {f"volume{base}", f"{base}volume", f"vol{base}"}]
     places = own or [place for place, key in enumerate(keys) if key in VOLUMES]
+    if not places:
+        raise DataError(
+            f"{table.path}: no column of the volume in {ticker.base} among {', '.join(map(repr, names))}.",
+            expected=f"a column volume, or volume {ticker.base}.",
+            remedy="export the file with its volume (TradingView: add the indicator Volume to the chart first), or "
+            f"correct --ticker; if another column is the volume in {ticker.base}, name the columns yourself, `_` for "
+            "those to leave out: --columns timestamp,open,high,low,close,volume.",
+        )
     if len(places) != 1:
-        what = "no column" if not places else f"{len(places)} columns"
         raise _undecided(
             table,
-            f"{what} of the volume in {ticker.base} among {', '.join(map(repr, names))}",
+            f"{len(places)} columns of the volume in {ticker.base} among {', '.join(map(repr, names))}",
             f"one column volume, in {ticker.base}",
         )
     return places[0]

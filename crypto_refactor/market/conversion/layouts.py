@@ -82,7 +82,7 @@ def _named(table: RawTable) -> str:
         return "Binance klines"
     if {"symbol", "timestamp", "vwap"} <= found:
         return "alpaca-py"
-    if table.symbols or (names[0] in {"Datetime", "Date"} and "Close" in names and not volumes):
+    if table.symbols or (names[0] == "Datetime" and "Close" in names):
         return "yfinance"
     prices = tuple(key for key in keys if key in COLUMNS)[:4]
     if prices == ("low", "high", "open", "close"):

@@ -24,11 +24,16 @@ def require_hourly(path: Path, seconds: Seconds, *, naive: bool) -> None:
     """
     steps = np.abs(np.diff(seconds))
     steps = steps[steps > 0]
-    if len(steps):
-        lengths, counts = np.unique(steps, return_counts=True)
-        usual = int(lengths[counts.argmax()])
-        if usual != HOUR:
-            raise _other_length(path, usual)
+    if not len(steps):
+        raise DataError(
+            f"{path} holds one bar, which does not say how long it is.",
+            expected="two hours or more.",
+            remedy="put it into one file with the hours beside it.",
+        )
+    lengths, counts = np.unique(steps, return_counts=True)
+    usual = int(lengths[counts.argmax()])
+    if usual != HOUR:
+        raise _other_length(path, usual)
     off = seconds % HOUR != 0
     if not off.any():
         return

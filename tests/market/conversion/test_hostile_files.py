@@ -77,8 +77,10 @@ REFUSED = {
     "a stamp that is none": (GOOD.replace(b"2024-01-01T02", b"2024-13-01T02"), "row 3: the stamp"),
     "an hour that is none": (GOOD.replace(b"T02", b"T25"), "row 3: the stamp"),
     "before 1973": (plain("99999999,1,1,1,1,1", "99999999,1,1,1,1,1"), "stamp"),
-    "nineteen digits": (plain(*["9" * 19 + ",1,1,1,1,1"] * 2), "between two hours"),
-    "a count beyond all": (plain(*["9e99,1,1,1,1,1"] * 2), "between two hours"),
+    "one bar": (plain(ROW.format(0)), "one bar, which does not say"),
+    "one bar, twice": (plain(ROW.format(0), ROW.format(0)), "one bar, which does not say"),
+    "nineteen digits": (plain("9" * 19 + ",1,1,1,1,1", "9" * 18 + ",1,1,1,1,1"), "holds bars of"),
+    "a count beyond all": (plain("9e99,1,1,1,1,1", "1704067200,1,1,1,1,1"), "holds bars of"),
     "the year 1": (plain(*(f"0001-01-01 0{hour}:30:00,1,1,1,1,1" for hour in range(3))), "row 1: the stamp"),
     "the year 9999": (
         plain(*(f"9999-12-31 2{hour}:30:00,1,1,1,1,1" for hour in range(3))),
