@@ -21,7 +21,8 @@ def remember(source: Source) -> None:
 
 
 def with_data_notes(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a document with ``data_notes``, the notes of the command's source, where it has one."""
+    """Return a document with ``data_notes``, the notes of the command's source, where there are any."""
     context = click.get_current_context(silent=True)
     source = None if context is None else context.meta.get(_KEY)
-    return dict(document) if source is None else {**document, "data_notes": list(source.notes())}
+    notes = [] if source is None else list(source.notes())
+    return {**document, "data_notes": notes} if notes else dict(document)

@@ -288,7 +288,7 @@ class _Reader:
     ) -> DataError:
         """Return the error of the first row that does not follow the one before it."""
         line, stamp, hour = int(lines[row]), self._layout.stamp, int(hours[row])
-        if (np.diff(hours) < 0).all():
+        if self._layout.conversion and len(hours) > 2 and (np.diff(hours) < 0).all():
             return self._bad(line, f"{stamp} in rising order: this file has its newest row first", whole=True)
         if hour < hours[row - 1]:
             before = f"{stamp} in rising order (the row before is {to_iso(int(hours[row - 1]))})"

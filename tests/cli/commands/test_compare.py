@@ -69,7 +69,6 @@ def test_the_document_has_the_documented_keys(run):
         "failed",
         "unavailable",
         "trained",
-        "data_notes",
     ]
     assert found["simulated"] is True
     assert found["window"] == {"first": "2024-12-30T00:00:00Z", "last": "2024-12-31T23:00:00Z", "hours": 48}

@@ -60,7 +60,6 @@ def test_the_document_is_a_backtests_without_models_and_conditions(run, targets)
         "data",
         "significance",
         "verdict",
-        "data_notes",
     ]
     assert found["window"] == {"first": "2024-12-01T00:00:00Z", "last": "2024-12-04T23:00:00Z", "bars": 96}
     assert (found["targets"]["rows"], found["targets"]["ignored_columns"]) == (4, [])
