@@ -39,6 +39,8 @@ class EnvironmentSettings(BaseSettings):
     model_dir, state_dir : Path
         Models and their cache; the bar store.  Relative folders start at the checkout or the user's data folder,
         never at the working directory.
+    tickers : Path or None
+        Another list of tickers than ``tickers.txt``; anchored as these folders are.
     cluster : str or None
         Address of a Dask scheduler whose workers train models; by default this machine does.
     alpaca_data_url, alpaca_trading_url : str or None
@@ -57,10 +59,12 @@ class EnvironmentSettings(BaseSettings):
         env_ignore_empty=True,
     )
 
-    @field_validator("model_dir", "state_dir")
+    @field_validator("model_dir", "state_dir", "tickers")
     @classmethod
-    def _anchored(cls, folder: Path) -> Path:
+    def _anchored(cls, folder: Path | None) -> Path | None:
         """Anchor a relative folder, so that it does not depend on the working directory."""
+        if folder is None:
+            return None
         try:
             folder = folder.expanduser()
         except RuntimeError as error:
@@ -84,6 +88,7 @@ class EnvironmentSettings(BaseSettings):
     data_dir: Path | None = None
     model_dir: Path = Field(default_factory=lambda: _anchor("models") / "data")
     state_dir: Path = Field(default_factory=lambda: _anchor("state"))
+    tickers: Path | None = None
     cluster: str | None = None
     alpaca_data_url: str | None = None
     alpaca_trading_url: str | None = None
@@ -120,6 +125,11 @@ def _invalid(error: ValidationError) -> UsageError:
 
 
 def tickers_file() -> Path:
-    """Return the list of supported tickers: that of the checkout, or the copy in the package."""
-    root = checkout_root()
-    return (root / "tickers.txt") if root else _PACKAGE / "tickers.txt"
+    """Return the list of tickers: that of ``CRYPTO_TICKERS``, of the checkout, or in the user's data folder."""
+    return settings().tickers or _anchor("tickers.txt")
+
+
+def packaged_tickers() -> Path | None:
+    """Return the list that a new user's own begins as, None where no list but the selected one counts."""
+    installed = settings().tickers is None and checkout_root() is None
+    return _PACKAGE / "tickers.txt" if installed else None

@@ -19,6 +19,7 @@ _COMMANDS = {
     "download": ("download", "Write bars to CSV files."),
     "evaluate": ("evaluate", "Backtest external targets."),
     "halt": ("accounts", "Block entries, until resume."),
+    "import": ("importing", "Convert files of bars in other layouts."),
     "models": ("models", "List models, or prune their cache."),
     "multi": ("trade", "Trade many tickers (run_multi_ticker.py)."),
     "panic": ("holdings", "Halt entries and close until flat."),

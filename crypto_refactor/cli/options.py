@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from crypto_refactor.cli.data_notes import remember
 from crypto_refactor.errors import UsageError
 
 if TYPE_CHECKING:
@@ -73,10 +74,9 @@ def _parse_zone(context: click.Context, parameter: click.Parameter, value: str) 
 
 
 def _parse_ticker(context: click.Context, parameter: click.Parameter, value: str) -> Ticker:
-    from crypto_refactor.config import tickers_file
-    from crypto_refactor.market.ticker import supported_ticker
+    from crypto_refactor.market.ticker import Ticker
 
-    return supported_ticker(value, tickers_file())
+    return Ticker.parse(value)
 
 
 def _parse_tickers(
@@ -88,10 +88,11 @@ def _parse_tickers(
 BAR_HOURS = click.IntRange(1, 1_000_000)
 """How many hours of bars can be asked for."""
 
-ticker = option("--ticker", "Trading pair, listed in tickers.txt.", default="BTC/USD", callback=_parse_ticker)
+ticker = option("--ticker", "Trading pair that the source offers.", default="BTC/USD", callback=_parse_ticker)
+required_ticker = option("--ticker", "Trading pair.", required=True, callback=_parse_ticker)
 tickers = option(
     "--ticker",
-    "Trading pair; repeat for several.  [default: all of tickers.txt]",
+    "Trading pair; repeat for several.  [default: all of tickers.txt, or of CRYPTO_TICKERS]",
     "tickers",
     multiple=True,
     callback=_parse_tickers,
@@ -165,12 +166,14 @@ def open_selected_source(values: Mapping[str, Any]) -> Source:
 
     name = values["source"] or settings().source
     check_data_dir(name, values["data_dir"])
-    return open_source(name, data_dir=values["data_dir"], state_dir=values["state_dir"])
+    source = open_source(name, data_dir=values["data_dir"], state_dir=values["state_dir"])
+    remember(source)
+    return source
 
 
 def selected_tickers(values: Mapping[str, Any]) -> tuple[Ticker, ...]:
     """Return the tickers that were named, or else every one of the list."""
-    from crypto_refactor.config import tickers_file
+    from crypto_refactor.config import packaged_tickers, tickers_file
     from crypto_refactor.market.ticker import read_tickers
 
-    return values["tickers"] or read_tickers(tickers_file())
+    return values["tickers"] or read_tickers(tickers_file(), packaged_tickers())

@@ -7,12 +7,13 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import FrameType
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn
 
 import click
 
+from crypto_refactor.cli.data_notes import with_data_notes
 from crypto_refactor.errors import (
     EXIT_FAULT,
     EXIT_HUNG_UP,
@@ -145,6 +146,6 @@ def _report(error: CryptoRefactorError, *, as_json: bool, debug: bool) -> int:
     return error.exit_code or EXIT_FAULT
 
 
-def print_json(document: object) -> None:
-    """Print one JSON document; NaN in it is an internal error."""
-    click.echo(json.dumps(document, allow_nan=False, indent=2))
+def print_json(document: Mapping[str, Any]) -> None:
+    """Print one JSON document, with what the source says about its bars; NaN in it is an internal error."""
+    click.echo(json.dumps(with_data_notes(document), allow_nan=False, indent=2))

@@ -62,6 +62,11 @@ def history_checks(source: Source, ticker: Ticker, hours: int, end: Hour) -> lis
             found=f"the last bar closed {age} h before {to_iso(end)}",
         ),
         SelfCheck(
+            what="stamps are UTC opens of closed bars",
+            holds=not source.doubts(ticker),
+            found="; ".join(source.doubts(ticker)) or "nothing speaks against it",
+        ),
+        SelfCheck(
             what="the same bars when asked again",
             holds=client.get_historical_bars(ticker, hours, end).fingerprint() == bars.fingerprint(),
             found=f"fingerprint {bars.fingerprint()}",

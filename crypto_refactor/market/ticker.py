@@ -1,13 +1,19 @@
-"""Tickers, and the list of supported ones."""
+"""Tickers, and the list of those that "all" stands for."""
 
+import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from crypto_refactor.errors import UsageError
+from crypto_refactor.storage.atomic_file import write_atomic
+from crypto_refactor.storage.private import create_folder
 
-_PATTERN = re.compile(r"^([A-Z0-9]{2,10})/([A-Z]{3,5})$")
+_log = logging.getLogger(__name__)
+# The ids of orders have room for 15 characters of a pair.
+_PATTERN = re.compile(r"^([A-Z0-9]{1,10})/([A-Z][A-Z0-9]{2,4})$")
+_MAX_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -31,7 +37,7 @@ class Ticker:
             raise UsageError(
                 f"{text!r} is not a ticker.",
                 expected="BASE/QUOTE, for example BTC/USD.",
-                remedy="correct --ticker; `tickers.txt` lists the supported ones.",
+                remedy="correct --ticker; `tickers.txt` lists some.",
             )
         return cls(*match.groups())
 
@@ -44,53 +50,66 @@ class Ticker:
         return f"{self.base}/{self.quote}"
 
 
-def read_tickers(path: Path) -> tuple[Ticker, ...]:
+def read_tickers(path: Path, default: Path | None = None) -> tuple[Ticker, ...]:
     """Read a list of tickers, one per line; blank lines and ``#`` comments are skipped.
+
+    A line that is not a ticker is named in a warning and concerns no other one.  Where `path` does not exist, it is
+    created as a copy of `default`, so that there is a list to change.
 
     Raises
     ------
     UsageError
-        If the file cannot be read or is empty, or a line is not a ticker.
+        If the file cannot be read or names no ticker.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"The ticker list {path} cannot be read: {getattr(error, 'strerror', None) or error}.",
-            expected="a text file with one ticker per line.",
-            remedy="restore tickers.txt.",
-        ) from error
-    names = [line.partition("#")[0].strip() for line in lines]
-    for number, name in enumerate(names, start=1):
-        if name and not _PATTERN.match(name.upper()):
-            raise UsageError(
-                f"Line {number} of the ticker list {path} is not a ticker: {name!r}.",
-                expected="BASE/QUOTE, for example BTC/USD.",
-                remedy="correct or remove that line.",
-            )
-    tickers = tuple(dict.fromkeys(Ticker.parse(name) for name in names if name))
+    if default is not None and not path.exists():
+        path = _copied(default, path)
+    names = [line.partition("#")[0].strip() for line in _lines(path)]
+    bad = [(number, name) for number, name in enumerate(names, start=1) if name and not _is_ticker(name)]
+    for number, name in bad:
+        _log.warning(
+            "Line %d of the ticker list %s is not a ticker and is skipped: %.40r.", number, path, name
+        )
+    tickers = tuple(dict.fromkeys(Ticker.parse(name) for name in names if _is_ticker(name)))
     if not tickers:
         raise UsageError(
-            f"The ticker list {path} is empty.",
+            f"The ticker list {path} names no ticker"
+            + (f": line {bad[0][0]} is {bad[0][1]!r}." if bad else "."),
             expected="at least one ticker such as BTC/USD.",
             remedy="add one ticker per line.",
         )
     return tickers
 
 
-def supported_ticker(text: str, path: Path) -> Ticker:
-    """Parse a ticker that the list at `path` must name.
+def _is_ticker(name: str) -> bool:
+    return _PATTERN.match(name.upper()) is not None
 
-    Raises
-    ------
-    UsageError
-        If `text` is malformed or not in the list.
-    """
-    ticker, listed = Ticker.parse(text), read_tickers(path)
-    if ticker not in listed:
-        raise UsageError(
-            f"{ticker} is not a supported ticker.",
-            expected="one of " + ", ".join(map(str, listed)) + ".",
-            remedy=f"choose one of these, or add {ticker} to {path}.",
-        )
-    return ticker
+
+def _lines(path: Path) -> list[str]:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+        lines = content.decode("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(path, getattr(error, "strerror", None) or str(error)) from error
+    if len(content) > _MAX_BYTES:
+        raise _unreadable(path, "it is larger than a list of tickers can be")
+    return lines
+
+
+def _unreadable(path: Path, why: str) -> UsageError:
+    return UsageError(
+        f"The ticker list {path} cannot be read: {why}.",
+        expected="a text file with one ticker per line.",
+        remedy="restore it, or name another list with CRYPTO_TICKERS.",
+    )
+
+
+def _copied(default: Path, path: Path) -> Path:
+    """Copy `default` to `path`, and return which of the two to read."""
+    try:
+        create_folder(path.parent)
+        write_atomic(path, default.read_bytes())
+    except OSError as error:
+        _log.info("The ticker list cannot be copied to %s: %s.", path, error.strerror or error)
+        return default
+    return path

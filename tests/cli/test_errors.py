@@ -20,7 +20,7 @@ SHORT = f"{SAMPLE} --hours 48 --train-hours 240"
 HEADER = "timestamp,open,high,low,close,volume"
 
 MALFORMED = [
-    (signal, f"{SAMPLE} --ticker FOO/USD", 2, "FOO/USD is not a supported ticker"),
+    (signal, f"{SAMPLE} --ticker FOO/USD", 3, "The source sample has no FOO/USD"),
     (signal, f"{SAMPLE} --ticker BTCUSD", 2, "'BTCUSD' is not a ticker"),
     (signal, f"{SAMPLE} --ticker ../../etc/passwd", 2, "is not a ticker"),
     (signal, f"{SAMPLE} --ticker ''", 2, "is not a ticker"),

@@ -129,6 +129,15 @@ class HeldBars:
     def prefetch(self, tickers, hours, end=None):
         """Everything is here already."""
 
+    def left_out(self, ticker):
+        return ()
+
+    def doubts(self, ticker):
+        return ()
+
+    def notes(self):
+        return ()
+
     def latest_price(self, ticker):
         return LatestPrice(price=float(self.held.close[-1]), at=to_iso(self.now(ticker)))
 

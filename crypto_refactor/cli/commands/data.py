@@ -39,6 +39,8 @@ def command(**values: Any) -> None:
         print_json(_document(bars, report, latest, end) | {"left_out": list(source.left_out(ticker))})
     else:
         _print(bars, report, latest, values["tz"])
+        for note in source.notes():
+            click.echo(note)
 
 
 def _document(bars: Bars, report: QualityReport, latest: LatestPrice, end: int) -> dict[str, object]:

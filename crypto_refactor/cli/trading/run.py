@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from crypto_refactor.cli.data_notes import with_data_notes
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.trading.realtime_run import RealtimeRun
 from crypto_refactor.cli.trading.request import AccountKind, TradingRequest
@@ -146,7 +147,7 @@ class _Run:
         if self.values["as_json"]:
             from crypto_refactor.report.documents.trading import replay_json
 
-            self.screen.line(replay_json(result))
+            self.screen.line(with_data_notes(replay_json(result)))
         else:
             from crypto_refactor.report.terminal.replay import replay_summary
 

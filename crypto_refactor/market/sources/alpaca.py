@@ -6,7 +6,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,7 +25,7 @@ from crypto_refactor.market.sources.alpaca_parser import (
     require_current,
 )
 from crypto_refactor.market.sources.bar_store import BarStore
-from crypto_refactor.market.sources.base import LatestPrice
+from crypto_refactor.market.sources.base import LatestPrice, utc_now
 from crypto_refactor.market.sources.received_bars import joined, revised, with_known
 from crypto_refactor.market.sources.request_budget import RequestBudget
 from crypto_refactor.market.ticker import Ticker
@@ -56,10 +56,6 @@ _MAX_DEFECTS_KEPT = 200
 _MAX_QUIET_SKEW_SECONDS = 5.0
 _BARS_PER_PAGE = 10_000
 _LIMITS = HttpLimits()
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class _Answer(NamedTuple):
@@ -111,7 +107,7 @@ class AlpacaSource:
         api_key: SecretStr | None = None,
         secret_key: SecretStr | None = None,
         limits: HttpLimits = _LIMITS,
-        clock: Callable[[], datetime] = _utc_now,
+        clock: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -159,6 +155,14 @@ class AlpacaSource:
     def left_out(self, ticker: Ticker) -> tuple[str, ...]:
         """Return what was left out of the answers so far because it is not a bar."""
         return self._left_out.get(ticker, ())
+
+    def doubts(self, ticker: Ticker) -> tuple[str, ...]:  # noqa: ARG002 - of the protocol
+        """Return nothing: Alpaca states the offset of every stamp, and a bar counts once it has closed."""
+        return ()
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what was left out, with its ticker."""
+        return tuple(f"{ticker}: {text}" for ticker, texts in self._left_out.items() for text in texts)
 
     def prefetch(self, tickers: Iterable[Ticker], hours: int, end: int | None = None) -> None:
         """Fetch the last `hours` hours of several tickers at once, for the next `bars` of each.

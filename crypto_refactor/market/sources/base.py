@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Protocol
 
 from crypto_refactor.errors import DataError
@@ -19,6 +20,11 @@ class LatestPrice:
 
     price: float
     at: str
+
+
+def utc_now() -> datetime:
+    """Return the time of this machine's clock: the default of every source's `clock`."""
+    return datetime.now(UTC)
 
 
 def require_reached(source: Source, ticker: Ticker, end: Hour) -> None:
@@ -68,6 +74,14 @@ class Source(Protocol):
         """Return, in words, the rows that this object has received and left out because they are no bars."""
         ...
 
+    def doubts(self, ticker: Ticker) -> tuple[str, ...]:
+        """Return, in words, what suggests that the stamps received are not the UTC opens of closed bars."""
+        ...
+
+    def notes(self) -> tuple[str, ...]:
+        """Return all that was said so far about bars that were left out or are in doubt, with their tickers."""
+        ...
+
     def latest_price(self, ticker: Ticker) -> LatestPrice:
         """Return the most recent price, with the errors of `bars`."""
         ...
@@ -93,6 +107,14 @@ class LoadedSource(ABC):
 
     def left_out(self, ticker: Ticker) -> tuple[str, ...]:  # noqa: ARG002 - of the protocol
         """Return nothing: a row that is no bar is refused."""
+        return ()
+
+    def doubts(self, ticker: Ticker) -> tuple[str, ...]:  # noqa: ARG002 - of the protocol
+        """Return nothing: the stamps are the tool's own."""
+        return ()
+
+    def notes(self) -> tuple[str, ...]:
+        """Return nothing, as nothing is left out."""
         return ()
 
     def latest_price(self, ticker: Ticker) -> LatestPrice:

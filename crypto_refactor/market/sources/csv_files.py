@@ -1,11 +1,17 @@
 """Bars from a folder of CSV files, and the writer of such files."""
 
+import logging
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from crypto_refactor.errors import DataError, UnavailableError, UsageError
 from crypto_refactor.market.bars import COLUMNS, Bars, price_rules
-from crypto_refactor.market.hours import to_iso
-from crypto_refactor.market.sources.base import LoadedSource
+from crypto_refactor.market.hours import Hour, floor_hour, to_iso
+from crypto_refactor.market.local_time import local_text, skipped_hours, some
+from crypto_refactor.market.sources.base import LoadedSource, utc_now
 from crypto_refactor.market.sources.csv_parser import CsvLayout, read_table, unreadable
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.storage.atomic_file import write_atomic
@@ -15,6 +21,7 @@ FILES = "files"
 """The name of this source."""
 LAYOUT = CsvLayout(stamp="timestamp", columns=COLUMNS, rules=price_rules)
 HEADER_LINE = ",".join(LAYOUT.required)
+_log = logging.getLogger(__name__)
 _Version = tuple[Path, int, int]
 
 
@@ -23,36 +30,77 @@ def file_path(data_dir: Path, ticker: Ticker) -> Path:
     return data_dir / f"{ticker.slug}_1h.csv"
 
 
-def read_csv(path: Path, ticker: Ticker) -> Bars:
-    """Read all bars of one file; a time stamp is the OPEN of its bar.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BarFile:
+    """The bars of a file, whether its stamps are without an offset, and what converts it if they are not UTC."""
+
+    bars: Bars
+    naive: bool
+    conversion: str
+
+    def doubt(self) -> str | None:
+        """Return what suggests that the stamps are local time; None where nothing does."""
+        found = skipped_hours(self.bars.opened) if self.naive else None
+        if found is None:
+            return None
+        hours, zones = found
+        return (
+            f"{', '.join(map(local_text, hours))} {'is' if len(hours) == 1 else 'are'} missing, on "
+            f"{'a day' if len(hours) == 1 else 'days'} when clocks go forward in {some(zones)}: local time without "
+            f"an offset? If so, convert the whole file: `{self.conversion} --tz {zones[0]}` (or your own zone)"
+        )
+
+
+def read_bar_file(path: Path, ticker: Ticker) -> BarFile:
+    """Read all bars of one file; a time stamp is the OPEN of its bar, and UTC unless it names an offset.
 
     Raises
     ------
     DataError
         If the file cannot be read or holds anything but bars; the first bad line is shown.
     """
-    table = read_table(path, LAYOUT)
-    return Bars(ticker=ticker, source=FILES, opened=table.hours, **table.values)
+    conversion = _conversion(path, ticker)
+    table = read_table(path, replace(LAYOUT, conversion=conversion))
+    bars = Bars(ticker=ticker, source=FILES, opened=table.hours, **table.values)
+    return BarFile(bars=bars, naive=table.naive, conversion=conversion)
+
+
+def read_csv(path: Path, ticker: Ticker) -> Bars:
+    """Return the bars that `read_bar_file` reads."""
+    return read_bar_file(path, ticker).bars
+
+
+def _conversion(path: Path, ticker: Ticker) -> str:
+    file, folder = shlex.quote(str(path)), shlex.quote(str(path.parent))
+    return f"crypto-refactor import {file} --ticker {ticker} --data-dir {folder}"
 
 
 class FilesSource(LoadedSource):
-    """Bars from ``<base>_<quote>_1h.csv`` files below `data_dir`; a file is read again only if it changes."""
+    """Bars from ``<base>_<quote>_1h.csv`` files below `data_dir`; a file is read again only if it changes.
+
+    A bar that closes after `clock` is left out and named once.
+    """
 
     name = FILES
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, *, clock: Callable[[], datetime] = utc_now) -> None:
         self.data_dir = data_dir
-        self._cache: dict[Ticker, tuple[_Version, Bars]] = {}
+        self._clock = clock
+        self._cache: dict[Ticker, tuple[_Version, BarFile]] = {}
+        self._closed: dict[Ticker, Bars] = {}
+        self._left_out: dict[Ticker, tuple[str, ...]] = {}
+        self._doubts: dict[Ticker, tuple[str, ...]] = {}
 
     def load(self, ticker: Ticker) -> Bars:
-        """Return all bars of the file of `ticker`.
+        """Return the bars of the file of `ticker` that have closed.
 
         Raises
         ------
         UnavailableError
             If the folder has no file for `ticker`.
         DataError
-            If the folder is missing, or the file cannot be read or holds anything but bars.
+            If the folder is missing, the file cannot be read or holds anything but bars, a stamp lies more than an
+            hour in the future, or no bar has closed.
         """
         path = file_path(self.data_dir, ticker)
         try:
@@ -61,8 +109,48 @@ class FilesSource(LoadedSource):
             raise self._missing(ticker, path, error) from error
         version = (path, status.st_mtime_ns, status.st_size)
         if ticker not in self._cache or self._cache[ticker][0] != version:
-            self._cache[ticker] = version, read_csv(path, ticker)
-        return self._cache[ticker][1]
+            self._keep(ticker, version)
+        return self._up_to_now(ticker, path)
+
+    def left_out(self, ticker: Ticker) -> tuple[str, ...]:
+        """Return the bars that have not closed, in words."""
+        return self._left_out.get(ticker, ())
+
+    def doubts(self, ticker: Ticker) -> tuple[str, ...]:
+        """Return what suggests that the stamps are not the UTC opens of closed bars."""
+        return (*self.left_out(ticker), *self._doubts.get(ticker, ()))
+
+    def notes(self) -> tuple[str, ...]:
+        """Return every such sentence, with its ticker."""
+        return tuple(f"{ticker}: {text}" for ticker in self._cache for text in self.doubts(ticker))
+
+    def _keep(self, ticker: Ticker, version: _Version) -> None:
+        file = read_bar_file(version[0], ticker)
+        self._cache[ticker] = version, file
+        self._closed.pop(ticker, None)
+        doubt = file.doubt()
+        self._doubts[ticker] = () if doubt is None else (doubt,)
+        if doubt is not None:
+            _log.warning("%s: %s.", version[0], doubt)
+
+    def _up_to_now(self, ticker: Ticker, path: Path) -> Bars:
+        bars, now = self._cache[ticker][1].bars, floor_hour(self._clock())
+        if int(bars.closed[-1]) <= now:
+            self._left_out[ticker] = ()
+            return bars
+        require_past(bars, now, path, _conversion(path, ticker))
+        closed = self._closed.get(ticker)
+        if closed is None or int(closed.closed[-1]) < min(now, int(bars.closed[-1])):
+            closed = self._closed[ticker] = closed_bars(bars, now, path)
+        self._note_unfinished(ticker, bars.between(int(closed.closed[-1]), int(bars.closed[-1])), path)
+        return closed
+
+    def _note_unfinished(self, ticker: Ticker, unfinished: Bars, path: Path) -> None:
+        texts = tuple(map(unfinished_text, unfinished.opened.tolist()))
+        for text in texts:
+            if text not in self.left_out(ticker):
+                _log.warning("%s: %s.", path, text)
+        self._left_out[ticker] = texts
 
     def _missing(self, ticker: Ticker, path: Path, error: OSError) -> DataError:
         if not self.data_dir.is_dir():
@@ -79,6 +167,49 @@ class FilesSource(LoadedSource):
             remedy=f"write it with `crypto-refactor download --ticker {ticker} --data-dir {self.data_dir}`, "
             "or choose another --data-dir or --source.",
         )
+
+
+def unfinished_text(hour: Hour) -> str:
+    """Say that the bar that opened at `hour` is not used."""
+    return f"the bar stamped {to_iso(hour)} closes at {to_iso(hour + 1)}, after now, and is not used"
+
+
+def closed_bars(bars: Bars, now: Hour, path: Path) -> Bars:
+    """Return the bars that had closed at `now`.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    closed = bars.take(bars.closed <= now)
+    if not len(closed):
+        raise DataError(
+            f"{path} holds no bar that has closed: the first closes at {to_iso(int(bars.closed[0]))}, and it is "
+            f"{to_iso(now)}.",
+            expected="at least one bar that has closed.",
+            remedy="wait for the close, or correct the stamps or the clock of this machine.",
+        )
+    return closed
+
+
+def require_past(bars: Bars, now: Hour, path: Path, conversion: str) -> None:
+    """Refuse stamps that lie more than an hour after `now`: no exchange has stamped them, in UTC.
+
+    Raises
+    ------
+    DataError
+        If there is one.
+    """
+    last = int(bars.opened[-1])
+    if last <= now + 1:
+        return
+    raise DataError(
+        f"{path}: the last stamp is {to_iso(last)}, and it is {to_iso(now)}: stamps are not UTC?",
+        expected="stamps in UTC, of bars that have opened.",
+        remedy=f"convert the file with `{conversion} --tz ZONE` if its stamps are local time (ZONE such as "
+        "Europe/Berlin), or correct the stamps or the clock of this machine.",
+    )
 
 
 def write_csv(bars: Bars, path: Path) -> None:

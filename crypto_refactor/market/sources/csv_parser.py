@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -16,8 +17,12 @@ import numpy.typing as npt
 from crypto_refactor.arrays import BoolArray, FloatArray, HourArray
 from crypto_refactor.errors import DataError
 from crypto_refactor.market.bars import first_broken
-from crypto_refactor.market.hours import Hour, parse_hour, to_iso
+from crypto_refactor.market.hours import Hour, floor_hour, parse_hour, parse_instant, to_iso
+from crypto_refactor.market.local_time import local_text, some, zones_at_minute, zones_that_repeat
 
+_UNMARKED = len("2024-06-01T13:00:00")
+_ROWS_OF_A_KIND = 100
+"""How many rows are looked at to tell a file of another kind from a bad line."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
@@ -44,6 +49,8 @@ class CsvLayout:
     parse_cell: Callable[[str, str], float] = parse_number
     rules: Callable[[Mapping[str, FloatArray]], dict[str, BoolArray]] = lambda _: {}
     """Numbers by column -> rules, and which rows satisfy each."""
+    conversion: str = ""
+    """The command that converts a file of another kind; by default there is none."""
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -53,12 +60,16 @@ class CsvLayout:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CsvTable:
-    """The n rows of a file: full hours, numbers by column, the line each row ends on, and the other columns."""
+    """The n rows of a file: full hours, numbers by column, the line each row ends on, and the other columns.
+
+    `naive` says that no stamp of the file names an offset.
+    """
 
     hours: HourArray
     values: dict[str, npt.NDArray[Any]]
     lines: HourArray
     ignored: tuple[str, ...]
+    naive: bool
 
 
 def read_table(path: Path, layout: CsvLayout) -> CsvTable:
@@ -75,7 +86,8 @@ def read_table(path: Path, layout: CsvLayout) -> CsvTable:
 def bad_line(path: Path, line: int, what: str, expected: str, remedy: str | None = None) -> DataError:
     """Return the error of one line of a file."""
     remedy = remedy or "correct or remove that line; nothing was computed from this file."
-    return DataError(f"{path}, line {line}: {what}.", expected=f"{expected}.", remedy=remedy)
+    end = "" if what.endswith("?") else "."
+    return DataError(f"{path}, line {line}: {what}{end}", expected=f"{expected}.", remedy=remedy)
 
 
 def unreadable(path: Path, error: OSError, layout: CsvLayout) -> DataError:
@@ -126,9 +138,10 @@ class _Reader:
         # In a strict file a lone carriage return is white space; csv would end a line there.
         return text.replace("\r\n", "\n").replace("\r", " ") if self._layout.strict else text
 
-    def _bad(self, line: int, expected: str) -> DataError:
+    def _bad(self, line: int, expected: str, *, whole: bool = False) -> DataError:
         lines = re.split(r"\r\n|\r|\n", self._text)
-        return bad_line(self._path, line, repr(lines[line - 1]), expected)
+        remedy = self._remedy_for_all() if whole else None
+        return bad_line(self._path, line, repr(lines[line - 1]), expected, remedy)
 
     def _header(self) -> list[str]:
         required, strict = self._layout.required, self._layout.strict
@@ -139,7 +152,10 @@ class _Reader:
             detail = f" (no column {', '.join(missing)})" if missing else ""
             what = f"the header is {','.join(cells)!r}{detail}" if self._text.strip() else "the file is empty"
             order = "in this order and no others" if strict else "once each"
-            raise bad_line(self._path, 1, what, f"the columns {','.join(required)}, {order}")
+            expected = f"the columns {','.join(required)}, {order}"
+            raise bad_line(
+                self._path, 1, what, expected, self._remedy_for_all() if self._text.strip() else None
+            )
         if strict and "\n" in self._text and not self._text.endswith("\n"):
             # A cut through the last number leaves a shorter one behind, which nothing else would reveal.
             line = self._text.count("\n") + 1
@@ -181,7 +197,8 @@ class _Reader:
         try:
             stamps, *values = self._columns(text)
             hours = _parse_stamps(stamps)
-            return self._checked(hours, values, np.arange(2, len(hours) + 2))
+            naive = np.full(len(hours), len(stamps[0]) == _UNMARKED)
+            return self._checked(hours, values, np.arange(2, len(hours) + 2), naive)
         except (ValueError, DataError):
             return None
 
@@ -212,24 +229,26 @@ class _Reader:
 
     def _parse_exactly(self) -> CsvTable:
         """Parse row by row, and raise at the first row that is malformed or breaks a rule."""
-        rows: list[tuple[int, Hour, list[float]]] = []
+        rows: list[tuple[int, Hour, bool, list[float]]] = []
         malformed: DataError | None = None
         try:
             for line, cells in islice(self._rows(), 1, None):
                 try:
                     rows.append((line, *self._parse_row(cells)))
                 except ValueError as error:
-                    raise self._bad(line, str(error)) from error
+                    whole = self._other_kind(line, cells) if not rows or self._mostly_off_the_hour() else None
+                    raise whole or self._bad(line, str(error)) from error
         except DataError as error:
             malformed = error
         lines, hours = (np.array([row[place] for row in rows], dtype=np.int64) for place in (0, 1))
+        naive = np.array([row[2] for row in rows], dtype=np.bool_)
         columns = np.array([numbers for *_, numbers in rows]).reshape(-1, len(self._layout.columns)).T
-        table = self._checked(hours, columns, lines)  # a row above the malformed one may break a rule
+        table = self._checked(hours, columns, lines, naive)  # a row above the malformed one may break a rule
         if malformed:
             raise malformed
         return table
 
-    def _parse_row(self, cells: list[str]) -> tuple[Hour, list[float]]:
+    def _parse_row(self, cells: list[str]) -> tuple[Hour, bool, list[float]]:
         if len(cells) != len(self._names):
             raise ValueError(f"{len(self._names)} cells as in the header, not {len(cells)}")
         row, stamp = dict(zip(self._names, cells, strict=True)), self._layout.stamp
@@ -239,9 +258,12 @@ class _Reader:
             raise ValueError(
                 f"{stamp} as a full hour such as 2024-06-01T13:00Z, ISO-8601 ({error})"
             ) from error
-        return hour, [self._layout.parse_cell(name, row[name]) for name in self._layout.columns]
+        numbers = [self._layout.parse_cell(name, row[name]) for name in self._layout.columns]
+        return hour, _is_naive(row[stamp]), numbers
 
-    def _checked(self, hours: HourArray, columns: Iterable[FloatArray], lines: HourArray) -> CsvTable:
+    def _checked(
+        self, hours: HourArray, columns: Iterable[FloatArray], lines: HourArray, naive: BoolArray
+    ) -> CsvTable:
         stamp, step = self._layout.stamp, np.diff(hours, prepend=hours[:1] - 1)
         values = {
             name: np.asarray(column, dtype=np.float64)
@@ -249,9 +271,101 @@ class _Reader:
         }
         rules = {f"every {stamp} once": step != 0, f"{stamp} in rising order": step > 0}
         broken = first_broken(rules | self._layout.rules(values))
+        if broken and step[broken[0]] <= 0:
+            raise self._out_of_order(hours, values, lines, naive, broken[0])
         if broken:
-            row, rule = broken
-            before = f" (the row before is {to_iso(int(hours[row - 1]))})" if step[row] < 0 else ""
-            raise self._bad(int(lines[row]), rule + before)
+            raise self._bad(int(lines[broken[0]]), broken[1])
         ignored = tuple(name for name in self._names if name not in self._layout.required)
-        return CsvTable(hours=hours, values=values, lines=lines, ignored=ignored)
+        return CsvTable(hours=hours, values=values, lines=lines, ignored=ignored, naive=bool(naive.all()))
+
+    def _out_of_order(
+        self,
+        hours: HourArray,
+        values: Mapping[str, FloatArray],
+        lines: HourArray,
+        naive: BoolArray,
+        row: int,
+    ) -> DataError:
+        """Return the error of the first row that does not follow the one before it."""
+        line, stamp, hour = int(lines[row]), self._layout.stamp, int(hours[row])
+        if self._layout.conversion and len(hours) > 2 and (np.diff(hours) < 0).all():
+            return self._bad(line, f"{stamp} in rising order: this file has its newest row first", whole=True)
+        if hour < hours[row - 1]:
+            before = f"{stamp} in rising order (the row before is {to_iso(int(hours[row - 1]))})"
+            return self._bad(line, before, whole=True)
+        zones = zones_that_repeat(hour) if naive[row] else ()
+        same = all(column[row] == column[row - 1] for column in values.values())
+        if zones and not same:
+            return bad_line(
+                self._path,
+                line,
+                f"{local_text(hour)} stands twice, on the day when clocks go back in {some(zones)}: "
+                "local time without an offset?",
+                f"every {stamp} once, in UTC or with its offset",
+                self._remedy_for_all(f" --tz {zones[0]}", "removing that line would shift every later row"),
+            )
+        return self._bad(line, f"every {stamp} once", whole=True)
+
+    def _other_kind(self, line: int, cells: list[str]) -> DataError | None:
+        """Return the error of a file whose first row already is of another kind; None where only that row is bad."""
+        place = self._names.index(self._layout.stamp)
+        if place >= len(cells) or len(cells) != len(self._names):
+            return self._bad(line, f"{len(self._names)} cells as in the header, not {len(cells)}", whole=True)
+        rows = islice(self._rows(), 1, 1 + _ROWS_OF_A_KIND)
+        minutes = {_naive_minute(row[place]) if len(row) > place else None for _, row in rows}
+        minute = next(iter(minutes)) if len(minutes) == 1 else None
+        if minute:
+            zones = zones_at_minute(minute, floor_hour(parse_instant(cells[place])))
+            return bad_line(
+                self._path,
+                line,
+                f"{cells[place]!r}, and every stamp stands at minute {minute}"
+                + (
+                    f", as full hours UTC do in {some(zones)}: local time without an offset?" if zones else ""
+                ),
+                f"{self._layout.stamp} on the full hour, in UTC or with its offset",
+                self._remedy_for_all(f" --tz {zones[0]}" if zones else ""),
+            )
+        try:
+            parse_hour(cells[place])
+        except ValueError as error:
+            expected = f"{self._layout.stamp} as a full hour such as 2024-06-01T13:00Z, ISO-8601 ({error})"
+            return self._bad(line, expected, whole=True)
+        return None
+
+    def _mostly_off_the_hour(self) -> bool:
+        place = self._names.index(self._layout.stamp)
+        rows = list(islice(self._rows(), 1, 1 + _ROWS_OF_A_KIND))
+        return 2 * sum(_lies_between_hours(row[place]) for _, row in rows if len(row) > place) > len(rows)
+
+    def _remedy_for_all(self, options: str = "", why: str = "") -> str | None:
+        """Return the remedy where not a line but the whole file is to be changed."""
+        if not self._layout.conversion:
+            return (
+                f"write the stamps of the whole file in UTC{'; ' + why if why else ''}." if options else None
+            )
+        zone = " (or your own zone)" if options else ""
+        return (
+            f"convert the whole file: `{self._layout.conversion}{options}`{zone}{'; ' + why if why else ''}."
+        )
+
+
+def _is_naive(stamp: str) -> bool:
+    return datetime.fromisoformat(stamp.strip()).tzinfo is None
+
+
+def _lies_between_hours(stamp: str) -> bool:
+    try:
+        moment = datetime.fromisoformat(stamp.strip())
+    except ValueError:
+        return False
+    return bool(moment.minute or moment.second)
+
+
+def _naive_minute(stamp: str) -> int | None:
+    """Return the minute of a stamp without an offset, None for any other text."""
+    try:
+        moment = datetime.fromisoformat(stamp.strip())
+    except ValueError:
+        return None
+    return None if moment.tzinfo or moment.second else moment.minute

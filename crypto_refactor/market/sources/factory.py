@@ -56,6 +56,7 @@ def _open_alpaca(_data_dir: Path | None, state_dir: Path | None) -> Source:
 
 
 def _open_files(data_dir: Path | None, _state_dir: Path | None) -> Source:
+    from crypto_refactor.market.sources.base import utc_now
     from crypto_refactor.market.sources.csv_files import FilesSource
 
     if data_dir is None:
@@ -68,7 +69,7 @@ def _open_files(data_dir: Path | None, _state_dir: Path | None) -> Source:
             expected="a folder of <base>_<quote>_1h.csv files.",
             remedy="set --data-dir or CRYPTO_DATA_DIR.",
         )
-    return FilesSource(data_dir)
+    return FilesSource(data_dir, clock=utc_now)
 
 
 def _open_sample(_data_dir: Path | None, _state_dir: Path | None) -> Source:

@@ -300,7 +300,7 @@ REFUSED = [
     ("run_trading --demo --source sample --stop-loss -1", 2, "--stop-loss is -1.0"),
     ("run_trading --demo --source sample --replay-hours 100000", 3, "use --replay-hours"),
     ("run_multi_ticker --max-workers 0", 2, "--max-workers is 0"),
-    ("run_multi_ticker --ticker FOO/USD", 2, "FOO/USD is not a supported ticker"),
+    ("run_multi_ticker --ticker FOOUSD", 2, "'FOOUSD' is not a ticker"),
 ]
 
 

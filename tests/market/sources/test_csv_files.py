@@ -11,7 +11,7 @@ from support.bars import empty_bars
 from crypto_refactor.errors import DataError, UnavailableError, UsageError
 from crypto_refactor.market.bars import COLUMNS, Bars, fill_gaps
 from crypto_refactor.market.hours import parse_hour, to_iso
-from crypto_refactor.market.sources.csv_files import FilesSource, read_csv, write_csv
+from crypto_refactor.market.sources.csv_files import FilesSource, read_bar_file, read_csv, write_csv
 from crypto_refactor.market.ticker import Ticker
 
 BTC = Ticker("BTC", "USD")
@@ -60,6 +60,7 @@ def test_a_file_is_read_as_it_stands(written):
         "2024-05-01 {:02}:00:00+00:00",
         "2024-05-01T{:02}:00:00.000Z",
         "2024-05-01T{:02}:00",
+        "2024-05-01T{:02}:00Z",
         "20240501T{:02}Z",
         " 2024-05-01T{:02}:00:00Z",
     ],
@@ -243,8 +244,8 @@ def test_a_file_is_read_once_until_it_changes(written, monkeypatch):
     path = written(*ROWS)
     source, reads = FilesSource(path.parent), []
     monkeypatch.setattr(
-        "crypto_refactor.market.sources.csv_files.read_csv",
-        lambda *given: reads.append(given) or read_csv(*given),
+        "crypto_refactor.market.sources.csv_files.read_bar_file",
+        lambda *given: reads.append(given) or read_bar_file(*given),
     )
     source.now(BTC), source.bars(BTC, FIRST, FIRST + 3), source.latest_price(BTC)
     assert len(reads) == 1
