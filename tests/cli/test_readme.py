@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 
+import click
 import pytest
 from support.cli_runner import ROOT, Home
 
@@ -17,6 +18,7 @@ from crypto_refactor.cli.commands.compare import command as compare
 from crypto_refactor.cli.commands.data import command as data
 from crypto_refactor.cli.commands.download import command as download
 from crypto_refactor.cli.commands.evaluate import command as evaluate
+from crypto_refactor.cli.commands.importing import command as import_files
 from crypto_refactor.cli.commands.models import command as models
 from crypto_refactor.cli.commands.signal import command as signal
 from crypto_refactor.cli.trading.request import DEFAULT_BALANCE, DEFAULT_REPLAY_HOURS
@@ -39,6 +41,7 @@ COMMANDS = {
     "audit": audit,
     "compare": compare,
     "evaluate": evaluate,
+    "import": import_files,
     **trade.COMMANDS,
     **accounts.COMMANDS,
     **holdings.COMMANDS,
@@ -56,6 +59,7 @@ LONG = ("--hours 1440", "--hours 2160")
 # An option that is None for the parser means this; the parser's own help and the README show it.
 WHERE_NONE = {
     "--state-dir": "state/",
+    "--tz": "UTC",
     "--seed": str(ModelSettings().seed),
     "--source": EnvironmentSettings.model_fields["source"].default,
     "--threshold-scale": "the model's",
@@ -79,7 +83,7 @@ WHERE_NONE = {
     f"--{spec.name}": spec.default_text for spec in EXECUTION_OPTIONS.values() if spec.default is None
 } | WHERE_NONE
 OWN_TICKER = dict.fromkeys(("multi", "compare", "reconcile"), "all") | dict.fromkeys(
-    ("close", "resume", "adopt"), "none"
+    ("close", "resume", "adopt", "import"), "none"
 )
 
 
@@ -88,7 +92,7 @@ OF_AN_ACCOUNT = tuple(f"crypto-refactor {name}" for name in {**accounts.COMMANDS
 
 
 def options(command):
-    return {parameter.opts[0]: parameter for parameter in command.params}
+    return {each.opts[0]: each for each in command.params if isinstance(each, click.Option)}
 
 
 def documented_commands():
@@ -262,6 +266,8 @@ def real_default(option, parameter, command):
         return "all targets"
     if option == "--model":
         return DEFAULT_MODEL_NAME if command == "signal" else "none"
+    if (command, option) == ("import", "--stamped"):
+        return "the file's"
     if option in WHERE_NONE and not isinstance(value, int | float | str):
         return WHERE_NONE[option]
     if getattr(parameter, "is_flag", False):
