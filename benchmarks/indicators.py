@@ -27,7 +27,9 @@ MILLION = 1_000_000
 def by_ta(frame: pd.DataFrame) -> dict[str, pd.Series]:
     """Return the same 14 values, by `ta` where it has them."""
     high, low, close, traded = frame["high"], frame["low"], frame["close"], frame["volume"]
+    # `ta` adds the volume of an equal close, this tool leaves it out.
     obv = volume.OnBalanceVolumeIndicator(close, traded).on_balance_volume()
+    obv -= traded.where(close.diff() == 0, 0.0).cumsum()
     returns = np.log(close).diff()
     return {
         "rsi": momentum.RSIIndicator(close, 14).rsi(),

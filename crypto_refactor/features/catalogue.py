@@ -133,7 +133,7 @@ CATALOGUE: list[IndicatorSpec] = [
     ),
     IndicatorSpec(
         name="obv",
-        formula="OBV - mean(OBV, 20), an equal close counts as up",
+        formula="OBV - mean(OBV, 20), an equal close counts as neither up nor down",
         input_formula="/ (20 * mean(volume, 20)); 0/0: 0",
         source="Granville (1963)",
         value=lambda bars: volume.obv(bars.close, bars.volume, 20),

@@ -13,15 +13,17 @@ from crypto_refactor.features.rolling import NO_VOLUME, change, ratio, rolling_d
 def obv(close: FloatArray, volume: FloatArray, window: int) -> FloatArray:
     """On-balance volume minus its mean over the last `window` bars.
 
-    On-balance volume adds the volume of a bar that closed at or above the last close and subtracts that of one
-    that closed below (Granville ignores an equal close; `ta` adds it).  In the difference from its mean, all but
-    the last ``window - 1`` volumes cancel; the one k bars ago has the weight ``(window - 1 - k) / window``.
+    On-balance volume adds the volume of a bar that closed above the last close, subtracts that of one that closed
+    below, and leaves out that of an equal close, as Granville and TA-Lib do.  (`ta` adds it, as if all of it were
+    bought, which turns the sign of the result in up to 2.4 % of the hours of coins with coarse ticks.)  In the
+    difference from its mean, all but the last ``window - 1`` volumes cancel; the one k bars ago has the weight
+    ``(window - 1 - k) / window``.
 
     Smoothing: none.  Scale: base currency, either sign.  Warm-up: `window` bars.  No 0/0: 0 without volume.
 
     Source: Granville (1963), New Key to Stock Market Profits.
     """
-    signed = np.where(change(close) < 0, -volume, volume)
+    signed = np.sign(change(close)) * volume
     return rolling_dot(signed, np.arange(1, window) / window)
 
 

@@ -4,8 +4,8 @@ Past the warm-up the seeds no longer matter (both libraries seed with plain mean
 in whole ticks: where a high and a low move equally far, `ta` and TA-Lib decide the direction by the rounding
 of decimal fractions.
 
-TA-Lib differs on purpose in one place: its on-balance volume leaves the volume of an equal close out, `ta`
-adds it, and so do we.  It has no rolling VWAP.
+`ta` differs on purpose in one place: its on-balance volume adds the volume of an equal close, Granville and TA-Lib
+leave it out, and so do we.  TA-Lib has no rolling VWAP.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import ta
-from support.feature_contracts import read_real_bars
+from support.feature_contracts import read_real_bars, replaced
 
 from crypto_refactor.features.catalogue import indicator_names
 from crypto_refactor.features.frame import compute_features
@@ -36,7 +36,8 @@ def assert_equal_past_the_warm_up(frame, ours, theirs, name):
 
 def by_ta(bars):
     high, low, close, volume = (pd.Series(getattr(bars, name)) for name in ("high", "low", "close", "volume"))
-    obv = ta.volume.on_balance_volume(close, volume)
+    # `ta` counts an equal close as a rise.
+    obv = ta.volume.on_balance_volume(close, volume) - volume.where(close.diff() == 0, 0.0).cumsum()
     return {
         "rsi": ta.momentum.rsi(close, 14),
         "stoch_rsi": 100 * ta.momentum.stochrsi(close, 14),
@@ -75,6 +76,7 @@ def test_every_indicator_ta_lib_has_equals_it_past_the_warm_up(frame):
     talib = pytest.importorskip("talib")
     bars = frame.bars
     upper, _, lower = talib.BBANDS(bars.close, timeperiod=20, nbdevup=2, nbdevdn=2)
+    obv = talib.OBV(bars.close, bars.volume)
     stochastic, _ = talib.STOCHRSI(bars.close, timeperiod=14, fastk_period=14, fastd_period=1)
     expected = {
         "rsi": talib.RSI(bars.close, 14),
@@ -85,14 +87,34 @@ def test_every_indicator_ta_lib_has_equals_it_past_the_warm_up(frame):
         "adx": talib.ADX(bars.high, bars.low, bars.close, 14),
         "ema_20": talib.EMA(bars.close, 20),
         "ema_50": talib.EMA(bars.close, 50),
+        "obv": obv - talib.SMA(obv, 20),
     }
     for name, column in expected.items():
         assert_equal_past_the_warm_up(frame, frame.column(name), column, name)
 
 
 @pytest.mark.oracle
-def test_obv_equals_ta_lib_where_no_close_repeats(random_bars):
+def test_obv_equals_ta_lib_where_closes_repeat(random_bars):
     talib = pytest.importorskip("talib")
-    frame = compute_features(random_bars(3000, seed=12))
-    obv = talib.OBV(frame.bars.close, frame.bars.volume)
+    bars = random_bars(3000, seed=12)
+    coarse = {name: np.round(getattr(bars, name), 0) for name in ("open", "high", "low", "close")}
+    frame = compute_features(replaced(bars, **coarse))
+    closes = frame.bars.close
+    assert (np.diff(closes) == 0).mean() > 0.2
+    obv = talib.OBV(closes, bars.volume)
     assert_equal_past_the_warm_up(frame, frame.column("obv"), obv - talib.SMA(obv, 20), "obv")
+
+
+def test_an_equal_close_is_all_that_separates_obv_from_ta(random_bars):
+    bars = random_bars(600, seed=13)
+    close = bars.close.copy()
+    close[550] = close[549]
+    repeated = replaced(bars, close=close, high=np.maximum(bars.high, close), low=np.minimum(bars.low, close))
+    frame = compute_features(repeated)
+    by_theirs = ta.volume.on_balance_volume(pd.Series(close), pd.Series(bars.volume))
+    theirs = (by_theirs - by_theirs.rolling(20).mean()).to_numpy()
+    ours = frame.column("obv")
+    # The volume of bar 550 has the weight (19 - k) / 20 for k bars after it.
+    expected = np.zeros(600)
+    expected[550:570] = bars.volume[550] * (19 - np.arange(20)) / 20
+    np.testing.assert_allclose((theirs - ours)[500:], expected[500:], atol=1e-9 * bars.volume.sum())

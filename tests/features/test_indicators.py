@@ -134,10 +134,17 @@ def test_realised_volatility_is_the_sample_deviation_of_the_returns():
 
 
 def test_obv_is_its_distance_to_its_own_mean():
-    # OBV 5, 8, 6, 7 (an equal close counts as up): 7 less the mean of 8, 6 and 7.
-    value = volume.obv(array(10, 11, 9, 9), array(5, 3, 2, 1), 3)
+    # OBV 5, 8, 6, 7: 7 less the mean of 8, 6 and 7.
+    value = volume.obv(array(10, 11, 9, 10), array(5, 3, 2, 1), 3)
     assert value[-1] == pytest.approx(0)
     assert value[-2] == pytest.approx(6 - 19 / 3)
+
+
+def test_obv_leaves_out_the_volume_of_an_equal_close():
+    # OBV 5, 8, 8, 8 whatever was traded without a move, and 7 after a fall on 1.
+    value = volume.obv(array(10, 11, 11, 11, 10), array(5, 3, 1e6, 1e6, 1), 3)
+    assert value[3] == 0
+    assert value[4] == pytest.approx(7 - 23 / 3)
 
 
 def test_vwap_weighs_typical_prices_by_volume_and_is_the_close_without_any():
