@@ -14,6 +14,8 @@ N_QUANTILES = 101
 COVERAGE = 0.9
 RIDGE_ALPHA_PER_ROW = 10.0
 THRESHOLD_PERCENTILE = 80.0
+ROUNDING = 1e-12
+"""A difference below this share of what it was taken from is rounding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +29,7 @@ class Evidence:
 
     n: int  # rows with a > 0
     slope: float  # b = sum((f/a)(y/a)) / sum((f/a)^2)
-    slope_se: float  # White's (1980) heteroscedasticity-consistent error of b
+    slope_se: float  # heteroscedasticity-consistent error of b, see `slope_through_origin`
     shrink: float  # clip(b - 1.96 SE, 0, 1): the part of a forecast that is supported; 0 means no evidence
     rmse_ratio: float | None  # RMSE over that of the zero forecast; below 1 is better
     rank_correlation: float | None  # Spearman's, with outcomes
@@ -83,15 +85,23 @@ def calibrate(
 def slope_through_origin(x: FloatArray, y: FloatArray) -> tuple[float, float]:
     """Return the least-squares slope of y = b x and its heteroscedasticity-consistent standard error.
 
-    White, "A heteroskedasticity-consistent covariance matrix estimator", Econometrica 48 (1980).  Both
-    are 0 where x is 0 everywhere.
+    The error is HC3 of J. G. MacKinnon and H. White, "Some heteroskedasticity-consistent covariance matrix estimators
+    with improved finite sample properties", Journal of Econometrics 29 (1985).  With e the residuals::
+
+        SE^2 = sum (x_i e_i / (x'x - x_i^2))^2 = sum (b - b without row i)^2
+
+    White's (1980) has x'x alone in the denominator, which is too small an error for the 36 rows of 240 hours: a row of
+    great weight draws the line to itself, and so has a small residual.  Both results are 0 where x is 0 everywhere.
     """
     energy = float(x @ x)
     if energy == 0:
         return 0.0, 0.0
     slope = float(x @ y) / energy
-    residual = y - slope * x
-    return slope, math.sqrt(float((x * residual) @ (x * residual))) / energy
+    others = energy - x**2
+    # Without the only row that differs from 0 there is no slope: b - 0.
+    shift = np.full(len(x), slope)
+    np.divide(x * (y - slope * x), others, out=shift, where=others > ROUNDING * energy)
+    return slope, math.sqrt(float(shift @ shift))
 
 
 def rmse_ratio(forecast: FloatArray, outcome: FloatArray) -> float | None:

@@ -34,21 +34,54 @@ def evidence(n=400, **options):
 
 
 def test_slope_and_its_error_by_hand():
-    # b = (1*2 + 2*3) / (1 + 4) = 1.6; residuals 0.4 and -0.2; SE = sqrt(0.4^2 + 0.4^2) / 5
+    # b = (1*2 + 2*3) / (1 + 4) = 1.6; 1.5 without the first row, 2 without the second.
     slope, error = slope_through_origin(np.array([1.0, 2.0]), np.array([2.0, 3.0]))
     assert slope == pytest.approx(1.6)
-    assert error == pytest.approx(math.sqrt(0.32) / 5)
+    assert error == pytest.approx(math.hypot(0.1, 0.4))
 
 
-def test_the_error_is_whites_sandwich():
-    rng = np.random.default_rng(1)
-    x = rng.normal(size=300)
-    y = 0.4 * x + rng.normal(size=300) * (0.1 + np.abs(x))
+def uneven(count, seed=1):
+    """Return x and y whose noise grows with x."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=count)
+    return x, 0.4 * x + rng.normal(size=count) * (0.1 + np.abs(x))
+
+
+@pytest.mark.parametrize("count", [5, 36, 300])
+def test_the_error_is_the_hc3_sandwich(count):
+    x, y = uneven(count)
     X = x[:, None]
     bread = np.linalg.inv(X.T @ X)
-    residual = y - X @ (bread @ X.T @ y)
+    leverage = np.diag(X @ bread @ X.T)
+    residual = (y - X @ (bread @ X.T @ y)) / (1 - leverage)
     sandwich = bread @ (X.T @ np.diag(residual**2) @ X) @ bread
     assert slope_through_origin(x, y)[1] == pytest.approx(math.sqrt(sandwich[0, 0]), rel=1e-12)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("count", [5, 36, 300])
+def test_slope_and_error_equal_those_of_statsmodels(count):
+    api = pytest.importorskip("statsmodels.api")
+    x, y = uneven(count)
+    fitted = api.OLS(y, x).fit(cov_type="HC3")
+    assert slope_through_origin(x, y) == pytest.approx((fitted.params[0], fitted.bse[0]), rel=1e-12)
+
+
+def test_a_slope_that_hangs_on_one_row_is_uncertain():
+    x, y = np.zeros(36), np.ones(36)
+    x[7] = 2.0
+    assert slope_through_origin(x, y) == (0.5, 0.5)
+    x[8] = 1e-9
+    slope, error = slope_through_origin(x, y)
+    assert error > slope / 1.96
+
+
+def test_without_a_slope_36_rows_support_a_forecast_in_3_of_100_cases():
+    """White's error lets 4.4 of 100 pass."""
+    rng = np.random.default_rng(3)
+    drawn = rng.standard_t(5, (4000, 2, 36))  # fat tails
+    found = [slope_through_origin(x, y) for x, y in drawn]
+    assert np.mean([slope > 1.96 * error for slope, error in found]) < 0.035
 
 
 def test_forecasts_that_are_all_zero_have_no_slope():
