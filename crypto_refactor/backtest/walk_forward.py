@@ -16,6 +16,7 @@ from crypto_refactor.model.artifact import Model
 from crypto_refactor.model.cache import ModelProvider
 from crypto_refactor.model.dataset import TrainingSet
 from crypto_refactor.model.history import bars_with_history, window_of
+from crypto_refactor.model.named_models import require_training_bars
 from crypto_refactor.model.schedule import RefitPeriod, model_key, refit_periods, training_rows
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.jobs import TrainingJob
@@ -107,7 +108,9 @@ def _pinned_models(prepared: Sequence[PreparedTicker], models: ModelProvider, na
     by_key: dict[str, Model | ModelError] = {}
     for ticker in prepared:
         try:
-            by_key[str(ticker.ticker)] = models.pinned(name, ticker.bars, ticker.periods[0].first)
+            model = models.pinned(name, ticker.bars, ticker.periods[0].first)
+            require_training_bars(model, ticker.bars)
+            by_key[str(ticker.ticker)] = model
         except ModelError as error:
             by_key[str(ticker.ticker)] = error
     keys = {ticker.ticker: [str(ticker.ticker)] * len(ticker.periods) for ticker in prepared}

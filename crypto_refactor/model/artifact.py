@@ -14,12 +14,16 @@ from typing import Any, Self
 from filelock import FileLock
 
 from crypto_refactor.errors import ModelError
+from crypto_refactor.market.hours import to_iso
 from crypto_refactor.model.evidence import Evidence
 from crypto_refactor.model.forecaster import Forecaster, load
+from crypto_refactor.model.identity import Identity
 from crypto_refactor.storage.atomic_file import write_temporary
 from crypto_refactor.storage.private import create_file, create_folder
 
-SCHEMA = 1
+SCHEMA = 2
+_WITHOUT_DATA = 1
+"""Schema of cards that do not say which rows their models learnt from: they can be read and never match."""
 SUFFIXES = (".keras", ".onnx", ".json")
 CHECKSUM = "checksum"
 
@@ -39,37 +43,18 @@ class TrainedModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
-    """What a model is, what it was trained on and what it knows.
-
-    Times are hours since 1970-01-01T00:00Z; `trained_through` is the close of the last bar used, for early stopping
-    and calibration too.
-    """
+class Card(Identity):
+    """What a model is, what it was trained on and what it knows."""
 
     schema: int
-    source: str
-    simulated: bool
-    ticker: str
-    timeframe: str
-    lookback: int
-    horizon: int
-    rows: int
-    network: str
-    recipe: str
-    catalogue: str
-    seed: int
-    trained_from: int
-    trained_through: int
     created_at: str
-    versions: dict[str, str]
     volatility_floor: float
     threshold_scale: float
     evidence: Evidence
     epochs: int
     stop_loss: float
-    last_bars: str
-    weights: str
-    sha256: dict[str, str]
+    weights: str  # hash of the weight arrays
+    sha256: dict[str, str]  # of the two files
 
     @property
     def fingerprint(self) -> str:
@@ -88,13 +73,17 @@ class Card:
         Raises
         ------
         ValueError
-            If `text` is no card of this schema, or does not match its checksum.
+            If `text` is no card of a known schema, or does not match its checksum.
         """
         try:
             values: dict[str, Any] = json.loads(text)
             if values.pop(CHECKSUM, None) != _sha256(_dumps(values).encode()):
                 raise ValueError("the card does not match its checksum")
-            if values.get("schema") != SCHEMA or set(values) != {f.name for f in fields(cls)}:
+            if values.get("schema") == _WITHOUT_DATA:
+                values["data"] = ""
+            elif values.get("schema") != SCHEMA:
+                raise ValueError("the card has another schema")
+            if set(values) != {f.name for f in fields(cls)}:
                 raise ValueError("the card has another schema")
             evidence = values["evidence"]
             evidence["error_quantiles"] = tuple(evidence["error_quantiles"])
@@ -130,13 +119,13 @@ def files_of(path: Path) -> tuple[Path, ...]:
     return tuple(path.with_suffix(suffix) for suffix in SUFFIXES)
 
 
-def read(path: Path) -> Model | None:
+def read(path: Path, key: str | None = None) -> Model | None:
     """Read the model whose ``.keras`` file is `path`; None where there is none.
 
     Raises
     ------
     DamagedModelError
-        If a file is missing or unreadable, or does not match the card.
+        If a file is missing or unreadable, or does not match the card, or the card is not that of the model `key`.
     """
     keras_file, onnx_file, card_file = files_of(path)
     try:
@@ -150,13 +139,20 @@ def read(path: Path) -> Model | None:
     if hashes != card.sha256:
         wrong = ", ".join(suffix for suffix in hashes if hashes[suffix] != card.sha256.get(suffix))
         raise _damaged(path, f"{wrong} does not match the hash on the card")
+    if key is not None and card.key != key:
+        raise _damaged(path, f"its card is that of another model, {_summary(card)}")
     return Model(card=card, path=path, onnx=onnx)
 
 
-def read_if_valid(path: Path) -> Model | None:
-    """Read the model at `path`; None if there is none or it is damaged."""
+def _summary(card: Card) -> str:
+    through = to_iso(card.trained_through)
+    return f"{card.ticker} from {card.source} through {through}, network {card.network}, seed {card.seed}"
+
+
+def read_if_valid(path: Path, key: str | None = None) -> Model | None:
+    """Read the model at `path`; None if there is none, or it is damaged or not the model `key`."""
     try:
-        return read(path)
+        return read(path, key)
     except DamagedModelError:
         return None
 
@@ -196,14 +192,20 @@ def _dumps(values: dict[str, Any]) -> str:
     return json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
-def quarantine_damaged(path: Path) -> None:
-    """Rename the files of a damaged model to ``.damaged``; under its lock, as a half-written model looks damaged too."""
-    if read_if_valid(path) is not None:
-        return
-    with model_folder_errors(path.parent):
-        for file in files_of(path):
-            if file.exists():
-                file.replace(file.with_name(file.name + ".damaged"))
+def quarantine_damaged(path: Path, key: str | None = None) -> DamagedModelError | None:
+    """Rename the files of a model that `read` refuses to ``.damaged``, and return why.
+
+    The caller holds its lock, as a half-written model looks damaged too.
+    """
+    try:
+        read(path, key)
+    except DamagedModelError as error:
+        with model_folder_errors(path.parent):
+            for file in files_of(path):
+                if file.exists():
+                    file.replace(file.with_name(file.name + ".damaged"))
+        return error
+    return None
 
 
 def write(path: Path, card: Card, *, keras: bytes, onnx: bytes) -> Model:

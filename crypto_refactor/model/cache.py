@@ -49,8 +49,8 @@ class ModelProvider:
         return model_key(bars, data, self.settings), TrainingJob(data=data, bars=bars)
 
     def get(self, key: str) -> Model | None:
-        """Return the cached model `key` and mark it as just used; None if there is no valid one."""
-        model = artifact.read_if_valid(cache_path(self.folder, key))
+        """Return the cached model `key` and mark it as just used; None if there is none, or its files or card are wrong."""
+        model = artifact.read_if_valid(cache_path(self.folder, key), key)
         if model is not None:
             _touch(model.path)
         return model
@@ -100,7 +100,9 @@ class ModelProvider:
             missing: dict[Path, str] = {}
             for key in jobs:
                 path = cache_path(self.folder, key)
-                artifact.quarantine_damaged(path)
+                damage = artifact.quarantine_damaged(path, key)
+                if damage is not None:
+                    self.observer.note(f"{damage.what} It is kept as .damaged and trained again.")
                 model = self.get(key)
                 if model is None:
                     missing[path] = key

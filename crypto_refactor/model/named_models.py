@@ -11,14 +11,19 @@ from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model import artifact
 from crypto_refactor.model.artifact import DamagedModelError, Model
-from crypto_refactor.model.dataset import TrainingSet
-from crypto_refactor.model.reuse_policy import ModelRequest, mismatches, retrain_reason
+from crypto_refactor.model.dataset import CHECKED_BARS, TrainingSet
+from crypto_refactor.model.reuse_policy import (
+    ModelRequest,
+    mismatches,
+    retrain_reason,
+    training_bars_revised,
+)
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.jobs import TrainingJob, fit_and_write, hold_lock
 from crypto_refactor.model.training.parallel import TrainingObserver
 
 DEFAULT_MODEL_NAME = "lstm_v2"
-_PINNED = ("source", "ticker", "lookback", "catalogue")
+PINNED_PARTS = ("source", "ticker", "timeframe", "horizon", "lookback", "catalogue")
 """What must match for a pinned model, which brings its own network, recipe and seed."""
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 
@@ -125,7 +130,7 @@ def pinned_model(path: Path, bars: Bars, settings: ModelSettings, first_decision
         )
     card = model.card
     for name, actual, expected in mismatches(card, bars, settings):
-        if name in _PINNED:
+        if name in PINNED_PARTS:
             raise ModelError(
                 f"The model {path.name} has the {name} {actual}.",
                 expected=f"{name} {expected}.",
@@ -139,3 +144,17 @@ def pinned_model(path: Path, bars: Bars, settings: ModelSettings, first_decision
             remedy="choose fewer --hours or a later --end, or leave out --model.",
         )
     return model
+
+
+def require_training_bars(model: Model, bars: Bars) -> None:
+    """Raise `ModelError` if `bars` hold the last training bars of a pinned model, with other values.
+
+    A card that is wrong about them may be wrong about what the model has seen.
+    """
+    if training_bars_revised(model.card, bars):
+        raise ModelError(
+            f"The model {model.path.name} was trained on other bars than these: its last {CHECKED_BARS} training bars, up "
+            f"to {to_iso(model.card.trained_through)}, have other values now.",
+            expected="the bars it was trained on, unchanged.",
+            remedy="train it again with models/app_lstm.py, or leave out --model.",
+        )

@@ -1,7 +1,7 @@
 """The card of a fitted network, and whether its model may be reused on given bars."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from crypto_refactor.features.catalogue import catalogue_hash
@@ -9,11 +9,9 @@ from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.model.artifact import SCHEMA, Card, TrainedModel
 from crypto_refactor.model.dataset import CHECKED_BARS, TrainingSet, last_bars
-from crypto_refactor.model.recipe import RECIPE, library_versions
+from crypto_refactor.model.identity import HORIZON, TIMEFRAME, identity_of
+from crypto_refactor.model.recipe import RECIPE
 from crypto_refactor.model.settings import ModelSettings
-
-TIMEFRAME = "1h"
-HORIZON = 1
 
 
 def make_card(
@@ -26,31 +24,21 @@ def make_card(
 ) -> Card:
     """Return the card of a model fitted on `data` from `bars`, without the hashes of its files."""
     return Card(
+        **asdict(identity_of(bars, data, settings)),
         schema=SCHEMA,
-        source=bars.source,
-        simulated=bars.simulated,
-        ticker=str(bars.ticker),
-        timeframe=TIMEFRAME,
-        lookback=settings.lookback,
-        horizon=HORIZON,
-        rows=len(data),
-        network=settings.network,
-        recipe=RECIPE.hash(),
-        catalogue=catalogue_hash(),
-        seed=settings.seed,
-        trained_from=data.trained_from,
-        trained_through=data.trained_through,
         created_at=(created_at or datetime.now(UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        versions=library_versions(),
         volatility_floor=trained.volatility_floor,
         threshold_scale=trained.threshold_scale,
         evidence=trained.evidence,
         epochs=trained.epochs,
         stop_loss=trained.stop_loss,
-        last_bars=data.last_bars,
         weights=trained.weights,
         sha256={},
     )
+
+
+OlderBars = Callable[[int, int], Bars]
+"""Returns the real bars between two hours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +54,7 @@ class ModelRequest:
     rows: int  # labelled rows to train on
     retrain_threshold: int  # greatest age in hours
     retrain: bool  # train in any case
-    older_bars: Callable[[int, int], Bars] | None = None
+    older_bars: OlderBars | None = None
 
 
 def retrain_reason(card: Card, bars: Bars, request: ModelRequest) -> tuple[str, str] | None:
@@ -81,7 +69,7 @@ def retrain_reason(card: Card, bars: Bars, request: ModelRequest) -> tuple[str, 
     if differences:
         return "trained", "the existing model has " + ", ".join(differences)
     now, through = int(bars.closed[-1]), card.trained_through
-    if through <= now and _training_bars_revised(card, bars, request):
+    if through <= now and training_bars_revised(card, bars, request.older_bars):
         return "trained", "the last 24 bars it was trained on have been revised"
     if card.rows < request.rows:
         return "trained", f"it was trained on {card.rows} rows, {request.rows} are asked for"
@@ -93,11 +81,11 @@ def retrain_reason(card: Card, bars: Bars, request: ModelRequest) -> tuple[str, 
     return None
 
 
-def _training_bars_revised(card: Card, bars: Bars, request: ModelRequest) -> bool:
-    """Whether the last training bars have other values now; False if they are not available."""
+def training_bars_revised(card: Card, bars: Bars, older_bars: OlderBars | None = None) -> bool:
+    """Whether the last training bars have other values than on the card; False if they are not available."""
     first = card.trained_through - CHECKED_BARS
-    if first < int(bars.opened[0]) and request.older_bars is not None:
-        bars = request.older_bars(first, card.trained_through)
+    if first < int(bars.opened[0]) and older_bars is not None:
+        bars = older_bars(first, card.trained_through)
     available = len(bars) > 0 and first >= int(bars.opened[0])
     return available and last_bars(bars, card.trained_through) != card.last_bars
 
@@ -107,6 +95,8 @@ def mismatches(card: Card, bars: Bars, settings: ModelSettings) -> list[tuple[st
     required = [
         ("source", card.source, bars.source),
         ("ticker", card.ticker, str(bars.ticker)),
+        ("timeframe", card.timeframe, TIMEFRAME),
+        ("horizon", card.horizon, HORIZON),
         ("lookback", card.lookback, settings.lookback),
         ("catalogue", card.catalogue, catalogue_hash()),
         ("network", card.network, settings.network),

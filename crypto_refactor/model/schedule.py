@@ -8,18 +8,15 @@ cut-off, and its features are computed on a series that begins at one fixed hour
     |--- lookback + 500 ---|-------- labelled rows --------|--- decisions ---|
 """
 
-import hashlib
 from dataclasses import dataclass
 
-import numpy as np
-
 from crypto_refactor.errors import DataError
-from crypto_refactor.features.catalogue import WARMUP, catalogue_hash
+from crypto_refactor.features.catalogue import WARMUP
 from crypto_refactor.features.frame import FeatureFrame, compute_features
 from crypto_refactor.market.bars import Bars, fill_gaps
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.model.dataset import TrainingSet, labelled_rows, training_set
-from crypto_refactor.model.recipe import RECIPE, library_versions
+from crypto_refactor.model.identity import identity_of
 from crypto_refactor.model.settings import ModelSettings
 
 TRAINING_LEAD_HOURS = 1
@@ -89,18 +86,4 @@ def training_rows(period: RefitPeriod, settings: ModelSettings) -> TrainingSet:
 
 def model_key(bars: Bars, data: TrainingSet, settings: ModelSettings) -> str:
     """Return the cache key of the model that these rows and settings give, the same in every command."""
-    digest = hashlib.sha256()
-    parts = [
-        bars.source,
-        str(bars.ticker),
-        f"{settings.lookback} {settings.network} {settings.seed}",
-        RECIPE.hash(),
-        catalogue_hash(),
-        repr(sorted(library_versions().items())),
-        f"{data.trained_from} {data.trained_through} {data.last_bars}",
-    ]
-    for part in parts:
-        digest.update(part.encode() + b"\0")
-    for array in (data.inputs, data.rows, data.returns, data.volatility, data.close, data.atr):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()[:24]
+    return identity_of(bars, data, settings).key

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Protocol
 
 from crypto_refactor.errors import DataError, ModelError
-from crypto_refactor.features.catalogue import catalogue_hash
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import to_iso
-from crypto_refactor.model.artifact import Card, Model
+from crypto_refactor.model.artifact import Model
 from crypto_refactor.model.cache import ModelProvider
-from crypto_refactor.model.recipe import RECIPE
+from crypto_refactor.model.reuse_policy import mismatches, training_bars_revised
 from crypto_refactor.model.schedule import RefitPeriod
-from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.jobs import TrainingJob
 from crypto_refactor.trading.ledger import Ledger
 
@@ -106,7 +104,7 @@ class PinnedModelSelector:
         """Return the pinned model, which is checked at its first use."""
         if self._chosen is None:
             model = self._models.pinned(self._name, bars, period.last)
-            self._chosen = ChosenModel(model=model, key=None)
+            self._chosen = ChosenModel(model=model, key=None, revised=training_bars_revised(model.card, bars))
         return self._chosen
 
 
@@ -154,7 +152,7 @@ class FirstUsedModelSelector:
 
     def _first_used(self, bars: Bars, period: RefitPeriod) -> ChosenModel | None:
         key = self._ledger.models(self._account, bars.ticker).get(period.cutoff)
-        model = None if key is None else self._compatible(key)
+        model = None if key is None else self._compatible(key, bars)
         if model is None:
             return None
         try:
@@ -169,7 +167,7 @@ class FirstUsedModelSelector:
         """Return the model of the last cut-off before `cutoff` that has one."""
         keys = self._ledger.models(self._account, bars.ticker)
         for earlier in sorted((other for other in keys if other < cutoff), reverse=True):
-            model = self._compatible(keys[earlier])
+            model = self._compatible(keys[earlier], bars)
             if model is not None:
                 return ChosenModel(model=model, key=keys[earlier], late=True)
         state = "is being trained" if failure is None else f"could not be trained ({failure}) and is retried"
@@ -179,19 +177,7 @@ class FirstUsedModelSelector:
             remedy="wait: the model is used as soon as it is trained.",
         )
 
-    def _compatible(self, key: str) -> Model | None:
-        """Return the cached model `key`; None where it is gone or was trained with other settings."""
+    def _compatible(self, key: str, bars: Bars) -> Model | None:
+        """Return the cached model `key`; None where it is gone, or belongs to other bars or settings."""
         model = self._models.get(key)
-        return None if model is None or not matches_settings(model.card, self._models.settings) else model
-
-
-def matches_settings(card: Card, settings: ModelSettings) -> bool:
-    """Whether a model was trained with these settings (its training span aside) on this release's inputs."""
-    trained_with = (card.lookback, card.network, card.seed, card.recipe, card.catalogue)
-    return trained_with == (
-        settings.lookback,
-        settings.network,
-        settings.seed,
-        RECIPE.hash(),
-        catalogue_hash(),
-    )
+        return None if model is None or mismatches(model.card, bars, self._models.settings) else model

@@ -114,7 +114,7 @@ class TestDamage:
         ("trained_through", 0),  # would let it decide on bars it has seen
         ("threshold_scale", 0.0),
         ("ticker", "ETH/USD"),
-        ("schema", 2),
+        ("schema", 3),
         ("lookback", "12"),
         ("unknown", 1),
         ("sha256", {}),
@@ -127,6 +127,15 @@ def test_an_edited_card_is_seen(made, path, name, value):
     file.write_text(json.dumps(json.loads(file.read_text()) | {name: value}))
     with pytest.raises(DamagedModelError):
         artifact.read(path)
+
+
+def test_a_model_of_the_first_schema_is_read_and_never_taken_for_one_of_now(made, tmp_path):
+    earlier = Path(__file__).parent.parent / "data" / "earlier_version" / "models" / "cache"
+    (folder,) = earlier.iterdir()
+    found = artifact.read(folder / "model.keras")
+    assert (found.card.schema, found.card.ticker, found.card.data) == (1, "BTC/USD", "")
+    with pytest.raises(DamagedModelError, match="that of another model, BTC/USD from sample through 2024-"):
+        artifact.read(folder / "model.keras", folder.name)
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "{}", '"card"', "{", "\x00\xff"])

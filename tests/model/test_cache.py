@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 from support.stub_models import planted_model, sample_bars
@@ -10,8 +10,10 @@ from support.trained_models import SETTINGS
 from crypto_refactor.errors import ModelError
 from crypto_refactor.model import artifact
 from crypto_refactor.model.cache import ModelProvider, cache_entries, cache_path, prune_cache
+from crypto_refactor.model.identity import Identity
 from crypto_refactor.model.schedule import model_key, refit_periods, training_rows
 from crypto_refactor.model.training.jobs import TrainingJob
+from crypto_refactor.model.training.parallel import TrainingObserver
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +88,68 @@ def test_a_damaged_model_is_set_aside_and_trained_again(ask, fits, wanted, tmp_p
     assert through(found) == [data.trained_through for data in wanted.values()]
     assert path.with_suffix(suffix + ".damaged").read_bytes() == b"half"
     assert ask(wanted).trained == 0
+
+
+FORGED = {
+    "source": "alpaca",
+    "simulated": False,
+    "ticker": "ETH/USD",
+    "timeframe": "4h",
+    "lookback": 13,
+    "horizon": 4,
+    "network": "documented",
+    "seed": 7,
+    "recipe": "another",
+    "catalogue": "another",
+    "versions": {"keras": "1.0"},
+    "trained_from": 0,
+    "trained_through": 1,
+    "rows": 3,
+    "last_bars": "others",
+    "data": "others",
+}
+
+
+def test_every_part_of_the_identity_is_forged_below():
+    assert set(FORGED) == {part.name for part in fields(Identity)}
+
+
+class Notes(TrainingObserver):
+    def __init__(self):
+        self.heard = []
+
+    def note(self, text):
+        self.heard.append(text)
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_a_card_of_another_model_is_never_served(ask, fits, wanted, tmp_path, name):
+    """The card fits its checksum and its files; only what it says is not what its key stands for."""
+    first = ask(wanted)
+    path = cache_path(tmp_path, list(wanted)[1])
+    honest = artifact.read(path)
+    forged = replace(honest.card, **{name: FORGED[name]})
+    artifact.write(path, forged, keras=path.read_bytes(), onnx=honest.onnx)
+    notes = Notes()
+    models = ModelProvider(folder=tmp_path, settings=SETTINGS, observer=notes)
+    assert models.get(path.parent.name) is None
+    found = Answer(models, wanted)
+    assert found.trained == 1
+    assert [model.card.key for model in found.models] == list(wanted)
+    assert [model.card.weights for model in found.models] == [model.card.weights for model in first.models]
+    assert artifact.Card.from_json(path.with_suffix(".json.damaged").read_text()).key == forged.key
+    (note,) = [text for text in notes.heard if "damaged" in text]
+    assert "its card is that of another model" in note
+
+
+def test_the_files_of_another_entry_are_not_served(ask, fits, wanted, tmp_path):
+    ask(wanted)
+    one, other = (cache_path(tmp_path, key) for key in list(wanted)[:2])
+    for suffix in (".keras", ".onnx", ".json"):
+        one.with_suffix(suffix).write_bytes(other.with_suffix(suffix).read_bytes())
+    found = ask(wanted)
+    assert found.trained == 1
+    assert through(found) == [data.trained_through for data in wanted.values()]
 
 
 def test_what_was_trained_before_a_fit_failed_is_kept(ask, wanted, monkeypatch, fits):

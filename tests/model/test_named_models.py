@@ -19,7 +19,13 @@ from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model import artifact
 from crypto_refactor.model.dataset import labelled_rows, training_set
-from crypto_refactor.model.named_models import load_or_train, model_name, model_path, pinned_model
+from crypto_refactor.model.named_models import (
+    load_or_train,
+    model_name,
+    model_path,
+    pinned_model,
+    require_training_bars,
+)
 from crypto_refactor.model.reuse_policy import ModelRequest, retrain_reason
 from crypto_refactor.model.training.parallel import TrainingObserver
 
@@ -55,6 +61,8 @@ def test_a_model_of_the_last_closed_bar_is_reused(card):
     [
         ({"source": "files"}, {}, "another source (files, not sample)"),
         ({"ticker": "ETH/USD"}, {}, "another ticker (ETH/USD, not BTC/USD)"),
+        ({"timeframe": "4h"}, {}, "another timeframe (4h, not 1h)"),
+        ({"horizon": 4}, {}, "another horizon (4, not 1)"),
         ({}, {"settings": replace(SETTINGS, lookback=20)}, "another lookback (12, not 20)"),
         ({"catalogue": "older"}, {}, "another catalogue (older, not"),
         (
@@ -364,6 +372,19 @@ class TestPinned:
     def test_one_of_something_else_is_refused(self, pinned, what, bars, settings):
         with pytest.raises(ModelError, match=f"has the {what}"):
             pinned_model(pinned.path, remade(bars_up_to(NOW), **bars), settings, 10**6)
+
+    def test_one_whose_training_bars_are_others_is_refused_where_the_past_is_traded(self, pinned):
+        bars = bars_up_to(NOW + 9)
+        require_training_bars(pinned, bars)
+        early = replace(pinned, card=replace(pinned.card, trained_through=pinned.card.trained_through - 100))
+        for model, held in ((early, bars), (pinned, remade(bars, volume=bars.volume * 2))):
+            with pytest.raises(ModelError, match="was trained on other bars than these") as caught:
+                require_training_bars(model, held)
+            assert caught.value.exit_code == 4
+            assert "models/app_lstm.py" in caught.value.remedy
+
+    def test_training_bars_that_are_not_at_hand_are_not_compared(self, pinned):
+        require_training_bars(pinned, sample_bars(NOW + 300).rows(NOW + 100, NOW + 300))
 
     def test_one_of_another_catalogue_is_refused(self, pinned, monkeypatch):
         monkeypatch.setattr("crypto_refactor.model.reuse_policy.catalogue_hash", lambda: "newer")

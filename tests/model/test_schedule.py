@@ -177,7 +177,7 @@ class TestKey:
     )
     def test_another_library_catalogue_or_recipe_changes_it(self, monkeypatch, name, other):
         _, _, key = self.asked(sample_bars(1600))
-        monkeypatch.setattr(f"crypto_refactor.model.schedule.{name}", other)
+        monkeypatch.setattr(f"crypto_refactor.model.identity.{name}", other)
         assert self.asked(sample_bars(1600))[2] != key
 
 

@@ -16,10 +16,16 @@ from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.execution.stepper import new_state
 from crypto_refactor.market.hours import floor_hour
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.model import artifact
 from crypto_refactor.model.cache import ModelProvider, cache_entries, cache_path
+from crypto_refactor.model.named_models import model_path
 from crypto_refactor.model.schedule import refit_periods
 from crypto_refactor.trading.ledger.ledger import Ledger
-from crypto_refactor.trading.model_choice import FirstUsedModelSelector, StillTrainingError
+from crypto_refactor.trading.model_choice import (
+    FirstUsedModelSelector,
+    PinnedModelSelector,
+    StillTrainingError,
+)
 from crypto_refactor.trading.outcomes import Failure
 from crypto_refactor.trading.realtime.accounts import DemoAccount
 from crypto_refactor.trading.realtime.patience import LATE_SECONDS
@@ -167,6 +173,54 @@ def test_a_damaged_model_is_trained_again(standing, used, bars, tmp_path):
     cache_path(tmp_path / "models", key).write_bytes(b"half")
     assert standing().choose(bars, period_at(bars)).key == key
     assert models_in(tmp_path / "models").get(key) is not None
+
+
+FORGERIES = [
+    {"ticker": "ETH/USD"},
+    {"source": "files"},
+    {"seed": 7},
+    {"network": "documented"},
+    {"trained_through": CUTOFF - 48},
+]
+
+
+def forge(folder, key, changed):
+    """Let the card of a cached model say something else; it fits its checksum and its files."""
+    path = cache_path(folder, key)
+    model = artifact.read(path)
+    artifact.write(path, replace(model.card, **changed), keras=path.read_bytes(), onnx=model.onnx)
+
+
+@pytest.mark.parametrize("changed", FORGERIES)
+def test_a_model_whose_card_says_something_else_is_trained_again(
+    standing, used, bars, fits, tmp_path, changed
+):
+    key = used(bars)
+    forge(tmp_path / "models", key, changed)
+    chosen = standing().choose(bars, period_at(bars))
+    assert (chosen.key, chosen.model.card.key) == (key, key)
+    assert fits.trained == 2
+
+
+@pytest.mark.parametrize("changed", FORGERIES)
+def test_a_model_before_whose_card_says_something_else_does_not_decide(
+    standing, used, bars, tmp_path, changed
+):
+    key = used(bars, CUTOFF)
+    forge(tmp_path / "models", key, changed)
+    with pytest.raises(StillTrainingError):
+        standing(Trainer()).choose(bars, period_at(bars))
+
+
+def test_a_pinned_model_whose_training_bars_were_revised_decides_and_it_is_said(bars, tmp_path, fits):
+    key, job = wished(bars)
+    provider = models_in(tmp_path / "models")
+    model = provider.get_or_train(key, job)
+    path = model_path(tmp_path / "models", BTC, "mine", simulated=bars.simulated)
+    artifact.write(path, model.card, keras=model.path.read_bytes(), onnx=model.onnx)
+    for held, said in ((bars, False), (revised(bars, CUTOFF - 1), True)):
+        chosen = PinnedModelSelector(provider, "mine").choose(held, period_at(held))
+        assert (chosen.model.card.weights, chosen.key, chosen.revised) == (model.card.weights, None, said)
 
 
 def test_while_it_is_trained_beside_the_one_before_decides(standing, used, bars):

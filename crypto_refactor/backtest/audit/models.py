@@ -1,5 +1,6 @@
 """Model check: each period was decided by its own model, which had seen none of the period."""
 
+import hashlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,37 +10,47 @@ from crypto_refactor.backtest.audit_findings import AuditCheck, Difference
 from crypto_refactor.backtest.result import BacktestResult
 from crypto_refactor.backtest.walk_forward import PeriodSignals
 from crypto_refactor.features.frame import compute_features
-from crypto_refactor.market.bars import fill_gaps
+from crypto_refactor.market.bars import Bars, fill_gaps
 from crypto_refactor.market.hours import to_iso
-from crypto_refactor.model.dataset import TrainingSet
+from crypto_refactor.model.artifact import Card
+from crypto_refactor.model.dataset import TrainingSet, last_bars
+from crypto_refactor.model.identity import differences, identity_of
+from crypto_refactor.model.named_models import PINNED_PARTS
+from crypto_refactor.model.reuse_policy import mismatches, training_bars_revised
 from crypto_refactor.model.schedule import (
     TRAINING_LEAD_HOURS,
     RefitPeriod,
     cutoff_for,
-    model_key,
     series_start,
     training_rows,
 )
 
+_HOURS = ("trained_from", "trained_through")
+
 
 def check_models(result: BacktestResult) -> AuditCheck:
-    """Check 2: each period was decided by the model that belongs to it, and that model had seen none of it."""
+    """Check 2: each period was decided by the model that belongs to it by its card, and that model had seen none of it."""
     periods = result.walk.periods
-    differences = [
+    found = [
         *_coverage_differences(result),
         *(difference for part in periods for difference in _model_differences(result, part)),
+        *(difference for part in periods for difference in _file_differences(part)),
     ]
     if result.pinned is None:
         models = _count(len({part.model.path for part in periods}), "model")
         passed = (
-            f"{models} for {_count(len(periods), 'period')}: each is the one that the bars up to its cut-off yield, and its "
-            "cut-off lies at least an hour before the first bar it decided."
+            f"{models} for {_count(len(periods), 'period')}: each card names the source, ticker, settings, library versions "
+            "and training rows that the bars up to its cut-off give, which lies at least an hour before the first bar it "
+            "decided. The networks match the hashes on their cards. Whether training gives these weights is not part of this check."
         )
     else:
-        passed = "The pinned model was trained on nothing after the first decision."
+        passed = (
+            "By its card, the pinned model belongs to this source, ticker, lookback and catalogue and was trained on "
+            "nothing after the first decision; its network matches the hash on the card. Whether training gives these weights is not part of this check."
+        )
     return AuditCheck.of(
         "models",
-        differences,
+        found,
         passed=passed,
         failed="A period was decided by another model than its own, or its model was trained on more than the bars up to its "
         "cut-off.",
@@ -71,9 +82,7 @@ def _coverage_differences(result: BacktestResult) -> Iterator[Difference]:
 def _model_differences(result: BacktestResult, part: PeriodSignals) -> Iterator[Difference]:
     period, trained_through = part.period, part.model.card.trained_through
     if result.pinned is not None:
-        first = int(result.window.closed[0])
-        if trained_through > first:
-            yield _hour_difference(first, "trained through, at most", trained_through, first)
+        yield from _pinned_differences(result, part.model.card)
         return
     for hour in (period.first, period.last):
         cutoff = cutoff_for(hour, result.settings)
@@ -90,23 +99,46 @@ def _model_differences(result: BacktestResult, part: PeriodSignals) -> Iterator[
         yield Difference.not_recomputed(period.cutoff, "training data", error)
 
 
+def _pinned_differences(result: BacktestResult, card: Card) -> Iterator[Difference]:
+    """Yield what the card of a pinned model says otherwise than this run asks for."""
+    first = int(result.window.closed[0])
+    if card.trained_through > first:
+        yield _hour_difference(first, "trained through, at most", card.trained_through, first)
+    for name, actual, expected in mismatches(card, result.bars, result.settings):
+        if name in PINNED_PARTS:
+            yield _card_difference(first, name, actual, expected)
+    if training_bars_revised(card, result.bars):
+        now = last_bars(result.bars, card.trained_through)
+        yield _card_difference(first, "last_bars", card.last_bars, now)
+
+
+def _file_differences(part: PeriodSignals) -> Iterator[Difference]:
+    """Yield where the network that decided is not the one of the card."""
+    stated, served = part.model.card.sha256.get(".onnx", ""), hashlib.sha256(part.model.onnx).hexdigest()
+    if stated != served:
+        yield Difference(bar=part.period.first, column="hash of the network", run=stated, recomputed=served)
+
+
 def _training_differences(result: BacktestResult, part: PeriodSignals) -> Iterator[Difference]:
-    """Yield how the model's training differs from one that sees only the bars up to the cut-off."""
-    period, settings, card = part.period, result.settings, part.model.card
+    """Yield how the model's card differs from that of a model that sees only the bars up to the cut-off."""
+    past, data = training_alone(result, part.period)
+    wanted = identity_of(past, data, result.settings)
+    wrong = differences(part.model.card, wanted)
+    if wrong:
+        difference = _data_difference(training_rows(part.period, result.settings), data, part.period)
+        if difference is not None:
+            yield difference
+    for name, actual, expected in wrong:
+        yield _card_difference(part.period.cutoff, name, actual, expected)
+
+
+def training_alone(result: BacktestResult, period: RefitPeriod) -> tuple[Bars, TrainingSet]:
+    """Return the bars up to the cut-off of `period`, and the training rows that they alone give."""
+    settings = result.settings
     past = result.bars.between(0, period.cutoff)
     frame = compute_features(fill_gaps(past.between(series_start(period.cutoff, settings), period.cutoff)))
     alone = RefitPeriod(cutoff=period.cutoff, first=period.first, last=period.last, frame=frame)
-    data = training_rows(alone, settings)
-    key, used_key = model_key(past, data, settings), part.model.path.parent.name
-    if used_key != key:
-        difference = _data_difference(training_rows(period, settings), data, period)
-        yield difference or Difference(bar=period.cutoff, column="model", run=used_key, recomputed=key)
-    if card.trained_from != data.trained_from:
-        yield _hour_difference(period.cutoff, "trained from", card.trained_from, data.trained_from)
-    if card.trained_through != data.trained_through:
-        yield _hour_difference(period.cutoff, "trained through", card.trained_through, data.trained_through)
-    if card.rows != len(data):
-        yield Difference(bar=period.cutoff, column="training rows", run=card.rows, recomputed=len(data))
+    return past, training_rows(alone, settings)
 
 
 def _data_difference(run: TrainingSet, alone: TrainingSet, period: RefitPeriod) -> Difference | None:
@@ -132,3 +164,14 @@ def _data_difference(run: TrainingSet, alone: TrainingSet, period: RefitPeriod) 
 
 def _hour_difference(bar: int, column: str, run: int, recomputed: int) -> Difference:
     return Difference(bar=bar, column=column, run=to_iso(run), recomputed=to_iso(recomputed))
+
+
+def _card_difference(bar: int, name: str, actual: object, expected: object) -> Difference:
+    """Return the difference between what a card says and what it should say."""
+    shown = [
+        to_iso(value) if name in _HOURS and isinstance(value, int) else str(value)
+        for value in (actual, expected)
+    ]
+    return Difference(
+        bar=bar, column=f"{name.replace('_', ' ')} on the card", run=shown[0], recomputed=shown[1]
+    )

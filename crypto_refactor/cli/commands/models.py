@@ -70,7 +70,7 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
 
 
 def _row(path: Path) -> dict[str, Any]:
-    """Return what is known of a model; one whose card cannot be read is shown as damaged."""
+    """Return what is known of a model; one whose card is unreadable or of another model is shown as damaged."""
     from crypto_refactor.market.hours import to_iso
     from crypto_refactor.model.artifact import Card, files_of
     from crypto_refactor.model.cache import is_in_ledger
@@ -85,6 +85,8 @@ def _row(path: Path) -> dict[str, Any]:
     try:
         card = Card.from_json(path.with_suffix(".json").read_text(encoding="utf-8"))
     except (OSError, ValueError, json.JSONDecodeError):
+        return row | {"damaged": True}
+    if cached and card.data and card.key != path.parent.name:
         return row | {"damaged": True}
     return row | {
         "damaged": False,

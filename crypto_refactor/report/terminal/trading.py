@@ -119,9 +119,8 @@ def _notes(outcome: TickerOutcome) -> list[str]:
     if outcome.decision is not None and outcome.decision.chosen.late:
         notes.append("decided by the previous model: the new one is not trained yet")
     if outcome.decision is not None and outcome.decision.chosen.revised:
-        notes.append(
-            "the training bars of its model were revised since; the model is kept until the next refit"
-        )
+        kept = "" if outcome.decision.chosen.key is None else " until the next refit"
+        notes.append(f"the training bars of its model were revised since; the model is kept{kept}")
     return [note for note in notes if note]
 
 
