@@ -1,4 +1,4 @@
-"""Findings of an audit: its five checks, and the first difference that each of them found."""
+"""Findings of an audit: its checks, and the first difference that each of them found."""
 
 from __future__ import annotations
 
@@ -77,10 +77,13 @@ class AuditCheck:
 class Audit:
     """The audit of one run."""
 
-    checks: tuple[AuditCheck, ...]  # signals, models, start, fills and accounting
+    checks: tuple[AuditCheck, ...]  # signals, models, start, fills, accounting, and retraining if asked for
     bars_checked: int  # closes that were recomputed
     bars: int  # real closes in the window
     full: bool  # whether every close was to be recomputed
+    limit_of_detection: (
+        float  # share of the closes without a fill that a leak must change to be found with 99 %
+    )
 
     @property
     def passed(self) -> bool:
@@ -100,6 +103,7 @@ class Audit:
             "full": self.full,
             "bars": self.bars,
             "bars_checked": self.bars_checked,
+            "limit_of_detection": self.limit_of_detection,
             "checks": [check.to_dict() for check in self.checks],
             "first_difference": None if difference is None else difference.to_dict(),
         }

@@ -29,6 +29,7 @@ AUDIT_TITLES = {
     "start": "Start of the data",
     "fills": "Fills",
     "accounting": "Accounting",
+    "retraining": "Training again",
 }
 
 
@@ -82,7 +83,7 @@ def audit_line(audit: Audit) -> str:
     """State the outcome of the audit in one sentence."""
     recomputed = f"{audit.bars_checked:,} of {audit.bars:,} decisions recomputed"
     if audit.passed:
-        return f"Audit passed: {recomputed} from the bars known at the time; all models, fills and accounts checked."
+        return f"Audit passed: {recomputed} from the bars known at the time; all cards of models, fills and accounts checked."
     failed = ", ".join(AUDIT_TITLES[check.name].lower() for check in audit.checks if not check.passed)
     return f"AUDIT FAILED ({failed}): {recomputed}. Do not trust the figures of this run."
 

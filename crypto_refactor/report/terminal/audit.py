@@ -24,6 +24,8 @@ def print_audit(result: BacktestResult, audit: Audit, tz: ZoneInfo, console: Con
     ]
     if not audit.full:
         parts += ["", "Recompute every decision with --full."]
+    if result.pinned is None and all(check.name != "retraining" for check in audit.checks):
+        parts += ["", "Train one model again with --retrain."]
     console.print(Group(*parts), highlight=False)
 
 

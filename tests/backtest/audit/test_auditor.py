@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from support.feature_contracts import read_real_bars
 from support.strategies import cases, holds_for
-from support.stub_models import HeldBars, planted_card, remade, sample_bars, without
+from support.stub_models import HeldBars, planted_card, planted_network, remade, sample_bars, without
 from support.trained_models import SETTINGS
 
+from crypto_refactor.backtest.audit import sample as sampling
 from crypto_refactor.backtest.audit.accounting import check_accounting
-from crypto_refactor.backtest.audit.auditor import audit, real_closes, sampled_closes
+from crypto_refactor.backtest.audit.auditor import audit
 from crypto_refactor.backtest.audit.fills import check_fills
+from crypto_refactor.backtest.audit.sample import real_closes, sample_of
 from crypto_refactor.backtest.audit_findings import Difference
 from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.backtest.metrics import compute_metrics
@@ -39,6 +41,17 @@ def backtest(tmp_path, fits):
         return backtester.run(hours, allow_gaps=allow_gaps, end=end)
 
     return run
+
+
+def failed(found):
+    return [check.name for check in found.checks if not check.passed]
+
+
+def with_model(result, position, model):
+    """Return the result with the model of one period replaced."""
+    parts = list(result.walk.periods)
+    parts[position] = replace(parts[position], model=model)
+    return replace(result, walk=replace(result.walk, periods=tuple(parts)))
 
 
 def assert_passes(result, *, full=True):
@@ -111,7 +124,11 @@ class TestAnHonestRunPasses:
         late = replace(card, trained_through=int(result.window.closed[0]) + 1)
         known = tuple(replace(part, model=replace(part.model, card=late)) for part in result.walk.periods)
         found = audit(replace(result, walk=replace(result.walk, periods=known)))
-        assert [check.name for check in found.checks if not check.passed] == ["models"]
+        assert failed(found) == ["models"]
+        others = result.walk.periods[0].model
+        for said in ({"ticker": "ETH/USD"}, {"last_bars": "others"}, {"catalogue": "another"}):
+            forged = replace(others, card=replace(others.card, **said))
+            assert failed(audit(with_model(result, 0, forged))) == ["models"]
 
     def test_on_real_bars(self, backtest, real_bars_dir):
         bars = read_real_bars(real_bars_dir, count=1400)
@@ -119,40 +136,75 @@ class TestAnHonestRunPasses:
 
 
 class TestTheSample:
+    def long_run(self, backtest, **options):
+        return backtest(sample_bars(2600), hours=1100, settings=replace(SETTINGS, refit_every=720), **options)
+
     def test_it_is_the_same_for_the_same_run(self, backtest):
-        one, other = (sampled_closes(backtest()) for _ in range(2))
+        one, other = (sample_of(self.long_run(backtest)).closes for _ in range(2))
         assert one.tolist() == other.tolist()
 
-    def test_it_holds_the_edges_of_every_period_and_what_led_to_fills(self, backtest):
-        result = backtest(options=ExecutionOptions(exit=ExitRule.OPPOSITE))
-        sample = set(sampled_closes(result).tolist())
+    @pytest.mark.parametrize("rule", [ExitRule.NEUTRAL, ExitRule.OPPOSITE])
+    def test_it_holds_every_entry_and_exit_and_the_edges_of_every_period(self, backtest, rule):
+        result = self.long_run(backtest, options=ExecutionOptions(exit=rule))
+        found = set(sample_of(result).closes.tolist())
         for part in result.walk.periods:
-            assert {part.period.first, part.period.last} <= sample
-        decided = {fill.at for fill in result.requested.simulation.fills}
-        assert len(decided & sample) >= min(8, len(decided))
-        assert {min(decided), max(decided)} <= sample
+            assert {part.period.first, part.period.last} <= found
+        fills = [*result.requested.simulation.fills, *result.alpaca.simulation.fills]
+        assert len(fills) > 20
+        assert {fill.at for fill in fills} <= found
 
-    def test_it_stays_small_in_a_long_window(self, backtest):
-        result = backtest(sample_bars(3600), hours=1500, settings=replace(SETTINGS, refit_every=720))
-        assert len(result.walk.periods) in {3, 4}
-        assert len(sampled_closes(result)) <= 8 + 8 + 2 * len(result.walk.periods)
-        assert len(real_closes(result)) == 1501
+    def test_it_holds_the_close_before_the_gap_that_delays_a_fill(self, backtest):
+        end = int(sample_bars(1400).closed[-1])
+        gaps = tuple((end - at, end - at + 1) for at in range(4, 96, 4))
+        result = backtest(without(sample_bars(1400), *gaps), allow_gaps=True)
+        closes = set(real_closes(result).tolist())
+        delayed = [fill.at for fill in result.requested.simulation.fills if fill.at not in closes]
+        assert delayed
+        found = set(sample_of(result).closes.tolist())
+        assert {max(close for close in closes if close < at) for at in delayed} <= found
+
+    def test_228_closes_without_a_fill_are_drawn_from_all_of_them(self, backtest):
+        result = self.long_run(backtest)
+        sample = sample_of(result)
+        decided = {fill.at for fill in result.requested.simulation.fills}
+        others = [hour for hour in sample.closes.tolist() if hour not in decided]
+        assert (sample.real_closes, sample.drawn) == (1101, 228)
+        assert sample.decisive + sample.others == sample.real_closes
+        assert 228 <= len(others) < sample.others
+        assert sample.limit_of_detection == pytest.approx(0.02, abs=0.0001)
+        tenths = np.histogram(others, 10, (real_closes(result)[0], real_closes(result)[-1]))[0]
+        assert tenths.min() > 10
+
+    def test_it_holds_the_closes_that_one_condition_decides(self, backtest):
+        result = self.long_run(backtest, signal_rules=SignalRules(min_confirmations=5))
+        found = set(sample_of(result).closes.tolist())
+        signals = result.walk.signals
+        near = signals.conditions_met[:, 0] & np.isin(signals.confirmations, [4, 5])
+        assert 20 < near.sum() <= 228
+        assert set(signals.decided_at[near].tolist()) <= found
 
     def test_synthetic_bars_are_not_in_it(self, backtest):
         end = int(sample_bars(1400).closed[-1])
         result = backtest(without(sample_bars(1400), (end - 50, end - 46)))
-        assert not set(range(end - 49, end - 45)) & set(sampled_closes(result).tolist())
+        assert not set(range(end - 49, end - 45)) & set(sample_of(result).closes.tolist())
 
-    def test_all_closes_with_full(self, backtest):
-        found = audit(backtest(), full=True)
-        assert (found.bars_checked, found.bars, found.full) == (HOURS + 1, HOURS + 1, True)
+    def test_all_closes_of_a_short_window_and_with_full(self, backtest):
+        found = audit(backtest())
+        assert (found.bars_checked, found.bars, found.full) == (HOURS + 1, HOURS + 1, False)
+        assert found.limit_of_detection == 0
+        sample = sample_of(self.long_run(backtest), full=True)
+        assert len(sample.closes) == sample.real_closes == 1101
+        assert sample.limit_of_detection == 0
 
 
 class TestWhatIsSaid:
     def test_a_passed_audit_as_json(self, backtest):
         said = audit(backtest()).to_dict()
         assert json.loads(json.dumps(said, allow_nan=False)) == said
-        assert list(said) == ["passed", "full", "bars", "bars_checked", "checks", "first_difference"]
+        assert list(said) == [
+            *("passed", "full", "bars", "bars_checked"),
+            *("limit_of_detection", "checks", "first_difference"),
+        ]
         assert [check["name"] for check in said["checks"]] == [
             "signals",
             "models",
@@ -163,6 +215,17 @@ class TestWhatIsSaid:
         assert said["passed"] is True
         assert said["first_difference"] is None
         assert f"{said['bars_checked']} of 101 closes" in said["checks"][0]["detail"]
+        assert "No close is left out." in said["checks"][0]["detail"]
+
+    def test_how_small_a_leak_the_sample_leaves_unseen(self, backtest, monkeypatch):
+        monkeypatch.setattr(sampling, "DRAWN_CLOSES", 20)
+        found = audit(backtest())
+        sample = sample_of(backtest())
+        assert found.limit_of_detection == pytest.approx(1 - 0.01 ** (1 / 20))
+        assert found.checks[0].detail.endswith(
+            f"Among them are all {sample.decisive} that led to a fill, and 20 drawn from the {sample.others} others: "
+            "a leak that changes 20.6 % of these is found with 99 %."
+        )
 
     @pytest.mark.parametrize("full", [False, True])
     def test_one_signal_changed_by_hand_is_shown_with_both_values(self, backtest, full):
@@ -182,9 +245,10 @@ class TestWhatIsSaid:
         )
         assert json.dumps(found.to_dict(), allow_nan=False)
 
-    def test_what_only_full_sees(self, backtest):
+    def test_what_only_full_sees(self, backtest, monkeypatch):
+        monkeypatch.setattr(sampling, "DRAWN_CLOSES", 8)
         result = backtest()
-        sample = sampled_closes(result).tolist()
+        sample = sample_of(result).closes.tolist()
         part = max(result.walk.periods, key=lambda part: len(part.signals))
         place = next(i for i, hour in enumerate(part.signals.decided_at.tolist()) if hour not in sample)
         confidence = part.signals.confidence.copy()
@@ -206,6 +270,41 @@ class TestWhatIsSaid:
         assert found.first_difference == Difference(
             bar=part.period.last, column="the bar", run="not to be decided on", recomputed="decided"
         )
+
+    @pytest.mark.parametrize(
+        ("said", "column"),
+        [
+            ({"ticker": "ETH/USD"}, "ticker"),
+            ({"source": "alpaca"}, "source"),
+            ({"seed": 7}, "seed"),
+            ({"network": "documented"}, "network"),
+            ({"versions": {"keras": "1.0"}}, "versions"),
+            ({"data": "others"}, "data"),
+            ({"last_bars": "others"}, "last bars"),
+        ],
+    )
+    def test_a_card_that_is_not_of_the_model_of_its_period_is_told(self, backtest, said, column):
+        result = backtest()
+        model = result.walk.periods[1].model
+        found = audit(with_model(result, 1, replace(model, card=replace(model.card, **said))))
+        assert failed(found) == ["models"]
+        assert found.first_difference.column == f"{column} on the card"
+        assert found.first_difference.bar == result.walk.periods[1].period.cutoff
+
+    def test_a_network_that_is_not_the_one_of_its_card_is_told(self, backtest):
+        result = backtest()
+        model = result.walk.periods[1].model
+        found = audit(with_model(result, 1, replace(model, onnx=planted_network(12, gain=19.0))))
+        assert failed(found)[-1:] == ["models"]
+        (check,) = [check for check in found.checks if check.name == "models"]
+        assert check.difference.column == "hash of the network"
+
+    def test_what_was_checked_of_the_models_and_what_was_not(self, backtest):
+        (check,) = [check for check in audit(backtest()).checks if check.name == "models"]
+        assert (
+            "each card names the source, ticker, settings, library versions and training rows" in check.detail
+        )
+        assert "Whether training gives these weights is not part of this check." in check.detail
 
     def test_a_period_left_out_is_missed(self, backtest):
         result = backtest()

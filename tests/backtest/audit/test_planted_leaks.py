@@ -14,7 +14,7 @@ from support.trained_models import SETTINGS
 
 from crypto_refactor.backtest import engine, result, scenarios
 from crypto_refactor.backtest import walk_forward as walkforward
-from crypto_refactor.backtest.audit import look_ahead
+from crypto_refactor.backtest.audit import look_ahead, sample
 from crypto_refactor.backtest.audit import models as audit_models
 from crypto_refactor.backtest.audit.auditor import audit
 from crypto_refactor.backtest.backtester import Backtester
@@ -36,8 +36,9 @@ RULES = SignalRules(min_confirmations=4)
 
 
 @pytest.fixture
-def audited(tmp_path, fits):
-    """Run a backtest and audit it."""
+def audited(tmp_path, fits, monkeypatch):
+    """Run a backtest and audit a small sample of it."""
+    monkeypatch.setattr(sample, "DRAWN_CLOSES", 8)
 
     def run(options=None, *, bars=None, **kwargs):
         made = Backtester(
@@ -207,7 +208,7 @@ class TestModels:
         plant(reordered(lambda keys: [keys[0], *keys[:-1]]), (walkforward, "group_models"))
         found = audited()
         assert failed(found) == {"models"}
-        assert found.first_difference.column == "model"
+        assert found.first_difference.column == "trained from on the card"
 
     def test_no_hour_to_train(self, audited, plant):
         def at_once(decision, settings):
