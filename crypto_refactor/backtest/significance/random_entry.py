@@ -1,16 +1,17 @@
-"""A permutation test of timing: the trades of a run, entered at random hours instead.
+"""A permutation test of timing: the trades of a run, entered at other hours like theirs instead.
 
-Every draw keeps the number of trades, their sides and their holding times, and places them at random without
-overlap, every such arrangement equally likely.  They fill at opens and pay the same fee, slippage and borrow
-with the same position size, so a draw earns what drift, time in the market and costs explain.  The rest is
+Whoever enters when prices move most earns more and loses more than somebody who enters at any hour, without any skill.
+So every draw keeps the trades of the run, their sides and their holding times, and enters each at a random hour of its
+own stratum: hours of a like volatility in the same part of the day (`entry_strata`).  Trades never overlap, and every such
+arrangement is equally likely (`arrangements`).  They fill at opens and pay the same fee, slippage and borrow with the same
+position size, so a draw earns what drift, time in the market, volatility, the time of day and costs explain.  The rest is
 timing::
 
     p = (1 + #{draws that earn at least as much}) / (1 + draws)
 
-which is at most a with probability a if entries are random (B. Phipson and G. K. Smyth, "Permutation
-p-values should never be zero", Statistical Applications in Genetics and Molecular Biology 9 (2010), eq. 2;
-the idea of random portfolios as the null: P. Burns, "Random portfolios for evaluating trading strategies",
-2004).
+which is at most a with probability a if entries are random within their strata (B. Phipson and G. K. Smyth, "Permutation
+p-values should never be zero", Statistical Applications in Genetics and Molecular Biology 9 (2010), eq. 2; the idea of
+random portfolios as the null: P. Burns, "Random portfolios for evaluating trading strategies", 2004).
 
 The run is re-priced with the same simplified formula as the draws, so both share these simplifications:
 
@@ -31,6 +32,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from crypto_refactor.arrays import FloatArray, HourArray, RowArray
+from crypto_refactor.backtest.significance.entry_strata import entry_strata
+from crypto_refactor.backtest.significance.trade_shuffle import arrangements
 from crypto_refactor.execution.rules import HOURS_PER_YEAR, ExecutionRules
 from crypto_refactor.execution.sub_account import Trade
 from crypto_refactor.market.bars import Bars
@@ -42,7 +45,7 @@ _TIE = 1e-12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RandomEntry:
-    """The trades of a run compared with the same trades entered at random.
+    """The trades of a run compared with the same trades entered at other hours like theirs.
 
     Attributes
     ----------
@@ -73,7 +76,7 @@ def random_entry(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> RandomEntry | None:
-    """Compare the trades of a run with the same trades entered at random.
+    """Compare the trades of a run with the same trades entered at other hours like theirs.
 
     Parameters
     ----------
@@ -105,7 +108,10 @@ def random_entry(
         for name in ("entry_hour", "exit_hour")
     )
     lengths = exits - entries
-    order, starts = _arrangements(np.random.default_rng(seed), lengths, market.hours.size - 1, draws)
+    rng, strata = np.random.default_rng(seed), entry_strata(market.prices, market.hours)
+    starts = arrangements(rng, entries, lengths, strata, draws)
+    order = np.argsort(starts, axis=1, kind="stable")
+    starts = np.take_along_axis(starts, order, axis=1)
     costs = _Costs.of(rules, initial_balance)
     earned = float(_total_return(market, costs, sides[None], entries[None], exits[None])[0])
     returns = _total_return(market, costs, sides[order], starts, starts + lengths[order])
@@ -118,30 +124,6 @@ def random_entry(
         median=median,
         high=high,
     )
-
-
-def _arrangements(
-    rng: np.random.Generator, lengths: RowArray, span: int, draws: int
-) -> tuple[RowArray, RowArray]:
-    """Place trades of `lengths` bars on `span` bars at random.
-
-    If every trade and every bar without a position drew a number, sorting by it would make all orders equally
-    likely.  Only the numbers of trades are drawn; how many other bars fall between two of them is multinomial.
-
-    Returns
-    -------
-    order : ndarray of int64, shape (draws, k)
-        The trade at each position.
-    starts : ndarray of int64, shape (draws, k)
-        The row of each entry, ascending.
-    """
-    numbers = rng.random((draws, len(lengths)))
-    order = np.argsort(numbers, axis=1)
-    edges = np.take_along_axis(numbers, order, axis=1)
-    shares = np.diff(edges, axis=1, prepend=0.0, append=1.0)
-    idle = rng.multinomial(span - int(lengths.sum()), shares)[:, :-1]
-    ordered = lengths[order]
-    return order, np.cumsum(idle + ordered, axis=1) - ordered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -37,7 +37,7 @@ class Significance:
     probabilistic_sharpe : float or None
         Probability that the true Sharpe ratio is above 0.
     random_entry : RandomEntry or None
-        The same trades entered at random; None without a closed trade.
+        The same trades entered at other hours like theirs; None without a closed trade.
     break_even : BreakEven
         The fee at which the total return is 0.
     cost_sweep : tuple of CostPoint

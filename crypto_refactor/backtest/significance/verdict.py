@@ -34,7 +34,8 @@ def verdict(metrics: Metrics, hours: int, significance: Significance, audit_pass
     ``evidence`` if the audit passed and every test rejects its own null hypothesis at 2 %:
 
     - the probabilistic Sharpe ratio is 0.98 or more (null: the true Sharpe ratio is 0 or less),
-    - the p-value of the random-entry test is 0.02 or less (null: entries are random),
+    - the p-value of the random-entry test is 0.02 or less (null: entries are random
+      among hours of like volatility and time of day),
     - the rank IC of the forecasts minus 2.05 of its standard errors is above 0 (null: no rank correlation);
       this test needs forecasts, and external targets have none.
 
@@ -42,7 +43,7 @@ def verdict(metrics: Metrics, hours: int, significance: Significance, audit_pass
     test in 2 % of cases, and therefore all tests in at most 2 %, however they depend on each other:
     P(all reject) <= min P(one rejects).  Fees make it far less, because luck has to earn them first.  The rate is
     nominal: the first test uses a normal approximation, which lets 2 to 3 % pass on fat-tailed returns of 2,160
-    hours; the second is exact if entries are random, the third very nearly.  It applies to a single run.  For the
+    hours; the second is exact if entries are random within their strata, the third very nearly.  It applies to a single run.  For the
     best of many runs, use `sharpe.deflated_sharpe`.
 
     Parameters

@@ -4,14 +4,17 @@ from collections import Counter
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import assume
 from hypothesis import strategies as st
 from support.strategies import cases, holds_for
 
 from crypto_refactor.backtest.engine import simulate
-from crypto_refactor.backtest.significance import random_entry as module
+from crypto_refactor.backtest.significance import trade_shuffle
+from crypto_refactor.backtest.significance.entry_strata import entry_strata
 from crypto_refactor.backtest.significance.random_entry import random_entry
+from crypto_refactor.backtest.significance.trade_shuffle import arrangements
 from crypto_refactor.execution.decisions import SignalPlan
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import Trade
@@ -152,25 +155,74 @@ class TestWhatIsCompared:
         assert found.high == pytest.approx(0.1)
 
 
+class TestStrata:
+    def test_a_short_window_is_one_stratum(self):
+        prices = np.exp(np.random.default_rng(0).normal(0, 0.01, 150).cumsum())
+        assert entry_strata(prices, FIRST + np.arange(150)).tolist() == [0] * 149
+
+    def test_90_days_are_ten_bands_of_volatility_in_each_part_of_the_day(self):
+        rng = np.random.default_rng(0)
+        sizes = np.exp(rng.normal(0, 1, 90).repeat(24))
+        prices = np.exp((rng.normal(0, 0.01, 2160) * sizes).cumsum())
+        hours = FIRST + np.arange(2160)
+        strata = entry_strata(prices, hours)
+        assert np.bincount(strata).tolist() == pytest.approx([54] * 40, abs=1)
+        for part in range(4):
+            inside = hours[:-1] % 24 // 6 == part
+            assert set(strata[inside]) == set(range(10 * part, 10 * part + 10))
+            # From band to band the hours before are wilder.
+            before = np.abs(np.diff(np.log(prices), prepend=0.0))[:-1]
+            means = [before[strata == band].mean() for band in range(10 * part, 10 * part + 10)]
+            assert means[9] > 3 * means[0]
+
+    def test_a_stratum_knows_nothing_of_the_hours_to_come(self):
+        rng = np.random.default_rng(1)
+        moves = rng.normal(0, 0.01, 899)
+        hours = FIRST + np.arange(900)
+        calm, wild = moves.copy(), moves.copy()
+        wild[-1] *= 50
+        ways = [entry_strata(np.exp(np.append(0.0, each.cumsum())), hours) for each in (calm, wild)]
+        np.testing.assert_array_equal(*ways)
+
+
+def drawn(entries, lengths, strata, draws, seed=1):
+    rng = np.random.default_rng(seed)
+    return arrangements(rng, np.array(entries), np.array(lengths), np.array(strata), draws)
+
+
 class TestArrangements:
-    def test_each_is_equally_likely(self):
-        order, starts = module._arrangements(np.random.default_rng(1), np.array([1, 2]), 5, 24_000)
-        seen = Counter(zip(map(tuple, order.tolist()), map(tuple, starts.tolist()), strict=True))
-        # Two trades and two absent bars in a row: 4! / 2! = 12 ways.
+    def test_each_is_equally_likely_in_the_long_run(self, monkeypatch):
+        monkeypatch.setattr(trade_shuffle, "SWEEPS", 60)
+        starts = drawn([0, 2], [1, 2], [0] * 5, 24_000)
+        seen = Counter(map(tuple, starts.tolist()))
+        # A trade of one bar and one of two on five bars: 12 ways.
         assert len(seen) == 12
         assert all(count == pytest.approx(2000, abs=180) for count in seen.values())
 
-    @holds_for(st.lists(st.integers(1, 9), min_size=1, max_size=12), st.integers(0, 40), examples=40)
+    def test_no_trade_leaves_its_stratum(self):
+        strata = [0, 1, 0, 1, 1, 0, 0, 1]
+        starts = drawn([1, 5], [1, 1], strata, 500)
+        assert set(starts[:, 0]) == {1, 3, 4, 7}
+        assert set(starts[:, 1]) == {0, 2, 5, 6}
+
+    def test_the_run_itself_is_left_alone(self):
+        entries = np.array([0, 4])
+        arrangements(np.random.default_rng(0), entries, np.array([2, 2]), np.zeros(20, int), 50)
+        assert entries.tolist() == [0, 4]
+
+    @holds_for(st.lists(st.integers(0, 9), min_size=1, max_size=12), st.integers(0, 40), examples=40)
     def test_no_two_overlap_and_all_fit(self, held, free):
         held = np.array(held)
-        span = int(held.sum()) + free
-        order, starts = module._arrangements(np.random.default_rng(0), held, span, 50)
-        for row, begins in zip(order, starts, strict=True):
-            assert sorted(row) == list(range(len(held)))
-            ends = begins + held[row]
-            assert begins[0] >= 0
-            assert ends[-1] <= span
-            assert all(end <= after for end, (_, after) in zip(ends, pairwise(begins), strict=False))
+        span = int(held.sum()) + free + 1
+        begun = np.cumsum(held) - held
+        for row in drawn(begun, held, [0] * span, 50):
+            order = np.argsort(row, kind="stable")
+            for begins, ends, after in zip(row, row + held, row[order].tolist(), strict=True):
+                assert 0 <= begins <= ends <= span
+                assert after >= 0
+            lasting = [trade for trade in order if held[trade]]
+            for one, other in pairwise(lasting):
+                assert row[one] + held[one] <= row[other]
 
 
 @holds_for(cases(min_bars=20, venue=None, max_drawdown=None), examples=150)
@@ -210,3 +262,29 @@ def test_without_timing_p_is_uniform_whatever_the_drift(drift):
     # Kolmogorov's distance: 1.63 / sqrt(n) is exceeded in 1 % of samples.
     assert np.abs(levels - np.arange(1, 401) / 400).max() < 1.63 / 20
     assert np.mean(levels <= 0.02) <= 0.045
+
+
+def clustered(rng, count=1200):
+    """Return the opens of a window whose volatility comes and goes, and the volatility of the day before each."""
+    level = np.exp(np.cumsum(rng.normal(0, 0.12, count)))
+    level /= np.exp(pd.Series(np.log(level)).ewm(halflife=100).mean())
+    returns = 0.005 * level * rng.standard_normal(count)
+    known = pd.Series(returns**2).shift(1).rolling(24, min_periods=1).mean().fillna(0.0)
+    return 100 * np.exp(np.append(0.0, returns.cumsum())), known.to_numpy()
+
+
+@pytest.mark.parametrize(("edge", "low", "high"), [(0.0, 0.0, 0.045), (0.25, 0.6, 1.0)])
+def test_entries_timed_by_volatility_alone_are_no_edge_and_an_edge_among_them_is_found(edge, low, high):
+    """Draws from all hours would reject 17 % of runs without an edge."""
+    rejected = []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        prices, known = clustered(rng)
+        window = bars_of(np.append(prices[0], prices[:-1]), prices)
+        wild = np.flatnonzero(known[:-4] >= np.quantile(known, 0.9))
+        starts = np.unique(wild[:: max(len(wild) // 40, 1)] // 3 * 3)
+        right = np.sign(prices[starts + 3] - prices[starts])
+        sides = np.where(rng.random(len(starts)) < 0.5 + edge, right, -right)
+        trades = [trade(s + 1, s + 4, side=int(w)) for s, w in zip(starts, sides, strict=True)]
+        rejected.append(compared(trades, window, draws=99).p <= 0.02)
+    assert low <= np.mean(rejected) <= high
