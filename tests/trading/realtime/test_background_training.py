@@ -19,6 +19,7 @@ from support.trained_models import SETTINGS, training_data
 
 from crypto_refactor.model import artifact
 from crypto_refactor.model.cache import ModelProvider
+from crypto_refactor.model.schedule import model_key
 from crypto_refactor.model.training.cluster import Cluster
 from crypto_refactor.model.training.jobs import TrainingJob
 from crypto_refactor.trading.realtime.background_training import BackgroundTrainer
@@ -28,6 +29,11 @@ PATIENCE = 300.0
 
 def job(**changed):
     return TrainingJob(data=replace(training_data(), **changed), bars=sample_bars())
+
+
+def key_of_job():
+    """Return the key under which the model of `job()` is read again; any other only tells fits apart."""
+    return model_key(sample_bars(), training_data(), SETTINGS)
 
 
 def models_in(folder, **options):
@@ -137,14 +143,15 @@ def trainer(context, clock, tmp_path, fits):
 
 
 def test_a_model_is_trained_by_one_process_however_often_it_is_asked_for(trainer, context, tmp_path):
+    key = key_of_job()
     for _ in range(3):
-        trainer.begin("a", job())
-    assert context.keys == ["a"]
+        trainer.begin(key, job())
+    assert context.keys == [key]
     context.started[0].train()
-    trainer.begin("a", job())
-    assert context.keys == ["a"]
-    assert trainer.failure("a") is None
-    assert models_in(tmp_path).get("a") is not None
+    trainer.begin(key, job())
+    assert context.keys == [key]
+    assert trainer.failure(key) is None
+    assert models_in(tmp_path).get(key) is not None
     assert context.started[0].closed
 
 
@@ -155,8 +162,9 @@ def test_the_process_is_told_which_cluster_trains(context, tmp_path, fits):
 
 
 def test_what_is_at_hand_is_not_trained(trainer, context, tmp_path):
-    models_in(tmp_path).get_or_train("a", job())
-    trainer.begin("a", job())
+    key = key_of_job()
+    models_in(tmp_path).get_or_train(key, job())
+    trainer.begin(key, job())
     assert context.keys == []
 
 
@@ -301,11 +309,12 @@ def model_files(folder):
 @pytest.mark.slow
 def test_processes_of_their_own_train_models_that_serve_and_tell_what_fails(real, tmp_path, capfd):
     bad = job(returns=np.full(len(training_data()), np.nan))
-    real.begin("good", job())
+    good = key_of_job()
+    real.begin(good, job())
     real.begin("bad", bad)
-    assert ended(real, "good") is None
+    assert ended(real, good) is None
     assert "loss" in ended(real, "bad") or "diverged" in ended(real, "bad")
-    model = models_in(tmp_path).get("good")
+    model = models_in(tmp_path).get(good)
     assert model.card.network == "small"
     assert models_in(tmp_path).get("bad") is None
     assert "tensorflow" not in sys.modules
