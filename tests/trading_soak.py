@@ -17,7 +17,7 @@ from pathlib import Path
 
 from support.soak_accounts import reckon
 from support.soak_trader import LIMITS
-from support.soak_world import ALL, FOREVER, KILLED, SHARE, SoakWorld, slope
+from support.soak_world import ALL, FOREVER, KILLED, SHARE, SoakWorld, growth
 
 COURSES = {
     "killed": ("one process, killed again and again", (KILLED,)),
@@ -27,8 +27,11 @@ COURSES = {
 LONGEST_SILENCE = 20 * LIMITS.total
 """Real seconds for which a process may say nothing, on however busy a machine."""
 LONGEST_SLEEP = 900.0
-LONGEST_GROWTH, LEAST_DAYS = 1.0, 6
-"""MiB a day, and from how many days on that is measured: a process grows at its start."""
+MOST_KEPT, MOST_GROWTH = 2.0, 0.5
+"""MiB by which a process may grow after its first day: once, and for each day.
+
+What is alive between two hours stays the same; but the allocator keeps what the worst hour so far has needed.
+"""
 
 
 def soak(folder, course, *, days, seed, tickers=ALL, share=SHARE):
@@ -40,7 +43,7 @@ def soak(folder, course, *, days, seed, tickers=ALL, share=SHARE):
         world.trade(lives)
         found = reckon(world)
         lines = world.printed()
-    wrong = found.faults + _bounds(world, lines, days)
+    wrong = found.faults + _bounds(world, lines)
     struck = world.dice.counts
     figures = {
         "requests": world.dice.requests,
@@ -60,7 +63,8 @@ def soak(folder, course, *, days, seed, tickers=ALL, share=SHARE):
     if FOREVER in lives:
         days_ends = list(world.memory.values())[23::24]
         figures["memory at the end of each day, MiB"] = " ".join(f"{value:.0f}" for value in days_ends)
-        figures["memory slope, MiB a day"] = round(slope(world.memory), 2)
+        since, later = growth(world.memory)
+        figures[f"memory growth in the {later:.1f} days after the first, MiB"] = round(since, 1)
     figures["seconds"] = round(time.monotonic() - began)
     for name, value in figures.items():
         print(f"{value:>12}  {name}")
@@ -69,7 +73,7 @@ def soak(folder, course, *, days, seed, tickers=ALL, share=SHARE):
     return wrong
 
 
-def _bounds(world, lines, days):
+def _bounds(world, lines):
     wrong = []
     if any(line.startswith("Traceback") or "internal error" in line.lower() for line in lines):
         wrong.append("a process printed a traceback or an internal error")
@@ -77,9 +81,9 @@ def _bounds(world, lines, days):
         wrong.append(f"a process did nothing for {world.longest_silence:.0f} s")
     if world.longest_sleep > LONGEST_SLEEP:
         wrong.append(f"a process slept for {world.longest_sleep:.0f} s at once")
-    growth = slope(world.memory)
-    if days >= LEAST_DAYS and growth > LONGEST_GROWTH:
-        wrong.append(f"memory grows by {growth:.1f} MiB a day")
+    since, later = growth(world.memory)
+    if since > MOST_KEPT + MOST_GROWTH * later:
+        wrong.append(f"memory grew by {since:.1f} MiB in the {later:.1f} days after the first")
     return wrong
 
 

@@ -3,6 +3,7 @@
 import socket
 import threading
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -45,7 +46,11 @@ class ConnectionAdapter(HTTPAdapter):
     """Sends requests over connections that `connections` can end."""
 
     def __init__(self, connections: Connections) -> None:
-        self._pools = _pools(connections)
+        # Classes made for each session would be circles, which stay until the garbage collector finds them.
+        self._pools: dict[str, Any] = {
+            "http": partial(_PlainPool, connections=connections),
+            "https": partial(_SecurePool, connections=connections),
+        }
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
@@ -60,21 +65,28 @@ class ConnectionAdapter(HTTPAdapter):
         return manager
 
 
-def _pools(connections: Connections) -> dict[str, type[HTTPConnectionPool]]:
-    """Return pools whose connections are noted as soon as they are open, before TLS or a proxy begins to talk."""
+class _Noted(HTTPConnection):
+    """A connection that is noted as soon as it is open, before TLS or a proxy begins to talk."""
 
-    class Noted(HTTPConnection):
-        def _new_conn(self) -> socket.socket:
-            opened = super()._new_conn()
-            if not connections.add(opened):
-                opened.close()
-                raise ConnectTimeoutError(self, "the request was given up")
-            return opened
+    def __init__(self, *args: Any, connections: Connections, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._connections = connections
 
-    class Plain(HTTPConnectionPool):
-        ConnectionCls = Noted
+    def _new_conn(self) -> socket.socket:
+        opened = super()._new_conn()
+        if not self._connections.add(opened):
+            opened.close()
+            raise ConnectTimeoutError(self, "the request was given up")
+        return opened
 
-    class Secure(HTTPSConnectionPool):
-        ConnectionCls = type("NotedSecure", (HTTPSConnection, Noted), {})
 
-    return {"http": Plain, "https": Secure}
+class _NotedSecure(_Noted, HTTPSConnection):
+    """The same with TLS."""
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _Noted
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _NotedSecure

@@ -140,7 +140,10 @@ class BoundedSession(requests.Session):
         finally:
             self._connections.end()
             self.close()
-        raise failure  # outside the handlers: chained, it would carry the request and its keys
+        try:
+            raise failure  # outside the handlers: chained, it would carry the request and its keys
+        finally:
+            del failure  # its traceback holds this frame: a circle
 
     def request(self, method: str | bytes, url: Any, *args: Any, **options: Any) -> requests.Response:
         """Send one request; retry it if it is a GET.
@@ -163,7 +166,10 @@ class BoundedSession(requests.Session):
                 return outcome
             wait = max(self._backoff(attempt), outcome.retry_after)
             if attempt >= attempts or wait > self._remaining():
-                raise outcome
+                try:
+                    raise outcome
+                finally:
+                    del outcome  # its traceback holds this frame: a circle
             path = urlsplit(str(url)).path
             _log.info("%s failed (%s). Attempt %d follows in %.1f s.", path, outcome.text, attempt + 1, wait)
             self._sleep(wait)
@@ -230,15 +236,20 @@ def call_with_timeout(seconds: float, work: Callable[[], _T]) -> _T:
         When time is up.
     """
     future: Future[_T] = Future()
+    threading.Thread(target=_run, args=(work, future), daemon=True, name="alpaca").start()
+    try:
+        return future.result(timeout=seconds)
+    finally:
+        del future  # it holds an error whose traceback holds this frame: a circle
 
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
-            future.set_exception(error)
 
-    threading.Thread(target=run, daemon=True, name="alpaca").start()
-    return future.result(timeout=seconds)
+def _run(work: Callable[[], _T], future: Future[_T]) -> None:
+    try:
+        future.set_result(work())
+    except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+        future.set_exception(error)
+    finally:
+        del future
 
 
 def _parse_date(text: str | None) -> datetime | None:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 from support.alpaca_trading_server import KEY, SECRET
-from support.stub_models import planted_model
+from support.stub_models import planted_model, planted_network
 
 from crypto_refactor.cli.runner import Terminated
 from crypto_refactor.cli.trading.realtime_run import RealtimeRun
@@ -182,6 +182,8 @@ def main():
     os.dup2(2, 1)  # what the run prints goes to its log
     signal.signal(signal.SIGTERM, terminate)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+    # What training loads would look like a leak on the day of this process's first fit.
+    planted_network(SETTINGS.lookback, GAIN)
     shelf.fit_all = fit_all
     background_training.BackgroundTrainer = Trainer
     install_disk(asked.folder / "disk")

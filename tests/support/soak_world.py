@@ -204,12 +204,10 @@ def _resident(pid):
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def slope(memory):
-    """Return by how many MiB a day memory grows, by least squares over the second half."""
-    hours = sorted(memory)[len(memory) // 2 :]
-    if len(hours) < 12:
-        return float("nan")
-    mean = sum(hours) / len(hours)
-    level = sum(memory[hour] for hour in hours) / len(hours)
-    across = sum((hour - mean) * (memory[hour] - level) for hour in hours)
-    return 24 * across / sum((hour - mean) ** 2 for hour in hours)
+def growth(memory):
+    """Return by how many MiB memory has grown since the end of the first day, and in how many days."""
+    hours = sorted(memory)
+    start = next((hour for hour in hours if hour >= hours[0] + 24), None)
+    if start is None:
+        return 0.0, 0.0
+    return memory[hours[-1]] - memory[start], (hours[-1] - start) / 24

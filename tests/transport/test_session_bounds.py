@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import socket
 import threading
 import time
 import tracemalloc
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -141,11 +143,46 @@ def test_a_connection_that_opens_too_late_is_not_used(serve, monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", slow)
     with pytest.raises(RequestFailedError, match="no complete answer"):
         call(server, seconds=0.3)
-    threads = [thread for thread in threading.enumerate() if thread.name == "alpaca"]
     go_on.set()
-    for thread in threads:
-        thread.join(60)
+    _join_threads()
     assert not asked.wait(0.2)
+
+
+@pytest.fixture
+def uncollected():
+    """Let nothing start the garbage collector."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+REFUSED = b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
+UNREADABLE = answer(b"<html>")
+
+
+@pytest.mark.parametrize("content", [answer(b"1"), REFUSED, UNREADABLE], ids=["well", "503", "unreadable"])
+def test_a_call_that_has_ended_is_gone_without_the_garbage_collector(serve, uncollected, content):
+    """It takes days to find what circles hold: classes that each call makes, an error and the frame it is in."""
+    server = serve(lambda connection: connection.sendall(content))
+    with suppress(RequestFailedError):
+        call(server)
+    before = _left()
+    for _ in range(5):
+        with suppress(RequestFailedError):
+            call(server)
+    assert _left() == before
+
+
+def _left():
+    _join_threads()
+    return sum(isinstance(item, type | BoundedSession) for item in gc.get_objects())
+
+
+def _join_threads():
+    for thread in threading.enumerate():
+        if thread.name == "alpaca":
+            thread.join(60)
 
 
 def test_a_redirect_is_not_followed(serve):

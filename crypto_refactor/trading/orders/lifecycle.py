@@ -25,6 +25,8 @@ _ARRIVAL_SECONDS = 120
 _POLL_WAITS = (0.2, 0.5, 1.0, 2.0, 4.0)
 """Seconds between look-ups of an order that is still open; immediate-or-cancel ends within the first."""
 _POLL_WAITS_AFTER_CANCEL = (0.0, 0.5, 2.0)
+_CONTRADICTION_WAITS = (0.5, 1.0, 2.0)
+"""Seconds after a look-up that does not confirm the execution of a part."""
 _MAX_SUBMISSIONS = 2
 CLOSED_BY_HAND = "close"
 """Reason of an exit that the ``close`` command made."""
@@ -132,7 +134,22 @@ class OrderLifecycle:
                 expected="an order that ends.",
                 remedy="look at it at the broker; nothing else is sent for this ticker before it has ended.",
             )
-        return self._book(order, report, rules)
+        return self._book(order, self._confirmed(order, report), rules)
+
+    def _confirmed(self, order: OrderRecord, report: OrderReport) -> OrderReport:
+        """Return what two answers in a row say of a part: any amount fits the order, so one alone proves nothing."""
+        for wait in _CONTRADICTION_WAITS:
+            if report.state is not OrderState.PARTLY_FILLED:
+                return report
+            before, report = report, self._refetch(order)
+            if report.state is before.state and report.filled_quantity == before.filled_quantity:
+                return report
+            self.sleep(wait)
+        raise UnknownOutcomeError(
+            f"The broker's answers about order {order.client_order_id} contradict each other.",
+            expected="the same execution twice in a row.",
+            remedy="run the command again; the order is looked up first.",
+        )
 
     def _poll(self, order: OrderRecord, report: OrderReport, waits: Sequence[float]) -> OrderReport:
         for wait in waits:

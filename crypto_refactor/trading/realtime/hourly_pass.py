@@ -1,5 +1,6 @@
 """One pass over the bars that closed at one hour, for every ticker that is still to be processed."""
 
+import gc
 import logging
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -123,6 +124,9 @@ class HourlyPass:
             self._protect(pool, errors, hour)
             self._train_ahead(bars, hour)
         self._report_unmanaged(hour)
+        # A failed request leaves its session behind in a circle of exception and frames.  By itself Python looks
+        # for circles among its older objects only once these have grown by a quarter: after days.
+        gc.collect()
         return PassResult(rows=pool.rows, errors=errors)
 
     def _fetch(self, pool: TickerPool, tickers: Collection[Ticker], hour: int) -> dict[Ticker, Bars]:

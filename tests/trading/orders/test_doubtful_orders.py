@@ -13,7 +13,7 @@ from support.broker_harness import BTC, Desk
 
 from crypto_refactor.errors import BrokerError
 from crypto_refactor.storage.sqlite_file import SqliteFile
-from crypto_refactor.trading.brokers import UnreachableError
+from crypto_refactor.trading.brokers import UnknownOutcomeError, UnreachableError
 from crypto_refactor.trading.ledger.order_record import OrderStatus
 from crypto_refactor.trading.orders.reconciliation import MissingCoinsError
 
@@ -71,6 +71,49 @@ def unanswered(desk, server, signal):
     with pytest.raises(BrokerError):
         desk.act(signal)
     server._faults.clear()
+
+
+# Answers about a part: any amount up to what was ordered fits
+
+
+def claims(part):
+    """Answer about an order with another amount executed."""
+
+    def fault(handler, proceed):
+        code, content = proceed()
+        handler.answer(code, json.dumps(content | {"filled_qty": part}))
+
+    return fault
+
+
+@pytest.mark.parametrize("part", ["0.000000001", "0.011", "0.0135"])
+@pytest.mark.parametrize("signal", [1, 0])
+@pytest.mark.parametrize(("fate", "line"), [(partly(0.6), "POST /v2/orders"), (late(0.6), LOOKUP)])
+def test_one_false_answer_about_a_part_is_not_booked(desk, server, signal, part, fate, line):
+    if not signal:
+        desk.act(1)
+        desk.later()
+    server.fates.append(fate)
+    server.fail(claims(part), on=line)
+    desk.act(signal)
+    desk.agrees()
+
+
+@pytest.mark.parametrize("signal", [1, 0])
+def test_answers_about_a_part_that_contradict_each_other_book_nothing(desk, server, signal):
+    if not signal:
+        desk.act(1)
+        desk.later()
+    before = desk.account.quantity if not signal else 0.0
+    server.fates.append(partly(0.6))
+    for part in ("0.001", "0.002", "0.003"):
+        server.fail(claims(part), on=LOOKUP)
+    with pytest.raises(UnknownOutcomeError, match="contradict each other"):
+        desk.act(signal)
+    assert desk.orders[-1].stage is OrderStatus.UNSETTLED
+    assert desk.holding is None or desk.account.quantity == pytest.approx(before)
+    desk.act(signal)
+    desk.agrees()
 
 
 # Orders that one answer denies
