@@ -26,7 +26,7 @@ _POLL_WAITS = (0.2, 0.5, 1.0, 2.0, 4.0)
 """Seconds between look-ups of an order that is still open; immediate-or-cancel ends within the first."""
 _POLL_WAITS_AFTER_CANCEL = (0.0, 0.5, 2.0)
 _CONTRADICTION_WAITS = (0.5, 1.0, 2.0)
-"""Seconds after a look-up that does not confirm the execution of a part."""
+"""Seconds after a look-up that does not confirm that less than the whole was executed."""
 _MAX_SUBMISSIONS = 2
 CLOSED_BY_HAND = "close"
 """Reason of an exit that the ``close`` command made."""
@@ -137,9 +137,9 @@ class OrderLifecycle:
         return self._book(order, self._confirmed(order, report), rules)
 
     def _confirmed(self, order: OrderRecord, report: OrderReport) -> OrderReport:
-        """Return what two answers in a row say of a part: any amount fits the order, so one alone proves nothing."""
+        """Return what two answers in a row say of less than the whole: any part fits the order, so one proves nothing."""
         for wait in _CONTRADICTION_WAITS:
-            if report.state is not OrderState.PARTLY_FILLED:
+            if report.state is OrderState.FILLED:
                 return report
             before, report = report, self._refetch(order)
             if report.state is before.state and report.filled_quantity == before.filled_quantity:

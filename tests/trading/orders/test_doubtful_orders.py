@@ -76,6 +76,14 @@ def unanswered(desk, server, signal):
 # Answers about a part: any amount up to what was ordered fits
 
 
+def denies(handler, proceed):
+    """Answer about an order that ended as if nothing had been executed."""
+    code, content = proceed()
+    handler.answer(
+        code, json.dumps(content | {"filled_qty": "0", "filled_avg_price": None, "status": "canceled"})
+    )
+
+
 def claims(part):
     """Answer about an order with another amount executed."""
 
@@ -95,6 +103,19 @@ def test_one_false_answer_about_a_part_is_not_booked(desk, server, signal, part,
         desk.later()
     server.fates.append(fate)
     server.fail(claims(part), on=line)
+    desk.act(signal)
+    desk.agrees()
+
+
+@pytest.mark.parametrize("signal", [1, 0])
+@pytest.mark.parametrize("executed", [0.6, 1.0])
+@pytest.mark.parametrize(("fate", "line"), [(partly, "POST /v2/orders"), (late, LOOKUP)])
+def test_one_false_answer_that_nothing_was_executed_is_not_booked(desk, server, signal, executed, fate, line):
+    if not signal:
+        desk.act(1)
+        desk.later()
+    server.fates.append(fate(executed))
+    server.fail(denies, on=line)
     desk.act(signal)
     desk.agrees()
 
