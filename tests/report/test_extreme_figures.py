@@ -79,7 +79,13 @@ def evaluated(rng, path):
     balance = float(rng.choice([1e-12, 0.005, 0.01, 9.0, 1e5, 1e12]))
     targets = read_targets(path, stamped)
     return evaluate_targets(
-        HeldBars(bars), BTC, targets, hostile_options(rng), initial_balance=balance, allow_gaps=True
+        HeldBars(bars),
+        BTC,
+        targets,
+        hostile_options(rng),
+        initial_balance=balance,
+        allow_gaps=True,
+        allow_jumps=True,
     )
 
 
