@@ -18,11 +18,12 @@ class RequestBudget:
     @contextmanager
     def phase(self, *, total: float = float("inf"), each: float = float("inf")) -> Iterator[None]:
         """Bound the requests of a phase."""
+        around = self._until, self._each
         self._until, self._each = self._monotonic() + total, each
         try:
             yield
         finally:
-            self._until = self._each = float("inf")
+            self._until, self._each = around
 
     def seconds(self, wanted: float) -> float:
         """Return how long a request may take that would take `wanted` at most; 0 or less where no time is left."""

@@ -16,12 +16,16 @@ from crypto_refactor.trading.brokers import Broker
 from crypto_refactor.trading.ledger import AccountRow, Ledger
 from crypto_refactor.trading.locks import locked
 from crypto_refactor.trading.manual.close import require_same_account
-from crypto_refactor.trading.orders.account_review import ADOPTED, review_start, unrecorded
+from crypto_refactor.trading.orders.account_review import (
+    ADOPTED,
+    FEE_TOLERANCE,
+    MIN_VALUE,
+    review_start,
+    unrecorded,
+)
 from crypto_refactor.trading.orders.executor import ExecutionResult
-from crypto_refactor.trading.orders.reconciliation import FEE_TOLERANCE, PositionCheck
+from crypto_refactor.trading.orders.reconciliation import PositionCheck
 from crypto_refactor.trading.session import rules_from_snapshot
-
-_MIN_VALUE = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +187,7 @@ def adopt(
 
 
 def _with_coins(held: SubAccount, quantity: float, cost: float, hour: int, ticker: Ticker) -> SubAccount:
-    if held.cash < quantity * cost - _MIN_VALUE:
+    if held.cash < quantity * cost - MIN_VALUE:
         raise BrokerError(
             f"{quantity:.9g} {ticker.base} at {price_text(cost)} cost {quantity * cost:,.2f}, and the sub-account has "
             f"{held.cash:,.2f} in cash.",
@@ -203,7 +207,7 @@ def _with_coins(held: SubAccount, quantity: float, cost: float, hour: int, ticke
 def _differs(own: float, there: float, price: float | None) -> bool:
     difference = abs(own - there)
     # What has no price, such as a gift, counts.
-    return difference > FEE_TOLERANCE * max(own, there) and (not price or difference * price >= _MIN_VALUE)
+    return difference > FEE_TOLERANCE * max(own, there) and (not price or difference * price >= MIN_VALUE)
 
 
 def _price(ledger: Ledger, account: str, ticker: Ticker) -> float | None:

@@ -21,9 +21,10 @@ EXTERNAL, ADOPTED = "external", "adopted"
 """Reasons of an exit that was made outside this ledger, and of coins that were taken into it."""
 _DOUBTFUL = timedelta(hours=24)
 """How long an order without an execution is looked for in the list of orders: one answer about it may be wrong."""
-_MIN_VALUE = 1.0
-_TOLERANCE = 0.01
-"""Share of a holding by which fees, which the broker takes in coins, may move it."""
+MIN_VALUE = 1.0
+"""A difference of less, in the quote currency, is not worth a word."""
+FEE_TOLERANCE = 0.01
+"""Share of a purchase by which fees, which Alpaca takes in coins and books late, may move the position."""
 _FEE_BOOKING_HOURS = 48
 """Alpaca books the coins it takes as a fee at the end of the day."""
 
@@ -182,7 +183,7 @@ def foreign_note(
     )
     foreign = position.quantity - held
     # Coins without a price, such as a gift, are worth a word.
-    if foreign <= max(held, bought) * _TOLERANCE or (price and foreign * price < _MIN_VALUE):
+    if foreign <= max(held, bought) * FEE_TOLERANCE or (price and foreign * price < MIN_VALUE):
         return None
     return f"the account holds {foreign:.9g} {ticker.base} that this ledger did not open: left alone"
 

@@ -15,15 +15,19 @@ from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.price_text import price_text
 from crypto_refactor.trading.brokers import Broker, OrderReport, Position
 from crypto_refactor.trading.ledger import Ledger
-from crypto_refactor.trading.orders.account_review import EXTERNAL, FIRST_REVIEW, OVERLAP, note_review
+from crypto_refactor.trading.orders.account_review import (
+    EXTERNAL,
+    FEE_TOLERANCE,
+    FIRST_REVIEW,
+    OVERLAP,
+    note_review,
+)
 from crypto_refactor.trading.orders.checks import is_plausible_sale
 from crypto_refactor.trading.orders.executor import ExecutionResult
 from crypto_refactor.trading.orders.lifecycle import block_reentry
 
 _log = logging.getLogger(__name__)
 
-FEE_TOLERANCE = 0.01
-"""Share of a purchase by which fees, which Alpaca takes in coins and books late, may move the position."""
 _ROUNDING = 1e-6
 """Share of a purchase by which the broker's rounding, order by order, may move what a part of a sale has left."""
 _CONFIRMATION_SECONDS = 2.0

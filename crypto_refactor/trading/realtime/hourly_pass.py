@@ -183,7 +183,8 @@ class HourlyPass:
 
     def _preflight(self, pool: TickerPool, bars: Mapping[Ticker, Bars], share: float) -> bool:
         """Check the whole account; whether it can be traded now."""
-        try:
+
+        def check() -> None:
             states = {ticker: self.ledger.state(self.account.name, ticker) for ticker in bars}
             blocked = self.account.begin_pass(
                 {ticker: share for ticker, state in states.items() if state is None}
@@ -191,12 +192,8 @@ class HourlyPass:
             closes = {ticker: float(ticker_bars.close[-1]) for ticker, ticker_bars in bars.items()}
             self.blocked = self._state_obstacle() or blocked or self._limits.begin_pass(closes)
             self._report_block(halt_reason(self.session.state_dir) or self.blocked)
-        except Exception as error:  # noqa: BLE001 - reported as each ticker's
-            failure = as_error(error)
-            for ticker in bars:
-                pool.report_error(ticker, failure)
-            return False
-        return True
+
+        return _holds_for_all(check, pool, bars)
 
     def _state_obstacle(self) -> str | None:
         """Return why nothing can be recorded, and so nothing be entered."""
@@ -277,14 +274,7 @@ class HourlyPass:
 
     def _reviewed(self, pool: TickerPool, due: Iterable[Ticker]) -> bool:
         """Look at the account's orders, without which no exit leaves, either; whether that was possible."""
-        try:
-            self.account.begin_pass({})
-        except Exception as error:  # noqa: BLE001 - reported as each ticker's
-            failure = as_error(error)
-            for ticker in due:
-                pool.report_error(ticker, failure)
-            return False
-        return True
+        return _holds_for_all(lambda: self.account.begin_pass({}), pool, due)
 
     def _holds(self, ticker: Ticker) -> bool:
         try:
@@ -340,6 +330,18 @@ def _require_same_unit(bars: Bars, since: int) -> None:
             expected="a position and prices in one unit; no protection acts on such a price.",
             remedy=f"look at the account at its venue, then end the position with `close --ticker {bars.ticker}`.",
         )
+
+
+def _holds_for_all(check: Callable[[], object], pool: TickerPool, tickers: Iterable[Ticker]) -> bool:
+    """Whether `check`, of the account as a whole, passes; what it raises is reported as each ticker's error."""
+    try:
+        check()
+    except Exception as error:  # noqa: BLE001 - reported as each ticker's
+        failure = as_error(error)
+        for ticker in tickers:
+            pool.report_error(ticker, failure)
+        return False
+    return True
 
 
 def excess_clock_skew(source: AlpacaSource) -> float | None:

@@ -89,15 +89,21 @@ def test_two_ledgers_that_begin_at_the_same_moment_both_stop_and_keep_apart(serv
     assert first.held() == pytest.approx(first.account.quantity + other.account.quantity, abs=4e-9)
 
 
-def test_the_exit_of_one_is_not_booked_by_the_other(server, first, tmp_path):
+def both_hold(first, tmp_path):
+    """Let a second ledger buy beside the first one, each accepted by the other; return it."""
     first.act(1)
     other = second(first, tmp_path)
     accept(other)
     other.sleep(60)
     other.act(1)
-    before = other.account
     accept(first.later())
     first.sleep(60)
+    return other
+
+
+def test_the_exit_of_one_is_not_booked_by_the_other(server, first, tmp_path):
+    other = both_hold(first, tmp_path)
+    before = other.account
     first.act(0)
     other.later().sleep(120)
     refused(other, 0)
@@ -110,14 +116,8 @@ def test_the_exit_of_one_is_not_booked_by_the_other(server, first, tmp_path):
 
 
 def test_an_exit_that_one_could_not_record_is_not_booked_by_the_other(server, first, tmp_path):
-    first.act(1)
-    other = second(first, tmp_path)
-    accept(other)
-    other.sleep(60)
-    other.act(1)
+    other = both_hold(first, tmp_path)
     before = other.account
-    accept(first.later())
-    first.sleep(60)
     first.open = lambda: None
     freeze(first.folder)
     with pytest.raises(BrokerError, match="was sent all the same"):
