@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -72,9 +73,32 @@ def hourly_pearson(x: FloatArray, y: FloatArray, hours: HourArray) -> Correlatio
     u, v = ((side - side.mean()) / side.std() for side in (x, y))
     value = float((u * v).mean())
     influence = u * v - value * (u**2 + v**2) / 2
+    return Correlation(value=value, se=_day_clustered_error(influence, hours))
+
+
+class Mean(NamedTuple):
+    """A mean of hourly values and its standard error, None below ten days."""
+
+    value: float
+    se: float | None
+
+    @property
+    def t(self) -> float | None:
+        """The mean in units of its error, None if that is unknown or 0."""
+        return self.value / self.se if self.se else None
+
+
+def hourly_mean(values: FloatArray, hours: HourArray) -> Mean:
+    """Return the mean of `values` at `hours`, both of shape (n,) with n > 0, its error clustered by UTC day."""
+    mean = float(values.mean())
+    return Mean(mean, _day_clustered_error(values - mean, hours))
+
+
+def _day_clustered_error(influence: FloatArray, hours: HourArray) -> float | None:
+    """Return the error of a mean whose hours move it by `influence`, shape (n,), None below ten days."""
     _, day = np.unique(hours // BLOCK_HOURS, return_inverse=True)
     sums = np.bincount(day, weights=influence)
     days = len(sums)
     if days < MIN_BLOCKS:
-        return Correlation(value=value, se=None)
-    return Correlation(value=value, se=math.sqrt(days / (days - 1) * float(sums @ sums)) / len(x))
+        return None
+    return math.sqrt(days / (days - 1) * float(sums @ sums)) / len(influence)

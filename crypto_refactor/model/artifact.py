@@ -15,17 +15,32 @@ from filelock import FileLock
 
 from crypto_refactor.errors import ModelError
 from crypto_refactor.market.hours import to_iso
-from crypto_refactor.model.evidence import Evidence
+from crypto_refactor.model.baselines import RIDGE
+from crypto_refactor.model.evidence import Evidence, Record
 from crypto_refactor.model.forecaster import Forecaster, load
 from crypto_refactor.model.identity import Identity
 from crypto_refactor.storage.atomic_file import write_temporary
 from crypto_refactor.storage.private import create_file, create_folder
 
-SCHEMA = 2
-_WITHOUT_DATA = 1
-"""Schema of cards that do not say which rows their models learnt from: they can be read and never match."""
+SCHEMA = 3
+_EARLIER_SCHEMAS = (1, 2)
+"""Of cards of an earlier recipe: they can be read, and are never those of a model that is asked for."""
 SUFFIXES = (".keras", ".onnx", ".json")
 CHECKSUM = "checksum"
+
+
+KEPT, DROPPED, NONE = "kept", "dropped", "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResidualDecision:
+    """Whether the network adds to the skip: ``kept``, ``dropped``, or ``none`` where none was trained.
+
+    `t` is by how many of its errors it lowered the loss of the stop slice, None if it never did or days are too few.
+    """
+
+    decision: str
+    t: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +52,11 @@ class TrainedModel:
     weights: str  # hash of the weight arrays
     volatility_floor: float  # see `Forecaster`
     threshold_scale: float  # c of the dynamic threshold
-    evidence: Evidence  # from the calibration slice
+    evidence: Evidence
     epochs: int
-    stop_loss: float  # the best data loss on the stop slice
+    stop_loss: float  # the data loss on the stop slice
+    stop_loss_ratio: float | None  # over that of the zero forecast; 1 if the model forecasts nothing
+    residual_decision: ResidualDecision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +70,15 @@ class Card(Identity):
     evidence: Evidence
     epochs: int
     stop_loss: float
+    stop_loss_ratio: float | None
+    residual_decision: ResidualDecision
     weights: str  # hash of the weight arrays
     sha256: dict[str, str]  # of the two files
+
+    @property
+    def is_earlier(self) -> bool:
+        """Whether an earlier release trained the model, by another recipe."""
+        return self.schema != SCHEMA
 
     @property
     def fingerprint(self) -> str:
@@ -79,17 +103,39 @@ class Card(Identity):
             values: dict[str, Any] = json.loads(text)
             if values.pop(CHECKSUM, None) != _sha256(_dumps(values).encode()):
                 raise ValueError("the card does not match its checksum")
-            if values.get("schema") == _WITHOUT_DATA:
-                values["data"] = ""
+            if values.get("schema") in _EARLIER_SCHEMAS:
+                values = _converted(values)
             elif values.get("schema") != SCHEMA:
                 raise ValueError("the card has another schema")
             if set(values) != {f.name for f in fields(cls)}:
                 raise ValueError("the card has another schema")
-            evidence = values["evidence"]
+            evidence, decision = values["evidence"], values["residual_decision"]
             evidence["error_quantiles"] = tuple(evidence["error_quantiles"])
-            return cls(**{**values, "evidence": Evidence(**evidence)})
+            evidence["baselines"] = {name: Record(**record) for name, record in evidence["baselines"].items()}
+            return cls(
+                **{
+                    **values,
+                    "evidence": Evidence(**evidence),
+                    "residual_decision": ResidualDecision(**decision),
+                }
+            )
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"not a model card: {error}") from error
+
+
+def _converted(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of an earlier card as those of one of today: its one slope was that of the mean."""
+    evidence = values["evidence"]
+    ridge = {name: evidence.pop(f"ridge_{name}") for name in ("rmse_ratio", "rank_correlation")}
+    evidence |= {f"mean_{name}": evidence[name] for name in ("slope", "slope_se", "shrink")}
+    evidence |= {"hit_rate": None, "mae_ratio": None}
+    evidence["baselines"] = {RIDGE: {"hit_rate": None, "rank_correlation": ridge["rank_correlation"]}}
+    return values | {
+        "data": "",
+        "residual": "always",
+        "residual_decision": {"decision": NONE, "t": None},
+        "stop_loss_ratio": None,
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crypto_refactor.arrays import BoolArray, Float32Array, FloatArray, RowArray
+from crypto_refactor.arrays import BoolArray, Float32Array, FloatArray, HourArray, RowArray
 from crypto_refactor.features.catalogue import WARMUP
 from crypto_refactor.features.frame import FeatureFrame
 from crypto_refactor.market.bars import Bars
@@ -20,6 +20,8 @@ from crypto_refactor.model.recipe import CLIP
 
 MAX_SYNTHETIC_IN_WINDOW = 6
 IQR_FLOOR = 1e-6
+VOLATILITY_FLOOR_SHARE = 0.1
+_MIN_VOLATILITY = 1e-8
 
 
 def has_full_window(frame: FeatureFrame, lookback: int) -> BoolArray:
@@ -78,6 +80,7 @@ class TrainingSet:
     inputs: Float32Array  # (k, 14), raw: every bar from the first window to the last row
     rows: RowArray  # (m,), the position in `inputs` at which each window ends
     lookback: int  # bars per window
+    closed: HourArray  # (m,), the hour at which each row's bar closes
     returns: FloatArray  # (m,), log(close[t+1] / close[t])
     volatility: FloatArray  # (m,), realised, at t, per bar
     close: FloatArray  # (m,), at t, in quote currency
@@ -89,14 +92,24 @@ class TrainingSet:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def last_inputs(self) -> Float32Array:
+        """The inputs of the last bar of each window, shape (m, 14)."""
+        return self.inputs[self.rows]
+
+    @property
+    def volatility_floor(self) -> float:
+        """The least volatility by which a return is divided: a tenth of the median."""
+        return max(VOLATILITY_FLOOR_SHARE * float(np.median(self.volatility)), _MIN_VOLATILITY)
+
+    @property
+    def target(self) -> FloatArray:
+        """The labels in units of volatility, shape (m,)."""
+        return self.returns / np.maximum(self.volatility, self.volatility_floor)
+
     def windows(self, part: slice = slice(None)) -> Float32Array:
         """Return the windows of some rows, shape (m, lookback, 14)."""
         return take_windows(self.inputs, self.rows[part], self.lookback)
-
-    def fit_bars(self, part: slice) -> Float32Array:
-        """Return the inputs of every bar in the windows of some rows, each bar once, shape (k, 14)."""
-        positions = np.unique(self.rows[part][:, None] - np.arange(self.lookback))
-        return self.inputs[positions]
 
 
 class InputScale(NamedTuple):
@@ -135,6 +148,7 @@ def training_set(frame: FeatureFrame, rows: RowArray, lookback: int) -> Training
         inputs=frame.inputs[first : rows[-1] + 1].astype(np.float32),
         rows=rows - first,
         lookback=lookback,
+        closed=bars.closed[rows],
         returns=np.log(bars.close[rows + 1] / bars.close[rows]),
         volatility=frame.column("realised_volatility")[rows],
         close=bars.close[rows],

@@ -31,6 +31,7 @@ class Identity:
     lookback: int
     horizon: int
     network: str
+    residual: str  # the option: whether the network's forecast is added to the skip's
     seed: int
     recipe: str  # hash of how networks are fitted
     catalogue: str  # hash of the indicators
@@ -58,6 +59,7 @@ def identity_of(bars: Bars, data: TrainingSet, settings: ModelSettings) -> Ident
         lookback=settings.lookback,
         horizon=HORIZON,
         network=settings.network,
+        residual=settings.residual,
         seed=settings.seed,
         recipe=RECIPE.hash(),
         catalogue=catalogue_hash(),

@@ -129,6 +129,12 @@ def pinned_model(path: Path, bars: Bars, settings: ModelSettings, first_decision
             remedy="train it first, or leave out --model to let the walk-forward models decide.",
         )
     card = model.card
+    if card.is_earlier:
+        raise ModelError(
+            f"The model {path.name} is of an earlier release, which served another function than it had trained.",
+            expected="a model of this release.",
+            remedy="train it again with models/app_lstm.py, or leave out --model.",
+        )
     for name, actual, expected in mismatches(card, bars, settings):
         if name in PINNED_PARTS:
             raise ModelError(

@@ -1,4 +1,4 @@
-"""The registry of networks: the layers between the scaled features and the dense layers.
+"""The registry of networks: the layers between the scaled features and the dense layers of a residual.
 
 Keras arrives as an argument, so that the names are known without importing it.
 """
@@ -14,7 +14,7 @@ Network = Callable[[Any, Any, Recipe], Any]
 
 
 def _lstm_stack(units: Sequence[int], keras: Any, x: Any, recipe: Recipe) -> Any:
-    """Three LSTM layers of `units`, each followed by dropout and batch normalisation."""
+    """Three LSTM layers of `units`, each followed by batch normalisation and dropout."""
     for depth, (width, dropout) in enumerate(zip(units, (0.3, 0.3, 0.2), strict=True)):
         x = keras.layers.LSTM(
             width,
@@ -23,13 +23,16 @@ def _lstm_stack(units: Sequence[int], keras: Any, x: Any, recipe: Recipe) -> Any
             # cuDNN's kernel has no ONNX form, and other weights: one kernel everywhere.
             use_cudnn=False,
         )(x)
-        x = keras.layers.Dropout(dropout)(x)
+        # Dropout in front would give the statistics of thinned values, which are not the served ones.
         x = keras.layers.BatchNormalization()(x)
+        x = keras.layers.Dropout(dropout)(x)
     return x
 
 
-NETWORKS: dict[str, Network] = {
+LINEAR = "linear"
+NETWORKS: dict[str, Network | None] = {
     "documented": partial(_lstm_stack, (256, 128, 64)),
     "small": partial(_lstm_stack, (32, 16, 8)),  # for tests, demonstrations and seed studies
+    LINEAR: None,  # the skip alone: fits in milliseconds, for long studies and many tickers
 }
 """All networks, by the name that `--network` takes."""

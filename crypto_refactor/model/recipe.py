@@ -1,27 +1,38 @@
-"""How networks are fitted; part of the identity of a model."""
+"""How forecasts are fitted; part of the identity of a model."""
 
 import hashlib
 import json
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 
+import numpy as np
+
+from crypto_refactor.arrays import FloatArray
+
 SMALL_FIT_ROWS = 1000
 CLIP = 5.0
-"""Scaled inputs are clipped to +- this; also the labels of the ridge baseline."""
+"""Scaled inputs are clipped to +- this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How a network is fitted."""
+    """How a model is fitted: the linear skip, then the network on what the skip leaves."""
 
+    target_clip: float = 0.5  # of the skip's targets, in volatilities
+    skip_penalty: float = 2000.0  # L2, whatever the number of rows
+    huber_delta: float = 0.5  # of the network's loss, in volatilities
     batch_rows: int = 256  # rows per step
     small_batch_rows: int = 64  # the same if fewer than 1,000 rows are fitted
     learning_rate: float = 5e-4  # of Adam
     clip_value: float = 0.5  # bound on each gradient component
     l2: float = 1e-4  # weight of the L2 penalty, which early stopping ignores
-    max_epochs: int = 25
-    patience: int = 6  # of early stopping, by the data loss of the stop slice
-    rate_patience: int = 3  # of halving the learning rate, by the same loss
+    max_epochs: int = 12
+    patience: int = 3  # of early stopping, by the data loss of the stop slice
+    rate_patience: int = 2  # of halving the learning rate, by the same loss
+    residual_t: float = 2.0  # errors by which a residual must lower the stop slice's loss to be kept
+    statistics_rows: int = (
+        2048  # rows of the fit slice, at most, that give the statistics of batch normalisation
+    )
     threads: int = 1  # of one fit: more are not faster at these sizes, and another number gives other weights
 
     def batch_size(self, fit_rows: int) -> int:
@@ -34,6 +45,12 @@ class Recipe:
 
 
 RECIPE = Recipe()
+
+
+def huber_loss(error: FloatArray) -> FloatArray:
+    """Return Huber's loss of each error, in volatilities, with the delta of the recipe."""
+    size, delta = np.abs(error), RECIPE.huber_delta
+    return np.where(size <= delta, size**2 / 2, delta * (size - delta / 2))
 
 
 def library_versions() -> dict[str, str]:

@@ -32,6 +32,8 @@ def make_card(
         evidence=trained.evidence,
         epochs=trained.epochs,
         stop_loss=trained.stop_loss,
+        stop_loss_ratio=trained.stop_loss_ratio,
+        residual_decision=trained.residual_decision,
         weights=trained.weights,
         sha256={},
     )
@@ -61,6 +63,8 @@ def retrain_reason(card: Card, bars: Bars, request: ModelRequest) -> tuple[str, 
     """Return ``trained`` or ``retrained`` and the first reason to train, None if the model may be reused."""
     if request.retrain:
         return "retrained", "--retrain was given"
+    if card.is_earlier:
+        return "trained", "the existing model is of an earlier release, which trained by another recipe"
     differences = [
         f"another {name} ({actual}, not {expected})"
         for name, actual, expected in mismatches(card, bars, request.settings)
@@ -100,6 +104,7 @@ def mismatches(card: Card, bars: Bars, settings: ModelSettings) -> list[tuple[st
         ("lookback", card.lookback, settings.lookback),
         ("catalogue", card.catalogue, catalogue_hash()),
         ("network", card.network, settings.network),
+        ("residual", card.residual, settings.residual),
         ("recipe", card.recipe, RECIPE.hash()),
         ("seed", card.seed, settings.seed),
     ]

@@ -118,7 +118,7 @@ class SignalFrame:
     close: FloatArray  # in quote currency, like `predicted` and `threshold`
     predicted: FloatArray
     threshold: FloatArray
-    expected_move: FloatArray  # |forecast| x shrink, a fraction of the close
+    expected_move: FloatArray  # |forecast| x mean_shrink, a fraction of the close
     confidence: FloatArray  # 0.5 to 1
     low: FloatArray  # the 90 % interval of the next close
     high: FloatArray
@@ -179,7 +179,7 @@ def evaluate(
         close=close,
         predicted=predicted,
         threshold=threshold,
-        expected_move=np.abs(forecast) * evidence.shrink,
+        expected_move=np.abs(forecast) * evidence.mean_shrink,
         confidence=evidence.confidence(forecast, atr / close),
         low=close * np.exp(forecast - half_width),
         high=close * np.exp(forecast + half_width),

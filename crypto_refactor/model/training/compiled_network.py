@@ -1,4 +1,4 @@
-"""The networks, in backend-neutral Keras 3.
+"""The networks, in backend-neutral Keras 3: a linear skip from the last bar, and a residual from the whole window.
 
 Compiling the graph of one training step takes as long as several epochs, and the graph is the same for every ticker
 and cut-off.  So each process compiles it once; every fit then begins with the weights, random states and optimizer
@@ -10,15 +10,19 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from crypto_refactor.model.networks import NETWORKS
 from crypto_refactor.model.recipe import CLIP, RECIPE, Recipe
+from crypto_refactor.model.skip import Skip
 
 _THREADS = {"TF_NUM_INTRAOP_THREADS": str(RECIPE.threads), "TF_NUM_INTEROP_THREADS": "1"}
 
+SKIP_LAYER = "skip"
 BatchShape = tuple[int, bool]
 """Rows per batch, and whether the last batch of an epoch is shorter: a graph is compiled for both."""
 
@@ -96,27 +100,35 @@ def scaled(keras: Any, x: Any, median: Sequence[float], iqr: Sequence[float]) ->
     return layers.Rescaling(scale=CLIP, name="unclip_scale")(x)
 
 
-def build(
-    keras: Any,
-    name: str,
-    lookback: int,
-    median: Sequence[float],
-    iqr: Sequence[float],
-    recipe: Recipe = RECIPE,
-) -> Any:
-    """Build a network that takes raw model inputs, shape (batch, lookback, inputs), and returns (batch, 1).
+def build(keras: Any, name: str | None, lookback: int, skip: Skip) -> Any:
+    """Build a model that takes raw model inputs, shape (batch, lookback, inputs), and returns (batch, 1).
 
-    Its first layers are `scaled`, so that a scaler can never be fitted on rows that are scored.
+    Its first layers are `scaled`, so that a scaler can never be fitted on rows that are scored.  The residual, of the
+    network `name`, forecasts 0 until it is given weights; None leaves it out.
     """
     features = _features(keras, lookback, "features")
-    x = scaled(keras, features, median, iqr)
-    return keras.Model(features, _forecast(keras, x, name, recipe), name=f"{name}_lstm")
+    x = scaled(keras, features, skip.scale.median.tolist(), skip.scale.iqr.tolist())
+    dense = keras.layers.Dense(1, trainable=False, name=SKIP_LAYER)
+    last = keras.layers.Flatten()(keras.layers.Cropping1D((lookback - 1, 0))(x))
+    forecast = dense(last)
+    dense.set_weights([skip.weights[:, None], np.array([skip.bias])])
+    if name is not None:
+        forecast = keras.layers.Add(name="forecast")([forecast, _residual(keras, x, name, RECIPE)])
+    return keras.Model(features, forecast, name=f"{name or 'linear'}_model")
 
 
-def _build_core(keras: Any, name: str, lookback: int) -> Any:
-    """Build the same network, with the same weights, for inputs that are `scaled` already."""
+def set_residual(model: Any, network: Any) -> None:
+    """Give a model of `build` the residual of a fitted `network`."""
+    own = {id(weight) for weight in model.get_layer(SKIP_LAYER).weights}
+    weights = [weight for weight in model.weights if id(weight) not in own]
+    for weight, value in zip(weights, network.weights, strict=True):
+        weight.assign(value)
+
+
+def _build_residual(keras: Any, name: str, lookback: int) -> Any:
+    """Build the residual alone, for inputs that are `scaled` already."""
     features = _features(keras, lookback, "scaled_features")
-    return keras.Model(features, _forecast(keras, features, name, RECIPE), name=f"{name}_core")
+    return keras.Model(features, _residual(keras, features, name, RECIPE), name=f"{name}_residual")
 
 
 def _features(keras: Any, lookback: int, name: str) -> Any:
@@ -125,15 +137,17 @@ def _features(keras: Any, lookback: int, name: str) -> Any:
     return keras.Input((lookback, len(indicator_names())), name=name)
 
 
-def _forecast(keras: Any, x: Any, name: str, recipe: Recipe) -> Any:
-    """All layers after the scaling."""
+def _residual(keras: Any, x: Any, name: str, recipe: Recipe) -> Any:
+    """All layers of a residual after the scaling; the last one starts at 0."""
+    network = NETWORKS[name]
+    assert network is not None
     layers, penalty = keras.layers, keras.regularizers.L2(recipe.l2)
     x = layers.BatchNormalization()(x)
-    x = NETWORKS[name](keras, x, recipe)
+    x = network(keras, x, recipe)
     x = layers.Dense(64, activation="swish", kernel_regularizer=penalty)(x)
     x = layers.Dropout(0.2)(x)
     x = layers.Dense(32, activation="swish", kernel_regularizer=penalty)(x)
-    return layers.Dense(1, name="forecast")(x)
+    return layers.Dense(1, use_bias=False, kernel_initializer="zeros", name="residual")(x)
 
 
 def batch_shape(rows: int, batch: int) -> BatchShape:
@@ -142,7 +156,7 @@ def batch_shape(rows: int, batch: int) -> BatchShape:
 
 
 def fresh_network(name: str, lookback: int, seed: int, fit: BatchShape, stop: BatchShape) -> Any:
-    """Return a compiled network in its initial state, for inputs that are `scaled` already.
+    """Return the compiled residual of the network `name` in its initial state, for inputs that are `scaled` already.
 
     Only fits with the same `fit` and `stop` slices share a graph: one that has served another shape may round
     differently.
@@ -152,7 +166,7 @@ def fresh_network(name: str, lookback: int, seed: int, fit: BatchShape, stop: Ba
     # Layers are numbered from here on, so that saved names do not depend on earlier fits.
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
-    fresh = _build_core(keras, name, lookback)
+    fresh = _build_residual(keras, name, lookback)
     for variable, value in zip(network.variables, fresh.variables, strict=True):
         variable.assign(value)
     for variable in network.optimizer.variables:
@@ -164,8 +178,8 @@ def fresh_network(name: str, lookback: int, seed: int, fit: BatchShape, stop: Ba
 @lru_cache(maxsize=4)
 def _compiled(name: str, lookback: int, _fit: BatchShape, _stop: BatchShape) -> Any:
     keras = import_keras()
-    network = _build_core(keras, name, lookback)
-    huber = keras.losses.Huber
+    network = _build_residual(keras, name, lookback)
+    huber = partial(keras.losses.Huber, delta=RECIPE.huber_delta)
     network.compile(
         optimizer=keras.optimizers.Adam(RECIPE.learning_rate, clipvalue=RECIPE.clip_value),
         loss=huber(),
