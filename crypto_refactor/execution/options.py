@@ -66,8 +66,10 @@ class OptionSpec(NamedTuple):
             raise UsageError.invalid(f"--{self.name}", value, self.expected)
 
     def hint(self, value: OptionValue) -> str | None:
-        """Return what a number means where it looks like another unit's, else None."""
-        if isinstance(value, bool) or not isinstance(value, float | int) or not self.doubtful(value):
+        """Return what a number in range means where it looks like another unit's, else None."""
+        if isinstance(value, bool) or not isinstance(value, float | int):
+            return None
+        if not self.allows(value) or not self.doubtful(value):
             return None
         return (
             f"--{self.name} is {self.unit}: {value:g} is {value * self.percent:g} % "

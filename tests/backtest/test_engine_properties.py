@@ -21,6 +21,7 @@ from crypto_refactor.execution.decisions import (
     SignalPlan,
     close_without_data,
     decide,
+    protective_exit,
     target_by_side,
     update_drawdown,
 )
@@ -33,6 +34,7 @@ from crypto_refactor.execution.sub_account import (
     open_position,
     ruin_if_spent,
 )
+from crypto_refactor.market.bars import PRICES
 
 NO_STOPS = {"stop_loss": None, "take_profit": None, "max_drawdown": None}
 REAL_AND_ADJACENT = {"gaps": False, "blind": False}
@@ -120,13 +122,13 @@ def test_borrow_and_fees_are_never_negative_and_only_shorts_pay_borrow(case):
         assert borrowed >= -1e-9 * largest(result)
 
 
-@holds_for(cases())
+@holds_for(cases(jumps=True))
 def test_nothing_is_lent(case):
     result = case.run()
     assert (result.cash >= -1e-9 * largest(result)).all()
 
 
-@holds_for(cases())
+@holds_for(cases(jumps=True))
 def test_equity_is_never_negative_and_nothing_follows_ruin(case):
     result = case.run()
     assert (result.equity >= -1e-9 * case.balance).all()
@@ -144,7 +146,7 @@ def test_equity_is_never_negative_and_nothing_follows_ruin(case):
 # --- bars that are passed over -------------------------------------------------------------------------
 
 
-@holds_for(cases(), examples=400)
+@holds_for(cases(jumps=True), examples=400)
 def test_visiting_every_bar_gives_the_same_result(case):
     passed_over = case.run()
     with patch.object(_Simulator, "next_bar", lambda _run, i: i + 1):
@@ -162,7 +164,7 @@ def test_visiting_every_bar_gives_the_same_result(case):
 # --- orders and time -----------------------------------------------------------------------------------
 
 
-@holds_for(cases())
+@holds_for(cases(jumps=True))
 def test_fills_happen_at_real_opens_moved_against_the_trader(case):
     result = case.run()
     for row, fill in filled_rows(case, result):
@@ -215,7 +217,7 @@ def test_trades_are_ordered_and_disjoint_and_span_the_exposure(case):
     assert closed.tolist() == (result.sides != 0).tolist()
 
 
-@holds_for(cases(), st.data())
+@holds_for(cases(jumps=True), st.data())
 def test_a_prefix_of_the_bars_gives_the_prefix_of_the_result(case, data):
     whole = case.run()
     count = data.draw(st.integers(1, len(case.bars)))
@@ -305,7 +307,7 @@ def test_four_times_the_cash_is_exactly_four_times_the_equity(case):
 
 @holds_for(cases(max_notional=None, venue=None))
 def test_eight_times_the_price_is_exactly_the_same_equity(case):
-    prices = {name: getattr(case.bars, name) * 8 for name in ("open", "high", "low", "close")}
+    prices = {name: getattr(case.bars, name) * 8 for name in (*PRICES, "protection_price")}
     dearer = replace(case, bars=replace(case.bars, **prices)).run()
     assert dearer.equity.tolist() == case.run().equity.tolist()
 
@@ -364,6 +366,24 @@ def test_the_loop_equals_the_closed_form(case):
 # --- one decision path ---------------------------------------------------------------------------------
 
 
+def decide_at_close(case: Case, account, i):
+    """Return the account and its orders after the close of the real bar `i`."""
+    rules, close = case.rules, float(case.bars.close[i])
+    if case.bars.held[i]:
+        return protective_exit(account, float(case.bars.protection_price[i]), rules)
+    account = update_drawdown(account, close, rules)
+    if not case.plan.decidable[i]:
+        return account, close_without_data(account)
+    return decide(
+        account,
+        close,
+        signal=int(case.plan.signal[i]),
+        target=int(target_by_side(case.plan, rules)[account.side][i]),
+        exceeds_cost=bool(case.plan.exceeds_cost[i]),
+        rules=rules,
+    )
+
+
 def step_by_step(case: Case):
     """Trade like a process that forgets everything but its account and its orders between two bars."""
     bars, rules = case.bars, case.rules
@@ -391,18 +411,7 @@ def step_by_step(case: Case):
         account = charge_borrow(account, close, rules)
         account = book(ruin_if_spent(account, close, at + 1, rules))
         if real:
-            account = update_drawdown(account, close, rules)
-            if case.plan.decidable[i]:
-                account, pending = decide(
-                    account,
-                    close,
-                    signal=int(case.plan.signal[i]),
-                    target=int(target_by_side(case.plan, rules)[account.side][i]),
-                    exceeds_cost=bool(case.plan.exceeds_cost[i]),
-                    rules=rules,
-                )
-            else:
-                pending = close_without_data(account)
+            account, pending = decide_at_close(case, account, i)
         equity.append(account.equity(close))
         state = pickle.dumps((account, pending))
     account, pending = pickle.loads(state)
@@ -410,7 +419,7 @@ def step_by_step(case: Case):
     return account, pending, tuple(fills), (*trades, *([held] if held else [])), equity
 
 
-@holds_for(cases(max_bars=60), examples=150)
+@holds_for(cases(jumps=True, max_bars=60), examples=150)
 def test_a_process_restarted_at_every_bar_trades_exactly_like_the_backtest(case):
     result = case.run()
     account, pending, fills, trades, equity = step_by_step(case)

@@ -118,6 +118,8 @@ def test_the_signal_document_has_exactly_the_documented_keys(warm):
         "indicators",
         "model_info",
         "data",
+        "data_quality",
+        "hints",
     ]
     assert tuple(signal["conditions"]) == CONDITIONS
     assert list(signal["confirmations"]) == ["passed", "required"]
@@ -193,7 +195,10 @@ def test_the_backtest_document_has_the_documented_keys(warm):
         "audit",
         "verdict",
     ]
-    assert set(result) == {*documented, "entries", "pending", "halted_at", "data", "at_alpaca_note"}
+    assert set(result) == {
+        *documented,
+        *("entries", "pending", "halted_at", "data", "data_quality", "at_alpaca_note", "hints"),
+    }
     assert list(result["window"]) == ["first", "last", "bars"]
     for column in ("metrics", "at_alpaca", "buy_and_hold"):
         assert list(result[column]) == METRICS
@@ -467,7 +472,9 @@ def test_a_truncated_model_of_the_cache_is_trained_again_too(warm, warm_copy):
     (file,) = (warm_copy.models / "cache").rglob("model.onnx")
     file.write_bytes(file.read_bytes()[:1000])
     done = warm_copy.run(f"{warm.backtest_line} --json")
-    assert done.stderr == "Training 1 model …\n"
+    damage, training = done.stderr.splitlines()
+    assert ".onnx does not match the hash on the card. It is kept as .damaged" in damage
+    assert training == "Training 1 model …"
     assert json.loads(done.stdout) == warm.backtest
 
 

@@ -61,11 +61,14 @@ class Case:
 
 
 @st.composite
-def cases(draw, *, gaps=True, wild=True, blind=True, min_bars=15, max_bars=80, **fixed):
-    """Draw a case; `wild` bars can double or jump, `gaps` and `blind` draw what is synthetic or undecidable."""
+def cases(draw, *, gaps=True, wild=True, blind=True, jumps=False, min_bars=15, max_bars=80, **fixed):
+    """Draw a case; `wild` bars can double, `gaps` and `blind` draw what is synthetic or undecidable.
+
+    With `jumps` some closes are held, and protections act at another price on them, or at none.
+    """
     data = draw(st.binary(min_size=4 * min_bars, max_size=4 * max_bars))
     table = np.frombuffer(data[: len(data) // 4 * 4], dtype=np.uint8).reshape(-1, 4)
-    bars = _bars(table, gaps=gaps, scale=1.0 if wild else 0.06)
+    bars = _bars(table, gaps=gaps, jumps=jumps, scale=1.0 if wild else 0.06)
     return Case(
         bars=bars,
         plan=_plan(table, bars, blind=blind),
@@ -100,7 +103,7 @@ def _rules(values):
     return ExecutionRules(**values | ({"long_only": True} if values["venue"] else {}))
 
 
-def _bars(table, *, gaps, scale):
+def _bars(table, *, gaps, jumps, scale):
     moves = (table[:, :2].astype(np.int8) / 128.0) ** 3 * scale
     path = np.exp(np.cumsum(moves.ravel())).reshape(-1, 2)
     # Keep prices between 1e-2 and 1e6 however long a wild tape climbs or falls.
@@ -112,8 +115,10 @@ def _bars(table, *, gaps, scale):
         step[(kind >= 225) & (kind < 240)] = 2 + kind[(kind >= 225) & (kind < 240)] % 4
         step[kind >= 250] = 100
     wick = 1 + table[:, 2] / 2000.0
-    jumps = table[:, 3]
-    protection = np.where((jumps >= 246) & (jumps < 248), np.nan, closes)
+    protection = closes.copy()
+    if jumps:
+        protection[(table[:, 3] >= 246) & (table[:, 3] < 248)] = np.nan
+        protection[(table[:, 3] >= 248) & (table[:, 3] < 250)] *= 0.8
     return fill_gaps(
         Bars(
             ticker=Ticker("BTC", "USD"),
@@ -124,7 +129,7 @@ def _bars(table, *, gaps, scale):
             low=np.minimum(opens, closes) / wick,
             close=closes,
             volume=np.ones(len(table)),
-            protection_price=np.where((jumps >= 248) & (jumps < 250), 0.8 * closes, protection),
+            protection_price=protection,
         )
     )
 

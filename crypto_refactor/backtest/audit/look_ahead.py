@@ -105,7 +105,11 @@ def _recompute(
     except Exception as error:  # noqa: BLE001 - code that reaches for later bars may raise anything
         difference = Difference.not_recomputed(hour, "the signal", error)
         return RecomputedSignal(hour=hour, signals=None, difference=difference)
-    differences = _feature_differences(part.period.frame, period.frame, hour, lookback)
+    # Where nothing is decided, because a jump is not settled, features may wait for the bars that settle it.
+    decided = len(signals) or hour in part.signals.decided_at
+    differences = (
+        _feature_differences(part.period.frame, period.frame, hour, lookback) if decided else iter(())
+    )
     return RecomputedSignal(
         hour=hour,
         signals=signals,

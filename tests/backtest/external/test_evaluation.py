@@ -177,7 +177,7 @@ class TestWindow:
             evaluate(rows((1, 1), (400, 0)), hours=2, end=FIRST + 300)
 
     def test_a_target_made_where_there_is_no_bar_counts_from_the_next_close(self, evaluate):
-        bars = drawn((100, 100, 200, 100), (100, 120, 200, 80), (0, 1, 4, 5))
+        bars = drawn((100, 100, 110, 100), (100, 105, 110, 100), (0, 1, 4, 5))
         found = evaluate(rows((1, 1), (3, 0), (6, 0)), bars, allow_gaps=True)
         assert found.between_bars == 1
         assert fills(found) == [

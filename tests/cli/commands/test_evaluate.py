@@ -63,6 +63,7 @@ def test_the_document_is_a_backtests_without_models_and_conditions(run, targets)
         "pending",
         "halted_at",
         "data",
+        "data_quality",
         "significance",
         "verdict",
         "hints",

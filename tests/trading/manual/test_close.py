@@ -310,7 +310,7 @@ def test_positions_are_sold_even_where_nobody_tells_their_price(ledger, state, s
     (closing,) = close_all(state, PAPER, (BTC,), closing_at_broker(row, source=Away()))
     assert closing.error is None
     assert server.held("BTC/USD") == 0
-    assert any("The last close of the ledger, 100, stood in" in note for note in closing.result.notes)
+    assert any("The last close of the ledger, 100.00, stood in" in note for note in closing.result.notes)
     assert closing.result.fills[0].at == HOUR
 
 
