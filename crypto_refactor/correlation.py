@@ -1,6 +1,7 @@
 """Correlation coefficients, and their standard error on hourly values."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -70,10 +71,32 @@ def hourly_pearson(x: FloatArray, y: FloatArray, hours: HourArray) -> Correlatio
     """
     if is_constant(x) or is_constant(y):
         return Correlation(value=None, se=None)
+    value, influence = _with_influence(x, y)
+    return Correlation(value=value, se=_day_clustered_error(influence, hours))
+
+
+def _with_influence(x: FloatArray, y: FloatArray) -> tuple[float, FloatArray]:
+    """Return Pearson's r, and by how much each hour moves it."""
     u, v = ((side - side.mean()) / side.std() for side in (x, y))
     value = float((u * v).mean())
-    influence = u * v - value * (u**2 + v**2) / 2
-    return Correlation(value=value, se=_day_clustered_error(influence, hours))
+    return value, u * v - value * (u**2 + v**2) / 2
+
+
+def pooled_spearman(series: Sequence[tuple[FloatArray, FloatArray, HourArray]]) -> Correlation:
+    """Return the mean of the rank correlations of several series, (x, y, hours) each, and its standard error.
+
+    Series whose sides do not vary are left out.  An hour moves the mean by its influence on its own series over the
+    number of series, and these are added up within each UTC day over all series together, as in `hourly_pearson`.
+    """
+    varied = [part for part in series if not is_constant(part[0]) and not is_constant(part[1])]
+    if not varied:
+        return Correlation(value=None, se=None)
+    values, influences = zip(*(_with_influence(ranks(x), ranks(y)) for x, y, _ in varied), strict=True)
+    total = sum(len(influence) for influence in influences)
+    weighted = [influence * (total / len(influence) / len(varied)) for influence in influences]
+    hours = np.concatenate([hours for _, _, hours in varied])
+    error = _day_clustered_error(np.concatenate(weighted), hours)
+    return Correlation(value=float(np.mean(values)), se=error)
 
 
 class Mean(NamedTuple):

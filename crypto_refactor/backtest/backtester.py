@@ -146,8 +146,8 @@ class Backtester:
 
 def significance(result: BacktestResult) -> Significance:
     """Test the requested run of a backtest against chance."""
-    skill = forecast_skill(
+    scores = forecast_skill(
         result.walk.periods, result.window, result.settings, pinned=result.pinned is not None
     )
     run = result.requested
-    return significance_of(run.simulation, result.window, result.plan, run.rules, skill=skill)
+    return significance_of(run.simulation, result.window, result.plan, run.rules, scores=scores)

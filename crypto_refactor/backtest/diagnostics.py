@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from crypto_refactor.arrays import FloatArray
+from crypto_refactor.arrays import FloatArray, HourArray, SideArray
 from crypto_refactor.backtest.walk_forward import PeriodSignals
-from crypto_refactor.correlation import pearson
+from crypto_refactor.correlation import hourly_pearson, pearson
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import Fill
 from crypto_refactor.features.catalogue import indicator_names
@@ -40,27 +41,51 @@ class Diagnostics:
 class ConditionFigures:
     """How often a condition was met, as a share of the decided bars, and how often it blocked a signal.
 
-    It blocks where the forecast exceeds its threshold, confirmations are too few and the condition is not met.
+    It blocks where the forecast exceeds its threshold, confirmations are too few and the condition is not met.  It
+    `held` on so many closes for one side alone, or, if it is the same for both sides, for that of the forecast; on
+    `right` of them, a share, the next close lay on that side.  It `agrees` with so large a share of the forecasts beyond
+    their threshold.
     """
 
     long_pass_rate: float | None
     short_pass_rate: float | None
     vetoes: int
+    held: int
+    right: float | None
+    agrees: float | None
 
 
-def condition_figures(signals: SignalFrame, rules: SignalRules) -> dict[str, ConditionFigures]:
-    """Return the figures of each condition over all decided bars."""
+def condition_figures(signals: SignalFrame, rules: SignalRules, window: Bars) -> dict[str, ConditionFigures]:
+    """Return the figures of each condition over all decided bars; `window` holds the outcomes."""
     met = signals.conditions_met
     too_few = met[:, 0] & (signals.confirmations < rules.min_confirmations)
-    count = len(signals)
+    count, strong = len(signals), met[:, 0]
+    outcome = _next_side(signals, window)
     return {
         name: ConditionFigures(
             long_pass_rate=float(signals.long[:, column].mean()) if count else None,
             short_pass_rate=float(signals.short[:, column].mean()) if count else None,
             vetoes=int((too_few & ~met[:, column]).sum()) if name != FORECAST else 0,
+            **_own_record(signals, column, outcome),
+            agrees=float(met[strong, column].mean()) if strong.any() else None,
         )
         for column, name in enumerate(CONDITIONS)
     }
+
+
+def _next_side(signals: SignalFrame, window: Bars) -> SideArray:
+    """Return whether the next close lay above (1) or below (-1) each decided one; 0 where it did not, or is not real."""
+    after = np.minimum(np.searchsorted(window.closed, signals.decided_at + 1), len(window) - 1)
+    real = (window.closed[after] == signals.decided_at + 1) & ~(window.synthetic | window.held)[after]
+    return np.where(real, np.sign(window.close[after] - signals.close), 0).astype(np.int8)
+
+
+def _own_record(signals: SignalFrame, column: int, outcome: SideArray) -> dict[str, Any]:
+    long, short = signals.long[:, column], signals.short[:, column]
+    side = np.where(long & short, signals.forecast_side, long.astype(np.int8) - short.astype(np.int8))
+    scored = (side != 0) & (outcome != 0)
+    right = float((side == outcome)[scored].mean()) if scored.any() else None
+    return {"held": int(scored.sum()), "right": right}
 
 
 def signal_counts(signals: SignalFrame) -> dict[str, int]:
@@ -68,7 +93,9 @@ def signal_counts(signals: SignalFrame) -> dict[str, int]:
     return {side.label: int((signals.signal == side).sum()) for side in Side}
 
 
-def blocked_entries(signals: SignalFrame, rules: SignalRules) -> str:
+def blocked_entries(
+    signals: SignalFrame, conditions: Mapping[str, ConditionFigures], rules: SignalRules
+) -> str:
     """Return one sentence on why there were no signals, or so few."""
     count = len(signals)
     exceeded = int(signals.conditions_met[:, 0].sum())
@@ -76,7 +103,7 @@ def blocked_entries(signals: SignalFrame, rules: SignalRules) -> str:
         return "No bar could be decided on."
     if not exceeded:
         return f"`forecast` blocked every bar: none of {count} forecasts exceeded its threshold."
-    vetoes = {name: figures.vetoes for name, figures in condition_figures(signals, rules).items()}
+    vetoes = {name: figures.vetoes for name, figures in conditions.items()}
     worst = sorted(CONDITIONS[1:], key=lambda name: -vetoes[name])[:3]
     text = ", ".join(f"`{name}` on {vetoes[name]}" for name in worst if vetoes[name])
     passed = int((signals.signal != 0).sum())
@@ -106,7 +133,7 @@ class FeatureCorrelation:
 
     train: float | None
     out_of_sample: float | None
-    noise: float | None  # two standard errors out of sample for a feature without information, 2 / sqrt(n)
+    noise: float | None  # two standard errors out of sample, clustered by day; None below ten days
 
     @property
     def beyond_noise(self) -> bool:
@@ -123,32 +150,33 @@ def feature_correlations(
 
     The training bars of a pinned model lie outside the run: its `train` is None.
     """
-    inputs, returns = _out_of_sample_pairs(parts, settings)
+    inputs, returns, hours = _out_of_sample_pairs(parts, settings)
     train_inputs, train_returns = np.zeros((0, len(indicator_names()))), np.zeros(0)
     if not pinned:
         train_inputs, train_returns = _training_pairs(parts, settings)
-    noise = NOISE_SIGMAS / float(np.sqrt(len(returns))) if len(returns) else None
-    return {
-        name: FeatureCorrelation(
+    found = {}
+    for column, name in enumerate(indicator_names()):
+        out_of_sample = hourly_pearson(inputs[:, column], returns, hours)
+        found[name] = FeatureCorrelation(
             train=pearson(train_inputs[:, column], train_returns),
-            out_of_sample=pearson(inputs[:, column], returns),
-            noise=noise,
+            out_of_sample=out_of_sample.value,
+            noise=None if out_of_sample.se is None else NOISE_SIGMAS * out_of_sample.se,
         )
-        for column, name in enumerate(indicator_names())
-    }
+    return found
 
 
 def _out_of_sample_pairs(
     parts: Sequence[PeriodSignals], settings: ModelSettings
-) -> tuple[FloatArray, FloatArray]:
-    inputs, returns = [], []
+) -> tuple[FloatArray, FloatArray, HourArray]:
+    inputs, returns, hours = [], [], []
     for part in parts:
         frame, bars = part.period.frame, part.period.frame.bars
         rows = labelled_rows(frame, settings.lookback)
         rows = rows[bars.closed[rows] >= part.period.first]
         inputs.append(frame.inputs[rows])
         returns.append(np.log(bars.close[rows + 1] / bars.close[rows]))
-    return np.concatenate(inputs), np.concatenate(returns)
+        hours.append(bars.closed[rows])
+    return np.concatenate(inputs), np.concatenate(returns), np.concatenate(hours)
 
 
 def _training_pairs(parts: Sequence[PeriodSignals], settings: ModelSettings) -> tuple[FloatArray, FloatArray]:
@@ -156,9 +184,9 @@ def _training_pairs(parts: Sequence[PeriodSignals], settings: ModelSettings) -> 
     by_hour: dict[int, tuple[FloatArray, float]] = {}
     for part in parts:
         data = training_rows(part.period, settings)
-        opened = part.period.frame.bars.opened
-        hours = opened[np.searchsorted(opened, data.trained_from) + data.rows]
-        for hour, row, value in zip(hours.tolist(), data.rows.tolist(), data.returns.tolist(), strict=True):
+        for hour, row, value in zip(
+            data.closed.tolist(), data.rows.tolist(), data.returns.tolist(), strict=True
+        ):
             by_hour[hour] = (data.inputs[row], value)
     inputs = np.array([pair[0] for pair in by_hour.values()], dtype=np.float64)
     return inputs, np.array([pair[1] for pair in by_hour.values()])

@@ -103,7 +103,14 @@ class RunResult(ABC):
         """Whether there is evidence of an edge; None without significance tests."""
         if self.significance is None:
             return None
-        return verdict(self.requested.metrics, self.hours, self.significance, self.audit_passed)
+        run = self.requested
+        return verdict(
+            run.metrics,
+            self.hours,
+            self.significance,
+            self.audit_passed,
+            round_trip_cost=run.rules.round_trip_cost,
+        )
 
     @property
     def audit_passed(self) -> bool | None:
@@ -153,13 +160,14 @@ class BacktestResult(RunResult):
         """Signal counts, condition rates, feature correlations and entry sizes, computed once."""
         signals, fills = self.walk.signals, self.requested.simulation.fills
         pinned = self.pinned is not None
+        conditions = condition_figures(signals, self.signal_rules, self.window)
         return Diagnostics(
             signals=signal_counts(signals),
-            conditions=condition_figures(signals, self.signal_rules),
+            conditions=conditions,
             correlations=feature_correlations(self.walk.periods, self.settings, pinned=pinned),
             entries=entry_sizes(fills, self.window),
             entries_beyond_cost=entries_beyond_cost(fills, signals, self.requested.rules),
-            blocked=blocked_entries(signals, self.signal_rules),
+            blocked=blocked_entries(signals, conditions, self.signal_rules),
         )
 
     def why_no_entry(self, rules: ExecutionRules) -> str:

@@ -7,6 +7,7 @@ volatility, and what clipping takes from them is given back by the share of targ
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -88,6 +89,6 @@ def chained_forecasts(inputs: Float32Array, target: FloatArray) -> tuple[slice, 
     edges = np.linspace(first, len(target), CHAIN_BLOCKS + 1).astype(int).tolist()
     blocks = [
         fit_skip(inputs[: start - 1], target[: start - 1]).forecast(inputs[start:stop])
-        for start, stop in zip(edges[:-1], edges[1:], strict=True)
+        for start, stop in pairwise(edges)
     ]
     return slice(first, len(target)), np.concatenate(blocks)

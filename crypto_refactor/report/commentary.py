@@ -9,7 +9,7 @@ from crypto_refactor.backtest.external.evaluation import EvaluationResult
 from crypto_refactor.backtest.jump_shares import JumpShare
 from crypto_refactor.backtest.metrics import MIN_HOURS_TO_ANNUALISE, figures_by_side
 from crypto_refactor.backtest.result import BacktestResult, RunResult
-from crypto_refactor.backtest.significance.verdict import MIN_TRADES
+from crypto_refactor.backtest.significance.trade_verdict import MIN_TRADES
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import Trade
 from crypto_refactor.execution.venues import ALPACA_RULES_AS_OF

@@ -1,6 +1,6 @@
 """Evaluate external targets with the engine, the costs and the metrics of a backtest."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -44,7 +44,7 @@ class EvaluationResult(RunResult):
         found, dependence = super().verdict, self.one_hour_later.dependence
         if found is None or dependence is None or found.code == TOO_FEW:
             return found
-        return Verdict(code=NO_EVIDENCE, text="No evidence of an edge: the result hangs on one hour.")
+        return replace(found, code=NO_EVIDENCE, text="No evidence of an edge: the result hangs on one hour.")
 
     def why_no_entry(self, rules: ExecutionRules) -> str:  # noqa: ARG002 - only a backtest knows more
         """State that nothing was entered."""

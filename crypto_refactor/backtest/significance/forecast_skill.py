@@ -1,6 +1,6 @@
 """Forecasts compared with outcomes, whatever was traded on them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,13 +8,23 @@ import numpy as np
 from crypto_refactor.arrays import BoolArray, FloatArray, HourArray, RowArray
 from crypto_refactor.backtest.significance.calibration import Calibration, Coverage, calibration, coverage
 from crypto_refactor.backtest.walk_forward import PeriodSignals
-from crypto_refactor.correlation import Correlation, hourly_pearson, hourly_spearman
+from crypto_refactor.correlation import Correlation, Mean, hourly_mean, hourly_pearson, hourly_spearman
 from crypto_refactor.market.bars import Bars
-from crypto_refactor.model.dataset import robust_scale
-from crypto_refactor.model.evidence import ridge_baseline, rmse_ratio
+from crypto_refactor.model.baselines import BASELINES, RIDGE
+from crypto_refactor.model.evidence import mae_ratio, rmse_ratio, threshold_unit
 from crypto_refactor.model.schedule import training_rows
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.training.trainer import VOLATILITY_FLOOR_SHARE
+from crypto_refactor.model.skip import fit_skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ScoredForecasts:
+    """The decided bars of a window whose next bar is real; every array has shape (n,)."""
+
+    hours: HourArray  # closes at which the forecasts were made
+    forecast: FloatArray  # log return to the next close, like `outcome`
+    outcome: FloatArray
+    strength: FloatArray  # |forecast| over the unit of the threshold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,13 +33,18 @@ class ForecastFigures:
 
     Attributes
     ----------
-    rmse_ratio : float or None
-        RMSE over that of the zero forecast; below 1 is better.  None if no close moved.
+    rmse_ratio, mae_ratio : float or None
+        RMSE and mean absolute error over those of the zero forecast; below 1 is better.  None if no close moved, and for
+        a baseline that has a sign and a rank alone.
+    hit_rate : Mean or None
+        Share of correct directions; None if there are none.
     pearson, spearman : Correlation
         Correlation with the next log return, of values and of ranks.
     """
 
     rmse_ratio: float | None
+    mae_ratio: float | None
+    hit_rate: Mean | None
     pearson: Correlation
     spearman: Correlation
 
@@ -42,26 +57,47 @@ class Skill:
     ----------
     model : ForecastFigures
         The forecasts of the run.
-    ridge : ForecastFigures or None
-        A ridge regression on the last row of the same inputs, fitted on the training rows of each period; None
-        for a pinned model, whose training rows lie outside the run.
+    baselines : mapping of str to ForecastFigures
+        Of the forecasts that any model must beat: those of `BASELINES`, and ``ridge``, the skip fitted on the training
+        rows of each period, which is left out for a pinned model, whose training rows lie outside the run.
     confidence, raw_confidence : Calibration
         The confidence of the run, and 0.5 + F / 2, the same before shrinking by evidence.
     coverage : Coverage
         The 90 % interval.
+    long, short : int
+        How many forecasts were above and below the close.
+    beyond_threshold : float or None
+        The share of forecasts beyond their threshold; a fifth where the chained forecasts are like these.
     """
 
     n: int
     model: ForecastFigures
-    ridge: ForecastFigures | None
+    baselines: Mapping[str, ForecastFigures]
     confidence: Calibration
     raw_confidence: Calibration
     coverage: Coverage
+    long: int
+    short: int
+    beyond_threshold: float | None
+
+    @property
+    def unbeaten(self) -> list[str]:
+        """The baselines whose rank correlation is above the model's."""
+        own = self.model.spearman.value or 0.0
+        return [name for name, figures in self.baselines.items() if (figures.spearman.value or 0.0) > own]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scores:
+    """The skill of a run, and the forecasts it was measured on."""
+
+    skill: Skill
+    forecasts: ScoredForecasts
 
 
 def forecast_skill(
     periods: Sequence[PeriodSignals], window: Bars, settings: ModelSettings, *, pinned: bool = False
-) -> Skill:
+) -> Scores:
     """Measure the forecasts of a walk-forward run.
 
     Parameters
@@ -80,34 +116,39 @@ def forecast_skill(
     hours = np.concatenate([part.signals.decided_at for part in periods])
     resolved, outcome, next_close = _realised_outcomes(hours, columns["close"], window)
     hours = hours[resolved]
-    forecasts = {name: column[resolved] for name, column in columns.items()}
-    ridge = None
-    if not pinned:
-        baseline = np.concatenate([_ridge(part, settings) for part in periods])
-        ridge = _figures(baseline[resolved], outcome, hours)
-    covered = (forecasts["low"] <= next_close) & (next_close <= forecasts["high"])
-    return Skill(
+    values = {name: column[resolved] for name, column in columns.items()}
+    forecast = values["forecast"]
+    covered = (values["low"] <= next_close) & (next_close <= values["high"])
+    skill = Skill(
         n=len(outcome),
-        model=_figures(forecasts["forecast"], outcome, hours),
-        ridge=ridge,
-        confidence=calibration(forecasts["confidence"], forecasts["forecast"], outcome),
-        raw_confidence=calibration(forecasts["raw_confidence"], forecasts["forecast"], outcome),
-        coverage=coverage(covered, forecasts["relative_atr"]),
+        model=_figures(forecast, outcome, hours),
+        baselines=_baselines(periods, settings, resolved, outcome, hours, pinned=pinned),
+        confidence=calibration(values["confidence"], forecast, outcome),
+        raw_confidence=calibration(values["raw_confidence"], forecast, outcome),
+        coverage=coverage(covered, values["relative_atr"]),
+        long=int((forecast > 0).sum()),
+        short=int((forecast < 0).sum()),
+        beyond_threshold=float((values["beyond"] > 0).mean()) if len(forecast) else None,
     )
+    scored = ScoredForecasts(hours=hours, forecast=forecast, outcome=outcome, strength=values["strength"])
+    return Scores(skill=skill, forecasts=scored)
 
 
 def _forecast_columns(part: PeriodSignals) -> dict[str, FloatArray]:
     """Return the forecast at each decided close of a period."""
-    signals, frame = part.signals, part.period.frame
+    signals, frame, rows = part.signals, part.period.frame, _rows(part)
     forecast = np.log(signals.predicted / signals.close)
-    relative_atr = frame.column("atr")[_rows(part)] / signals.close
+    atr = frame.column("atr")[rows]
+    unit = threshold_unit(atr, frame.column("realised_volatility")[rows], signals.close) / signals.close
     unshrunk = replace(part.model.card.evidence, shrink=1.0)
     return {
         "close": signals.close,
         "forecast": forecast,
-        "relative_atr": relative_atr,
+        "strength": np.divide(np.abs(forecast), unit, out=np.zeros_like(forecast), where=unit > 0),
+        "beyond": (np.abs(signals.predicted - signals.close) > signals.threshold).astype(np.float64),
+        "relative_atr": atr / signals.close,
         "confidence": signals.confidence,
-        "raw_confidence": unshrunk.confidence(forecast, relative_atr),
+        "raw_confidence": unshrunk.confidence(forecast, atr / signals.close),
         "low": signals.low,
         "high": signals.high,
     }
@@ -127,20 +168,40 @@ def _realised_outcomes(
     return resolved, np.log(next_close / close[resolved]), next_close
 
 
+def _baselines(
+    periods: Sequence[PeriodSignals],
+    settings: ModelSettings,
+    resolved: BoolArray,
+    outcome: FloatArray,
+    hours: HourArray,
+    *,
+    pinned: bool,
+) -> dict[str, ForecastFigures]:
+    inputs = np.concatenate([part.period.frame.inputs[_rows(part)] for part in periods])[resolved]
+    found = {}
+    for name, baseline in BASELINES.items():
+        figures = _figures(baseline(inputs), outcome, hours)
+        found[name] = replace(figures, rmse_ratio=None, mae_ratio=None)
+    if not pinned:
+        ridge = np.concatenate([_ridge(part, settings) for part in periods])
+        found[RIDGE] = _figures(ridge[resolved], outcome, hours)
+    return found
+
+
 def _ridge(part: PeriodSignals, settings: ModelSettings) -> FloatArray:
-    """Return the ridge forecasts at the decided closes of a period, log returns."""
+    """Return the forecasts of the skip alone at the decided closes of a period, log returns."""
     data, frame, rows = training_rows(part.period, settings), part.period.frame, _rows(part)
-    fit_inputs = data.inputs[data.rows]
-    floor = VOLATILITY_FLOOR_SHARE * float(np.median(data.volatility))
-    scale = np.maximum(data.volatility, floor)
-    target = np.divide(data.returns, scale, out=np.zeros_like(scale), where=scale > 0)
-    forecast = ridge_baseline(robust_scale(fit_inputs), fit_inputs, target, frame.inputs[rows])
-    return forecast * np.maximum(frame.column("realised_volatility")[rows], floor)
+    forecast = fit_skip(data.last_inputs, data.target).forecast(frame.inputs[rows])
+    return forecast * np.maximum(frame.column("realised_volatility")[rows], data.volatility_floor)
 
 
 def _figures(forecast: FloatArray, outcome: FloatArray, hours: HourArray) -> ForecastFigures:
+    directed = (forecast != 0) & (outcome != 0)
+    correct = ((forecast > 0) == (outcome > 0))[directed].astype(np.float64)
     return ForecastFigures(
         rmse_ratio=rmse_ratio(forecast, outcome),
+        mae_ratio=mae_ratio(forecast, outcome),
+        hit_rate=hourly_mean(correct, hours[directed]) if len(correct) else None,
         pearson=hourly_pearson(forecast, outcome, hours),
         spearman=hourly_spearman(forecast, outcome, hours),
     )

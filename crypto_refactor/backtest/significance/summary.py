@@ -18,7 +18,7 @@ from crypto_refactor.backtest.significance.fee_sensitivity import (
     cost_sweep,
     return_by_fee,
 )
-from crypto_refactor.backtest.significance.forecast_skill import Skill
+from crypto_refactor.backtest.significance.forecast_skill import ScoredForecasts, Scores, Skill
 from crypto_refactor.backtest.significance.random_entry import RandomEntry, random_entry
 from crypto_refactor.backtest.significance.sharpe import probabilistic_sharpe
 from crypto_refactor.execution.decisions import SignalPlan
@@ -44,6 +44,8 @@ class Significance:
         Total return of the same trades at other fees.
     skill : Skill or None
         Skill of the forecasts; None for external targets.
+    forecasts : ScoredForecasts or None
+        The forecasts that `skill` was measured on.
     """
 
     intervals: Intervals
@@ -52,6 +54,7 @@ class Significance:
     break_even: BreakEven
     cost_sweep: tuple[CostPoint, ...]
     skill: Skill | None
+    forecasts: ScoredForecasts | None
 
     def to_dict(self) -> dict[str, object]:
         """Return the documented JSON; what is undefined is null."""
@@ -82,9 +85,9 @@ def _skill_json(skill: Skill) -> dict[str, object]:
 
 
 def significance_of(
-    run: Simulation, window: Bars, plan: SignalPlan, rules: ExecutionRules, *, skill: Skill | None = None
+    run: Simulation, window: Bars, plan: SignalPlan, rules: ExecutionRules, *, scores: Scores | None = None
 ) -> Significance:
-    """Test `run`, the result of ``simulate(window, plan, rules)``; `skill` is that of its forecasts, if any."""
+    """Test `run`, the result of ``simulate(window, plan, rules)``; `scores` are those of its forecasts, if any."""
     returns = hourly_returns(run.equity)
     total_return = return_by_fee(run, window, plan, rules)
     return Significance(
@@ -93,5 +96,6 @@ def significance_of(
         random_entry=random_entry(run.trades, window, rules, initial_balance=float(run.equity[0])),
         break_even=break_even_fee(total_return, len(run.fills)),
         cost_sweep=cost_sweep(total_return, rules.fee),
-        skill=skill,
+        skill=None if scores is None else scores.skill,
+        forecasts=None if scores is None else scores.forecasts,
     )

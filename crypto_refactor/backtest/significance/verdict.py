@@ -1,33 +1,46 @@
-"""The verdict on a run: evidence of an edge or not, and why."""
+"""The verdict on a run: evidence of an edge or not, and why; and what its forecasts and its trades show by themselves."""
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
 
 from crypto_refactor.backtest.metrics import Metrics
 from crypto_refactor.backtest.significance.forecast_skill import Skill
+from crypto_refactor.backtest.significance.forecast_verdict import (
+    ERRORS,
+    FALSE_POSITIVE_RATE,
+    PartVerdict,
+    forecast_verdict,
+)
 from crypto_refactor.backtest.significance.random_entry import RandomEntry
 from crypto_refactor.backtest.significance.summary import Significance
+from crypto_refactor.backtest.significance.trade_verdict import MIN_TRADES, trade_verdict
 
-MIN_TRADES = 30
 MIN_HOURS = 90 * 24
-FALSE_POSITIVE_RATE = 0.02
-"""The largest share of runs without an edge that may be called evidence."""
-IC_ERRORS = NormalDist().inv_cdf(1 - FALSE_POSITIVE_RATE)
-"""2.05: a normal figure exceeds 0 by this many errors by chance in 2 % of cases."""
 
 TOO_FEW, EVIDENCE, NO_EVIDENCE = "too_few", "evidence", "no_evidence"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """``too_few``, ``evidence`` or ``no_evidence``, and the same in one sentence with its reasons."""
+    """``too_few``, ``evidence`` or ``no_evidence``, the same in one sentence with its reasons, and the verdicts of its parts.
+
+    Forecasts need no trades to be judged; external targets have none.
+    """
 
     code: str
     text: str
+    forecasts: PartVerdict | None
+    trades: PartVerdict
 
 
-def verdict(metrics: Metrics, hours: int, significance: Significance, audit_passed: bool | None) -> Verdict:
+def verdict(
+    metrics: Metrics,
+    hours: int,
+    significance: Significance,
+    audit_passed: bool | None,
+    *,
+    round_trip_cost: float,
+) -> Verdict:
     """Judge a run.
 
     ``too_few`` below 30 closed trades or 2,160 hours (90 days): no figure means much there.
@@ -56,20 +69,33 @@ def verdict(metrics: Metrics, hours: int, significance: Significance, audit_pass
         Tests of the run.
     audit_passed : bool or None
         None without an audit; it is never evidence then.
+    round_trip_cost : float
+        Cost of entering and leaving, a fraction of the price.
     """
+    code, text = _whole(metrics, hours, significance, audit_passed)
+    scored = significance.forecasts
+    return Verdict(
+        code=code,
+        text=text,
+        forecasts=None if scored is None else forecast_verdict([scored], round_trip_cost),
+        trades=trade_verdict(metrics, significance),
+    )
+
+
+def _whole(
+    metrics: Metrics, hours: int, significance: Significance, audit_passed: bool | None
+) -> tuple[str, str]:
     missing = _too_few(metrics.trades, hours)
     if missing:
-        return Verdict(code=TOO_FEW, text=f"Not enough data for a verdict: {missing}.")
+        return TOO_FEW, f"Not enough data for a verdict: {missing}."
     failures = _failures(significance)
     if audit_passed is False:
         failures.insert(0, "the run failed its audit")
     if failures:
-        return Verdict(code=NO_EVIDENCE, text=f"No evidence of an edge: {'; '.join(failures)}.")
+        return NO_EVIDENCE, f"No evidence of an edge: {'; '.join(failures)}."
     if audit_passed is None:
-        return Verdict(
-            code=NO_EVIDENCE, text="No evidence of an edge: the figures pass, but the run was not audited."
-        )
-    return Verdict(code=EVIDENCE, text=_evidence(significance))
+        return NO_EVIDENCE, "No evidence of an edge: the figures pass, but the run was not audited."
+    return EVIDENCE, _evidence(significance)
 
 
 def _too_few(trades: int, hours: int) -> str:
@@ -102,10 +128,10 @@ def _forecast_failures(skill: Skill) -> list[str]:
     ic = skill.model.spearman
     if ic.value is None or ic.se is None:
         return ["the forecasts' rank correlation with the next return is undefined"]
-    if ic.value - IC_ERRORS * ic.se > 0:
+    if ic.value - ERRORS * ic.se > 0:
         return []
     text = f"the forecasts' rank correlation with the next return, {ic.value:+.3f} ± {ic.se:.3f}"
-    return [f"{text}, is not {IC_ERRORS:.2f} errors above 0"]
+    return [f"{text}, is not {ERRORS:.2f} errors above 0"]
 
 
 def _evidence(significance: Significance) -> str:

@@ -104,6 +104,7 @@ def _single(value: Any) -> Any:
 
 
 def weights_hash(model: Any) -> str:
+    """Return a hash of the weights of a model."""
     digest = hashlib.sha256()
     for weight in model.get_weights():
         digest.update(str(weight.shape).encode())

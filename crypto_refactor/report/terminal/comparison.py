@@ -10,7 +10,7 @@ from crypto_refactor.backtest.comparison.runner import Comparison, FailedTicker
 from crypto_refactor.backtest.comparison.trials import Trial
 from crypto_refactor.backtest.metrics import Metrics
 from crypto_refactor.backtest.significance.sharpe import SelectionBias
-from crypto_refactor.backtest.significance.verdict import MIN_TRADES
+from crypto_refactor.backtest.significance.trade_verdict import MIN_TRADES
 from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.market.hours import to_iso, to_local_text
 from crypto_refactor.report.commentary import models_text, rules_text, schedule_text

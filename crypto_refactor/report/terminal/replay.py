@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
-from crypto_refactor.backtest.significance.verdict import MIN_TRADES
+from crypto_refactor.backtest.significance.trade_verdict import MIN_TRADES
 from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.report.commentary import few_trades, jump_remarks, rules_text, still_open
 from crypto_refactor.report.formatting import amount, money, percent, price, simulated_mark, source_name
