@@ -129,9 +129,15 @@ debug = flag("--debug", "Log details and show tracebacks.", expose_value=False)
 seed = option("--seed", "Seed of the training.  [default: 0]", type=int)
 network = option(
     "--network",
-    "LSTM 256-128-64, or 32-16-8 for trials and tests.",
-    type=click.Choice(["documented", "small"]),
+    "LSTM 256-128-64 on a linear skip; 32-16-8 for trials and tests; or the skip alone, which fits in milliseconds.",
+    type=click.Choice(["documented", "small", "linear"]),
     default="documented",
+)
+residual = option(
+    "--residual",
+    "Add the network's forecast to the skip's: where it clearly helps, always, or never.",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
 )
 lookback = option("--lookback", "Bars in one window of the model.", default=60)
 min_confirmations = option(

@@ -46,6 +46,7 @@ strategy_options = options.combined(
     options.min_confirmations,
     options.threshold_scale,
     options.network,
+    options.residual,
     options.seed,
     options.allow_gaps,
     options.allow_jumps,

@@ -76,6 +76,18 @@ class Card(Identity):
     sha256: dict[str, str]  # of the two files
 
     @property
+    def forecasts_by(self) -> str:
+        """What the forecast is made of, in words."""
+        decision = self.residual_decision.decision
+        if decision == KEPT:
+            return "its linear skip and its network"
+        if self.stop_loss_ratio == 1:
+            return "nothing: on the hours that choose, its linear skip did worse than a forecast of no move"
+        if decision == DROPPED:
+            return "its linear skip alone, to which the network did not clearly add"
+        return "its linear skip alone"
+
+    @property
     def is_earlier(self) -> bool:
         """Whether an earlier release trained the model, by another recipe."""
         return self.schema != SCHEMA

@@ -18,6 +18,7 @@ from crypto_refactor.market.hours import to_iso, to_local_text
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.artifact import Card
 from crypto_refactor.model.settings import ModelSettings
+from crypto_refactor.report.forecast_text import agreement_remark, skill_remarks
 from crypto_refactor.report.formatting import amount, money, percent, price, source_name
 from crypto_refactor.report.hints import run_hints
 from crypto_refactor.report.hour_remarks import acting_text, hour_text
@@ -211,7 +212,10 @@ def signal_remarks(result: BacktestResult) -> list[str]:
         )
     elif (why := why_no_entry(signals, rules)) is not None:
         remarks.append(why)
-    return remarks
+    if result.significance is not None and result.significance.skill is not None:
+        remarks += skill_remarks(result.significance.skill)
+    agreement = agreement_remark(result)
+    return remarks if agreement is None else [*remarks, agreement]
 
 
 def target_remarks(result: EvaluationResult, tz: ZoneInfo) -> list[str]:

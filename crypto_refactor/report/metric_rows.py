@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from crypto_refactor.backtest.metrics import Metrics
-from crypto_refactor.correlation import Correlation
+from crypto_refactor.correlation import Correlation, Mean
 from crypto_refactor.report.formatting import UNDEFINED, money, number, percent
 
 
@@ -33,6 +33,14 @@ def correlation_text(correlation: Correlation) -> str:
     if correlation.value is None:
         return UNDEFINED
     return f"{correlation.value:+.3f} ± {number(correlation.se, 3)}"
+
+
+def hit_rate_text(share: Mean | None) -> str:
+    """Return a share of correct directions with its standard error, in per cent."""
+    if share is None:
+        return UNDEFINED
+    error = "" if share.se is None else f" ± {number(100 * share.se, 1)}"
+    return f"{number(100 * share.value, 1)}{error} %"
 
 
 def _holding_time(metrics: Metrics) -> str:

@@ -43,6 +43,8 @@ class SignalGenerator:
         By default the tool's model folder.
     network : str
         A name in `NETWORKS`.
+    residual : str
+        Whether the network's forecast is added to the skip's: a name in `RESIDUALS`.
     seed : int, optional
         If given, a model with another seed is trained anew; otherwise 0 is used for training.
     rules : SignalRules
@@ -62,6 +64,7 @@ class SignalGenerator:
         model: str = DEFAULT_MODEL_NAME,
         model_dir: Path | None = None,
         network: str = "documented",
+        residual: str = "auto",
         seed: int | None = None,
         rules: SignalRules | None = None,
         round_trip_cost: float = DEFAULT_ROUND_TRIP_COST,
@@ -71,7 +74,7 @@ class SignalGenerator:
         from crypto_refactor.market.sources.factory import open_source
 
         self.ticker = Ticker.parse(ticker) if isinstance(ticker, str) else ticker
-        self.settings = ModelSettings(lookback=lookback, network=network, seed=seed or 0)
+        self.settings = ModelSettings(lookback=lookback, network=network, residual=residual, seed=seed or 0)
         self._seed_given = seed is not None
         self._source = source or open_source(settings().source)
         self._model_name = model_name(model)

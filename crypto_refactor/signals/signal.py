@@ -4,18 +4,20 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from crypto_refactor.features.frame import FeatureFrame
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.plausibility import Jump
+from crypto_refactor.model.artifact import ResidualDecision
 from crypto_refactor.model.named_models import ModelChoice
 from crypto_refactor.sides import Side
 from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame, volume_hint
 
 SCHEMA = 1
 _SHOWN_EVIDENCE = (
-    *("n", "slope", "slope_se", "shrink"),
-    *("rmse_ratio", "rank_correlation", "ridge_rmse_ratio", "ridge_rank_correlation"),
+    *("n", "slope", "slope_se", "shrink", "mean_slope", "mean_slope_se", "mean_shrink"),
+    *("hit_rate", "rank_correlation", "rmse_ratio", "mae_ratio", "baselines"),
 )
 
 
@@ -43,13 +45,18 @@ class ModelInfo:
     trained_through: int
     lookback_period: int
     network: str
+    residual: ResidualDecision
+    stop_loss_ratio: float | None
     rows: int
-    evidence: Mapping[str, float | int | None]
+    evidence: Mapping[str, Any]
+    unbeaten: tuple[str, ...]  # baselines that did better
+    forecasts_by: str  # what the forecast is made of, in words
 
     def to_dict(self) -> dict[str, object]:
         """Return the documented JSON."""
         values = asdict(self)
-        del values["rows"]
+        for name in ("rows", "unbeaten", "forecasts_by"):
+            del values[name]
         return values | {
             "path": str(self.path),
             "trained_from": to_iso(self.trained_from),
@@ -169,8 +176,12 @@ def model_info(choice: ModelChoice) -> ModelInfo:
         trained_through=card.trained_through,
         lookback_period=card.lookback,
         network=card.network,
+        residual=card.residual_decision,
+        stop_loss_ratio=card.stop_loss_ratio,
         rows=card.rows,
         evidence={name: evidence[name] for name in _SHOWN_EVIDENCE},
+        unbeaten=tuple(card.evidence.unbeaten),
+        forecasts_by=card.forecasts_by,
     )
 
 

@@ -19,6 +19,7 @@ from crypto_refactor.cli.strategy_options import signal_rules
 @options.min_confirmations
 @options.threshold_scale
 @options.network
+@options.residual
 @options.seed
 @options.allow_gaps
 @options.allow_jumps
@@ -40,6 +41,7 @@ def command(**values: Any) -> None:
         source=options.open_selected_source(values),
         model=DEFAULT_MODEL_NAME if values["model"] is None else values["model"],
         network=values["network"],
+        residual=values["residual"],
         seed=values["seed"],
         rules=signal_rules(values),
         observer=TrainingBars(),

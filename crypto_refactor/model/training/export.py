@@ -62,11 +62,13 @@ def _export_through_files(model: Any, lookback: int, alone: Skip | None) -> tupl
 def skip_graph(skip: Skip, lookback: int) -> bytes:
     """Return the ONNX graph of a skip alone: raw inputs (batch, lookback, k) -> (batch, 1), float32.
 
-    It takes the steps of the Keras model.  The products are summed by a sum, not a matrix product, whose order of
-    summation depends on the size of the batch.
+    It takes the steps of the Keras model.  Columns are added one after the other: the order in which a matrix product or
+    a reduction sums depends on the size of the batch, and a forecast must not, not even in its last bit.
     """
     from onnx import TensorProto, helper, numpy_helper
 
+    width = len(skip.weights)
+    columns = [f"product_{column}" for column in range(width)]
     values = {
         "last": np.array(lookback - 1, dtype=np.int64),
         "factor": 1 / (CLIP * skip.scale.iqr),
@@ -75,7 +77,6 @@ def skip_graph(skip: Skip, lookback: int) -> bytes:
         "high": np.array(1.0),
         "weights": CLIP * skip.weights,
         "bias": np.array([skip.bias]),
-        "inputs": np.array([1], dtype=np.int64),
     }
     node = helper.make_node
     nodes = [
@@ -84,10 +85,10 @@ def skip_graph(skip: Skip, lookback: int) -> bytes:
         node("Add", ["shrunk", "offset"], ["scaled"]),
         node("Clip", ["scaled", "low", "high"], ["clipped"]),
         node("Mul", ["clipped", "weights"], ["products"]),
-        node("ReduceSum", ["products", "inputs"], ["sum"], keepdims=1),
-        node("Add", ["sum", "bias"], ["forecast"]),
+        node("Split", ["products"], columns, axis=1),
+        node("Sum", [*columns, "bias"], ["forecast"]),
     ]
-    floats, width = TensorProto.FLOAT, len(skip.weights)
+    floats = TensorProto.FLOAT
     graph = helper.make_graph(
         nodes,
         "skip",

@@ -101,7 +101,13 @@ def backtest_settings(result: BacktestResult) -> Document:
     settings = asdict(result.settings)
     if result.pinned is not None:
         card = result.walk.periods[0].model.card
-        settings |= {"network": card.network, "seed": card.seed, "train_hours": None, "refit_every": None}
+        settings |= {
+            "network": card.network,
+            "residual": card.residual,
+            "seed": card.seed,
+            "train_hours": None,
+            "refit_every": None,
+        }
     return {**settings, **asdict(result.signal_rules), **_rules(result), "model": result.pinned}
 
 

@@ -94,10 +94,9 @@ def rolling_chart(result: RunResult, span: int, tz: ZoneInfo) -> Chart:
 
 
 def correlation_chart(correlations: dict[str, FeatureCorrelation]) -> Chart:
-    """Draw the correlation of each feature with the next return beside the range of noise."""
+    """Draw the correlation of each feature with the next return; bars of two errors hold 0 where it may be noise."""
     names = list(reversed(correlations))
     figures = [correlations[name] for name in names]
-    noise = figures[0].noise
     known = [
         value
         for figure in figures
@@ -106,14 +105,19 @@ def correlation_chart(correlations: dict[str, FeatureCorrelation]) -> Chart:
     ]
     reach = 1.2 * max(map(abs, known), default=1.0)
     layout = {
-        "xaxis": axis("correlation with the next hour's return", tickformat="+.2f", range=[-reach, reach]),
+        "xaxis": axis(
+            "correlation with the next hour's return", tickformat="+.2f", range=[-reach, reach], zeroline=True
+        ),
         "yaxis": axis(type="category"),
         "hovermode": "closest",
-        "shapes": [] if noise is None else [style.column_band(-noise, noise)],
     }
+    noise = [figure.noise or 0.0 for figure in figures]
+    out_of_sample = _dots(
+        "Out of sample", [figure.out_of_sample for figure in figures], names, "diamond", style.RUN
+    )
     traces = [
         _dots("In training", [figure.train for figure in figures], names, "circle-open", style.MUTED),
-        _dots("Out of sample", [figure.out_of_sample for figure in figures], names, "diamond", style.RUN),
+        out_of_sample | {"error_x": style.error_bars(noise, style.RUN)},
     ]
     summary = "Correlation of each of the 14 features with the next return, in training and out of sample."
     return Chart(name="correlation", summary=summary, traces=traces, layout=layout, height=460)

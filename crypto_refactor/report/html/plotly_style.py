@@ -109,18 +109,13 @@ def reference_line(name: str, ends: Sequence[float]) -> Trace:
 
 
 def error_bars(sizes: Sequence[float], color: str) -> Layout:
-    """Return vertical error bars of these sizes."""
+    """Return error bars of these sizes, along x or y."""
     return {"type": "data", "array": short(sizes), "color": color, "thickness": 1.2, "width": 4}
 
 
 def level_band(low: float, high: float) -> Layout:
     """Return a shaded range of the y axis, over the whole width."""
     return _band(xref="paper", x0=0, x1=1, y0=low, y1=high)
-
-
-def column_band(low: float, high: float) -> Layout:
-    """Return a shaded range of the x axis, over the whole height."""
-    return _band(xref="x", yref="paper", x0=low, x1=high, y0=0, y1=1)
 
 
 def _band(**corners: object) -> Layout:

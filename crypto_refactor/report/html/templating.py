@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crypto_refactor.report.commentary import HYPOTHETICAL
+from crypto_refactor.report.forecast_text import BASELINE_NAMES, part_verdicts, residual_text
 from crypto_refactor.report.formatting import UNDEFINED, money, number, percent, price
 from crypto_refactor.report.html.price_chart import EXIT_REASONS
 from crypto_refactor.report.html.series import sharpe_noise
-from crypto_refactor.report.metric_rows import correlation_text
+from crypto_refactor.report.metric_rows import correlation_text, hit_rate_text
 from crypto_refactor.sides import Side
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def environment() -> Environment:
         "correlation": lambda correlation: unbroken(correlation_text(correlation)),
         "fact": fact_text,
         "heat": heat_class,
+        "hit_rate": lambda share: unbroken(hit_rate_text(share)),
         "interval": interval_text,
         "money": money,
         "number": number,
@@ -48,9 +50,12 @@ def environment() -> Environment:
         "unbroken": unbroken,
     }
     jinja.globals |= {
+        "baseline_names": BASELINE_NAMES,
         "beyond_by_chance": BEYOND_BY_CHANCE,
         "exit_reasons": EXIT_REASONS,
         "hypothetical": HYPOTHETICAL,
+        "part_verdicts": part_verdicts,
+        "residual_text": residual_text,
         "sharpe_noise": sharpe_noise,
         "side": Side,
         "undefined_figure": UNDEFINED,

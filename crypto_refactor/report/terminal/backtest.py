@@ -10,10 +10,10 @@ from crypto_refactor.backtest.external.evaluation import EvaluationResult
 from crypto_refactor.backtest.result import BacktestResult, RunResult
 from crypto_refactor.backtest.significance.summary import Significance
 from crypto_refactor.market.hours import to_local_text
-from crypto_refactor.report import commentary
+from crypto_refactor.report import commentary, forecast_text
 from crypto_refactor.report.formatting import UNDEFINED, number, percent, simulated_mark
 from crypto_refactor.report.hour_remarks import account_columns, hour_warning
-from crypto_refactor.report.metric_rows import METRIC_ROWS, correlation_text
+from crypto_refactor.report.metric_rows import METRIC_ROWS, correlation_text, hit_rate_text
 from crypto_refactor.report.terminal.audit import audit_block
 from crypto_refactor.report.terminal.tables import plain_table
 from crypto_refactor.signals.conditions import DESCRIPTIONS, FORECAST
@@ -98,6 +98,7 @@ def _verdict(result: RunResult, tz: ZoneInfo) -> list[RenderableType]:
     lines: list[RenderableType] = []
     if result.verdict is not None:
         lines.append(Text(result.verdict.text, style="bold"))
+        lines += forecast_text.part_verdicts(result.verdict)
     if isinstance(result, BacktestResult) and result.audit is not None:
         audit = result.audit
         lines += [commentary.audit_line(audit)] if audit.passed else audit_block(audit, tz)
@@ -134,6 +135,7 @@ def _significance_rows(significance: Significance) -> list[tuple[str, str]]:
     ]
     if significance.skill is not None:
         rows.append(("Rank IC ± SE", correlation_text(significance.skill.model.spearman)))
+        rows.append(("Direction right", hit_rate_text(significance.skill.model.hit_rate)))
     return rows
 
 
@@ -142,7 +144,15 @@ def _models_table(result: BacktestResult, tz: ZoneInfo) -> Table:
     title = f"Models: {count} ({result.walk.trained or 'none'} trained for this run)"
     if result.pinned is not None:
         title = f"Pinned model: {result.pinned}"
-    names = ("Signals from", "to", "Trained through", "Slope ± SE", "RMSE / zero", "Weights")
+    names = (
+        "Signals from",
+        "to",
+        "Trained through",
+        "Direction ± SE",
+        "Stop loss / zero",
+        "Network",
+        "Weights",
+    )
     table = plain_table(*names, left=names, wrap=names, title=title)
     for period in result.walk.periods:
         card = period.model.card
@@ -151,7 +161,8 @@ def _models_table(result: BacktestResult, tz: ZoneInfo) -> Table:
             to_local_text(period.period.last, tz),
             to_local_text(card.trained_through, tz),
             f"{number(card.evidence.slope)} ± {number(card.evidence.slope_se)}",
-            number(card.evidence.rmse_ratio, 4),
+            number(card.stop_loss_ratio, 4),
+            forecast_text.residual_text(card.residual_decision),
             card.fingerprint,
         )
     return table
@@ -159,7 +170,7 @@ def _models_table(result: BacktestResult, tz: ZoneInfo) -> Table:
 
 def _conditions_table(result: BacktestResult) -> Table:
     names = ("", "Condition (long)")
-    figures = ("True for long", "True for short", "Vetoes")
+    figures = ("True for long", "True for short", "Vetoes", "Held", "Next hour right")
     table = plain_table(*names, *figures, left=names, wrap=names, title="Conditions")
     for name, condition in result.diagnostics.conditions.items():
         table.add_row(
@@ -168,6 +179,8 @@ def _conditions_table(result: BacktestResult) -> Table:
             percent(condition.long_pass_rate, 1),
             percent(condition.short_pass_rate, 1),
             UNDEFINED if name == FORECAST else str(condition.vetoes),
+            f"{condition.held:,}",
+            percent(condition.right, 1),
         )
     return table
 

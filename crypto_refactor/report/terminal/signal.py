@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
 from crypto_refactor.market.hours import to_iso, to_local_text
+from crypto_refactor.report.forecast_text import residual_text, unbeaten_text
 from crypto_refactor.report.formatting import number, percent, price, simulated_mark, source_name
 from crypto_refactor.sides import Side
 from crypto_refactor.signals.conditions import CONDITIONS, FORECAST
@@ -30,7 +31,6 @@ def _headline(signal: Signal, tz: ZoneInfo) -> list[str]:
 def _forecast(signal: Signal) -> list[str]:
     move = signal.price_difference / signal.current_price
     low, high = signal.interval
-    worth = "worth a trade" if signal.worth_a_trade else "not worth a trade"
     return [
         (
             f"Forecast      {price(signal.current_price)} -> {price(signal.predicted_price)} ({percent(move, 3, signed=True)}), "
@@ -41,21 +41,33 @@ def _forecast(signal: Signal) -> list[str]:
             f"the forecast must be further than this from the close"
         ),
         f"Confidence    {_confidence(signal)}",
-        f"Worth it?     expected move {percent(signal.expected_move, 3)}, round trip {percent(signal.round_trip_cost, 3)}: {worth}",
+        f"Worth it?     {_worth(signal)}",
         f"Decided by    {_decision(signal)}",
     ]
 
 
 def _confidence(signal: Signal) -> str:
     evidence = signal.model.evidence
-    measured = f"slope {number(evidence['slope'])} ± {number(evidence['slope_se'])} on {evidence['n']} out-of-sample hours"
+    measured = f"direction slope {number(evidence['slope'])} ± {number(evidence['slope_se'])} on {evidence['n']} out-of-sample hours"
     if signal.confidence > 0.5:
-        return f"{signal.confidence:.2f}: {percent(evidence['shrink'], 0)} of the forecast is supported by evidence\n{_more(measured)}"
+        right = f"right in {100 * signal.confidence:.0f} of 100 such hours, by the evidence"
+        return f"{signal.confidence:.2f}: {right}\n{_more(measured)}"
     if signal.forecast_side == 0:
         return "0.50: the forecast equals the close"
     if evidence["shrink"]:
         return f"0.50: the forecast is smaller than every past error ({measured})"
     return f"0.50, a coin toss: the model has shown no evidence of skill\n{_more(measured)}"
+
+
+def _worth(signal: Signal) -> str:
+    costs = (
+        f"expected move {percent(signal.expected_move, 3)}, round trip {percent(signal.round_trip_cost, 3)}"
+    )
+    if signal.worth_a_trade:
+        return f"{costs}: worth a trade"
+    if signal.confidence > 0.5 and not signal.expected_move:
+        return f"{costs}: not worth a trade\n{_more('direction is known a little, size is not: misses are larger than hits')}"
+    return f"{costs}: not worth a trade"
 
 
 def _decision(signal: Signal) -> str:
@@ -113,13 +125,13 @@ def _facts(signal: Signal, tz: ZoneInfo) -> list[str]:
             f"{model.path.name}, {model.network} network, lookback {model.lookback_period}, weights {model.fingerprint}"
         ),
         _more(f"trained on {model.rows} rows through {to_local_text(model.trained_through, tz)}"),
+        _more(f"forecasts by {model.forecasts_by}"),
         _more(
-            f"out of sample: RMSE / zero forecast {number(evidence['rmse_ratio'], 4)} "
-            f"(ridge {number(evidence['ridge_rmse_ratio'], 4)}),"
+            f"stop slice: loss / zero forecast {number(model.stop_loss_ratio, 4)}, network {residual_text(model.residual)}"
         ),
         _more(
-            f"rank correlation {number(evidence['rank_correlation'], 3)} "
-            f"(ridge {number(evidence['ridge_rank_correlation'], 3)})"
+            f"out of sample: direction right in {percent(evidence['hit_rate'], 1)}, rank correlation "
+            f"{number(evidence['rank_correlation'], 3)}: {unbeaten_text(model.unbeaten)}"
         ),
         f"Data          {source_name(signal.source)}, {data.bars:,} hourly bars from {to_local_text(data.first, tz)},",
         _more(f"{data.synthetic} forward-filled, {data.zero_volume} without volume"),

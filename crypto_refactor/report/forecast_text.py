@@ -1,0 +1,77 @@
+"""Sentences about forecasts: what they show, which baselines they beat, and how the confirmations agree with them."""
+
+from collections.abc import Sequence
+
+from crypto_refactor.backtest.result import BacktestResult
+from crypto_refactor.backtest.significance.forecast_skill import Skill
+from crypto_refactor.backtest.significance.verdict import Verdict
+from crypto_refactor.model.artifact import DROPPED, KEPT, ResidualDecision
+from crypto_refactor.model.baselines import RIDGE
+from crypto_refactor.report.formatting import UNDEFINED, number, percent
+from crypto_refactor.signals.conditions import FORECAST
+
+BASELINE_NAMES = {
+    "minus_last_return": "minus the last return",
+    "minus_ema_20_distance": "minus the distance to EMA 20",
+    RIDGE: "the linear skip",
+}
+
+
+def part_verdicts(verdict: Verdict) -> list[str]:
+    """State what forecasts and trades show, each by itself."""
+    parts = [("Forecasts", verdict.forecasts), ("Trades", verdict.trades)]
+    return [f"{name}: {part.text}." for name, part in parts if part is not None]
+
+
+def residual_text(decision: ResidualDecision) -> str:
+    """State whether the network adds to the skip, and by how many errors it lowered the loss."""
+    if decision.decision not in {KEPT, DROPPED}:
+        return "not trained"
+    return decision.decision if decision.t is None else f"{decision.decision}, t {number(decision.t, 1)}"
+
+
+def unbeaten_text(names: Sequence[str]) -> str:
+    """State which baselines do better."""
+    if not names:
+        return "better than every baseline"
+    return "no better than " + ", ".join(BASELINE_NAMES.get(name, name) for name in names)
+
+
+def skill_remarks(skill: Skill) -> list[str]:
+    """State how often the direction was right, which baselines did better, and on which side the forecasts lie."""
+    model, directed = skill.model, skill.long + skill.short
+    remarks = []
+    if model.hit_rate is not None:
+        error = model.hit_rate.se
+        spread = "" if error is None else f" ± {number(100 * error, 1)}"
+        remarks.append(
+            f"The forecast is the median of the next hour, not its mean: its direction was right in "
+            f"{percent(model.hit_rate.value, 1)}{spread} of {directed:,} hours; by rank correlation it is "
+            f"{unbeaten_text(skill.unbeaten)}."
+        )
+    if directed:
+        beyond = UNDEFINED if skill.beyond_threshold is None else percent(skill.beyond_threshold, 1)
+        remarks.append(
+            f"{percent(skill.long / directed, 0)} of the forecasts are long, {percent(skill.short / directed, 0)} short; "
+            f"{beyond} lie beyond their threshold, which a fifth of the chained forecasts did."
+        )
+    return remarks
+
+
+def agreement_remark(result: BacktestResult) -> str | None:
+    """State how far the confirmations agree with the forecasts beyond their threshold; None without any."""
+    figures = result.diagnostics.conditions
+    shares = [
+        condition.agrees
+        for name, condition in figures.items()
+        if name != FORECAST and condition.agrees is not None
+    ]
+    if not shares:
+        return None
+    mean = sum(shares)
+    required = result.signal_rules.min_confirmations
+    return (
+        f"The confirmations follow the trend and the forecast opposes it: of the {len(shares)}, {number(mean, 1)} hold on average "
+        f"where a forecast is beyond its threshold, and {required} are needed. "
+        f"`crypto-refactor compare --vary min-confirmations=0,2,4,6` shows the alternatives."
+    )
