@@ -18,6 +18,7 @@ from crypto_refactor.model.reuse_policy import ModelRequest
 from crypto_refactor.model.settings import MIN_LABELLED_ROWS, ModelSettings
 from crypto_refactor.model.training.parallel import TrainingObserver
 from crypto_refactor.signals.conditions import SignalRules
+from crypto_refactor.signals.loop_forecast import loop_forecast
 from crypto_refactor.signals.pipeline import decidable_rows, decide_signals
 from crypto_refactor.signals.signal import Signal, last_signal
 from crypto_refactor.signals.window_gaps import window_gap
@@ -151,6 +152,7 @@ class SignalGenerator:
             required=self._rules.min_confirmations,
             round_trip_cost=self._cost,
             jumps=quality.jumps,
+            loop=loop_forecast(self._source, bars, now, self._model_dir, self.settings, self._rules),
         )
 
     def _undecidable(self, frame: FeatureFrame, now: int) -> DataError:

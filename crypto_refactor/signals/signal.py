@@ -13,6 +13,7 @@ from crypto_refactor.model.artifact import ResidualDecision
 from crypto_refactor.model.named_models import ModelChoice
 from crypto_refactor.sides import Side
 from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame, volume_hint
+from crypto_refactor.signals.loop_forecast import LoopForecast
 
 SCHEMA = 1
 _SHOWN_EVIDENCE = (
@@ -90,6 +91,7 @@ class Signal:
     model: ModelInfo
     data: DataFacts
     jumps: tuple[Jump, ...] = ()  # closes of the history that jump
+    loop: LoopForecast | None = None  # what the trading loop's model says; None where it is not at hand
 
     @property
     def direction(self) -> str:
@@ -152,6 +154,7 @@ class Signal:
                 "first": to_iso(self.data.first),
                 "last": to_iso(self.data.last),
             },
+            "trading_loop": None if self.loop is None else self.loop.to_dict(),
             "data_quality": {"jumps": [jump.to_dict() for jump in self.jumps]},
             "hints": self.hints,
         }
@@ -194,6 +197,7 @@ def last_signal(
     required: int,
     round_trip_cost: float,
     jumps: tuple[Jump, ...],
+    loop: LoopForecast | None,
 ) -> Signal:
     """Return the last of `signals`, which belongs to the last bar of `frame`."""
     bars = frame.bars
@@ -232,4 +236,5 @@ def last_signal(
             zero_volume=int(((bars.volume == 0) & ~bars.synthetic).sum()),
         ),
         jumps=jumps,
+        loop=loop,
     )

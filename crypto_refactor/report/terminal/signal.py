@@ -133,12 +133,30 @@ def _facts(signal: Signal, tz: ZoneInfo) -> list[str]:
             f"out of sample: direction right in {percent(evidence['hit_rate'], 1)}, rank correlation "
             f"{number(evidence['rank_correlation'], 3)}: {unbeaten_text(model.unbeaten)}"
         ),
+        *_loop(signal, tz),
         f"Data          {source_name(signal.source)}, {data.bars:,} hourly bars from {to_local_text(data.first, tz)},",
         _more(f"{data.synthetic} forward-filled, {data.zero_volume} without volume"),
         *[_more(f"jump in the bar that opened {jump.text}") for jump in signal.jumps],
         *(f"Hint          {hint}" for hint in signal.hints),
         f"Repeat with   --end {to_iso(signal.end)}",
     ]
+
+
+def _loop(signal: Signal, tz: ZoneInfo) -> list[str]:
+    """Return what the trading loop says for the same hour, and how to make both use one model."""
+    name, loop = signal.model.path.stem.split("_", 2)[-1], signal.loop
+    if loop is None:
+        text = "decides by models of its own, on longer spans; none for this hour is at hand"
+    else:
+        text = (
+            f"{Side(loop.signal).label}, forecast {price(loop.predicted_price)}, confidence {loop.confidence:.2f}, by weights "
+            f"{loop.fingerprint},"
+        )
+    lines = [f"Trading loop  {text}"]
+    if loop is not None:
+        span = (to_local_text(hour, tz) for hour in (loop.trained_from, loop.trained_through))
+        lines.append(_more(f"trained from {' through '.join(span)}"))
+    return [*lines, _more(f"one model for both: run_trading.py --model {name}")]
 
 
 def _more(text: str) -> str:
