@@ -3,7 +3,14 @@
 from dataclasses import dataclass
 
 from crypto_refactor.backtest.comparison.request import ComparisonRequest, check_request_options, traded
-from crypto_refactor.backtest.comparison.trials import Portfolio, Trial, combine, trade_walk
+from crypto_refactor.backtest.comparison.trials import (
+    PooledForecasts,
+    Portfolio,
+    Trial,
+    combine,
+    pool_forecasts,
+    trade_walk,
+)
 from crypto_refactor.backtest.significance.sharpe import SelectionBias, selection_bias
 from crypto_refactor.backtest.walk_forward import PreparedTicker, group_models, prepare, walk_forward_group
 from crypto_refactor.errors import CryptoRefactorError, DataError, UnavailableError, UsageError
@@ -42,6 +49,7 @@ class Comparison:
     end: int | None  # of the window, hours since 1970; None if not requested and no ticker is offered
     trials: tuple[Trial, ...]  # by Sharpe ratio, then by return; those without a Sharpe ratio last
     portfolios: tuple[Portfolio, ...]  # one for each parameter set that traded anything, as requested
+    forecasts: tuple[PooledForecasts, ...]  # one for each parameter set with a trial
     selection_bias: SelectionBias | None  # None if no trial has a Sharpe ratio
     failed: tuple[FailedTicker, ...]
     unavailable: tuple[UnavailableTicker, ...]
@@ -71,6 +79,7 @@ def compare(request: ComparisonRequest) -> Comparison:
         end=end,
         trials=ranked,
         portfolios=() if end is None else run.portfolios(end),
+        forecasts=run.pooled_forecasts(),
         selection_bias=selection_bias([trial.scenarios.requested.metrics for trial in ranked]),
         failed=tuple(run.failed),
         unavailable=tuple(run.unavailable),
@@ -195,6 +204,14 @@ class _ComparisonRun:
                     combine(trials, offered, end=end, hours=request.hours, balance=request.initial_balance)
                 )
         return tuple(portfolios)
+
+    def pooled_forecasts(self) -> tuple[PooledForecasts, ...]:
+        """Judge the forecasts of each parameter set over all its tickers."""
+        by_set = [
+            [trial for trial in self.trials if trial.parameter_set is parameter_set]
+            for parameter_set in self._request.settings
+        ]
+        return tuple(pool_forecasts(trials) for trials in by_set if trials)
 
     def _remaining(self) -> list[Ticker]:
         """Return the tickers that have not dropped out as a whole."""

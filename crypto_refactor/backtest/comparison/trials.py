@@ -13,7 +13,10 @@ from crypto_refactor.backtest.jump_shares import JumpShare, jump_shares
 from crypto_refactor.backtest.metrics import Metrics, compute_metrics, sum_curves
 from crypto_refactor.backtest.result import Scenarios, plan_for
 from crypto_refactor.backtest.scenarios import run_scenarios
+from crypto_refactor.backtest.significance.forecast_skill import score_forecasts
+from crypto_refactor.backtest.significance.forecast_verdict import PartVerdict, forecast_verdict
 from crypto_refactor.backtest.walk_forward import PreparedTicker, WalkForward
+from crypto_refactor.correlation import Correlation, Mean, hourly_mean, pooled_spearman
 from crypto_refactor.execution.venues import alpaca_rules
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.ticker import Ticker
@@ -42,6 +45,35 @@ class Trial:
     def with_balance(self, balance: float, hours: int) -> Scenarios:
         """Return the account runs of the same trial with another initial balance."""
         return trade_walk(self.prepared, self.parameter_set, self.walk, balance, hours)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PooledForecasts:
+    """The forecasts of all tickers of one parameter set, judged together."""
+
+    parameter_set: ParameterSet
+    tickers: tuple[Ticker, ...]
+    hours: int  # forecasts of all tickers
+    rank_correlation: Correlation
+    hit_rate: Mean | None
+    verdict: PartVerdict
+
+
+def pool_forecasts(trials: Sequence[Trial]) -> PooledForecasts:
+    """Judge the forecasts of `trials`, one per ticker, together."""
+    scored = [score_forecasts(trial.walk.periods, trial.prepared.window) for trial in trials]
+    side = np.concatenate([np.sign(part.forecast) * np.sign(part.outcome) for part in scored])
+    hours = np.concatenate([part.hours for part in scored])
+    hits = (side[side != 0] > 0).astype(np.float64)
+    rules = trials[0].scenarios.requested.rules
+    return PooledForecasts(
+        parameter_set=trials[0].parameter_set,
+        tickers=tuple(trial.ticker for trial in trials),
+        hours=sum(len(part.hours) for part in scored),
+        rank_correlation=pooled_spearman([(part.forecast, part.outcome, part.hours) for part in scored]),
+        hit_rate=hourly_mean(hits, hours[side != 0]) if len(hits) else None,
+        verdict=forecast_verdict(scored, rules.round_trip_cost),
+    )
 
 
 def trade_walk(

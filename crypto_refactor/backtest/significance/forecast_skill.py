@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -111,27 +112,55 @@ def forecast_skill(
     pinned : bool
         Whether one pinned model decided everything.
     """
-    tables = [_forecast_columns(part) for part in periods]
-    columns = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
-    hours = np.concatenate([part.signals.decided_at for part in periods])
-    resolved, outcome, next_close = _realised_outcomes(hours, columns["close"], window)
-    hours = hours[resolved]
-    values = {name: column[resolved] for name, column in columns.items()}
-    forecast = values["forecast"]
-    covered = (values["low"] <= next_close) & (next_close <= values["high"])
+    columns = _columns(periods)
+    outcomes = _realised_outcomes(columns.hours, columns.values["close"], window)
+    scored = _scored(columns, outcomes)
+    values = {name: column[outcomes.resolved] for name, column in columns.values.items()}
+    covered = (values["low"] <= outcomes.next_close) & (outcomes.next_close <= values["high"])
     skill = Skill(
-        n=len(outcome),
-        model=_figures(forecast, outcome, hours),
-        baselines=_baselines(periods, settings, resolved, outcome, hours, pinned=pinned),
-        confidence=calibration(values["confidence"], forecast, outcome),
-        raw_confidence=calibration(values["raw_confidence"], forecast, outcome),
+        n=len(scored.outcome),
+        model=_figures(scored.forecast, scored),
+        baselines=_baselines(periods, settings, outcomes.resolved, scored, pinned=pinned),
+        confidence=calibration(values["confidence"], scored.forecast, scored.outcome),
+        raw_confidence=calibration(values["raw_confidence"], scored.forecast, scored.outcome),
         coverage=coverage(covered, values["relative_atr"]),
-        long=int((forecast > 0).sum()),
-        short=int((forecast < 0).sum()),
-        beyond_threshold=float((values["beyond"] > 0).mean()) if len(forecast) else None,
+        long=int((scored.forecast > 0).sum()),
+        short=int((scored.forecast < 0).sum()),
+        beyond_threshold=float(values["beyond"].mean()) if len(scored.outcome) else None,
     )
-    scored = ScoredForecasts(hours=hours, forecast=forecast, outcome=outcome, strength=values["strength"])
     return Scores(skill=skill, forecasts=scored)
+
+
+def score_forecasts(periods: Sequence[PeriodSignals], window: Bars) -> ScoredForecasts:
+    """Return the forecasts of a walk-forward run with their outcomes, which are the bars of `window`."""
+    columns = _columns(periods)
+    return _scored(columns, _realised_outcomes(columns.hours, columns.values["close"], window))
+
+
+class _Columns(NamedTuple):
+    hours: HourArray  # (m,), of the decided closes
+    values: dict[str, FloatArray]  # (m,) each
+
+
+class _Outcomes(NamedTuple):
+    resolved: BoolArray  # (m,), whether the next close is real
+    outcome: FloatArray  # (n,), log return to it, where it is
+    next_close: FloatArray
+
+
+def _columns(periods: Sequence[PeriodSignals]) -> _Columns:
+    tables = [_forecast_columns(part) for part in periods]
+    values = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+    return _Columns(np.concatenate([part.signals.decided_at for part in periods]), values)
+
+
+def _scored(columns: _Columns, outcomes: _Outcomes) -> ScoredForecasts:
+    return ScoredForecasts(
+        hours=columns.hours[outcomes.resolved],
+        forecast=columns.values["forecast"][outcomes.resolved],
+        outcome=outcomes.outcome,
+        strength=columns.values["strength"][outcomes.resolved],
+    )
 
 
 def _forecast_columns(part: PeriodSignals) -> dict[str, FloatArray]:
@@ -158,33 +187,28 @@ def _rows(part: PeriodSignals) -> RowArray:
     return np.searchsorted(part.period.frame.bars.closed, part.signals.decided_at)
 
 
-def _realised_outcomes(
-    hours: HourArray, close: FloatArray, window: Bars
-) -> tuple[BoolArray, FloatArray, FloatArray]:
-    """Return which closes have a real next one, and for those the log return to it and its price."""
+def _realised_outcomes(hours: HourArray, close: FloatArray, window: Bars) -> _Outcomes:
     after = np.minimum(np.searchsorted(window.closed, hours + 1), len(window) - 1)
     resolved = (window.closed[after] == hours + 1) & ~(window.synthetic | window.held)[after]
     next_close = window.close[after[resolved]]
-    return resolved, np.log(next_close / close[resolved]), next_close
+    return _Outcomes(resolved, np.log(next_close / close[resolved]), next_close)
 
 
 def _baselines(
     periods: Sequence[PeriodSignals],
     settings: ModelSettings,
     resolved: BoolArray,
-    outcome: FloatArray,
-    hours: HourArray,
+    scored: ScoredForecasts,
     *,
     pinned: bool,
 ) -> dict[str, ForecastFigures]:
     inputs = np.concatenate([part.period.frame.inputs[_rows(part)] for part in periods])[resolved]
     found = {}
     for name, baseline in BASELINES.items():
-        figures = _figures(baseline(inputs), outcome, hours)
-        found[name] = replace(figures, rmse_ratio=None, mae_ratio=None)
+        found[name] = replace(_figures(baseline(inputs), scored), rmse_ratio=None, mae_ratio=None)
     if not pinned:
         ridge = np.concatenate([_ridge(part, settings) for part in periods])
-        found[RIDGE] = _figures(ridge[resolved], outcome, hours)
+        found[RIDGE] = _figures(ridge[resolved], scored)
     return found
 
 
@@ -195,13 +219,14 @@ def _ridge(part: PeriodSignals, settings: ModelSettings) -> FloatArray:
     return forecast * np.maximum(frame.column("realised_volatility")[rows], data.volatility_floor)
 
 
-def _figures(forecast: FloatArray, outcome: FloatArray, hours: HourArray) -> ForecastFigures:
-    directed = (forecast != 0) & (outcome != 0)
-    correct = ((forecast > 0) == (outcome > 0))[directed].astype(np.float64)
+def _figures(forecast: FloatArray, scored: ScoredForecasts) -> ForecastFigures:
+    outcome, hours = scored.outcome, scored.hours
+    side = np.sign(forecast) * np.sign(outcome)
+    correct = (side[side != 0] > 0).astype(np.float64)
     return ForecastFigures(
         rmse_ratio=rmse_ratio(forecast, outcome),
         mae_ratio=mae_ratio(forecast, outcome),
-        hit_rate=hourly_mean(correct, hours[directed]) if len(correct) else None,
+        hit_rate=hourly_mean(correct, hours[side != 0]) if len(correct) else None,
         pearson=hourly_pearson(forecast, outcome, hours),
         spearman=hourly_spearman(forecast, outcome, hours),
     )

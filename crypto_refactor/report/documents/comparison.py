@@ -5,7 +5,7 @@ from typing import Any
 
 from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet
 from crypto_refactor.backtest.comparison.runner import Comparison, FailedTicker, UnavailableTicker
-from crypto_refactor.backtest.comparison.trials import Portfolio, Trial
+from crypto_refactor.backtest.comparison.trials import PooledForecasts, Portfolio, Trial
 from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.report.documents.backtest import data_quality, metrics_by_account
@@ -31,6 +31,7 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
         "settings": [_setting(setting) for setting in request.settings],
         "trials": [_trial(rank, trial) for rank, trial in enumerate(comparison.trials, start=1)],
         "portfolios": [_portfolio(portfolio) for portfolio in comparison.portfolios],
+        "forecasts": [_forecasts(pooled) for pooled in comparison.forecasts],
         "luck": None if comparison.selection_bias is None else comparison.selection_bias.to_dict(),
         "failed": [_failed(failed) for failed in comparison.failed],
         "unavailable": [_unavailable(ticker) for ticker in comparison.unavailable],
@@ -72,6 +73,17 @@ def _portfolio(portfolio: Portfolio) -> dict[str, Any]:
         "tickers": [str(ticker) for ticker in portfolio.tickers],
         "share": portfolio.share,
         **metrics_by_account(portfolio.metrics, portfolio.alpaca_metrics, portfolio.hold_metrics),
+    }
+
+
+def _forecasts(pooled: PooledForecasts) -> dict[str, Any]:
+    return {
+        "setting": pooled.parameter_set.label,
+        "tickers": [str(ticker) for ticker in pooled.tickers],
+        "hours": pooled.hours,
+        "rank_correlation": asdict(pooled.rank_correlation),
+        "hit_rate": None if pooled.hit_rate is None else pooled.hit_rate._asdict(),
+        "verdict": asdict(pooled.verdict),
     }
 
 

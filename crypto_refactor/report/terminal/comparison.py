@@ -15,7 +15,7 @@ from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.market.hours import to_iso, to_local_text
 from crypto_refactor.report.commentary import models_text, rules_text, schedule_text
 from crypto_refactor.report.formatting import UNDEFINED, money, number, simulated_mark, source_name
-from crypto_refactor.report.metric_rows import sharpe_text
+from crypto_refactor.report.metric_rows import hit_rate_text, sharpe_text
 from crypto_refactor.report.terminal.tables import plain_table
 from crypto_refactor.signals.conditions import volume_hint
 
@@ -129,7 +129,7 @@ def _notes(comparison: Comparison) -> list[RenderableType]:
         f"Sums: portfolios of equal sub-accounts of {' or '.join(shares)} each, with no transfers between them, "
         "as run_multi_ticker.py trades."
     )
-    notes = [*_selection_bias(comparison), sums]
+    notes = [*_selection_bias(comparison), sums, *_forecasts(comparison)]
     few = sum(trial.scenarios.requested.metrics.trades < MIN_TRADES for trial in trials)
     if few:
         notes.append(
@@ -138,6 +138,20 @@ def _notes(comparison: Comparison) -> list[RenderableType]:
     jumps = {(trial.ticker, jump): None for trial in trials for jump in trial.prepared.quality.jumps}
     notes += [f"Jump of {ticker} in the bar that opened {jump.text}." for ticker, jump in jumps]
     return notes
+
+
+def _forecasts(comparison: Comparison) -> list[RenderableType]:
+    """State what the forecasts of all tickers together show, once for sets that say the same."""
+    texts: dict[str, list[str]] = {}
+    for pooled in comparison.forecasts:
+        text = (
+            f"{pooled.hours:,} forecasts of {_plural(len(pooled.tickers), 'ticker')}, direction right in "
+            f"{hit_rate_text(pooled.hit_rate)}: {pooled.verdict.text}."
+        )
+        texts.setdefault(text, []).append(pooled.parameter_set.label)
+    if len(texts) == 1:
+        return [f"Forecasts: {text}" for text in texts]
+    return [f"Forecasts, {', '.join(labels)}: {text}" for text, labels in texts.items()]
 
 
 def _selection_bias(comparison: Comparison) -> list[RenderableType]:
