@@ -9,8 +9,11 @@ from support.strategies import holds_for
 
 from crypto_refactor.correlation import spearman
 from crypto_refactor.model.evidence import (
+    Record,
     calibrate,
-    ridge_forecast,
+    direction_slope,
+    hit_rate,
+    mae_ratio,
     slope_through_origin,
     threshold_scale,
     threshold_unit,
@@ -30,7 +33,7 @@ def made(n=400, *, skill=1.0, noise=1.0, seed=0):
 
 def evidence(n=400, **options):
     f, y, a = made(n, **options)
-    return calibrate(f, y, a, np.zeros(n))
+    return calibrate(f, y, a, {})
 
 
 def test_slope_and_its_error_by_hand():
@@ -88,10 +91,10 @@ def test_forecasts_that_are_all_zero_have_no_slope():
     assert slope_through_origin(np.zeros(3), np.ones(3)) == (0, 0)
 
 
-def test_slope_and_errors_are_in_units_of_atr():
+def test_mean_slope_and_errors_are_in_units_of_atr():
     f, y, a = made(50)
-    found = calibrate(f, y, a, f)
-    assert (found.slope, found.slope_se) == slope_through_origin(f / a, y / a)
+    found = calibrate(f, y, a, {})
+    assert (found.mean_slope, found.mean_slope_se) == slope_through_origin(f / a, y / a)
     np.testing.assert_allclose(found.error_quantiles[0], np.min(np.abs(y - f) / a))
     np.testing.assert_allclose(found.error_quantiles[-1], np.max(np.abs(y - f) / a))
     np.testing.assert_allclose(found.error_quantiles[50], np.median(np.abs(y - f) / a))
@@ -107,10 +110,70 @@ def test_slope_and_errors_are_in_units_of_atr():
         (0.0, 1.0, 0.0, 0.0),
     ],
 )
-def test_shrink_is_the_part_that_is_surely_supported(skill, noise, low, high):
+def test_the_supported_part_of_a_move_is_what_the_mean_surely_follows(skill, noise, low, high):
     found = evidence(skill=skill, noise=noise)
-    assert low <= found.shrink <= high
-    assert found.shrink == np.clip(found.slope - 1.96 * found.slope_se, 0, 1)
+    assert low <= found.mean_shrink <= high
+    assert found.mean_shrink == np.clip(found.mean_slope - 1.96 * found.mean_slope_se, 0, 1)
+
+
+class TestDirection:
+    """The slope of right and wrong directions on the strength of the forecasts."""
+
+    def test_by_hand(self):
+        # p = .1, .2, .3, .4; right, wrong, no outcome, right: v = .5, -.5, 0, .5
+        p, f = np.array([0.1, 0.2, 0.3, 0.4]), np.array([1.0, 1, -1, -1])
+        slope, error = direction_slope(f, np.array([2.0, -2, 0, -2]), p)
+        assert slope == pytest.approx((0.05 - 0.1 + 0.2) / 0.3)
+        assert error == pytest.approx(0.5 / math.sqrt(0.3))
+
+    def test_it_is_the_least_squares_slope_of_right_on_strength(self):
+        rng = np.random.default_rng(5)
+        p, f, y = rng.uniform(0, 0.5, 200), rng.normal(size=200), rng.normal(size=200)
+        v = np.where(np.sign(f) == np.sign(y), 0.5, -0.5)
+        assert direction_slope(f, y, p)[0] == pytest.approx(np.linalg.lstsq(p[:, None], v, rcond=None)[0][0])
+
+    def test_its_error_is_that_of_a_fair_coin(self):
+        rng = np.random.default_rng(6)
+        p, f = rng.uniform(0, 0.5, 60), rng.normal(size=60)
+        slopes = [direction_slope(f, rng.choice([-1.0, 1.0], 60), p)[0] for _ in range(4000)]
+        assert np.std(slopes) == pytest.approx(direction_slope(f, f, p)[1], rel=0.05)
+
+    def test_no_forecast_has_no_slope(self):
+        assert direction_slope(np.zeros(3), np.ones(3), np.zeros(3)) == (0, 0)
+
+    def test_large_misses_do_not_matter_to_it_and_ruin_the_mean(self):
+        # Right on two of three hours; the third move is ten times as large.
+        f = np.tile([0.3, 0.3, 0.3], 200) * A
+        y = np.tile([0.5, 0.5, -5.0], 200) * A
+        found = calibrate(f, y, np.full(600, A), {})
+        assert found.hit_rate == pytest.approx(2 / 3)
+        assert found.shrink > 0
+        assert found.mean_shrink == 0
+
+    def test_nothing_to_know_earns_confidence_in_one_of_forty_cases(self):
+        rng = np.random.default_rng(7)
+        found = []
+        for _ in range(2000):
+            f, y = rng.normal(0, 0.2, 180) * A, rng.standard_t(3, 180) * A
+            found.append(calibrate(f, y, np.full(180, A), {}).shrink > 0)
+        assert 0.01 <= np.mean(found) <= 0.035
+
+
+class TestBaselines:
+    def test_each_is_scored_on_the_same_rows(self):
+        f, y, a = made(60)
+        a[::3] = 0
+        found = calibrate(f, y, a, {"against": -y, "with": y, "none": np.zeros(60)})
+        assert found.baselines["with"] == Record(hit_rate=1.0, rank_correlation=pytest.approx(1))
+        assert found.baselines["against"] == Record(hit_rate=0.0, rank_correlation=pytest.approx(-1))
+        assert found.baselines["none"] == Record(hit_rate=None, rank_correlation=None)
+        assert found.unbeaten == ["with"]
+
+    def test_a_model_without_a_forecast_is_beaten_by_what_knows_anything(self):
+        _, y, a = made(60)
+        found = calibrate(np.zeros(60), y, a, {"with": y, "against": -y})
+        assert found.unbeaten == ["with"]
+        assert (found.slope, found.shrink, found.hit_rate) == (0, 0, None)
 
 
 def test_rows_without_a_range_are_left_out():
@@ -118,13 +181,13 @@ def test_rows_without_a_range_are_left_out():
     holed = a.copy()
     holed[::3] = 0
     kept = holed > 0
-    found = calibrate(f, y, holed, f)
-    assert found == calibrate(f[kept], y[kept], a[kept], f[kept])
+    found = calibrate(f, y, holed, {})
+    assert found == calibrate(f[kept], y[kept], a[kept], {})
     assert found.n == 40
 
 
 def test_no_usable_row_is_no_evidence():
-    found = calibrate(np.full(5, 0.1), np.ones(5), np.zeros(5), np.ones(5))
+    found = calibrate(np.full(5, 0.1), np.ones(5), np.zeros(5), {})
     assert (found.n, found.shrink, found.rmse_ratio, found.rank_correlation) == (0, 0, None, None)
     assert found.interval_error == 0
     assert found.confidence(np.array([0.1]), np.array([0.01])).tolist() == [0.5]
@@ -176,7 +239,7 @@ def test_half_the_interval_is_the_ninety_percent_smallest_error(n, nth):
     # ceil(0.9 (n + 1)), and the largest there is where n is too small for it.
     errors = np.arange(1, n + 1, dtype=float)
     shuffled = np.random.default_rng(0).permutation(errors)
-    found = calibrate(np.zeros(n), shuffled * A, np.full(n, A), np.zeros(n))
+    found = calibrate(np.zeros(n), shuffled * A, np.full(n, A), {})
     assert found.interval_error == pytest.approx(nth)
 
 
@@ -184,7 +247,7 @@ def test_the_interval_covers_what_it_says():
     covered = []
     for seed in range(200):
         f, y, a = made(120, skill=0.3, seed=seed)
-        known = calibrate(f[:60], y[:60], a[:60], f[:60]).interval_error
+        known = calibrate(f[:60], y[:60], a[:60], {}).interval_error
         covered.append((np.abs(y[60:] - f[60:]) / a[60:] <= known).mean())
     assert np.mean(covered) == pytest.approx(0.9, abs=0.015)
 
@@ -193,12 +256,12 @@ class TestAgainstTheZeroForecast:
     def test_rmse_ratio_by_hand(self):
         # errors 1 and 0 against outcomes 2 and 1: sqrt((1 + 0) / (4 + 1))
         y, f, a = np.array([2.0, 1.0]), np.array([1.0, 1.0]), np.ones(2)
-        found = calibrate(f, y, a, np.zeros(2))
+        found = calibrate(f, y, a, {})
         assert found.rmse_ratio == pytest.approx(math.sqrt(1 / 5))
-        assert found.ridge_rmse_ratio == 1
+        assert found.mae_ratio == pytest.approx(1 / 3)
 
     def test_it_is_undefined_where_nothing_moved(self):
-        found = calibrate(np.array([0.1, 0.2]), np.zeros(2), np.ones(2), np.array([0.1, 0.2]))
+        found = calibrate(np.array([0.1, 0.2]), np.zeros(2), np.ones(2), {})
         assert found.rmse_ratio is None
         assert found.rank_correlation is None
 
@@ -214,23 +277,10 @@ class TestAgainstTheZeroForecast:
             assert found == pytest.approx(spearmanr(x, y).statistic, abs=1e-12)
 
 
-class TestRidge:
-    def test_it_solves_the_penalised_normal_equations(self):
-        rng = np.random.default_rng(0)
-        x, y, new = rng.normal(size=(90, 14)), rng.normal(size=90) + 3, rng.normal(size=(7, 14))
-        # Augmented least squares: an unpenalised column of ones, and sqrt(10 n) rows for the penalty.
-        design = np.vstack(
-            [
-                np.hstack([np.ones((90, 1)), x]),
-                np.hstack([np.zeros((14, 1)), math.sqrt(10 * 90) * np.eye(14)]),
-            ]
-        )
-        solved = np.linalg.lstsq(design, np.concatenate([y, np.zeros(14)]), rcond=None)[0]
-        np.testing.assert_allclose(ridge_forecast(x, y, new), solved[0] + new @ solved[1:], rtol=1e-10)
-
-    def test_constant_features_leave_the_mean(self):
-        x = np.ones((20, 14))
-        assert ridge_forecast(x, np.arange(20.0), x[:3]).tolist() == [9.5] * 3
+def test_figures_without_outcomes_are_undefined():
+    assert hit_rate(np.array([0.0, 1.0]), np.array([1.0, 0.0])) is None
+    assert mae_ratio(np.ones(2), np.zeros(2)) is None
+    assert mae_ratio(np.zeros(0), np.zeros(0)) is None
 
 
 class TestThreshold:

@@ -14,9 +14,9 @@ from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.sources.base import LatestPrice
 from crypto_refactor.market.sources.sample import SampleSource
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.model.artifact import TrainedModel
+from crypto_refactor.model.artifact import DROPPED, ResidualDecision, TrainedModel
 from crypto_refactor.model.cache import ModelProvider
-from crypto_refactor.model.evidence import Evidence
+from crypto_refactor.model.evidence import Evidence, Record
 from crypto_refactor.model.reuse_policy import make_card
 from crypto_refactor.model.schedule import refit_periods, training_rows
 
@@ -29,10 +29,14 @@ KNOWN = Evidence(
     slope=0.9,
     slope_se=0.2,
     shrink=0.5,
-    rmse_ratio=0.99,
+    mean_slope=0.9,
+    mean_slope_se=0.2,
+    mean_shrink=0.5,
+    hit_rate=0.53,
     rank_correlation=0.05,
-    ridge_rmse_ratio=None,
-    ridge_rank_correlation=None,
+    rmse_ratio=0.99,
+    mae_ratio=0.98,
+    baselines={"minus_last_return": Record(hit_rate=0.52, rank_correlation=0.03)},
     error_quantiles=tuple(np.linspace(0, 2, 101).tolist()),
     interval_error=1.5,
 )
@@ -76,6 +80,8 @@ def planted_model(data, settings, *, evidence=KNOWN, gain=GAIN):
         evidence=evidence,
         epochs=3,
         stop_loss=0.25,
+        stop_loss_ratio=0.995,
+        residual_decision=ResidualDecision(decision=DROPPED, t=0.4),
     )
 
 

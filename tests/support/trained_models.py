@@ -23,12 +23,15 @@ from crypto_refactor.market.sources.csv_files import FilesSource
 from crypto_refactor.market.sources.sample import SampleSource
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.artifact import TrainedModel
-from crypto_refactor.model.dataset import labelled_rows, take_windows, training_set
+from crypto_refactor.model.dataset import labelled_rows, split, take_windows, training_set
 from crypto_refactor.model.settings import ModelSettings
+from crypto_refactor.model.skip import fit_skip
 
 BTC = Ticker("BTC", "USD")
 LOOKBACK = 12
-SETTINGS = ModelSettings(lookback=LOOKBACK, network="small", train_hours=240, refit_every=48)
+SETTINGS = ModelSettings(
+    lookback=LOOKBACK, network="small", residual="always", train_hours=240, refit_every=48
+)
 ROWS = 150
 LATER = 300
 """Bars after the training rows on which networks are compared."""
@@ -42,6 +45,9 @@ class Lab:
     other, trained : networks of one training set, seeds 1 and 0, fitted after that and after one of another
         length, in this order
     losses : what the fit of `trained` reported after each epoch
+    alone : models of the same rows without a kept residual, by what was asked for
+    agreement : how the residual that is served correlates with the one that was trained
+    statistics : of each batch normalisation, what it serves with, and what its inputs on the fit slice have
     keras : what Keras computes from its saved file on windows of sample (and real) bars
     """
 
@@ -49,6 +55,9 @@ class Lab:
     other: TrainedModel
     trained: TrainedModel
     losses: list[float]
+    alone: dict[str, TrainedModel]
+    agreement: float
+    statistics: list[tuple[np.ndarray, np.ndarray]]
     keras: dict[str, np.ndarray]
 
 
@@ -138,6 +147,12 @@ def _build(real_bars):
         file = Path(folder) / "saved.keras"
         file.write_bytes(trained.keras)
         model = keras.models.load_model(file)
+    alone = {
+        "linear": train(data, replace(SETTINGS, network="linear")),
+        "never": train(data, replace(SETTINGS, residual="never")),
+        "auto": train(data, replace(SETTINGS, residual="auto")),
+    }
+    agreement, statistics = _residual(keras, data)
     frames = {"sample": sample_frame()}
     if (Path(real_bars) / "btc_usd_1h.csv").is_file():
         frames["real"] = real_frame(real_bars)
@@ -145,7 +160,37 @@ def _build(real_bars):
         name: np.asarray(model.predict(later_windows(frame)[0], verbose=0))[:, 0]
         for name, frame in frames.items()
     }
-    return Lab(diverged=diverged, other=other, trained=trained, losses=losses, keras=computed)
+    return Lab(
+        diverged=diverged,
+        other=other,
+        trained=trained,
+        losses=losses,
+        alone=alone,
+        agreement=agreement,
+        statistics=statistics,
+        keras=computed,
+    )
+
+
+def _residual(keras, data):
+    """Fit the residual once more, and compare the statistics it serves with those of its activations."""
+    from crypto_refactor.model.training.compiled_network import scaled
+    from crypto_refactor.model.training.residual import fit_residual
+
+    parts, target = split(len(data)), data.target
+    skip = fit_skip(data.last_inputs[parts.fit], target[parts.fit])
+    left = target - skip.forecast(data.last_inputs)
+    fitted = fit_residual(data, left, skip, parts, SETTINGS, lambda _epoch, _loss: None)
+    inputs = np.asarray(scaled(keras, data.inputs, skip.scale.median.tolist(), skip.scale.iqr.tolist()))
+    windows = take_windows(inputs, data.rows[parts.fit], LOOKBACK)
+    statistics = []
+    for layer in fitted.network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            before = keras.Model(fitted.network.input, layer.input).predict(windows, verbose=0)
+            kept = np.stack([np.asarray(layer.moving_mean), np.asarray(layer.moving_variance)])
+            axes = tuple(range(before.ndim - 1))
+            statistics.append((kept, np.stack([before.mean(axes), before.var(axes)])))
+    return fitted.agreement, statistics
 
 
 if __name__ == "__main__":

@@ -29,21 +29,20 @@ class FittedResidual:
 
     network: Any
     losses: tuple[float, ...]  # data loss of the stop slice: before training, then after each epoch
+    best_epoch: int  # 0 is the state before training, which forecasts nothing
     forecast: FloatArray  # of the stop slice, by the best weights
     agreement: (
         float | None
     )  # correlation, on the fit slice, of served forecasts with those of batch statistics
-
-    @property
-    def best_epoch(self) -> int:
-        """The epoch with the least loss; 0 is the state before training, which forecasts nothing."""
-        return int(np.argmin(self.losses))
 
 
 def fit_residual(
     data: TrainingSet, target: FloatArray, skip: Skip, parts: Split, settings: ModelSettings, report: Report
 ) -> FittedResidual:
     """Fit the network of `settings` to `target`, what `skip` leaves of the targets, shape (m,).
+
+    The weights of the epoch with the least loss on the stop slice stay.  The state before training is a candidate unless
+    a residual is always asked for.
 
     Raises
     ------
@@ -55,6 +54,7 @@ def fit_residual(
     inputs = replace(data, inputs=np.asarray(scaled(keras, data.inputs, *scale)))
     fit_windows, stop_windows = inputs.windows(parts.fit), inputs.windows(parts.stop)
     labels = target.astype(np.float32)
+    trained_only = settings.residual == "always"
     batch = RECIPE.batch_size(len(fit_windows))
     shapes = (batch_shape(len(fit_windows), batch), batch_shape(len(stop_windows), batch))
     network = fresh_network(settings.network, settings.lookback, settings.seed, *shapes)
@@ -69,7 +69,7 @@ def fit_residual(
         validation_data=(stop_windows, labels[parts.stop]),
         batch_size=batch,
         epochs=RECIPE.max_epochs,
-        callbacks=_callbacks(keras, statistics, before, report),
+        callbacks=_callbacks(keras, statistics, None if trained_only else before, report),
         verbose=0,
     ).history
     losses = (before, *(float(loss) for loss in history[_DATA_LOSS]))
@@ -82,6 +82,7 @@ def fit_residual(
     return FittedResidual(
         network=network,
         losses=losses,
+        best_epoch=int(np.argmin(losses[trained_only:])) + trained_only,
         forecast=_served(network, stop_windows, batch),
         agreement=_agreement(network, statistics, fit_windows, batch),
     )
@@ -138,18 +139,17 @@ class BatchStatistics:
 
 
 def _agreement(network: Any, statistics: BatchStatistics, windows: Float32Array, batch: int) -> float | None:
-    """Return how served forecasts correlate with those of shuffled batches; None if the network forecasts a constant.
+    """Return how served forecasts correlate with those of large batches; None if the network forecasts a constant.
 
     Raises
     ------
     ModelError
         If they hardly do.
     """
-    order = np.random.default_rng(0).permutation(len(windows))
-    # A last batch of a few rows has statistics of its own.
     trained = np.empty(len(windows))
-    for rows in np.array_split(order, max(len(windows) // batch, 1)):
-        trained[rows] = statistics.forecast(windows[rows])
+    batches = -(-len(windows) // RECIPE.statistics_rows)
+    for first in range(batches):
+        trained[first::batches] = statistics.forecast(windows[first::batches])
     agreement = pearson(_served(network, windows, batch), trained)
     if agreement is not None and agreement < MIN_AGREEMENT:
         raise ModelError(
@@ -161,8 +161,11 @@ def _agreement(network: Any, statistics: BatchStatistics, windows: Float32Array,
     return agreement
 
 
-def _callbacks(keras: Any, statistics: BatchStatistics, before: float, report: Report) -> list[Any]:
-    """Return early stopping, the halving of the learning rate, and the report of each epoch."""
+def _callbacks(keras: Any, statistics: BatchStatistics, before: float | None, report: Report) -> list[Any]:
+    """Return early stopping, the halving of the learning rate, and the report of each epoch.
+
+    `before` is the loss before training, None if that state is no candidate.
+    """
     monitor = {"monitor": _DATA_LOSS, "mode": "min"}
 
     class FromEpochZero(keras.callbacks.EarlyStopping):  # type: ignore[misc]  # Keras is untyped
@@ -170,7 +173,8 @@ def _callbacks(keras: Any, statistics: BatchStatistics, before: float, report: R
 
         def on_train_begin(self, logs: Any = None) -> None:
             super().on_train_begin(logs)
-            self.best, self.best_weights = before, self.model.get_weights()
+            if before is not None:
+                self.best, self.best_weights = before, self.model.get_weights()
 
     class ServedStatistics(keras.callbacks.Callback):  # type: ignore[misc]
         """Look at the stop slice with the statistics that would be served."""

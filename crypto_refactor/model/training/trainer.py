@@ -6,6 +6,7 @@ import numpy as np
 
 from crypto_refactor.arrays import FloatArray
 from crypto_refactor.correlation import hourly_mean
+from crypto_refactor.errors import ModelError
 from crypto_refactor.model import evidence as ev
 from crypto_refactor.model import forecaster
 from crypto_refactor.model.artifact import DROPPED, KEPT, NONE, ResidualDecision, TrainedModel
@@ -97,6 +98,12 @@ def _choose(data: TrainingSet, settings: ModelSettings, report: Report) -> _Choi
     zero = float(huber_loss(target[parts.stop]).mean())
     error = left[parts.stop] if kept is None else left[parts.stop] - kept.forecast
     loss = float(huber_loss(error).mean())
+    if not np.isfinite([loss, zero]).all():
+        raise ModelError(
+            f"Training ended in no numbers: the loss on the stop slice is {loss}, {zero} without a forecast.",
+            expected="finite bars and labels.",
+            remedy="look at the bars with `python3 models/data/app.py`.",
+        )
     forecasts = loss <= zero
     if not forecasts:
         skip, kept, loss = skip.without_forecast(), None, zero
