@@ -9,10 +9,11 @@ from crypto_refactor.backtest.metrics import compute_metrics
 from crypto_refactor.backtest.significance.bootstrap import Intervals
 from crypto_refactor.backtest.significance.calibration import Calibration, coverage
 from crypto_refactor.backtest.significance.fee_sensitivity import BreakEven
-from crypto_refactor.backtest.significance.forecast_skill import ForecastFigures, Skill
+from crypto_refactor.backtest.significance.forecast_skill import ForecastFigures, ScoredForecasts, Skill
 from crypto_refactor.backtest.significance.random_entry import RandomEntry
 from crypto_refactor.backtest.significance.summary import Significance
-from crypto_refactor.backtest.significance.verdict import EVIDENCE, IC_ERRORS, NO_EVIDENCE, TOO_FEW, verdict
+from crypto_refactor.backtest.significance.trade_verdict import trade_verdict
+from crypto_refactor.backtest.significance.verdict import ERRORS, EVIDENCE, NO_EVIDENCE, TOO_FEW, verdict
 from crypto_refactor.correlation import Correlation
 
 METRICS = compute_metrics(
@@ -23,6 +24,8 @@ METRICS = compute_metrics(
 def skill_of(value, error):
     figures = ForecastFigures(
         rmse_ratio=0.99,
+        mae_ratio=0.99,
+        hit_rate=None,
         pearson=Correlation(value=None, se=None),
         spearman=Correlation(value=value, se=error),
     )
@@ -30,10 +33,13 @@ def skill_of(value, error):
     return Skill(
         n=2160,
         model=figures,
-        ridge=None,
+        baselines={},
         confidence=empty,
         raw_confidence=empty,
         coverage=coverage(np.zeros(0, dtype=bool), np.zeros(0)),
+        long=1000,
+        short=1160,
+        beyond_threshold=0.2,
     )
 
 
@@ -48,11 +54,14 @@ PASSING = Significance(
     break_even=BreakEven(fee=0.002),
     cost_sweep=(),
     skill=skill_of(0.06, 0.02),
+    forecasts=None,
 )
 
 
 def judged(found=PASSING, *, trades=30, hours=2160, audit=True, **changed):
-    return verdict(replace(METRICS, trades=trades), hours, replace(found, **changed), audit)
+    return verdict(
+        replace(METRICS, trades=trades), hours, replace(found, **changed), audit, round_trip_cost=0.002
+    )
 
 
 def test_all_passed_is_evidence_and_says_how_often_it_is_wrong():
@@ -129,7 +138,7 @@ def test_not_audited_is_not_named_where_something_else_failed():
     [
         {"probabilistic_sharpe": 0.98},
         {"random_entry": entry_of(20 / 1001)},
-        {"skill": skill_of(0.02 * IC_ERRORS + 1e-9, 0.02)},
+        {"skill": skill_of(0.02 * ERRORS + 1e-9, 0.02)},
         {"skill": None},
     ],
 )
@@ -143,4 +152,49 @@ def test_without_forecasts_the_correlation_is_neither_asked_nor_named():
 
 
 def test_the_limits_are_one_sided_normal_two_percent():
-    assert pytest.approx(2.0537, abs=1e-4) == IC_ERRORS
+    assert pytest.approx(2.0537, abs=1e-4) == ERRORS
+
+
+class TestTrades:
+    """The verdict on trades alone."""
+
+    RUN = replace(METRICS, trades=30, sharpe=2.0, sharpe_se=0.8)
+
+    @pytest.mark.parametrize(
+        ("chance", "p", "code"),
+        [
+            (0.99, 0.01, "evidence"),
+            (0.97, 0.01, "skill_below_cost"),
+            (0.01, 0.01, "skill_below_cost"),
+            (0.99, 0.03, "undecided"),
+            (0.5, 0.5, "undecided"),
+            (0.02, 0.5, "ruled_out"),
+        ],
+    )
+    def test_timing_and_profit_give_one_of_four_answers(self, chance, p, code):
+        found = replace(PASSING, probabilistic_sharpe=chance, random_entry=entry_of(p))
+        assert trade_verdict(self.RUN, found).code == code
+
+    @pytest.mark.parametrize("changed", [{"trades": 29}, {"trades": 0}, {"sharpe": None, "sharpe_se": None}])
+    def test_too_few_trades_decide_nothing(self, changed):
+        assert trade_verdict(replace(self.RUN, **changed), PASSING).code == "undecided"
+
+    def test_it_states_the_smallest_sharpe_ratio_that_would_have_been_shown(self):
+        found = trade_verdict(self.RUN, replace(PASSING, random_entry=entry_of(0.5)))
+        assert found.detectable == pytest.approx(2.895 * 0.8, abs=0.01)
+        assert "one of 2.3 would have been shown with 80 %" in found.text
+
+    def test_too_few_of_them_do_not_silence_the_forecasts(self):
+        rng = np.random.default_rng(0)
+        forecast = rng.normal(size=2160) / 100
+        scored = ScoredForecasts(
+            hours=np.arange(2160),
+            forecast=forecast,
+            outcome=forecast + rng.normal(size=2160) / 100,
+            strength=np.abs(forecast),
+        )
+        found = judged(trades=3, forecasts=scored)
+        assert (found.code, found.forecasts.code, found.trades.code) == (TOO_FEW, "evidence", "undecided")
+
+    def test_external_targets_have_no_forecasts(self):
+        assert judged().forecasts is None
