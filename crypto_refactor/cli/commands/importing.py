@@ -123,7 +123,12 @@ def _print(result: ImportResult) -> None:
     first, last = to_iso(int(bars.opened[0])), to_iso(int(bars.opened[-1]))
     click.echo(f"{bars.ticker}: {len(bars):,} bars, {first} to {last}, in {result.path}")
     if result.repeated:
-        click.echo(f"  {result.repeated:,} rows repeated an hour and were joined")
+        rows = (
+            "1 row repeated an hour and was"
+            if result.repeated == 1
+            else f"{result.repeated:,} rows repeated an hour and were"
+        )
+        click.echo(f"  {rows} joined")
     if result.already_there:
         click.echo(f"  {result.already_there:,} bars were there before")
     if result.original is not None:

@@ -250,3 +250,29 @@ class TestCases:
     def test_a_list_with_a_coin_of_one_letter_serves_every_ticker(self, run, cases, monkeypatch):
         monkeypatch.setenv("CRYPTO_TICKERS", str(cases / "one-letter-base" / "tickers.txt"))
         run(data, "--source sample --ticker BTC/USD --hours 24")
+
+    def evaluated(self, run, folder, options=""):
+        line = f"--ticker BTC/USD --source files --data-dir {folder} --targets {folder}/targets.csv --json {options}"
+        done = run(evaluate, line)
+        return one_document(done.out), done.err
+
+    def test_alpaca_takes_no_buy_below_10_usd(self, run, cases):
+        found, _ = self.evaluated(run, cases / "alpaca-minimum-10-usd", "--venue alpaca --initial-balance 9")
+        assert (found["metrics"]["trades"], found["metrics"]["final_balance"]) == (0, 9.0)
+
+    def test_an_order_above_200_000_usd_is_split_and_stays_one_trade(self, run, cases, tmp_path):
+        trades = tmp_path / "trades.csv"
+        options = f"--venue alpaca --initial-balance 1000000 --trades {trades}"
+        found, _ = self.evaluated(run, cases / "alpaca-maximum-200k", options)
+        rows = trades.read_text(encoding="utf-8").splitlines()[1:]
+        assert found["metrics"]["trades"] == sum(not row.endswith(("open", "dust")) for row in rows) == 19
+        assert found["metrics"]["initial_balance"] == 1_000_000
+
+    def test_a_fee_in_per_cent_ends_at_nothing_with_a_hint(self, run, cases):
+        found, said = self.evaluated(run, cases / "fee-in-per-cent", "--fee 0.1")
+        assert found["metrics"]["final_balance"] == pytest.approx(0, abs=0.01)
+        assert "--fee is a fraction: 0.1 is 10 %" in said
+
+    def test_a_drawdown_is_as_long_as_its_hours(self, run, cases):
+        found, _ = self.evaluated(run, cases / "drawdown-length-across-a-gap", "--allow-gaps --fee 0")
+        assert found["metrics"]["max_drawdown_hours"] == 388
