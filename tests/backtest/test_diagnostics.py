@@ -51,6 +51,21 @@ def decided(*bars):
     )
 
 
+def tape(volume):
+    count = len(volume)
+    close = np.full(count, 100.0)
+    return Bars(
+        ticker=Ticker("BTC", "USD"),
+        source="files",
+        opened=FIRST + np.arange(count),
+        open=close,
+        high=close,
+        low=close,
+        close=close,
+        volume=np.array(volume, dtype=float),
+    )
+
+
 FOUR = decided(
     (+2, ALL, "rsi", 1),
     (+2, "forecast rsi macd obv", "rsi", 0),  # three of nine; six do not hold
@@ -64,7 +79,7 @@ def test_signals_are_counted():
 
 
 def test_pass_rates_are_shares_of_all_decided_bars():
-    found = condition_figures(FOUR, SIX)
+    found = condition_figures(FOUR, SIX, tape([1] * 6))
     assert tuple(found) == CONDITIONS
     rates = {name: (figures.long_pass_rate, figures.short_pass_rate) for name, figures in found.items()}
     assert rates["rsi"] == (1.0, 0.75)
@@ -74,7 +89,7 @@ def test_pass_rates_are_shares_of_all_decided_bars():
 
 
 def test_a_veto_is_a_false_condition_where_the_forecast_held_and_confirmations_fell_short():
-    vetoes = {name: figures.vetoes for name, figures in condition_figures(FOUR, SIX).items()}
+    vetoes = {name: figures.vetoes for name, figures in condition_figures(FOUR, SIX, tape([1] * 6)).items()}
     assert vetoes == {
         "forecast": 0,
         "rsi": 0,
@@ -90,27 +105,61 @@ def test_a_veto_is_a_false_condition_where_the_forecast_held_and_confirmations_f
 
 
 def test_where_fewer_confirmations_are_needed_fewer_conditions_stand_in_the_way():
-    found = condition_figures(FOUR, SignalRules(min_confirmations=5))
+    found = condition_figures(FOUR, SignalRules(min_confirmations=5), tape([1] * 6))
     assert found["price_trend"].vetoes == 1
-    assert all(f.vetoes == 0 for f in condition_figures(FOUR, SignalRules(min_confirmations=3)).values())
+    assert all(
+        f.vetoes == 0
+        for f in condition_figures(FOUR, SignalRules(min_confirmations=3), tape([1] * 6)).values()
+    )
 
 
 def test_without_decided_bars_there_are_no_rates():
-    found = condition_figures(decided(), SIX)
+    found = condition_figures(decided(), SIX, tape([1]))
     assert {figures.long_pass_rate for figures in found.values()} == {None}
     assert signal_counts(decided()) == {"long": 0, "flat": 0, "short": 0}
 
 
+def blocked(signals):
+    return blocked_entries(signals, condition_figures(signals, SIX, tape([1] * 6)), SIX)
+
+
+class TestOwnRecord:
+    """How often a condition pointed to one side, and how often the next hour went its way."""
+
+    WINDOW = replace(tape([1] * 6), close=np.array([100.0, 100, 101, 99, 99, 100]))
+    MADE = decided(
+        (+2, "macd adx", "adx", 0),  # next close 101 after 100: up
+        (+2, "macd", "", 0),  # 99 after 100: down
+        (-2, "adx", "macd adx", 0),  # 99: down
+        (-2, "", "macd", 0),  # 100 after 100: no move
+    )
+
+    def test_by_hand(self):
+        window = replace(self.WINDOW, opened=FIRST + np.arange(6))
+        found = condition_figures(self.MADE, SIX, window)
+        # macd pointed up, up, down, down; the last hour did not move.
+        assert (found["macd"].held, found["macd"].right) == (3, pytest.approx(2 / 3))
+        # adx is the same for both sides: it counts for the forecast's.
+        assert (found["adx"].held, found["adx"].right) == (2, 1.0)
+        assert (found["obv"].held, found["obv"].right) == (0, None)
+
+    def test_it_agrees_with_a_share_of_the_forecasts_beyond_their_threshold(self):
+        found = condition_figures(FOUR, SIX, tape([1] * 6))
+        assert found["rsi"].agrees == 1.0
+        assert found["price_trend"].agrees == pytest.approx(1 / 3)
+        assert condition_figures(decided(), SIX, tape([1]))["rsi"].agrees is None
+
+
 class TestWhatHeldBack:
     def test_nothing_decided(self):
-        assert blocked_entries(decided(), SIX) == "No bar could be decided on."
+        assert blocked(decided()) == "No bar could be decided on."
 
     def test_no_forecast_beyond_its_threshold(self):
-        text = blocked_entries(decided((0.1, "rsi", "", 0), (-0.1, "rsi", "rsi", 0)), SIX)
+        text = blocked(decided((0.1, "rsi", "", 0), (-0.1, "rsi", "rsi", 0)))
         assert text == "`forecast` blocked every bar: none of 2 forecasts exceeded its threshold."
 
     def test_confirmations(self):
-        text = blocked_entries(FOUR, SIX)
+        text = blocked(FOUR)
         assert "on 3 of 4 bars; 1 of them had 6 of 9 confirmations" in text
         assert "`price_trend` on 2" in text
 
@@ -128,21 +177,6 @@ class TestWhyNoEntry:
 
 def fill(at, quantity, price, reason="entry"):
     return Fill(at=at, side=1, quantity=quantity, price=price, fee=0.0, reason=reason)
-
-
-def tape(volume):
-    count = len(volume)
-    close = np.full(count, 100.0)
-    return Bars(
-        ticker=Ticker("BTC", "USD"),
-        source="files",
-        opened=FIRST + np.arange(count),
-        open=close,
-        high=close,
-        low=close,
-        close=close,
-        volume=np.array(volume, dtype=float),
-    )
 
 
 class TestEntries:

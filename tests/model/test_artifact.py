@@ -114,7 +114,7 @@ class TestDamage:
         ("trained_through", 0),  # would let it decide on bars it has seen
         ("threshold_scale", 0.0),
         ("ticker", "ETH/USD"),
-        ("schema", 3),
+        ("schema", 4),
         ("lookback", "12"),
         ("unknown", 1),
         ("sha256", {}),

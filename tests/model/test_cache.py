@@ -98,6 +98,7 @@ FORGED = {
     "lookback": 13,
     "horizon": 4,
     "network": "documented",
+    "residual": "never",
     "seed": 7,
     "recipe": "another",
     "catalogue": "another",

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import strategies as st
@@ -194,10 +196,19 @@ class TestTrainingSet:
         np.testing.assert_array_equal(data.windows(), take_windows(inputs, rows, 3))
         np.testing.assert_array_equal(data.windows(slice(1, 3)), take_windows(inputs, rows[1:3], 3))
 
-    def test_scaling_sees_each_bar_of_the_windows_once(self):
+    def test_its_last_inputs_are_those_of_the_bars_that_forecast(self):
         data = training_set(drawn("##########"), np.array([3, 4, 8]), 2)
-        assert data.fit_bars(slice(0, 3))[:, 0].tolist() == [200, 300, 400, 700, 800]
-        assert data.fit_bars(slice(0, 2))[:, 0].tolist() == [200, 300, 400]
+        assert data.last_inputs[:, 0].tolist() == [300, 400, 800]
+        assert data.closed.tolist() == [FIRST + 4, FIRST + 5, FIRST + 9]
+
+    def test_its_target_is_in_volatilities_of_at_least_a_tenth_of_the_median(self):
+        data = replace(
+            training_set(drawn("##########"), np.array([3, 4, 8]), 2),
+            returns=np.array([0.02, 0.02, 0.02]),
+            volatility=np.array([0.02, 0.01, 0.0]),
+        )
+        assert data.volatility_floor == pytest.approx(0.001)
+        np.testing.assert_allclose(data.target, [1, 2, 20])
 
     def test_nothing_after_the_last_label_has_any_part_in_it(self):
         rows = np.array([3, 4, 5])

@@ -88,8 +88,10 @@ LUCK = ["Return, 95 % interval", "Random entry, p", "Break-even fee", "Rank IC Â
 
 def test_the_verdict_comes_first_and_four_figures_carry_it(tmp_path, fits):
     result = run_backtest(tmp_path)
-    first, audited, blank, title, *lines = text_of(result).splitlines()
+    first, forecasts, trades, audited, blank, title, *lines = text_of(result).splitlines()
     assert first.strip() == result.verdict.text
+    assert forecasts.strip() == f"Forecasts: {result.verdict.forecasts.text}."
+    assert trades.strip() == f"Trades: {result.verdict.trades.text}."
     assert audited.startswith("Audit passed: ")
     assert blank.strip() == ""
     assert title.startswith("Backtest BTC/USD")
@@ -122,7 +124,9 @@ def test_significance_and_verdict_stand_in_the_document(tmp_path, fits):
     result = run_backtest(tmp_path)
     document = backtest_json(result)
     assert document["significance"] == result.significance.to_dict()
-    assert document["verdict"] == {"code": "too_few", "text": result.verdict.text}
+    assert (document["verdict"]["code"], document["verdict"]["text"]) == ("too_few", result.verdict.text)
+    for part in ("forecasts", "trades"):
+        assert set(document["verdict"][part]) == {"code", "text", "detectable"}
     json.dumps(document, allow_nan=False)
 
 

@@ -198,7 +198,7 @@ class TestWhatIsExpected:
         assert made.low[0] == made.high[0] == made.predicted[0]
 
     def test_without_evidence_nothing_is_expected(self):
-        made = signal_of(frame_of(), 0.02, evidence=replace(KNOWN, shrink=0.0))
+        made = signal_of(frame_of(), 0.02, evidence=replace(KNOWN, shrink=0.0, mean_shrink=0.0))
         assert made.expected_move[0] == 0
         assert made.confidence[0] == 0.5
         assert not made.supported[0]

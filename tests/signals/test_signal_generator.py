@@ -43,17 +43,18 @@ class TestDocument:
         assert " ".join(document) == (
             "schema ticker timeframe source simulated end made_at target_at signal direction confidence "
             "current_price predicted_price price_difference interval threshold expected_move round_trip_cost "
-            "conditions confirmations indicators model_info data data_quality hints"
+            "conditions confirmations indicators model_info data trading_loop data_quality hints"
         )
         assert list(document["conditions"]) == list(CONDITIONS)
         assert list(document["confirmations"]) == ["passed", "required"]
         assert len(document["indicators"]) == 14
         assert " ".join(document["model_info"]) == (
             "path fingerprint decision reason last_trained trained_from trained_through lookback_period network "
-            "evidence"
+            "residual stop_loss_ratio evidence"
         )
         assert " ".join(document["model_info"]["evidence"]) == (
-            "n slope slope_se shrink rmse_ratio rank_correlation ridge_rmse_ratio ridge_rank_correlation"
+            "n slope slope_se shrink mean_slope mean_slope_se mean_shrink hit_rate rank_correlation rmse_ratio mae_ratio "
+            "baselines"
         )
         assert list(document["data"]) == ["bars", "first", "last", "synthetic", "zero_volume"]
 

@@ -160,7 +160,7 @@ def walked(tmp_path, monkeypatch):
 
 
 def skill_of(result, periods=None, **options):
-    return forecast_skill(periods or result.walk.periods, result.window, result.settings, **options)
+    return forecast_skill(periods or result.walk.periods, result.window, result.settings, **options).skill
 
 
 def oracle(result):
@@ -185,6 +185,12 @@ def with_forecasts(result, forecast_of):
         )
         for s in result.walk.periods
     )
+
+
+def forecasts_at(result, hours):
+    made = result.walk.signals
+    rows = np.searchsorted(made.decided_at, hours)
+    return np.log(made.predicted[rows] / made.close[rows])
 
 
 class TestForecastSkill:
@@ -260,23 +266,52 @@ class TestForecastSkill:
                 np.clip((part - middle) / (high - low), -5, 5) for part in (learnt, frame.inputs[rows])
             )
             floor = 0.1 * np.median(data.volatility)
-            target = np.clip(data.returns / np.maximum(data.volatility, floor), -5, 5)
+            target = data.returns / np.maximum(data.volatility, floor)
+            clipped = np.clip(target, -0.5, 0.5)
             # Ridge as least squares with one more observation per weight.
-            count = len(target)
-            padded = np.vstack([scaled - scaled.mean(0), np.sqrt(10 * count) * np.eye(14)])
-            weights = np.linalg.lstsq(padded, np.append(target - target.mean(), np.zeros(14)))[0]
-            forecast = target.mean() + (asked - scaled.mean(0)) @ weights
+            padded = np.vstack([scaled - scaled.mean(0), np.sqrt(2000) * np.eye(14)])
+            weights = np.linalg.lstsq(padded, np.append(clipped - clipped.mean(), np.zeros(14)))[0]
+            forecast = (asked - scaled.mean(0)) @ weights / (np.abs(target) < 0.5).mean()
             forecasts.append(forecast * np.maximum(frame.column("realised_volatility")[rows], floor))
         _, outcome, rows = oracle(result)
         expected = np.concatenate(forecasts)[rows]
-        found = skill_of(result).ridge
+        found = skill_of(result).baselines["ridge"]
         assert found.pearson.value == pytest.approx(np.corrcoef(expected, outcome)[0, 1], rel=1e-5)
         assert found.rmse_ratio == pytest.approx(
             np.sqrt(((outcome - expected) ** 2).sum() / (outcome**2).sum()), rel=1e-6
         )
 
     def test_a_pinned_model_has_no_ridge_beside_it(self, walked):
-        assert skill_of(walked(), pinned=True).ridge is None
+        assert list(skill_of(walked(), pinned=True).baselines) == [
+            "minus_last_return",
+            "minus_ema_20_distance",
+        ]
+
+    def test_the_other_baselines_are_minus_the_last_move(self, walked):
+        result = walked()
+        _, outcome, rows = oracle(result)
+        made, window = result.walk.signals, result.window
+        at = np.searchsorted(window.closed, made.decided_at[rows])
+        known = at > 0
+        last = np.log(window.close[at[known]] / window.close[at[known] - 1])
+        found = skill_of(result).baselines["minus_last_return"]
+        assert found.spearman.value == pytest.approx(spearman(-last, outcome[known]), abs=0.01)
+        assert (found.rmse_ratio, found.mae_ratio) == (None, None)
+
+    def test_directions_and_sides_are_counted(self, walked):
+        result = walked()
+        forecast, outcome, _ = oracle(result)
+        found = skill_of(result)
+        assert found.model.hit_rate.value == pytest.approx(np.mean(np.sign(forecast) == np.sign(outcome)))
+        assert (found.long, found.short) == ((forecast > 0).sum(), (forecast < 0).sum())
+        assert found.model.mae_ratio == pytest.approx(
+            np.abs(outcome - forecast).sum() / np.abs(outcome).sum()
+        )
+
+    def test_a_forecast_that_loses_to_a_baseline_is_named_so(self, walked):
+        result = walked()
+        against = with_forecasts(result, lambda at: -forecasts_at(result, at))
+        assert skill_of(result, against).unbeaten != skill_of(result).unbeaten
 
     def test_one_decided_hour(self, walked):
         found = skill_of(walked(count=1))

@@ -97,7 +97,10 @@ class TestOfABacktest:
             assert list(document) == KEYS
             assert json.loads(json.dumps(document, allow_nan=False)) == document
         assert document["skill"]["n"] == 300
-        assert set(document["skill"]) == {"n", "model", "ridge", "stated", "unshrunk", "coverage"}
+        assert set(document["skill"]) == {
+            *("n", "model", "baselines", "stated", "unshrunk", "coverage"),
+            *("long", "short", "beyond_threshold"),
+        }
         assert [point["factor"] for point in document["cost_sweep"]] == [0.0, 0.5, 1.0, 2.0, 5.0]
 
     def test_one_hour_leaves_everything_undefined(self, run):
@@ -175,7 +178,7 @@ def judged(simulation, found):
         closed=np.arange(2200),
         hours=2199,
     )
-    return verdict(metrics, 2199, found, audit_passed=True)
+    return verdict(metrics, 2199, found, audit_passed=True, round_trip_cost=0.002)
 
 
 @holds_for(cases(min_bars=15), examples=60)

@@ -9,21 +9,22 @@ from support.one_bar_frame import LONG, frame_of, signal_of
 from support.stub_models import KNOWN
 
 from crypto_refactor.market.hours import zone
+from crypto_refactor.model.artifact import ResidualDecision
 from crypto_refactor.price_text import price_text
 from crypto_refactor.report.terminal.signal import condition_values, signal_text
 from crypto_refactor.signals.conditions import CONDITIONS
+from crypto_refactor.signals.loop_forecast import LoopForecast
 from crypto_refactor.signals.signal import DataFacts, ModelInfo, Signal
 
 UTC = zone("UTC")
 ALL = dict(LONG.values())
 
 
-def make_signal(forecast=0.01, *, evidence=KNOWN, scale=0.1, required=6, **values):
+def make_signal(forecast=0.01, *, evidence=KNOWN, scale=0.1, required=6, loop=None, **values):
     """Return the signal of one bar of 100, on which all confirmations are met for long unless the arguments say otherwise."""
     frame = frame_of(**(ALL | values))
     frame_signals = signal_of(frame, forecast, evidence=evidence, scale=scale, min_confirmations=required)
-    names = ("n", "slope", "slope_se", "shrink", "rmse_ratio", "rank_correlation")
-    ridge = ("ridge_rmse_ratio", "ridge_rank_correlation")
+    names = ("n", "slope", "slope_se", "shrink", "mean_shrink", "hit_rate", "rank_correlation", "rmse_ratio")
     model = ModelInfo(
         path=Path("models/btc_usd_lstm_v2.keras"),
         fingerprint="0123456789abcdef",
@@ -34,8 +35,12 @@ def make_signal(forecast=0.01, *, evidence=KNOWN, scale=0.1, required=6, **value
         trained_through=473_998,
         lookback_period=60,
         network="documented",
+        residual=ResidualDecision(decision="dropped", t=0.4),
+        stop_loss_ratio=0.995,
         rows=240,
-        evidence={name: getattr(evidence, name) for name in (*names, *ridge)},
+        evidence={name: getattr(evidence, name) for name in names},
+        unbeaten=tuple(evidence.unbeaten),
+        forecasts_by="its linear skip alone",
     )
     return Signal(
         ticker="BTC/USD",
@@ -63,6 +68,7 @@ def make_signal(forecast=0.01, *, evidence=KNOWN, scale=0.1, required=6, **value
             "volatility_mean": 0.01,
         },
         model=model,
+        loop=loop,
         data=DataFacts(bars=801, first=473_200, last=474_000, synthetic=0, zero_volume=2),
     )
 
@@ -105,13 +111,15 @@ class TestConfidence:
         assert "confidence 0.50" in text.splitlines()[0]
         text = line(text, "Confidence")
         assert "no evidence" in text
-        assert "slope 0.10 ± 0.20 on 36 out-of-sample hours" in text
+        assert "direction slope 0.10 ± 0.20 on 36 out-of-sample hours" in text
 
     def test_an_exact_forecast_of_the_close_is_explained(self):
         assert "the forecast equals the close" in line(signal_text(make_signal(0.0), UTC), "Confidence")
 
     def test_evidence_is_named(self):
-        assert "50 % of the forecast is supported" in line(signal_text(make_signal(), UTC), "Confidence")
+        signal = make_signal()
+        text = line(signal_text(signal, UTC), "Confidence")
+        assert f"right in {100 * signal.confidence:.0f} of 100 such hours" in text
 
     def test_a_model_with_evidence_is_not_called_one_without(self):
         errors = tuple(1 + q / 100 for q in range(101))
@@ -166,8 +174,8 @@ def test_failed_and_passed_conditions_are_told_apart():
 
 
 def test_undefined_figures_are_a_dash_and_never_nan():
-    text = signal_text(make_signal(), UTC)
-    assert "(ridge –)" in line(text, "Model")
+    text = signal_text(make_signal(evidence=replace(KNOWN, hit_rate=None, rank_correlation=None)), UTC)
+    assert "direction right in –, rank correlation –" in text
     assert "nan" not in text.lower()
 
 
@@ -184,6 +192,46 @@ def test_the_model_and_why_it_answered_are_named():
     text = signal_text(make_signal(), UTC)
     assert "reused: it is 3 h old" in line(text, "Model")
     assert "0123456789abcdef" in text
+    assert "forecasts by its linear skip alone" in text
+    assert "loss / zero forecast 0.9950, network dropped, t 0.4" in text
+
+
+def test_baselines_that_did_better_are_named():
+    assert "better than every baseline" in signal_text(make_signal(), UTC)
+    weak = replace(KNOWN, rank_correlation=0.01)
+    assert "no better than minus the last return" in signal_text(make_signal(evidence=weak), UTC)
+
+
+class TestTradingLoop:
+    LOOP = LoopForecast(
+        fingerprint="fedcba9876543210",
+        trained_from=471_000,
+        trained_through=473_000,
+        predicted_price=101.25,
+        signal=-1,
+        confidence=0.53,
+    )
+
+    def test_its_answer_stands_beside_the_signal_with_its_model_and_span(self):
+        text = signal_text(make_signal(loop=self.LOOP), UTC)
+        said = line(text, "Trading loop")
+        assert "short, forecast 101.25, confidence 0.53, by weights fedcba9876543210" in said
+        assert "trained from 2023-09-25 00:00 UTC through 2023-12-17 08:00 UTC" in text
+        assert "one model for both: run_trading.py --model lstm_v2" in text
+
+    def test_without_its_model_at_hand_the_text_says_that_it_has_others(self):
+        assert "models of its own" in line(signal_text(make_signal(), UTC), "Trading loop")
+        assert make_signal().to_dict()["trading_loop"] is None
+
+    def test_it_is_part_of_the_document(self):
+        assert make_signal(loop=self.LOOP).to_dict()["trading_loop"] == {
+            "fingerprint": "fedcba9876543210",
+            "trained_from": "2023-09-25T00:00:00Z",
+            "trained_through": "2023-12-17T08:00:00Z",
+            "predicted_price": 101.25,
+            "signal": -1,
+            "confidence": 0.53,
+        }
 
 
 def test_bars_without_any_volume_are_pointed_out_in_text_and_document():
