@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -99,7 +98,8 @@ def pooled_spearman(series: Sequence[tuple[FloatArray, FloatArray, HourArray]]) 
     return Correlation(value=float(np.mean(values)), se=error)
 
 
-class Mean(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Mean:
     """A mean of hourly values and its standard error, None below ten days."""
 
     value: float

@@ -16,6 +16,7 @@ from crypto_refactor.backtest.diagnostics import (
     signal_counts,
     why_no_entry,
 )
+from crypto_refactor.correlation import hourly_pearson
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import Fill
 from crypto_refactor.features.catalogue import indicator_names
@@ -126,7 +127,10 @@ def blocked(signals):
 class TestOwnRecord:
     """How often a condition pointed to one side, and how often the next hour went its way."""
 
-    WINDOW = replace(tape([1] * 6), close=np.array([100.0, 100, 101, 99, 99, 100]))
+    CLOSES = np.array([100.0, 101, 99, 99, 100, 100])
+    WINDOW = replace(
+        tape([1] * 6), high=np.full(6, 101.0), low=np.full(6, 99.0), close=CLOSES, protection_price=CLOSES
+    )
     MADE = decided(
         (+2, "macd adx", "adx", 0),  # next close 101 after 100: up
         (+2, "macd", "", 0),  # 99 after 100: down
@@ -135,8 +139,7 @@ class TestOwnRecord:
     )
 
     def test_by_hand(self):
-        window = replace(self.WINDOW, opened=FIRST + np.arange(6))
-        found = condition_figures(self.MADE, SIX, window)
+        found = condition_figures(self.MADE, SIX, self.WINDOW)
         # macd pointed up, up, down, down; the last hour did not move.
         assert (found["macd"].held, found["macd"].right) == (3, pytest.approx(2 / 3))
         # adx is the same for both sides: it counts for the forecast's.
@@ -213,7 +216,7 @@ class TestFeatureCorrelations:
         return walk.periods
 
     def test_each_feature_has_its_correlation_with_the_next_return(self, tmp_path, monkeypatch):
-        parts = self.periods(tmp_path, monkeypatch, sample_bars(1400), hours=40)
+        parts = self.periods(tmp_path, monkeypatch, sample_bars(1400), hours=300)
         found = feature_correlations(parts, SETTINGS)
         assert tuple(found) == indicator_names()
         pairs = []
@@ -222,11 +225,19 @@ class TestFeatureCorrelations:
             # The next close of a part's last bar lies beyond what its features were computed on.
             rows = np.searchsorted(frame.bars.closed, part.signals.decided_at)[:-1]
             close = frame.bars.close
-            pairs += [(frame.inputs[row], np.log(close[row + 1] / close[row])) for row in rows]
-        x, y = np.array([pair[0] for pair in pairs]), np.array([pair[1] for pair in pairs])
+            pairs += [
+                (frame.inputs[row], np.log(close[row + 1] / close[row]), frame.bars.closed[row])
+                for row in rows
+            ]
+        x, y, hours = (np.array([pair[part] for pair in pairs]) for part in range(3))
         for column, name in enumerate(indicator_names()):
             assert found[name].out_of_sample == pytest.approx(np.corrcoef(x[:, column], y)[0, 1], abs=1e-9)
-            assert found[name].noise == pytest.approx(2 / np.sqrt(len(y)))
+            assert found[name].noise == pytest.approx(2 * hourly_pearson(x[:, column], y, hours).se)
+
+    def test_below_ten_days_no_feature_is_beyond_its_noise(self, tmp_path, monkeypatch):
+        parts = self.periods(tmp_path, monkeypatch, sample_bars(1400), hours=40)
+        found = feature_correlations(parts, SETTINGS).values()
+        assert {(figure.noise, figure.beyond_noise) for figure in found} == {(None, False)}
 
     @pytest.mark.parametrize("split", [False, True])
     def test_every_training_hour_counts_once(self, tmp_path, monkeypatch, split):

@@ -1,6 +1,6 @@
 """All tests of one run against chance."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from crypto_refactor.backtest.engine import Simulation
 from crypto_refactor.backtest.metrics import hourly_returns, sharpe_ratio
@@ -54,7 +54,7 @@ class Significance:
     break_even: BreakEven
     cost_sweep: tuple[CostPoint, ...]
     skill: Skill | None
-    forecasts: ScoredForecasts | None
+    forecasts: ScoredForecasts | None = field(compare=False)  # arrays; `skill` says the same
 
     def to_dict(self) -> dict[str, object]:
         """Return the documented JSON; what is undefined is null."""

@@ -82,7 +82,7 @@ def _forecasts(pooled: PooledForecasts) -> dict[str, Any]:
         "tickers": [str(ticker) for ticker in pooled.tickers],
         "hours": pooled.hours,
         "rank_correlation": asdict(pooled.rank_correlation),
-        "hit_rate": None if pooled.hit_rate is None else pooled.hit_rate._asdict(),
+        "hit_rate": None if pooled.hit_rate is None else asdict(pooled.hit_rate),
         "verdict": asdict(pooled.verdict),
     }
 
