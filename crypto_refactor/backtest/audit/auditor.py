@@ -9,10 +9,21 @@ from crypto_refactor.backtest.audit.fills import check_fills
 from crypto_refactor.backtest.audit.look_ahead import check_signals, check_start, recompute_closes
 from crypto_refactor.backtest.audit.models import check_models
 from crypto_refactor.backtest.audit.retraining import check_retraining
-from crypto_refactor.backtest.audit.sample import sample_of
+from crypto_refactor.backtest.audit.sample import real_closes, sample_of
 from crypto_refactor.backtest.audit_findings import Audit
 from crypto_refactor.backtest.result import BacktestResult
 from crypto_refactor.model.training.parallel import TrainingObserver
+
+
+def audit_account(result: BacktestResult) -> Audit:
+    """Check fills and accounts alone: what is left of an audit where another run with the same decisions has passed one."""
+    return Audit(
+        checks=(check_fills(result, []), check_accounting(result)),
+        bars_checked=0,
+        bars=len(real_closes(result)),
+        full=False,
+        limit_of_detection=1.0,
+    )
 
 
 def audit(result: BacktestResult, *, full: bool = False, retrain: TrainingObserver | None = None) -> Audit:

@@ -7,6 +7,7 @@ from crypto_refactor.backtest.comparison.trials import (
     PooledForecasts,
     Portfolio,
     Trial,
+    audited,
     combine,
     pool_forecasts,
     trade_walk,
@@ -55,6 +56,11 @@ class Comparison:
     unavailable: tuple[UnavailableTicker, ...]
     trained: int  # models trained for the comparison
 
+    @property
+    def audits_passed(self) -> int:
+        """How many trials passed their audit."""
+        return sum(trial.audit is not None and trial.audit.passed for trial in self.trials)
+
 
 def compare(request: ComparisonRequest) -> Comparison:
     """Backtest every ticker with every parameter set over one window.
@@ -73,6 +79,8 @@ def compare(request: ComparisonRequest) -> Comparison:
     prepared = [] if end is None else run.prepare(end)
     for settings in dict.fromkeys(parameter_set.settings for parameter_set in request.settings):
         run.run_parameter_sets(settings, prepared)
+    if end is not None:
+        run.audit_trials(end)
     ranked = tuple(sorted(run.trials, key=_rank))
     return Comparison(
         request=request,
@@ -188,6 +196,10 @@ class _ComparisonRun:
                             ),
                         )
                     )
+
+    def audit_trials(self, end: int) -> None:
+        """Audit every trial."""
+        self.trials = audited(self.trials, end, self._pinned)
 
     def portfolios(self, end: int) -> tuple[Portfolio, ...]:
         """Add up the sub-accounts of each parameter set."""

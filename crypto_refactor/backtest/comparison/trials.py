@@ -1,17 +1,19 @@
 """One trial of a comparison, and the portfolio of equal sub-accounts that several trials make."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
 from crypto_refactor.arrays import FloatArray, HourArray
+from crypto_refactor.backtest.audit.auditor import audit, audit_account
+from crypto_refactor.backtest.audit_findings import Audit
 from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet
 from crypto_refactor.backtest.engine import Simulation
 from crypto_refactor.backtest.jump_shares import JumpShare, jump_shares
 from crypto_refactor.backtest.metrics import Metrics, compute_metrics, sum_curves
-from crypto_refactor.backtest.result import Scenarios, plan_for
+from crypto_refactor.backtest.result import BacktestResult, Scenarios, plan_for
 from crypto_refactor.backtest.scenarios import run_scenarios
 from crypto_refactor.backtest.significance.forecast_skill import score_forecasts
 from crypto_refactor.backtest.significance.forecast_verdict import PartVerdict, forecast_verdict
@@ -30,6 +32,7 @@ class Trial:
     parameter_set: ParameterSet
     walk: WalkForward
     scenarios: Scenarios
+    audit: Audit | None = None  # None until `audited`
 
     @property
     def ticker(self) -> Ticker:
@@ -74,6 +77,29 @@ def pool_forecasts(trials: Sequence[Trial]) -> PooledForecasts:
         hit_rate=hourly_mean(hits, hours[side != 0]) if len(hits) else None,
         verdict=forecast_verdict(scored, rules.round_trip_cost),
     )
+
+
+def audited(trials: Sequence[Trial], end: int, pinned: str | None) -> list[Trial]:
+    """Audit each trial: its decisions once for all trials that share them, its fills and its account in any case."""
+    passed: set[int] = set()
+    done = []
+    for trial in trials:
+        result = BacktestResult(
+            end=end,
+            bars=trial.prepared.quoted,
+            window=trial.prepared.window,
+            quality=trial.prepared.quality,
+            settings=trial.parameter_set.settings,
+            signal_rules=trial.parameter_set.signal_rules,
+            walk=trial.walk,
+            scenarios=trial.scenarios,
+            pinned=pinned,
+        )
+        found = audit_account(result) if id(trial.walk) in passed else audit(result)
+        if found.passed:
+            passed.add(id(trial.walk))
+        done.append(replace(trial, audit=found))
+    return done
 
 
 def trade_walk(

@@ -18,7 +18,7 @@ from crypto_refactor.cli.strategy_options import (
     strategy_options,
     training_cluster,
 )
-from crypto_refactor.errors import EXIT_OK, UnavailableError, combined_exit_code
+from crypto_refactor.errors import EXIT_AUDIT_FAILED, EXIT_OK, UnavailableError, combined_exit_code
 from crypto_refactor.execution.options import EXECUTION_OPTIONS, option_hints
 
 if TYPE_CHECKING:
@@ -91,6 +91,8 @@ def command(vary: tuple[str, ...], table: Path | None, **values: Any) -> int:
         from crypto_refactor.report.terminal.comparison import print_comparison
 
         print_comparison(comparison, values["tz"], console())
+    if comparison.audits_passed < len(comparison.trials):
+        return EXIT_AUDIT_FAILED
     codes = [failed.error.exit_code for failed in comparison.failed]
     return combined_exit_code([*codes, EXIT_OK] if comparison.trials else codes)
 

@@ -57,6 +57,7 @@ def _trial(rank: int, trial: Trial) -> dict[str, Any]:
         "setting": trial.parameter_set.label,
         **metrics_by_account(*trial.scenarios.metrics),
         "halted_at": None if halted_at is None else to_iso(halted_at),
+        "audit": None if trial.audit is None else trial.audit.to_dict(),
         "models": list(dict.fromkeys(period.model.card.fingerprint for period in trial.walk.periods)),
         "data": {
             "fingerprint": prepared.window.fingerprint(),

@@ -129,7 +129,7 @@ def _notes(comparison: Comparison) -> list[RenderableType]:
         f"Sums: portfolios of equal sub-accounts of {' or '.join(shares)} each, with no transfers between them, "
         "as run_multi_ticker.py trades."
     )
-    notes = [*_selection_bias(comparison), sums, *_forecasts(comparison)]
+    notes = [*_selection_bias(comparison), sums, *_forecasts(comparison), _audits(comparison)]
     few = sum(trial.scenarios.requested.metrics.trades < MIN_TRADES for trial in trials)
     if few:
         notes.append(
@@ -152,6 +152,22 @@ def _forecasts(comparison: Comparison) -> list[RenderableType]:
     if len(texts) == 1:
         return [f"Forecasts: {text}" for text in texts]
     return [f"Forecasts, {', '.join(labels)}: {text}" for text, labels in texts.items()]
+
+
+def _audits(comparison: Comparison) -> RenderableType:
+    trials, passed = comparison.trials, comparison.audits_passed
+    audits = [trial.audit for trial in trials if trial.audit is not None]
+    recomputed = sum(audit.bars_checked for audit in audits)
+    if passed == len(trials):
+        return f"Audits: all {passed} trials passed; {recomputed:,} decisions recomputed from the bars known at the time."
+    failed = ", ".join(
+        f"{trial.ticker} ({trial.parameter_set.label}): {check.detail}"
+        for trial in trials
+        if trial.audit is not None
+        for check in trial.audit.checks
+        if not check.passed
+    )
+    return Text(f"AUDIT FAILED for {len(trials) - passed} of {len(trials)} trials: {failed}", style="bold")
 
 
 def _selection_bias(comparison: Comparison) -> list[RenderableType]:
