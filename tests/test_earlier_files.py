@@ -118,14 +118,14 @@ def test_the_bars_of_a_store_and_what_they_cover_are_what_they_were(home):
 # Models
 
 
-def test_a_model_of_earlier_indicators_is_refused_with_how_to_go_on(home):
+def test_a_model_of_an_earlier_release_is_refused_with_how_to_go_on(home):
     (entry,) = (home.models / "cache").iterdir()
     (home.models / "sample").mkdir()
     for file in entry.glob("model.*"):
         file.rename(home.models / "sample" / f"btc_usd_earlier{file.suffix}")
     error = json.loads(home.run(f"{REPLAY} --model earlier", code=4).stdout)["error"]
-    assert "btc_usd_earlier.keras has the catalogue" in error["message"]
-    assert "train this one again" in error["remedy"]
+    assert "btc_usd_earlier.keras is of an earlier release" in error["message"]
+    assert "train it again" in error["remedy"]
 
 
 def test_the_cache_keeps_the_model_of_earlier_indicators_and_trains_another(home):

@@ -65,6 +65,7 @@ def test_the_document_has_the_documented_keys(run):
         "settings",
         "trials",
         "portfolios",
+        "forecasts",
         "luck",
         "failed",
         "unavailable",
@@ -94,6 +95,12 @@ def test_the_document_has_the_documented_keys(run):
         "deflated_sharpe",
     ]
     assert all(stamp.endswith("Z") for stamp in stamps(found))
+    for row in found["forecasts"]:
+        assert row["tickers"] == ["BTC/USD", "ADA/USD"]
+        assert set(row["verdict"]) == {"code", "text", "detectable"}
+    # The decisions of a ticker are the same in all four settings and recomputed once.
+    assert all(row["audit"]["passed"] for row in found["trials"])
+    assert sorted(row["audit"]["bars_checked"] > 0 for row in found["trials"]) == [False] * 6 + [True] * 2
 
 
 def test_a_trial_is_what_the_backtester_says_with_its_options(run):
