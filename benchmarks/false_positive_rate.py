@@ -1,17 +1,17 @@
 """How often the verdict reports an edge without one, and how often it finds a real one.
 
-    python benchmarks/false_positive_rate.py [--seeds 100] [--workers 2] [--patterns]
+    python benchmarks/false_positive_rate.py [--seeds 100] [--workers 2] [--patterns] [--network linear]
 
-Each seed is one simulated world: BTC/USD bars whose expected return is 0 in every hour.  A small network is trained
-on the hours before a window of 2,160 hours and decides every hour of it, and the run gets all tests: audit,
-significance, skill, verdict.  Every ``evidence`` is a false positive.
+Each seed is one simulated world: BTC/USD bars whose expected return is 0 in every hour.  A model is trained on the 2,160
+hours before a window of 2,160 hours and decides every hour of it, and the run gets all tests: audit, significance, skill,
+verdict.  Every ``evidence`` is a false positive, and so is every skill that the verdict on forecasts or trades shows.
 
 With ``--patterns`` the expected return of an hour is s times its hourly volatility, up if the close before it lies
 above its EMA 20 and down if it lies below: a trend that the inputs of the model show.  A break-even fee counts as 0
 if a run loses before fees.
 
-With these settings most windows have enough trades for a verdict and a world takes seconds: fewer confirmations than
-the default, a shorter lookback and training span, and one model per window.  False positives are most likely without
+With these settings most windows have enough trades for a verdict and a world takes a second: fewer confirmations than
+the default, a shorter lookback, the linear skip alone and one model per window.  False positives are most likely without
 a fee.  A threshold scale of 0 trades every confirmed forecast, not only those that exceed the calibration.
 """
 
@@ -30,7 +30,8 @@ from scipy.stats import binomtest, spearmanr
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from crypto_refactor.backtest.backtester import Backtester
-from crypto_refactor.backtest.significance.verdict import EVIDENCE, FALSE_POSITIVE_RATE, IC_ERRORS, TOO_FEW
+from crypto_refactor.backtest.significance.forecast_verdict import BELOW_COST, ERRORS, FALSE_POSITIVE_RATE
+from crypto_refactor.backtest.significance.verdict import EVIDENCE, TOO_FEW
 from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.features.catalogue import WARMUP
 from crypto_refactor.features.price_indicators import realised_volatility
@@ -47,12 +48,13 @@ BTC = Ticker("BTC", "USD")
 HOURS = 2160
 REFIT_EVERY = HOURS + 1  # decisions of a window, the close before its first hour included: one model for all
 END = LAST_CLOSE // REFIT_EVERY * REFIT_EVERY
-SETTINGS = ModelSettings(network="small", lookback=24, train_hours=720, refit_every=REFIT_EVERY)
+SETTINGS = ModelSettings(network="linear", lookback=24, train_hours=2160, refit_every=REFIT_EVERY)
 MIN_CONFIRMATIONS = 4
 BARS = hours_needed(HOURS, SETTINGS) + MAX_FILLED_GAP_HOURS
 EMA_WEIGHT = 2 / 21  # of the newest close in an EMA 20
 STRENGTHS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3)
 TESTS = ("sharpe", "entries", "ic")
+SKILL = {EVIDENCE, BELOW_COST}
 VARIANTS = ((0.0, None), (0.0, 0.0), (0.001, 0.0))
 """(fee, threshold scale; None: that of the model) of the backtests of a world."""
 
@@ -132,6 +134,9 @@ def figures(result):
     return {
         "code": result.verdict.code,
         "text": result.verdict.text,
+        "forecasts": result.verdict.forecasts.code,
+        "trading": result.verdict.trades.code,
+        "confidence": any(part.model.card.evidence.shrink > 0 for part in result.walk.periods),
         "audit": result.audit.passed,
         "trades": result.requested.metrics.trades,
         "ic": ic.value,
@@ -139,7 +144,7 @@ def figures(result):
         "passed": {
             "sharpe": chance is not None and chance >= 1 - FALSE_POSITIVE_RATE,
             "entries": entry is not None and entry.p <= FALSE_POSITIVE_RATE,
-            "ic": None not in {ic.value, ic.se} and ic.value - IC_ERRORS * ic.se > 0,
+            "ic": None not in {ic.value, ic.se} and ic.value - ERRORS * ic.se > 0,
         },
     }
 
@@ -185,25 +190,28 @@ def median(rows, name):
 def print_false_positives(rows):
     print(
         "| fee | threshold scale | worlds | trades (median) | too few | **evidence** "
-        "| Sharpe passes | random entry passes | IC passes | all three pass | audits passed |"
+        "| Sharpe passes | random entry passes | IC passes | all three pass | forecasts: skill | trades: skill "
+        "| models with confidence | audits passed |"
     )
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|")
     for variant in VARIANTS:
         group = [row for row in rows if row["variant"] == variant]
         alone = " | ".join(share(row["passed"][name] for row in group) for name in TESTS)
         print(
             f"| {cells(variant)} | {len(group)} | {median(group, 'trades'):.0f} | {count(group, TOO_FEW)} "
             f"| {share(row['code'] == EVIDENCE for row in group)} | {alone} "
-            f"| {share(all(row['passed'].values()) for row in group)} | {sum(row['audit'] for row in group)} |"
+            f"| {share(all(row['passed'].values()) for row in group)} "
+            f"| {share(row['forecasts'] in SKILL for row in group)} | {share(row['trading'] in SKILL for row in group)} "
+            f"| {share(row['confidence'] for row in group)} | {sum(row['audit'] for row in group)} |"
         )
 
 
 def print_patterns(rows):
     print(
         "| s | worlds | IC of the pattern | measured IC ± error | fee | threshold scale | trades (median) | too few "
-        "| **evidence** | break-even fee (median) |"
+        "| **evidence** | forecasts: skill | break-even fee (median) |"
     )
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
     for strength in STRENGTHS:
         for variant in VARIANTS:
             group = [row for row in rows if (row["strength"], row["variant"]) == (strength, variant)]
@@ -213,7 +221,8 @@ def print_patterns(rows):
             print(
                 f"| {strength:g} | {len(group)} | {planted} | {ic.mean():+.3f} ± {error:.3f} "
                 f"| {cells(variant)} | {median(group, 'trades'):.0f} "
-                f"| {count(group, TOO_FEW)} | {count(group, EVIDENCE)} | {median(group, 'break_even') * 100:.2f} % |"
+                f"| {count(group, TOO_FEW)} | {count(group, EVIDENCE)} "
+                f"| {sum(row['forecasts'] in SKILL for row in group)} | {median(group, 'break_even') * 100:.2f} % |"
             )
 
 
