@@ -81,9 +81,7 @@ class Audit:
     bars_checked: int  # closes that were recomputed
     bars: int  # real closes in the window
     full: bool  # whether every close was to be recomputed
-    limit_of_detection: (
-        float  # share of the closes without a fill that a leak must change to be found with 99 %
-    )
+    limit_of_detection: float  # share of the closes without a fill that a leak must change to be found
 
     @property
     def passed(self) -> bool:

@@ -188,8 +188,9 @@ class _Simulator:
         # prices move (dust is enough).
         if self.pending or account.blocked_side or (side < 0 and rules.borrow):
             return following
-        # The drawdown is not measured on a synthetic bar, so borrow lost there shows on the next real one.
-        if rules.max_drawdown is not None and (account.quantity or self.bars.synthetic.item(i)):
+        # Nor is the drawdown measured on a synthetic or held bar: what was paid or gained there shows on the next one.
+        measured = not self.bars.synthetic.item(i) and not self._held.item(i)
+        if rules.max_drawdown is not None and (account.quantity or not measured):
             return following
         decisions = self._decision_bars[side]
         position = bisect_right(decisions, i)

@@ -929,3 +929,18 @@ def test_a_drawdown_halts_at_the_second_bar_of_a_jump():
         max_drawdown=0.5,
     )
     assert result.halted_at == FIRST + 4
+
+
+def test_what_an_exit_at_the_open_of_a_jump_earned_is_a_peak_from_the_next_close_on():
+    result = play(
+        """
+        100 100 +1         |                             | 1250
+        100 100 +1         | buy 10 @ 100 fee 250 entry  | 1000
+        100 100  0         |                             | 1000
+        200 200  0 jump    | sell 10 @ 200 fee 500 neutral | 1500
+        200 200  0         |                             | 1500
+        200 200  0         |                             | 1500
+    """,
+        max_drawdown=0.5,
+    )
+    assert result.account.peak_equity == 1500

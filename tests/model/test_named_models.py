@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.heard_training import HeardTraining
 from support.stub_models import planted_card, remade, sample_bars
 from support.trained_models import SETTINGS
 
@@ -155,20 +156,6 @@ def test_retrain_is_obeyed(card):
     )
 
 
-class Notes(TrainingObserver):
-    def __init__(self):
-        self.heard = []
-
-    def begin(self, jobs, max_epochs):
-        self.heard.append(("begin", jobs))
-
-    def finished(self, job):
-        self.heard.append(("finished", job))
-
-    def end(self):
-        self.heard.append("end")
-
-
 class TestSmartModel:
     @pytest.fixture
     def path(self, tmp_path):
@@ -222,7 +209,7 @@ class TestSmartModel:
             yield
 
         monkeypatch.setattr("crypto_refactor.model.training.jobs.fit_all", fails)
-        notes = Notes()
+        notes = HeardTraining()
         with pytest.raises(ModelError, match="diverged"):
             self.ask(path, bars_up_to(NOW + 30), observer=notes)
         assert artifact.read(path) == whole
@@ -239,7 +226,7 @@ class TestSmartModel:
         assert [file.name for file in path.parent.iterdir()] == [".btc_usd_lstm_v2.lock"]
 
     def test_an_observer_follows_training(self, fits, path):
-        notes = Notes()
+        notes = HeardTraining()
         self.ask(path, observer=notes)
         assert notes.heard == [("begin", 1), ("finished", 0), "end"]
 

@@ -105,10 +105,10 @@ def _recompute(
     except Exception as error:  # noqa: BLE001 - code that reaches for later bars may raise anything
         difference = Difference.not_recomputed(hour, "the signal", error)
         return RecomputedSignal(hour=hour, signals=None, difference=difference)
-    # Where nothing is decided, because a jump is not settled, features may wait for the bars that settle it.
-    decided = len(signals) or hour in part.signals.decided_at
+    # The features of a close that jumps may wait for the bars that settle it: nothing is decided on them before.
+    unsettled = bool(period.frame.bars.held[-1])
     differences = (
-        _feature_differences(part.period.frame, period.frame, hour, lookback) if decided else iter(())
+        iter(()) if unsettled else _feature_differences(part.period.frame, period.frame, hour, lookback)
     )
     return RecomputedSignal(
         hour=hour,

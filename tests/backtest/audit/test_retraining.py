@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+from support.heard_training import HeardTraining
 from support.stub_models import HeldBars, planted_network, sample_bars
 from support.trained_models import SETTINGS
 
@@ -15,20 +16,6 @@ from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.errors import ModelError, UsageError
 from crypto_refactor.model.training.parallel import TrainingObserver
 from crypto_refactor.signals.conditions import SignalRules
-
-
-class Progress(TrainingObserver):
-    def __init__(self):
-        self.heard = []
-
-    def begin(self, jobs, max_epochs):
-        self.heard.append(("begin", jobs))
-
-    def finished(self, job):
-        self.heard.append(("finished", job))
-
-    def end(self):
-        self.heard.append("end")
 
 
 @pytest.fixture
@@ -74,7 +61,7 @@ def retrained(result):
 
 
 def test_an_honest_model_is_the_same_when_it_is_trained_again(result, fits):
-    before, progress = fits.trained, Progress()
+    before, progress = fits.trained, HeardTraining()
     found = audit(result, retrain=progress)
     assert found.passed
     assert [check.name for check in found.checks][-1] == "retraining"

@@ -1,0 +1,21 @@
+"""An observer of training that writes down what it hears."""
+
+from __future__ import annotations
+
+from crypto_refactor.model.training.parallel import TrainingObserver
+
+
+class HeardTraining(TrainingObserver):
+    """Hears when fits begin and end."""
+
+    def __init__(self):
+        self.heard = []
+
+    def begin(self, jobs, max_epochs):
+        self.heard.append(("begin", jobs))
+
+    def finished(self, job):
+        self.heard.append(("finished", job))
+
+    def end(self):
+        self.heard.append("end")
