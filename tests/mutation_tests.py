@@ -140,9 +140,9 @@ BUGS = (
     bug("ruin passed over", (ENGINE, "_NEARLY * self.account.cash", "_NEVER * self.account.cash")),
     bug(
         "drawdown watched where the engine stops",
-        (ENGINE, "(account.quantity or self.bars", "(self.bars"),
+        (ENGINE, "(account.quantity or not measured)", "not measured"),
     ),
-    bug("drawdown of dust not watched", (ENGINE, "(account.quantity or self.bars", "(side or self.bars")),
+    bug("drawdown of dust not watched", (ENGINE, "(account.quantity or not", "(side or not")),
     bug("drawdown of a synthetic bar not watched", (ENGINE, "not self.bars.synthetic.item(i) and ", "")),
     bug("drawdown after a jump not watched", (ENGINE, " and not self._held.item(i)", "")),
     bug("stop passed over", (ENGINE, "(closes <= lower) |", "(closes < 0) |")),
