@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from support.alpaca_data_server import AlpacaDataServer, Request
+from support.alpaca_data_server import AlpacaDataServer, Request, reset
 from support.stub_models import remade, sample_bars
 
 from crypto_refactor.execution.rules import ExecutionOptions
@@ -143,6 +143,11 @@ class PassingHours:
         """Let every request meet `fault` between two moments of an hour, seconds after it."""
         self.at(hour, seconds, lambda: setattr(self.server, "always", fault))
         self.at(hour, until, lambda: setattr(self.server, "always", None))
+
+    def silence(self, handler):
+        """Answer nothing until the client stops to wait; its waiting passes by this world's clock."""
+        self.sleep(LIMITS.read)
+        reset()(handler)
 
     def sleep(self, seconds):
         with self._lock:

@@ -386,10 +386,10 @@ def test_a_ticker_whose_bars_are_broken_does_not_hold_up_the_others(make_world):
 def test_a_ticker_whose_price_stalls_does_not_hold_up_the_others(make_world):
     world = make_world(BTC, ETH)
     world.loop(workers=2).run(1)
-    world.server.always = only("latest/trades?symbols=ETH", silence())
+    world.server.always = only("latest/trades?symbols=ETH", world.silence)
     for _ in range(2):
         world.sleep(3600)
-        world.loop(workers=2, source=world.source(limits=HASTY)).once()
+        world.loop(workers=2).once()
     assert decided(world, BTC) == list(range(FIRST, FIRST + 3))
     failures = [row for _, row in world.rows if isinstance(row, Failure)]
     assert {row.ticker for row in failures} == {ETH}
