@@ -30,6 +30,11 @@ class ModelSettings:
         self._require_choice("network", tuple(NETWORKS))
         self._require_choice("residual", RESIDUALS)
 
+    @property
+    def fits_network(self) -> bool:
+        """Whether a fit trains a network, which takes seconds to minutes; the skip alone takes milliseconds."""
+        return self.residual != "never" and NETWORKS[self.network] is not None
+
     def _require_choice(self, name: str, choices: tuple[str, ...]) -> None:
         value: str = getattr(self, name)
         if value not in choices:

@@ -14,8 +14,8 @@ from support.cli_runner import Home
 from crypto_refactor.cli.runner import run_command
 from crypto_refactor.config import settings
 
-SIGNAL = "app_lstm --source sample --network small --hours 120 --end 2024-12-31T00:00Z"
-BACKTEST = "app_backtester --source sample --network small --hours 48 --train-hours 240"
+SIGNAL = "app_lstm --source sample --network linear --hours 120 --end 2024-12-31T00:00Z"
+BACKTEST = "app_backtester --source sample --network linear --hours 48 --train-hours 240"
 
 
 @pytest.fixture(scope="session")

@@ -264,7 +264,7 @@ def test_a_fresh_model_folder_gives_the_same_signal_and_the_same_backtest(warm, 
 
 @pytest.mark.slow
 def test_training_says_one_line_on_stderr_and_the_result_goes_to_stdout(home):
-    done = home.run("app_lstm --source sample --network small --hours 120 --lookback 12")
+    done = home.run("app_lstm --source sample --network linear --hours 120 --lookback 12")
     assert done.stderr == "Training 1 model …\n"
     assert done.stdout.count("SIMULATED") >= 2
     assert "trained: there was no model btc_usd_lstm_v2.keras yet" in done.stdout
@@ -330,7 +330,7 @@ def test_the_same_hour_may_be_written_in_several_ways(warm, end):
 
 
 def test_a_named_model_can_be_pinned_and_decides_the_whole_backtest(warm):
-    pinned = warm.home.json("app_backtester --source sample --network small --hours 24 --model lstm_v2.keras")
+    pinned = warm.home.json("app_backtester --source sample --network linear --hours 24 --model lstm_v2.keras")
     assert pinned["settings"]["model"] == "lstm_v2"
     assert [model["fingerprint"] for model in pinned["models"]] == [warm.signal["model_info"]["fingerprint"]]
 
@@ -407,7 +407,7 @@ def test_a_model_of_simulated_bars_never_decides_on_files(warm, warm_copy, sampl
     for file in (warm_copy.models / "sample").iterdir():
         # Even where somebody has put it in the other model's place.
         (warm_copy.models / file.name).write_bytes(file.read_bytes())
-    line = f"--network small --source files --data-dir {sample_as_files}"
+    line = f"--network linear --source files --data-dir {sample_as_files}"
     found = warm_copy.json(f"app_lstm {line} --hours 120 --end 2024-12-31T00:00Z")
     assert (found["source"], found["simulated"]) == ("files", False)
     assert found["model_info"]["decision"] == "trained"

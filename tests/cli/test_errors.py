@@ -15,7 +15,7 @@ from crypto_refactor.cli.commands.models import command as models
 from crypto_refactor.cli.commands.signal import command as signal
 from crypto_refactor.cli.main import cli
 
-SAMPLE = "--source sample --network small"
+SAMPLE = "--source sample --network linear"
 SHORT = f"{SAMPLE} --hours 48 --train-hours 240"
 HEADER = "timestamp,open,high,low,close,volume"
 
@@ -75,11 +75,11 @@ IMPOSSIBLE = [
     (signal, f"{SAMPLE} --end 2023-06-01T00:00Z", 3, ""),
     (
         signal,
-        "--network small --source files --data-dir nowhere",
+        "--network linear --source files --data-dir nowhere",
         3,
         "The data folder nowhere does not exist",
     ),
-    (signal, "--network small --source files --data-dir .", 3, "has no bars of BTC/USD"),
+    (signal, "--network linear --source files --data-dir .", 3, "has no bars of BTC/USD"),
     (backtest, f"{SAMPLE} --hours 100000", 3, "103440 hours of BTC/USD"),
     (backtest, f"{SHORT} --end 2030-01-01T00:00Z", 3, ""),
     (backtest, f"{SHORT} --end 2023-06-01T00:00Z", 3, ""),
@@ -170,19 +170,19 @@ def test_a_bad_row_of_a_file_is_named(invoke, home, command, text, where):
 @pytest.mark.slow
 def test_a_short_file_is_answered_with_the_hours_that_work(invoke, home):
     source = write_bars(home, 561 + 130)
-    left = invoke(signal, f"{source} --network small --hours 240")
+    left = invoke(signal, f"{source} --network linear --hours 240")
     assert left.code == 3
     suggested = re.search(r"--hours (\d+)", three_parts(left.err)[2])[1]
     assert int(suggested) >= 130
-    found = home.json(f"app_lstm {source} --network small --hours {suggested}")
+    found = home.json(f"app_lstm {source} --network linear --hours {suggested}")
     assert found["model_info"]["decision"] == "trained"
-    assert invoke(signal, f"{source} --network small --hours {int(suggested) + 1}").code == 3
+    assert invoke(signal, f"{source} --network linear --hours {int(suggested) + 1}").code == 3
 
 
 @pytest.mark.slow
 def test_a_short_file_is_answered_with_the_hours_of_a_backtest_that_work(invoke, home):
     source = write_bars(home, 30 + 240 + 100 + 12 + 500)
-    rest = "--network small --train-hours 240 --refit-every 100 --lookback 12"
+    rest = "--network linear --train-hours 240 --refit-every 100 --lookback 12"
     left = invoke(backtest, f"{source} {rest}")
     assert left.code == 3
     suggested = re.search(r"--hours (\d+)", three_parts(left.err)[2])[1]

@@ -106,7 +106,7 @@ def tried(line):
     """Return a documented line as it is tried here: on simulated bars, with the small network."""
     first, second, *rest = shlex.split(line)
     name, command = SCRIPTS[second] if first == "python3" else (f"crypto-refactor {second}", COMMANDS[second])
-    wanted = ["--source sample", "--network small"]
+    wanted = ["--source sample", "--network linear"]
     if command in {trade.trade, trade.multi} and "--demo" not in line:
         wanted.append("--demo")  # what trades at Alpaca needs keys, and is tried elsewhere
     extra = [word for word in wanted if word.split()[0] in options(command)]
@@ -191,7 +191,7 @@ def label(line):
 @pytest.mark.parametrize(("line", "shown"), list(consoles()))
 def test_what_the_readme_shows_is_what_comes(reader, line, shown):
     # Figures depend on the machine and on versions; the lines and their order do not.
-    line = line.removesuffix(" --source sample --network small")
+    line = line.removesuffix(" --source sample --network linear")
     out = iter([label(text) for text in reader.run(line).stdout.splitlines()])
     expected = [label(text) for text in shown if text.strip() not in {"", "…"}]
     assert len(expected) > 5

@@ -11,7 +11,7 @@ from crypto_refactor.cli.commands.backtest import command
 from crypto_refactor.market.bars import COLUMNS
 from crypto_refactor.market.hours import to_iso
 
-LINE = "--source sample --network small --hours 24 --train-hours 240 --lookback 12 --min-confirmations 3"
+LINE = "--source sample --network linear --hours 24 --train-hours 240 --lookback 12 --min-confirmations 3"
 
 
 def test_the_command_in_it_makes_the_same_report_again(invoke, fits, home):

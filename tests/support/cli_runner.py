@@ -12,6 +12,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.warm_process import warm_processes
+
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = {
     "app_lstm": ROOT / "models" / "app_lstm.py",
@@ -61,7 +63,8 @@ class Home:
 
     def run(self, line, *, code=0, timeout=PATIENCE, **more):
         """Run a command line, ``app_lstm --ticker …``, and insist on its exit code."""
-        done = subprocess.run(words(line), timeout=timeout, check=False, **self.options(**more))
+        arguments, environment = words(line)[1:], self.environment(**more)
+        done = warm_processes().run(arguments, cwd=self.work, env=environment, timeout=timeout)
         assert done.returncode == code, f"{line}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr
         return done

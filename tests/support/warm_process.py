@@ -19,10 +19,21 @@ import subprocess
 import sys
 import tempfile
 import threading
+import traceback
 from functools import cache
 from pathlib import Path
 
-LIBRARIES = ("numpy", "pandas", "click", "rich", "onnxruntime", "tensorflow", "keras", "alpaca.data", "joblib")
+LIBRARIES = (
+    "numpy",
+    "pandas",
+    "click",
+    "rich",
+    "onnxruntime",
+    "tensorflow",
+    "keras",
+    "alpaca.data",
+    "joblib",
+)
 THREADS = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 _STREAMS = 3
 
@@ -44,7 +55,7 @@ class WarmProcesses:
     def run(self, arguments, *, cwd, env, timeout):
         """Run ``python *arguments``, and return what `subprocess.run` would."""
         with contextlib.ExitStack() as stack:
-            none = stack.enter_context(open(os.devnull, "rb"))
+            none = stack.enter_context(Path(os.devnull).open("rb"))
             out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))
             request = json.dumps({"arguments": arguments, "cwd": str(cwd), "env": env, "timeout": timeout})
             with self._turn:
@@ -86,10 +97,33 @@ def _serve(channel):
         child = os.fork()
         if child == 0:
             channel.close()
-            return _become(request, streams)
+            os._exit(_exit_code(_become, request, streams))
         for stream in streams:
             os.close(stream)
         channel.send(str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])).encode())
+
+
+def _exit_code(function, *arguments):
+    """Call `function` as the interpreter runs a program, up to the exit code.
+
+    What the libraries do in C when a process ends waits for threads that a fork does not have.
+    """
+    try:
+        function(*arguments)
+        code = 0
+    except SystemExit as error:
+        code = error.code
+        if isinstance(code, str):
+            print(code, file=sys.stderr)
+        code = code if isinstance(code, int) else int(code is not None)
+    except BaseException:  # noqa: BLE001 - what nobody catches ends a program
+        traceback.print_exc()
+        code = 1
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    return code & 0xFF
 
 
 def _become(request, streams):

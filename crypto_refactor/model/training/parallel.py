@@ -1,5 +1,6 @@
 """Several fits side by side: in processes of this machine, or on a Dask cluster."""
 
+import math
 import os
 import tempfile
 import threading
@@ -18,6 +19,8 @@ from crypto_refactor.model.training.cluster import Cluster
 from crypto_refactor.model.training.compiled_network import needs_fresh_process
 
 _POLL_SECONDS = 0.25
+_SKIPS_PER_PROCESS = 200
+"""A process takes as long to start as fitting so many models without a network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,14 +65,15 @@ def fit_all(
     """Fit one network for each training set, and yield (its position, the result) as the fits end.
 
     A fit that fails does not end the others: its error takes the place of its result.  `workers` processes fit side
-    by side, by default one per core (a single fit needs none), or as many as a `cluster` has.
+    by side, by default one per core (a single fit, or few skips alone, need none), or as many as a `cluster` has.
 
     Raises
     ------
     ModelError
         If no further fit can run.
     """
-    workers = min(len(jobs), workers or os.cpu_count() or 1)
+    most = len(jobs) if settings.fits_network else math.ceil(len(jobs) / _SKIPS_PER_PROCESS)
+    workers = min(most, workers or os.cpu_count() or 1)
     if cluster is not None:
         yield from _fit_on_cluster(cluster, jobs, settings, on_progress)
     elif workers == 1 and not needs_fresh_process():

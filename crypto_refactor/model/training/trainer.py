@@ -12,7 +12,6 @@ from crypto_refactor.model import forecaster
 from crypto_refactor.model.artifact import DROPPED, KEPT, NONE, ResidualDecision, TrainedModel
 from crypto_refactor.model.baselines import BASELINES, RIDGE
 from crypto_refactor.model.dataset import Split, TrainingSet, split
-from crypto_refactor.model.networks import NETWORKS
 from crypto_refactor.model.recipe import RECIPE, huber_loss
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.skip import Skip, chained_forecasts, fit_skip
@@ -45,10 +44,11 @@ def train(data: TrainingSet, settings: ModelSettings, report: Report = _ignore) 
     """
     choice = _choose(data, settings, report)
     keras = import_keras()
-    name = None if settings.residual == "never" or NETWORKS[settings.network] is None else settings.network
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)  # what it would collect takes four times as long as a skip alone
     keras.utils.set_random_seed(settings.seed)
-    model = build(keras, name, settings.lookback, choice.skip)
+    model = build(
+        keras, settings.network if settings.fits_network else None, settings.lookback, choice.skip
+    )
     if choice.residual is not None:
         set_residual(model, choice.residual.network)
     part = split(len(data)).calibrate
@@ -127,7 +127,7 @@ def _fit_residual(
     data: TrainingSet, left: FloatArray, skip: Skip, parts: Split, settings: ModelSettings, report: Report
 ) -> tuple[FittedResidual | None, ResidualDecision]:
     """Fit the network to what the skip leaves, and decide whether it is kept."""
-    if settings.residual == "never" or NETWORKS[settings.network] is None:
+    if not settings.fits_network:
         return None, ResidualDecision(decision=NONE, t=None)
     residual = fit_residual(data, left, skip, parts, settings, report)
     gain = huber_loss(left[parts.stop]) - huber_loss(left[parts.stop] - residual.forecast)

@@ -10,7 +10,7 @@ from crypto_refactor.cli.commands.audit import command
 from crypto_refactor.model.artifact import Card
 from crypto_refactor.signals import conditions
 
-OPTIONS = "--source sample --network small --hours 48 --train-hours 240"
+OPTIONS = "--source sample --network linear --hours 48 --train-hours 240"
 AUDIT = f"crypto-refactor audit {OPTIONS}"
 
 

@@ -16,7 +16,7 @@ from crypto_refactor.market.bars import COLUMNS
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
 
-MODELS = "--network small --lookback 12 --train-hours 240 --refit-every 48 --min-confirmations 4"
+MODELS = "--network linear --lookback 12 --train-hours 240 --refit-every 48 --min-confirmations 4"
 LINE = f"--source sample --hours 48 {MODELS}"
 TWO = "--ticker BTC/USD --ticker ADA/USD"
 VARY = "--vary exit=neutral,fade --vary long-only=on,off"

@@ -15,7 +15,7 @@ from crypto_refactor.cli.commands.backtest import command as backtest
 from crypto_refactor.cli.commands.evaluate import command as evaluate
 from crypto_refactor.market.hours import to_iso
 
-MODELS = "--network small --lookback 12 --train-hours 240 --refit-every 48 --min-confirmations 4"
+MODELS = "--network linear --lookback 12 --train-hours 240 --refit-every 48 --min-confirmations 4"
 HEADER = "made_at,target\n"
 TARGETS = (
     HEADER

@@ -25,7 +25,7 @@ from crypto_refactor.market.ticker import Ticker
 CASES = Path(os.environ.get("CRYPTO_CASES", ROOT.parent / "shared" / "cases"))
 FIRST = parse_hour("2024-01-01T00:00Z")
 HEADER = "timestamp,open,high,low,close,volume\n"
-MODELS = "--network small --lookback 12 --min-confirmations 4"
+MODELS = "--network linear --lookback 12 --min-confirmations 4"
 
 
 @pytest.fixture

@@ -96,5 +96,5 @@ def test_a_high_that_is_false_alarms_nobody(home, folder, bars):
 
 
 def test_no_signal_is_given_on_a_close_that_no_bar_has_confirmed(home, folder, bars):
-    asked = line("signal", folder("crash"), "--network small --end", to_iso(int(bars.closed[ROW])))
+    asked = line("signal", folder("crash"), "--network linear --end", to_iso(int(bars.closed[ROW])))
     assert "jumps" in home.json(asked, code=3)["error"]["message"]

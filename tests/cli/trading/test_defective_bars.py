@@ -21,7 +21,7 @@ def test_a_defective_bar_ends_no_command_and_is_named(world, place):
     assert "low <= open, close <= high" in left_out
     assert shown["quality"]["bars"] == 399
     for line in (
-        "app_lstm --ticker BTC/USD --hours 300 --network small --lookback 12",
+        "app_lstm --ticker BTC/USD --hours 300 --network linear --lookback 12",
         f"app_backtester --ticker BTC/USD --hours 24 --refit-every 24 {MODEL}",
         f"run_multi_ticker --mode parallel --ticker BTC/USD --ticker ETH/USD {RULES}",
         "crypto-refactor status",

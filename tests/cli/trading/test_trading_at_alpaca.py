@@ -20,7 +20,7 @@ from crypto_refactor.market.ticker import Ticker
 
 BASES = ("BTC", "ETH", "SOL")
 # A model of the hour before, whatever the hour is: so what is decided does not depend on when this runs.
-RULES = "--network small --train-hours 240 --refit-every 1 --lookback 12 --threshold-scale 0 --min-confirmations 0"
+RULES = "--network linear --train-hours 240 --refit-every 1 --lookback 12 --threshold-scale 0 --min-confirmations 0"
 
 
 @dataclass

@@ -18,7 +18,7 @@ from crypto_refactor.market.ticker import Ticker, read_tickers
 from crypto_refactor.trading.account_names import ledger_of
 
 ALL = [str(ticker) for ticker in read_tickers(tickers_file())]
-SMALL = "--network small --train-hours 240 --min-confirmations 4"
+SMALL = "--network linear --train-hours 240 --min-confirmations 4"
 SAMPLE = f"--source sample {SMALL}"
 BTC = f"run_trading --ticker BTC/USD --demo {SAMPLE}"
 
