@@ -24,9 +24,9 @@ from crypto_refactor.correlation import hourly_mean, pooled_spearman
 from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.market.sources.csv_files import FilesSource
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.model.baselines import BASELINES
 from crypto_refactor.model.schedule import hours_needed
 from crypto_refactor.model.settings import ModelSettings
+from crypto_refactor.model.skip import BASELINES
 
 STATED = (0.5, 0.505, 0.51, 0.52, 0.53, 0.55, 0.6, 1.0)
 COST = 0.002

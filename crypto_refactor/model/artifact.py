@@ -15,10 +15,10 @@ from filelock import FileLock
 
 from crypto_refactor.errors import ModelError
 from crypto_refactor.market.hours import to_iso
-from crypto_refactor.model.baselines import RIDGE
 from crypto_refactor.model.evidence import Evidence, Record
 from crypto_refactor.model.forecaster import Forecaster, load
 from crypto_refactor.model.identity import Identity
+from crypto_refactor.model.skip import RIDGE
 from crypto_refactor.storage.atomic_file import write_temporary
 from crypto_refactor.storage.private import create_file, create_folder
 

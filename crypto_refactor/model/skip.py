@@ -6,6 +6,7 @@ of a location parameter", Annals of Mathematical Statistics 35 (1964)) does not:
 volatility, and what clipping takes from them is given back by the share of targets inside.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Self
@@ -13,6 +14,7 @@ from typing import Self
 import numpy as np
 
 from crypto_refactor.arrays import Float32Array, FloatArray
+from crypto_refactor.features.catalogue import indicator_names
 from crypto_refactor.model.dataset import InputScale, robust_scale
 from crypto_refactor.model.recipe import RECIPE
 
@@ -92,3 +94,20 @@ def chained_forecasts(inputs: Float32Array, target: FloatArray) -> tuple[slice, 
         for start, stop in pairwise(edges)
     ]
     return slice(first, len(target)), np.concatenate(blocks)
+
+
+RIDGE = "ridge"
+"""The name of the skip where it is compared with a network."""
+
+BASELINES: dict[str, Callable[[Float32Array | FloatArray], FloatArray]] = {
+    "minus_last_return": lambda inputs: -_column(inputs, "log_return"),
+    "minus_ema_20_distance": lambda inputs: -_column(inputs, "ema_20"),
+}
+"""Forecasts without a model, which any model must beat: an hour's move tends to be taken back.
+
+By name: raw model inputs, shape (n, k) -> forecasts, shape (n,), of which only sign and rank mean something.
+"""
+
+
+def _column(inputs: Float32Array | FloatArray, name: str) -> FloatArray:
+    return inputs[:, indicator_names().index(name)].astype(float)

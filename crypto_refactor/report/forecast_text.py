@@ -6,7 +6,7 @@ from crypto_refactor.backtest.result import BacktestResult
 from crypto_refactor.backtest.significance.forecast_skill import Skill
 from crypto_refactor.backtest.significance.verdict import Verdict
 from crypto_refactor.model.artifact import DROPPED, KEPT, ResidualDecision
-from crypto_refactor.model.baselines import RIDGE
+from crypto_refactor.model.skip import RIDGE
 from crypto_refactor.report.formatting import UNDEFINED, number, percent
 from crypto_refactor.signals.conditions import FORECAST
 

@@ -56,7 +56,7 @@ def test_the_fee_is_a_tenth_of_a_per_cent():
 
 
 def test_a_backtest_without_options_has_the_promised_settings(warm):
-    chosen = {"network": "small", "hours": 48, "train_hours": 240}
+    chosen = {"network": "linear", "hours": 48, "train_hours": 240}
     settings = warm.backtest["settings"]
     assert {name: settings[name] for name in chosen} == chosen
     assert (settings["initial_balance"], settings["fee"], settings["lookback"]) == (100_000, 0.001, 60)

@@ -118,6 +118,7 @@ def test_the_signal_document_has_exactly_the_documented_keys(warm):
         "indicators",
         "model_info",
         "data",
+        "trading_loop",
         "data_quality",
         "hints",
     ]
@@ -134,18 +135,25 @@ def test_the_signal_document_has_exactly_the_documented_keys(warm):
         "trained_through",
         "lookback_period",
         "network",
+        "residual",
+        "stop_loss_ratio",
         "evidence",
     }
+    assert signal["model_info"]["residual"] == {"decision": "none", "t": None}
     assert list(signal["model_info"]["evidence"]) == (
         [
             "n",
             "slope",
             "slope_se",
             "shrink",
-            "rmse_ratio",
+            "mean_slope",
+            "mean_slope_se",
+            "mean_shrink",
+            "hit_rate",
             "rank_correlation",
-            "ridge_rmse_ratio",
-            "ridge_rank_correlation",
+            "rmse_ratio",
+            "mae_ratio",
+            "baselines",
         ]
     )
     assert list(signal["data"]) == ["bars", "first", "last", "synthetic", "zero_volume"]
@@ -167,7 +175,7 @@ def test_the_signal_says_what_it_was_asked_and_does_not_contradict_itself(warm):
     assert signal["confirmations"]["passed"] == sum(signal["conditions"][name] for name in CONDITIONS[1:])
     assert signal["model_info"]["decision"] == "trained"
     assert signal["model_info"]["lookback_period"] == 60
-    assert signal["model_info"]["network"] == "small"
+    assert signal["model_info"]["network"] == "linear"
     assert signal["model_info"]["trained_through"] <= signal["made_at"]
     assert signal["model_info"]["path"] == str(warm.home.models / "sample" / "btc_usd_lstm_v2.keras")
 
@@ -214,11 +222,13 @@ def test_the_backtest_document_has_the_documented_keys(warm):
     assert list(result["signals"]) == ["long", "flat", "short"]
     assert tuple(result["conditions"]) == CONDITIONS
     for figures in result["conditions"].values():
-        assert set(figures) == {"long_pass_rate", "short_pass_rate", "vetoes"}
+        assert set(figures) == {"long_pass_rate", "short_pass_rate", "vetoes", "held", "right", "agrees"}
     assert tuple(result["feature_correlation"]) == INDICATORS
     for figures in result["feature_correlation"].values():
         assert set(figures) == {"train", "out_of_sample", "noise"}
-    assert set(result["verdict"]) == {"code", "text"}
+    assert set(result["verdict"]) == {"code", "text", "forecasts", "trades"}
+    assert set(result["verdict"]["forecasts"]) == {"code", "text", "detectable"}
+    assert set(result["verdict"]["trades"]) == {"code", "text", "detectable"}
     assert result["verdict"]["code"] == "too_few"
     assert result["significance"]["skill"]["n"] == 48
 
@@ -330,7 +340,9 @@ def test_the_same_hour_may_be_written_in_several_ways(warm, end):
 
 
 def test_a_named_model_can_be_pinned_and_decides_the_whole_backtest(warm):
-    pinned = warm.home.json("app_backtester --source sample --network linear --hours 24 --model lstm_v2.keras")
+    pinned = warm.home.json(
+        "app_backtester --source sample --network linear --hours 24 --model lstm_v2.keras"
+    )
     assert pinned["settings"]["model"] == "lstm_v2"
     assert [model["fingerprint"] for model in pinned["models"]] == [warm.signal["model_info"]["fingerprint"]]
 
@@ -470,7 +482,7 @@ def test_a_truncated_model_is_set_aside_and_trained_again(warm, warm_copy, suffi
 @pytest.mark.slow
 def test_a_truncated_model_of_the_cache_is_trained_again_too(warm, warm_copy):
     (file,) = (warm_copy.models / "cache").rglob("model.onnx")
-    file.write_bytes(file.read_bytes()[:1000])
+    file.write_bytes(file.read_bytes()[:100])
     done = warm_copy.run(f"{warm.backtest_line} --json")
     damage, training = done.stderr.splitlines()
     assert ".onnx does not match the hash on the card. It is kept as .damaged" in damage

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from crypto_refactor.correlation import spearman
 from crypto_refactor.features.catalogue import indicator_names
-from crypto_refactor.model.baselines import BASELINES
 from crypto_refactor.model.dataset import robust_scale
-from crypto_refactor.model.skip import chained_forecasts, fit_skip
+from crypto_refactor.model.skip import BASELINES, chained_forecasts, fit_skip
 
 
 def drawn(count=900, seed=0, slope=0.3):

@@ -11,11 +11,10 @@ from crypto_refactor.backtest.significance.calibration import Calibration, Cover
 from crypto_refactor.backtest.walk_forward import PeriodSignals
 from crypto_refactor.correlation import Correlation, Mean, hourly_mean, hourly_pearson, hourly_spearman
 from crypto_refactor.market.bars import Bars
-from crypto_refactor.model.baselines import BASELINES, RIDGE
 from crypto_refactor.model.evidence import mae_ratio, rmse_ratio, threshold_unit
 from crypto_refactor.model.schedule import training_rows
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.skip import fit_skip
+from crypto_refactor.model.skip import BASELINES, RIDGE, fit_skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -10,11 +10,10 @@ from crypto_refactor.errors import ModelError
 from crypto_refactor.model import evidence as ev
 from crypto_refactor.model import forecaster
 from crypto_refactor.model.artifact import DROPPED, KEPT, NONE, ResidualDecision, TrainedModel
-from crypto_refactor.model.baselines import BASELINES, RIDGE
 from crypto_refactor.model.dataset import Split, TrainingSet, split
 from crypto_refactor.model.recipe import RECIPE, huber_loss
 from crypto_refactor.model.settings import ModelSettings
-from crypto_refactor.model.skip import Skip, chained_forecasts, fit_skip
+from crypto_refactor.model.skip import BASELINES, RIDGE, Skip, chained_forecasts, fit_skip
 from crypto_refactor.model.training.compiled_network import (
     build,
     import_keras,
@@ -44,11 +43,11 @@ def train(data: TrainingSet, settings: ModelSettings, report: Report = _ignore) 
     """
     choice = _choose(data, settings, report)
     keras = import_keras()
-    keras.utils.clear_session(free_memory=False)  # what it would collect takes four times as long as a skip alone
+    keras.utils.clear_session(
+        free_memory=False
+    )  # what it would collect takes four times as long as a skip alone
     keras.utils.set_random_seed(settings.seed)
-    model = build(
-        keras, settings.network if settings.fits_network else None, settings.lookback, choice.skip
-    )
+    model = build(keras, settings.network if settings.fits_network else None, settings.lookback, choice.skip)
     if choice.residual is not None:
         set_residual(model, choice.residual.network)
     part = split(len(data)).calibrate
