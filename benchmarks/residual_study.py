@@ -125,7 +125,7 @@ def studies(data_dir, ticker, cutoffs, settings, networks, forms):
     for network, form in product(networks, forms):
         # The registry of this process: that of the main module was pickled.
         compiled_network.NETWORKS[network] = partial(stack, UNITS[network], form)
-        compiled_network._compiled.cache_clear()
+        compiled_network._compiled.cache_clear()  # noqa: SLF001  # no other network was ever compiled under a name
         fits += [study(period, settings, network, form) for period in periods]
     return fits
 

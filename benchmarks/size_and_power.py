@@ -1,6 +1,6 @@
 """How often the tests of chance reject where there is nothing to find, and how often where there is.
 
-    python benchmarks/size_and_power.py [--windows 1000] [--slopes 40000] [--workers 2]
+    python benchmarks/size_and_power.py [--windows 1000] [--slopes 40000] [--models 2000] [--workers 2]
 
 Random entry: each window is 2,160 hours of a GARCH(1,1) price without drift (Student t shocks, busier in the afternoon, UTC),
 traded about 60 times for about 4 hours each.  Sides are tossed, so nobody has skill; what differs is when trades begin:
@@ -9,7 +9,10 @@ test with draws from all hours.  With an edge, each side is right more often tha
 at p <= 2 %.
 
 Slope: the share of forecasts without skill whose slope is 1.96 of its errors above 0 (2.5 % are meant), by White's error
-and by HC3, on the 36, 109 and 324 rows that calibrate models of 240, 720 and 2,160 hours.
+and by HC3, on few and on many rows.
+
+Confidence: the share of models with any, trained on 240, 720 and 2,160 hours of simulated bars without drift, as every
+model of the skip alone is trained.
 """
 
 from __future__ import annotations
@@ -31,13 +34,19 @@ from crypto_refactor.backtest.significance import random_entry as module
 from crypto_refactor.backtest.significance.random_entry import random_entry
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import Trade
+from crypto_refactor.features.catalogue import WARMUP
+from crypto_refactor.features.frame import compute_features
 from crypto_refactor.market.bars import Bars
+from crypto_refactor.market.sources.simulator import simulate_bars
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.model.dataset import labelled_rows, training_set
 from crypto_refactor.model.evidence import slope_through_origin
+from crypto_refactor.model.settings import ModelSettings
 
 HOURS, WARM_UP, FIRST = 2160, 500, 474_000
 TRADES, HOLDING = 60, 4
 DRAWS, LEVEL = 199, 0.02
+TRAIN_HOURS, LOOKBACK = (240, 720, 2160), 24
 EDGES = (0.0, 0.05, 0.1, 0.15, 0.2)
 
 
@@ -131,10 +140,14 @@ def p_values(seed, edges, names=None):
 
 
 def rejected(rows, *key):
-    """Return the share of windows rejected with its exact 95 % interval (Clopper and Pearson 1934)."""
-    hits = sum(row[key] <= LEVEL for row in rows)
-    interval = binomtest(hits, len(rows)).proportion_ci(0.95, method="exact")
-    return f"{hits / len(rows) * 100:.1f} ({interval.low * 100:.1f} to {interval.high * 100:.1f})"
+    """Return the share of windows rejected."""
+    return share(sum(row[key] <= LEVEL for row in rows), len(rows))
+
+
+def share(hits, count):
+    """Return a share in per cent with its exact 95 % interval (Clopper and Pearson 1934)."""
+    interval = binomtest(hits, count).proportion_ci(0.95, method="exact")
+    return f"{hits / count * 100:.1f} ({interval.low * 100:.1f} to {interval.high * 100:.1f})"
 
 
 def print_random_entry(windows, run):
@@ -178,15 +191,47 @@ def print_slopes(count):
             print(f"| {rows} | {name} | {white:.1f} % | {hc3:.1f} % |")
 
 
+def confidence(seed):
+    """Return, for each number of training hours, whether a model without anything to know has confidence."""
+    from crypto_refactor.model.training import trainer
+
+    bars = simulate_bars(Ticker("BTC", "USD"), count=max(TRAIN_HOURS) + WARMUP + 2 * LOOKBACK, seed=seed)
+    frame = compute_features(bars)
+    found = {}
+    for hours in TRAIN_HOURS:
+        settings = ModelSettings(network="linear", lookback=LOOKBACK, train_hours=hours)
+        data = training_set(frame, labelled_rows(frame, LOOKBACK)[-hours:], LOOKBACK)
+        choice = trainer._choose(data, settings, lambda _epoch, _loss: None)  # noqa: SLF001
+        evidence, _ = trainer._measure(data, choice, None)  # noqa: SLF001  # what is served is the skip
+        found[hours] = (evidence.shrink > 0, evidence.mean_shrink > 0, not choice.forecasts)
+    return found
+
+
+def print_confidence(count, run):
+    rows = run(delayed(confidence)(seed) for seed in range(count))
+    print(
+        "\n| hours of training | models | any confidence | any expected move | no forecast |\n|---|---|---|---|---|"
+    )
+    for hours in TRAIN_HOURS:
+        shares = [share(sum(row[hours][which] for row in rows), count) for which in range(3)]
+        print(f"| {hours:,} | {count:,} | " + " | ".join(shares) + " |")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--windows", type=int, default=1000)
     parser.add_argument("--slopes", type=int, default=40_000)
+    parser.add_argument("--models", type=int, default=2000)
     parser.add_argument("--workers", type=int, default=-1, help="processes, by default one per core")
     options = parser.parse_args()
     start = time.perf_counter()
-    print_random_entry(options.windows, Parallel(n_jobs=options.workers))
-    print_slopes(options.slopes)
+    run = Parallel(n_jobs=options.workers)
+    if options.windows:
+        print_random_entry(options.windows, run)
+    if options.slopes:
+        print_slopes(options.slopes)
+    if options.models:
+        print_confidence(options.models, run)
     print(f"\n{time.perf_counter() - start:.0f} s.")
 
 
