@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-demo: $(VENV)/.tool  ## install, then a signal and a short backtest on simulated bars
+demo: $(VENV)/.tool  ## install, then a signal and a backtest on simulated bars
 	@$(BIN)/python -m crypto_refactor.cli.commands.demo
 
 test: $(VENV)/.dev  ## the fast tests

@@ -13,6 +13,7 @@ import json
 import statistics
 import sys
 import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -41,17 +42,14 @@ def fit_plain(data, seed: int) -> dict[str, float]:
     import numpy as np
 
     from crypto_refactor.model.dataset import robust_scale, split
-    from crypto_refactor.model.recipe import Recipe
-    from crypto_refactor.model.training.compiled_network import build
-    from crypto_refactor.model.training.trainer import VOLATILITY_FLOOR_SHARE
+    from crypto_refactor.model.training.compiled_network import _build_residual
 
-    parts = split(len(data))
-    floor = VOLATILITY_FLOOR_SHARE * float(np.median(data.volatility[parts.fit]))
-    target = (data.returns / np.maximum(data.volatility, floor)).astype(np.float32)
-    median, iqr = robust_scale(data.fit_bars(parts.fit))
+    parts, target = split(len(data)), data.target.astype(np.float32)
+    scaled = robust_scale(data.last_inputs[parts.fit]).apply(data.inputs).astype(np.float32)
+    data = replace(data, inputs=scaled)
     keras.utils.set_random_seed(seed)
-    model = build(keras, "documented", LOOKBACK, median.tolist(), iqr.tolist(), Recipe(l2=0.01))
-    model.compile(optimizer="adam", loss=keras.losses.Huber())
+    model = _build_residual(keras, "documented", LOOKBACK)
+    model.compile(optimizer="adam", loss=keras.losses.Huber(delta=0.5))
     stop = data.windows(parts.stop), target[parts.stop]
     history = model.fit(
         data.windows(parts.fit),
@@ -63,7 +61,10 @@ def fit_plain(data, seed: int) -> dict[str, float]:
         verbose=0,
     )
     predicted = model.predict(stop[0], verbose=0)[:, 0]
-    return {"loss": float(keras.losses.huber(stop[1], predicted)), "epochs": len(history.history["loss"])}
+    return {
+        "loss": float(keras.losses.huber(stop[1], predicted, delta=0.5)),
+        "epochs": len(history.history["loss"]),
+    }
 
 
 def in_a_process(which: str, data_dir: Path, seed: int, hours: int = HOURS) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from pathlib import Path
 
@@ -17,12 +16,6 @@ from crypto_refactor.market.ticker import Ticker
 ROOT = Path(__file__).resolve().parent.parent
 BTC = Ticker("BTC", "USD")
 REAL_BARS = Path(os.environ.get("CRYPTO_REAL_BARS", ROOT.parent / "shared" / "data" / "hourly"))
-
-
-def pytest_collection_finish():
-    """Leave what imports made out of later garbage collections: trading collects every hour, and tests live thousands."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture

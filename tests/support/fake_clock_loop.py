@@ -10,6 +10,7 @@ Whoever sleeps, sleeps by `world.sleep`; nothing else moves the clock.
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
 from dataclasses import replace
@@ -102,6 +103,9 @@ class PassingHours:
         self._all = {}
 
     def __enter__(self):
+        # A loop collects garbage every hour, and these hours are many: leave out what earlier tests imported.
+        gc.collect()
+        gc.freeze()
         self.server.__enter__()
         for ticker in self.bars:
             self._load(ticker)
