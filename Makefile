@@ -11,21 +11,22 @@ demo: $(VENV)/.tool  ## install, then a signal and a backtest on simulated bars
 	@$(BIN)/python -m crypto_refactor.cli.commands.demo
 
 test: $(VENV)/.dev  ## the fast tests
-	$(BIN)/python -m pytest -q -n 2 -m "not slow"
+	$(BIN)/python -m pytest -q -n 3 -m "not slow"
 
 check: $(VENV)/.dev  ## what CI runs: lint, format, types, architecture, every test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 3
 	$(BIN)/python tests/mutation_tests.py
 
 soak: $(VENV)/.dev  ## trade 30 simulated days while everything fails, and look for lost or doubled orders
 	$(BIN)/python tests/trading_soak.py
 	$(BIN)/python tests/crash_soak.py
 
-fuzz: $(VENV)/.dev  ## damaged files, hostile values and hostile answers, thousands of each
+fuzz: $(VENV)/.dev  ## new random examples of every property; damaged files, hostile values and hostile answers, thousands of each
+	HYPOTHESIS_PROFILE=default $(BIN)/python -m pytest -q -n 2 tests/backtest tests/execution tests/features tests/market
 	$(BIN)/python tests/fuzz_files.py
 	$(BIN)/python tests/fuzz_answers.py
 

@@ -7,11 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from support.stub_models import PlantedFits
 from support.trained_models import open_lab
 
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.ticker import Ticker
+
+# The same examples in every run, so that a change is what makes a test fail; `make fuzz` draws new ones.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 ROOT = Path(__file__).resolve().parent.parent
 BTC = Ticker("BTC", "USD")
