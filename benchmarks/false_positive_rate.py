@@ -169,7 +169,7 @@ def run(cases, workers):
 def cells(variant):
     """Return the fee and the threshold scale as two cells of a table."""
     fee, scale = variant
-    return f"{fee * 100:.1f} % | {'group' if scale is None else f'{scale:g}'}"
+    return f"{fee * 100:.1f} % | {'own' if scale is None else f'{scale:g}'}"
 
 
 def share(hits):
