@@ -35,6 +35,7 @@ LIBRARIES = (
     "joblib",
 )
 THREADS = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+"""What the tool sets before it imports TensorFlow; written again, because this process imports nothing of the tool."""
 _STREAMS = 3
 
 

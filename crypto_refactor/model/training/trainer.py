@@ -43,9 +43,8 @@ def train(data: TrainingSet, settings: ModelSettings, report: Report = _ignore) 
     """
     choice = _choose(data, settings, report)
     keras = import_keras()
-    keras.utils.clear_session(
-        free_memory=False
-    )  # what it would collect takes four times as long as a skip alone
+    # Collecting garbage here would take four times as long as fitting a skip alone.
+    keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(settings.seed)
     model = build(keras, settings.network if settings.fits_network else None, settings.lookback, choice.skip)
     if choice.residual is not None:

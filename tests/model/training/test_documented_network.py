@@ -134,7 +134,7 @@ def test_the_documented_network_is_what_the_documentation_says(tmp_path):
         "rate": 5e-4,
         "clip": 0.5,
         "loss": "Huber",
-        "of_ten": 0.5 * (10 - 0.25),  # Huber with delta 0.5,
+        "of_ten": 0.5 * (10 - 0.25),  # Huber's loss with delta 0.5
         "batch": 64,
         "epochs": 12,
     }
@@ -142,7 +142,6 @@ def test_the_documented_network_is_what_the_documentation_says(tmp_path):
     model = artifact.read(path)
     assert model is not None
     card = model.card
-    assert card.residual_decision.decision == artifact.KEPT
     assert card.residual_decision.decision == artifact.KEPT
     assert (card.network, card.rows, card.lookback) == ("documented", ROWS, LOOKBACK)
     keras = np.load(tmp_path / "keras.npy")
