@@ -25,7 +25,7 @@ from crypto_refactor.correlation import hourly_mean, pooled_spearman
 from crypto_refactor.market.sources.csv_files import FilesSource
 from crypto_refactor.model.dataset import split
 from crypto_refactor.model.recipe import huber_loss
-from crypto_refactor.model.schedule import hours_needed, refit_periods, training_rows
+from crypto_refactor.model.schedule import refit_periods, series_start, training_rows
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.skip import fit_skip
 
@@ -117,10 +117,10 @@ def studies(data_dir, ticker, cutoffs, settings, networks, forms):
 
     warnings.simplefilter("ignore")
     bars = FilesSource(data_dir).bars(ticker, 0, 10**7)
-    last, hours = int(bars.closed[-1]), cutoffs * settings.refit_every
-    if last - hours_needed(hours, settings) < int(bars.opened[0]):
+    last = int(bars.closed[-1])
+    periods = refit_periods(bars, last - cutoffs * settings.refit_every + 1, last, settings)[-cutoffs:]
+    if series_start(periods[0].cutoff, settings) < int(bars.opened[0]):
         raise SystemExit(f"{ticker} has too few bars for {cutoffs} cut-offs")
-    periods = refit_periods(bars, last - hours + 1, last, settings)[-cutoffs:]
     fits = []
     for network, form in product(networks, forms):
         # The registry of this process: that of the main module was pickled.
