@@ -3,10 +3,11 @@
     python benchmarks/size_and_power.py [--windows 1000] [--slopes 40000] [--models 2000] [--workers 2]
 
 Random entry: each window is 2,160 hours of a GARCH(1,1) price without drift (Student t shocks, busier in the afternoon, UTC),
-traded about 60 times for about 4 hours each.  Sides are tossed, so nobody has skill; what differs is when trades begin:
-at any hour, or only in the tenth of all hours in which something that was known by then was largest.  "One stratum" is the
-test with draws from all hours.  With an edge, each side is right more often than a toss by that share.  The null is rejected
-at p <= 2 %.
+traded about 60 times for about 4 hours each.  Nobody has skill; what differs is when trades begin: at any hour, or only in
+the tenth of all hours in which something that was known by then was largest.  Sides are tossed; or about 450 trades of
+about 2 hours go against or along the move of the 4 hours before.  The draws: at other hours, from all ("one stratum") or from hours alike ("strata"), and on
+tossed sides; "both" is the test.  With an edge, each side is right more often than a toss by that share.  The null is
+rejected at p <= 2 %.
 
 Slope: the share of forecasts without skill whose slope is 1.96 of its errors above 0 (2.5 % are meant), by White's error
 and by HC3, on few and on many rows.
@@ -45,9 +46,13 @@ from crypto_refactor.model.settings import ModelSettings
 
 HOURS, WARM_UP, FIRST = 2160, 500, 474_000
 TRADES, HOLDING = 60, 4
+MANY, SHORT = 450, 2
 DRAWS, LEVEL = 199, 0.02
 TRAIN_HOURS, LOOKBACK = (240, 720, 2160), 24
 EDGES = (0.0, 0.05, 0.1, 0.15, 0.2)
+KINDS = {"one": "one stratum", "strata": "strata", "sides": "tossed sides", "both": "both"}
+FOLLOWED = {"450, against the last 4 h": -1, "450, along the last 4 h": 1}
+"""Ways to choose sides by the path, traded often."""
 
 
 def garch(rng):
@@ -80,15 +85,15 @@ def timings(expected, returns, hours):
     }
 
 
-def placed(rng, score):
+def placed(rng, score, trades=TRADES, holding=HOLDING):
     """Return entries and exits of trades that do not overlap, entered where `score` is among its largest tenth."""
     allowed = np.ones(HOURS, dtype=bool) if score is None else score >= np.quantile(score, 0.9)
     # Of all allowed hours just enough for the wanted number of trades.
-    chosen = allowed & (rng.random(HOURS) < min(1.6 * TRADES / allowed.sum(), 1.0))
+    chosen = allowed & (rng.random(HOURS) < min(1.6 * trades / allowed.sum(), 1.0))
     entries, exits, free = [], [], 0
     for row in np.flatnonzero(chosen).tolist():
-        if row >= free and len(entries) < TRADES:
-            free = row + int(rng.geometric(1 / HOLDING))
+        if row >= free and len(entries) < trades:
+            free = row + int(rng.geometric(1 / holding))
             if free <= HOURS:
                 entries.append(row)
                 exits.append(free)
@@ -131,12 +136,25 @@ def p_values(seed, edges, names=None):
         toss = rng.random(len(entries))
         for edge in edges:
             sides = np.where(toss < 0.5 + edge, right, -right)
-            trades = trades_of(entries, exits, np.where(sides == 0, 1, sides))
-            given = {"initial_balance": 1000.0, "draws": DRAWS}
-            rows[name, edge, "strata"] = random_entry(trades, window, ExecutionRules(), **given).p
-            with mock.patch.object(module, "entry_strata", lambda prices, _: np.zeros(len(prices) - 1, int)):
-                rows[name, edge, "one"] = random_entry(trades, window, ExecutionRules(), **given).p
+            rows |= compared(name, edge, window, (entries, exits, sides))
+        if score is None and names is None:
+            entries, exits = placed(rng, score, MANY, SHORT)
+            move = np.sign(prices[entries] - prices[np.maximum(entries - HOLDING, 0)])
+            for policy, sign in FOLLOWED.items():
+                rows |= compared(policy, 0.0, window, (entries, exits, sign * move))
     return rows
+
+
+def compared(name, edge, window, placement):
+    """Return p of each kind of draws for trades of the given entries, exits and sides."""
+    entries, exits, sides = placement
+    trades = trades_of(entries, exits, np.where(sides == 0, 1, sides))
+    given = {"initial_balance": 1000.0, "draws": DRAWS}
+    found = random_entry(trades, window, ExecutionRules(), **given)
+    with mock.patch.object(module, "entry_strata", lambda prices, _: np.zeros(len(prices) - 1, int)):
+        one = random_entry(trades, window, ExecutionRules(), **given).p_hours
+    p = {"one": one, "strata": found.p_hours, "sides": found.p_sides, "both": found.p}
+    return {(name, edge, kind): p[kind] for kind in KINDS}
 
 
 def rejected(rows, *key):
@@ -152,18 +170,18 @@ def share(hits, count):
 
 def print_random_entry(windows, run):
     rows = run(delayed(p_values)(seed, (0.0,)) for seed in range(windows))
-    print(f"| entries timed by | rejected at 2 %, {windows} windows: one stratum | strata |\n|---|---|---|")
-    for name, edge, kind in rows[0]:
-        if kind == "strata":
-            print(
-                f"| {name} | {rejected(rows, name, edge, 'one')} | {rejected(rows, name, edge, 'strata')} |"
-            )
+    print(f"| trades | rejected at 2 %, {windows} windows: {' | '.join(KINDS.values())} |")
+    print("|---" * 5 + "|")
+    for name in dict.fromkeys(name for name, _, _ in rows[0]):
+        print(f"| {name} | " + " | ".join(rejected(rows, name, 0.0, kind) for kind in KINDS) + " |")
     names = ("at any hour", "realised volatility, 24 h")
     rows = run(delayed(p_values)(seed, EDGES, names) for seed in range(windows, windows + windows // 4))
-    print(f"\n| right more often by | {' | '.join(f'{name}: one stratum | strata' for name in names)} |")
-    print("|---" * 5 + "|")
+    kinds = ("one", "strata", "both")
+    heads = [f"{name}: {KINDS[kind]}" for name in names for kind in kinds]
+    print(f"\n| right more often by | {' | '.join(heads)} |")
+    print("|---" * 7 + "|")
     for edge in EDGES:
-        cells = [rejected(rows, name, edge, kind) for name in names for kind in ("one", "strata")]
+        cells = [rejected(rows, name, edge, kind) for name in names for kind in kinds]
         print(f"| {edge:.0%} | {' | '.join(cells)} |")
 
 

@@ -1,17 +1,22 @@
-"""A permutation test of timing: the trades of a run, entered at other hours like theirs instead.
+"""Two permutation tests of timing: the trades of a run at other hours like theirs, and on tossed sides.
 
-Whoever enters when prices move most earns more and loses more than somebody who enters at any hour, without any skill.
-So every draw keeps the trades of the run, their sides and their holding times, and enters each at a random hour of its
-own stratum: hours of a like volatility in the same part of the day (`entry_strata`).  Trades never overlap, and every such
-arrangement is equally likely (`arrangements`).  They fill at opens and pay the same fee, slippage and borrow with the same
-position size, so a draw earns what drift, time in the market, volatility, the time of day and costs explain.  The rest is
-timing::
+Other hours: whoever enters when prices move most earns more and loses more than somebody who enters at any hour, without
+any skill.  So every draw keeps the trades of the run, their sides and their holding times, and enters each at a random
+hour of its own stratum: hours of a like volatility in the same part of the day (`entry_strata`).  Trades never overlap,
+and every such arrangement is equally likely (`arrangements`).  A draw earns what drift, time in the market, volatility and
+the time of day explain, but it is no yardstick for trades whose sides follow the path: whoever buys what fell is long in
+the stretches that fell, so that the same sides at other hours of them lose, whatever the next hour brings.
+
+Tossed sides: every draw keeps the trades at their hours and tosses a coin for the side of each.  A side that follows the
+path earns as much without skill as a tossed one, but to be long in a window that rose beats the toss.
+
+A run has to beat both.  Draws fill at opens and pay the same fee, slippage and borrow with the same position size::
 
     p = (1 + #{draws that earn at least as much}) / (1 + draws)
 
-which is at most a with probability a if entries are random within their strata (B. Phipson and G. K. Smyth, "Permutation
-p-values should never be zero", Statistical Applications in Genetics and Molecular Biology 9 (2010), eq. 2; the idea of
-random portfolios as the null: P. Burns, "Random portfolios for evaluating trading strategies", 2004).
+which is at most a with probability a if entries, or sides, are random (B. Phipson and G. K. Smyth, "Permutation p-values
+should never be zero", Statistical Applications in Genetics and Molecular Biology 9 (2010), eq. 2; the idea of random
+portfolios as the null: P. Burns, "Random portfolios for evaluating trading strategies", 2004).
 
 The run is re-priced with the same simplified formula as the draws, so both share these simplifications:
 
@@ -45,26 +50,32 @@ _TIE = 1e-12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RandomEntry:
-    """The trades of a run compared with the same trades entered at other hours like theirs.
+    """The trades of a run compared with the same trades at other hours like theirs, and on tossed sides.
 
     Attributes
     ----------
-    p : float
-        Share of draws, the run counted among them, that earn at least as much as the run.
+    p_hours, p_sides : float
+        Share of draws at other hours and on tossed sides, the run counted among them, that earn at least as much.
     draws : int
-        Number of draws.
+        Number of draws of each kind.
     earned : float
         Total return of the run's trades by the same formula, a fraction.
     low, median, high : float
-        2.5 %, 50 % and 97.5 % quantiles of the draws' total returns.
+        2.5 %, 50 % and 97.5 % quantiles of the total returns at other hours.
     """
 
-    p: float
+    p_hours: float
+    p_sides: float
     draws: int
     earned: float
     low: float
     median: float
     high: float
+
+    @property
+    def p(self) -> float:
+        """The larger of both shares: a run has to beat both kinds of draws."""
+        return max(self.p_hours, self.p_sides)
 
 
 def random_entry(
@@ -76,7 +87,7 @@ def random_entry(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> RandomEntry | None:
-    """Compare the trades of a run with the same trades entered at other hours like theirs.
+    """Compare the trades of a run with the same trades at other hours like theirs, and on tossed sides.
 
     Parameters
     ----------
@@ -89,7 +100,7 @@ def random_entry(
     initial_balance : float
         Quote currency; it matters only with `ExecutionRules.max_notional`.
     draws : int
-        Number of arrangements.
+        Number of draws of each kind.
     seed : int
         The same seed gives the same draws.
 
@@ -114,16 +125,25 @@ def random_entry(
     starts = np.take_along_axis(starts, order, axis=1)
     costs = _Costs.of(rules, initial_balance)
     earned = float(_total_return(market, costs, sides[None], entries[None], exits[None])[0])
-    returns = _total_return(market, costs, sides[order], starts, starts + lengths[order])
-    low, median, high = np.quantile(returns, [0.025, 0.5, 0.975]).tolist()
+    elsewhere = _total_return(market, costs, sides[order], starts, starts + lengths[order])
+    tossed = _total_return(
+        market, costs, rng.choice([-1, 1], (draws, len(sides))), entries[None], exits[None]
+    )
+    low, median, high = np.quantile(elsewhere, [0.025, 0.5, 0.975]).tolist()
     return RandomEntry(
-        p=(1 + int((returns >= earned - _TIE).sum())) / (1 + draws),
+        p_hours=_share(elsewhere, earned),
+        p_sides=_share(tossed, earned),
         draws=draws,
         earned=earned,
         low=low,
         median=median,
         high=high,
     )
+
+
+def _share(returns: FloatArray, earned: float) -> float:
+    """Return the share of draws, the run counted among them, that earn at least as much as the run."""
+    return (1 + int((returns >= earned - _TIE).sum())) / (1 + len(returns))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -172,7 +192,7 @@ class _Costs:
 def _total_return(
     market: _Market, costs: _Costs, sides: RowArray, entries: RowArray, exits: RowArray
 ) -> FloatArray:
-    """Return the total return of each row of consecutive trades; arguments of shape (draws, k)."""
+    """Return the total return of each row of consecutive trades; arguments of shape (draws or 1, k)."""
     gains = _gains(market, costs, sides, entries, exits)
     balance = np.ones(len(gains))
     for column in gains.T:
@@ -186,14 +206,13 @@ def _gains(market: _Market, costs: _Costs, sides: RowArray, entries: RowArray, e
 
     With r = exit / entry after slippage and q = 1 / (entry (1 + fee)) bought or sold per unit of money, a long
     earns r (1 - fee) / (1 + fee) - 1 and a short (1 - fee - r (1 + fee)) / (1 + fee) minus borrow.  If the fee is
-    taken in the asset received, a long earns r (1 - fee)^2 - 1.
+    taken in the asset received, a long earns r (1 - fee)^2 - 1 (such a venue sells nothing short, but a toss does).
     """
     fee = costs.fee
     entry = market.prices[entries] * (1 + sides * costs.slippage)
     ratio = market.prices[exits] * (1 - sides * costs.slippage) / entry
-    if costs.in_kind:
-        return np.asarray(ratio * (1 - fee) ** 2 - 1)
-    long = ratio * (1 - fee) / (1 + fee) - 1
+    kept = (1 - fee) ** 2 if costs.in_kind else (1 - fee) / (1 + fee)
+    long = ratio * kept - 1
     borrow = costs.borrow * (market.closes_before[exits] - market.closes_before[entries]) / entry
     short = (1 - fee - borrow) / (1 + fee) - ratio
     return np.where(sides > 0, long, short)

@@ -58,13 +58,14 @@ class Significance:
 
     def to_dict(self) -> dict[str, object]:
         """Return the documented JSON; what is undefined is null."""
+        entry = self.random_entry
         bootstrap = {"level": LEVEL, "resamples": RESAMPLES, "mean_block_hours": MEAN_BLOCK_HOURS}
         return {
             "total_return_interval": _listed(self.intervals.total_return),
             "sharpe_interval": _listed(self.intervals.sharpe),
             "bootstrap": bootstrap,
             "probabilistic_sharpe": self.probabilistic_sharpe,
-            "random_entry": None if self.random_entry is None else asdict(self.random_entry),
+            "random_entry": None if entry is None else {"p": entry.p} | asdict(entry),
             "break_even_fee": self.break_even.fee,
             "break_even_note": self.break_even.reason,
             "cost_sweep": [asdict(point) for point in self.cost_sweep],

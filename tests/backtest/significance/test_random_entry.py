@@ -73,10 +73,26 @@ class TestByHand:
         window = bars_of([90, 100, 110, 99, 108.9], [100, 110, 99, 108.9, 54.45])
         found = compared([trade(1, 2)], window, fee=0.0, draws=8000)
         assert found.earned == pytest.approx(0.1)
-        assert found.p == pytest.approx(0.5, abs=0.02)
+        assert found.p_hours == pytest.approx(0.5, abs=0.02)
         assert (found.low, found.high) == (pytest.approx(-0.5), pytest.approx(0.1))
-        assert compared([trade(3, 4)], window, fee=0.0, draws=8000).p == pytest.approx(0.5, abs=0.02)
-        assert compared([trade(4, 5)], window, fee=0.0).p == 1.0
+        assert compared([trade(3, 4)], window, fee=0.0, draws=8000).p_hours == pytest.approx(0.5, abs=0.02)
+        assert compared([trade(4, 5)], window, fee=0.0).p_hours == 1.0
+
+    def test_two_trades_on_tossed_sides(self):
+        # +10 % and -10 %, each long or short: 1.1 * 0.9, 1.1 * 1.1, 0.9 * 0.9 and 0.9 * 1.1.
+        window = bars_of([90, 100, 110, 99, 99], [100, 110, 99, 99, 99])
+        right = [trade(1, 2), trade(2, 3, side=-1)]
+        assert compared(right, window, fee=0.0, draws=8000).p_sides == pytest.approx(0.25, abs=0.015)
+        wrong = [trade(1, 2), trade(2, 3)]
+        assert compared(wrong, window, fee=0.0, draws=8000).p_sides == pytest.approx(0.75, abs=0.015)
+
+    def test_a_run_has_to_beat_both_kinds_of_draws(self):
+        # Long in every hour of a rise: no other hour is better, and hardly a toss as good.
+        opens = 100 * 1.01 ** np.arange(40)
+        rising = bars_of(opens, opens * 1.01)
+        found = compared([trade(row, row + 1) for row in range(1, 39)], rising, fee=0.0)
+        assert found.p_sides == 1 / 1001
+        assert found.p == found.p_hours > 0.9
 
     def test_costs_of_a_long(self):
         window = bars_of([90, 100, 120], [100, 120, 120])
@@ -133,8 +149,8 @@ class TestWhatIsCompared:
         window = random_bars(500)
         trades = [trade(start, start + 5) for start in range(10, 480, 23)]
         assert (
-            compared(trades, window, fee=0.0).p
-            == compared(trades, window, fee=0.0025, slippage_bps=5.0).p
+            compared(trades, window, fee=0.0).p_hours
+            == compared(trades, window, fee=0.0025, slippage_bps=5.0).p_hours
             != 1.0
         )
 
@@ -241,8 +257,9 @@ def test_p_is_a_share_of_draws_whatever_the_rules(case):
     found = random_entry(run.trades, case.bars, case.rules, initial_balance=case.balance, draws=40)
     assert (found is None) == (not any(row.closed for row in run.trades))
     if found is not None:
-        assert found.p * 41 == pytest.approx(round(found.p * 41))
-        assert 1 / 41 <= found.p <= 1
+        for p in (found.p_hours, found.p_sides):
+            assert p * 41 == pytest.approx(round(p * 41))
+            assert 1 / 41 <= p <= found.p <= 1
         assert found.low <= found.median <= found.high
 
 
@@ -255,13 +272,14 @@ def test_without_timing_p_is_uniform_whatever_the_drift(drift):
         window = bars_of(prices)
         signal = np.repeat(rng.choice([-1, 0, 0, 0, 1], 100), 3)
         run = simulate(window, signals_on(window, signal), ExecutionRules(), initial_balance=1000.0)
-        found.append(
-            random_entry(run.trades, window, ExecutionRules(), initial_balance=1000.0, draws=99, seed=seed).p
+        entry = random_entry(
+            run.trades, window, ExecutionRules(), initial_balance=1000.0, draws=99, seed=seed
         )
-    levels = np.sort(found)
-    # Kolmogorov's distance: 1.63 / sqrt(n) is exceeded in 1 % of samples.
-    assert np.abs(levels - np.arange(1, 401) / 400).max() < 1.63 / 20
-    assert np.mean(levels <= 0.02) <= 0.045
+        found.append((entry.p_hours, entry.p_sides))
+    for levels in np.sort(found, axis=0).T:
+        # Kolmogorov's distance: 1.63 / sqrt(n) is exceeded in 1 % of samples.
+        assert np.abs(levels - np.arange(1, 401) / 400).max() < 1.63 / 20
+        assert np.mean(levels <= 0.02) <= 0.045
 
 
 def clustered(rng, count=1200):
@@ -288,3 +306,19 @@ def test_entries_timed_by_volatility_alone_are_no_edge_and_an_edge_among_them_is
         trades = [trade(s + 1, s + 4, side=int(w)) for s, w in zip(starts, sides, strict=True)]
         rejected.append(compared(trades, window, draws=99).p <= 0.02)
     assert low <= np.mean(rejected) <= high
+
+
+def test_to_fade_every_move_is_no_edge():
+    """At other hours the sides that followed the path lose, so that this draw alone would reject far too often."""
+    rejected = []
+    for seed in range(200):
+        prices, _ = clustered(np.random.default_rng(seed), 600)
+        window = bars_of(np.append(prices[0], prices[:-1]), prices)
+        move = np.diff(np.log(prices[::4]))
+        starts = np.arange(1, len(move)) * 4
+        sides = np.where(move[: len(starts)] < 0, 1, -1)
+        trades = [trade(s + 1, s + 5, side=int(w)) for s, w in zip(starts, sides, strict=True)]
+        found = compared(trades[:-1], window, draws=99)
+        rejected.append((found.p_hours <= 0.02, found.p <= 0.02))
+    hours, both = np.mean(rejected, axis=0)
+    assert both <= 0.045 < hours

@@ -44,7 +44,9 @@ def skill_of(value, error):
 
 
 def entry_of(p):
-    return RandomEntry(p=p, draws=1000, earned=0.1, low=-0.1, median=0.0, high=0.05)
+    return RandomEntry(
+        p_hours=p, p_sides=min(p, 0.01), draws=1000, earned=0.1, low=-0.1, median=0.0, high=0.05
+    )
 
 
 PASSING = Significance(
