@@ -8,14 +8,20 @@ copy until the first failure.  Exit code 1 if any bug survives.
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+# What every run needs, imported once: each bug is tried in a fork of this process.
+import numpy as np  # noqa: F401
+import pandas as pd  # noqa: F401
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "crypto_refactor"
@@ -198,7 +204,8 @@ BUGS = (
 
 def plant(planted, folder):
     """Copy the package into `folder` with `planted` in it."""
-    shutil.copytree(ROOT / PACKAGE, folder / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
+    # With the compiled modules, which serve those that are left as they are: importing a module compares times.
+    shutil.copytree(ROOT / PACKAGE, folder / PACKAGE)
     for file, text, wrong in planted.edits:
         path = folder / PACKAGE / file
         source = path.read_text(encoding="utf-8")
@@ -214,17 +221,32 @@ def run_tests(folder):
     tests = [path for pattern in patterns for path in sorted((ROOT / "tests").glob(pattern))]
     tests.sort(key=lambda path: "properties" in path.name)  # they take longest to find and to shrink a case
     options = ["-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "-m", "not slow and not oracle"]
-    options += ["--hypothesis-seed=0", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT)]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, *map(str, tests)],
-        cwd=folder,  # `-m` puts it first on the path, before an installed package
-        env=os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
+    options += ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT)]
+    output = folder / "output.txt"
+    child = multiprocessing.get_context("fork").Process(
+        target=pytest_on, args=(folder, [*options, *map(str, tests)], output)
     )
-    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
-    return done.returncode, failed[0].split(" - ")[0] if failed else done.stdout[-2000:] + done.stderr[-2000:]
+    child.start()
+    child.join()
+    text = output.read_text(encoding="utf-8")
+    failed = [line for line in text.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+    return child.exitcode, failed[0].split(" - ")[0] if failed else text[-2000:]
+
+
+def pytest_on(folder, arguments, output):
+    """Run pytest in this fork, with the package in `folder` before an installed one; exit with its code."""
+    os.chdir(folder)
+    sys.path.insert(0, str(folder))
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONPATH"] = str(folder)  # of the processes that tests start
+    os.environ["HYPOTHESIS_PROFILE"] = "unshrunk"
+    with (
+        output.open("w", encoding="utf-8") as stream,
+        contextlib.redirect_stdout(stream),
+        contextlib.redirect_stderr(stream),
+    ):
+        code = pytest.main(arguments)
+    sys.exit(int(code))
 
 
 def caught_by(planted):
