@@ -90,7 +90,7 @@ def _answer(ic: Correlation, gain: Mean, cost: float) -> PartVerdict:
     low, high = gain.value - ERRORS * gain.se, gain.value + ERRORS * gain.se
     measured = f"rank correlation with the next return {ic.value:+.3f} ± {ic.se:.3f}"
     paid = (
-        f"the strongest fifth gain {_points(gain.value)} ± {_points(gain.se, signed=False)} an hour before costs, "
+        f"the strongest fifth gain {_points(gain.value, unit='')} ± {_points(gain.se, signed=False)} an hour before costs, "
         f"a round trip costs {_points(cost, signed=False)}"
     )
     if skill and low > cost:
@@ -110,6 +110,8 @@ def _answer(ic: Correlation, gain: Mean, cost: float) -> PartVerdict:
     return PartVerdict(code=UNDECIDED, text=text, detectable=detectable)
 
 
-def _points(fraction: float, *, signed: bool = True) -> str:
+def _points(fraction: float, *, signed: bool = True, unit: str = " bp") -> str:
     """Return a fraction in basis points."""
-    return f"{fraction * 10_000:+.1f} bp" if signed else f"{fraction * 10_000:.1f} bp"
+    # Added to 0, a rounded -0.0 has no sign left.
+    points = round(fraction * 10_000, 1) + 0.0
+    return f"{points:+.1f}{unit}" if signed else f"{points:.1f}{unit}"

@@ -1,6 +1,7 @@
 """A signal in the terminal: the direction first, then the reasons."""
 
 from collections.abc import Mapping
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from crypto_refactor.market.hours import to_iso, to_local_text
@@ -129,10 +130,7 @@ def _facts(signal: Signal, tz: ZoneInfo) -> list[str]:
         _more(
             f"stop slice: loss / zero forecast {number(model.stop_loss_ratio, 4)}, network {residual_text(model.residual)}"
         ),
-        _more(
-            f"out of sample: direction right in {percent(evidence['hit_rate'], 1)}, rank correlation "
-            f"{number(evidence['rank_correlation'], 3)}: {unbeaten_text(model.unbeaten)}"
-        ),
+        _more(f"out of sample: {_measured(evidence)}: {unbeaten_text(model.unbeaten)}"),
         *_loop(signal, tz),
         f"Data          {source_name(signal.source)}, {data.bars:,} hourly bars from {to_local_text(data.first, tz)},",
         _more(f"{data.synthetic} forward-filled, {data.zero_volume} without volume"),
@@ -157,6 +155,13 @@ def _loop(signal: Signal, tz: ZoneInfo) -> list[str]:
         span = (to_local_text(hour, tz) for hour in (loop.trained_from, loop.trained_through))
         lines.append(_more(f"trained from {' through '.join(span)}"))
     return [*lines, _more(f"one model for both: run_trading.py --model {name}")]
+
+
+def _measured(evidence: Mapping[str, Any]) -> str:
+    if evidence["hit_rate"] is None:
+        return "no move forecast"
+    right, correlation = percent(evidence["hit_rate"], 1), number(evidence["rank_correlation"], 3)
+    return f"direction right in {right}, rank correlation {correlation}"
 
 
 def _more(text: str) -> str:
