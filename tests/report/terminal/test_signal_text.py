@@ -175,7 +175,7 @@ def test_failed_and_passed_conditions_are_told_apart():
 
 def test_undefined_figures_are_a_dash_and_never_nan():
     text = signal_text(make_signal(evidence=replace(KNOWN, hit_rate=None, rank_correlation=None)), UTC)
-    assert "direction right in –, rank correlation –" in text
+    assert "out of sample: no move forecast" in text
     assert "nan" not in text.lower()
 
 
