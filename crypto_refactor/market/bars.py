@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +13,15 @@ from crypto_refactor.errors import DataError
 from crypto_refactor.market.hours import Hour, to_iso
 from crypto_refactor.market.ticker import Ticker
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 PRICES = ("open", "high", "low", "close")
 COLUMNS = (*PRICES, "volume")
 MAX_FILLED_GAP_HOURS = 72
 """The longest gap that is forward-filled with synthetic bars; a longer one splits the series."""
+FRAME = "frame"
+"""The name of bars that came as a DataFrame."""
 SAMPLE = "sample"
 """The name of the simulated source: its bars are marked SIMULATED wherever they go."""
 
@@ -119,6 +124,38 @@ class Bars:
     def simulated(self) -> bool:
         """Whether these bars come from the bundled simulation."""
         return self.source == SAMPLE
+
+    @classmethod
+    def from_frame(cls, frame: "pd.DataFrame", ticker: Ticker | str, *, source: str = FRAME) -> Self:
+        """Return the bars of a DataFrame.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            One row a bar, columns `open`, `high`, `low`, `close` and `volume` in any case and order; others are ignored.
+            Its index, or a column `timestamp`, holds when each bar opened, with a time zone.
+        ticker : Ticker or str
+            For example ``BTC/USD``.
+        source : str
+            The name of the source: part of what identifies a model.
+
+        Raises
+        ------
+        DataError
+            If a column is missing, a time stamp has no zone or lies between two hours, or a row is not a bar.
+        """
+        from crypto_refactor.market.frames import columns_of_frame
+
+        pair = Ticker.parse(ticker) if isinstance(ticker, str) else ticker
+        return cls(ticker=pair, source=source, **columns_of_frame(frame, pair))
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return a DataFrame: open, high, low, close, volume and synthetic, indexed by the time (UTC) each bar opened."""
+        from crypto_refactor.market.frames import frame_of
+
+        return frame_of(
+            self.opened, {name: getattr(self, name) for name in (*COLUMNS, "synthetic")}, "opened"
+        )
 
     def row_text(self, row: int) -> str:
         """Return one bar as it would stand in a file."""

@@ -1,6 +1,7 @@
 """Time on the hourly grid: inside the tool an instant is an `Hour`, and zones exist only where people read one."""
 
 from datetime import UTC, datetime, timedelta
+from operator import index
 from typing import TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -62,6 +63,34 @@ def parse_hour(text: str) -> Hour:
     if to_datetime(hour) != instant:
         raise ValueError(f"{text!r} lies between two hours")
     return hour
+
+
+def as_hour(stamp: datetime | str | Hour) -> Hour:
+    """Return the hour that a person means: an aware datetime, an ISO-8601 text (UTC without an offset), or an hour since 1970.
+
+    Raises
+    ------
+    UsageError
+        If it is none of these, has no time zone, or lies between two hours.
+    """
+    try:
+        if isinstance(stamp, str):
+            return parse_hour(stamp)
+        if isinstance(stamp, datetime):
+            return parse_hour(_with_zone(stamp).isoformat())
+        return index(stamp)
+    except (ValueError, TypeError) as error:
+        raise UsageError(
+            f"{stamp!r} is not a full hour: {error}.",
+            expected="an aware datetime, an ISO-8601 text such as 2024-05-01T13:00Z, or whole hours since 1970.",
+            remedy="correct the time.",
+        ) from error
+
+
+def _with_zone(stamp: datetime) -> datetime:
+    if stamp.utcoffset() is None:  # neither the machine's zone nor UTC is right on every machine
+        raise ValueError("it has no time zone; add one, for example stamp.replace(tzinfo=datetime.UTC)")
+    return stamp
 
 
 def zone(name: str) -> ZoneInfo:

@@ -1,24 +1,91 @@
-"""Open a source by its name."""
+"""Open a source: by its name, from a path, or from bars in memory."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeGuard, cast
 
 from crypto_refactor.errors import UsageError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from crypto_refactor.market.bars import Bars
     from crypto_refactor.market.sources.base import Source
+    from crypto_refactor.market.ticker import Ticker
+
+AnySource: TypeAlias = "Source | Bars | pd.DataFrame | Mapping[str, pd.DataFrame] | str | Path"
+"""What people give as a source: one that is open, bars, a DataFrame (or one a ticker), a name or a path."""
 
 
-def open_source(name: str, *, data_dir: Path | None = None, state_dir: Path | None = None) -> Source:
+def source_of(given: AnySource | None, ticker: Ticker) -> Source:
+    """Return the source that `given` means; by default that of the environment (``CRYPTO_SOURCE``).
+
+    Parameters
+    ----------
+    given : AnySource, optional
+        An open source; bars; a DataFrame of the bars of `ticker` (see `Bars.from_frame`), or several by ticker; the name of a
+        source; the path of a folder of CSV files, or of one such file of `ticker`.
+    ticker : Ticker
+        What the bars are of where `given` does not say it.
+
+    Raises
+    ------
+    UsageError, DataError
+        If there is no such source, or what is given are no bars.
+    """
+    from crypto_refactor.market.bars import Bars
+
+    if given is None:
+        from crypto_refactor.config import settings
+
+        return open_source(settings().source)
+    if isinstance(given, str | Path):
+        return open_source(given) if given in SOURCES else _open_path(Path(given), ticker)
+    if isinstance(given, Bars):
+        return _in_memory(given)
+    if isinstance(given, Mapping):
+        return _in_memory(*(Bars.from_frame(frame, name) for name, frame in given.items()))
+    if _is_frame(given):
+        return _in_memory(Bars.from_frame(given, ticker))
+    return cast("Source", given)
+
+
+def _is_frame(given: object) -> TypeGuard[pd.DataFrame]:
+    # Only who has imported pandas can have a DataFrame.
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(given, pandas.DataFrame)
+
+
+def _in_memory(*series: Bars) -> Source:
+    from crypto_refactor.market.sources.memory import MemorySource
+
+    return MemorySource(series)
+
+
+def _open_path(path: Path, ticker: Ticker) -> Source:
+    if path.is_dir():
+        return open_source("files", data_dir=path)
+    if path.is_file():
+        from crypto_refactor.market.sources.csv_files import read_csv
+
+        return _in_memory(read_csv(path, ticker))
+    raise UsageError(
+        f"There is no source {str(path)!r}, and no folder or file of that name.",
+        expected="one of " + ", ".join(SOURCES) + ", a folder of CSV files, or a CSV file.",
+        remedy="correct the source.",
+    )
+
+
+def open_source(name: str | Path, *, data_dir: Path | None = None, state_dir: Path | None = None) -> Source:
     """Open a source, importing only what it needs; nothing is read or requested yet.
 
     Parameters
     ----------
-    name : str
-        ``alpaca``, ``files`` or ``sample``.
+    name : str or Path
+        ``alpaca``, ``files`` or ``sample``; or the folder of ``files``.
     data_dir : Path, optional
         Folder of the source ``files``; by default the one of the environment settings.
     state_dir : Path, optional
@@ -29,17 +96,19 @@ def open_source(name: str, *, data_dir: Path | None = None, state_dir: Path | No
     UsageError
         If there is no such source, or ``files`` has no folder.
     """
+    if name not in SOURCES and Path(name).is_dir():
+        name, data_dir = "files", Path(name)
     if name not in SOURCES:
         from crypto_refactor.config import settings
 
         # What the environment holds is not shown: it may be a secret in the wrong place.
         from_environment = name == settings().source
         raise UsageError(
-            "CRYPTO_SOURCE names no source." if from_environment else f"There is no source {name!r}.",
+            "CRYPTO_SOURCE names no source." if from_environment else f"There is no source {str(name)!r}.",
             expected="one of " + ", ".join(SOURCES) + ".",
             remedy="correct --source or CRYPTO_SOURCE.",
         )
-    return _OPENERS[name](data_dir, state_dir)
+    return _OPENERS[str(name)](data_dir, state_dir)
 
 
 def _open_alpaca(_data_dir: Path | None, state_dir: Path | None) -> Source:

@@ -1,0 +1,75 @@
+"""Bars and hours as pandas has them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from crypto_refactor.arrays import HourArray
+from crypto_refactor.errors import DataError
+from crypto_refactor.market.ticker import Ticker
+
+STAMP = "timestamp"
+_NUMBERS = ("open", "high", "low", "close", "volume")
+_HOUR = pd.Timedelta(hours=1)
+
+
+def frame_of(hours: HourArray, columns: Mapping[str, Any], name: str) -> pd.DataFrame:
+    """Return columns of equal length, indexed by UTC times, which are given in hours since 1970."""
+    return pd.DataFrame(columns, index=hour_index(hours, name))
+
+
+def hour_index(hours: HourArray, name: str) -> pd.DatetimeIndex:
+    """Return hours since 1970 as an index of UTC times."""
+    return pd.DatetimeIndex(pd.to_datetime(hours * 3600, unit="s", utc=True), name=name)
+
+
+def columns_of_frame(frame: pd.DataFrame, ticker: Ticker) -> dict[str, Any]:
+    """Return the columns of bars; see `Bars.from_frame`.
+
+    Raises
+    ------
+    DataError
+        If a column is missing or holds no numbers, or a time stamp is not a full hour with a zone.
+    """
+    named = {str(name).lower(): frame[name] for name in frame.columns}
+    missing = [name for name in _NUMBERS if name not in named]
+    if missing:
+        raise _wrong(
+            ticker,
+            f"has no column {' or '.join(missing)}",
+            "open, high, low, close and volume",
+            "rename its columns",
+        )
+    try:
+        numbers = {name: named[name].to_numpy(dtype=np.float64) for name in _NUMBERS}
+    except (TypeError, ValueError) as error:
+        raise _wrong(
+            ticker, f"does not hold numbers: {error}", "prices and volumes", "convert its columns"
+        ) from error
+    stamps = named[STAMP].array if STAMP in named else frame.index
+    return {"opened": _hours(pd.Index(stamps), ticker), **numbers}
+
+
+def _hours(stamps: pd.Index, ticker: Ticker) -> HourArray:
+    if not isinstance(stamps, pd.DatetimeIndex) or stamps.tz is None:
+        raise _wrong(
+            ticker,
+            "has no time stamps with a time zone",
+            f"an index, or a column `{STAMP}`, of times with a zone: when each bar opened",
+            "set one, for example frame.index = pd.to_datetime(frame.index, utc=True)",
+        )
+    since = stamps.tz_convert("UTC") - pd.Timestamp(0, tz="UTC")
+    if stamps.hasnans or (since % _HOUR != pd.Timedelta(0)).any():
+        raise _wrong(
+            ticker,
+            "has a time stamp that is not a full hour",
+            "the hour in which each bar opened",
+            "correct it",
+        )
+    return np.asarray(since // _HOUR, dtype=np.int64)
+
+
+def _wrong(ticker: Ticker, what: str, expected: str, remedy: str) -> DataError:
+    return DataError(f"The DataFrame of {ticker} {what}.", expected=f"{expected}.", remedy=f"{remedy}.")
