@@ -5,8 +5,7 @@
 Random entry: each window is 2,160 hours of a GARCH(1,1) price without drift (Student t shocks, busier in the afternoon, UTC),
 traded about 60 times for about 4 hours each.  Nobody has skill; what differs is when trades begin: at any hour, or only in
 the tenth of all hours in which something that was known by then was largest.  Sides are tossed; or about 450 trades of
-about 2 hours go against or along the move of the 4 hours before.  The draws: at other hours, from all ("one stratum") or from hours alike ("strata"), and on
-tossed sides; "both" is the test.  With an edge, each side is right more often than a toss by that share.  The null is
+about 2 hours go against or along the move of the 4 hours before.  The draws are at other hours and on tossed sides; "both" is the test.  With an edge, each side is right more often than a toss by that share.  The null is
 rejected at p <= 2 %.
 
 Slope: the share of forecasts without skill whose slope is 1.96 of its errors above 0 (2.5 % are meant), by White's error
@@ -22,7 +21,6 @@ import argparse
 import sys
 import time
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -31,7 +29,6 @@ from scipy.stats import binomtest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from crypto_refactor.backtest.significance import random_entry as module
 from crypto_refactor.backtest.significance.random_entry import random_entry
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import Trade
@@ -50,7 +47,7 @@ MANY, SHORT = 450, 2
 DRAWS, LEVEL = 199, 0.02
 TRAIN_HOURS, LOOKBACK = (240, 720, 2160), 24
 EDGES = (0.0, 0.05, 0.1, 0.15, 0.2)
-KINDS = {"one": "one stratum", "strata": "strata", "sides": "tossed sides", "both": "both"}
+KINDS = {"hours": "other hours", "sides": "tossed sides", "both": "both"}
 FOLLOWED = {"450, against the last 4 h": -1, "450, along the last 4 h": 1}
 """Ways to choose sides by the path, traded often."""
 
@@ -151,9 +148,7 @@ def compared(name, edge, window, placement):
     trades = trades_of(entries, exits, np.where(sides == 0, 1, sides))
     given = {"initial_balance": 1000.0, "draws": DRAWS}
     found = random_entry(trades, window, ExecutionRules(), **given)
-    with mock.patch.object(module, "entry_strata", lambda prices, _: np.zeros(len(prices) - 1, int)):
-        one = random_entry(trades, window, ExecutionRules(), **given).p_hours
-    p = {"one": one, "strata": found.p_hours, "sides": found.p_sides, "both": found.p}
+    p = {"hours": found.p_hours, "sides": found.p_sides, "both": found.p}
     return {(name, edge, kind): p[kind] for kind in KINDS}
 
 
@@ -171,17 +166,16 @@ def share(hits, count):
 def print_random_entry(windows, run):
     rows = run(delayed(p_values)(seed, (0.0,)) for seed in range(windows))
     print(f"| trades | rejected at 2 %, {windows} windows: {' | '.join(KINDS.values())} |")
-    print("|---" * 5 + "|")
+    print("|---" * 4 + "|")
     for name in dict.fromkeys(name for name, _, _ in rows[0]):
         print(f"| {name} | " + " | ".join(rejected(rows, name, 0.0, kind) for kind in KINDS) + " |")
     names = ("at any hour", "realised volatility, 24 h")
     rows = run(delayed(p_values)(seed, EDGES, names) for seed in range(windows, windows + windows // 4))
-    kinds = ("one", "strata", "both")
-    heads = [f"{name}: {KINDS[kind]}" for name in names for kind in kinds]
+    heads = [f"{name}: {kind}" for name in names for kind in KINDS.values()]
     print(f"\n| right more often by | {' | '.join(heads)} |")
     print("|---" * 7 + "|")
     for edge in EDGES:
-        cells = [rejected(rows, name, edge, kind) for name in names for kind in kinds]
+        cells = [rejected(rows, name, edge, kind) for name in names for kind in KINDS]
         print(f"| {edge:.0%} | {' | '.join(cells)} |")
 
 

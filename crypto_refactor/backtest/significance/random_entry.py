@@ -1,16 +1,15 @@
-"""Two permutation tests of timing: the trades of a run at other hours like theirs, and on tossed sides.
+"""Two permutation tests of timing: the trades of a run at other hours, and on tossed sides.
 
-Other hours: whoever enters when prices move most earns more and loses more than somebody who enters at any hour, without
-any skill.  So every draw keeps the trades of the run, their sides and their holding times, and enters each at a random
-hour of its own stratum: hours of a like volatility in the same part of the day (`entry_strata`).  Trades never overlap,
-and every such arrangement is equally likely (`arrangements`).  A draw earns what drift, time in the market, volatility and
-the time of day explain, but it is no yardstick for trades whose sides follow the path: whoever buys what fell is long in
-the stretches that fell, so that the same sides at other hours of them lose, whatever the next hour brings.
+Other hours: every draw keeps the trades of the run, their sides and their holding times, and enters them at random hours.
+Trades never overlap, and every such arrangement is equally likely (`arrangements`).  A draw earns what the drift of the
+window and time in the market explain.  It is no yardstick for whoever enters when prices move most: such trades earn and
+lose more than those of other hours, without any skill.
 
-Tossed sides: every draw keeps the trades at their hours and tosses a coin for the side of each.  A side that follows the
-path earns as much without skill as a tossed one, but to be long in a window that rose beats the toss.
+Tossed sides: every draw keeps the trades at their hours and tosses a coin for the side of each.  A draw moves as much as
+the run does, but to be long in a window that rose beats the toss.
 
-A run has to beat both.  Draws fill at opens and pay the same fee, slippage and borrow with the same position size::
+A run has to beat both.  To draw other hours of like volatility alone would not do: these are few stretches of the window, and
+a side that follows the path knows which way each of them went.  Draws fill at opens and pay the same fee, slippage and borrow with the same position size::
 
     p = (1 + #{draws that earn at least as much}) / (1 + draws)
 
@@ -37,7 +36,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from crypto_refactor.arrays import FloatArray, HourArray, RowArray
-from crypto_refactor.backtest.significance.entry_strata import entry_strata
 from crypto_refactor.backtest.significance.trade_shuffle import arrangements
 from crypto_refactor.execution.rules import HOURS_PER_YEAR, ExecutionRules
 from crypto_refactor.execution.sub_account import Trade
@@ -50,7 +48,7 @@ _TIE = 1e-12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RandomEntry:
-    """The trades of a run compared with the same trades at other hours like theirs, and on tossed sides.
+    """The trades of a run compared with the same trades at other hours, and on tossed sides.
 
     Attributes
     ----------
@@ -87,7 +85,7 @@ def random_entry(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> RandomEntry | None:
-    """Compare the trades of a run with the same trades at other hours like theirs, and on tossed sides.
+    """Compare the trades of a run with the same trades at other hours, and on tossed sides.
 
     Parameters
     ----------
@@ -119,8 +117,8 @@ def random_entry(
         for name in ("entry_hour", "exit_hour")
     )
     lengths = exits - entries
-    rng, strata = np.random.default_rng(seed), entry_strata(market.prices, market.hours)
-    starts = arrangements(rng, entries, lengths, strata, draws)
+    rng = np.random.default_rng(seed)
+    starts = arrangements(rng, entries, lengths, len(market.hours) - 1, draws)
     order = np.argsort(starts, axis=1, kind="stable")
     starts = np.take_along_axis(starts, order, axis=1)
     costs = _Costs.of(rules, initial_balance)

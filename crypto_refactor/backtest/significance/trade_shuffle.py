@@ -1,7 +1,7 @@
-"""Random arrangements of trades that keep the stratum of every entry and never overlap.
+"""Random arrangements of trades that never overlap.
 
-Drawing each entry from its stratum leaves overlaps, and drawing again until there are none would take for ever.  A Markov
-chain moves one trade at a time instead: to a random hour of its stratum, if no other trade is in the way.  Every move is as
+Drawing each entry from all hours leaves overlaps, and drawing again until there are none would take for ever.  A Markov
+chain moves one trade at a time instead: to a random hour, if no other trade is in the way.  Every move is as
 likely as its reverse, so that all arrangements are equally likely in the long run.
 
 How long is long enough need not be known.  The chain runs backward from the run to some arrangement, and from there as many
@@ -19,7 +19,7 @@ SWEEPS = 6
 
 
 def arrangements(
-    rng: np.random.Generator, entries: RowArray, lengths: RowArray, strata: RowArray, draws: int
+    rng: np.random.Generator, entries: RowArray, lengths: RowArray, span: int, draws: int
 ) -> RowArray:
     """Return the entry of each trade in each draw, shape (draws, k).
 
@@ -27,14 +27,14 @@ def arrangements(
     ----------
     entries, lengths : ndarray of int64, shape (k,)
         The bar at which each trade of the run began, and how many bars it lasted; no two overlap.
-    strata : ndarray of int64, shape (m,)
-        The stratum of each bar.
+    span : int
+        Number of bars.
     """
     trades = np.arange(len(entries))
-    away = _Chains(entries[None], lengths, strata)
+    away = _Chains(entries[None], lengths, span)
     for _ in range(SWEEPS):
         away.sweep(rng, trades[::-1])
-    chains = _Chains(np.repeat(away.starts, draws, axis=0), lengths, strata)
+    chains = _Chains(np.repeat(away.starts, draws, axis=0), lengths, span)
     for _ in range(SWEEPS):
         chains.sweep(rng, trades)
     return chains.starts
@@ -43,12 +43,10 @@ def arrangements(
 class _Chains:
     """Arrangements that change side by side, shape (c, k)."""
 
-    def __init__(self, starts: RowArray, lengths: RowArray, strata: RowArray) -> None:
+    def __init__(self, starts: RowArray, lengths: RowArray, span: int) -> None:
         self.starts = starts.copy()
         self._lengths = lengths.tolist()
-        self._span = len(strata)
-        self._strata = strata[starts[0]]
-        self._pools = {stratum: np.flatnonzero(strata == stratum) for stratum in set(self._strata.tolist())}
+        self._span = span
         # One row per chain, laid end to end.
         self._first = np.arange(len(starts)) * self._span
         self._taken = np.zeros(len(starts) * self._span, dtype=np.bool_)
@@ -56,11 +54,10 @@ class _Chains:
             self._taken[self._bars(trade, starts[:, trade])] = True
 
     def sweep(self, rng: np.random.Generator, trades: RowArray) -> None:
-        """Offer each of `trades` in turn another start in its stratum."""
+        """Offer each of `trades` in turn another start."""
         for trade in trades.tolist():
-            pool = self._pools[int(self._strata[trade])]
             old = self.starts[:, trade]
-            new = pool[rng.integers(0, len(pool), len(old))]
+            new = rng.integers(0, self._span, len(old))
             fits = new + self._lengths[trade] <= self._span
             new = np.where(fits, new, old)
             self._taken[self._bars(trade, old)] = False

@@ -56,7 +56,7 @@ def verdict(
     test in 2 % of cases, and therefore all tests in at most 2 %, however they depend on each other:
     P(all reject) <= min P(one rejects).  Fees make it far less, because luck has to earn them first.  The rate is
     nominal: the first test uses a normal approximation, which lets 2 to 3 % pass on fat-tailed returns of 2,160
-    hours; the second is exact if entries are random within their strata, the third very nearly.  It applies to a single run.  For the
+    hours; the second is exact if entries or sides are random, the third very nearly.  It applies to a single run.  For the
     best of many runs, use `sharpe.deflated_sharpe`.
 
     Parameters

@@ -12,7 +12,6 @@ from support.strategies import cases, holds_for
 
 from crypto_refactor.backtest.engine import simulate
 from crypto_refactor.backtest.significance import trade_shuffle
-from crypto_refactor.backtest.significance.entry_strata import entry_strata
 from crypto_refactor.backtest.significance.random_entry import random_entry
 from crypto_refactor.backtest.significance.trade_shuffle import arrangements
 from crypto_refactor.execution.decisions import SignalPlan
@@ -171,59 +170,23 @@ class TestWhatIsCompared:
         assert found.high == pytest.approx(0.1)
 
 
-class TestStrata:
-    def test_a_short_window_is_one_stratum(self):
-        prices = np.exp(np.random.default_rng(0).normal(0, 0.01, 150).cumsum())
-        assert entry_strata(prices, FIRST + np.arange(150)).tolist() == [0] * 149
-
-    def test_90_days_are_ten_bands_of_volatility_in_each_part_of_the_day(self):
-        rng = np.random.default_rng(0)
-        sizes = np.exp(rng.normal(0, 1, 90).repeat(24))
-        prices = np.exp((rng.normal(0, 0.01, 2160) * sizes).cumsum())
-        hours = FIRST + np.arange(2160)
-        strata = entry_strata(prices, hours)
-        assert np.bincount(strata).tolist() == pytest.approx([54] * 40, abs=1)
-        for part in range(4):
-            inside = hours[:-1] % 24 // 6 == part
-            assert set(strata[inside]) == set(range(10 * part, 10 * part + 10))
-            # From band to band the hours before are wilder.
-            before = np.abs(np.diff(np.log(prices), prepend=0.0))[:-1]
-            means = [before[strata == band].mean() for band in range(10 * part, 10 * part + 10)]
-            assert means[9] > 3 * means[0]
-
-    def test_a_stratum_knows_nothing_of_the_hours_to_come(self):
-        rng = np.random.default_rng(1)
-        moves = rng.normal(0, 0.01, 899)
-        hours = FIRST + np.arange(900)
-        calm, wild = moves.copy(), moves.copy()
-        wild[-1] *= 50
-        ways = [entry_strata(np.exp(np.append(0.0, each.cumsum())), hours) for each in (calm, wild)]
-        np.testing.assert_array_equal(*ways)
-
-
-def drawn(entries, lengths, strata, draws, seed=1):
+def drawn(entries, lengths, span, draws, seed=1):
     rng = np.random.default_rng(seed)
-    return arrangements(rng, np.array(entries), np.array(lengths), np.array(strata), draws)
+    return arrangements(rng, np.array(entries), np.array(lengths), span, draws)
 
 
 class TestArrangements:
     def test_each_is_equally_likely_in_the_long_run(self, monkeypatch):
         monkeypatch.setattr(trade_shuffle, "SWEEPS", 60)
-        starts = drawn([0, 2], [1, 2], [0] * 5, 24_000)
+        starts = drawn([0, 2], [1, 2], 5, 24_000)
         seen = Counter(map(tuple, starts.tolist()))
         # A trade of one bar and one of two on five bars: 12 ways.
         assert len(seen) == 12
         assert all(count == pytest.approx(2000, abs=180) for count in seen.values())
 
-    def test_no_trade_leaves_its_stratum(self):
-        strata = [0, 1, 0, 1, 1, 0, 0, 1]
-        starts = drawn([1, 5], [1, 1], strata, 500)
-        assert set(starts[:, 0]) == {1, 3, 4, 7}
-        assert set(starts[:, 1]) == {0, 2, 5, 6}
-
     def test_the_run_itself_is_left_alone(self):
         entries = np.array([0, 4])
-        arrangements(np.random.default_rng(0), entries, np.array([2, 2]), np.zeros(20, int), 50)
+        arrangements(np.random.default_rng(0), entries, np.array([2, 2]), 20, 50)
         assert entries.tolist() == [0, 4]
 
     @holds_for(st.lists(st.integers(0, 9), min_size=1, max_size=12), st.integers(0, 40), examples=40)
@@ -231,7 +194,7 @@ class TestArrangements:
         held = np.array(held)
         span = int(held.sum()) + free + 1
         begun = np.cumsum(held) - held
-        for row in drawn(begun, held, [0] * span, 50):
+        for row in drawn(begun, held, span, 50):
             order = np.argsort(row, kind="stable")
             for begins, ends, after in zip(row, row + held, row[order].tolist(), strict=True):
                 assert 0 <= begins <= ends <= span
@@ -293,7 +256,7 @@ def clustered(rng, count=1200):
 
 @pytest.mark.parametrize(("edge", "low", "high"), [(0.0, 0.0, 0.045), (0.25, 0.6, 1.0)])
 def test_entries_timed_by_volatility_alone_are_no_edge_and_an_edge_among_them_is_found(edge, low, high):
-    """Draws from all hours would reject 17 % of runs without an edge."""
+    """Other hours alone reject far too many runs without an edge; tossed sides do not."""
     rejected = []
     for seed in range(200):
         rng = np.random.default_rng(seed)
@@ -308,17 +271,19 @@ def test_entries_timed_by_volatility_alone_are_no_edge_and_an_edge_among_them_is
     assert low <= np.mean(rejected) <= high
 
 
-def test_to_fade_every_move_is_no_edge():
-    """At other hours the sides that followed the path lose, so that this draw alone would reject far too often."""
+@pytest.mark.parametrize(("follow", "low", "high"), [(0.0, 0.0, 0.045), (0.35, 0.6, 1.0)])
+def test_a_trend_follower_shows_skill_where_trends_go_on_and_none_where_they_do_not(follow, low, high):
+    """Sides follow the path in both worlds; hours of like volatility alone would refuse both."""
     rejected = []
-    for seed in range(200):
-        prices, _ = clustered(np.random.default_rng(seed), 600)
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        moves = rng.normal(0, 0.01, 800)
+        for row in range(1, 800):
+            moves[row] += follow * moves[row - 1]
+        prices = 100 * np.exp(np.append(0.0, moves.cumsum()))
         window = bars_of(np.append(prices[0], prices[:-1]), prices)
-        move = np.diff(np.log(prices[::4]))
-        starts = np.arange(1, len(move)) * 4
-        sides = np.where(move[: len(starts)] < 0, 1, -1)
-        trades = [trade(s + 1, s + 5, side=int(w)) for s, w in zip(starts, sides, strict=True)]
-        found = compared(trades[:-1], window, draws=99)
-        rejected.append((found.p_hours <= 0.02, found.p <= 0.02))
-    hours, both = np.mean(rejected, axis=0)
-    assert both <= 0.045 < hours
+        entered = np.arange(1, 790, 3)
+        sides = np.sign(moves[entered - 1]).astype(int)
+        trades = [trade(s + 1, s + 2, side=w) for s, w in zip(entered.tolist(), sides.tolist(), strict=True)]
+        rejected.append(compared(trades, window, draws=99).p <= 0.02)
+    assert low <= np.mean(rejected) <= high
