@@ -134,9 +134,9 @@ def runnable():
 
 
 @pytest.fixture(scope="module")
-def reader(shared_folder):
-    """One home for all documented commands: what one has trained, the next may use."""
-    return Home(shared_folder / "reader")
+def reader(tmp_path_factory):
+    """One home for the documented commands of this process: others may trade the same account at the same time."""
+    return Home(tmp_path_factory.mktemp("reader"))
 
 
 def test_the_documented_commands_are_found():

@@ -110,6 +110,8 @@ def with_small_files(command, limit):
     """Let every write beyond `limit` bytes of a file fail, as on a full disk."""
     limited = (
         "import os, resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        # Python takes a compiled module that was cut short for whole, in every later process.
+        "os.environ['PYTHONDONTWRITEBYTECODE'] = '1'; "
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit})); os.execv(sys.argv[1], sys.argv[1:])"
     )
     return [sys.executable, "-c", limited, *command]
