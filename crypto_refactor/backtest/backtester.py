@@ -1,17 +1,21 @@
 """Backtest one ticker: load bars, walk forward, trade, test."""
 
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Unpack
 
 from crypto_refactor.backtest.audit import audit
+from crypto_refactor.backtest.choices import Choices, OptionObjects
 from crypto_refactor.backtest.result import BacktestResult, plan_for
 from crypto_refactor.backtest.scenarios import check_request, run_scenarios
 from crypto_refactor.backtest.significance.forecast_skill import forecast_skill
 from crypto_refactor.backtest.significance.summary import Significance, significance_of
 from crypto_refactor.backtest.walk_forward import prepare, walk_forward
 from crypto_refactor.execution.rules import ExecutionOptions
-from crypto_refactor.market.sources.base import Source
+from crypto_refactor.market.hours import Hour, as_hour
+from crypto_refactor.market.sources.factory import AnySource, source_of
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.cache import ModelProvider
 from crypto_refactor.model.named_models import model_name
@@ -28,8 +32,9 @@ class Backtester:
     ----------
     ticker : Ticker or str
         For example BTC/USD.
-    source : Source, optional
-        Where bars come from; by default the environment's ``CRYPTO_SOURCE``.
+    source : AnySource, optional
+        Where bars come from: a source, its name, a folder or file, bars or a DataFrame (see `source_of`); by default the
+        environment's ``CRYPTO_SOURCE``.
     settings : ModelSettings, optional
         Which models decide.
     signal_rules : SignalRules, optional
@@ -44,6 +49,8 @@ class Backtester:
         Receives training progress.
     cluster : Cluster, optional
         Where models are trained; by default on this machine.
+    **choices
+        Single options by keyword, in place of those of the objects: ``network="small"``, ``fee=0.001`` (see `Choices`).
 
     Raises
     ------
@@ -55,7 +62,7 @@ class Backtester:
         self,
         ticker: Ticker | str,
         *,
-        source: Source | None = None,
+        source: AnySource | None = None,
         settings: ModelSettings | None = None,
         signal_rules: SignalRules | None = None,
         options: ExecutionOptions | None = None,
@@ -63,28 +70,29 @@ class Backtester:
         model_dir: Path | None = None,
         observer: TrainingObserver | None = None,
         cluster: Cluster | None = None,
+        **choices: Unpack[Choices],
     ) -> None:
         from crypto_refactor.config import settings as environment
-        from crypto_refactor.market.sources.factory import open_source
 
+        chosen = OptionObjects.of(settings, signal_rules, options, choices)
         self.ticker = Ticker.parse(ticker) if isinstance(ticker, str) else ticker
-        self._options = options or ExecutionOptions()
+        self._options = chosen.options
         self._options.resolve(self.ticker)  # wrong options fail before anything is read
-        self._source = source or open_source(environment().source)
+        self._source = source_of(source, self.ticker)
         self._models = ModelProvider(
             folder=model_dir or environment().model_dir,
-            settings=settings or ModelSettings(),
+            settings=chosen.settings,
             observer=observer or TrainingObserver(),
             cluster=cluster,
         )
-        self._signal_rules = signal_rules or SignalRules()
+        self._signal_rules = chosen.signal_rules
         self._model = None if model is None else model_name(model)
 
     def run(
         self,
         hours: int = 720,
         *,
-        end: int | None = None,
+        end: datetime | str | Hour | None = None,
         initial_balance: float = 100_000.0,
         allow_gaps: bool = False,
         allow_jumps: bool = False,
@@ -96,8 +104,8 @@ class Backtester:
         ----------
         hours : int
             Length of the window.
-        end : int, optional
-            Its end, hours since 1970; by default the source's last completed hour.
+        end : datetime, str or Hour, optional
+            Its end (see `as_hour`); by default the source's last completed hour.
         initial_balance : float
             Quote currency.
         allow_gaps : bool
@@ -113,7 +121,7 @@ class Backtester:
             If the request, the bars or a model cannot be used.
         """
         check_request(hours, initial_balance)
-        end = self._source.now(self.ticker) if end is None else end
+        end = self._source.now(self.ticker) if end is None else as_hour(end)
         settings, pinned = self._models.settings, self._model is not None
         prepared = prepare(
             self._source,

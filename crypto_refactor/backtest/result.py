@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -32,6 +33,9 @@ from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.signals.conditions import SignalRules
 from crypto_refactor.signals.window_gaps import WindowGap, window_gaps
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,6 +88,28 @@ class RunResult(ABC):
         return self.scenarios.buy_and_hold
 
     @property
+    def metrics(self) -> Metrics:
+        """The figures of the requested run; `Metrics` states their units."""
+        return self.requested.metrics
+
+    @property
+    def equity(self) -> "pd.DataFrame":
+        """Equity at each close of the window, in the quote currency: `requested`, `buy_and_hold`, and `alpaca` where it trades."""
+        from crypto_refactor.backtest.result_frames import equity_frame
+
+        runs = {"requested": self.requested, "alpaca": self.alpaca, "buy_and_hold": self.buy_and_hold}
+        return equity_frame(
+            self.window, {name: run.simulation for name, run in runs.items() if run is not None}
+        )
+
+    @property
+    def trades(self) -> "pd.DataFrame":
+        """The trades of the requested run, in order of exit; see `trades_frame`."""
+        from crypto_refactor.backtest.result_frames import trades_frame
+
+        return trades_frame(self.requested.simulation)
+
+    @property
     def ticker(self) -> Ticker:
         """The ticker that was traded."""
         return self.window.ticker
@@ -132,6 +158,13 @@ class BacktestResult(RunResult):
     walk: WalkForward
     pinned: str | None  # name of the pinned model that decided everything
     audit: Audit | None = None  # whether the run used the future, and adds up; None if not audited
+
+    @property
+    def signals(self) -> "pd.DataFrame":
+        """The signal at each close that was decided, with its conditions; see `signals_frame`."""
+        from crypto_refactor.backtest.result_frames import signals_frame
+
+        return signals_frame(self.walk.signals)
 
     @property
     def plan(self) -> SignalPlan:

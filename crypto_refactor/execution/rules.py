@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from crypto_refactor.errors import UsageError
 from crypto_refactor.execution.options import EXECUTION_OPTIONS
 from crypto_refactor.execution.venues import ALPACA_FEE, ALPACA_MAX_DRAWDOWN, VenueRules, require_alpaca_rules
 from crypto_refactor.market.ticker import Ticker
@@ -73,6 +74,8 @@ class ExecutionOptions:
     max_notional: float | None = None
 
     def __post_init__(self) -> None:
+        if self.exit not in set(ExitRule):
+            raise UsageError.invalid("--exit", self.exit, " or ".join(ExitRule))
         object.__setattr__(self, "exit", ExitRule(self.exit))  # a command line and a ledger give it as text
 
     def resolve(self, ticker: Ticker, *, stated: VenueRules | None = None) -> ExecutionRules:

@@ -1,5 +1,6 @@
 """The public API: a ticker in, a signal out."""
 
+from datetime import datetime
 from pathlib import Path
 
 from crypto_refactor.arrays import RowArray
@@ -7,10 +8,11 @@ from crypto_refactor.errors import DataError, UsageError
 from crypto_refactor.features.catalogue import WARMUP
 from crypto_refactor.features.frame import FeatureFrame, compute_features
 from crypto_refactor.market.bars import Bars, fill_gaps
-from crypto_refactor.market.hours import to_iso
+from crypto_refactor.market.hours import Hour, as_hour, to_iso
 from crypto_refactor.market.plausibility import require_plausible, require_settled, trusted
 from crypto_refactor.market.quality import quality_report, require_complete, require_recent
-from crypto_refactor.market.sources.base import Source, require_reached
+from crypto_refactor.market.sources.base import require_reached
+from crypto_refactor.market.sources.factory import AnySource, source_of
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.dataset import labelled_rows, training_set
 from crypto_refactor.model.named_models import DEFAULT_MODEL_NAME, load_or_train, model_name, model_path
@@ -36,8 +38,9 @@ class SignalGenerator:
         For example BTC/USD.
     lookback : int
         Bars per window.
-    source : Source, optional
-        Provides the bars; by default the source of the environment (``CRYPTO_SOURCE``).
+    source : AnySource, optional
+        Provides the bars: a source, its name, a folder or file, bars or a DataFrame (see `source_of`); by default the source
+        of the environment (``CRYPTO_SOURCE``).
     model : str
         Name of the model file, ``<base>_<quote>_<model>.keras``.
     model_dir : Path, optional
@@ -61,7 +64,7 @@ class SignalGenerator:
         ticker: Ticker | str,
         lookback: int = 60,
         *,
-        source: Source | None = None,
+        source: AnySource | None = None,
         model: str = DEFAULT_MODEL_NAME,
         model_dir: Path | None = None,
         network: str = "documented",
@@ -72,12 +75,11 @@ class SignalGenerator:
         observer: TrainingObserver | None = None,
     ) -> None:
         from crypto_refactor.config import settings
-        from crypto_refactor.market.sources.factory import open_source
 
         self.ticker = Ticker.parse(ticker) if isinstance(ticker, str) else ticker
         self.settings = ModelSettings(lookback=lookback, network=network, residual=residual, seed=seed or 0)
         self._seed_given = seed is not None
-        self._source = source or open_source(settings().source)
+        self._source = source_of(source, self.ticker)
         self._model_name = model_name(model)
         self._model_dir = model_dir or settings().model_dir
         self._rules = rules or SignalRules()
@@ -89,7 +91,7 @@ class SignalGenerator:
         hours: int = 240,
         retrain_threshold: int = 24,
         *,
-        end: int | None = None,
+        end: datetime | str | Hour | None = None,
         retrain: bool = False,
         allow_gaps: bool = False,
         allow_jumps: bool = False,
@@ -102,8 +104,8 @@ class SignalGenerator:
             Labelled rows to train on, at least 120.
         retrain_threshold : int
             Greatest age of a model in hours; 0 trains anew whenever a bar has closed.
-        end : int, optional
-            The hour to decide at; by default now.
+        end : datetime, str or Hour, optional
+            When to decide (see `as_hour`); by default now.
         retrain : bool
             Train in any case.
         allow_gaps : bool
@@ -117,7 +119,7 @@ class SignalGenerator:
             If the request, the bars or the model folder do not allow a signal.
         """
         _check_request(hours, retrain_threshold)
-        end = self._source.now(self.ticker) if end is None else end
+        end = self._source.now(self.ticker) if end is None else as_hour(end)
         bars, frame, rows = self._history(hours, end)
         require_recent(bars, end)
         quality = quality_report(fill_gaps(bars), int(bars.opened[0]), end)

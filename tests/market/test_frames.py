@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from crypto_refactor import config
 from crypto_refactor.errors import DataError, UnavailableError, UsageError
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import as_hour, to_iso
@@ -117,7 +118,7 @@ class TestSources:
         assert source_of(source, ticker) is source
 
     def test_by_default_the_source_of_the_environment(self, monkeypatch):
-        monkeypatch.setenv("CRYPTO_SOURCE", "sample")
+        monkeypatch.setattr(config, "settings", lambda: config.EnvironmentSettings(source="sample"))
         assert isinstance(source_of(None, BTC), SampleSource)
 
     def test_what_does_not_exist_is_refused(self):

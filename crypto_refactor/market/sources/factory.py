@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeGuard, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeGuard, Union, cast
 
 from crypto_refactor.errors import UsageError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from crypto_refactor.market.sources.base import Source
     from crypto_refactor.market.ticker import Ticker
 
-AnySource: TypeAlias = "Source | Bars | pd.DataFrame | Mapping[str, pd.DataFrame] | str | Path"
+AnySource: TypeAlias = Union["Source", "Bars", "pd.DataFrame", Mapping[str, "pd.DataFrame"], str, Path]
 """What people give as a source: one that is open, bars, a DataFrame (or one a ticker), a name or a path."""
 
 

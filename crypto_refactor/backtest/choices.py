@@ -1,0 +1,92 @@
+"""The options of a backtest by keyword, beside the option objects that hold them."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, Self, TypedDict, TypeVar
+
+from crypto_refactor.errors import UsageError
+from crypto_refactor.execution.rules import ExecutionOptions
+from crypto_refactor.model.settings import ModelSettings
+from crypto_refactor.signals.conditions import SignalRules
+
+
+class Choices(TypedDict, total=False):
+    """Every option by its keyword; what is left out keeps its default.
+
+    See `ModelSettings` (which models decide), `SignalRules` (what a forecast needs to become a signal) and
+    `ExecutionOptions` (how it is traded) for their meaning and units.
+    """
+
+    lookback: int
+    network: str
+    residual: Literal["auto", "always", "never"]
+    seed: int
+    train_hours: int
+    refit_every: int
+    min_confirmations: int
+    threshold_scale: float | None
+    venue: Literal["none", "alpaca"]
+    fee: float | None
+    slippage_bps: float
+    position_size: float
+    exit: Literal["neutral", "opposite", "fade"]
+    long_only: bool
+    strict: bool
+    borrow: float
+    stop_loss: float | None
+    take_profit: float | None
+    max_drawdown: float | None
+    max_notional: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionObjects:
+    """The option objects of a backtest."""
+
+    settings: ModelSettings
+    signal_rules: SignalRules
+    options: ExecutionOptions
+
+    @classmethod
+    def of(
+        cls,
+        settings: ModelSettings | None,
+        signal_rules: SignalRules | None,
+        options: ExecutionOptions | None,
+        choices: Mapping[str, Any],
+    ) -> Self:
+        """Return the given objects, or their defaults, with `choices` in place of what they hold.
+
+        Raises
+        ------
+        UsageError
+            If there is no such option, or its value is out of range.
+        """
+        held = settings or ModelSettings(), signal_rules or SignalRules(), options or ExecutionOptions()
+        known = [field.name for owner in held for field in fields(owner)]
+        for name in choices:
+            if name not in known:
+                raise _unknown(name, known)
+        return cls(
+            settings=_with(held[0], choices),
+            signal_rules=_with(held[1], choices),
+            options=_with(held[2], choices),
+        )
+
+
+Owner = TypeVar("Owner", ModelSettings, SignalRules, ExecutionOptions)
+
+
+def _with(owner: Owner, choices: Mapping[str, Any]) -> Owner:
+    names = {field.name for field in fields(owner)}
+    return replace(owner, **{name: value for name, value in choices.items() if name in names})
+
+
+def _unknown(name: str, known: list[str]) -> UsageError:
+    near = difflib.get_close_matches(name, known, n=1)
+    return UsageError(
+        f"There is no option {name!r}.",
+        expected="one of " + ", ".join(known) + ".",
+        remedy=f"write {near[0]}." if near else "correct the keyword.",
+    )
