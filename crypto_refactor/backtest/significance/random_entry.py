@@ -118,7 +118,7 @@ def random_entry(
     )
     lengths = exits - entries
     rng = np.random.default_rng(seed)
-    starts = arrangements(rng, entries, lengths, len(market.hours) - 1, draws)
+    starts = arrangements(rng, lengths, len(market.hours) - 1, draws)
     order = np.argsort(starts, axis=1, kind="stable")
     starts = np.take_along_axis(starts, order, axis=1)
     costs = _Costs.of(rules, initial_balance)
