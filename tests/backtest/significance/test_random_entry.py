@@ -270,7 +270,7 @@ def test_entries_timed_by_volatility_alone_are_no_edge_and_an_edge_among_them_is
 
 @pytest.mark.parametrize(("follow", "low", "high"), [(0.0, 0.0, 0.045), (0.35, 0.6, 1.0)])
 def test_a_trend_follower_shows_skill_where_trends_go_on_and_none_where_they_do_not(follow, low, high):
-    """Sides follow the path in both worlds; hours of like volatility alone would refuse both."""
+    """Sides follow the path in both worlds."""
     rejected = []
     for seed in range(100):
         rng = np.random.default_rng(seed)
