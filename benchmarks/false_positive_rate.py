@@ -212,7 +212,7 @@ def print_patterns(rows):
         "| **evidence** | forecasts: skill | break-even fee (median) |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|---|")
-    for strength in dict.fromkeys(row["strength"] for row in sorted(rows, key=lambda row: row["strength"])):
+    for strength in sorted({row["strength"] for row in rows}):
         for variant in VARIANTS:
             group = [row for row in rows if (row["strength"], row["variant"]) == (strength, variant)]
             planted = f"{np.mean([row['perfect'] for row in group]):.3f}" if strength else "–"

@@ -5,8 +5,8 @@
 Random entry: each window is 2,160 hours of a GARCH(1,1) price without drift (Student t shocks, busier in the afternoon, UTC),
 traded about 60 times for about 4 hours each.  Nobody has skill; what differs is when trades begin: at any hour, or only in
 the tenth of all hours in which something that was known by then was largest.  Sides are tossed; or about 450 trades of
-about 2 hours go against or along the move of the 4 hours before.  The draws are at other hours and on tossed sides; "both" is the test.  With an edge, each side is right more often than a toss by that share.  The null is
-rejected at p <= 2 %.
+about 2 hours go against or along the move of the 4 hours before.  The draws are at other hours and on tossed sides; "both"
+is the test.  With an edge, each side is right more often than a toss by that share.  The null is rejected at p <= 2 %.
 
 Slope: the share of forecasts without skill whose slope is 1.96 of its errors above 0 (2.5 % are meant), by White's error
 and by HC3, on few and on many rows.

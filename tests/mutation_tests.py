@@ -219,7 +219,7 @@ def run_tests(folder):
     """Run the fast tests on the package in `folder`; return (exit code, the first failed test or the output)."""
     patterns = ("execution/test_*.py", "backtest/test_engine_*.py", "backtest/test_metrics.py")
     tests = [path for pattern in patterns for path in sorted((ROOT / "tests").glob(pattern))]
-    tests.sort(key=lambda path: "properties" in path.name)  # they take longest to find and to shrink a case
+    tests.sort(key=lambda path: "properties" in path.name)  # they take longest
     options = ["-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "-m", "not slow and not oracle"]
     options += ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT)]
     output = folder / "output.txt"

@@ -8,8 +8,7 @@ lose more than those of other hours, without any skill.
 Tossed sides: every draw keeps the trades at their hours and tosses a coin for the side of each.  A draw moves as much as
 the run does, but to be long in a window that rose beats the toss.
 
-A run has to beat both.  To draw other hours of like volatility alone would not do: these are few stretches of the window, and
-a side that follows the path knows which way each of them went.  Draws fill at opens and pay the same fee, slippage and borrow with the same position size::
+A run has to beat both.  Draws fill at opens and pay the same fee, slippage and borrow with the same position size::
 
     p = (1 + #{draws that earn at least as much}) / (1 + draws)
 
@@ -118,7 +117,7 @@ def random_entry(
     )
     lengths = exits - entries
     rng = np.random.default_rng(seed)
-    starts = arrangements(rng, entries, lengths, len(market.hours) - 1, draws)
+    starts = arrangements(rng, lengths, len(market.hours) - 1, draws)
     order = np.argsort(starts, axis=1, kind="stable")
     starts = np.take_along_axis(starts, order, axis=1)
     costs = _Costs.of(rules, initial_balance)

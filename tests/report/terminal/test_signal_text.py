@@ -173,7 +173,7 @@ def test_failed_and_passed_conditions_are_told_apart():
     assert line(text, "yes  macd")
 
 
-def test_undefined_figures_are_a_dash_and_never_nan():
+def test_a_model_that_forecast_no_move_says_so_and_never_nan():
     text = signal_text(make_signal(evidence=replace(KNOWN, hit_rate=None, rank_correlation=None)), UTC)
     assert "out of sample: no move forecast" in text
     assert "nan" not in text.lower()
