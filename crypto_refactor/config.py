@@ -1,5 +1,6 @@
 """Settings from the environment and `.env`, and the folders that hold state."""
 
+import os
 from functools import lru_cache
 from pathlib import Path
 
@@ -43,6 +44,8 @@ class EnvironmentSettings(BaseSettings):
         Another list of tickers than ``tickers.txt``; anchored as these folders are.
     cluster : str or None
         Address of a Dask scheduler whose workers train models; by default this machine does.
+    plugins : str
+        Plug-ins of every run, as paths or names of installed ones, separated as folders in ``PATH`` are.
     alpaca_data_url, alpaca_trading_url : str or None
         Other URLs of Alpaca's two APIs (a test server on loopback); never for a live account.
     alpaca_api_key, alpaca_secret_key : SecretStr or None
@@ -84,12 +87,18 @@ class EnvironmentSettings(BaseSettings):
             )
         return paper
 
+    @property
+    def plugin_names(self) -> tuple[str, ...]:
+        """The plug-ins one by one."""
+        return tuple(name for name in self.plugins.split(os.pathsep) if name)
+
     source: str = "alpaca"
     data_dir: Path | None = None
     model_dir: Path = Field(default_factory=lambda: _anchor("models") / "data")
     state_dir: Path = Field(default_factory=lambda: _anchor("state"))
     tickers: Path | None = None
     cluster: str | None = None
+    plugins: str = ""
     alpaca_data_url: str | None = None
     alpaca_trading_url: str | None = None
     alpaca_api_key: SecretStr | None = Field(default=None, validation_alias="ALPACA_API_KEY")

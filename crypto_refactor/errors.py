@@ -4,6 +4,7 @@
 
     CryptoRefactorError          70  (never raised itself)
     ├── UsageError                2  correct the command line
+    │   └── PluginError           2  correct the plug-in
     ├── DataError                 3  bars, the bar store, output files
     │   ├── UnavailableError      3  the source does not offer this ticker
     │   ├── SourceFailedError     3  the source gave no usable answer
@@ -84,6 +85,10 @@ class UsageError(CryptoRefactorError):
     def invalid(cls, option: str, value: object, expected: str) -> Self:
         """Return the error of an option whose value is out of its range."""
         return cls(f"{option} is {value!r}.", expected=f"{expected}.", remedy=f"correct {option}.")
+
+
+class PluginError(UsageError):
+    """A plug-in cannot be loaded, or gives what cannot be used."""
 
 
 class DataError(CryptoRefactorError):

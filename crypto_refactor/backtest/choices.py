@@ -1,13 +1,14 @@
 """The options of a backtest by keyword, beside the option objects that hold them."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Self, TypedDict, TypeVar
 
 from crypto_refactor.errors import UsageError
 from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.model.settings import ModelSettings
+from crypto_refactor.plugins import AnyPlugin
 from crypto_refactor.signals.conditions import SignalRules
 
 
@@ -24,13 +25,14 @@ class Choices(TypedDict, total=False):
     seed: int
     train_hours: int
     refit_every: int
+    plugins: AnyPlugin | Sequence[AnyPlugin]
     min_confirmations: int
     threshold_scale: float | None
     venue: Literal["none", "alpaca"]
     fee: float | None
     slippage_bps: float
     position_size: float
-    exit: Literal["neutral", "opposite", "fade"]
+    exit: str
     long_only: bool
     strict: bool
     borrow: float
@@ -68,11 +70,14 @@ class OptionObjects:
         for name in choices:
             if name not in known:
                 raise _unknown(name, known)
-        return cls(
+        chosen = cls(
             settings=_with(held[0], choices),
             signal_rules=_with(held[1], choices),
             options=_with(held[2], choices),
         )
+        chosen.signal_rules.require_possible(chosen.settings.plugins)
+        chosen.options.require_known_exit(chosen.settings.plugins)
+        return chosen
 
 
 Owner = TypeVar("Owner", ModelSettings, SignalRules, ExecutionOptions)

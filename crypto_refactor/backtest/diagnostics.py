@@ -13,13 +13,13 @@ from crypto_refactor.backtest.walk_forward import PeriodSignals
 from crypto_refactor.correlation import hourly_pearson, pearson
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import Fill
-from crypto_refactor.features.catalogue import indicator_names
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.model.dataset import labelled_rows
 from crypto_refactor.model.schedule import training_rows
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.sides import Side
-from crypto_refactor.signals.conditions import CONDITIONS, FORECAST, SignalFrame, SignalRules
+from crypto_refactor.signals.condition_catalogue import FORECAST
+from crypto_refactor.signals.conditions import SignalFrame, SignalRules
 
 NOISE_SIGMAS = 2.0
 MAX_ENTRY_SHARE = 0.05
@@ -69,7 +69,7 @@ def condition_figures(signals: SignalFrame, rules: SignalRules, window: Bars) ->
             **_own_record(signals, column, outcome),
             agrees=float(met[strong, column].mean()) if strong.any() else None,
         )
-        for column, name in enumerate(CONDITIONS)
+        for column, name in enumerate(signals.conditions)
     }
 
 
@@ -104,12 +104,12 @@ def blocked_entries(
     if not exceeded:
         return f"`forecast` blocked every bar: none of {count} forecasts exceeded its threshold."
     vetoes = {name: figures.vetoes for name, figures in conditions.items()}
-    worst = sorted(CONDITIONS[1:], key=lambda name: -vetoes[name])[:3]
+    worst = sorted(signals.conditions[1:], key=lambda name: -vetoes[name])[:3]
     text = ", ".join(f"`{name}` on {vetoes[name]}" for name in worst if vetoes[name])
     passed = int((signals.signal != 0).sum())
     return (
         f"The forecast exceeded its threshold on {exceeded} of {count} bars; {passed} of them had "
-        f"{rules.min_confirmations} of 9 confirmations" + (f" (missing most often: {text})." if text else ".")
+        f"{rules.min_confirmations} of {len(signals.conditions) - 1} confirmations" + (f" (missing most often: {text})." if text else ".")
     )
 
 
@@ -151,11 +151,12 @@ def feature_correlations(
     The training bars of a pinned model lie outside the run: its `train` is None.
     """
     inputs, returns, hours = _out_of_sample_pairs(parts, settings)
-    train_inputs, train_returns = np.zeros((0, len(indicator_names()))), np.zeros(0)
+    names = parts[0].period.frame.names
+    train_inputs, train_returns = np.zeros((0, len(names))), np.zeros(0)
     if not pinned:
         train_inputs, train_returns = _training_pairs(parts, settings)
     found = {}
-    for column, name in enumerate(indicator_names()):
+    for column, name in enumerate(names):
         out_of_sample = hourly_pearson(inputs[:, column], returns, hours)
         found[name] = FeatureCorrelation(
             train=pearson(train_inputs[:, column], train_returns),

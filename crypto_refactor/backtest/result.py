@@ -210,12 +210,13 @@ class BacktestResult(RunResult):
 
 def plan_for(walk: WalkForward, window: Bars, rules: ExecutionRules) -> SignalPlan:
     """Return what an account with these rules knows at each close of `window`."""
-    aligned = align_to_bars(walk.signals, window)
+    aligned = align_to_bars(walk.signals, window, rules.exit)
     return SignalPlan(
         signal=aligned["signal"],
         forecast_side=aligned["forecast_side"],
         exceeds_cost=aligned["supported"] & (aligned["expected_move"] > rules.round_trip_cost),
         decidable=aligned["decidable"],
+        keep=aligned.get("keep"),
     )
 
 

@@ -6,7 +6,7 @@ from crypto_refactor.backtest.engine import Simulation
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.frames import frame_of, hour_index
 from crypto_refactor.sides import Side
-from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame
+from crypto_refactor.signals.conditions import SignalFrame
 
 
 def equity_frame(window: Bars, runs: dict[str, Simulation]) -> pd.DataFrame:
@@ -63,5 +63,5 @@ def signals_frame(signals: SignalFrame) -> pd.DataFrame:
     )
     columns = {name: getattr(signals, name) for name in names}
     met = signals.conditions_met
-    columns |= {name: met[:, column] for column, name in enumerate(CONDITIONS)}
+    columns |= {name: met[:, column] for column, name in enumerate(signals.conditions)}
     return frame_of(signals.decided_at, columns, "decided_at")

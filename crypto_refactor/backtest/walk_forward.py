@@ -181,14 +181,14 @@ def walk_forward_group(
     return {each: WalkForward(periods=tuple(periods), trained=0) for each, periods in by_rules.items()}
 
 
-def align_to_bars(signals: SignalFrame, window: Bars) -> dict[str, npt.NDArray[Any]]:
+def align_to_bars(signals: SignalFrame, window: Bars, exit_rule: str = "") -> dict[str, npt.NDArray[Any]]:
     """Align signals with the bars of `window`, zeros where nothing was decided.
 
     Returns
     -------
     dict
         ``signal``, ``forecast_side`` (int8), ``expected_move`` (float64), ``supported`` and
-        ``decidable`` (bool), each of shape (n,).
+        ``decidable`` (bool), each of shape (n,); ``keep`` (bool), of shape (n, 2), where `exit_rule` is that of a plug-in.
     """
     rows = np.searchsorted(window.closed, signals.decided_at)
     columns: dict[str, npt.NDArray[Any]] = {
@@ -198,8 +198,10 @@ def align_to_bars(signals: SignalFrame, window: Bars) -> dict[str, npt.NDArray[A
         "supported": signals.supported,
         "decidable": np.ones(len(signals), dtype=np.bool_),
     }
+    if exit_rule in signals.keeps:
+        columns["keep"] = signals.keeps[exit_rule]
     aligned = {}
     for name, values in columns.items():
-        aligned[name] = np.zeros(len(window), dtype=values.dtype)
+        aligned[name] = np.zeros((len(window), *values.shape[1:]), dtype=values.dtype)
         aligned[name][rows] = values
     return aligned

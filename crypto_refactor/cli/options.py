@@ -85,6 +85,14 @@ def _parse_tickers(
     return tuple(dict.fromkeys(_parse_ticker(context, parameter, value) for value in values))
 
 
+def _selected_plugins(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    from crypto_refactor.config import settings
+
+    return values or settings().plugin_names
+
+
 BAR_HOURS = click.IntRange(1, 1_000_000)
 """How many hours of bars can be asked for."""
 
@@ -129,9 +137,19 @@ debug = flag("--debug", "Log details and show tracebacks.", expose_value=False)
 seed = option("--seed", "Seed of the training.  [default: 0]", type=int)
 network = option(
     "--network",
-    "LSTM 256-128-64 on a linear skip; 32-16-8 for trials and tests; or the skip alone, which fits in milliseconds.",
-    type=click.Choice(["documented", "small", "linear"]),
+    "LSTM 256-128-64 on a linear skip; 32-16-8 for trials and tests; the skip alone, which fits in milliseconds; or a "
+    "plug-in's.",
+    metavar="[documented|small|linear|NAME]",
     default="documented",
+)
+plugins = option(
+    "--plugin",
+    "Python file, or name of an installed plug-in, that adds indicators, conditions, networks or exits; repeat for "
+    "several.  [default: CRYPTO_PLUGINS]",
+    "plugins",
+    multiple=True,
+    metavar="FILE.py",
+    callback=_selected_plugins,
 )
 residual = option(
     "--residual",
@@ -141,7 +159,7 @@ residual = option(
 )
 lookback = option("--lookback", "Bars in one window of the model.", default=60)
 min_confirmations = option(
-    "--min-confirmations", "How many of the nine conditions beside the forecast must hold.", default=6
+    "--min-confirmations", "How many of the conditions beside the forecast (nine, and plug-ins' own) must hold.", default=6
 )
 threshold_scale = option(
     "--threshold-scale", "Scale of the dynamic threshold.  [default: the model's own]", type=float

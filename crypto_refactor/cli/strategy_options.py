@@ -25,6 +25,11 @@ def _click_option(field: str, spec: OptionSpec) -> options.Option:
         name = f"--{spec.name}/--no-{spec.name}" if spec.negatable else f"--{spec.name}"
         return options.flag(name, spec.help, field, default=False, show_default=spec.negatable)
     if spec.choices:
+        if spec.extensible:
+            names = "|".join((*spec.choices, "NAME"))
+            return options.option(
+                f"--{spec.name}", f"{spec.help}  A plug-in may add others.", field, default=str(spec.default), metavar=f"[{names}]"
+            )
         choice = click.Choice(spec.choices)
         return options.option(f"--{spec.name}", spec.help, field, type=choice, default=str(spec.default))
     default: dict[str, Any] = {} if spec.default is None else {"default": spec.default}
@@ -46,6 +51,7 @@ strategy_options = options.combined(
     options.min_confirmations,
     options.threshold_scale,
     options.network,
+    options.plugins,
     options.residual,
     options.seed,
     options.allow_gaps,

@@ -46,6 +46,7 @@ class SignalPlan:
     forecast_side: SideArray  # sign of the predicted price less the close
     exceeds_cost: BoolArray  # evidence, and an expected move above the round trip (``--strict``)
     decidable: BoolArray  # False on a real bar whose window of bars does not allow a decision
+    keep: BoolArray | None = None  # (n, 2), whether the exit of a plug-in keeps a long, a short
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,12 +67,14 @@ def target_by_side(plan: SignalPlan, rules: ExecutionRules) -> TargetBySide:
     From flat, only a signal enters a position; `ExecutionRules.exit` says how long it is kept.
     """
     signal, forecast = plan.signal, plan.forecast_side
-    if rules.exit is ExitRule.NEUTRAL:
+    if plan.keep is not None:
+        long, short = (np.where(signal, signal, side * plan.keep[:, at]) for at, side in enumerate((1, -1)))
+    elif rules.exit == ExitRule.NEUTRAL:
         long, short = signal, signal
     else:
         long = np.where(signal == -1, -1, 1)
         short = np.where(signal == 1, 1, -1)
-        if rules.exit is ExitRule.FADE:
+        if rules.exit == ExitRule.FADE:
             long = np.where((signal == 0) & (forecast < 0), 0, long)
             short = np.where((signal == 0) & (forecast > 0), 0, short)
     lowest = 0 if rules.long_only else -1
@@ -160,7 +163,7 @@ def decide(
 def _exit_reason(side: int, signal: int, rules: ExecutionRules) -> str:
     if signal == -side:
         return "opposite"
-    return "fade" if rules.exit is ExitRule.FADE else "neutral"
+    return ExitRule.NEUTRAL if rules.exit == ExitRule.OPPOSITE else rules.exit
 
 
 def close_without_data(account: SubAccount) -> tuple[Decision, ...]:

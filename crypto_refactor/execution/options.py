@@ -42,6 +42,7 @@ class OptionSpec(NamedTuple):
     unit: str = "a fraction"
     percent: float = 100.0  # what one unit is, in per cent
     negatable: bool = False  # ``--no-NAME`` switches it off again
+    extensible: bool = False  # a plug-in may add choices
 
     @property
     def is_switch(self) -> bool:
@@ -56,7 +57,9 @@ class OptionSpec(NamedTuple):
     def is_of_kind(self, value: object) -> bool:
         """Whether `value` is a switch, a choice or a number as this option takes it."""
         if self.is_switch or self.choices:
-            return isinstance(value, bool) if self.is_switch else value in self.choices
+            if self.is_switch or self.extensible:
+                return isinstance(value, bool if self.is_switch else str)
+            return value in self.choices
         number = isinstance(value, float | int) and not isinstance(value, bool)
         return number or (value is None and self.default is None)
 
@@ -80,7 +83,8 @@ class OptionSpec(NamedTuple):
         """Read a value of ``--vary``; raise ValueError where it is none."""
         if text and text == self.default_text:
             return None
-        if text not in (("on", "off") if self.is_switch else self.choices or (text,)):
+        closed = self.choices if not self.extensible else ()
+        if text not in (("on", "off") if self.is_switch else closed or (text,)):
             raise ValueError(text)
         return text == "on" if self.is_switch else self.kind(text)
 
@@ -142,6 +146,7 @@ EXECUTION_OPTIONS: Mapping[str, OptionSpec] = {
         default="neutral",
         choices=("neutral", "opposite", "fade"),
         kind=str,
+        extensible=True,
     ),
     "long_only": OptionSpec("long-only", "Let a short signal close a long and open nothing.", default=False),
     "strict": OptionSpec(

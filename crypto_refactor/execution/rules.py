@@ -8,6 +8,7 @@ from crypto_refactor.errors import UsageError
 from crypto_refactor.execution.options import EXECUTION_OPTIONS
 from crypto_refactor.execution.venues import ALPACA_FEE, ALPACA_MAX_DRAWDOWN, VenueRules, require_alpaca_rules
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.plugins import PluginFile, all_exits, require_new_names
 
 DEFAULT_FEE = 0.001
 HOURS_PER_YEAR = 8760
@@ -28,7 +29,7 @@ class ExecutionRules:
     fee: float = DEFAULT_FEE
     slippage_bps: float = 0.0
     position_size: float = 1.0
-    exit: ExitRule = ExitRule.NEUTRAL
+    exit: str = ExitRule.NEUTRAL  # or the name of a plug-in's exit
     long_only: bool = False
     strict: bool = False
     borrow: float = 0.0  # annual rate on the notional of a short, charged for each hour held
@@ -64,7 +65,7 @@ class ExecutionOptions:
     fee: float | None = None
     slippage_bps: float = 0.0
     position_size: float = 1.0
-    exit: ExitRule = ExitRule.NEUTRAL
+    exit: str = ExitRule.NEUTRAL
     long_only: bool = False
     strict: bool = False
     borrow: float = 0.0
@@ -73,10 +74,13 @@ class ExecutionOptions:
     max_drawdown: float | None = None
     max_notional: float | None = None
 
-    def __post_init__(self) -> None:
-        if self.exit not in set(ExitRule):
-            raise UsageError.invalid("--exit", self.exit, " or ".join(ExitRule))
-        object.__setattr__(self, "exit", ExitRule(self.exit))  # a command line and a ledger give it as text
+    def require_known_exit(self, plugins: tuple[PluginFile, ...]) -> None:
+        """Raise UsageError if the exit is neither a built-in one nor one of `plugins`."""
+        declared = all_exits(plugins)
+        require_new_names(declared, tuple(ExitRule), "exit")
+        names = (*ExitRule, *(each.name for each in declared))
+        if self.exit not in names:
+            raise UsageError.invalid("--exit", self.exit, " or ".join(names))
 
     def resolve(self, ticker: Ticker, *, stated: VenueRules | None = None) -> ExecutionRules:
         """Return the rules for `ticker`, with the venue's own defaults where nothing was given.

@@ -32,6 +32,7 @@ class BarSignal:
     forecast_side: int
     exceeds_cost: bool
     decidable: bool
+    keep: tuple[bool, bool] | None = None
 
 
 UNDECIDABLE = BarSignal(signal=0, forecast_side=0, exceeds_cost=False, decidable=False)
@@ -46,6 +47,7 @@ def bar_signal(signals: SignalFrame, rules: ExecutionRules) -> BarSignal:
         forecast_side=int(signals.forecast_side[-1]),
         exceeds_cost=bool(signals.supported[-1] and signals.expected_move[-1] > rules.round_trip_cost),
         decidable=True,
+        keep=None if rules.exit not in signals.keeps else tuple(signals.keeps[rules.exit][-1].tolist()),
     )
 
 
@@ -145,6 +147,7 @@ def target_side(side: int, signal: BarSignal, rules: ExecutionRules) -> int:
         forecast_side=np.array([signal.forecast_side], dtype=np.int8),
         exceeds_cost=np.array([signal.exceeds_cost]),
         decidable=np.array([signal.decidable]),
+        keep=None if signal.keep is None else np.array([signal.keep]),
     )
     return int(target_by_side(plan, rules)[side][0])
 

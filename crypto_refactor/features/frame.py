@@ -7,10 +7,12 @@ import numpy as np
 
 from crypto_refactor.arrays import BoolArray, FloatArray, HourArray
 from crypto_refactor.errors import DataError
-from crypto_refactor.features.catalogue import CATALOGUE, WARMUP, IndicatorSpec, indicator_names
+from crypto_refactor.features.catalogue import WARMUP, IndicatorSpec, indicator_names
+from crypto_refactor.features.plugin_indicators import catalogue_of
 from crypto_refactor.features.price_indicators import bollinger_bands, volatility_mean
 from crypto_refactor.market.bars import Bars, segment_starts
 from crypto_refactor.market.hours import to_iso
+from crypto_refactor.plugins import PluginFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,6 +59,8 @@ class FeatureFrame:
         Number of bars of the same unbroken series before this one.
     extras : FeatureExtras
         Bollinger bands and the mean volatility.
+    plugins : tuple of PluginFile
+        Where further indicators come from, and further conditions of signals.
     """
 
     bars: Bars
@@ -66,6 +70,7 @@ class FeatureFrame:
     ready: BoolArray
     position: HourArray
     extras: FeatureExtras
+    plugins: tuple[PluginFile, ...] = ()
 
     def __post_init__(self) -> None:
         for array in (self.values, self.inputs, self.ready, self.position):
@@ -87,15 +92,19 @@ class FeatureFrame:
         return self.values[:, self.names.index(name)]
 
 
-def compute_features(bars: Bars, *, catalogue: Sequence[IndicatorSpec] = CATALOGUE) -> FeatureFrame:
-    """Compute every indicator of `catalogue` on every bar, for each unbroken series separately.
+def compute_features(
+    bars: Bars, plugins: tuple[PluginFile, ...] = (), *, catalogue: Sequence[IndicatorSpec] | None = None
+) -> FeatureFrame:
+    """Compute every indicator on every bar, for each unbroken series separately.
 
     Parameters
     ----------
     bars : Bars
         Bars after `fill_gaps`; a gap that is still open splits the series.
-    catalogue : sequence of IndicatorSpec
-        The indicators, in column order.
+    plugins : tuple of PluginFile
+        Add their indicators to the built-in ones.
+    catalogue : sequence of IndicatorSpec, optional
+        The indicators, in column order; by default the built-in ones and those of `plugins`.
 
     Returns
     -------
@@ -106,7 +115,10 @@ def compute_features(bars: Bars, *, catalogue: Sequence[IndicatorSpec] = CATALOG
     ------
     DataError
         If prices or volumes are so extreme that a feature leaves the range of numbers.
+    PluginError
+        If an indicator of a plug-in fails, or gives what cannot be used.
     """
+    catalogue = catalogue_of(plugins) if catalogue is None else catalogue
     starts = segment_starts(bars)
     stops = np.append(starts, len(bars))[1:]
     values, inputs = (np.full((len(bars), len(catalogue)), np.nan) for _ in range(2))
@@ -133,6 +145,7 @@ def compute_features(bars: Bars, *, catalogue: Sequence[IndicatorSpec] = CATALOG
         ready=position >= WARMUP,
         position=position,
         extras=FeatureExtras(**extras),
+        plugins=plugins,
     )
     _require_finite(frame)
     return frame

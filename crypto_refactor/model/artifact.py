@@ -119,6 +119,7 @@ class Card(Identity):
                 values = _converted(values)
             elif values.get("schema") != SCHEMA:
                 raise ValueError("the card has another schema")
+            values.setdefault("plugins", {})  # cards of models without any may not say so
             if set(values) != {f.name for f in fields(cls)}:
                 raise ValueError("the card has another schema")
             evidence, decision = values["evidence"], values["residual_decision"]

@@ -11,10 +11,12 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from crypto_refactor.features.catalogue import catalogue_hash
+from crypto_refactor.features.plugin_indicators import catalogue_of
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.model.dataset import TrainingSet
 from crypto_refactor.model.recipe import RECIPE, library_versions
 from crypto_refactor.model.settings import ModelSettings
+from crypto_refactor.plugins import plugin_hashes
 
 TIMEFRAME = "1h"
 HORIZON = 1
@@ -35,6 +37,7 @@ class Identity:
     seed: int
     recipe: str  # hash of how networks are fitted
     catalogue: str  # hash of the indicators
+    plugins: dict[str, str]  # hash of the content of each plug-in by its name
     versions: dict[str, str]  # of the libraries that fit
     trained_from: int
     trained_through: int  # close of the last bar used, for early stopping and calibration too
@@ -62,7 +65,8 @@ def identity_of(bars: Bars, data: TrainingSet, settings: ModelSettings) -> Ident
         residual=settings.residual,
         seed=settings.seed,
         recipe=RECIPE.hash(),
-        catalogue=catalogue_hash(),
+        catalogue=catalogue_hash(catalogue_of(settings.plugins)),
+        plugins=plugin_hashes(settings.plugins),
         versions=library_versions(),
         trained_from=data.trained_from,
         trained_through=data.trained_through,

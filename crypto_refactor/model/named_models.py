@@ -23,7 +23,7 @@ from crypto_refactor.model.training.jobs import TrainingJob, fit_and_write, hold
 from crypto_refactor.model.training.parallel import TrainingObserver
 
 DEFAULT_MODEL_NAME = "lstm_v2"
-PINNED_PARTS = ("source", "ticker", "timeframe", "horizon", "lookback", "catalogue")
+PINNED_PARTS = ("source", "ticker", "timeframe", "horizon", "lookback", "plug-ins", "catalogue")
 """What must match for a pinned model, which brings its own network, recipe and seed."""
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 

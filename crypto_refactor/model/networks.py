@@ -3,14 +3,12 @@
 Keras arrives as an argument, so that the names are known without importing it.
 """
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 from crypto_refactor.model.recipe import Recipe
-
-Network = Callable[[Any, Any, Recipe], Any]
-"""Keras, the scaled features (batch, lookback, inputs) and the recipe -> what the dense layers read (batch, units)."""
+from crypto_refactor.plugins import NetworkBuilder, PluginFile, all_networks, require_new_names
 
 
 def _lstm_stack(units: Sequence[int], keras: Any, x: Any, recipe: Recipe) -> Any:
@@ -30,9 +28,23 @@ def _lstm_stack(units: Sequence[int], keras: Any, x: Any, recipe: Recipe) -> Any
 
 
 LINEAR = "linear"
-NETWORKS: dict[str, Network | None] = {
+NETWORKS: dict[str, NetworkBuilder | None] = {
     "documented": partial(_lstm_stack, (256, 128, 64)),
     "small": partial(_lstm_stack, (32, 16, 8)),  # for tests, demonstrations and seed studies
     LINEAR: None,  # the skip alone: fits in milliseconds, for long studies and many tickers
 }
-"""All networks, by the name that `--network` takes."""
+"""The built-in networks, by the name that `--network` takes."""
+
+
+@lru_cache(maxsize=32)
+def networks_of(plugins: tuple[PluginFile, ...]) -> Mapping[str, NetworkBuilder | None]:
+    """Return the built-in networks and those of `plugins`, by name.
+
+    Raises
+    ------
+    PluginError
+        If a plug-in cannot be loaded, or a name is taken.
+    """
+    declared = all_networks(plugins)
+    require_new_names(declared, tuple(NETWORKS), "network")
+    return NETWORKS | {network.name: network.build for network in declared}

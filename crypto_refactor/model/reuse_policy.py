@@ -1,10 +1,11 @@
 """The card of a fitted network, and whether its model may be reused on given bars."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from crypto_refactor.features.catalogue import catalogue_hash
+from crypto_refactor.features.plugin_indicators import catalogue_of
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.model.artifact import SCHEMA, Card, TrainedModel
@@ -12,6 +13,7 @@ from crypto_refactor.model.dataset import CHECKED_BARS, TrainingSet, last_bars
 from crypto_refactor.model.identity import HORIZON, TIMEFRAME, identity_of
 from crypto_refactor.model.recipe import RECIPE
 from crypto_refactor.model.settings import ModelSettings
+from crypto_refactor.plugins import plugin_hashes
 
 
 def make_card(
@@ -39,6 +41,7 @@ def make_card(
     )
 
 
+PLUGINS = "plug-ins"
 OlderBars = Callable[[int, int], Bars]
 """Returns the real bars between two hours."""
 
@@ -66,7 +69,7 @@ def retrain_reason(card: Card, bars: Bars, request: ModelRequest) -> tuple[str, 
     if card.is_earlier:
         return "trained", "the existing model is of an earlier release, which trained by another recipe"
     differences = [
-        f"another {name} ({actual}, not {expected})"
+        f"{'other' if name == PLUGINS else 'another'} {name} ({actual}, not {expected})"
         for name, actual, expected in mismatches(card, bars, request.settings)
         if name != "seed" or request.seed_given
     ]
@@ -102,10 +105,16 @@ def mismatches(card: Card, bars: Bars, settings: ModelSettings) -> list[tuple[st
         ("timeframe", card.timeframe, TIMEFRAME),
         ("horizon", card.horizon, HORIZON),
         ("lookback", card.lookback, settings.lookback),
-        ("catalogue", card.catalogue, catalogue_hash()),
+        (PLUGINS, _in_words(card.plugins), _in_words(plugin_hashes(settings.plugins))),
+        ("catalogue", card.catalogue, catalogue_hash(catalogue_of(settings.plugins))),
         ("network", card.network, settings.network),
         ("residual", card.residual, settings.residual),
         ("recipe", card.recipe, RECIPE.hash()),
         ("seed", card.seed, settings.seed),
     ]
     return [(name, actual, expected) for name, actual, expected in required if actual != expected]
+
+
+def _in_words(plugins: Mapping[str, str]) -> str:
+    """Return the plug-ins of a card or of settings, with their hashes."""
+    return ", ".join(f"{name} {content}" for name, content in sorted(plugins.items())) or "none"

@@ -13,7 +13,6 @@ from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.sides import Side
-from crypto_refactor.signals.conditions import CONDITIONS
 
 TRADE_COLUMNS = (
     *(
@@ -28,19 +27,6 @@ TRADE_COLUMNS = (
         "fees",
     ),
     *("net_pnl", "net_return", "bars_held", "exit_reason"),
-)
-SIGNAL_COLUMNS = (
-    *(
-        "made_at",
-        "close",
-        "predicted_price",
-        "threshold",
-        "confidence",
-        *CONDITIONS,
-        "confirmations",
-        "signal",
-    ),
-    *("target", "model"),
 )
 COMPARISON_FIGURES = (
     *("return", "at_alpaca_return", "buy_and_hold_return", "sharpe", "sharpe_se", "max_drawdown", "trades"),
@@ -100,11 +86,15 @@ def signals_csv(result: BacktestResult) -> str:
         at: [to_iso(at), *figures, *conditions, count, signal, targets[at], model]
         for at, *figures, conditions, count, signal, model in columns
     }
-    blank = [""] * (len(SIGNAL_COLUMNS) - 4)
+    header = (
+        *("made_at", "close", "predicted_price", "threshold", "confidence", *signals.conditions),
+        *("confirmations", "signal", "target", "model"),
+    )
+    blank = [""] * (len(header) - 4)
     real = ~window.synthetic
     for at, close in zip(window.closed[real].tolist(), window.close[real].tolist(), strict=True):
         rows.setdefault(at, [to_iso(at), close, *blank, targets[at], ""])
-    return _csv_text(SIGNAL_COLUMNS, [rows[at] for at in sorted(rows)], simulated=window.simulated)
+    return _csv_text(header, [rows[at] for at in sorted(rows)], simulated=window.simulated)
 
 
 def comparison_csv(comparison: Comparison) -> str:

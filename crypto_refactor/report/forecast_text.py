@@ -8,7 +8,7 @@ from crypto_refactor.backtest.significance.verdict import Verdict
 from crypto_refactor.model.artifact import DROPPED, KEPT, ResidualDecision
 from crypto_refactor.model.skip import RIDGE
 from crypto_refactor.report.formatting import UNDEFINED, number, percent
-from crypto_refactor.signals.conditions import FORECAST
+from crypto_refactor.signals.condition_catalogue import FORECAST
 
 BASELINE_NAMES = {
     "minus_last_return": "minus the last return",

@@ -6,7 +6,7 @@ from crypto_refactor.backtest.result import BacktestResult, RunResult
 from crypto_refactor.execution.options import option_hints
 from crypto_refactor.execution.sub_account import MIN_ENTRY
 from crypto_refactor.market.hours import to_iso, to_local_text
-from crypto_refactor.signals.conditions import volume_hint
+from crypto_refactor.signals.condition_catalogue import conditions_of, volume_hint
 
 
 def all_hints(result: RunResult) -> list[str]:
@@ -18,7 +18,8 @@ def run_hints(result: RunResult, tz: ZoneInfo | None) -> list[str]:
     """Return what the bars and the account of a run give reason to say; without `tz`, times are ISO-8601 UTC."""
     hints = [_spent(result, tz)]
     if isinstance(result, BacktestResult) and not result.window.volume.any():
-        hints.append(volume_hint(result.signal_rules.min_confirmations))
+        conditions = conditions_of(result.settings.plugins)
+        hints.append(volume_hint(result.signal_rules.min_confirmations, len(conditions)))
     return [hint for hint in hints if hint]
 
 

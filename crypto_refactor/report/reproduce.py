@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -34,10 +35,10 @@ def repeat_command(program: Sequence[str], source: str, end: int) -> str:
     return shlex.join(words)
 
 
-def _words(option: click.Option, value: object) -> list[str]:
+def _words(option: click.Option, value: Any) -> list[str]:
     if option.is_flag:
         return [option.opts[0] if value else option.secondary_opts[0]]
-    return [option.opts[0], str(value)]
+    return [word for each in (value if option.multiple else [value]) for word in (option.opts[0], str(each))]
 
 
 def _data_dir(source: str, words: list[str]) -> list[str]:
@@ -69,7 +70,9 @@ def _changed(session: TradingSession) -> Iterator[str]:
     for part in (session.settings, session.signal_rules):
         for field in fields(part):
             value = getattr(part, field.name)
-            if value != field.default:
+            if field.name == "plugins":
+                yield from (word for file in value for word in ("--plugin", str(file.path)))
+            elif value != field.default:
                 yield from (f"--{field.name.replace('_', '-')}", str(value))
     if session.model is not None:
         yield from ("--model", session.model)

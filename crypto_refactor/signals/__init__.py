@@ -4,7 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame, SignalRules
+    from crypto_refactor.signals.condition_catalogue import CONDITIONS
+    from crypto_refactor.signals.conditions import SignalFrame, SignalRules
     from crypto_refactor.signals.generator import SignalGenerator
     from crypto_refactor.signals.signal import Signal
 

@@ -1,113 +1,51 @@
-"""The dynamic threshold and the ten named conditions, for any number of bars at once.
+"""From forecasts to signals: the dynamic threshold, the conditions, and how many of them must hold.
 
 A single signal and a year of signals run through the same functions.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from crypto_refactor.arrays import BoolArray, FloatArray, RowArray, SideArray
 from crypto_refactor.errors import UsageError
 from crypto_refactor.features.frame import FeatureFrame
 from crypto_refactor.model.evidence import Evidence, threshold_unit
+from crypto_refactor.plugins import PluginFile
+from crypto_refactor.signals.condition_catalogue import CONDITIONS, conditions_of, exits_of
 
-Values = Mapping[str, FloatArray]
-"""At each bar: the indicators by name, `close`, `volatility_mean`, and `move` (predicted price less close) and
-`threshold` in quote currency; shape (m,)."""
-Test = Callable[[Values], BoolArray]
-
-
-class Condition(NamedTuple):
-    """A named condition of a signal: its text and its test for each side.  Comparisons are strict."""
-
-    name: str
-    long_text: str
-    short_text: str
-    long: Test
-    short: Test
-
-
-def _mirrored(
-    name: str, text: str, pair: Callable[[Values], tuple[FloatArray, FloatArray | float]]
-) -> Condition:
-    """Return a condition that asks for a > b for long, and for a < b for short."""
-    short_text = text.replace(">", "<")
-    return Condition(name, text, short_text, lambda v: np.greater(*pair(v)), lambda v: np.less(*pair(v)))
-
-
-def _either(name: str, text: str, test: Test) -> Condition:
-    """Return a condition that is the same for both sides."""
-    return Condition(name, text, text, test, test)
-
-
-_CONDITIONS = (
-    Condition(
-        "forecast",
-        "forecast above threshold",
-        "forecast below -threshold",
-        lambda v: v["move"] > v["threshold"],
-        lambda v: -v["move"] > v["threshold"],
-    ),
-    Condition("rsi", "RSI < 65", "RSI > 35", lambda v: v["rsi"] < 65, lambda v: v["rsi"] > 35),
-    _mirrored("macd", "MACD histogram > 0", lambda v: (v["macd_histogram"], 0)),
-    _mirrored("obv", "OBV > its mean", lambda v: (v["obv"], 0)),
-    _mirrored("vwap", "close > VWAP", lambda v: (v["close"], v["vwap"])),
-    _mirrored("price_trend", "close > EMA 20", lambda v: (v["close"], v["ema_20"])),
-    _mirrored("ema_cross", "EMA 20 > EMA 50", lambda v: (v["ema_20"], v["ema_50"])),
-    _either("adx", "ADX > 25", lambda v: v["adx"] > 25),
-    _either(
-        "calm", "volatility < 1.2 x its mean", lambda v: v["realised_volatility"] < 1.2 * v["volatility_mean"]
-    ),
-    _either("volume", "volume ratio > 1.1", lambda v: v["volume_ratio"] > 1.1),
-)
-"""In the order of display; the first is the forecast, all others are confirmations."""
-
-CONDITIONS = tuple(condition.name for condition in _CONDITIONS)
-FORECAST = CONDITIONS[0]
-DESCRIPTIONS = {condition.name: (condition.long_text, condition.short_text) for condition in _CONDITIONS}
-"""The text of each condition, (long, short)."""
 DEFAULT_MIN_CONFIRMATIONS = 6
-VOLUME_CONDITIONS = ("obv", "vwap", "volume")
-"""Confirmations that hold for neither side while no bar has any volume: they compare 0 with 0, or the close with itself."""
-
-
-def volume_hint(required: int) -> str:
-    """Return what bars without any volume mean for signals that need `required` confirmations."""
-    most = len(CONDITIONS) - 1 - len(VOLUME_CONDITIONS)
-    possible = "all of which are needed" if required == most else f"and {required} are needed"
-    return (
-        f"Every bar has volume 0: {', '.join(VOLUME_CONDITIONS[:-1])} and {VOLUME_CONDITIONS[-1]} can never hold, so at "
-        f"most {most} of {len(CONDITIONS) - 1} confirmations can be met, {possible}."
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalRules:
     """What a forecast needs to become a signal.
 
-    `min_confirmations` of the nine conditions other than `forecast` must hold; `threshold_scale` overrides that of
-    the model.
+    `min_confirmations` of the conditions other than `forecast` (nine, and those of plug-ins) must hold; `threshold_scale`
+    overrides that of the model.
     """
 
     min_confirmations: int = DEFAULT_MIN_CONFIRMATIONS
     threshold_scale: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.min_confirmations <= len(CONDITIONS) - 1:
-            raise UsageError(
-                f"--min-confirmations is {self.min_confirmations}.",
-                expected=f"0 to {len(CONDITIONS) - 1}.",
-                remedy="correct --min-confirmations.",
-            )
+        if self.min_confirmations < 0:
+            raise UsageError.invalid("--min-confirmations", self.min_confirmations, "0 or more")
         if self.threshold_scale is not None and not 0 <= self.threshold_scale < float("inf"):
             raise UsageError(
                 f"--threshold-scale is {self.threshold_scale}.",
                 expected="a number of 0 or more.",
                 remedy="correct --threshold-scale.",
             )
+
+    def require_possible(self, plugins: tuple[PluginFile, ...]) -> None:
+        """Raise UsageError if there are not so many confirmations, those of `plugins` included."""
+        most = len(conditions_of(plugins)) - 1
+        if self.min_confirmations > most:
+            raise UsageError.invalid("--min-confirmations", self.min_confirmations, f"0 to {most}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -122,10 +60,13 @@ class SignalFrame:
     confidence: FloatArray  # 0.5 to 1
     low: FloatArray  # the 90 % interval of the next close
     high: FloatArray
-    long: BoolArray  # (m, 10), whether each condition holds for the side
+    long: BoolArray  # (m, c), whether each condition holds for the side
     short: BoolArray
     supported: BoolArray  # whether there is evidence for the model (shrink above 0)
     signal: SideArray
+    conditions: tuple[str, ...] = CONDITIONS  # names of the c conditions; the first is the forecast
+    keeps: Mapping[str, BoolArray] = field(default_factory=dict)
+    """By the exit of a plug-in: whether a long, and a short, is kept without a signal, (m, 2)."""
 
     def __len__(self) -> int:
         return len(self.decided_at)
@@ -137,13 +78,27 @@ class SignalFrame:
 
     @property
     def conditions_met(self) -> BoolArray:
-        """The conditions for the forecast's side (long's where the forecast is 0), shape (m, 10)."""
+        """The conditions for the forecast's side (long's where the forecast is 0), shape (m, c)."""
         return np.where((self.forecast_side < 0)[:, None], self.short, self.long)
 
     @property
     def confirmations(self) -> RowArray:
         """How many conditions other than `forecast` hold for the forecast's side."""
         return np.asarray(self.conditions_met[:, 1:].sum(axis=1), dtype=np.int64)
+
+    def columns(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+        """Yield everything that was decided, as (name, array of shape (m,))."""
+        for name in _ARRAYS:
+            array = getattr(self, name)
+            if array.ndim == 1:
+                yield name, array
+            else:
+                yield from ((f"{name}: {condition}", array[:, i]) for i, condition in enumerate(self.conditions))
+        for name, keep in self.keeps.items():
+            yield from ((f"{name}: keeps a {side}", keep[:, i]) for i, side in enumerate(("long", "short")))
+
+
+_ARRAYS = tuple(each.name for each in fields(SignalFrame) if each.name not in {"conditions", "keeps"})
 
 
 def evaluate(
@@ -168,8 +123,11 @@ def evaluate(
         "move": predicted - close,
         "threshold": threshold,
     }
-    long = np.stack([condition.long(values) for condition in _CONDITIONS], axis=1)
-    short = np.stack([condition.short(values) for condition in _CONDITIONS], axis=1)
+    for array in values.values():
+        array.flags.writeable = False  # a plug-in's condition must not change what the next one sees
+    conditions = conditions_of(frame.plugins)
+    held = [condition.holds(values) for condition in conditions]
+    long, short = (np.stack([sides[side] for sides in held], axis=1) for side in (0, 1))
     is_long, is_short = (
         side[:, 0] & (side[:, 1:].sum(axis=1) >= rules.min_confirmations) for side in (long, short)
     )
@@ -187,10 +145,15 @@ def evaluate(
         short=short,
         supported=np.full(len(rows), evidence.shrink > 0),
         signal=is_long.astype(np.int8) - is_short.astype(np.int8),
+        conditions=tuple(condition.name for condition in conditions),
+        keeps={
+            name: np.stack(keeps(values), axis=1) for name, keeps in exits_of(frame.plugins).items()
+        },
     )
 
 
 def concatenate(frames: list[SignalFrame]) -> SignalFrame:
-    """Join the signals of consecutive periods."""
-    names = SignalFrame.__dataclass_fields__
-    return SignalFrame(**{name: np.concatenate([getattr(frame, name) for frame in frames]) for name in names})
+    """Join the signals of consecutive periods, decided by the same conditions."""
+    arrays: dict[str, Any] = {name: np.concatenate([getattr(frame, name) for frame in frames]) for name in _ARRAYS}
+    keeps = {name: np.concatenate([frame.keeps[name] for frame in frames]) for name in frames[0].keeps}
+    return replace(frames[0], **arrays, keeps=keeps)

@@ -1,5 +1,6 @@
 """The public API: a ticker in, a signal out."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from crypto_refactor.model.named_models import DEFAULT_MODEL_NAME, load_or_train
 from crypto_refactor.model.reuse_policy import ModelRequest
 from crypto_refactor.model.settings import MIN_LABELLED_ROWS, ModelSettings
 from crypto_refactor.model.training.parallel import TrainingObserver
+from crypto_refactor.plugins import AnyPlugin, read_plugins
 from crypto_refactor.signals.conditions import SignalRules
 from crypto_refactor.signals.loop_forecast import loop_forecast
 from crypto_refactor.signals.pipeline import decidable_rows, decide_signals
@@ -49,6 +51,8 @@ class SignalGenerator:
         A name in `NETWORKS`.
     residual : str
         Whether the network's forecast is added to the skip's: a name in `RESIDUALS`.
+    plugins : AnyPlugin or iterable of them
+        Plug-ins: paths, or names of installed ones.
     seed : int, optional
         If given, a model with another seed is trained anew; otherwise 0 is used for training.
     rules : SignalRules
@@ -69,6 +73,7 @@ class SignalGenerator:
         model_dir: Path | None = None,
         network: str = "documented",
         residual: str = "auto",
+        plugins: AnyPlugin | Iterable[AnyPlugin] = (),
         seed: int | None = None,
         rules: SignalRules | None = None,
         round_trip_cost: float = DEFAULT_ROUND_TRIP_COST,
@@ -77,12 +82,19 @@ class SignalGenerator:
         from crypto_refactor.config import settings
 
         self.ticker = Ticker.parse(ticker) if isinstance(ticker, str) else ticker
-        self.settings = ModelSettings(lookback=lookback, network=network, residual=residual, seed=seed or 0)
+        self.settings = ModelSettings(
+            lookback=lookback,
+            network=network,
+            residual=residual,
+            seed=seed or 0,
+            plugins=read_plugins(plugins),
+        )
         self._seed_given = seed is not None
         self._source = source_of(source, self.ticker)
         self._model_name = model_name(model)
         self._model_dir = model_dir or settings().model_dir
         self._rules = rules or SignalRules()
+        self._rules.require_possible(self.settings.plugins)
         self._cost = round_trip_cost
         self._observer = observer or TrainingObserver()
 
@@ -182,7 +194,7 @@ class SignalGenerator:
             bars = self._source.bars(self.ticker, end - span, end)
             if not len(bars):
                 break
-            frame = _features(bars)
+            frame = self._features(bars)
             rows = labelled_rows(frame, lookback)
             if len(rows) >= hours:
                 return bars, frame, rows[-hours:]
@@ -196,7 +208,7 @@ class SignalGenerator:
     def _too_few(self, hours: int, needed: int, bars: Bars, end: int) -> DataError:
         usable = 0
         if len(bars):
-            usable = len(labelled_rows(_features(bars), self.settings.lookback))
+            usable = len(labelled_rows(self._features(bars), self.settings.lookback))
         remedy = f"use --hours {usable} at most" if usable >= MIN_LABELLED_ROWS else "choose a later --end"
         return DataError(
             f"A model cannot be trained on {hours} hours of {self.ticker}: "
@@ -206,10 +218,9 @@ class SignalGenerator:
             remedy=f"{remedy}, or another source.",
         )
 
-
-def _features(bars: Bars) -> FeatureFrame:
-    """Return the features of bars as quoted, in the units they are quoted in now."""
-    return compute_features(fill_gaps(trusted(bars, "last")))
+    def _features(self, bars: Bars) -> FeatureFrame:
+        """Return the features of bars as quoted, in the units they are quoted in now."""
+        return compute_features(fill_gaps(trusted(bars, "last")), self.settings.plugins)
 
 
 def _check_request(hours: int, retrain_threshold: int) -> None:

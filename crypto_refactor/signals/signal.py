@@ -11,8 +11,10 @@ from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.plausibility import Jump
 from crypto_refactor.model.artifact import ResidualDecision
 from crypto_refactor.model.named_models import ModelChoice
+from crypto_refactor.plugins import PluginFile
 from crypto_refactor.sides import Side
-from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame, volume_hint
+from crypto_refactor.signals.condition_catalogue import FORECAST, volume_hint
+from crypto_refactor.signals.conditions import SignalFrame
 from crypto_refactor.signals.loop_forecast import LoopForecast
 
 SCHEMA = 1
@@ -91,6 +93,7 @@ class Signal:
     model: ModelInfo
     data: DataFacts
     jumps: tuple[Jump, ...] = ()  # closes of the history that jump
+    plugins: tuple[PluginFile, ...] = ()  # where further indicators, conditions and networks come from
     loop: LoopForecast | None = None  # what the trading loop's model says; None where it is not at hand
 
     @property
@@ -111,13 +114,13 @@ class Signal:
     @property
     def passed(self) -> int:
         """How many confirmations hold."""
-        return sum(self.conditions[name] for name in CONDITIONS[1:])
+        return sum(held for name, held in self.conditions.items() if name != FORECAST)
 
     @property
     def hints(self) -> list[str]:
         """What makes the signal less than it seems."""
         traded = self.data.bars - self.data.synthetic - self.data.zero_volume
-        return [] if traded else [volume_hint(self.required)]
+        return [] if traded else [volume_hint(self.required, len(self.conditions))]
 
     @property
     def worth_a_trade(self) -> bool:
@@ -148,6 +151,7 @@ class Signal:
             "conditions": dict(self.conditions),
             "confirmations": {"passed": self.passed, "required": self.required},
             "indicators": {name: finite(value) for name, value in self.indicators.items()},
+            "plugins": [file.to_dict() for file in self.plugins],
             "model_info": self.model.to_dict(),
             "data": {
                 **asdict(self.data),
@@ -218,7 +222,7 @@ def last_signal(
         threshold=float(signals.threshold[-1]),
         expected_move=float(signals.expected_move[-1]),
         round_trip_cost=round_trip_cost,
-        conditions=dict(zip(CONDITIONS, signals.conditions_met[-1].tolist(), strict=True)),
+        conditions=dict(zip(signals.conditions, signals.conditions_met[-1].tolist(), strict=True)),
         required=required,
         indicators={name: float(frame.column(name)[row]) for name in frame.names},
         bands={
@@ -236,5 +240,6 @@ def last_signal(
             zero_volume=int(((bars.volume == 0) & ~bars.synthetic).sum()),
         ),
         jumps=jumps,
+        plugins=frame.plugins,
         loop=loop,
     )

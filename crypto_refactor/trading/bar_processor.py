@@ -83,7 +83,7 @@ class ProcessedBar:
 class BarProcessor:
     """Steps a sub-account through its bars and decides at the last one.
 
-    `balance` opens a new sub-account; `confirmations`, of nine, is what a signal needs and only appears in reasons.
+    `balance` opens a new sub-account; `confirmations` is how many a signal needs and only appears in reasons.
     """
 
     balance: float

@@ -10,7 +10,8 @@ from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.plausibility import find_jumps
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.sides import Side
-from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame, volume_hint
+from crypto_refactor.signals.condition_catalogue import volume_hint
+from crypto_refactor.signals.conditions import SignalFrame
 from crypto_refactor.trading.decider import ModelDecision
 
 
@@ -39,7 +40,7 @@ def explain(
     rules : ExecutionRules
         Costs, protections and order rules.
     confirmations : int
-        Confirmations a signal needs, of nine.
+        Confirmations a signal needs.
     jumps : bool
         Whether the close jumps.
     """
@@ -53,7 +54,8 @@ def explain(
         return f"too many bars of its window are missing to decide{gap}" + (
             ", so the position is closed" if orders else ""
         )
-    hint = "" if decision.has_volume else f". {volume_hint(confirmations).removesuffix('.')}"
+    silent = volume_hint(confirmations, len(signals.conditions)).removesuffix(".")
+    hint = "" if decision.has_volume else f". {silent}"
     consequence = _consequence(signals, target, account, orders, rules)
     return f"{_signal(signals, confirmations)}: {consequence}{hint}"
 
@@ -62,15 +64,15 @@ def _signal(signals: SignalFrame, needed: int) -> str:
     close, predicted = float(signals.close[-1]), float(signals.predicted[-1])
     forecast = f"forecast {(predicted / close - 1) * 100:+.3f} %"
     limit = f"its threshold of {float(signals.threshold[-1]) / close * 100:.3f} %"
-    holds = dict(zip(CONDITIONS, signals.conditions_met[-1], strict=True))
+    holds = dict(zip(signals.conditions, signals.conditions_met[-1], strict=True))
     beyond, *confirmations = holds.values()
     if not beyond:
         return f"{forecast} within {limit}"
-    passed = int(sum(confirmations))
+    passed, count = int(sum(confirmations)), len(confirmations)
     if passed >= needed:
-        return f"{forecast} beyond {limit}, {passed} of 9 confirmations"
-    missing = ", ".join(name for name in CONDITIONS[1:] if not holds[name])
-    return f"{forecast} beyond {limit}, but {passed} of 9 confirmations, {needed} needed (missing {missing})"
+        return f"{forecast} beyond {limit}, {passed} of {count} confirmations"
+    missing = ", ".join(name for name in signals.conditions[1:] if not holds[name])
+    return f"{forecast} beyond {limit}, but {passed} of {count} confirmations, {needed} needed (missing {missing})"
 
 
 def _consequence(
@@ -121,7 +123,7 @@ def ledger_record(decision: ModelDecision, reason: str) -> dict[str, Any]:
             "expected_move": float(signals.expected_move[-1]),
             "confidence": float(signals.confidence[-1]),
             "confirmations": int(signals.confirmations[-1]),
-            "conditions": dict(zip(CONDITIONS, signals.conditions_met[-1].tolist(), strict=True)),
+            "conditions": dict(zip(signals.conditions, signals.conditions_met[-1].tolist(), strict=True)),
         }
     return record
 

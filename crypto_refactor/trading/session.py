@@ -116,6 +116,10 @@ class TradingSession:
     limits: AccountLimits = field(default_factory=AccountLimits)
     cluster: Cluster | None = None
 
+    def __post_init__(self) -> None:
+        self.signal_rules.require_possible(self.settings.plugins)
+        self.options.require_known_exit(self.settings.plugins)
+
     @property
     def models(self) -> ModelProvider:
         """The provider of the models that decide."""
@@ -184,7 +188,7 @@ class TradingSession:
             "source": self.source.name,
             "initial_balance": self.initial_balance,
             "options": asdict(self.options),
-            "settings": asdict(self.settings),
+            "settings": self.settings.to_dict(),
             "signal_rules": asdict(self.signal_rules),
             "model": self.model,
         }

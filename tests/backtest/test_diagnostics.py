@@ -23,7 +23,8 @@ from crypto_refactor.features.catalogue import indicator_names
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.schedule import cutoff_for, training_rows
-from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame, SignalRules
+from crypto_refactor.signals.condition_catalogue import CONDITIONS
+from crypto_refactor.signals.conditions import SignalFrame, SignalRules
 
 FIRST = 400_000
 ALL = "forecast rsi macd obv vwap price_trend ema_cross adx calm volume"

@@ -12,15 +12,13 @@ from support.stub_models import KNOWN, remade
 
 from crypto_refactor.errors import UsageError
 from crypto_refactor.features.frame import compute_features
-from crypto_refactor.signals.conditions import (
+from crypto_refactor.signals.condition_catalogue import (
     CONDITIONS,
-    DESCRIPTIONS,
     VOLUME_CONDITIONS,
-    SignalRules,
-    concatenate,
-    evaluate,
+    descriptions_of,
     volume_hint,
 )
+from crypto_refactor.signals.conditions import SignalRules, concatenate, evaluate
 
 UP, DOWN = math.inf, -math.inf
 
@@ -33,7 +31,7 @@ def held(made, side):
 def test_there_are_ten_and_each_is_described():
     assert len(CONDITIONS) == 10
     assert CONDITIONS[0] == "forecast"
-    assert set(DESCRIPTIONS) == set(CONDITIONS)
+    assert set(descriptions_of(())) == set(CONDITIONS)
 
 
 def test_on_its_boundary_no_condition_holds():
@@ -230,6 +228,6 @@ def test_without_any_volume_exactly_the_named_conditions_never_hold(random_bars,
 
 
 def test_the_hint_says_how_many_confirmations_are_left():
-    assert volume_hint(6).endswith("at most 6 of 9 confirmations can be met, all of which are needed.")
-    assert volume_hint(7).endswith("at most 6 of 9 confirmations can be met, and 7 are needed.")
-    assert "obv, vwap and volume can never hold" in volume_hint(4)
+    assert volume_hint(6, 10).endswith("at most 6 of 9 confirmations can be met, all of which are needed.")
+    assert volume_hint(7, 10).endswith("at most 6 of 9 confirmations can be met, and 7 are needed.")
+    assert "obv, vwap and volume can never hold" in volume_hint(4, 10)

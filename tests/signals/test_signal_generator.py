@@ -15,7 +15,8 @@ from crypto_refactor.features.frame import compute_features
 from crypto_refactor.market.bars import fill_gaps
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.signals.conditions import CONDITIONS, SignalRules
+from crypto_refactor.signals.condition_catalogue import CONDITIONS
+from crypto_refactor.signals.conditions import SignalRules
 from crypto_refactor.signals.generator import SignalGenerator
 
 LOOKBACK = SETTINGS.lookback

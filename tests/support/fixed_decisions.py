@@ -6,7 +6,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame
+from crypto_refactor.signals.condition_catalogue import CONDITIONS
+from crypto_refactor.signals.conditions import SignalFrame
 from crypto_refactor.trading.decider import ModelDecision
 from crypto_refactor.trading.model_choice import ChosenModel
 

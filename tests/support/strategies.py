@@ -56,7 +56,8 @@ class Case:
     def rows(self, start, stop):
         """Return the same case on the bars at positions `start … stop - 1`."""
         part = slice(start, stop)
-        plan = SignalPlan(**{name: getattr(self.plan, name)[part] for name in SignalPlan.__slots__})
+        columns = {name: getattr(self.plan, name) for name in SignalPlan.__slots__}
+        plan = SignalPlan(**{name: None if column is None else column[part] for name, column in columns.items()})
         return replace(self, bars=self.bars.rows(start, stop), plan=plan)
 
 

@@ -61,6 +61,8 @@ def _recompute_targets(
     window, count = result.window, len(result.window)
     signal, forecast = np.zeros(count, dtype=np.int8), np.zeros(count, dtype=np.int8)
     exceeds_cost, decidable = np.zeros(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_)
+    by_plugin = account.rules.exit in result.walk.signals.keeps
+    keep = np.zeros((count, 2), dtype=np.bool_) if by_plugin else None
 
     def align(signals: SignalFrame) -> None:
         inside = np.isin(signals.decided_at, window.closed)
@@ -68,6 +70,8 @@ def _recompute_targets(
         signal[rows], forecast[rows] = signals.signal[inside], signals.forecast_side[inside]
         exceeds = signals.supported & (signals.expected_move > account.rules.round_trip_cost)
         exceeds_cost[rows], decidable[rows] = exceeds[inside], True
+        if keep is not None:
+            keep[rows] = signals.keeps[account.rules.exit][inside]
 
     for part in result.walk.periods:
         align(part.signals)
@@ -76,7 +80,9 @@ def _recompute_targets(
         if close.signals is not None:
             decidable[np.searchsorted(window.closed, close.hour)] = False
             align(close.signals)
-    plan = SignalPlan(signal=signal, forecast_side=forecast, exceeds_cost=exceeds_cost, decidable=decidable)
+    plan = SignalPlan(
+        signal=signal, forecast_side=forecast, exceeds_cost=exceeds_cost, decidable=decidable, keep=keep
+    )
     targets, sides = target_by_side(plan, account.rules), account.simulation.sides
     target = np.where(sides == 0, targets[0], np.where(sides > 0, targets[1], targets[-1])).astype(np.int8)
     real = ~window.synthetic

@@ -19,7 +19,7 @@ from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.plausibility import trusted
 from crypto_refactor.model.forecaster import Forecaster
 from crypto_refactor.model.schedule import refit_periods, series_start
-from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame
+from crypto_refactor.signals.conditions import SignalFrame
 from crypto_refactor.signals.pipeline import decidable_rows, decide_signals
 
 START_TOLERANCE = 1e-6
@@ -169,17 +169,10 @@ def _signal_difference(run: SignalFrame, recomputed: SignalFrame, hour: int) -> 
         return Difference(bar=hour, column="the bar", run=words[decided], recomputed=words[not decided])
     if not decided:
         return None
-    for column in fields(SignalFrame):
-        value, other = (
-            np.asarray(getattr(frame, column.name)[at]) for frame, at in ((run, row), (recomputed, 0))
-        )
-        if same_bits(value, other):
-            continue
-        if not value.ndim:
-            return Difference.between(hour, column.name, value, other)
-        condition = int(np.flatnonzero(value != other)[0])
-        name = f"{column.name}: {CONDITIONS[condition]}"
-        return Difference.between(hour, name, value[condition], other[condition])
+    for (name, values), (_, others) in zip(run.columns(), recomputed.columns(), strict=True):
+        value, other = np.asarray(values[row]), np.asarray(others[0])
+        if not same_bits(value, other):
+            return Difference.between(hour, name, value, other)
     return None
 
 
@@ -190,7 +183,8 @@ def _compare_with_later_start(
     frame, settings = part.period.frame, result.settings
     # The latest start that still warms up the first window is the strictest test.
     start = series_start(part.period.cutoff, settings) + settings.train_hours
-    later = compute_features(fill_gaps(trusted(result.bars).between(start, part.period.last)))
+    later_bars = fill_gaps(trusted(result.bars).between(start, part.period.last))
+    later = compute_features(later_bars, settings.plugins)
     later_rows = np.searchsorted(later.bars.closed, closes)
     warm = later_rows < len(later)
     warm[warm] = later.ready[later_rows[warm]]

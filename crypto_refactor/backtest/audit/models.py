@@ -137,7 +137,8 @@ def training_alone(result: BacktestResult, period: RefitPeriod) -> tuple[Bars, T
     """Return the bars up to the cut-off of `period`, and the training rows that they alone give."""
     settings = result.settings
     past = trusted(result.bars.between(0, period.cutoff))
-    frame = compute_features(fill_gaps(past.between(series_start(period.cutoff, settings), period.cutoff)))
+    known = past.between(series_start(period.cutoff, settings), period.cutoff)
+    frame = compute_features(fill_gaps(known), settings.plugins)
     alone = RefitPeriod(cutoff=period.cutoff, first=period.first, last=period.last, frame=frame)
     return past, training_rows(alone, settings)
 

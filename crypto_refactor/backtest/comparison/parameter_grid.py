@@ -27,7 +27,7 @@ _SCALE = OptionSpec(
     name="threshold-scale", default_text="own", variations="numbers, or own for the model's own"
 )
 _CONFIRMATIONS = OptionSpec(name="min-confirmations", kind=int, variations="whole numbers")
-_NETWORK = OptionSpec(name="network", kind=str, choices=tuple(NETWORKS))
+_NETWORK = OptionSpec(name="network", kind=str, choices=tuple(NETWORKS), extensible=True)
 _VARIABLES: Mapping[str, _Variable] = {
     _SCALE.name: _Variable("signal_rules", "threshold_scale", _SCALE),
     _CONFIRMATIONS.name: _Variable("signal_rules", "min_confirmations", _CONFIRMATIONS),
@@ -49,6 +49,10 @@ class ParameterSet:
     signal_rules: SignalRules
     options: ExecutionOptions
     varied: tuple[tuple[str, OptionValue], ...] = ()  # the varied options and their values, as asked for
+
+    def __post_init__(self) -> None:
+        self.signal_rules.require_possible(self.settings.plugins)
+        self.options.require_known_exit(self.settings.plugins)
 
     @property
     def label(self) -> str:

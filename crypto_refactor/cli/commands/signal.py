@@ -19,6 +19,7 @@ from crypto_refactor.cli.strategy_options import signal_rules
 @options.min_confirmations
 @options.threshold_scale
 @options.network
+@options.plugins
 @options.residual
 @options.seed
 @options.allow_gaps
@@ -42,6 +43,7 @@ def command(**values: Any) -> None:
         model=DEFAULT_MODEL_NAME if values["model"] is None else values["model"],
         network=values["network"],
         residual=values["residual"],
+        plugins=values["plugins"],
         seed=values["seed"],
         rules=signal_rules(values),
         observer=TrainingBars(),

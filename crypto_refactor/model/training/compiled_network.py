@@ -12,13 +12,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from crypto_refactor.model.networks import NETWORKS
-from crypto_refactor.model.recipe import CLIP, RECIPE, Recipe
+from crypto_refactor.model.recipe import CLIP, RECIPE
+from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.skip import Skip
+from crypto_refactor.plugins import NetworkBuilder
 
 _THREADS = {"TF_NUM_INTRAOP_THREADS": str(RECIPE.threads), "TF_NUM_INTEROP_THREADS": "1"}
 
@@ -100,21 +101,22 @@ def scaled(keras: Any, x: Any, median: Sequence[float], iqr: Sequence[float]) ->
     return layers.Rescaling(scale=CLIP, name="unclip_scale")(x)
 
 
-def build(keras: Any, name: str | None, lookback: int, skip: Skip) -> Any:
+def build(keras: Any, settings: ModelSettings, skip: Skip) -> Any:
     """Build a model that takes raw model inputs, shape (batch, lookback, inputs), and returns (batch, 1).
 
-    Its first layers are `scaled`, so that a scaler can never be fitted on rows that are scored.  The residual, of the
-    network `name`, forecasts 0 until it is given weights; None leaves it out.
+    Its first layers are `scaled`, so that a scaler can never be fitted on rows that are scored.  The residual, left out
+    where `settings` fit no network, forecasts 0 until it is given weights.
     """
-    features = _features(keras, lookback, "features")
+    lookback, name = settings.lookback, settings.network if settings.fits_network else "linear"
+    features = keras.Input((lookback, len(skip.weights)), name="features")
     x = scaled(keras, features, skip.scale.median.tolist(), skip.scale.iqr.tolist())
     dense = keras.layers.Dense(1, trainable=False, name=SKIP_LAYER)
     last = keras.layers.Flatten()(keras.layers.Cropping1D((lookback - 1, 0))(x))
     forecast = dense(last)
     dense.set_weights([skip.weights[:, None], np.array([skip.bias])])
-    if name is not None:
-        forecast = keras.layers.Add(name="forecast")([forecast, _residual(keras, x, name, RECIPE)])
-    return keras.Model(features, forecast, name=f"{name or 'linear'}_model")
+    if settings.fits_network:
+        forecast = keras.layers.Add(name="forecast")([forecast, _residual(keras, x, settings.builder)])
+    return keras.Model(features, forecast, name=f"{name}_model")
 
 
 def set_residual(model: Any, network: Any) -> None:
@@ -125,25 +127,18 @@ def set_residual(model: Any, network: Any) -> None:
         weight.assign(value)
 
 
-def _build_residual(keras: Any, name: str, lookback: int) -> Any:
+def _build_residual(keras: Any, shape: ResidualShape) -> Any:
     """Build the residual alone, for inputs that are `scaled` already."""
-    features = _features(keras, lookback, "scaled_features")
-    return keras.Model(features, _residual(keras, features, name, RECIPE), name=f"{name}_residual")
+    features = keras.Input((shape.lookback, shape.inputs), name="scaled_features")
+    return keras.Model(features, _residual(keras, features, shape.builder), name=f"{shape.name}_residual")
 
 
-def _features(keras: Any, lookback: int, name: str) -> Any:
-    from crypto_refactor.features.catalogue import indicator_names
-
-    return keras.Input((lookback, len(indicator_names())), name=name)
-
-
-def _residual(keras: Any, x: Any, name: str, recipe: Recipe) -> Any:
+def _residual(keras: Any, x: Any, builder: NetworkBuilder | None) -> Any:
     """All layers of a residual after the scaling; the last one starts at 0."""
-    network = NETWORKS[name]
-    assert network is not None
-    layers, penalty = keras.layers, keras.regularizers.L2(recipe.l2)
+    assert builder is not None
+    layers, penalty = keras.layers, keras.regularizers.L2(RECIPE.l2)
     x = layers.BatchNormalization()(x)
-    x = network(keras, x, recipe)
+    x = builder(keras, x, RECIPE)
     x = layers.Dense(64, activation="swish", kernel_regularizer=penalty)(x)
     x = layers.Dropout(0.2)(x)
     x = layers.Dense(32, activation="swish", kernel_regularizer=penalty)(x)
@@ -155,18 +150,28 @@ def batch_shape(rows: int, batch: int) -> BatchShape:
     return min(rows, batch), rows > batch and rows % batch > 0
 
 
-def fresh_network(name: str, lookback: int, seed: int, fit: BatchShape, stop: BatchShape) -> Any:
-    """Return the compiled residual of the network `name` in its initial state, for inputs that are `scaled` already.
+class ResidualShape(NamedTuple):
+    """What decides the graph of a residual beside its batches."""
+
+    name: str
+    builder: NetworkBuilder | None
+    lookback: int
+    inputs: int
+
+
+def fresh_network(settings: ModelSettings, inputs: int, fit: BatchShape, stop: BatchShape) -> Any:
+    """Return the compiled residual of `settings` in its initial state, for so many inputs that are `scaled` already.
 
     Only fits with the same `fit` and `stop` slices share a graph: one that has served another shape may round
     differently.
     """
     keras = import_keras()
-    network = _compiled(name, lookback, fit, stop)
+    shape = ResidualShape(settings.network, settings.builder, settings.lookback, inputs)
+    network = _compiled(shape, fit, stop)
     # Layers are numbered from here on, so that saved names do not depend on earlier fits.
     keras.utils.clear_session()
-    keras.utils.set_random_seed(seed)
-    fresh = _build_residual(keras, name, lookback)
+    keras.utils.set_random_seed(settings.seed)
+    fresh = _build_residual(keras, shape)
     for variable, value in zip(network.variables, fresh.variables, strict=True):
         variable.assign(value)
     for variable in network.optimizer.variables:
@@ -176,9 +181,9 @@ def fresh_network(name: str, lookback: int, seed: int, fit: BatchShape, stop: Ba
 
 
 @lru_cache(maxsize=4)
-def _compiled(name: str, lookback: int, _fit: BatchShape, _stop: BatchShape) -> Any:
+def _compiled(shape: ResidualShape, _fit: BatchShape, _stop: BatchShape) -> Any:
     keras = import_keras()
-    network = _build_residual(keras, name, lookback)
+    network = _build_residual(keras, shape)
     huber = partial(keras.losses.Huber, delta=RECIPE.huber_delta)
     network.compile(
         optimizer=keras.optimizers.Adam(RECIPE.learning_rate, clipvalue=RECIPE.clip_value),

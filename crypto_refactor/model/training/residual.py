@@ -57,7 +57,7 @@ def fit_residual(
     trained_only = settings.residual == "always"
     batch = RECIPE.batch_size(len(fit_windows))
     shapes = (batch_shape(len(fit_windows), batch), batch_shape(len(stop_windows), batch))
-    network = fresh_network(settings.network, settings.lookback, settings.seed, *shapes)
+    network = fresh_network(settings, len(skip.weights), *shapes)
     statistics = BatchStatistics(keras, network, fit_windows)
     statistics.keep()
     before = float(

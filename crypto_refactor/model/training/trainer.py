@@ -46,7 +46,7 @@ def train(data: TrainingSet, settings: ModelSettings, report: Report = _ignore) 
     # Collecting garbage here would take four times as long as fitting a skip alone.
     keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(settings.seed)
-    model = build(keras, settings.network if settings.fits_network else None, settings.lookback, choice.skip)
+    model = build(keras, settings, choice.skip)
     if choice.residual is not None:
         set_residual(model, choice.residual.network)
     part = split(len(data)).calibrate

@@ -98,7 +98,7 @@ def data_quality(quality: QualityReport, shares: Sequence[JumpShare]) -> Documen
 
 def backtest_settings(result: BacktestResult) -> Document:
     """Return everything but the bars that determines a backtest."""
-    settings = asdict(result.settings)
+    settings = result.settings.to_dict()
     if result.pinned is not None:
         card = result.walk.periods[0].model.card
         settings |= {

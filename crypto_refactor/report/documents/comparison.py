@@ -43,7 +43,7 @@ def _setting(setting: ParameterSet) -> dict[str, Any]:
     return {
         "setting": setting.label,
         "varied": dict(setting.varied),
-        **asdict(setting.settings),
+        **setting.settings.to_dict(),
         **asdict(setting.signal_rules),
         **asdict(setting.options),
     }

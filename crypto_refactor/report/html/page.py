@@ -14,7 +14,7 @@ from crypto_refactor.report.html.plotly_style import Chart, chart_data, wall_clo
 from crypto_refactor.report.html.price_chart import Reasons, price_chart, signal_reasons, target_reasons
 from crypto_refactor.report.html.templating import environment
 from crypto_refactor.report.metric_rows import METRIC_ROWS
-from crypto_refactor.signals.conditions import DESCRIPTIONS
+from crypto_refactor.signals.condition_catalogue import descriptions_of
 
 SECTIONS = {
     "verdict": "Verdict",
@@ -72,7 +72,7 @@ def report_html(result: BacktestResult, *, command: str | None, tz: ZoneInfo) ->
         caveat=None,
         remarks=option_hints(result.requested.rules) + commentary.backtest_remarks(result, tz),
         signal_remarks=commentary.signal_remarks(result),
-        descriptions=DESCRIPTIONS,
+        descriptions=descriptions_of(result.settings.plugins),
         correlations=correlations,
         forecasts=section_data.forecast_data(outcomes, bins),
         audit_titles=commentary.AUDIT_TITLES,

@@ -11,7 +11,7 @@ from crypto_refactor.report.formatting import money, percent, price
 from crypto_refactor.report.html import plotly_style as style
 from crypto_refactor.report.html.plotly_style import Chart, Layout, Trace, axis, chart_text, line, short
 from crypto_refactor.sides import Side
-from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame
+from crypto_refactor.signals.conditions import SignalFrame
 
 EXIT_REASONS: Mapping[str, str] = {
     "neutral": "the target left this side",
@@ -37,11 +37,11 @@ def signal_reasons(signals: SignalFrame) -> Reasons:
 
 def _signal_lines(signals: SignalFrame, row: int) -> list[str]:
     conditions, close = signals.conditions_met[row], float(signals.close[row])
-    missing = [name for name, met in zip(CONDITIONS[1:], conditions[1:].tolist(), strict=True) if not met]
+    missing = [name for name, met in zip(signals.conditions[1:], conditions[1:].tolist(), strict=True) if not met]
     forecast = (float(signals.predicted[row]) / close - 1) * 1e4
     lines = [
         f"forecast {forecast:+.1f} bp, threshold {float(signals.threshold[row]) / close * 1e4:.1f} bp",
-        f"{int(conditions[1:].sum())} of {len(CONDITIONS) - 1} confirmations",
+        f"{int(conditions[1:].sum())} of {len(conditions) - 1} confirmations",
         f"confidence {float(signals.confidence[row]):.2f}",
     ]
     return [*lines, f"missing: {', '.join(missing)}"] if missing else lines

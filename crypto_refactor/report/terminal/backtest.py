@@ -16,7 +16,7 @@ from crypto_refactor.report.hour_remarks import account_columns, hour_warning
 from crypto_refactor.report.metric_rows import METRIC_ROWS, correlation_text, hit_rate_text
 from crypto_refactor.report.terminal.audit import audit_block
 from crypto_refactor.report.terminal.tables import plain_table
-from crypto_refactor.signals.conditions import DESCRIPTIONS, FORECAST
+from crypto_refactor.signals.condition_catalogue import FORECAST, descriptions_of
 
 
 def print_backtest(result: BacktestResult, tz: ZoneInfo, console: Console) -> None:
@@ -172,10 +172,11 @@ def _conditions_table(result: BacktestResult) -> Table:
     names = ("", "Condition (long)")
     figures = ("True for long", "True for short", "Vetoes", "Held", "Next hour right")
     table = plain_table(*names, *figures, left=names, wrap=names, title="Conditions")
+    descriptions = descriptions_of(result.settings.plugins)
     for name, condition in result.diagnostics.conditions.items():
         table.add_row(
             name,
-            DESCRIPTIONS[name][0],
+            descriptions[name][0],
             percent(condition.long_pass_rate, 1),
             percent(condition.short_pass_rate, 1),
             UNDEFINED if name == FORECAST else str(condition.vetoes),

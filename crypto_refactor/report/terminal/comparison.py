@@ -17,7 +17,7 @@ from crypto_refactor.report.commentary import models_text, rules_text, schedule_
 from crypto_refactor.report.formatting import UNDEFINED, money, number, simulated_mark, source_name
 from crypto_refactor.report.metric_rows import hit_rate_text, sharpe_text
 from crypto_refactor.report.terminal.tables import plain_table
-from crypto_refactor.signals.conditions import volume_hint
+from crypto_refactor.signals.condition_catalogue import conditions_of, volume_hint
 
 _NAMES = ("#", "ticker", "setting")
 _FIRST_FIGURES = ("return %", "Alpaca %", "hold %", "Sharpe ± SE", "max DD %", "trades")
@@ -56,11 +56,15 @@ def _heading(comparison: Comparison, tz: ZoneInfo) -> list[RenderableType]:
 
 def _volume_hints(comparison: Comparison) -> list[str]:
     silent = {
-        (trial.ticker, trial.parameter_set.signal_rules.min_confirmations)
+        (
+            trial.ticker,
+            trial.parameter_set.signal_rules.min_confirmations,
+            len(conditions_of(trial.parameter_set.settings.plugins)),
+        )
         for trial in comparison.trials
         if not trial.prepared.window.volume.any()
     }
-    return [f"{ticker}: {volume_hint(required)}" for ticker, required in sorted(silent, key=str)]
+    return [f"{ticker}: {volume_hint(*numbers)}" for ticker, *numbers in sorted(silent, key=str)]
 
 
 def _plural(count: int, noun: str) -> str:

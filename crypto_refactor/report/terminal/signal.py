@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from crypto_refactor.features.catalogue import indicator_names
 from crypto_refactor.market.hours import to_iso, to_local_text
 from crypto_refactor.report.forecast_text import residual_text, unbeaten_text
 from crypto_refactor.report.formatting import number, percent, price, simulated_mark, source_name
 from crypto_refactor.sides import Side
-from crypto_refactor.signals.conditions import CONDITIONS, FORECAST
+from crypto_refactor.signals.condition_catalogue import FORECAST, descriptions_of
 from crypto_refactor.signals.signal import Signal
 
 
@@ -72,9 +73,9 @@ def _worth(signal: Signal) -> str:
 
 
 def _decision(signal: Signal) -> str:
-    missing = [name for name in CONDITIONS[1:] if not signal.conditions[name]]
+    missing = [name for name, held in signal.conditions.items() if not held and name != FORECAST]
     side = Side(signal.forecast_side or Side.LONG).label
-    confirmations = f"{signal.passed} of 9 confirmations are met for {side}, {signal.required} needed"
+    confirmations = f"{signal.passed} of {len(signal.conditions) - 1} confirmations are met for {side}, {signal.required} needed"
     if signal.signal:
         return f"forecast beyond its threshold, and {confirmations}"
     if not signal.conditions[FORECAST]:
@@ -86,8 +87,9 @@ def _conditions(signal: Signal) -> list[str]:
     side = signal.forecast_side or 1
     lines = [f"Conditions for {Side(side).label} (the forecast's side)"]
     values = condition_values(signal, side)
+    width = max(12, *map(len, signal.conditions))
     lines += [
-        f"  {'yes' if signal.conditions[name] else ' no'}  {name:<12} {values[name]}" for name in CONDITIONS
+        f"  {'yes' if held else ' no'}  {name:<{width}} {values[name]}" for name, held in signal.conditions.items()
     ]
     return lines
 
@@ -97,7 +99,8 @@ def condition_values(signal: Signal, side: int) -> Mapping[str, str]:
     values = signal.indicators
     more, less = (">", "<") if side > 0 else ("<", ">")
     threshold = ("" if side > 0 else "-") + price(signal.threshold)
-    return {
+    own = descriptions_of(signal.plugins)
+    return {name: texts[side < 0] for name, texts in own.items()} | {
         FORECAST: f"predicted - close {price(signal.price_difference)} {more} {threshold}",
         "rsi": f"RSI {number(values['rsi'], 1)} {less} {65 if side > 0 else 35}",
         "macd": f"MACD histogram {values['macd_histogram']:.4g} {more} 0",
@@ -121,6 +124,7 @@ def _facts(signal: Signal, tz: ZoneInfo) -> list[str]:
             f"Bollinger {price(bands['bollinger_lower'])} to {price(bands['bollinger_upper'])}, "
             f"width {percent(bands['bollinger_width'])}, %B {number(values['bollinger'])}"
         ),
+        *_plugins(signal),
         f"Model         {model.decision}: {model.reason}",
         _more(
             f"{model.path.name}, {model.network} network, lookback {model.lookback_period}, weights {model.fingerprint}"
@@ -137,6 +141,16 @@ def _facts(signal: Signal, tz: ZoneInfo) -> list[str]:
         *[_more(f"jump in the bar that opened {jump.text}") for jump in signal.jumps],
         *(f"Hint          {hint}" for hint in signal.hints),
         f"Repeat with   --end {to_iso(signal.end)}",
+    ]
+
+
+def _plugins(signal: Signal) -> list[str]:
+    if not signal.plugins:
+        return []
+    own = [name for name in signal.indicators if name not in indicator_names()]
+    return [
+        f"Plug-ins      {', '.join(f'{file.name} {file.hash}' for file in signal.plugins)}",
+        *(_more(f"{name} {signal.indicators[name]:.6g}") for name in own),
     ]
 
 

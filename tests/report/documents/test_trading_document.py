@@ -14,7 +14,7 @@ from crypto_refactor.execution.sub_account import SubAccount
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.report.documents.trading import multi_json, outcome_json, replay_json, row_json
-from crypto_refactor.signals.conditions import CONDITIONS
+from crypto_refactor.signals.condition_catalogue import CONDITIONS
 from crypto_refactor.trading.historical.single_pass import SignalPass, run_single_pass
 from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
 from crypto_refactor.trading.outcomes import Failure, Unavailable

@@ -12,7 +12,7 @@ from crypto_refactor.market.hours import zone
 from crypto_refactor.model.artifact import ResidualDecision
 from crypto_refactor.price_text import price_text
 from crypto_refactor.report.terminal.signal import condition_values, signal_text
-from crypto_refactor.signals.conditions import CONDITIONS
+from crypto_refactor.signals.condition_catalogue import CONDITIONS
 from crypto_refactor.signals.loop_forecast import LoopForecast
 from crypto_refactor.signals.signal import DataFacts, ModelInfo, Signal
 

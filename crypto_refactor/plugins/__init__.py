@@ -1,0 +1,51 @@
+"""Plug-ins: files of the user's that add indicators, conditions, networks and exits.
+
+A plug-in is code that runs with your rights: nothing is loaded that was not named.
+"""
+
+from crypto_refactor.plugins.declarations import (
+    Condition,
+    Exit,
+    Indicator,
+    Network,
+    NetworkBuilder,
+    Origin,
+    SidesTest,
+    Values,
+    require_new_names,
+)
+from crypto_refactor.plugins.files import (
+    AnyPlugin,
+    PluginFile,
+    all_conditions,
+    all_exits,
+    all_indicators,
+    all_networks,
+    load,
+    plugin_hashes,
+    read_plugins,
+)
+from crypto_refactor.plugins.plugin import MAX_WARMUP, Plugin
+
+__all__ = [
+    "MAX_WARMUP",
+    "AnyPlugin",
+    "Condition",
+    "Exit",
+    "Indicator",
+    "Network",
+    "NetworkBuilder",
+    "Origin",
+    "Plugin",
+    "PluginFile",
+    "SidesTest",
+    "Values",
+    "all_conditions",
+    "all_exits",
+    "all_indicators",
+    "all_networks",
+    "load",
+    "plugin_hashes",
+    "read_plugins",
+    "require_new_names",
+]
