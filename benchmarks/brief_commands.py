@@ -42,9 +42,17 @@ def percent(value):
     return "–" if value is None else f"{value * 100:+.2f} %"
 
 
+def correlation(figures):
+    value = figures["rank_correlation"]
+    return "–" if value is None else f"{value:+.3f}"
+
+
 def signal_rows(extra, environment):
-    yield "| `app_lstm.py` | model | signal | forecast | 90 % interval | slope ± SE | confidence | RMSE / zero (ridge) | rank corr. | cold | warm |"
-    yield "|---|---|---|---|---|---|---|---|---|---|---|"
+    yield (
+        "| `app_lstm.py` | model | signal | forecast | 90 % interval | slope of direction | confidence | RMSE / zero | rank corr. "
+        "| that of minus_last_return | cold | warm |"
+    )
+    yield "|---|---|---|---|---|---|---|---|---|---|---|---|"
     for options in SIGNALS:
         cold, result, _ = run("app_lstm.py", options, extra, environment)
         warm, again, _ = run("app_lstm.py", options, extra, environment)
@@ -54,8 +62,8 @@ def signal_rows(extra, environment):
             f"| `{options}` | {result['model_info']['decision']}, then {model['decision']} | {result['direction']} "
             f"| {percent(result['price_difference'] / result['current_price'])} | {low} to {high} "
             f"| {evidence['slope']:.2f} ± {evidence['slope_se']:.2f} | {result['confidence']:.2f} "
-            f"| {evidence['rmse_ratio']:.4f} ({evidence['ridge_rmse_ratio']:.4f}) | {evidence['rank_correlation']:+.3f} "
-            f"| {cold:.1f} s | {warm:.2f} s |"
+            f"| {evidence['rmse_ratio']:.4f} | {correlation(evidence)} "
+            f"| {correlation(evidence['baselines']['minus_last_return'])} | {cold:.1f} s | {warm:.2f} s |"
         )
 
 
