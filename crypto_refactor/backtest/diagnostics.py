@@ -109,7 +109,8 @@ def blocked_entries(
     passed = int((signals.signal != 0).sum())
     return (
         f"The forecast exceeded its threshold on {exceeded} of {count} bars; {passed} of them had "
-        f"{rules.min_confirmations} of {len(signals.conditions) - 1} confirmations" + (f" (missing most often: {text})." if text else ".")
+        f"{rules.min_confirmations} of {len(signals.conditions) - 1} confirmations"
+        + (f" (missing most often: {text})." if text else ".")
     )
 
 

@@ -159,7 +159,9 @@ residual = option(
 )
 lookback = option("--lookback", "Bars in one window of the model.", default=60)
 min_confirmations = option(
-    "--min-confirmations", "How many of the conditions beside the forecast (nine, and plug-ins' own) must hold.", default=6
+    "--min-confirmations",
+    "How many of the conditions beside the forecast (nine, and plug-ins' own) must hold.",
+    default=6,
 )
 threshold_scale = option(
     "--threshold-scale", "Scale of the dynamic threshold.  [default: the model's own]", type=float

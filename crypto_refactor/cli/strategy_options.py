@@ -28,7 +28,11 @@ def _click_option(field: str, spec: OptionSpec) -> options.Option:
         if spec.extensible:
             names = "|".join((*spec.choices, "NAME"))
             return options.option(
-                f"--{spec.name}", f"{spec.help}  A plug-in may add others.", field, default=str(spec.default), metavar=f"[{names}]"
+                f"--{spec.name}",
+                f"{spec.help}  A plug-in may add others.",
+                field,
+                default=str(spec.default),
+                metavar=f"[{names}]",
             )
         choice = click.Choice(spec.choices)
         return options.option(f"--{spec.name}", spec.help, field, type=choice, default=str(spec.default))

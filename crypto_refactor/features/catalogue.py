@@ -1,6 +1,6 @@
-"""The catalogue of indicators: one entry holds everything about one of them.
+"""The catalogue of built-in indicators: one entry holds everything about one of them.
 
-To add an indicator, add an entry.  Frames, networks and reports follow the catalogue, its contracts cover the
+Frames, networks and reports follow the catalogue, and what plug-ins add to it (`plugin_indicators`).  Contracts cover each
 entry, and every model trained without it is retrained, because `catalogue_hash` is part of a model's card.
 """
 
@@ -66,7 +66,7 @@ def _unchanged(_bars: Bars, value: FloatArray) -> FloatArray:
     return value
 
 
-CATALOGUE: list[IndicatorSpec] = [
+CATALOGUE: tuple[IndicatorSpec, ...] = (
     IndicatorSpec(
         name="rsi",
         formula="100 * G / (G + L), Wilder averages (14) of gains and losses; 0/0: 50",
@@ -179,8 +179,8 @@ CATALOGUE: list[IndicatorSpec] = [
         value=lambda bars: price.realised_volatility(bars.close, 24),
         model_input=_unchanged,
     ),
-]
-"""In the order of the model's input columns."""
+)
+"""The built-in indicators, in the order of the model's input columns."""
 
 
 def indicator_names(catalogue: Sequence[IndicatorSpec] = CATALOGUE) -> tuple[str, ...]:

@@ -58,7 +58,9 @@ def refit_periods(bars: Bars, first: int, last: int, settings: ModelSettings) ->
         cutoff = cutoff_for(start, settings)
         stop = min(last, cutoff + settings.refit_every + TRAINING_LEAD_HOURS - 1)
         # Cut before filling: a gap that reaches back before the start must look the same wherever `bars` begin.
-        frame = compute_features(fill_gaps(bars.between(series_start(cutoff, settings), stop)), settings.plugins)
+        frame = compute_features(
+            fill_gaps(bars.between(series_start(cutoff, settings), stop)), settings.plugins
+        )
         periods.append(RefitPeriod(cutoff=cutoff, first=start, last=stop, frame=frame))
         start = stop + 1
     return periods

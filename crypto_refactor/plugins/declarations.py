@@ -48,7 +48,9 @@ class Indicator:
     origin: Origin
     value: IndicatorValue
     model_input: IndicatorInput
-    warmup: int  # bars at the start of a series whose values may be missing, or depend on where the series begins
+    warmup: (
+        int  # bars at the start of a series whose values may be missing, or depend on where the series begins
+    )
     formula: str
     input_formula: str
     source: str
@@ -81,7 +83,6 @@ class Exit:
     name: str
     origin: Origin
     keeps: SidesTest
-    text: str
 
 
 class _Named(Protocol):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from crypto_refactor.arrays import FloatArray
+from crypto_refactor.errors import PluginError
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.plugins.declarations import (
     Condition,
@@ -132,22 +133,26 @@ class Plugin:
 
         return declare
 
-    def exit(self, *, text: str, name: str | None = None) -> Callable[[SidesTest], SidesTest]:
+    def exit(self, *, name: str | None = None) -> Callable[[SidesTest], SidesTest]:
         """Declare an exit for ``--exit`` by a function of `Values`: whether a long, and a short, is kept without a signal.
 
-        It returns bool of shape (m,) each.  An opposite signal always closes a position.  `text` says in words when it closes.
+        It returns bool of shape (m,) each.  An opposite signal always closes a position.
         """
 
         def declare(function: SidesTest) -> SidesTest:
             origin = _origin(function, name)
-            add_declaration(self.exits, Exit(name=origin.name, origin=origin, keeps=function, text=text))
+            add_declaration(self.exits, Exit(name=origin.name, origin=origin, keeps=function))
             return function
 
         return declare
 
 
 def _origin(function: AnyFunction, name: str | None) -> Origin:
-    code = function.__code__
-    return Origin(
-        path=Path(code.co_filename), line=code.co_firstlineno, name=name or str(function.__name__)
-    )
+    code = getattr(function, "__code__", None)
+    if code is None:
+        raise PluginError(
+            f"A {type(function).__name__} was declared in a plug-in.",
+            expected="a function.",
+            remedy="write def NAME(…): … under the decorator.",
+        )
+    return Origin(path=Path(code.co_filename), line=code.co_firstlineno, name=name or function.__name__)

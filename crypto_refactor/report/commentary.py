@@ -18,11 +18,14 @@ from crypto_refactor.market.hours import to_iso, to_local_text
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.artifact import Card
 from crypto_refactor.model.settings import ModelSettings
+from crypto_refactor.plugins import PluginFile
 from crypto_refactor.report.forecast_text import agreement_remark, skill_remarks
-from crypto_refactor.report.formatting import amount, money, percent, price, source_name
+from crypto_refactor.report.formatting import amount, money, percent, plugins_text, price, source_name
 from crypto_refactor.report.hints import run_hints
 from crypto_refactor.report.hour_remarks import acting_text, hour_text
 from crypto_refactor.sides import Side
+from crypto_refactor.signals.condition_catalogue import conditions_of
+from crypto_refactor.signals.conditions import SignalRules
 
 CANNOT_BE_AUDITED = "External targets cannot be audited: nothing here can show whether they were made without knowing later bars."
 HYPOTHETICAL = "hypothetical: spot venues do not offer them"
@@ -70,11 +73,14 @@ def rules_text(rules: ExecutionRules) -> str:
     return "Rules: " + "; ".join(parts) + "."
 
 
-def models_text(model: ModelSettings | Card, schedule: str, confirmations: int) -> str:
-    """State what decides: the network, what it is trained on and the confirmations that a signal needs."""
+def models_text(
+    model: ModelSettings | Card, schedule: str, rules: SignalRules, plugins: tuple[PluginFile, ...]
+) -> str:
+    """State what decides: the network, what it is trained on, the confirmations that a signal needs, and plug-ins."""
     return (
         f"Models: {model.network} network, lookback {model.lookback}, seed {model.seed}, {schedule}; "
-        f"{confirmations} of 9 confirmations"
+        f"{rules.min_confirmations} of {len(conditions_of(plugins)) - 1} confirmations"
+        + (f"; plug-ins {plugins_text(plugins)}" if plugins else "")
     )
 
 

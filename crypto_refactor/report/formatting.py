@@ -1,6 +1,7 @@
 """Numbers and names as people read them."""
 
 from crypto_refactor.market.bars import SAMPLE
+from crypto_refactor.plugins import PluginFile
 from crypto_refactor.price_text import price_text
 
 UNDEFINED = "–"
@@ -37,3 +38,8 @@ def source_name(source: str) -> str:
 def simulated_mark(*, simulated: bool) -> str:
     """Return what follows a title whose bars are simulated."""
     return "   SIMULATED" if simulated else ""
+
+
+def plugins_text(plugins: tuple[PluginFile, ...]) -> str:
+    """Name plug-ins with the hashes of their contents."""
+    return ", ".join(f"{file.name} {file.hash}" for file in plugins) or "none"

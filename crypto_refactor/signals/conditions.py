@@ -93,7 +93,9 @@ class SignalFrame:
             if array.ndim == 1:
                 yield name, array
             else:
-                yield from ((f"{name}: {condition}", array[:, i]) for i, condition in enumerate(self.conditions))
+                yield from (
+                    (f"{name}: {condition}", array[:, i]) for i, condition in enumerate(self.conditions)
+                )
         for name, keep in self.keeps.items():
             yield from ((f"{name}: keeps a {side}", keep[:, i]) for i, side in enumerate(("long", "short")))
 
@@ -146,14 +148,14 @@ def evaluate(
         supported=np.full(len(rows), evidence.shrink > 0),
         signal=is_long.astype(np.int8) - is_short.astype(np.int8),
         conditions=tuple(condition.name for condition in conditions),
-        keeps={
-            name: np.stack(keeps(values), axis=1) for name, keeps in exits_of(frame.plugins).items()
-        },
+        keeps={name: np.stack(keeps(values), axis=1) for name, keeps in exits_of(frame.plugins).items()},
     )
 
 
 def concatenate(frames: list[SignalFrame]) -> SignalFrame:
     """Join the signals of consecutive periods, decided by the same conditions."""
-    arrays: dict[str, Any] = {name: np.concatenate([getattr(frame, name) for frame in frames]) for name in _ARRAYS}
+    arrays: dict[str, Any] = {
+        name: np.concatenate([getattr(frame, name) for frame in frames]) for name in _ARRAYS
+    }
     keeps = {name: np.concatenate([frame.keeps[name] for frame in frames]) for name in frames[0].keeps}
     return replace(frames[0], **arrays, keeps=keeps)

@@ -108,6 +108,7 @@ def ledger_record(decision: ModelDecision, reason: str) -> dict[str, Any]:
     signals, chosen = decision.signals, decision.chosen
     record: dict[str, Any] = {
         "model": chosen.model.card.fingerprint,
+        "plugins": chosen.model.card.plugins,
         "cutoff": decision.cutoff,
         "bars": decision.bars,
         "late_model": chosen.late,

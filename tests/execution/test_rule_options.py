@@ -33,7 +33,7 @@ def test_the_table_of_options_is_that_of_the_fields():
 
 
 def test_the_exit_rule_may_be_given_as_text():
-    assert ExecutionOptions(exit="fade").exit is ExitRule.FADE
+    assert ExecutionOptions(exit="fade").exit == ExitRule.FADE
 
 
 def test_help_names_the_defaults_that_a_venue_changes():
@@ -50,7 +50,7 @@ def test_what_an_option_writes_it_reads(name):
         assert spec.words(value) == (
             [] if value == spec.default else [f"--{spec.name}", str(value)][: 1 + (value is not True)]
         )
-    for text in ("", "nan", "perhaps"):
+    for text in () if spec.extensible else ("", "nan", "perhaps"):
         with pytest.raises(ValueError, match=r".*"):
             spec.parse(text)
 

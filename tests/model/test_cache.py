@@ -102,6 +102,7 @@ FORGED = {
     "seed": 7,
     "recipe": "another",
     "catalogue": "another",
+    "plugins": {"another": "0123456789abcdef"},
     "versions": {"keras": "1.0"},
     "trained_from": 0,
     "trained_through": 1,

@@ -374,7 +374,7 @@ class TestPinned:
         require_training_bars(pinned, sample_bars(NOW + 300).rows(NOW + 100, NOW + 300))
 
     def test_one_of_another_catalogue_is_refused(self, pinned, monkeypatch):
-        monkeypatch.setattr("crypto_refactor.model.reuse_policy.catalogue_hash", lambda: "newer")
+        monkeypatch.setattr("crypto_refactor.model.reuse_policy.catalogue_hash", lambda _: "newer")
         with pytest.raises(ModelError, match="has the catalogue"):
             pinned_model(pinned.path, bars_up_to(NOW), SETTINGS, 10**6)
 

@@ -171,7 +171,7 @@ class TestKey:
         ("name", "other"),
         [
             ("library_versions", lambda: {"keras": "0"}),
-            ("catalogue_hash", lambda: "another catalogue"),
+            ("catalogue_hash", lambda _: "another catalogue"),
             ("RECIPE", replace(RECIPE, l2=1e-3)),
         ],
     )

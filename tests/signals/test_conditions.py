@@ -145,10 +145,14 @@ class TestConfirmations:
     def test_six_are_needed_by_default(self):
         assert SignalRules().min_confirmations == 6
 
-    @pytest.mark.parametrize("needed", [-1, 10])
-    def test_there_are_only_nine(self, needed):
+    def test_they_are_not_negative(self):
         with pytest.raises(UsageError, match="--min-confirmations"):
-            SignalRules(min_confirmations=needed)
+            SignalRules(min_confirmations=-1)
+
+    def test_there_are_only_nine(self):
+        SignalRules(min_confirmations=9).require_possible(())
+        with pytest.raises(UsageError, match="0 to 9"):
+            SignalRules(min_confirmations=10).require_possible(())
 
     @pytest.mark.parametrize("scale", [-0.1, math.inf, math.nan])
     def test_a_scale_is_a_number_of_zero_or_more(self, scale):

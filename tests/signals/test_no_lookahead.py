@@ -17,7 +17,7 @@ from crypto_refactor.signals.pipeline import decidable_rows, decide_signals
 
 EVER = 10**7
 RULES = SignalRules(min_confirmations=4)
-COLUMNS = tuple(SignalFrame.__dataclass_fields__)
+COLUMNS = tuple(name for name in SignalFrame.__dataclass_fields__ if name not in {"conditions", "keeps"})
 
 
 @pytest.fixture(scope="module")

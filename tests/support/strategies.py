@@ -57,7 +57,9 @@ class Case:
         """Return the same case on the bars at positions `start … stop - 1`."""
         part = slice(start, stop)
         columns = {name: getattr(self.plan, name) for name in SignalPlan.__slots__}
-        plan = SignalPlan(**{name: None if column is None else column[part] for name, column in columns.items()})
+        plan = SignalPlan(
+            **{name: None if column is None else column[part] for name, column in columns.items()}
+        )
         return replace(self, bars=self.bars.rows(start, stop), plan=plan)
 
 

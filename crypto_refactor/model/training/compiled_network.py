@@ -127,6 +127,15 @@ def set_residual(model: Any, network: Any) -> None:
         weight.assign(value)
 
 
+class ResidualShape(NamedTuple):
+    """What decides the graph of a residual beside its batches."""
+
+    name: str
+    builder: NetworkBuilder | None
+    lookback: int
+    inputs: int
+
+
 def _build_residual(keras: Any, shape: ResidualShape) -> Any:
     """Build the residual alone, for inputs that are `scaled` already."""
     features = keras.Input((shape.lookback, shape.inputs), name="scaled_features")
@@ -148,15 +157,6 @@ def _residual(keras: Any, x: Any, builder: NetworkBuilder | None) -> Any:
 def batch_shape(rows: int, batch: int) -> BatchShape:
     """Return the shape of `rows` rows in batches of `batch`."""
     return min(rows, batch), rows > batch and rows % batch > 0
-
-
-class ResidualShape(NamedTuple):
-    """What decides the graph of a residual beside its batches."""
-
-    name: str
-    builder: NetworkBuilder | None
-    lookback: int
-    inputs: int
 
 
 def fresh_network(settings: ModelSettings, inputs: int, fit: BatchShape, stop: BatchShape) -> Any:

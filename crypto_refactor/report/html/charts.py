@@ -119,7 +119,7 @@ def correlation_chart(correlations: dict[str, FeatureCorrelation]) -> Chart:
         _dots("In training", [figure.train for figure in figures], names, "circle-open", style.MUTED),
         out_of_sample | {"error_x": style.error_bars(noise, style.RUN)},
     ]
-    summary = "Correlation of each of the 14 features with the next return, in training and out of sample."
+    summary = f"Correlation of each of the {len(names)} features with the next return, in training and out of sample."
     return Chart(name="correlation", summary=summary, traces=traces, layout=layout, height=460)
 
 

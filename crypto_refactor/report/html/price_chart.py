@@ -37,7 +37,9 @@ def signal_reasons(signals: SignalFrame) -> Reasons:
 
 def _signal_lines(signals: SignalFrame, row: int) -> list[str]:
     conditions, close = signals.conditions_met[row], float(signals.close[row])
-    missing = [name for name, met in zip(signals.conditions[1:], conditions[1:].tolist(), strict=True) if not met]
+    missing = [
+        name for name, met in zip(signals.conditions[1:], conditions[1:].tolist(), strict=True) if not met
+    ]
     forecast = (float(signals.predicted[row]) / close - 1) * 1e4
     lines = [
         f"forecast {forecast:+.1f} bp, threshold {float(signals.threshold[row]) / close * 1e4:.1f} bp",

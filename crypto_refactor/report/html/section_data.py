@@ -14,7 +14,7 @@ from crypto_refactor.backtest.result import BacktestResult, RunResult
 from crypto_refactor.backtest.significance.verdict import EVIDENCE, NO_EVIDENCE, TOO_FEW
 from crypto_refactor.market.hours import to_iso, to_local_text
 from crypto_refactor.report.documents.backtest import backtest_settings, evaluation_settings
-from crypto_refactor.report.formatting import source_name
+from crypto_refactor.report.formatting import plugins_text, source_name
 from crypto_refactor.report.html import series
 from crypto_refactor.report.html.charts import equity_curves
 from crypto_refactor.sides import Side
@@ -121,7 +121,7 @@ def backtest_provenance(result: BacktestResult) -> Data:
     trained_with = {name: text for card in cards for name, text in card.versions.items()}
     return {
         "Data": _bar_facts(result),
-        "Settings": settings,
+        "Settings": settings | {"plugins": plugins_text(result.settings.plugins)},
         "Models": {"seed": settings["seed"], "weights": weights},
         "Versions": _versions(("onnxruntime", "pandas", "ta", "plotly"), trained_with),
     }

@@ -120,7 +120,7 @@ def _models_text(result: BacktestResult) -> str:
         schedule = commentary.schedule_text(result.settings)
     else:
         schedule = f"pinned, trained on {card.rows:,} rows"
-    return f"{commentary.models_text(card, schedule, result.signal_rules.min_confirmations)}."
+    return f"{commentary.models_text(card, schedule, result.signal_rules, result.settings.plugins)}."
 
 
 def _significance_rows(significance: Significance) -> list[tuple[str, str]]:

@@ -78,7 +78,7 @@ def _shared_rules(comparison: Comparison) -> list[RenderableType]:
     trial = next((trial for trial in comparison.trials if trial.parameter_set is first), comparison.trials[0])
     varied = " Each setting overrides the options it names." if len(request.settings) > 1 else ""
     schedule = schedule_text(first.settings) if request.model is None else f"pinned, {request.model}"
-    models = models_text(first.settings, schedule, first.signal_rules.min_confirmations)
+    models = models_text(first.settings, schedule, first.signal_rules, first.settings.plugins)
     return [
         rules_text(trial.scenarios.requested.rules) + varied,
         f"{models}; {comparison.trained or 'none'} trained for this run.",

@@ -7,7 +7,14 @@ from zoneinfo import ZoneInfo
 from crypto_refactor.features.catalogue import indicator_names
 from crypto_refactor.market.hours import to_iso, to_local_text
 from crypto_refactor.report.forecast_text import residual_text, unbeaten_text
-from crypto_refactor.report.formatting import number, percent, price, simulated_mark, source_name
+from crypto_refactor.report.formatting import (
+    number,
+    percent,
+    plugins_text,
+    price,
+    simulated_mark,
+    source_name,
+)
 from crypto_refactor.sides import Side
 from crypto_refactor.signals.condition_catalogue import FORECAST, descriptions_of
 from crypto_refactor.signals.signal import Signal
@@ -89,7 +96,8 @@ def _conditions(signal: Signal) -> list[str]:
     values = condition_values(signal, side)
     width = max(12, *map(len, signal.conditions))
     lines += [
-        f"  {'yes' if held else ' no'}  {name:<{width}} {values[name]}" for name, held in signal.conditions.items()
+        f"  {'yes' if held else ' no'}  {name:<{width}} {values[name]}"
+        for name, held in signal.conditions.items()
     ]
     return lines
 
@@ -149,7 +157,7 @@ def _plugins(signal: Signal) -> list[str]:
         return []
     own = [name for name in signal.indicators if name not in indicator_names()]
     return [
-        f"Plug-ins      {', '.join(f'{file.name} {file.hash}' for file in signal.plugins)}",
+        f"Plug-ins      {plugins_text(signal.plugins)}",
         *(_more(f"{name} {signal.indicators[name]:.6g}") for name in own),
     ]
 
