@@ -83,8 +83,9 @@ class OptionSpec(NamedTuple):
         """Read a value of ``--vary``; raise ValueError where it is none."""
         if text and text == self.default_text:
             return None
-        closed = self.choices if not self.extensible else ()
-        if text not in (("on", "off") if self.is_switch else closed or (text,)):
+        if self.extensible and text.isidentifier():
+            return text
+        if text not in (("on", "off") if self.is_switch else self.choices or (text,)):
             raise ValueError(text)
         return text == "on" if self.is_switch else self.kind(text)
 

@@ -88,7 +88,7 @@ class SignalFrame:
 
     def columns(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
         """Yield everything that was decided, as (name, array of shape (m,))."""
-        for name in _ARRAYS:
+        for name in SIGNAL_ARRAYS:
             array = getattr(self, name)
             if array.ndim == 1:
                 yield name, array
@@ -100,7 +100,8 @@ class SignalFrame:
             yield from ((f"{name}: keeps a {side}", keep[:, i]) for i, side in enumerate(("long", "short")))
 
 
-_ARRAYS = tuple(each.name for each in fields(SignalFrame) if each.name not in {"conditions", "keeps"})
+SIGNAL_ARRAYS = tuple(each.name for each in fields(SignalFrame) if each.name not in {"conditions", "keeps"})
+"""The fields of a `SignalFrame` with one row for each bar."""
 
 
 def evaluate(
@@ -155,7 +156,7 @@ def evaluate(
 def concatenate(frames: list[SignalFrame]) -> SignalFrame:
     """Join the signals of consecutive periods, decided by the same conditions."""
     arrays: dict[str, Any] = {
-        name: np.concatenate([getattr(frame, name) for frame in frames]) for name in _ARRAYS
+        name: np.concatenate([getattr(frame, name) for frame in frames]) for name in SIGNAL_ARRAYS
     }
     keeps = {name: np.concatenate([frame.keeps[name] for frame in frames]) for name in frames[0].keeps}
     return replace(frames[0], **arrays, keeps=keeps)

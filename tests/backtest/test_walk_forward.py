@@ -16,10 +16,9 @@ from crypto_refactor.model import artifact
 from crypto_refactor.model.named_models import model_path
 from crypto_refactor.model.schedule import cutoff_for, refit_periods, series_start, training_rows
 from crypto_refactor.model.training import jobs as shelf
-from crypto_refactor.signals.conditions import SignalFrame, SignalRules
+from crypto_refactor.signals.conditions import SIGNAL_ARRAYS, SignalRules
 
 RULES = SignalRules(min_confirmations=4)
-COLUMNS = tuple(SignalFrame.__dataclass_fields__)
 LONGEST_HISTORY = 240 + 48 + 12 + 500
 
 
@@ -83,7 +82,7 @@ def test_a_second_walk_trains_nothing_and_says_the_same(walk, fits):
     first, second = (walk(sample_bars(1400), *hours(130)) for _ in range(2))
     assert (first.trained, second.trained) == (len(first.periods), 0)
     assert len(fits.calls) == 1
-    for name in COLUMNS:
+    for name in SIGNAL_ARRAYS:
         assert getattr(first.signals, name).tobytes() == getattr(second.signals, name).tobytes()
 
 
@@ -107,7 +106,7 @@ def test_a_decision_is_the_same_to_the_last_bit_whatever_else_is_asked(
             signals = found.signals
             here = signals.decided_at == hour
             fingerprints = [mark for mark, mine in zip(found.model_fingerprints, here, strict=True) if mine]
-            made.append([fingerprints, *(getattr(signals, name)[here].tobytes() for name in COLUMNS)])
+            made.append([fingerprints, *(getattr(signals, name)[here].tobytes() for name in SIGNAL_ARRAYS)])
     assert made[0] == made[1]
 
 

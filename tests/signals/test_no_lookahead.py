@@ -12,12 +12,11 @@ from crypto_refactor.features.frame import compute_features
 from crypto_refactor.market.bars import fill_gaps
 from crypto_refactor.model import artifact
 from crypto_refactor.model.reuse_policy import make_card
-from crypto_refactor.signals.conditions import SignalFrame, SignalRules
+from crypto_refactor.signals.conditions import SIGNAL_ARRAYS, SignalRules
 from crypto_refactor.signals.pipeline import decidable_rows, decide_signals
 
 EVER = 10**7
 RULES = SignalRules(min_confirmations=4)
-COLUMNS = tuple(name for name in SignalFrame.__dataclass_fields__ if name not in {"conditions", "keeps"})
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +54,7 @@ def test_every_prefix_says_the_same_as_the_whole(model, bars):
         known = len(part)
         assert part.values.tobytes() == frame.values[:known].tobytes()
         assert part.inputs.tobytes() == frame.inputs[:known].tobytes()
-        for name in COLUMNS:
+        for name in SIGNAL_ARRAYS:
             said, said_later = getattr(made, name), getattr(whole, name)[: len(made)]
             assert said.tobytes() == np.ascontiguousarray(said_later).tobytes(), (name, count)
 
@@ -65,7 +64,7 @@ def test_a_bar_alone_is_judged_as_in_a_crowd(model, bars):
     for place in range(0, len(whole), 37):
         hour = int(whole.decided_at[place])
         alone = decide_signals(model, frame, decidable_rows(frame, LOOKBACK, hour, hour), RULES)
-        for name in COLUMNS:
+        for name in SIGNAL_ARRAYS:
             assert (
                 getattr(alone, name).tobytes()
                 == np.ascontiguousarray(getattr(whole, name)[place : place + 1]).tobytes()
@@ -83,7 +82,7 @@ def test_what_comes_later_may_be_anything(model, bars):
     _, made = decided(model, changed)
     before = whole.decided_at <= bars.closed[cut - 1]
     assert 0 < before.sum() < len(whole)
-    for name in COLUMNS:
+    for name in SIGNAL_ARRAYS:
         assert (
             getattr(whole, name)[before].tobytes()
             == getattr(made, name)[made.decided_at <= bars.closed[cut - 1]].tobytes()

@@ -61,7 +61,7 @@ def _recompute_targets(
     window, count = result.window, len(result.window)
     signal, forecast = np.zeros(count, dtype=np.int8), np.zeros(count, dtype=np.int8)
     exceeds_cost, decidable = np.zeros(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_)
-    by_plugin = account.rules.exit in result.walk.signals.keeps
+    by_plugin = any(account.rules.exit in part.signals.keeps for part in result.walk.periods)
     keep = np.zeros((count, 2), dtype=np.bool_) if by_plugin else None
 
     def align(signals: SignalFrame) -> None:

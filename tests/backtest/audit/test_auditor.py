@@ -27,7 +27,7 @@ from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model import artifact
 from crypto_refactor.model.named_models import model_path
 from crypto_refactor.model.schedule import refit_periods, training_rows
-from crypto_refactor.signals.conditions import SignalRules
+from crypto_refactor.signals.conditions import SIGNAL_ARRAYS, SignalRules
 
 BTC = Ticker("BTC", "USD")
 HOURS = 100
@@ -264,7 +264,7 @@ class TestWhatIsSaid:
     def test_a_decision_left_out_is_missed(self, backtest):
         result = backtest()
         part = result.walk.periods[-1]
-        columns = {name: getattr(part.signals, name)[:-1] for name in type(part.signals).__dataclass_fields__}
+        columns = {name: getattr(part.signals, name)[:-1] for name in SIGNAL_ARRAYS}
         changed = replace(part, signals=replace(part.signals, **columns))
         found = audit(
             replace(result, walk=replace(result.walk, periods=(*result.walk.periods[:-1], changed)))
@@ -335,6 +335,7 @@ def as_result(case):
         forecast_side=plan.forecast_side[known],
         supported=plan.exceeds_cost[known],
         expected_move=np.full(int(known.sum()), 10.0),
+        keeps={},
     )
     return SimpleNamespace(
         bars=quoted,

@@ -115,8 +115,8 @@ class TestFeatures:
         assert found.first_difference.column == "realised_volatility"
 
     def test_a_scaler_fitted_on_everything(self, audited, plant):
-        def standardised(bars):
-            frame = compute_features(bars)
+        def standardised(bars, plugins):
+            frame = compute_features(bars, plugins)
             ready = frame.inputs[frame.ready]
             return replace(frame, inputs=(frame.inputs - ready.mean(axis=0)) / ready.std(axis=0))
 
@@ -272,7 +272,7 @@ class TestFills:
         """The open that is filled at is that of the bar whose close gives the signal."""
         honest = result.align_to_bars
         plant(
-            lambda made, window: {name: ahead(column) for name, column in honest(made, window).items()},
+            lambda *made: {name: ahead(column) for name, column in honest(*made).items()},
             (result, "align_to_bars"),
         )
         found = audited()

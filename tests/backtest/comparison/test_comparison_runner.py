@@ -359,7 +359,6 @@ class TestVariations:
             "fee=0.001",
             "exit=",
             "exit=neutral,",
-            "exit=never",
             "long-only=yes",
             "min-confirmations=4.5",
             "min-confirmations=own",
@@ -372,6 +371,11 @@ class TestVariations:
     def test_what_is_no_variation_is_refused(self, text):
         with pytest.raises(UsageError, match="--vary"):
             parse_axis(text)
+
+    @pytest.mark.parametrize("name", ["exit", "network"])
+    def test_a_name_that_no_plugin_adds_is_refused(self, name):
+        with pytest.raises(UsageError, match=f"--{name} is 'never'"):
+            settings_of(f"{name}=never")
 
     def test_every_name_is_offered_in_the_error(self):
         with pytest.raises(UsageError) as caught:
