@@ -47,7 +47,9 @@ def measure(repeats: int) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         model.export(path, format="onnx", verbose=False)
-        served = forecaster.load(path.read_bytes(), lookback=LOOKBACK, volatility_floor=1.0, name="untrained")
+        served = forecaster.load(
+            path.read_bytes(), network="documented", lookback=LOOKBACK, volatility_floor=1.0, name="untrained"
+        )
     np.testing.assert_allclose(served.raw(windows), model.predict(windows, verbose=0)[:, 0], atol=1e-5)
     jobs = {
         "ours": lambda: served.raw(windows),

@@ -79,9 +79,10 @@ def _parse_ticker(context: click.Context, parameter: click.Parameter, value: str
     return Ticker.parse(value)
 
 
-def _parse_tickers(
+def parse_tickers(
     context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 ) -> tuple[Ticker, ...]:
+    """Return each ticker once."""
     return tuple(dict.fromkeys(_parse_ticker(context, parameter, value) for value in values))
 
 
@@ -103,7 +104,7 @@ tickers = option(
     "Trading pair; repeat for several.  [default: all of tickers.txt, or of CRYPTO_TICKERS]",
     "tickers",
     multiple=True,
-    callback=_parse_tickers,
+    callback=parse_tickers,
 )
 hours_to_trade = option("--hours", "Hours to trade.", default=720)
 initial_balance = option("--initial-balance", "Starting capital, quote currency.", default=100_000.0)

@@ -22,6 +22,19 @@ class ExitRule(StrEnum):
     FADE = "fade"  # at the opposite signal, or once the forecast is on the other side of the close
 
 
+def known_exits(plugins: tuple[PluginFile, ...]) -> tuple[str, ...]:
+    """Return the names of the built-in exits and of those of `plugins`.
+
+    Raises
+    ------
+    PluginError
+        If a plug-in cannot be loaded, or a name is taken.
+    """
+    declared = all_exits(plugins)
+    require_new_names(declared, tuple(ExitRule), "exit")
+    return (*ExitRule, *(each.name for each in declared))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionRules:
     """How decisions become fills: `ExecutionOptions` with the venue's defaults filled in."""
@@ -76,9 +89,7 @@ class ExecutionOptions:
 
     def require_known_exit(self, plugins: tuple[PluginFile, ...]) -> None:
         """Raise UsageError if the exit is neither a built-in one nor one of `plugins`."""
-        declared = all_exits(plugins)
-        require_new_names(declared, tuple(ExitRule), "exit")
-        names = (*ExitRule, *(each.name for each in declared))
+        names = known_exits(plugins)
         if self.exit not in names:
             raise UsageError.invalid("--exit", self.exit, " or ".join(names))
 

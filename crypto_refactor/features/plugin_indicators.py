@@ -32,7 +32,9 @@ _OTHER_VALUES = ("close", "move", "threshold", "volatility_mean")
 
 def _spec(indicator: Indicator) -> IndicatorSpec:
     def value(bars: Bars) -> FloatArray:
-        return _checked(indicator, bars, "its value", lambda: indicator.value(bars))
+        own = _checked(indicator, bars, "its value", lambda: indicator.value(bars))
+        own.flags.writeable = False  # its model input must not change it
+        return own
 
     def model_input(bars: Bars, own: FloatArray) -> FloatArray:
         return _checked(indicator, bars, "its model input", lambda: indicator.model_input(bars, own))

@@ -163,6 +163,7 @@ class Model:
         """Load the network for serving."""
         return load(
             self.onnx,
+            network=self.card.network,
             lookback=self.card.lookback,
             volatility_floor=self.card.volatility_floor,
             name=self.path.name,

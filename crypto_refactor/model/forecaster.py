@@ -11,6 +11,7 @@ from crypto_refactor.arrays import Float32Array, FloatArray, RowArray
 from crypto_refactor.errors import ModelError
 from crypto_refactor.features.frame import FeatureFrame
 from crypto_refactor.model.dataset import take_windows
+from crypto_refactor.model.networks import NETWORKS
 
 BATCH_ROWS = 64
 """Windows per batch: enough to fill a matrix product, few enough to keep every core busy."""
@@ -26,15 +27,18 @@ class Forecaster:
     session: Any  # an onnxruntime.InferenceSession: (batch, lookback, inputs) float32 -> (batch, 1)
     lookback: int
     volatility_floor: float
+    batch_rows: int = BATCH_ROWS
 
     def raw(self, windows: Float32Array) -> FloatArray:
         """Return the network's output, shape (m,), in units of volatility."""
         name = self.session.get_inputs()[0].name
 
         def batch(start: int) -> Float32Array:
-            return np.asarray(self.session.run(None, {name: windows[start : start + BATCH_ROWS]})[0][:, 0])
+            return np.asarray(
+                self.session.run(None, {name: windows[start : start + self.batch_rows]})[0][:, 0]
+            )
 
-        starts = range(0, len(windows), BATCH_ROWS)
+        starts = range(0, len(windows), self.batch_rows)
         if len(starts) == 1:
             return batch(0).astype(np.float64)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -51,8 +55,11 @@ class Forecaster:
         return self.forecast(take_windows(frame.inputs.astype(np.float32), rows, self.lookback), volatility)
 
 
-def load(onnx: bytes, *, lookback: int, volatility_floor: float, name: str) -> Forecaster:
-    """Load a network from the bytes of its ONNX file.
+def load(onnx: bytes, *, network: str, lookback: int, volatility_floor: float, name: str) -> Forecaster:
+    """Load the model `name`, of the `network`, from the bytes of its ONNX file.
+
+    The built-in networks give the same bits whatever the batch.  Not every kernel does, a GRU's for example, so that a
+    plug-in's network forecasts one window at a time: what is backtested is what is traded.
 
     Raises
     ------
@@ -75,4 +82,7 @@ def load(onnx: bytes, *, lookback: int, volatility_floor: float, name: str) -> F
             expected="an ONNX graph that this tool has written.",
             remedy="remove the model with `crypto-refactor models --prune`, or train it again with --retrain.",
         ) from error
-    return Forecaster(session=session, lookback=lookback, volatility_floor=volatility_floor)
+    batch_rows = BATCH_ROWS if network in NETWORKS else 1
+    return Forecaster(
+        session=session, lookback=lookback, volatility_floor=volatility_floor, batch_rows=batch_rows
+    )

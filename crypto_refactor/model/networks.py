@@ -8,6 +8,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from crypto_refactor.model.recipe import Recipe
+from crypto_refactor.plugins import Network as DeclaredNetwork
 from crypto_refactor.plugins import NetworkBuilder, PluginFile, all_networks, require_new_names
 
 
@@ -47,4 +48,23 @@ def networks_of(plugins: tuple[PluginFile, ...]) -> Mapping[str, NetworkBuilder 
     """
     declared = all_networks(plugins)
     require_new_names(declared, tuple(NETWORKS), "network")
-    return NETWORKS | {network.name: network.build for network in declared}
+    return NETWORKS | {network.name: _checked(network) for network in declared}
+
+
+def _checked(network: DeclaredNetwork) -> NetworkBuilder:
+    """Return the builder of a plug-in's network, which raises PluginError where dense layers cannot read its output."""
+    expected = "a Keras tensor of shape (batch, units)."
+
+    def build(keras: Any, x: Any, recipe: Recipe) -> Any:
+        try:
+            built = network.build(keras, x, recipe)
+        except Exception as error:
+            raise network.origin.error(
+                f"it fails with {type(error).__name__}: {error}", expected=expected
+            ) from error
+        shape = getattr(built, "shape", None)
+        if shape is None or len(shape) != 2 or shape[1] is None:
+            raise network.origin.error(f"it gives the shape {shape}", expected=expected)
+        return built
+
+    return build

@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from crypto_refactor.errors import UsageError
+from crypto_refactor.features.plugin_indicators import catalogue_of
 from crypto_refactor.model.networks import networks_of
 from crypto_refactor.plugins import AnyPlugin, NetworkBuilder, PluginFile, read_plugins
 
@@ -34,6 +35,7 @@ class ModelSettings:
     def __post_init__(self) -> None:
         given: AnyPlugin | tuple[AnyPlugin, ...] = self.plugins
         object.__setattr__(self, "plugins", read_plugins(given))
+        catalogue_of(self.plugins)  # a name that is taken is found before anything is read
         self._require_range("lookback", 2, 1000, " bars")
         self._require_range("seed", 0, 2**31 - 1)
         self._require_range("train_hours", 2 * MIN_LABELLED_ROWS, 87_600, " hours")

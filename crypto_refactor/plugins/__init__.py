@@ -3,6 +3,8 @@
 A plug-in is code that runs with your rights: nothing is loaded that was not named.
 """
 
+from crypto_refactor.arrays import FloatArray
+from crypto_refactor.market.bars import Bars
 from crypto_refactor.plugins.declarations import (
     Condition,
     Exit,
@@ -10,6 +12,7 @@ from crypto_refactor.plugins.declarations import (
     Network,
     NetworkBuilder,
     Origin,
+    Sides,
     SidesTest,
     Values,
     require_new_names,
@@ -22,6 +25,7 @@ from crypto_refactor.plugins.files import (
     all_indicators,
     all_networks,
     load,
+    load_anew,
     plugin_hashes,
     read_plugins,
 )
@@ -30,14 +34,17 @@ from crypto_refactor.plugins.plugin import MAX_WARMUP, Plugin
 __all__ = [
     "MAX_WARMUP",
     "AnyPlugin",
+    "Bars",
     "Condition",
     "Exit",
+    "FloatArray",
     "Indicator",
     "Network",
     "NetworkBuilder",
     "Origin",
     "Plugin",
     "PluginFile",
+    "Sides",
     "SidesTest",
     "Values",
     "all_conditions",
@@ -45,6 +52,7 @@ __all__ = [
     "all_indicators",
     "all_networks",
     "load",
+    "load_anew",
     "plugin_hashes",
     "read_plugins",
     "require_new_names",

@@ -18,8 +18,10 @@ IndicatorValue = Callable[[Bars], FloatArray]
 """Unbroken bars -> the value at each close, shape (n,): row t depends on bars up to t only."""
 IndicatorInput = Callable[[Bars, FloatArray], FloatArray]
 """The same bars and the value -> the input of the model, shape (n,), free of the units of price and volume."""
-SidesTest = Callable[[Values], tuple[BoolArray, BoolArray]]
-"""The values at m closes -> whether something holds for long, and for short, shape (m,) each; row by row."""
+Sides = tuple[BoolArray, BoolArray]
+"""Whether something holds for long, and for short, at each of m closes: shape (m,) each."""
+SidesTest = Callable[[Values], Sides]
+"""The values at m closes -> the sides, row by row."""
 NetworkBuilder = Callable[[Any, Any, Any], Any]
 """Keras, the scaled inputs (batch, lookback, inputs) and the `Recipe` -> what the dense layers read (batch, units)."""
 

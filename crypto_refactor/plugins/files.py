@@ -108,7 +108,18 @@ def _module_file(name: str) -> Path:
 
 @lru_cache(maxsize=32)
 def load(file: PluginFile) -> Plugin:
-    """Run the code of a plug-in, once in each process, and return what it declares.
+    """Return what a plug-in declares; its code runs once in each process.
+
+    Raises
+    ------
+    PluginError
+        As `load_anew` does.
+    """
+    return load_anew(file)
+
+
+def load_anew(file: PluginFile) -> Plugin:
+    """Run the code of a plug-in, and return what it declares.
 
     Raises
     ------

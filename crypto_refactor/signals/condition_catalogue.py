@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crypto_refactor.arrays import BoolArray, FloatArray
+from crypto_refactor.arrays import BoolArray, FloatArray, RowArray
+from crypto_refactor.features.frame import FeatureFrame
 from crypto_refactor.plugins import (
     Origin,
     PluginFile,
@@ -93,7 +94,7 @@ def conditions_of(plugins: tuple[PluginFile, ...]) -> tuple[Condition, ...]:
     declared = all_conditions(plugins)
     require_new_names(declared, CONDITIONS, "condition")
     own = [
-        Condition(each.name, each.long_text, each.short_text, _checked(each.origin, each.holds))
+        Condition(each.name, each.long_text, each.short_text, checked_sides(each.origin, each.holds))
         for each in declared
     ]
     return (*BUILTIN_CONDITIONS, *own)
@@ -113,10 +114,10 @@ def exits_of(plugins: tuple[PluginFile, ...]) -> dict[str, SidesTest]:
     PluginError
         If a plug-in cannot be loaded, or a name is taken.
     """
-    return {each.name: _checked(each.origin, each.keeps) for each in all_exits(plugins)}
+    return {each.name: checked_sides(each.origin, each.keeps) for each in all_exits(plugins)}
 
 
-def _checked(origin: Origin, test: SidesTest) -> SidesTest:
+def checked_sides(origin: Origin, test: SidesTest) -> SidesTest:
     """Return `test`, which raises PluginError where its result is not what a condition has to be."""
 
     def holds(values: Values) -> tuple[BoolArray, BoolArray]:
@@ -136,3 +137,18 @@ def _checked(origin: Origin, test: SidesTest) -> SidesTest:
         return sides[0], sides[1]
 
     return holds
+
+
+def condition_values(
+    frame: FeatureFrame, rows: RowArray, move: FloatArray, threshold: FloatArray
+) -> dict[str, FloatArray]:
+    """Return what conditions see at `rows` of `frame`, read-only: the indicators, and the forecast's move and threshold."""
+    values = {name: frame.column(name)[rows] for name in frame.names} | {
+        "volatility_mean": frame.extras.volatility_mean[rows],
+        "close": frame.bars.close[rows],
+        "move": move,
+        "threshold": threshold,
+    }
+    for array in values.values():
+        array.flags.writeable = False  # a plug-in's condition must not change what the next one sees
+    return values

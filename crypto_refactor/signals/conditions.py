@@ -15,7 +15,7 @@ from crypto_refactor.errors import UsageError
 from crypto_refactor.features.frame import FeatureFrame
 from crypto_refactor.model.evidence import Evidence, threshold_unit
 from crypto_refactor.plugins import PluginFile
-from crypto_refactor.signals.condition_catalogue import CONDITIONS, conditions_of, exits_of
+from crypto_refactor.signals.condition_catalogue import CONDITIONS, condition_values, conditions_of, exits_of
 
 DEFAULT_MIN_CONFIRMATIONS = 6
 
@@ -119,15 +119,7 @@ def evaluate(
     predicted = close * np.exp(forecast)
     scale = threshold_scale if rules.threshold_scale is None else rules.threshold_scale
     threshold = scale * threshold_unit(atr, volatility, close)
-    values = {
-        **{name: frame.column(name)[rows] for name in frame.names},
-        "volatility_mean": frame.extras.volatility_mean[rows],
-        "close": close,
-        "move": predicted - close,
-        "threshold": threshold,
-    }
-    for array in values.values():
-        array.flags.writeable = False  # a plug-in's condition must not change what the next one sees
+    values = condition_values(frame, rows, predicted - close, threshold)
     conditions = conditions_of(frame.plugins)
     held = [condition.holds(values) for condition in conditions]
     long, short = (np.stack([sides[side] for sides in held], axis=1) for side in (0, 1))

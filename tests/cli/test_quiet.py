@@ -149,7 +149,7 @@ def test_a_network_is_loaded_in_silence(watched, tmp_path):
         "from support.stub_models import planted_network\n"
         "from crypto_refactor.model.forecaster import load\n"
         "import numpy\n"
-        "served = load(planted_network(12), lookback=12, volatility_floor=1.0, name='planted')\n"
+        "served = load(planted_network(12), network='small', lookback=12, volatility_floor=1.0, name='planted')\n"
         "print(served.raw(numpy.zeros((3, 12, 14), numpy.float32)).shape, sys.modules['onnxruntime'].__name__)"
     )
     done = watched([sys.executable, "-c", serve])

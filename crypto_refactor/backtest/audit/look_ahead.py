@@ -3,16 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from crypto_refactor.arrays import BoolArray, FloatArray, HourArray
+from crypto_refactor.arrays import FloatArray, HourArray
 from crypto_refactor.backtest.audit.sample import Sample
 from crypto_refactor.backtest.audit_findings import AuditCheck, Difference
 from crypto_refactor.backtest.result import BacktestResult
 from crypto_refactor.backtest.walk_forward import PeriodSignals
+from crypto_refactor.features.equality import different_bits, same_bits, start_tolerance
 from crypto_refactor.features.frame import FeatureFrame, compute_features
 from crypto_refactor.market.bars import fill_gaps
 from crypto_refactor.market.hours import to_iso
@@ -21,10 +20,6 @@ from crypto_refactor.model.forecaster import Forecaster
 from crypto_refactor.model.schedule import refit_periods, series_start
 from crypto_refactor.signals.conditions import SignalFrame
 from crypto_refactor.signals.pipeline import decidable_rows, decide_signals
-
-START_TOLERANCE = 1e-6
-"""Relative to a column's interquartile range: how much the hour at which the data begin may matter."""
-_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +125,7 @@ def _feature_differences(
         return
     for (name, column), (_, other) in zip(_columns(run, span), _columns(recomputed, other_span), strict=True):
         if not same_bits(column, other):
-            row = int(np.flatnonzero(_different_bits(column, other))[-1])
+            row = int(np.flatnonzero(different_bits(column, other))[-1])
             yield Difference.between(int(closes[row]), name, column[row], other[row])
 
 
@@ -141,16 +136,6 @@ def _window(closes: HourArray, hour: int, lookback: int) -> slice:
 
 def _first(closes: HourArray) -> str:
     return to_iso(int(closes[0])) if len(closes) else "nothing"
-
-
-def same_bits(values: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:
-    """Whether two arrays hold the same bits: NaN equals itself, 0 and -0 differ."""
-    return values.shape == other.shape and values.dtype == other.dtype and values.tobytes() == other.tobytes()
-
-
-def _different_bits(values: npt.NDArray[Any], other: npt.NDArray[Any]) -> BoolArray:
-    bits = np.dtype(f"i{values.dtype.itemsize}")
-    return np.asarray(np.ascontiguousarray(values).view(bits) != np.ascontiguousarray(other).view(bits))
 
 
 def _columns(frame: FeatureFrame, rows: slice) -> Iterator[tuple[str, FloatArray]]:
@@ -193,7 +178,7 @@ def _compare_with_later_start(
     for (name, values), (_, other) in zip(
         _columns(frame, everything), _columns(later, everything), strict=True
     ):
-        moved = np.abs(values[rows] - other[later_rows]) > _tolerance(values[frame.ready])
+        moved = np.abs(values[rows] - other[later_rows]) > start_tolerance(values[frame.ready])
         if moved.any():
             first = int(np.argmax(moved))
             difference = Difference.between(
@@ -201,9 +186,3 @@ def _compare_with_later_start(
             )
             return len(rows), difference
     return len(rows), None
-
-
-def _tolerance(column: FloatArray) -> float:
-    """Return how far a value may move; a column that never varies may move by its rounding."""
-    lower, upper = np.percentile(column, [25, 75])
-    return START_TOLERANCE * float(upper - lower) + _ROUNDING * float(np.abs(column).max())

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from crypto_refactor.backtest.audit.look_ahead import same_bits
 from crypto_refactor.backtest.audit_findings import AuditCheck, Difference
 from crypto_refactor.backtest.result import BacktestResult
 from crypto_refactor.backtest.walk_forward import PeriodSignals
+from crypto_refactor.features.equality import same_bits
 from crypto_refactor.features.frame import compute_features
 from crypto_refactor.market.bars import Bars, fill_gaps
 from crypto_refactor.market.hours import to_iso

@@ -55,7 +55,11 @@ def train(data: TrainingSet, settings: ModelSettings, report: Report = _ignore) 
     alone = choice.skip if choice.residual is None else None
     keras_file, onnx_file = export(model, settings.lookback, alone)
     served = forecaster.load(
-        onnx_file, lookback=settings.lookback, volatility_floor=data.volatility_floor, name="just trained"
+        onnx_file,
+        network=settings.network,
+        lookback=settings.lookback,
+        volatility_floor=data.volatility_floor,
+        name="just trained",
     )
     check_serving(expected, served.raw(windows))
     evidence, threshold_scale = _measure(data, choice, served)

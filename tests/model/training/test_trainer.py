@@ -307,7 +307,9 @@ class TestServing:
 
     def test_what_is_no_graph_is_an_error(self):
         with pytest.raises(ModelError, match="this one cannot be loaded") as caught:
-            forecaster.load(b"no graph", lookback=LOOKBACK, volatility_floor=1.0, name="this one")
+            forecaster.load(
+                b"no graph", network="small", lookback=LOOKBACK, volatility_floor=1.0, name="this one"
+            )
         assert caught.value.exit_code == 4
 
 
