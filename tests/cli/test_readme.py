@@ -13,6 +13,7 @@ from crypto_refactor import errors
 from crypto_refactor.cli.commands import accounts, holdings, trade
 from crypto_refactor.cli.commands.audit import command as audit
 from crypto_refactor.cli.commands.backtest import command as backtest
+from crypto_refactor.cli.commands.check_plugin import command as check_plugin
 from crypto_refactor.cli.commands.checks import history, mountain_time
 from crypto_refactor.cli.commands.compare import command as compare
 from crypto_refactor.cli.commands.data import command as data
@@ -38,6 +39,7 @@ COMMANDS = {
     "models": models,
     "check-history": history,
     "check-mountain-time": mountain_time,
+    "check-plugin": check_plugin,
     "audit": audit,
     "compare": compare,
     "evaluate": evaluate,

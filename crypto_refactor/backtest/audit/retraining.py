@@ -98,7 +98,11 @@ def _differences(part: PeriodSignals, data: TrainingSet, trained: TrainedModel) 
             )
     windows = data.windows()
     other = forecaster.load(
-        trained.onnx, lookback=data.lookback, volatility_floor=trained.volatility_floor, name="trained again"
+        trained.onnx,
+        network=card.network,
+        lookback=data.lookback,
+        volatility_floor=trained.volatility_floor,
+        name="trained again",
     )
     forecast, expected = (network.raw(windows) for network in (part.model.forecaster(), other))
     if not np.array_equal(forecast, expected):

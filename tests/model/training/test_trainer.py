@@ -49,7 +49,11 @@ def side_by_side(shared_dir):
 
 def served(trained):
     return forecaster.load(
-        trained.onnx, lookback=LOOKBACK, volatility_floor=trained.volatility_floor, name="trained"
+        trained.onnx,
+        network="small",
+        lookback=LOOKBACK,
+        volatility_floor=trained.volatility_floor,
+        name="trained",
     )
 
 
