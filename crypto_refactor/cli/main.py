@@ -13,7 +13,7 @@ _COMMANDS = {
     "backtest": ("backtest", "Backtest the signals (models/app_backtester.py)."),
     "check-history": ("checks", "Check historical bars (test_historical_data.py)."),
     "check-mountain-time": ("checks", "Check Mountain-Time conversion (test_mountain_time.py)."),
-    "check-plugin": ("check_plugin", "Check a plug-in for look-ahead."),
+    "check-plugin": ("checks", "Check a plug-in for look-ahead."),
     "close": ("accounts", "Sell what an account holds."),
     "compare": ("compare", "Rank tickers and settings over one window."),
     "data": ("data", "Try the data client (models/data/app.py)."),

@@ -13,8 +13,7 @@ from crypto_refactor import errors
 from crypto_refactor.cli.commands import accounts, holdings, trade
 from crypto_refactor.cli.commands.audit import command as audit
 from crypto_refactor.cli.commands.backtest import command as backtest
-from crypto_refactor.cli.commands.check_plugin import command as check_plugin
-from crypto_refactor.cli.commands.checks import history, mountain_time
+from crypto_refactor.cli.commands.checks import check_plugin, history, mountain_time
 from crypto_refactor.cli.commands.compare import command as compare
 from crypto_refactor.cli.commands.data import command as data
 from crypto_refactor.cli.commands.download import command as download
@@ -71,6 +70,7 @@ WHERE_NONE = {
     "--replay-delay": "0",
     "--account": "the one traded last, replays aside",
     "--cluster": "this machine",
+    "--plugin": "none",
     "--max-deviation": "0.02",
     "--max-daily-loss": "off",
     "--max-loss": "off",
@@ -107,8 +107,9 @@ def documented_commands():
 def tried(line):
     """Return a documented line as it is tried here: on simulated bars, with the small network."""
     first, second, *rest = shlex.split(line)
+    rest = [str(ROOT / word) if word.startswith("examples/") else word for word in rest]
     name, command = SCRIPTS[second] if first == "python3" else (f"crypto-refactor {second}", COMMANDS[second])
-    wanted = ["--source sample", "--network linear"]
+    wanted = [option for option in ("--source sample", "--network linear") if option.split()[0] not in rest]
     if command in {trade.trade, trade.multi} and "--demo" not in line:
         wanted.append("--demo")  # what trades at Alpaca needs keys, and is tried elsewhere
     extra = [word for word in wanted if word.split()[0] in options(command)]

@@ -1,4 +1,4 @@
-"""`test_historical_data.py` and `test_mountain_time.py`: one line per check."""
+"""`test_historical_data.py`, `test_mountain_time.py` and `crypto-refactor check-plugin`: one line per check."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ import click
 
 from crypto_refactor.cli import options
 from crypto_refactor.cli.runner import print_json
-from crypto_refactor.errors import EXIT_OK, DataError
+from crypto_refactor.errors import EXIT_AUDIT_FAILED, EXIT_OK, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from crypto_refactor.market.bars import Bars
     from crypto_refactor.market.self_checks import SelfCheck
+
+
+_PLUGIN_HOURS = 2160
 
 
 @click.command("check-history")
@@ -60,4 +64,50 @@ def _show(title: str, checks: Sequence[SelfCheck], *, as_json: bool) -> int:
     return DataError.exit_code if failed else EXIT_OK
 
 
-COMMANDS = {"check-history": history, "check-mountain-time": mountain_time}
+@click.command("check-plugin")
+@click.argument("plugin", metavar="FILE.py")
+@options.option(
+    "--ticker",
+    "Check on bars of this pair from --source too, beside the bundled sample; repeat for several.",
+    "tickers",
+    multiple=True,
+    callback=options.parse_tickers,
+)
+@options.source
+@options.data_dir
+@options.state_dir
+@options.end
+@options.as_json
+@options.debug
+def check_plugin(plugin: str, as_json: bool, **values: Any) -> int:
+    """Check the indicators, conditions, networks and exits of a plug-in.
+
+    Later bars are hidden, one by one, and no value of an earlier bar may change; where one does, it is named, with both
+    values.  Nor may a value depend on where the data begin, on the units of prices, or on what was computed before.
+    """
+    from crypto_refactor.market.sources.factory import open_source
+    from crypto_refactor.market.ticker import Ticker
+    from crypto_refactor.plugin_checks import checker
+    from crypto_refactor.plugins import read_plugins
+    from crypto_refactor.report.terminal.plugin_check import plugin_check_text
+
+    (file,) = read_plugins(plugin)
+    series = [_bars(open_source("sample"), Ticker("BTC", "USD"), None)]
+    if values["tickers"]:
+        source = options.open_selected_source(values)
+        series += [_bars(source, ticker, values["end"]) for ticker in values["tickers"]]
+    report = checker.check_plugin(file, series)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        click.echo(plugin_check_text(report))
+    return EXIT_OK if report.passed else EXIT_AUDIT_FAILED
+
+
+def _bars(source: Any, ticker: Any, end: int | None) -> Bars:
+    now = source.now(ticker) if end is None else end
+    bars: Bars = source.bars(ticker, now - _PLUGIN_HOURS, now)
+    return bars
+
+
+COMMANDS = {"check-history": history, "check-mountain-time": mountain_time, "check-plugin": check_plugin}
