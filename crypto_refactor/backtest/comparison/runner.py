@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from crypto_refactor.backtest.comparison.dropped import DroppedTickers, FailedTicker, UnavailableTicker
+from crypto_refactor.backtest.comparison.loading import PreparedTickers
 from crypto_refactor.backtest.comparison.request import ComparisonRequest, check_request_options, traded
 from crypto_refactor.backtest.comparison.trials import (
     PooledForecasts,
@@ -13,33 +15,12 @@ from crypto_refactor.backtest.comparison.trials import (
     trade_walk,
 )
 from crypto_refactor.backtest.significance.sharpe import SelectionBias, selection_bias
-from crypto_refactor.backtest.walk_forward import PreparedTicker, group_models, prepare, walk_forward_group
-from crypto_refactor.errors import CryptoRefactorError, DataError, UnavailableError, UsageError
+from crypto_refactor.backtest.walk_forward import group_models, walk_forward_group
+from crypto_refactor.errors import CryptoRefactorError, UsageError
 from crypto_refactor.execution.venues import require_alpaca_rules
-from crypto_refactor.market.bars import MAX_FILLED_GAP_HOURS
-from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.cache import ModelProvider
 from crypto_refactor.model.named_models import model_name
-from crypto_refactor.model.schedule import hours_needed
 from crypto_refactor.model.settings import ModelSettings
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailedTicker:
-    """A ticker that ended in an error; `where` names the parameter sets concerned, empty for all of them."""
-
-    ticker: Ticker
-    where: str
-    error: CryptoRefactorError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnavailableTicker:
-    """A listed ticker that the source does not offer, or that the venue of the parameter sets `where` does not trade."""
-
-    ticker: Ticker
-    where: str
-    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -76,11 +57,8 @@ def compare(request: ComparisonRequest) -> Comparison:
     run = _ComparisonRun(request)
     run.exclude_untradable()
     end = run.common_end()
-    prepared = [] if end is None else run.prepare(end)
-    for settings in dict.fromkeys(parameter_set.settings for parameter_set in request.settings):
-        run.run_parameter_sets(settings, prepared)
     if end is not None:
-        run.audit_trials(end)
+        run.run_trials(end)
     ranked = tuple(sorted(run.trials, key=_rank))
     return Comparison(
         request=request,
@@ -89,8 +67,8 @@ def compare(request: ComparisonRequest) -> Comparison:
         portfolios=() if end is None else run.portfolios(end),
         forecasts=run.pooled_forecasts(),
         selection_bias=selection_bias([trial.scenarios.requested.metrics for trial in ranked]),
-        failed=tuple(run.failed),
-        unavailable=tuple(run.unavailable),
+        failed=tuple(run.dropped.failed),
+        unavailable=tuple(run.dropped.unavailable),
         trained=run.trained,
     )
 
@@ -106,10 +84,8 @@ class _ComparisonRun:
     def __init__(self, request: ComparisonRequest) -> None:
         self._request = request
         self._pinned = None if request.model is None else model_name(request.model)
-        self._not_offered: set[Ticker] = set()
+        self.dropped = DroppedTickers(request)
         self.trials: list[Trial] = []
-        self.failed: list[FailedTicker] = []
-        self.unavailable: list[UnavailableTicker] = []
         self.trained = 0
 
     def exclude_untradable(self) -> None:
@@ -121,56 +97,31 @@ class _ComparisonRun:
             try:
                 require_alpaca_rules(ticker)
             except UsageError as error:
-                self._exclude(ticker, error, "venue=alpaca" if any(tradable) else "")
+                self.dropped.exclude(ticker, error, "venue=alpaca" if any(tradable) else "")
 
     def common_end(self) -> int | None:
         """Return the requested end of the window, or the latest one that the source has for any ticker."""
         if self._request.end is not None:
             return self._request.end
         ends = []
-        for ticker in self._remaining():
+        for ticker in self.dropped.remaining:
             try:
                 ends.append(self._request.source.now(ticker))
             except CryptoRefactorError as error:
-                self._fail(ticker, error)
+                self.dropped.fail(ticker, error)
         return max(ends, default=None)
 
-    def prepare(self, end: int) -> list[PreparedTicker]:
-        """Load the bars of every remaining ticker."""
-        request, prepared = self._request, []
-        tickers, settings = self._remaining(), request.settings[0].settings
-        hours = hours_needed(request.hours, settings) + MAX_FILLED_GAP_HOURS
+    def run_trials(self, end: int) -> None:
+        """Run and audit every trial."""
+        prepared = PreparedTickers(self._request, end, self.dropped)
+        for settings in dict.fromkeys(each.settings for each in self._request.settings):
+            self._run_parameter_sets(settings, prepared)
+        self.trials = audited(self.trials, end, self._pinned)
 
-        def load(ticker: Ticker) -> PreparedTicker:
-            return prepare(
-                request.source,
-                ticker,
-                request.hours,
-                end,
-                settings,
-                allow_gaps=request.allow_gaps,
-                allow_jumps=request.allow_jumps,
-                pinned=self._pinned is not None,
-            )
-
-        try:
-            request.source.prefetch(tickers, hours, end)
-        except DataError as error:
-            for ticker in tickers:
-                self._fail(ticker, error)
-            return []
-        for ticker in tickers:
-            try:
-                prepared.append(load(ticker))
-            except CryptoRefactorError as error:
-                self._fail(ticker, error)
-        return prepared
-
-    def run_parameter_sets(self, settings: ModelSettings, prepared: list[PreparedTicker]) -> None:
+    def _run_parameter_sets(self, settings: ModelSettings, tickers: PreparedTickers) -> None:
         """Run every trial whose models have these settings."""
-        request = self._request
+        request, prepared = self._request, tickers.of(settings)
         group = [parameter_set for parameter_set in request.settings if parameter_set.settings == settings]
-        where = "" if len(group) == len(request.settings) else f"network={settings.network}"
         provider = ModelProvider(
             folder=request.model_dir, settings=settings, observer=request.observer, cluster=request.cluster
         )
@@ -181,7 +132,7 @@ class _ComparisonRun:
             try:
                 walks = walk_forward_group(ticker, models.of(ticker.ticker), rules)
             except CryptoRefactorError as error:
-                self._fail(ticker.ticker, error, where)
+                self.dropped.fail(ticker.ticker, error, tickers.where([settings]))
                 continue
             for parameter_set in group:
                 if traded(ticker.ticker, parameter_set):
@@ -197,20 +148,12 @@ class _ComparisonRun:
                         )
                     )
 
-    def audit_trials(self, end: int) -> None:
-        """Audit every trial."""
-        self.trials = audited(self.trials, end, self._pinned)
-
     def portfolios(self, end: int) -> tuple[Portfolio, ...]:
         """Add up the sub-accounts of each parameter set."""
         request, portfolios = self._request, []
         for parameter_set in request.settings:
             trials = [trial for trial in self.trials if trial.parameter_set is parameter_set]
-            offered = [
-                ticker
-                for ticker in request.tickers
-                if ticker not in self._not_offered and traded(ticker, parameter_set)
-            ]
+            offered = [ticker for ticker in self.dropped.offered if traded(ticker, parameter_set)]
             if trials:
                 portfolios.append(
                     combine(trials, offered, end=end, hours=request.hours, balance=request.initial_balance)
@@ -224,23 +167,3 @@ class _ComparisonRun:
             for parameter_set in self._request.settings
         ]
         return tuple(pool_forecasts(trials) for trials in by_set if trials)
-
-    def _remaining(self) -> list[Ticker]:
-        """Return the tickers that have not dropped out as a whole."""
-        dropped = {failure.ticker for failure in self.failed if not failure.where}
-        dropped |= {unavailable.ticker for unavailable in self.unavailable if not unavailable.where}
-        return [ticker for ticker in self._request.tickers if ticker not in dropped]
-
-    def _fail(self, ticker: Ticker, error: CryptoRefactorError, where: str = "") -> None:
-        if isinstance(error, UnavailableError):
-            self._not_offered.add(ticker)
-            self._exclude(ticker, error, where)
-        else:
-            self.failed.append(FailedTicker(ticker=ticker, where=where, error=error))
-
-    def _exclude(self, ticker: Ticker, error: CryptoRefactorError, where: str) -> None:
-        """Report a ticker that cannot be traded: a failure only if the request names it."""
-        if self._request.explicitly_requested:
-            self.failed.append(FailedTicker(ticker=ticker, where=where, error=error))
-        else:
-            self.unavailable.append(UnavailableTicker(ticker=ticker, where=where, why=error.what))

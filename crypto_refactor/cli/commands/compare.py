@@ -12,6 +12,7 @@ from crypto_refactor.cli import options
 from crypto_refactor.cli.output import check_writable, console, say_hints, write_text
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.strategy_options import (
+    deciding_options,
     model_settings,
     rule_options,
     signal_rules,
@@ -19,17 +20,12 @@ from crypto_refactor.cli.strategy_options import (
     training_cluster,
 )
 from crypto_refactor.errors import EXIT_AUDIT_FAILED, EXIT_OK, UnavailableError, combined_exit_code
-from crypto_refactor.execution.options import EXECUTION_OPTIONS, option_hints
+from crypto_refactor.execution.options import option_hints
 
 if TYPE_CHECKING:
     from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet
 
-_VARIABLE = ", ".join(
-    [
-        *("threshold-scale", "min-confirmations", "network"),
-        *(spec.name for spec in EXECUTION_OPTIONS.values() if spec.variation_text),
-    ]
-)
+_VARIABLE = ", ".join(options.names(deciding_options))
 
 
 @click.command("compare")
@@ -64,11 +60,12 @@ def command(vary: tuple[str, ...], table: Path | None, **values: Any) -> int:
     from crypto_refactor.report.documents.comparison import comparison_json
 
     check_writable(table)
+    tickers = options.selected_tickers(values)
     comparison = compare(
         ComparisonRequest(
-            tickers=options.selected_tickers(values),
+            tickers=tickers,
             explicitly_requested=bool(values["tickers"]),
-            settings=_parameter_sets(values, vary),
+            settings=_parameter_sets(values, vary, len(tickers)),
             source=options.open_selected_source(values),
             hours=values["hours"],
             end=values["end"],
@@ -97,13 +94,15 @@ def command(vary: tuple[str, ...], table: Path | None, **values: Any) -> int:
     return combined_exit_code([*codes, EXIT_OK] if comparison.trials else codes)
 
 
-def _parameter_sets(values: Mapping[str, Any], vary: tuple[str, ...]) -> tuple[ParameterSet, ...]:
+def _parameter_sets(
+    values: Mapping[str, Any], vary: tuple[str, ...], tickers: int
+) -> tuple[ParameterSet, ...]:
     from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet, combinations, parse_axis
 
     base = ParameterSet(
         settings=model_settings(values), signal_rules=signal_rules(values), options=rule_options(values)
     )
-    sets = combinations(base, [parse_axis(text) for text in vary])
+    sets = combinations(base, [parse_axis(text) for text in vary], tickers=tickers)
     said = option_hints(base.options)
     hints = dict.fromkeys(hint for parameters in sets for hint in option_hints(parameters.options))
     say_hints(hint for hint in hints if hint not in said)

@@ -3,8 +3,9 @@
 from dataclasses import asdict
 from typing import Any
 
+from crypto_refactor.backtest.comparison.dropped import FailedTicker, UnavailableTicker
 from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet
-from crypto_refactor.backtest.comparison.runner import Comparison, FailedTicker, UnavailableTicker
+from crypto_refactor.backtest.comparison.runner import Comparison
 from crypto_refactor.backtest.comparison.trials import PooledForecasts, Portfolio, Trial
 from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.market.hours import to_iso

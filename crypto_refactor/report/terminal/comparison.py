@@ -6,7 +6,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from crypto_refactor.backtest.comparison.runner import Comparison, FailedTicker
+from crypto_refactor.backtest.comparison.dropped import FailedTicker
+from crypto_refactor.backtest.comparison.runner import Comparison
 from crypto_refactor.backtest.comparison.trials import Trial
 from crypto_refactor.backtest.metrics import Metrics
 from crypto_refactor.backtest.significance.sharpe import SelectionBias
