@@ -1,6 +1,8 @@
 """Compare tickers and parameter sets: one backtest each over the same window, ranked, with a count of all trials."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from crypto_refactor.backtest.comparison.dropped import DroppedTickers, FailedTicker, UnavailableTicker
 from crypto_refactor.backtest.comparison.loading import PreparedTickers
@@ -29,7 +31,7 @@ class Comparison:
 
     request: ComparisonRequest
     end: int | None  # of the window, hours since 1970; None if not requested and no ticker is offered
-    trials: tuple[Trial, ...]  # by Sharpe ratio, then by return; those without a Sharpe ratio last
+    trials: tuple[Trial, ...]  # by Sharpe ratio, return, then as named; those without a ratio last
     portfolios: tuple[Portfolio, ...]  # one for each parameter set that traded anything, as requested
     forecasts: tuple[PooledForecasts, ...]  # one for each parameter set with a trial
     selection_bias: SelectionBias | None  # None if no trial has a Sharpe ratio
@@ -59,7 +61,7 @@ def compare(request: ComparisonRequest) -> Comparison:
     end = run.common_end()
     if end is not None:
         run.run_trials(end)
-    ranked = tuple(sorted(run.trials, key=_rank))
+    ranked = tuple(sorted(run.trials, key=partial(_rank, _places(request))))
     return Comparison(
         request=request,
         end=end,
@@ -73,9 +75,15 @@ def compare(request: ComparisonRequest) -> Comparison:
     )
 
 
-def _rank(trial: Trial) -> tuple[bool, float, float]:
+def _places(request: ComparisonRequest) -> dict[object, int]:
+    """Return where each parameter set and each ticker stands in the request."""
+    return {each: place for named in (request.settings, request.tickers) for place, each in enumerate(named)}
+
+
+def _rank(places: Mapping[object, int], trial: Trial) -> tuple[bool, float, float, int, int]:
     metrics = trial.scenarios.requested.metrics
-    return metrics.sharpe is None, -(metrics.sharpe or 0.0), -metrics.total_return
+    named = places[trial.parameter_set], places[trial.ticker]
+    return metrics.sharpe is None, -(metrics.sharpe or 0.0), -metrics.total_return, *named
 
 
 class _ComparisonRun:

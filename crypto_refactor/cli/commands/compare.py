@@ -42,10 +42,17 @@ _VARIABLE = ", ".join(options.names(deciding_options))
     multiple=True,
     metavar="NAME=V1,V2,…",
 )
+@options.option(
+    "--select-then-test",
+    "Choose the best trial on this first part of the window, and test it on the rest, which the choice never saw.",
+    "fraction",
+    type=float,
+    metavar="FRACTION",
+)
 @strategy_options
 @options.file_option("--csv", "FILE.csv", "Write the table.", "table")
 @options.bars
-def command(vary: tuple[str, ...], table: Path | None, **values: Any) -> int:
+def command(vary: tuple[str, ...], fraction: float | None, table: Path | None, **values: Any) -> int:
     """Backtest several tickers and settings over one window, and rank them.
 
     Missing models are trained side by side, into the cache that backtests use.  Below the ranking stand
@@ -54,6 +61,7 @@ def command(vary: tuple[str, ...], table: Path | None, **values: Any) -> int:
     """
     from crypto_refactor.backtest.comparison.request import ComparisonRequest
     from crypto_refactor.backtest.comparison.runner import compare
+    from crypto_refactor.backtest.comparison.selection import select_then_test
     from crypto_refactor.cli.progress import TrainingBars
     from crypto_refactor.config import settings
     from crypto_refactor.report.csv_files import comparison_csv
@@ -61,36 +69,37 @@ def command(vary: tuple[str, ...], table: Path | None, **values: Any) -> int:
 
     check_writable(table)
     tickers = options.selected_tickers(values)
-    comparison = compare(
-        ComparisonRequest(
-            tickers=tickers,
-            explicitly_requested=bool(values["tickers"]),
-            settings=_parameter_sets(values, vary, len(tickers)),
-            source=options.open_selected_source(values),
-            hours=values["hours"],
-            end=values["end"],
-            initial_balance=values["initial_balance"],
-            model=values["model"],
-            model_dir=settings().model_dir,
-            allow_gaps=values["allow_gaps"],
-            allow_jumps=values["allow_jumps"],
-            observer=TrainingBars(),
-            cluster=training_cluster(values),
-        )
+    request = ComparisonRequest(
+        tickers=tickers,
+        explicitly_requested=bool(values["tickers"]),
+        settings=_parameter_sets(values, vary, len(tickers)),
+        source=options.open_selected_source(values),
+        hours=values["hours"],
+        end=values["end"],
+        initial_balance=values["initial_balance"],
+        model=values["model"],
+        model_dir=settings().model_dir,
+        allow_gaps=values["allow_gaps"],
+        allow_jumps=values["allow_jumps"],
+        observer=TrainingBars(),
+        cluster=training_cluster(values),
     )
+    held_out = None if fraction is None else select_then_test(request, fraction)
+    comparison = compare(request) if held_out is None else held_out.choice
     if not comparison.trials and not comparison.failed:
         raise UnavailableError.for_all()
     if table is not None:
         write_text(table, comparison_csv(comparison))
     if values["as_json"]:
-        print_json(comparison_json(comparison))
+        print_json(comparison_json(comparison, held_out))
     else:
         from crypto_refactor.report.terminal.comparison import print_comparison
 
-        print_comparison(comparison, values["tz"], console())
-    if comparison.audits_passed < len(comparison.trials):
+        print_comparison(comparison, values["tz"], console(), held_out)
+    parts = [comparison] if held_out is None or held_out.rest is None else [comparison, held_out.rest]
+    if any(part.audits_passed < len(part.trials) for part in parts):
         return EXIT_AUDIT_FAILED
-    codes = [failed.error.exit_code for failed in comparison.failed]
+    codes = [failed.error.exit_code for part in parts for failed in part.failed]
     return combined_exit_code([*codes, EXIT_OK] if comparison.trials else codes)
 
 

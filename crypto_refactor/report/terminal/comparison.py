@@ -8,6 +8,7 @@ from rich.text import Text
 
 from crypto_refactor.backtest.comparison.dropped import FailedTicker
 from crypto_refactor.backtest.comparison.runner import Comparison
+from crypto_refactor.backtest.comparison.selection import HeldOutTest
 from crypto_refactor.backtest.comparison.trials import Trial
 from crypto_refactor.backtest.metrics import Metrics
 from crypto_refactor.backtest.significance.sharpe import SelectionBias
@@ -17,6 +18,7 @@ from crypto_refactor.market.hours import to_iso, to_local_text
 from crypto_refactor.report.commentary import models_text, rules_text, schedule_text
 from crypto_refactor.report.formatting import UNDEFINED, money, number, simulated_mark, source_name
 from crypto_refactor.report.metric_rows import hit_rate_text, sharpe_text
+from crypto_refactor.report.terminal.held_out import held_out_lines
 from crypto_refactor.report.terminal.tables import plain_table
 from crypto_refactor.signals.conditions import volume_hint
 
@@ -28,17 +30,22 @@ _MIN_WIDTH = 100
 _NEVER_TRADED = "never traded"
 
 
-def print_comparison(comparison: Comparison, tz: ZoneInfo, console: Console) -> None:
-    """Print a comparison, times in `tz`."""
+def print_comparison(
+    comparison: Comparison, tz: ZoneInfo, console: Console, held_out: HeldOutTest | None = None
+) -> None:
+    """Print a comparison, times in `tz`; where it is the choice of `held_out`, the test of what it chose too."""
     parts = _heading(comparison, tz)
     if comparison.trials:
         parts += [_table(comparison, console.width), "", *_notes(comparison), *_volume_hints(comparison)]
+    if held_out is not None:
+        parts += held_out_lines(held_out, tz)
     parts += [
         f"Not offered: {_where(gone.ticker, gone.where)}: {gone.why}" for gone in comparison.unavailable
     ]
     parts += [_failure(failed) for failed in comparison.failed]
-    if comparison.end is not None:
-        parts.append(f"Repeat with --end {to_iso(comparison.end)}.")
+    end = comparison.end if held_out is None else held_out.end
+    if end is not None:
+        parts.append(f"Repeat with --end {to_iso(end)}.")
     console.print(Group(*parts), highlight=False, markup=False)
 
 
