@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
+
+from crypto_refactor.arrays import FloatArray
 from crypto_refactor.backtest.comparison.dropped import DroppedTickers, FailedTicker, UnavailableTicker
 from crypto_refactor.backtest.comparison.loading import PreparedTickers
 from crypto_refactor.backtest.comparison.request import ComparisonRequest, check_request_options, traded
@@ -16,6 +19,8 @@ from crypto_refactor.backtest.comparison.trials import (
     pool_forecasts,
     trade_walk,
 )
+from crypto_refactor.backtest.metrics import hourly_returns, sum_curves
+from crypto_refactor.backtest.significance.overfitting import Overfitting, overfitting
 from crypto_refactor.backtest.significance.sharpe import SelectionBias, selection_bias
 from crypto_refactor.backtest.walk_forward import group_models, walk_forward_group
 from crypto_refactor.errors import CryptoRefactorError, UsageError
@@ -35,6 +40,7 @@ class Comparison:
     portfolios: tuple[Portfolio, ...]  # one for each parameter set that traded anything, as requested
     forecasts: tuple[PooledForecasts, ...]  # one for each parameter set with a trial
     selection_bias: SelectionBias | None  # None if no trial has a Sharpe ratio
+    overfitting: Overfitting  # how often the best trial of a half of the hours is a bad one of the other half
     failed: tuple[FailedTicker, ...]
     unavailable: tuple[UnavailableTicker, ...]
     trained: int  # models trained for the comparison
@@ -69,6 +75,7 @@ def compare(request: ComparisonRequest) -> Comparison:
         portfolios=() if end is None else run.portfolios(end),
         forecasts=run.pooled_forecasts(),
         selection_bias=selection_bias([trial.scenarios.requested.metrics for trial in ranked]),
+        overfitting=overfitting([] if end is None else run.returns(end)),
         failed=tuple(run.dropped.failed),
         unavailable=tuple(run.dropped.unavailable),
         trained=run.trained,
@@ -155,6 +162,16 @@ class _ComparisonRun:
                             ),
                         )
                     )
+
+    def returns(self, end: int) -> list[FloatArray]:
+        """Return the hourly returns of each trial that has a Sharpe ratio, over the hours of the window."""
+        at = np.arange(end - self._request.hours, end + 1)
+        runs = [(trial.prepared.window.closed, trial.scenarios.requested) for trial in self.trials]
+        return [
+            hourly_returns(sum_curves([(closed, run.simulation.equity)], at))
+            for closed, run in runs
+            if run.metrics.sharpe is not None
+        ]
 
     def portfolios(self, end: int) -> tuple[Portfolio, ...]:
         """Add up the sub-accounts of each parameter set."""

@@ -32,6 +32,7 @@ def comparison_json(comparison: Comparison, held_out: HeldOutTest | None = None)
         "portfolios": [_portfolio(portfolio) for portfolio in comparison.portfolios],
         "forecasts": [_forecasts(pooled) for pooled in comparison.forecasts],
         "luck": None if comparison.selection_bias is None else comparison.selection_bias.to_dict(),
+        "overfitting": comparison.overfitting.to_dict(),
         "select_then_test": None if held_out is None else _held_out(held_out),
         "failed": [_failed(failed) for failed in comparison.failed],
         "unavailable": [_unavailable(ticker) for ticker in comparison.unavailable],

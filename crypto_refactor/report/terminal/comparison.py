@@ -11,6 +11,7 @@ from crypto_refactor.backtest.comparison.runner import Comparison
 from crypto_refactor.backtest.comparison.selection import HeldOutTest
 from crypto_refactor.backtest.comparison.trials import Trial
 from crypto_refactor.backtest.metrics import Metrics
+from crypto_refactor.backtest.significance.overfitting import Overfitting
 from crypto_refactor.backtest.significance.sharpe import SelectionBias
 from crypto_refactor.backtest.significance.trade_verdict import MIN_TRADES
 from crypto_refactor.market.bars import SAMPLE
@@ -137,7 +138,13 @@ def _notes(comparison: Comparison) -> list[RenderableType]:
         f"Sums: portfolios of equal sub-accounts of {' or '.join(shares)} each, with no transfers between them, "
         "as run_multi_ticker.py trades."
     )
-    notes = [*_selection_bias(comparison), sums, *_forecasts(comparison), _audits(comparison)]
+    notes = [
+        *_selection_bias(comparison),
+        overfitting_text(comparison.overfitting),
+        sums,
+        *_forecasts(comparison),
+        _audits(comparison),
+    ]
     few = sum(trial.scenarios.requested.metrics.trades < MIN_TRADES for trial in trials)
     if few:
         notes.append(
@@ -208,6 +215,17 @@ def selection_bias_text(bias: SelectionBias, best: str, idle: int) -> str:
     return (
         f"{bias.trials} trials{never}. Best Sharpe ratio expected by chance: {number(bias.expected_best_sharpe)}. "
         f"{outcome} Deflated Sharpe ratio: {number(bias.deflated_sharpe)} (at least 0.95 is required)."
+    )
+
+
+def overfitting_text(found: Overfitting) -> str:
+    """State how often the best trial of one half of the hours was a bad one of the other half."""
+    if found.probability is None:
+        return f"The probability of backtest overfitting cannot be estimated: {found.why_none}."
+    return (
+        f"Probability of backtest overfitting: {number(found.probability)}. In {found.probability * 100:.0f} % of "
+        f"{found.splits:,} splits of these hours into halves, the trial that was best in one half was below the median "
+        f"of the {found.trials} trials in the other; choosing at random gives 50 %."
     )
 
 
