@@ -85,6 +85,13 @@ def _parse_ticker(context: click.Context, parameter: click.Parameter, value: str
     return Ticker.parse(value)
 
 
+def parse_optional_ticker(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> Ticker | None:
+    """Read a pair, where one was given."""
+    return None if value is None else _parse_ticker(context, parameter, value)
+
+
 def _parse_tickers(
     context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 ) -> tuple[Ticker, ...]:

@@ -21,6 +21,7 @@ from crypto_refactor.cli.commands.evaluate import command as evaluate
 from crypto_refactor.cli.commands.importing import command as import_files
 from crypto_refactor.cli.commands.models import command as models
 from crypto_refactor.cli.commands.signal import command as signal
+from crypto_refactor.cli.commands.trials import command as trials
 from crypto_refactor.cli.trading.request import DEFAULT_BALANCE, DEFAULT_REPLAY_HOURS
 from crypto_refactor.config import EnvironmentSettings
 from crypto_refactor.execution.options import EXECUTION_OPTIONS
@@ -42,6 +43,7 @@ COMMANDS = {
     "compare": compare,
     "evaluate": evaluate,
     "import": import_files,
+    "trials": trials,
     **trade.COMMANDS,
     **accounts.COMMANDS,
     **holdings.COMMANDS,
@@ -74,6 +76,7 @@ WHERE_NONE = {
     "--max-loss": "off",
     "--max-positions": "off",
     "--max-orders-per-day": "off",
+    "--limit": "all",
     "--cost": "required",
     "--quantity": "all",
     "--fee": f"{DEFAULT_FEE}; at Alpaca {ALPACA_FEE}",
@@ -82,7 +85,7 @@ WHERE_NONE = {
 WHERE_NONE = {
     f"--{spec.name}": spec.default_text for spec in EXECUTION_OPTIONS.values() if spec.default is None
 } | WHERE_NONE
-OWN_TICKER = dict.fromkeys(("multi", "compare", "reconcile"), "all") | dict.fromkeys(
+OWN_TICKER = dict.fromkeys(("multi", "compare", "reconcile", "trials"), "all") | dict.fromkeys(
     ("close", "resume", "adopt", "import"), "none"
 )
 

@@ -1,7 +1,7 @@
 """Compare tickers and parameter sets: one backtest each over the same window, ranked, with a count of all trials."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -20,6 +20,7 @@ from crypto_refactor.backtest.comparison.trials import (
     trade_walk,
 )
 from crypto_refactor.backtest.metrics import hourly_returns, sum_curves
+from crypto_refactor.backtest.significance.earlier_trials import EarlierTrials
 from crypto_refactor.backtest.significance.overfitting import Overfitting, overfitting
 from crypto_refactor.backtest.significance.sharpe import SelectionBias, selection_bias
 from crypto_refactor.backtest.walk_forward import group_models, walk_forward_group
@@ -44,6 +45,12 @@ class Comparison:
     failed: tuple[FailedTicker, ...]
     unavailable: tuple[UnavailableTicker, ...]
     trained: int  # models trained for the comparison
+
+    def counting(self, earlier: EarlierTrials) -> "Comparison":
+        """Return the same comparison with the trials that came before it counted."""
+        metrics = [trial.scenarios.requested.metrics for trial in self.trials]
+        bias = selection_bias(metrics, earlier=earlier.count, earlier_sharpes=earlier.sharpes)
+        return replace(self, selection_bias=bias)
 
     @property
     def audits_passed(self) -> int:

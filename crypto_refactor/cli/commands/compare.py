@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crypto_refactor.cli import options
+from crypto_refactor.cli.journal import no_journal, recorded
 from crypto_refactor.cli.output import check_writable, console, say_hints, write_text
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.strategy_options import (
@@ -51,6 +52,7 @@ _VARIABLE = ", ".join(options.names(deciding_options))
 )
 @strategy_options
 @options.file_option("--csv", "FILE.csv", "Write the table.", "table")
+@no_journal
 @options.bars
 def command(vary: tuple[str, ...], fraction: float | None, table: Path | None, **values: Any) -> int:
     """Backtest several tickers and settings over one window, and rank them.
@@ -62,6 +64,7 @@ def command(vary: tuple[str, ...], fraction: float | None, table: Path | None, *
     from crypto_refactor.backtest.comparison.request import ComparisonRequest
     from crypto_refactor.backtest.comparison.runner import compare
     from crypto_refactor.backtest.comparison.selection import select_then_test
+    from crypto_refactor.backtest.journal.recording import record_comparison, record_held_out
     from crypto_refactor.cli.progress import TrainingBars
     from crypto_refactor.config import settings
     from crypto_refactor.report.csv_files import comparison_csv
@@ -84,8 +87,12 @@ def command(vary: tuple[str, ...], fraction: float | None, table: Path | None, *
         observer=TrainingBars(),
         cluster=training_cluster(values),
     )
-    held_out = None if fraction is None else select_then_test(request, fraction)
-    comparison = compare(request) if held_out is None else held_out.choice
+    held_out = None
+    if fraction is None:
+        comparison = recorded(values, compare(request), record_comparison)
+    else:
+        held_out = recorded(values, select_then_test(request, fraction), record_held_out)
+        comparison = held_out.choice
     if not comparison.trials and not comparison.failed:
         raise UnavailableError.for_all()
     if table is not None:

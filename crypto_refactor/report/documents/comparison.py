@@ -10,7 +10,7 @@ from crypto_refactor.backtest.comparison.selection import HeldOutTest
 from crypto_refactor.backtest.comparison.trials import PooledForecasts, Portfolio, Trial
 from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.market.hours import to_iso
-from crypto_refactor.report.documents.backtest import data_quality, metrics_by_account
+from crypto_refactor.report.documents.backtest import data_quality, earlier_trials, metrics_by_account
 
 SCHEMA = 1
 
@@ -55,6 +55,7 @@ def _held_out(held_out: HeldOutTest) -> dict[str, Any]:
             "data": {"fingerprint": result.window.fingerprint()},
             "significance": None if result.significance is None else result.significance.to_dict(),
             "audit": None if result.audit is None else result.audit.to_dict(),
+            "earlier_trials": earlier_trials(result),
             "verdict": None if result.verdict is None else asdict(result.verdict),
         }
     return {

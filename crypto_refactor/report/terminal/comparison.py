@@ -192,16 +192,17 @@ def _selection_bias(comparison: Comparison) -> list[RenderableType]:
         return [f"No trial {missing}, so there is nothing to rank."]
     best = comparison.trials[0]
     name = f"{best.ticker}, {best.parameter_set.label}"
-    if bias.trials == 1:
+    if bias.trials == 1 and not bias.earlier:
         chance = number(bias.deflated_sharpe)
         return [
             f"One trial, so nothing was selected. Probability that its true Sharpe ratio is above 0: {chance}."
         ]
     idle = sum(not _has_traded(trial) for trial in comparison.trials)
-    return [
-        Text(selection_bias_text(bias, name, idle), style="bold"),
-        "Trials of earlier commands are not counted.",
-    ]
+    return [Text(selection_bias_text(bias, name, idle), style="bold"), *_uncounted(bias)]
+
+
+def _uncounted(bias: SelectionBias) -> list[str]:
+    return ["Trials of earlier commands are not counted."] if bias.earlier is None else []
 
 
 def selection_bias_text(bias: SelectionBias, best: str, idle: int) -> str:
@@ -212,8 +213,9 @@ def selection_bias_text(bias: SelectionBias, best: str, idle: int) -> str:
         outcome = f"Best observed: {observed}."
     else:
         outcome = f"Every trial that traded lost; the highest Sharpe ratio is {observed}."
+    earlier = f" after {bias.earlier:,} earlier ones on overlapping hours" if bias.earlier else ""
     return (
-        f"{bias.trials} trials{never}. Best Sharpe ratio expected by chance: {number(bias.expected_best_sharpe)}. "
+        f"{_plural(bias.trials, 'trial')}{never}{earlier}. Best Sharpe ratio expected by chance: {number(bias.expected_best_sharpe)}. "
         f"{outcome} Deflated Sharpe ratio: {number(bias.deflated_sharpe)} (at least 0.95 is required)."
     )
 

@@ -11,7 +11,7 @@ from crypto_refactor.backtest.comparison.trials import Trial
 from crypto_refactor.backtest.metrics import Metrics
 from crypto_refactor.backtest.result import BacktestResult
 from crypto_refactor.market.hours import to_local_text
-from crypto_refactor.report import forecast_text
+from crypto_refactor.report import commentary, forecast_text
 from crypto_refactor.report.formatting import UNDEFINED, percent
 from crypto_refactor.report.metric_rows import sharpe_text
 from crypto_refactor.report.terminal.tables import plain_table
@@ -36,6 +36,7 @@ def held_out_lines(held_out: HeldOutTest, tz: ZoneInfo) -> list[RenderableType]:
     lines += ["", _table(held_out, picked, result), ""]
     if result.verdict is not None:
         lines += [Text(result.verdict.text, style="bold"), *forecast_text.part_verdicts(result.verdict)]
+        lines += commentary.earlier_trials_text(result)
     lines.append(
         f"Among all trials on the rest, the chosen one is number {held_out.rank} of {len(rest.trials)}."
     )
