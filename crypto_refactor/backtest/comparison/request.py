@@ -33,6 +33,11 @@ class ComparisonRequest:
     cluster: Cluster | None = None  # where models are trained; None for this machine
 
 
+def pinned_name(request: ComparisonRequest) -> str | None:
+    """Return the name of the pinned model that decides everything; None where there is none."""
+    return None if request.model is None else model_name(request.model)
+
+
 def check_request_options(request: ComparisonRequest) -> None:
     """Raise UsageError for a value out of range, conflicting options or too many trials."""
     check_request(request.hours, request.initial_balance)
@@ -49,6 +54,11 @@ def check_request_options(request: ComparisonRequest) -> None:
             )
     for parameters in request.settings:  # a range is the same for every ticker
         replace(parameters.options, venue="none").resolve(request.tickers[0])
+
+
+def places(request: ComparisonRequest) -> dict[object, int]:
+    """Return where each parameter set and each ticker stands in the request."""
+    return {each: place for named in (request.settings, request.tickers) for place, each in enumerate(named)}
 
 
 def traded(ticker: Ticker, parameters: ParameterSet) -> bool:

@@ -9,7 +9,13 @@ import numpy as np
 from crypto_refactor.arrays import FloatArray
 from crypto_refactor.backtest.comparison.dropped import DroppedTickers, FailedTicker, UnavailableTicker
 from crypto_refactor.backtest.comparison.loading import PreparedTickers
-from crypto_refactor.backtest.comparison.request import ComparisonRequest, check_request_options, traded
+from crypto_refactor.backtest.comparison.request import (
+    ComparisonRequest,
+    check_request_options,
+    pinned_name,
+    places,
+    traded,
+)
 from crypto_refactor.backtest.comparison.trials import (
     PooledForecasts,
     Portfolio,
@@ -27,7 +33,6 @@ from crypto_refactor.backtest.walk_forward import group_models, walk_forward_gro
 from crypto_refactor.errors import CryptoRefactorError, UsageError
 from crypto_refactor.execution.venues import require_alpaca_rules
 from crypto_refactor.model.cache import ModelProvider
-from crypto_refactor.model.named_models import model_name
 from crypto_refactor.model.settings import ModelSettings
 
 
@@ -74,7 +79,7 @@ def compare(request: ComparisonRequest) -> Comparison:
     end = run.common_end()
     if end is not None:
         run.run_trials(end)
-    ranked = tuple(sorted(run.trials, key=partial(_rank, _places(request))))
+    ranked = tuple(sorted(run.trials, key=partial(_rank, places(request))))
     return Comparison(
         request=request,
         end=end,
@@ -89,14 +94,9 @@ def compare(request: ComparisonRequest) -> Comparison:
     )
 
 
-def _places(request: ComparisonRequest) -> dict[object, int]:
-    """Return where each parameter set and each ticker stands in the request."""
-    return {each: place for named in (request.settings, request.tickers) for place, each in enumerate(named)}
-
-
-def _rank(places: Mapping[object, int], trial: Trial) -> tuple[bool, float, float, int, int]:
+def _rank(place: Mapping[object, int], trial: Trial) -> tuple[bool, float, float, int, int]:
     metrics = trial.scenarios.requested.metrics
-    named = places[trial.parameter_set], places[trial.ticker]
+    named = place[trial.parameter_set], place[trial.ticker]
     return metrics.sharpe is None, -(metrics.sharpe or 0.0), -metrics.total_return, *named
 
 
@@ -105,7 +105,7 @@ class _ComparisonRun:
 
     def __init__(self, request: ComparisonRequest) -> None:
         self._request = request
-        self._pinned = None if request.model is None else model_name(request.model)
+        self._pinned = pinned_name(request)
         self.dropped = DroppedTickers(request)
         self.trials: list[Trial] = []
         self.trained = 0

@@ -4,7 +4,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from crypto_refactor.backtest.assessment import assessed
-from crypto_refactor.backtest.comparison.request import ComparisonRequest
+from crypto_refactor.backtest.comparison.request import ComparisonRequest, pinned_name
 from crypto_refactor.backtest.comparison.runner import Comparison, compare
 from crypto_refactor.backtest.comparison.trials import Trial, result_of
 from crypto_refactor.backtest.result import BacktestResult
@@ -83,7 +83,7 @@ def select_then_test(request: ComparisonRequest, fraction: float) -> HeldOutTest
     )
     on_rest = compare(replace(request, tickers=tickers, hours=rest, end=end))
     trial = _same_trial(best, on_rest)
-    chosen = None if trial is None else assessed(result_of(trial, end, request.model))
+    chosen = None if trial is None else assessed(result_of(trial, end, pinned_name(request)))
     return HeldOutTest(fraction=fraction, end=end, choice=choice, rest=on_rest, chosen=chosen)
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import TypeVar
 
+from crypto_refactor.backtest.comparison.request import pinned_name, places
 from crypto_refactor.backtest.comparison.runner import Comparison
 from crypto_refactor.backtest.comparison.selection import HeldOutTest
 from crypto_refactor.backtest.comparison.trials import result_of
@@ -42,9 +43,6 @@ def record_held_out(journal: Journal, held_out: HeldOutTest) -> HeldOutTest:
 def _records(comparison: Comparison) -> list[TrialRecord]:
     if comparison.end is None:
         return []
-    request = comparison.request
-    places = {
-        each: place for named in (request.settings, request.tickers) for place, each in enumerate(named)
-    }
-    trials = sorted(comparison.trials, key=lambda trial: (places[trial.parameter_set], places[trial.ticker]))
-    return [record_of(result_of(trial, comparison.end, request.model), COMPARE) for trial in trials]
+    place, pinned = places(comparison.request), pinned_name(comparison.request)
+    trials = sorted(comparison.trials, key=lambda trial: (place[trial.parameter_set], place[trial.ticker]))
+    return [record_of(result_of(trial, comparison.end, pinned), COMPARE) for trial in trials]

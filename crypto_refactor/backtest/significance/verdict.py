@@ -80,15 +80,20 @@ def verdict(
     """
     chance = _Chance.of(metrics, significance, earlier)
     code, text = _whole(metrics, hours, significance, audit_passed, chance)
-    if earlier is not None and earlier.count:
-        text = f"The {ordinal(earlier.count + 1)} trial on these hours: {text[0].lower()}{text[1:]}"
     scored = significance.forecasts
     return Verdict(
         code=code,
-        text=text,
+        text=with_place(text, earlier),
         forecasts=None if scored is None else forecast_verdict([scored], round_trip_cost),
         trades=trade_verdict(metrics, significance, earlier),
     )
+
+
+def with_place(text: str, earlier: EarlierTrials | None) -> str:
+    """Return the text of a verdict behind the place of the run among all trials; as it is for the first one."""
+    if earlier is None or not earlier.count:
+        return text
+    return f"The {ordinal(earlier.count + 1)} trial on these hours: {text[0].lower()}{text[1:]}"
 
 
 def ordinal(count: int) -> str:
