@@ -227,7 +227,7 @@ def overfitting_text(found: Overfitting) -> str:
     return (
         f"Probability of backtest overfitting: {number(found.probability)}. In {found.probability * 100:.0f} % of "
         f"{found.splits:,} splits of these hours into halves, the trial that was best in one half was below the median "
-        f"of the {found.trials} trials in the other; choosing at random gives 50 %."
+        f"of the {found.trials} that traded differently in the other; choosing at random gives 50 %."
     )
 
 
