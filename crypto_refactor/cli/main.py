@@ -29,7 +29,7 @@ _COMMANDS = {
     "status": ("accounts", "Show an account."),
     "trade": ("trade", "Trade one ticker (run_trading.py)."),
     "trades": ("accounts", "List an account's trades."),
-    "trials": ("trials", "List what was tried: the journal."),
+    "trials": ("compare", "List what was tried: the journal."),
 }
 
 

@@ -15,13 +15,13 @@ from crypto_refactor.cli.commands.audit import command as audit
 from crypto_refactor.cli.commands.backtest import command as backtest
 from crypto_refactor.cli.commands.checks import history, mountain_time
 from crypto_refactor.cli.commands.compare import command as compare
+from crypto_refactor.cli.commands.compare import trials
 from crypto_refactor.cli.commands.data import command as data
 from crypto_refactor.cli.commands.download import command as download
 from crypto_refactor.cli.commands.evaluate import command as evaluate
 from crypto_refactor.cli.commands.importing import command as import_files
 from crypto_refactor.cli.commands.models import command as models
 from crypto_refactor.cli.commands.signal import command as signal
-from crypto_refactor.cli.commands.trials import command as trials
 from crypto_refactor.cli.trading.request import DEFAULT_BALANCE, DEFAULT_REPLAY_HOURS
 from crypto_refactor.config import EnvironmentSettings
 from crypto_refactor.execution.options import EXECUTION_OPTIONS

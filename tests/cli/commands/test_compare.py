@@ -92,6 +92,8 @@ def test_the_document_has_the_documented_keys(run):
     assert list(found["luck"]) == [
         "tried",
         "counted",
+        "earlier",
+        "earlier_counted",
         "best_sharpe",
         "expected_best_sharpe",
         "deflated_sharpe",

@@ -12,8 +12,8 @@ from crypto_refactor.backtest.journal.store import Journal
 from crypto_refactor.cli.commands.audit import command as audit
 from crypto_refactor.cli.commands.backtest import command as backtest
 from crypto_refactor.cli.commands.compare import command as compare
+from crypto_refactor.cli.commands.compare import trials
 from crypto_refactor.cli.commands.evaluate import command as evaluate
-from crypto_refactor.cli.commands.trials import command as trials
 
 MODELS = "--network linear --lookback 12 --train-hours 240 --refit-every 48 --min-confirmations 4"
 LINE = f"--source sample --hours 48 --ticker BTC/USD {MODELS}"
