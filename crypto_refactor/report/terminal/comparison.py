@@ -17,7 +17,7 @@ from crypto_refactor.backtest.significance.trade_verdict import MIN_TRADES
 from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.market.hours import to_iso, to_local_text
 from crypto_refactor.report.commentary import models_text, rules_text, schedule_text
-from crypto_refactor.report.formatting import UNDEFINED, money, number, simulated_mark, source_name
+from crypto_refactor.report.formatting import UNDEFINED, money, number, percent, simulated_mark, source_name
 from crypto_refactor.report.metric_rows import hit_rate_text, sharpe_text
 from crypto_refactor.report.terminal.held_out import held_out_lines
 from crypto_refactor.report.terminal.tables import plain_table
@@ -35,7 +35,7 @@ def print_comparison(
     comparison: Comparison, tz: ZoneInfo, console: Console, held_out: HeldOutTest | None = None
 ) -> None:
     """Print a comparison, times in `tz`; where it is the choice of `held_out`, the test of what it chose too."""
-    parts = _heading(comparison, tz)
+    parts = _heading(comparison, tz, held_out)
     if comparison.trials:
         parts += [_table(comparison, console.width), "", *_notes(comparison), *_volume_hints(comparison)]
     if held_out is not None:
@@ -50,7 +50,7 @@ def print_comparison(
     console.print(Group(*parts), highlight=False, markup=False)
 
 
-def _heading(comparison: Comparison, tz: ZoneInfo) -> list[RenderableType]:
+def _heading(comparison: Comparison, tz: ZoneInfo, held_out: HeldOutTest | None) -> list[RenderableType]:
     request, end = comparison.request, comparison.end
     mark = simulated_mark(simulated=request.source.name == SAMPLE)
     tickers, settings = _plural(len(request.tickers), "ticker"), _plural(len(request.settings), "setting")
@@ -58,6 +58,10 @@ def _heading(comparison: Comparison, tz: ZoneInfo) -> list[RenderableType]:
     if end is not None:
         first, last = to_local_text(end - request.hours, tz), to_local_text(end, tz)
         lines.append(f"{first} to {last}: {request.hours:,} hours from {source_name(request.source.name)}")
+    if held_out is not None:
+        lines.append(
+            f"These are the first {percent(held_out.fraction, 0)} of the hours, which choose; the rest tests."
+        )
     if comparison.trials:
         lines += _shared_rules(comparison)
     return [*lines, ""]

@@ -195,6 +195,7 @@ def test_what_was_chosen_is_tested_on_the_rest_and_shown_beside_what_hindsight_w
     assert test["best_in_hindsight"]["metrics"]["sharpe"] >= test["test"]["metrics"]["sharpe"]
     assert test["failed"] == []
     text = " ".join(run(f"{SEARCH} --select-then-test 0.75").out.split())
+    assert "These are the first 75 % of the hours, which choose; the rest tests." in text
     assert f"Chosen on the hours above: BTC/USD, {test['chosen']['setting']}" in text
     assert "Tested on the rest, which the choice never saw:" in text
     assert "buy and hold, on the rest" in text

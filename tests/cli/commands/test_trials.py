@@ -14,6 +14,7 @@ from crypto_refactor.cli.commands.backtest import command as backtest
 from crypto_refactor.cli.commands.compare import command as compare
 from crypto_refactor.cli.commands.compare import trials
 from crypto_refactor.cli.commands.evaluate import command as evaluate
+from crypto_refactor.cli.commands.signal import command as signal
 
 MODELS = "--network linear --lookback 12 --train-hours 240 --refit-every 48 --min-confirmations 4"
 LINE = f"--source sample --hours 48 --ticker BTC/USD {MODELS}"
@@ -73,6 +74,29 @@ def test_a_backtest_says_how_many_came_before_and_what_is_left_of_it(run, ask):
     text = " ".join(run(backtest, f"{LINE} --fee 0.0005").out.split())
     assert "Trials: 7 different ones on overlapping hours of BTC/USD came before." in text
     assert f"Deflated Sharpe ratio: {earlier['deflated_sharpe']:.2f}." in text
+
+
+def test_the_page_says_it_too(run, tmp_path):
+    run(backtest, f"{LINE} --fee 0")
+    page = tmp_path / "report.html"
+    run(backtest, f"{LINE} --report {page}")
+    text = " ".join(page.read_text(encoding="utf-8").split())
+    assert "The 2nd trial on these hours: not enough data" in text
+    assert "Trials: 1 different one on overlapping hours of BTC/USD came before." in text
+    run(backtest, f"{LINE} --report {page} --no-journal")
+    assert "came before" not in page.read_text(encoding="utf-8")
+
+
+def test_a_pinned_model_is_one_setting_whatever_it_is_called_with(run, journal):
+    end = "--source sample --network linear --lookback 12 --end"
+    run(signal, f"{end} 2024-12-01T00:00Z --hours 240 --ticker BTC/USD --model mine")
+    line = f"{end} 2025-01-01T00:00Z --hours 48 --ticker BTC/USD --model mine"
+    run(backtest, f"{line} --seed 1")
+    run(backtest, f"{line} --seed 2")
+    run(compare, f"{line} --vary exit=neutral,fade")
+    rows = journal.rows()
+    assert sorted(row.runs for row in rows) == [1, 3]
+    assert {row.record.settings["model"] for row in rows} == {"mine"}
 
 
 def test_a_comparison_counts_what_came_before_it(run, ask):
