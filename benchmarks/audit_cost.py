@@ -17,8 +17,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from crypto_refactor.backtest.assessment import significance
 from crypto_refactor.backtest.audit.auditor import audit
-from crypto_refactor.backtest.backtester import Backtester, significance
+from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.market.sources.csv_files import FilesSource
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -59,7 +59,7 @@ def _require_same_result(words: list[str], environment: dict[str, str]) -> None:
             capture_output=True,
             text=True,
             check=False,
-            env=os.environ | environment,
+            env=os.environ | {"CRYPTO_JOURNAL": "false"} | environment,
         )
         if completed.returncode not in {0, EXIT_AUDIT_FAILED}:
             sys.exit(completed.stderr)

@@ -97,7 +97,7 @@ def main():
     arguments = parser.parse_args()
     extra = ["--source", "files", "--data-dir", str(arguments.data_dir), "--network", arguments.network]
     with tempfile.TemporaryDirectory() as folder:
-        environment = os.environ | {"CRYPTO_MODEL_DIR": folder}
+        environment = os.environ | {"CRYPTO_MODEL_DIR": folder, "CRYPTO_JOURNAL": "false"}
         for rows in (signal_rows, backtest_rows):
             for line in rows(extra, environment):
                 print(line, flush=True)

@@ -137,7 +137,7 @@ def process(
         [sys.executable, *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | dict(environment or {}),
+        env=os.environ | {"PYTHONPATH": str(ROOT), "CRYPTO_JOURNAL": "false"} | dict(environment or {}),
     )
     stderr = child.stderr.read()
     _, status, usage = os.wait4(child.pid, 0)

@@ -42,6 +42,8 @@ class EnvironmentSettings(BaseSettings):
         never at the working directory.
     tickers : Path or None
         Another list of tickers than ``tickers.txt``; anchored as these folders are.
+    journal : bool
+        Whether backtests, comparisons and evaluations are recorded in ``trials.sqlite`` of the state folder.
     cluster : str or None
         Address of a Dask scheduler whose workers train models; by default this machine does.
     plugins : str
@@ -97,6 +99,7 @@ class EnvironmentSettings(BaseSettings):
     model_dir: Path = Field(default_factory=lambda: _anchor("models") / "data")
     state_dir: Path = Field(default_factory=lambda: _anchor("state"))
     tickers: Path | None = None
+    journal: bool = True
     cluster: str | None = None
     plugins: str = ""
     alpaca_data_url: str | None = None

@@ -1,17 +1,14 @@
 """Backtest one ticker: load bars, walk forward, trade, test."""
 
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Unpack
 
-from crypto_refactor.backtest.audit import audit
+from crypto_refactor.backtest.assessment import assessed
 from crypto_refactor.backtest.choices import Choices, OptionObjects
 from crypto_refactor.backtest.result import BacktestResult, plan_for
 from crypto_refactor.backtest.scenarios import check_request, run_scenarios
-from crypto_refactor.backtest.significance.forecast_skill import forecast_skill
-from crypto_refactor.backtest.significance.summary import Significance, significance_of
 from crypto_refactor.backtest.walk_forward import prepare, walk_forward
 from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.market.hours import Hour, as_hour
@@ -149,13 +146,4 @@ class Backtester:
             ),
             pinned=self._model,
         )
-        return replace(result, significance=significance(result), audit=audit(result)) if assess else result
-
-
-def significance(result: BacktestResult) -> Significance:
-    """Test the requested run of a backtest against chance."""
-    scores = forecast_skill(
-        result.walk.periods, result.window, result.settings, pinned=result.pinned is not None
-    )
-    run = result.requested
-    return significance_of(run.simulation, result.window, result.plan, run.rules, scores=scores)
+        return assessed(result) if assess else result

@@ -22,6 +22,7 @@ from crypto_refactor.backtest.diagnostics import (
 from crypto_refactor.backtest.engine import Simulation
 from crypto_refactor.backtest.jump_shares import JumpShare, jump_shares
 from crypto_refactor.backtest.metrics import Metrics
+from crypto_refactor.backtest.significance.earlier_trials import EarlierTrials
 from crypto_refactor.backtest.significance.summary import Significance
 from crypto_refactor.backtest.significance.verdict import Verdict, verdict
 from crypto_refactor.backtest.walk_forward import WalkForward, align_to_bars
@@ -71,6 +72,7 @@ class RunResult(ABC):
     quality: QualityReport  # of the bars in use
     scenarios: Scenarios
     significance: Significance | None = None  # the requested run against chance; None if not tested
+    earlier: EarlierTrials | None = None  # what was tried on these hours before; None if not counted
 
     @property
     def requested(self) -> AccountRun:
@@ -136,6 +138,7 @@ class RunResult(ABC):
             self.significance,
             self.audit_passed,
             round_trip_cost=run.rules.round_trip_cost,
+            earlier=self.earlier,
         )
 
     @property

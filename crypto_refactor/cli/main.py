@@ -30,6 +30,7 @@ _COMMANDS = {
     "status": ("accounts", "Show an account."),
     "trade": ("trade", "Trade one ticker (run_trading.py)."),
     "trades": ("accounts", "List an account's trades."),
+    "trials": ("compare", "List what was tried: the journal."),
 }
 
 

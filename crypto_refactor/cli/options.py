@@ -47,6 +47,12 @@ def combined(*options: Option) -> Option:
     return decorate
 
 
+def names(added: Option) -> list[str]:
+    """Return the names of the options that a decorator adds, without their dashes."""
+    parameters = click.command()(added(lambda: None)).params
+    return [parameter.opts[0].removeprefix("--") for parameter in parameters]
+
+
 def _parse_hour(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
     try:
         return None if value is None else _hour_since_1970(value)
@@ -77,6 +83,13 @@ def _parse_ticker(context: click.Context, parameter: click.Parameter, value: str
     from crypto_refactor.market.ticker import Ticker
 
     return Ticker.parse(value)
+
+
+def parse_optional_ticker(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> Ticker | None:
+    """Read a pair, where one was given."""
+    return None if value is None else _parse_ticker(context, parameter, value)
 
 
 def parse_tickers(

@@ -44,13 +44,10 @@ def _click_option(field: str, spec: OptionSpec) -> options.Option:
 
 
 execution_options = options.combined(*map(_click_option, EXECUTION_OPTIONS, EXECUTION_OPTIONS.values()))
-strategy_options = options.combined(
+deciding_options = options.combined(
     options.lookback,
     options.option("--train-hours", "Hours of history that each model is trained on.", default=2160),
     options.option("--refit-every", "Hours between two models.", default=720),
-    options.option(
-        "--model", "Pin this model of app_lstm for every decision; never retrain it.", metavar="NAME"
-    ),
     execution_options,
     options.min_confirmations,
     options.threshold_scale,
@@ -58,6 +55,13 @@ strategy_options = options.combined(
     options.plugins,
     options.residual,
     options.seed,
+)
+"""Every option that decides or trades; `compare --vary` takes each."""
+strategy_options = options.combined(
+    options.option(
+        "--model", "Pin this model of app_lstm for every decision; never retrain it.", metavar="NAME"
+    ),
+    deciding_options,
     options.allow_gaps,
     options.allow_jumps,
     options.option(

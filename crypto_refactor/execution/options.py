@@ -36,7 +36,7 @@ class OptionSpec(NamedTuple):
     kind: Callable[[str], OptionValue] = _finite_number  # turns text into a value, or raises ValueError
     allows: Callable[[float], bool] = math.isfinite  # whether a number is in range
     expected: str = ""  # that range in words
-    variations: str = ""  # the numbers that ``--vary`` takes, in words
+    variations: str = ""  # the values that ``--vary`` takes, in words; by default numbers
     metavar: str | None = None
     doubtful: Callable[[float], bool] = _never  # whether a number in range looks like another unit's
     unit: str = "a fraction"
@@ -50,9 +50,18 @@ class OptionSpec(NamedTuple):
         return isinstance(self.default, bool)
 
     @property
+    def none_word(self) -> str | None:
+        """The word of ``--vary`` for None: that of the option itself, or ``default`` where that says more; else None."""
+        if self.default is not None:
+            return None
+        return self.default_text if self.default_text.isalpha() else "default"
+
+    @property
     def variation_text(self) -> str:
-        """The values that ``--vary`` takes, in words; empty where it takes none."""
-        return "on, off" if self.is_switch else ", ".join(self.choices) or self.variations
+        """The values that ``--vary`` takes, in words."""
+        if self.is_switch or self.choices:
+            return "on, off" if self.is_switch else ", ".join(self.choices)
+        return self.variations or ("numbers" if self.none_word is None else f"numbers, or {self.none_word}")
 
     def is_of_kind(self, value: object) -> bool:
         """Whether `value` is a switch, a choice or a number as this option takes it."""
@@ -81,7 +90,7 @@ class OptionSpec(NamedTuple):
 
     def parse(self, text: str) -> OptionValue:
         """Read a value of ``--vary``; raise ValueError where it is none."""
-        if text and text == self.default_text:
+        if text == self.none_word:
             return None
         if self.extensible and text.isidentifier():
             return text
@@ -92,7 +101,7 @@ class OptionSpec(NamedTuple):
     def format(self, value: OptionValue) -> str:
         """Write a value as ``--vary`` reads it."""
         if value is None:
-            return self.default_text or "none"
+            return self.none_word or "none"
         if isinstance(value, bool):
             return "on" if value else "off"
         return f"{value:.12g}" if isinstance(value, float) else str(value)

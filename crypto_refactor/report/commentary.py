@@ -20,7 +20,7 @@ from crypto_refactor.model.artifact import Card
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.plugins import PluginFile
 from crypto_refactor.report.forecast_text import agreement_remark, skill_remarks
-from crypto_refactor.report.formatting import amount, money, percent, plugins_text, price, source_name
+from crypto_refactor.report.formatting import amount, money, number, percent, plugins_text, price, source_name
 from crypto_refactor.report.hints import run_hints
 from crypto_refactor.report.hour_remarks import acting_text, hour_text
 from crypto_refactor.sides import Side
@@ -131,6 +131,24 @@ def _gaps_text(result: BacktestResult, tz: ZoneInfo) -> str:
     more = f" (and {len(gaps) - 1} more such gaps)" if len(gaps) > 1 else ""
     longest = max(gaps, key=lambda gap: gap.stop - gap.start)
     return f", because of {longest.text(lambda hour: to_local_text(hour, tz))}{more}"
+
+
+def earlier_trials_text(result: RunResult) -> list[str]:
+    """State how many different trials on these hours came before, and what that leaves of the Sharpe ratio."""
+    earlier, metrics = result.earlier, result.requested.metrics
+    if earlier is None:
+        return []
+    if not earlier.count:
+        return [f"Trials: no other one on these hours of {result.ticker} came before."]
+    many = f"{earlier.count:,} different one{'s' * (earlier.count > 1)}"
+    text = f"Trials: {many} on overlapping hours of {result.ticker} came before"
+    best = earlier.best_by_chance(metrics)
+    if best is None:
+        return [f"{text}."]
+    deflated = number(earlier.deflated(metrics))
+    return [
+        f"{text}. Best Sharpe ratio expected by chance: {number(best)}. Deflated Sharpe ratio: {deflated}."
+    ]
 
 
 def evaluation_remarks(result: EvaluationResult, tz: ZoneInfo) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet, value_text
 from crypto_refactor.backtest.comparison.runner import Comparison
+from crypto_refactor.backtest.journal.store import JournalRow
 from crypto_refactor.backtest.metrics import Metrics
 from crypto_refactor.backtest.result import BacktestResult, RunResult
 from crypto_refactor.execution.sub_account import Trade
@@ -33,6 +34,33 @@ COMPARISON_FIGURES = (
     *("win_rate", "fees_paid", "exposure"),
 )
 """Columns of a comparison after rank, ticker, setting and the varied options."""
+
+
+TRIAL_COLUMNS = (
+    *(
+        "number",
+        "first_run_at",
+        "last_run_at",
+        "runs",
+        "command",
+        "ticker",
+        "source",
+        "simulated",
+        "first",
+        "end",
+    ),
+    *(
+        "data",
+        "settings_hash",
+        "settings",
+        "return",
+        "sharpe",
+        "sharpe_se",
+        "hourly_sharpe",
+        "trades",
+        "verdict",
+    ),
+)
 
 
 def trade_row(ticker: Ticker, trade: Trade) -> dict[str, object]:
@@ -115,6 +143,36 @@ def comparison_csv(comparison: Comparison) -> str:
     ]
     header = ("rank", "ticker", "setting", *varied, *COMPARISON_FIGURES)
     return _csv_text(header, rows, simulated=comparison.request.source.name == SAMPLE)
+
+
+def trials_csv(rows: Iterable[JournalRow]) -> str:
+    """Return one row per trial of the journal, settings as JSON; simulated ones say so."""
+    cells = [
+        [
+            row.number,
+            row.first_run_at,
+            row.last_run_at,
+            row.runs,
+            record.command,
+            record.ticker,
+            record.source,
+            "SIMULATED" if record.simulated else "",
+            to_iso(record.first),
+            to_iso(record.last),
+            record.data,
+            record.settings_hash,
+            record.settings_text,
+            *(
+                "" if figure is None else figure
+                for figure in (record.total_return, record.sharpe, record.sharpe_se, record.hourly_sharpe)
+            ),
+            record.trades,
+            row.verdict or "",
+        ]
+        for row in rows
+        for record in [row.record]
+    ]
+    return _csv_text(TRIAL_COLUMNS, cells, simulated=False)
 
 
 def _setting_cells(setting: ParameterSet) -> list[object]:

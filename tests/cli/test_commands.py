@@ -200,6 +200,7 @@ def test_the_backtest_document_has_the_documented_keys(warm):
         "conditions",
         "feature_correlation",
         "significance",
+        "earlier_trials",
         "audit",
         "verdict",
     ]

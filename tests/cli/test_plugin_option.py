@@ -106,6 +106,16 @@ def test_a_comparison_varies_the_exit_of_a_plugin(backtest, tmp_path):
     assert returns["exit=neutral"] != returns["exit=rsi_extreme"]
 
 
+def test_a_comparison_leaves_it_out(backtest, tmp_path):
+    home = backtest[0].copy(tmp_path / "home")
+    line = f"crypto-refactor compare {OPTIONS} --plugin {EXAMPLE} --vary plugin=on,off --hours 168 --end {END}"
+    document = home.json(f"{line} --ticker BTC/USD")
+    plugins = {setting["setting"]: setting["plugins"] for setting in document["settings"]}
+    assert plugins == {"plugin=on": [read_plugins(EXAMPLE)[0].to_dict()], "plugin=off": []}
+    models = {trial["setting"]: trial["models"] for trial in document["trials"]}
+    assert models["plugin=on"] != models["plugin=off"]
+
+
 def test_a_signal_shows_its_condition_and_its_indicator(home):
     line = f"app_lstm --source sample --network linear --hours 120 --end {END} --plugin {EXAMPLE}"
     text = home.run(line).stdout

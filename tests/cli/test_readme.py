@@ -15,6 +15,7 @@ from crypto_refactor.cli.commands.audit import command as audit
 from crypto_refactor.cli.commands.backtest import command as backtest
 from crypto_refactor.cli.commands.checks import check_plugin, history, mountain_time
 from crypto_refactor.cli.commands.compare import command as compare
+from crypto_refactor.cli.commands.compare import trials
 from crypto_refactor.cli.commands.data import command as data
 from crypto_refactor.cli.commands.download import command as download
 from crypto_refactor.cli.commands.evaluate import command as evaluate
@@ -43,6 +44,7 @@ COMMANDS = {
     "compare": compare,
     "evaluate": evaluate,
     "import": import_files,
+    "trials": trials,
     **trade.COMMANDS,
     **accounts.COMMANDS,
     **holdings.COMMANDS,
@@ -76,6 +78,7 @@ WHERE_NONE = {
     "--max-loss": "off",
     "--max-positions": "off",
     "--max-orders-per-day": "off",
+    "--limit": "all",
     "--cost": "required",
     "--quantity": "all",
     "--fee": f"{DEFAULT_FEE}; at Alpaca {ALPACA_FEE}",
@@ -84,7 +87,7 @@ WHERE_NONE = {
 WHERE_NONE = {
     f"--{spec.name}": spec.default_text for spec in EXECUTION_OPTIONS.values() if spec.default is None
 } | WHERE_NONE
-OWN_TICKER = dict.fromkeys(("multi", "compare", "reconcile"), "all") | dict.fromkeys(
+OWN_TICKER = dict.fromkeys(("multi", "compare", "reconcile", "trials"), "all") | dict.fromkeys(
     ("close", "resume", "adopt", "import"), "none"
 )
 

@@ -3,15 +3,18 @@
 from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet, combinations, parse_axis
 from crypto_refactor.backtest.comparison.request import ComparisonRequest
 from crypto_refactor.backtest.comparison.runner import Comparison, compare
+from crypto_refactor.backtest.comparison.selection import HeldOutTest, select_then_test
 from crypto_refactor.backtest.comparison.trials import Portfolio, Trial
 
 __all__ = [
     "Comparison",
     "ComparisonRequest",
+    "HeldOutTest",
     "ParameterSet",
     "Portfolio",
     "Trial",
     "combinations",
     "compare",
     "parse_axis",
+    "select_then_test",
 ]

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from itertools import product
-from typing import NamedTuple
+from typing import NamedTuple, get_args, get_type_hints
 
 from crypto_refactor.errors import UsageError
 from crypto_refactor.execution.options import EXECUTION_OPTIONS, OptionSpec, OptionValue
 from crypto_refactor.execution.rules import ExecutionOptions
-from crypto_refactor.model.networks import NETWORKS
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.signals.conditions import SignalRules
+
+MAX_TRIALS = 5000
+"""As many as fit into the memory of a small machine: a trial of 2,160 hours takes about 5 MB."""
+_PLUGIN = OptionSpec("plugin", default=True)
+_PARTS = {"settings": ModelSettings, "signal_rules": SignalRules, "options": ExecutionOptions}
 
 
 class _Variable(NamedTuple):
@@ -23,20 +28,29 @@ class _Variable(NamedTuple):
     spec: OptionSpec
 
 
-_SCALE = OptionSpec(
-    name="threshold-scale", default_text="own", variations="numbers, or own for the model's own"
-)
-_CONFIRMATIONS = OptionSpec(name="min-confirmations", kind=int, variations="whole numbers")
-_NETWORK = OptionSpec(name="network", kind=str, choices=tuple(NETWORKS), extensible=True)
-_VARIABLES: Mapping[str, _Variable] = {
-    _SCALE.name: _Variable("signal_rules", "threshold_scale", _SCALE),
-    _CONFIRMATIONS.name: _Variable("signal_rules", "min_confirmations", _CONFIRMATIONS),
-    _NETWORK.name: _Variable("settings", "network", _NETWORK),
-} | {
-    spec.name: _Variable("options", field, spec)
-    for field, spec in EXECUTION_OPTIONS.items()
-    if spec.variation_text
-}
+def _variables() -> Iterator[_Variable]:
+    """Yield every option that decides or trades: each field of the three option objects."""
+    for part, owner in _PARTS.items():
+        hints = get_type_hints(owner)
+        for field in fields(owner):
+            if field.name == "plugins":
+                yield _Variable(part, field.name, _PLUGIN)
+                continue
+            spec = EXECUTION_OPTIONS.get(field.name) or _spec(field.name, hints[field.name])
+            yield _Variable(part, field.name, spec)
+
+
+def _spec(field: str, hint: object) -> OptionSpec:
+    """Return how values of an option of models or signals are written; its owner knows which are in range."""
+    name, kinds = field.replace("_", "-"), get_args(hint) or (hint,)
+    if int in kinds:
+        return OptionSpec(name, default=0, kind=int, variations="whole numbers")
+    if str in kinds:
+        return OptionSpec(name, default="", kind=str, variations="names")
+    return OptionSpec(name, default_text="own", variations="numbers, or own for the model's own")
+
+
+_VARIABLES: Mapping[str, _Variable] = {variable.spec.name: variable for variable in _variables()}
 VARIABLE_OPTIONS = tuple(_VARIABLES)
 """The names of the options that can be varied."""
 
@@ -57,13 +71,24 @@ class ParameterSet:
     @property
     def label(self) -> str:
         """The varied options as ``--vary`` reads them: ``exit=fade, long-only=on``."""
-        return ", ".join(f"{name}={value_text(name, value)}" for name, value in self.varied) or "as given"
+        return _label(self.varied) or "as given"
+
+    @property
+    def model_label(self) -> str:
+        """The varied options that models depend on, as ``--vary`` reads them; empty where none is."""
+        return _label((name, value) for name, value in self.varied if _VARIABLES[name].part == "settings")
 
     def changed(self, name: str, value: OptionValue) -> ParameterSet:
         """Return this set with one option changed; raise UsageError for a value out of range."""
         variable = _VARIABLES[name]
-        part = replace(getattr(self, variable.part), **{variable.field: value})
+        plugins = self.settings.plugins if value else ()
+        changed = {variable.field: plugins if variable.spec is _PLUGIN else value}
+        part = replace(getattr(self, variable.part), **changed)
         return replace(self, **{variable.part: part, "varied": (*self.varied, (name, value))})
+
+
+def _label(varied: Iterable[tuple[str, OptionValue]]) -> str:
+    return ", ".join(f"{name}={value_text(name, value)}" for name, value in varied)
 
 
 class Axis(NamedTuple):
@@ -103,10 +128,11 @@ def _parse(name: str, text: str) -> OptionValue:
         ) from error
 
 
-def combinations(base: ParameterSet, axes: Sequence[Axis]) -> tuple[ParameterSet, ...]:
+def combinations(base: ParameterSet, axes: Sequence[Axis], *, tickers: int = 1) -> tuple[ParameterSet, ...]:
     """Return every combination of the values, the last option changing fastest.
 
-    Raises UsageError if an option is varied twice or a value is out of range.
+    Raises UsageError if an option is varied twice, a value is out of range, or the combinations with each of so many
+    `tickers` are too many trials; none is made then.
     """
     names = [axis.name for axis in axes]
     repeated = [name for name in names if names.count(name) > 1]
@@ -116,6 +142,7 @@ def combinations(base: ParameterSet, axes: Sequence[Axis]) -> tuple[ParameterSet
             expected="each option once, with all its values.",
             remedy=f"write --vary {repeated[0]}=V1,V2,… once.",
         )
+    require_feasible(tickers, math.prod(len(axis.values) for axis in axes))
     sets = []
     for values in product(*(axis.values for axis in axes)):
         parameters = base
@@ -123,3 +150,16 @@ def combinations(base: ParameterSet, axes: Sequence[Axis]) -> tuple[ParameterSet
             parameters = parameters.changed(name, value)
         sets.append(parameters)
     return tuple(sets)
+
+
+def require_feasible(tickers: int, settings: int) -> None:
+    """Raise UsageError for more than `MAX_TRIALS` trials."""
+    if tickers * settings > MAX_TRIALS:
+        with_tickers = (
+            f"{tickers} ticker{'s' * (tickers > 1)} with {settings:,} settings{' each' * (tickers > 1)}"
+        )
+        raise UsageError(
+            f"{with_tickers} are {tickers * settings:,} trials.",
+            expected=f"at most {MAX_TRIALS}.",
+            remedy="name fewer tickers with --ticker, or vary fewer options or values.",
+        )

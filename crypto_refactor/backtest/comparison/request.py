@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet
+from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet, require_feasible
 from crypto_refactor.backtest.scenarios import check_request
 from crypto_refactor.errors import UsageError
 from crypto_refactor.execution.venues import alpaca_rules
@@ -13,9 +13,6 @@ from crypto_refactor.model.named_models import model_name
 from crypto_refactor.model.training.cluster import Cluster
 from crypto_refactor.model.training.parallel import TrainingObserver
 
-MAX_TRIALS = 5000
-"""As many as fit into the memory of a small machine: a trial of 2,160 hours takes about 3 MB."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ComparisonRequest:
@@ -23,7 +20,7 @@ class ComparisonRequest:
 
     tickers: tuple[Ticker, ...]
     explicitly_requested: bool  # the tickers were named one by one, so that an unavailable one is a failure
-    settings: tuple[ParameterSet, ...]  # each with models of the same spans and lookback
+    settings: tuple[ParameterSet, ...]
     source: Source
     hours: int
     end: int | None  # by default the latest now of the tickers
@@ -36,26 +33,32 @@ class ComparisonRequest:
     cluster: Cluster | None = None  # where models are trained; None for this machine
 
 
+def pinned_name(request: ComparisonRequest) -> str | None:
+    """Return the name of the pinned model that decides everything; None where there is none."""
+    return None if request.model is None else model_name(request.model)
+
+
 def check_request_options(request: ComparisonRequest) -> None:
     """Raise UsageError for a value out of range, conflicting options or too many trials."""
     check_request(request.hours, request.initial_balance)
-    count = len(request.tickers) * len(request.settings)
-    if count > MAX_TRIALS:
-        raise UsageError(
-            f"{len(request.tickers)} tickers with {len(request.settings)} settings each are {count} trials.",
-            expected=f"at most {MAX_TRIALS}.",
-            remedy="name fewer tickers with --ticker, or vary fewer options or values.",
-        )
+    require_feasible(len(request.tickers), len(request.settings))
     if request.model is not None:
         model_name(request.model)
-        if len({parameters.settings for parameters in request.settings}) > 1:
+        varied = next(filter(None, (parameters.model_label for parameters in request.settings)), "")
+        if varied:
+            name = varied.partition("=")[0]
             raise UsageError(
-                "--vary network was given with --model.",
-                expected="one of the two: a pinned model brings its own network.",
-                remedy="leave out --vary network, or --model.",
+                f"--vary {name} was given with --model.",
+                expected=f"one of the two: a pinned model brings its own {name}.",
+                remedy=f"leave out --vary {name}, or --model.",
             )
     for parameters in request.settings:  # a range is the same for every ticker
         replace(parameters.options, venue="none").resolve(request.tickers[0])
+
+
+def places(request: ComparisonRequest) -> dict[object, int]:
+    """Return where each parameter set and each ticker stands in the request."""
+    return {each: place for named in (request.settings, request.tickers) for place, each in enumerate(named)}
 
 
 def traded(ticker: Ticker, parameters: ParameterSet) -> bool:

@@ -1,8 +1,21 @@
 """Compare tickers and parameter sets: one backtest each over the same window, ranked, with a count of all trials."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 
-from crypto_refactor.backtest.comparison.request import ComparisonRequest, check_request_options, traded
+import numpy as np
+
+from crypto_refactor.arrays import FloatArray
+from crypto_refactor.backtest.comparison.dropped import DroppedTickers, FailedTicker, UnavailableTicker
+from crypto_refactor.backtest.comparison.loading import PreparedTickers
+from crypto_refactor.backtest.comparison.request import (
+    ComparisonRequest,
+    check_request_options,
+    pinned_name,
+    places,
+    traded,
+)
 from crypto_refactor.backtest.comparison.trials import (
     PooledForecasts,
     Portfolio,
@@ -12,34 +25,15 @@ from crypto_refactor.backtest.comparison.trials import (
     pool_forecasts,
     trade_walk,
 )
+from crypto_refactor.backtest.metrics import hourly_returns, sum_curves
+from crypto_refactor.backtest.significance.earlier_trials import EarlierTrials
+from crypto_refactor.backtest.significance.overfitting import Overfitting, overfitting
 from crypto_refactor.backtest.significance.sharpe import SelectionBias, selection_bias
-from crypto_refactor.backtest.walk_forward import PreparedTicker, group_models, prepare, walk_forward_group
-from crypto_refactor.errors import CryptoRefactorError, DataError, UnavailableError, UsageError
+from crypto_refactor.backtest.walk_forward import group_models, walk_forward_group
+from crypto_refactor.errors import CryptoRefactorError, UsageError
 from crypto_refactor.execution.venues import require_alpaca_rules
-from crypto_refactor.market.bars import MAX_FILLED_GAP_HOURS
-from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.cache import ModelProvider
-from crypto_refactor.model.named_models import model_name
-from crypto_refactor.model.schedule import hours_needed
 from crypto_refactor.model.settings import ModelSettings
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailedTicker:
-    """A ticker that ended in an error; `where` names the parameter sets concerned, empty for all of them."""
-
-    ticker: Ticker
-    where: str
-    error: CryptoRefactorError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnavailableTicker:
-    """A listed ticker that the source does not offer, or that the venue of the parameter sets `where` does not trade."""
-
-    ticker: Ticker
-    where: str
-    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,13 +42,20 @@ class Comparison:
 
     request: ComparisonRequest
     end: int | None  # of the window, hours since 1970; None if not requested and no ticker is offered
-    trials: tuple[Trial, ...]  # by Sharpe ratio, then by return; those without a Sharpe ratio last
+    trials: tuple[Trial, ...]  # by Sharpe ratio, return, then as named; those without a ratio last
     portfolios: tuple[Portfolio, ...]  # one for each parameter set that traded anything, as requested
     forecasts: tuple[PooledForecasts, ...]  # one for each parameter set with a trial
     selection_bias: SelectionBias | None  # None if no trial has a Sharpe ratio
+    overfitting: Overfitting  # how often the best trial of a half of the hours is a bad one of the other half
     failed: tuple[FailedTicker, ...]
     unavailable: tuple[UnavailableTicker, ...]
     trained: int  # models trained for the comparison
+
+    def counting(self, earlier: EarlierTrials) -> "Comparison":
+        """Return the same comparison with the trials that came before it counted."""
+        metrics = [trial.scenarios.requested.metrics for trial in self.trials]
+        bias = selection_bias(metrics, earlier=earlier.count, earlier_sharpes=earlier.sharpes)
+        return replace(self, selection_bias=bias)
 
     @property
     def audits_passed(self) -> int:
@@ -76,12 +77,9 @@ def compare(request: ComparisonRequest) -> Comparison:
     run = _ComparisonRun(request)
     run.exclude_untradable()
     end = run.common_end()
-    prepared = [] if end is None else run.prepare(end)
-    for settings in dict.fromkeys(parameter_set.settings for parameter_set in request.settings):
-        run.run_parameter_sets(settings, prepared)
     if end is not None:
-        run.audit_trials(end)
-    ranked = tuple(sorted(run.trials, key=_rank))
+        run.run_trials(end)
+    ranked = tuple(sorted(run.trials, key=partial(_rank, places(request))))
     return Comparison(
         request=request,
         end=end,
@@ -89,15 +87,17 @@ def compare(request: ComparisonRequest) -> Comparison:
         portfolios=() if end is None else run.portfolios(end),
         forecasts=run.pooled_forecasts(),
         selection_bias=selection_bias([trial.scenarios.requested.metrics for trial in ranked]),
-        failed=tuple(run.failed),
-        unavailable=tuple(run.unavailable),
+        overfitting=overfitting([] if end is None else run.returns(end)),
+        failed=tuple(run.dropped.failed),
+        unavailable=tuple(run.dropped.unavailable),
         trained=run.trained,
     )
 
 
-def _rank(trial: Trial) -> tuple[bool, float, float]:
+def _rank(place: Mapping[object, int], trial: Trial) -> tuple[bool, float, float, int, int]:
     metrics = trial.scenarios.requested.metrics
-    return metrics.sharpe is None, -(metrics.sharpe or 0.0), -metrics.total_return
+    named = place[trial.parameter_set], place[trial.ticker]
+    return metrics.sharpe is None, -(metrics.sharpe or 0.0), -metrics.total_return, *named
 
 
 class _ComparisonRun:
@@ -105,11 +105,9 @@ class _ComparisonRun:
 
     def __init__(self, request: ComparisonRequest) -> None:
         self._request = request
-        self._pinned = None if request.model is None else model_name(request.model)
-        self._not_offered: set[Ticker] = set()
+        self._pinned = pinned_name(request)
+        self.dropped = DroppedTickers(request)
         self.trials: list[Trial] = []
-        self.failed: list[FailedTicker] = []
-        self.unavailable: list[UnavailableTicker] = []
         self.trained = 0
 
     def exclude_untradable(self) -> None:
@@ -121,56 +119,31 @@ class _ComparisonRun:
             try:
                 require_alpaca_rules(ticker)
             except UsageError as error:
-                self._exclude(ticker, error, "venue=alpaca" if any(tradable) else "")
+                self.dropped.exclude(ticker, error, "venue=alpaca" if any(tradable) else "")
 
     def common_end(self) -> int | None:
         """Return the requested end of the window, or the latest one that the source has for any ticker."""
         if self._request.end is not None:
             return self._request.end
         ends = []
-        for ticker in self._remaining():
+        for ticker in self.dropped.remaining:
             try:
                 ends.append(self._request.source.now(ticker))
             except CryptoRefactorError as error:
-                self._fail(ticker, error)
+                self.dropped.fail(ticker, error)
         return max(ends, default=None)
 
-    def prepare(self, end: int) -> list[PreparedTicker]:
-        """Load the bars of every remaining ticker."""
-        request, prepared = self._request, []
-        tickers, settings = self._remaining(), request.settings[0].settings
-        hours = hours_needed(request.hours, settings) + MAX_FILLED_GAP_HOURS
+    def run_trials(self, end: int) -> None:
+        """Run and audit every trial."""
+        prepared = PreparedTickers(self._request, end, self.dropped)
+        for settings in dict.fromkeys(each.settings for each in self._request.settings):
+            self._run_parameter_sets(settings, prepared)
+        self.trials = audited(self.trials, end, self._pinned)
 
-        def load(ticker: Ticker) -> PreparedTicker:
-            return prepare(
-                request.source,
-                ticker,
-                request.hours,
-                end,
-                settings,
-                allow_gaps=request.allow_gaps,
-                allow_jumps=request.allow_jumps,
-                pinned=self._pinned is not None,
-            )
-
-        try:
-            request.source.prefetch(tickers, hours, end)
-        except DataError as error:
-            for ticker in tickers:
-                self._fail(ticker, error)
-            return []
-        for ticker in tickers:
-            try:
-                prepared.append(load(ticker))
-            except CryptoRefactorError as error:
-                self._fail(ticker, error)
-        return prepared
-
-    def run_parameter_sets(self, settings: ModelSettings, prepared: list[PreparedTicker]) -> None:
+    def _run_parameter_sets(self, settings: ModelSettings, tickers: PreparedTickers) -> None:
         """Run every trial whose models have these settings."""
-        request = self._request
+        request, prepared = self._request, tickers.of(settings)
         group = [parameter_set for parameter_set in request.settings if parameter_set.settings == settings]
-        where = "" if len(group) == len(request.settings) else f"network={settings.network}"
         provider = ModelProvider(
             folder=request.model_dir, settings=settings, observer=request.observer, cluster=request.cluster
         )
@@ -181,7 +154,7 @@ class _ComparisonRun:
             try:
                 walks = walk_forward_group(ticker, models.of(ticker.ticker), rules)
             except CryptoRefactorError as error:
-                self._fail(ticker.ticker, error, where)
+                self.dropped.fail(ticker.ticker, error, tickers.where([settings]))
                 continue
             for parameter_set in group:
                 if traded(ticker.ticker, parameter_set):
@@ -197,20 +170,22 @@ class _ComparisonRun:
                         )
                     )
 
-    def audit_trials(self, end: int) -> None:
-        """Audit every trial."""
-        self.trials = audited(self.trials, end, self._pinned)
+    def returns(self, end: int) -> list[FloatArray]:
+        """Return the hourly returns of each trial that has a Sharpe ratio, over the hours of the window."""
+        at = np.arange(end - self._request.hours, end + 1)
+        runs = [(trial.prepared.window.closed, trial.scenarios.requested) for trial in self.trials]
+        return [
+            hourly_returns(sum_curves([(closed, run.simulation.equity)], at))
+            for closed, run in runs
+            if run.metrics.sharpe is not None
+        ]
 
     def portfolios(self, end: int) -> tuple[Portfolio, ...]:
         """Add up the sub-accounts of each parameter set."""
         request, portfolios = self._request, []
         for parameter_set in request.settings:
             trials = [trial for trial in self.trials if trial.parameter_set is parameter_set]
-            offered = [
-                ticker
-                for ticker in request.tickers
-                if ticker not in self._not_offered and traded(ticker, parameter_set)
-            ]
+            offered = [ticker for ticker in self.dropped.offered if traded(ticker, parameter_set)]
             if trials:
                 portfolios.append(
                     combine(trials, offered, end=end, hours=request.hours, balance=request.initial_balance)
@@ -224,23 +199,3 @@ class _ComparisonRun:
             for parameter_set in self._request.settings
         ]
         return tuple(pool_forecasts(trials) for trials in by_set if trials)
-
-    def _remaining(self) -> list[Ticker]:
-        """Return the tickers that have not dropped out as a whole."""
-        dropped = {failure.ticker for failure in self.failed if not failure.where}
-        dropped |= {unavailable.ticker for unavailable in self.unavailable if not unavailable.where}
-        return [ticker for ticker in self._request.tickers if ticker not in dropped]
-
-    def _fail(self, ticker: Ticker, error: CryptoRefactorError, where: str = "") -> None:
-        if isinstance(error, UnavailableError):
-            self._not_offered.add(ticker)
-            self._exclude(ticker, error, where)
-        else:
-            self.failed.append(FailedTicker(ticker=ticker, where=where, error=error))
-
-    def _exclude(self, ticker: Ticker, error: CryptoRefactorError, where: str) -> None:
-        """Report a ticker that cannot be traded: a failure only if the request names it."""
-        if self._request.explicitly_requested:
-            self.failed.append(FailedTicker(ticker=ticker, where=where, error=error))
-        else:
-            self.unavailable.append(UnavailableTicker(ticker=ticker, where=where, why=error.what))

@@ -84,22 +84,28 @@ def audited(trials: Sequence[Trial], end: int, pinned: str | None) -> list[Trial
     passed: set[int] = set()
     done = []
     for trial in trials:
-        result = BacktestResult(
-            end=end,
-            bars=trial.prepared.quoted,
-            window=trial.prepared.window,
-            quality=trial.prepared.quality,
-            settings=trial.parameter_set.settings,
-            signal_rules=trial.parameter_set.signal_rules,
-            walk=trial.walk,
-            scenarios=trial.scenarios,
-            pinned=pinned,
-        )
+        result = result_of(trial, end, pinned)
         found = audit_account(result) if id(trial.walk) in passed else audit(result)
         if found.passed:
             passed.add(id(trial.walk))
         done.append(replace(trial, audit=found))
     return done
+
+
+def result_of(trial: Trial, end: int, pinned: str | None) -> BacktestResult:
+    """Return a trial as the backtest that it is, not yet tested against chance."""
+    return BacktestResult(
+        end=end,
+        bars=trial.prepared.quoted,
+        window=trial.prepared.window,
+        quality=trial.prepared.quality,
+        settings=trial.parameter_set.settings,
+        signal_rules=trial.parameter_set.signal_rules,
+        walk=trial.walk,
+        scenarios=trial.scenarios,
+        audit=trial.audit,
+        pinned=pinned,
+    )
 
 
 def trade_walk(

@@ -10,7 +10,7 @@ from crypto_refactor.backtest.external.target_file import ExternalTargets
 from crypto_refactor.backtest.result import RunResult, plan_of_sides
 from crypto_refactor.backtest.scenarios import check_request, run_scenarios
 from crypto_refactor.backtest.significance.summary import significance_of
-from crypto_refactor.backtest.significance.verdict import NO_EVIDENCE, TOO_FEW, Verdict
+from crypto_refactor.backtest.significance.verdict import NO_EVIDENCE, TOO_FEW, Verdict, with_place
 from crypto_refactor.errors import UsageError
 from crypto_refactor.execution.rules import ExecutionOptions, ExecutionRules
 from crypto_refactor.market.bars import MAX_FILLED_GAP_HOURS, fill_gaps
@@ -44,7 +44,8 @@ class EvaluationResult(RunResult):
         found, dependence = super().verdict, self.one_hour_later.dependence
         if found is None or dependence is None or found.code == TOO_FEW:
             return found
-        return replace(found, code=NO_EVIDENCE, text="No evidence of an edge: the result hangs on one hour.")
+        text = with_place("No evidence of an edge: the result hangs on one hour.", self.earlier)
+        return replace(found, code=NO_EVIDENCE, text=text)
 
     def why_no_entry(self, rules: ExecutionRules) -> str:  # noqa: ARG002 - only a backtest knows more
         """State that nothing was entered."""

@@ -66,36 +66,51 @@ class SelectionBias:
     ----------
     trials, trials_with_sharpe : int
         Number of trials, and of those that ever traded: the others had no chance at luck.
+    earlier, earlier_with_sharpe : int or None
+        The same of the trials that came before; None where these are not counted.
     best_sharpe : float
         The highest Sharpe ratio, annualised.
     expected_best_sharpe : float
-        The highest one expected if no trial had any skill, annualised.
+        The highest one expected if none of these and of the earlier trials had any skill, annualised.
     deflated_sharpe : float or None
         Probability that the true Sharpe ratio of the best trial exceeds that; None if its error is 0.
     """
 
     trials: int
     trials_with_sharpe: int
+    earlier: int | None
+    earlier_with_sharpe: int | None
     best_sharpe: float
     expected_best_sharpe: float
     deflated_sharpe: float | None
 
     def to_dict(self) -> dict[str, object]:
         """Return the documented JSON."""
-        names = {"trials": "tried", "trials_with_sharpe": "counted"}
+        names = {
+            "trials": "tried",
+            "trials_with_sharpe": "counted",
+            "earlier_with_sharpe": "earlier_counted",
+        }
         return {names.get(name, name): value for name, value in asdict(self).items()}
 
 
-def selection_bias(trials: Sequence[Metrics]) -> SelectionBias | None:
-    """Return how far chance explains the best of `trials`; None if no trial has a Sharpe ratio."""
+def selection_bias(
+    trials: Sequence[Metrics], *, earlier: int | None = None, earlier_sharpes: Sequence[float] = ()
+) -> SelectionBias | None:
+    """Return how far chance explains the best of `trials`; None if no trial has a Sharpe ratio.
+
+    `earlier` trials came before, on the same hours, and had `earlier_sharpes` where they traded; None if unknown.
+    """
     sharpes = [(trial.sharpe, trial.sharpe_se) for trial in trials if trial.sharpe is not None]
     if not sharpes:
         return None
     best, error = max(sharpes, key=lambda pair: pair[0])
-    ratios = [ratio for ratio, _ in sharpes]
+    ratios = [*(ratio for ratio, _ in sharpes), *earlier_sharpes]
     return SelectionBias(
         trials=len(trials),
-        trials_with_sharpe=len(ratios),
+        trials_with_sharpe=len(sharpes),
+        earlier=earlier,
+        earlier_with_sharpe=None if earlier is None else len(earlier_sharpes),
         best_sharpe=best,
         expected_best_sharpe=expected_best_sharpe(ratios),
         deflated_sharpe=deflated_sharpe(best, error, ratios),

@@ -1,6 +1,7 @@
 """The verdict on trades: whether entries are timed better than chance, and whether that paid."""
 
 from crypto_refactor.backtest.metrics import Metrics
+from crypto_refactor.backtest.significance.earlier_trials import EarlierTrials
 from crypto_refactor.backtest.significance.forecast_verdict import (
     BELOW_COST,
     DETECTABLE_ERRORS,
@@ -16,11 +17,14 @@ from crypto_refactor.backtest.significance.summary import Significance
 MIN_TRADES = 30
 
 
-def trade_verdict(metrics: Metrics, significance: Significance) -> PartVerdict:
+def trade_verdict(
+    metrics: Metrics, significance: Significance, earlier: EarlierTrials | None = None
+) -> PartVerdict:
     """Judge what was traded.
 
-    Skill is that at most 2 % of random entries do as well; it pays if the true Sharpe ratio is above 0 with 98 %.  A
-    paying edge is ruled out if it is below 0 with 98 %.
+    Skill is that at most 2 % of random entries do as well; it pays if the true Sharpe ratio is above 0 with 98 %, or
+    above what the best of the `earlier` trials and this one would reach by chance.  A paying edge is ruled out if it is
+    below 0 with 98 %.
     """
     error = metrics.sharpe_se
     if metrics.sharpe is None or not error or not metrics.trades:
@@ -36,7 +40,9 @@ def trade_verdict(metrics: Metrics, significance: Significance) -> PartVerdict:
         )
     timed = f"{entry.p * 100:.1f} % of random entries do as well or better"
     if entry.p <= FALSE_POSITIVE_RATE:
-        code = EVIDENCE if chance >= 1 - FALSE_POSITIVE_RATE else BELOW_COST
+        deflated = None if earlier is None else earlier.deflated(metrics)
+        pays = chance if deflated is None else deflated
+        code = EVIDENCE if pays >= 1 - FALSE_POSITIVE_RATE else BELOW_COST
         words = "evidence of timing that pays" if code == EVIDENCE else "timing, not shown to exceed its cost"
         return PartVerdict(code=code, text=f"{words}: {timed}; {measured}", detectable=detectable)
     if chance <= FALSE_POSITIVE_RATE:

@@ -2,8 +2,10 @@
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from crypto_refactor.backtest.metrics import Metrics
+from crypto_refactor.backtest.significance.earlier_trials import EarlierTrials
 from crypto_refactor.backtest.significance.forecast_skill import Skill
 from crypto_refactor.backtest.significance.forecast_verdict import (
     ERRORS,
@@ -40,6 +42,7 @@ def verdict(
     audit_passed: bool | None,
     *,
     round_trip_cost: float,
+    earlier: EarlierTrials | None = None,
 ) -> Verdict:
     """Judge a run.
 
@@ -56,8 +59,9 @@ def verdict(
     test in 2 % of cases, and therefore all tests in at most 2 %, however they depend on each other:
     P(all reject) <= min P(one rejects).  Fees make it far less, because luck has to earn them first.  The rate is
     nominal: the first test uses a normal approximation, which lets 2 to 3 % pass on fat-tailed returns of 2,160
-    hours; the second is exact if entries or sides are random, the third very nearly.  It applies to a single run.  For the
-    best of many runs, use `sharpe.deflated_sharpe`.
+    hours; the second is exact if entries or sides are random, the third very nearly.  It applies to a single run.  Where
+    others came before it on the same hours, the first test asks for more: the deflated Sharpe ratio, the probability that
+    the true one is above what the best of all these trials would be expected to reach without skill.
 
     Parameters
     ----------
@@ -71,31 +75,69 @@ def verdict(
         None without an audit; it is never evidence then.
     round_trip_cost : float
         Cost of entering and leaving, a fraction of the price.
+    earlier : EarlierTrials, optional
+        What was tried on the same hours before; by default it is not known, and nothing of it counts.
     """
-    code, text = _whole(metrics, hours, significance, audit_passed)
+    chance = _Chance.of(metrics, significance, earlier)
+    code, text = _whole(metrics, hours, significance, audit_passed, chance)
     scored = significance.forecasts
     return Verdict(
         code=code,
-        text=text,
+        text=with_place(text, earlier),
         forecasts=None if scored is None else forecast_verdict([scored], round_trip_cost),
-        trades=trade_verdict(metrics, significance),
+        trades=trade_verdict(metrics, significance, earlier),
     )
 
 
+def with_place(text: str, earlier: EarlierTrials | None) -> str:
+    """Return the text of a verdict behind the place of the run among all trials; as it is for the first one."""
+    if earlier is None or not earlier.count:
+        return text
+    return f"The {ordinal(earlier.count + 1)} trial on these hours: {text[0].lower()}{text[1:]}"
+
+
+def ordinal(count: int) -> str:
+    """Return a number as people count: 1st, 2nd, 3rd, 11th, 1,001st."""
+    ending = "th" if count % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(count % 10, "th")
+    return f"{count:,}{ending}"
+
+
+class _Chance(NamedTuple):
+    """The probability that the true Sharpe ratio is above `above`, which is what the best of `trials` reach by chance."""
+
+    probability: float | None
+    above: float = 0.0
+    trials: int = 1
+
+    @classmethod
+    def of(cls, metrics: Metrics, significance: Significance, earlier: EarlierTrials | None) -> "_Chance":
+        above = None if earlier is None else earlier.best_by_chance(metrics)
+        if earlier is None or above is None:
+            return cls(significance.probabilistic_sharpe)
+        return cls(earlier.deflated(metrics), above, len(earlier.sharpes) + 1)
+
+    @property
+    def text(self) -> str:
+        """What it is the probability of."""
+        if self.trials == 1:
+            return "above 0"
+        return f"above {self.above:.1f}, where chance puts the best of {self.trials:,} trials that traded,"
+
+
 def _whole(
-    metrics: Metrics, hours: int, significance: Significance, audit_passed: bool | None
+    metrics: Metrics, hours: int, significance: Significance, audit_passed: bool | None, chance: _Chance
 ) -> tuple[str, str]:
     missing = _too_few(metrics.trades, hours)
     if missing:
         return TOO_FEW, f"Not enough data for a verdict: {missing}."
-    failures = _failures(significance)
+    failures = _failures(significance, chance)
     if audit_passed is False:
         failures.insert(0, "the run failed its audit")
     if failures:
         return NO_EVIDENCE, f"No evidence of an edge: {'; '.join(failures)}."
     if audit_passed is None:
         return NO_EVIDENCE, "No evidence of an edge: the figures pass, but the run was not audited."
-    return EVIDENCE, _evidence(significance)
+    return EVIDENCE, _evidence(significance, chance)
 
 
 def _too_few(trades: int, hours: int) -> str:
@@ -107,13 +149,13 @@ def _too_few(trades: int, hours: int) -> str:
     return ", ".join(parts)
 
 
-def _failures(significance: Significance) -> list[str]:
+def _failures(significance: Significance, chance: _Chance) -> list[str]:
     """Return the tests that did not pass, each as a clause."""
     failures = []
-    chance, entry = significance.probabilistic_sharpe, significance.random_entry
-    if chance is None:
+    entry = significance.random_entry
+    if chance.probability is None:
         failures.append("the Sharpe ratio is undefined")
-    elif chance < 1 - FALSE_POSITIVE_RATE:
+    elif chance.probability < 1 - FALSE_POSITIVE_RATE:
         failures.append(f"{_chance_text(chance)} (98 % is required)")
     if entry is None:
         failures.append("there are no trades to compare with random entries")
@@ -134,10 +176,9 @@ def _forecast_failures(skill: Skill) -> list[str]:
     return [f"{text}, is not {ERRORS:.2f} errors above 0"]
 
 
-def _evidence(significance: Significance) -> str:
-    entry, chance = significance.random_entry, significance.probabilistic_sharpe
+def _evidence(significance: Significance, chance: _Chance) -> str:
+    entry = significance.random_entry
     assert entry is not None
-    assert chance is not None
     parts = [_chance_text(chance), _entries_text(entry)]
     if significance.skill is not None:
         ic = significance.skill.model.spearman
@@ -145,11 +186,15 @@ def _evidence(significance: Significance) -> str:
     return f"Evidence of an edge: {'; '.join(parts)}; up to one run in fifty without an edge looks like this."
 
 
-def _chance_text(chance: float) -> str:
-    percent = round(chance * 100, 1)
-    if chance < 1 - FALSE_POSITIVE_RATE <= percent / 100:  # a figure that fails must not read as its limit
-        percent = math.floor(chance * 1000) / 10
-    return f"the probability that the true Sharpe ratio is above 0 is {percent:.1f} %"
+def _chance_text(chance: _Chance) -> str:
+    probability = chance.probability
+    assert probability is not None
+    percent = round(probability * 100, 1)
+    if (
+        probability < 1 - FALSE_POSITIVE_RATE <= percent / 100
+    ):  # a figure that fails must not read as its limit
+        percent = math.floor(probability * 1000) / 10
+    return f"the probability that the true Sharpe ratio is {chance.text} is {percent:.1f} %"
 
 
 def _entries_text(entry: RandomEntry) -> str:

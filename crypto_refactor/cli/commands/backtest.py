@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from crypto_refactor.cli import options
+from crypto_refactor.cli.journal import no_journal, recorded
 from crypto_refactor.cli.output import check_outputs, console, write_text
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.strategy_options import run_backtest, strategy_options
@@ -22,6 +23,7 @@ _PROGRAM = ("python3", "models/app_backtester.py")
 @options.trades
 @options.file_option("--signals", "FILE.csv", "Write the signal of every bar.")
 @options.report
+@no_journal
 @options.bars
 def command(trades: Path | None, signals: Path | None, report: Path | None, **values: Any) -> int:
     """Backtest the signals, each decided by a model that was trained on earlier bars only.
@@ -30,10 +32,11 @@ def command(trades: Path | None, signals: Path | None, report: Path | None, **va
     what an Alpaca account would have made and beside buy and hold.  Every run is audited; exit code 6
     means look-ahead or an account that does not add up.
     """
+    from crypto_refactor.backtest.journal.recording import BACKTEST, record_run
     from crypto_refactor.report.csv_files import signals_csv, trades_csv
 
     check_outputs({"--trades": trades, "--signals": signals, "--report": report})
-    result = run_backtest(values)
+    result = recorded(values, run_backtest(values), lambda journal, run: record_run(journal, run, BACKTEST))
     if trades is not None:
         write_text(trades, trades_csv(result))
     if signals is not None:

@@ -1,4 +1,4 @@
-"""`crypto-refactor compare`: the same window for several tickers and settings, in one ranked table."""
+"""`compare` and `trials`: the same window for several tickers and settings, and everything that was tried so far."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crypto_refactor.cli import options
+from crypto_refactor.cli.journal import no_journal, open_journal, recorded
 from crypto_refactor.cli.output import check_writable, console, say_hints, write_text
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.strategy_options import (
+    deciding_options,
     model_settings,
     rule_options,
     signal_rules,
@@ -19,17 +21,12 @@ from crypto_refactor.cli.strategy_options import (
     training_cluster,
 )
 from crypto_refactor.errors import EXIT_AUDIT_FAILED, EXIT_OK, UnavailableError, combined_exit_code
-from crypto_refactor.execution.options import EXECUTION_OPTIONS, option_hints
+from crypto_refactor.execution.options import option_hints
 
 if TYPE_CHECKING:
     from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet
 
-_VARIABLE = ", ".join(
-    [
-        *("threshold-scale", "min-confirmations", "network"),
-        *(spec.name for spec in EXECUTION_OPTIONS.values() if spec.variation_text),
-    ]
-)
+_VARIABLE = ", ".join(options.names(deciding_options))
 
 
 @click.command("compare")
@@ -46,10 +43,18 @@ _VARIABLE = ", ".join(
     multiple=True,
     metavar="NAME=V1,V2,…",
 )
+@options.option(
+    "--select-then-test",
+    "Choose the best trial on this first part of the window, and test it on the rest, which the choice never saw.",
+    "fraction",
+    type=float,
+    metavar="FRACTION",
+)
 @strategy_options
 @options.file_option("--csv", "FILE.csv", "Write the table.", "table")
+@no_journal
 @options.bars
-def command(vary: tuple[str, ...], table: Path | None, **values: Any) -> int:
+def command(vary: tuple[str, ...], fraction: float | None, table: Path | None, **values: Any) -> int:
     """Backtest several tickers and settings over one window, and rank them.
 
     Missing models are trained side by side, into the cache that backtests use.  Below the ranking stand
@@ -58,53 +63,102 @@ def command(vary: tuple[str, ...], table: Path | None, **values: Any) -> int:
     """
     from crypto_refactor.backtest.comparison.request import ComparisonRequest
     from crypto_refactor.backtest.comparison.runner import compare
+    from crypto_refactor.backtest.comparison.selection import select_then_test
+    from crypto_refactor.backtest.journal.recording import record_comparison, record_held_out
     from crypto_refactor.cli.progress import TrainingBars
     from crypto_refactor.config import settings
     from crypto_refactor.report.csv_files import comparison_csv
     from crypto_refactor.report.documents.comparison import comparison_json
 
     check_writable(table)
-    comparison = compare(
-        ComparisonRequest(
-            tickers=options.selected_tickers(values),
-            explicitly_requested=bool(values["tickers"]),
-            settings=_parameter_sets(values, vary),
-            source=options.open_selected_source(values),
-            hours=values["hours"],
-            end=values["end"],
-            initial_balance=values["initial_balance"],
-            model=values["model"],
-            model_dir=settings().model_dir,
-            allow_gaps=values["allow_gaps"],
-            allow_jumps=values["allow_jumps"],
-            observer=TrainingBars(),
-            cluster=training_cluster(values),
-        )
+    tickers = options.selected_tickers(values)
+    request = ComparisonRequest(
+        tickers=tickers,
+        explicitly_requested=bool(values["tickers"]),
+        settings=_parameter_sets(values, vary, len(tickers)),
+        source=options.open_selected_source(values),
+        hours=values["hours"],
+        end=values["end"],
+        initial_balance=values["initial_balance"],
+        model=values["model"],
+        model_dir=settings().model_dir,
+        allow_gaps=values["allow_gaps"],
+        allow_jumps=values["allow_jumps"],
+        observer=TrainingBars(),
+        cluster=training_cluster(values),
     )
+    held_out = None
+    if fraction is None:
+        comparison = recorded(values, compare(request), record_comparison)
+    else:
+        held_out = recorded(values, select_then_test(request, fraction), record_held_out)
+        comparison = held_out.choice
     if not comparison.trials and not comparison.failed:
         raise UnavailableError.for_all()
     if table is not None:
         write_text(table, comparison_csv(comparison))
     if values["as_json"]:
-        print_json(comparison_json(comparison))
+        print_json(comparison_json(comparison, held_out))
     else:
         from crypto_refactor.report.terminal.comparison import print_comparison
 
-        print_comparison(comparison, values["tz"], console())
-    if comparison.audits_passed < len(comparison.trials):
+        print_comparison(comparison, values["tz"], console(), held_out)
+    parts = [comparison] if held_out is None or held_out.rest is None else [comparison, held_out.rest]
+    if any(part.audits_passed < len(part.trials) for part in parts):
         return EXIT_AUDIT_FAILED
-    codes = [failed.error.exit_code for failed in comparison.failed]
+    codes = [failed.error.exit_code for part in parts for failed in part.failed]
     return combined_exit_code([*codes, EXIT_OK] if comparison.trials else codes)
 
 
-def _parameter_sets(values: Mapping[str, Any], vary: tuple[str, ...]) -> tuple[ParameterSet, ...]:
+def _parameter_sets(
+    values: Mapping[str, Any], vary: tuple[str, ...], tickers: int
+) -> tuple[ParameterSet, ...]:
     from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet, combinations, parse_axis
 
     base = ParameterSet(
         settings=model_settings(values), signal_rules=signal_rules(values), options=rule_options(values)
     )
-    sets = combinations(base, [parse_axis(text) for text in vary])
+    sets = combinations(base, [parse_axis(text) for text in vary], tickers=tickers)
     said = option_hints(base.options)
     hints = dict.fromkeys(hint for parameters in sets for hint in option_hints(parameters.options))
     say_hints(hint for hint in hints if hint not in said)
     return sets
+
+
+@click.command("trials")
+@options.option(
+    "--ticker",
+    "Show the trials of this pair alone.  [default: all]",
+    callback=options.parse_optional_ticker,
+)
+@options.option("--limit", "Show the newest ones, at most so many.  [default: all]", type=click.IntRange(1))
+@options.file_option("--csv", "FILE.csv", "Write the table.", "table")
+@options.state
+def trials(table: Path | None, **values: Any) -> None:
+    """List the journal of trials: each backtest, trial of a comparison and evaluation, the newest first.
+
+    The same settings on the same bars are one trial, however often they ran.  Verdicts and deflated Sharpe ratios
+    count the trials that came before on overlapping bars of the ticker.
+    """
+    from crypto_refactor.report.csv_files import trials_csv
+    from crypto_refactor.report.documents.trials import trials_json
+
+    check_writable(table)
+    journal = open_journal(values)
+    ticker = None if values["ticker"] is None else str(values["ticker"])
+    rows = journal.rows(ticker=ticker, limit=values["limit"]) if journal.path.exists() else []
+    if table is not None:
+        write_text(table, trials_csv(rows))
+    if values["as_json"]:
+        print_json(trials_json(rows))
+    elif not rows:
+        click.echo(f"No trial{'' if ticker is None else f' of {ticker}'} is recorded in {journal.path}.")
+    elif table is not None:
+        click.echo(f"{len(rows)} rows written to {table}.")
+    else:
+        from crypto_refactor.report.terminal.trials import print_trials
+
+        print_trials(rows, console())
+
+
+COMMANDS = {"compare": command, "trials": trials}

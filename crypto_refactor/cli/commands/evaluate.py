@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from crypto_refactor.cli import options
+from crypto_refactor.cli.journal import no_journal, recorded
 from crypto_refactor.cli.output import check_outputs, console, write_text
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.strategy_options import execution_options, rule_options
@@ -37,6 +38,7 @@ _NEEDS_A_FORECAST = {"exit": "neutral", "strict": False}
 @options.allow_jumps
 @options.trades
 @options.report
+@no_journal
 @options.bars
 def command(targets: Path, stamped: str, trades: Path | None, report: Path | None, **values: Any) -> None:
     """Backtest external targets over a past window.
@@ -49,6 +51,7 @@ def command(targets: Path, stamped: str, trades: Path | None, report: Path | Non
     """
     from crypto_refactor.backtest.external.evaluation import evaluate_targets
     from crypto_refactor.backtest.external.target_file import Stamped, read_targets
+    from crypto_refactor.backtest.journal.recording import EVALUATE, record_run
     from crypto_refactor.report.csv_files import trades_csv
 
     check_outputs({"--trades": trades, "--report": report}, {"--targets": targets})
@@ -63,6 +66,7 @@ def command(targets: Path, stamped: str, trades: Path | None, report: Path | Non
         allow_gaps=values["allow_gaps"],
         allow_jumps=values["allow_jumps"],
     )
+    result = recorded(values, result, lambda journal, run: record_run(journal, run, EVALUATE))
     if trades is not None:
         write_text(trades, trades_csv(result))
     if report is not None:

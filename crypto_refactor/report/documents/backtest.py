@@ -40,9 +40,15 @@ def backtest_json(result: BacktestResult) -> Document:
         "data_quality": data_quality(result.quality, result.jump_shares),
         "significance": None if result.significance is None else result.significance.to_dict(),
         "audit": None if result.audit is None else result.audit.to_dict(),
+        "earlier_trials": earlier_trials(result),
         "verdict": None if result.verdict is None else asdict(result.verdict),
         "hints": all_hints(result),
     }
+
+
+def earlier_trials(result: RunResult) -> Document | None:
+    """Return what was tried on these hours before; null where nobody counts."""
+    return None if result.earlier is None else result.earlier.to_dict(result.requested.metrics)
 
 
 def audit_json(result: BacktestResult, audit: Audit) -> Document:
@@ -75,6 +81,7 @@ def evaluation_json(result: EvaluationResult) -> Document:
         "data": _data(result),
         "data_quality": data_quality(result.quality, result.jump_shares),
         "significance": None if result.significance is None else result.significance.to_dict(),
+        "earlier_trials": earlier_trials(result),
         "verdict": None if result.verdict is None else asdict(result.verdict),
         "hints": all_hints(result),
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crypto_refactor.report.commentary import HYPOTHETICAL
+from crypto_refactor.report.commentary import HYPOTHETICAL, earlier_trials_text
 from crypto_refactor.report.forecast_text import BASELINE_NAMES, part_verdicts, residual_text
 from crypto_refactor.report.formatting import UNDEFINED, money, number, percent, price
 from crypto_refactor.report.html.price_chart import EXIT_REASONS
@@ -55,6 +55,7 @@ def environment() -> Environment:
         "exit_reasons": EXIT_REASONS,
         "hypothetical": HYPOTHETICAL,
         "part_verdicts": part_verdicts,
+        "earlier_trials_text": earlier_trials_text,
         "residual_text": residual_text,
         "sharpe_noise": sharpe_noise,
         "side": Side,

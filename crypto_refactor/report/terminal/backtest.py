@@ -99,6 +99,7 @@ def _verdict(result: RunResult, tz: ZoneInfo) -> list[RenderableType]:
     if result.verdict is not None:
         lines.append(Text(result.verdict.text, style="bold"))
         lines += forecast_text.part_verdicts(result.verdict)
+        lines += commentary.earlier_trials_text(result)
     if isinstance(result, BacktestResult) and result.audit is not None:
         audit = result.audit
         lines += [commentary.audit_line(audit)] if audit.passed else audit_block(audit, tz)

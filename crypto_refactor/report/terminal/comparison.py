@@ -6,16 +6,20 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from crypto_refactor.backtest.comparison.runner import Comparison, FailedTicker
+from crypto_refactor.backtest.comparison.dropped import FailedTicker
+from crypto_refactor.backtest.comparison.runner import Comparison
+from crypto_refactor.backtest.comparison.selection import HeldOutTest
 from crypto_refactor.backtest.comparison.trials import Trial
 from crypto_refactor.backtest.metrics import Metrics
+from crypto_refactor.backtest.significance.overfitting import Overfitting
 from crypto_refactor.backtest.significance.sharpe import SelectionBias
 from crypto_refactor.backtest.significance.trade_verdict import MIN_TRADES
 from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.market.hours import to_iso, to_local_text
 from crypto_refactor.report.commentary import models_text, rules_text, schedule_text
-from crypto_refactor.report.formatting import UNDEFINED, money, number, simulated_mark, source_name
+from crypto_refactor.report.formatting import UNDEFINED, money, number, percent, simulated_mark, source_name
 from crypto_refactor.report.metric_rows import hit_rate_text, sharpe_text
+from crypto_refactor.report.terminal.held_out import held_out_lines
 from crypto_refactor.report.terminal.tables import plain_table
 from crypto_refactor.signals.condition_catalogue import conditions_of, volume_hint
 
@@ -27,21 +31,26 @@ _MIN_WIDTH = 100
 _NEVER_TRADED = "never traded"
 
 
-def print_comparison(comparison: Comparison, tz: ZoneInfo, console: Console) -> None:
-    """Print a comparison, times in `tz`."""
-    parts = _heading(comparison, tz)
+def print_comparison(
+    comparison: Comparison, tz: ZoneInfo, console: Console, held_out: HeldOutTest | None = None
+) -> None:
+    """Print a comparison, times in `tz`; where it is the choice of `held_out`, the test of what it chose too."""
+    parts = _heading(comparison, tz, held_out)
     if comparison.trials:
         parts += [_table(comparison, console.width), "", *_notes(comparison), *_volume_hints(comparison)]
+    if held_out is not None:
+        parts += held_out_lines(held_out, tz)
     parts += [
         f"Not offered: {_where(gone.ticker, gone.where)}: {gone.why}" for gone in comparison.unavailable
     ]
     parts += [_failure(failed) for failed in comparison.failed]
-    if comparison.end is not None:
-        parts.append(f"Repeat with --end {to_iso(comparison.end)}.")
+    end = comparison.end if held_out is None else held_out.end
+    if end is not None:
+        parts.append(f"Repeat with --end {to_iso(end)}.")
     console.print(Group(*parts), highlight=False, markup=False)
 
 
-def _heading(comparison: Comparison, tz: ZoneInfo) -> list[RenderableType]:
+def _heading(comparison: Comparison, tz: ZoneInfo, held_out: HeldOutTest | None) -> list[RenderableType]:
     request, end = comparison.request, comparison.end
     mark = simulated_mark(simulated=request.source.name == SAMPLE)
     tickers, settings = _plural(len(request.tickers), "ticker"), _plural(len(request.settings), "setting")
@@ -49,6 +58,10 @@ def _heading(comparison: Comparison, tz: ZoneInfo) -> list[RenderableType]:
     if end is not None:
         first, last = to_local_text(end - request.hours, tz), to_local_text(end, tz)
         lines.append(f"{first} to {last}: {request.hours:,} hours from {source_name(request.source.name)}")
+    if held_out is not None:
+        lines.append(
+            f"These are the first {percent(held_out.fraction, 0)} of the hours, which choose; the rest tests."
+        )
     if comparison.trials:
         lines += _shared_rules(comparison)
     return [*lines, ""]
@@ -133,7 +146,13 @@ def _notes(comparison: Comparison) -> list[RenderableType]:
         f"Sums: portfolios of equal sub-accounts of {' or '.join(shares)} each, with no transfers between them, "
         "as run_multi_ticker.py trades."
     )
-    notes = [*_selection_bias(comparison), sums, *_forecasts(comparison), _audits(comparison)]
+    notes = [
+        *_selection_bias(comparison),
+        overfitting_text(comparison.overfitting),
+        sums,
+        *_forecasts(comparison),
+        _audits(comparison),
+    ]
     few = sum(trial.scenarios.requested.metrics.trades < MIN_TRADES for trial in trials)
     if few:
         notes.append(
@@ -181,16 +200,17 @@ def _selection_bias(comparison: Comparison) -> list[RenderableType]:
         return [f"No trial {missing}, so there is nothing to rank."]
     best = comparison.trials[0]
     name = f"{best.ticker}, {best.parameter_set.label}"
-    if bias.trials == 1:
+    if bias.trials == 1 and not bias.earlier:
         chance = number(bias.deflated_sharpe)
         return [
             f"One trial, so nothing was selected. Probability that its true Sharpe ratio is above 0: {chance}."
         ]
     idle = sum(not _has_traded(trial) for trial in comparison.trials)
-    return [
-        Text(selection_bias_text(bias, name, idle), style="bold"),
-        "Trials of earlier commands are not counted.",
-    ]
+    return [Text(selection_bias_text(bias, name, idle), style="bold"), *_uncounted(bias)]
+
+
+def _uncounted(bias: SelectionBias) -> list[str]:
+    return ["Trials of earlier commands are not counted."] if bias.earlier is None else []
 
 
 def selection_bias_text(bias: SelectionBias, best: str, idle: int) -> str:
@@ -201,9 +221,21 @@ def selection_bias_text(bias: SelectionBias, best: str, idle: int) -> str:
         outcome = f"Best observed: {observed}."
     else:
         outcome = f"Every trial that traded lost; the highest Sharpe ratio is {observed}."
+    earlier = f" after {bias.earlier:,} earlier ones on overlapping hours" if bias.earlier else ""
     return (
-        f"{bias.trials} trials{never}. Best Sharpe ratio expected by chance: {number(bias.expected_best_sharpe)}. "
+        f"{_plural(bias.trials, 'trial')}{never}{earlier}. Best Sharpe ratio expected by chance: {number(bias.expected_best_sharpe)}. "
         f"{outcome} Deflated Sharpe ratio: {number(bias.deflated_sharpe)} (at least 0.95 is required)."
+    )
+
+
+def overfitting_text(found: Overfitting) -> str:
+    """State how often the best trial of one half of the hours was a bad one of the other half."""
+    if found.probability is None:
+        return f"The probability of backtest overfitting cannot be estimated: {found.why_none}."
+    return (
+        f"Probability of backtest overfitting: {number(found.probability)}. In {found.probability * 100:.0f} % of "
+        f"{found.splits:,} splits of these hours into halves, the trial that was best in one half was below the median "
+        f"of the {found.trials} that traded differently in the other; choosing at random gives 50 %."
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -13,12 +13,14 @@ from support.trained_models import SETTINGS
 
 from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.backtest.comparison.parameter_grid import (
+    MAX_TRIALS,
     VARIABLE_OPTIONS,
     ParameterSet,
     combinations,
     parse_axis,
+    value_text,
 )
-from crypto_refactor.backtest.comparison.request import MAX_TRIALS, ComparisonRequest
+from crypto_refactor.backtest.comparison.request import ComparisonRequest
 from crypto_refactor.backtest.comparison.runner import compare
 from crypto_refactor.backtest.significance.sharpe import selection_bias
 from crypto_refactor.errors import DataError, ModelError, UsageError
@@ -98,6 +100,12 @@ class TestATrialIsABacktest:
             ("venue=none,alpaca", "strict=on,off"),
             ("stop-loss=off,0.01", "take-profit=off,0.02"),
             ("network=small,documented",),
+            ("lookback=12,20", "train-hours=240,300"),
+            ("refit-every=48,96", "seed=0,7"),
+            ("residual=auto,never",),
+            ("fee=default,0,0.002", "slippage=0,10"),
+            ("position-size=0.5,1", "max-notional=none,2000"),
+            ("borrow=0,0.5", "max-drawdown=default,0.02"),
         ],
     )
     def test_whatever_is_varied(self, run, tmp_path, vary):
@@ -137,6 +145,33 @@ class TestModels:
         assert found.trained == 4 * periods
         assert run(*bars_of(BTC, ETH), settings=settings).trained == 0
         assert len(fits.calls) == 2
+
+    def test_trials_that_need_the_same_models_share_them(self, run, fits):
+        settings = settings_of("lookback=12,20", "fee=0,0.001", "min-confirmations=3,5")
+        found = run(*bars_of(BTC), settings=settings)
+        by_lookback = {trial.parameter_set.settings.lookback: trial for trial in found.trials}
+        periods = {lookback: len(trial.walk.periods) for lookback, trial in by_lookback.items()}
+        assert [len(call) for call in fits.calls] == [periods[12], periods[20]]
+        assert found.trained == sum(periods.values())
+        for trial in found.trials:
+            like = by_lookback[trial.parameter_set.settings.lookback]
+            assert trial.prepared is like.prepared
+            assert trial.walk.model_fingerprints == like.walk.model_fingerprints
+
+    def test_a_ticker_too_short_for_one_setting_is_traded_with_the_others(self, run):
+        found = run(*bars_of(BTC, count=1100), settings=settings_of("train-hours=240,2160", "fee=0,0.001"))
+        assert {trial.parameter_set.label for trial in found.trials} == {
+            "train-hours=240, fee=0",
+            "train-hours=240, fee=0.001",
+        }
+        (failed,) = found.failed
+        assert (failed.ticker, failed.where) == (BTC, "train-hours=2160")
+        assert "were found" in failed.error.what
+
+    def test_what_is_wrong_for_every_setting_is_said_once(self, run):
+        found = run(source=Corrupted(BTC, ETH), tickers=(BTC, ETH), settings=settings_of("lookback=12,20"))
+        assert [(failed.ticker, failed.where) for failed in found.failed] == [(ETH, "")]
+        assert len(found.trials) == 2
 
     def test_a_fit_that_fails_leaves_the_other_tickers_alone(self, run, monkeypatch):
         worse = ModelError("It diverged.", expected="a fit.", remedy="try another seed.")
@@ -356,7 +391,10 @@ class TestVariations:
         [
             "exit",
             "=1",
-            "fee=0.001",
+            "initial-balance=1000",
+            "fee=cheap",
+            "lookback=12.5",
+            "seed=own",
             "exit=",
             "exit=neutral,",
             "long-only=yes",
@@ -403,9 +441,52 @@ class TestVariations:
             run(*bars_of(BTC, ETH), settings=settings_of(f"threshold-scale={values}"))
         assert str(MAX_TRIALS) in caught.value.expected
 
-    def test_networks_cannot_be_varied_with_a_pinned_model(self, run):
-        with pytest.raises(UsageError, match="--model"):
-            run(*bars_of(BTC), settings=settings_of("network=small,documented"), model="mine")
+    def test_a_grid_too_large_says_how_many_trials_it_would_be_and_makes_none(self):
+        values = ",".join(map(str, range(1000)))
+        axes = [parse_axis(f"{name}={values}") for name in ("seed", "fee", "slippage", "borrow", "lookback")]
+        with pytest.raises(
+            UsageError, match=r"2 tickers with 1,000,000,000,000,000 settings each are 2,000,000,"
+        ):
+            combinations(BASE, axes, tickers=2)
+
+    @pytest.mark.parametrize("name", ["network", "lookback", "seed", "refit-every"])
+    def test_what_a_pinned_model_brings_cannot_be_varied(self, run, name):
+        text = f"{name}=small,documented" if name == "network" else f"{name}=24,48"
+        with pytest.raises(UsageError, match=f"--vary {name} was given with --model"):
+            run(*bars_of(BTC), settings=settings_of("fee=0,0.001", text), model="mine")
+
+    def test_every_option_that_decides_or_trades_can_be_varied(self):
+        known = [field.name for part in (SETTINGS, BASE.signal_rules, BASE.options) for field in fields(part)]
+        assert set(VARIABLE_OPTIONS) == {name.replace("_", "-").removesuffix("-bps") for name in known}
+        for name in VARIABLE_OPTIONS:
+            part = next(part for part in (SETTINGS, BASE.signal_rules, BASE.options) if _has(part, name))
+            value = getattr(part, _field(part, name))
+            assert parse_axis(f"{name}={value_text(name, value)}").values == (value,)
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("lookback=1", "--lookback is 1."),
+            ("network=huge", "--network is 'huge'."),
+            ("residual=perhaps", "--residual is 'perhaps'."),
+            ("train-hours=5", "--train-hours is 5."),
+            ("seed=-1", "--seed is -1."),
+        ],
+    )
+    def test_a_value_out_of_range_gets_the_error_of_the_option_itself(self, text, said):
+        with pytest.raises(UsageError) as caught:
+            settings_of(text)
+        assert caught.value.what == said
+        assert caught.value.remedy.startswith("correct --")
+
+
+def _field(part, name):
+    stem = name.replace("-", "_")
+    return next((field.name for field in fields(part) if field.name in {stem, f"{stem}_bps"}), None)
+
+
+def _has(part, name):
+    return _field(part, name) is not None
 
 
 @pytest.mark.parametrize(

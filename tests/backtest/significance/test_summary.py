@@ -9,7 +9,8 @@ import pytest
 from support.strategies import cases, holds_for
 from support.stub_models import BTC, HeldBars, PlantedFits, sample_bars
 
-from crypto_refactor.backtest.backtester import Backtester, significance
+from crypto_refactor.backtest.assessment import significance
+from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.backtest.engine import simulate
 from crypto_refactor.backtest.significance.fee_sensitivity import FEE_FACTORS
 from crypto_refactor.backtest.significance.summary import significance_of

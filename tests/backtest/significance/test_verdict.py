@@ -8,12 +8,21 @@ import pytest
 from crypto_refactor.backtest.metrics import compute_metrics
 from crypto_refactor.backtest.significance.bootstrap import Intervals
 from crypto_refactor.backtest.significance.calibration import Calibration, coverage
+from crypto_refactor.backtest.significance.earlier_trials import EarlierTrials
 from crypto_refactor.backtest.significance.fee_sensitivity import BreakEven
 from crypto_refactor.backtest.significance.forecast_skill import ForecastFigures, ScoredForecasts, Skill
 from crypto_refactor.backtest.significance.random_entry import RandomEntry
+from crypto_refactor.backtest.significance.sharpe import deflated_sharpe, expected_best_sharpe
 from crypto_refactor.backtest.significance.summary import Significance
 from crypto_refactor.backtest.significance.trade_verdict import trade_verdict
-from crypto_refactor.backtest.significance.verdict import ERRORS, EVIDENCE, NO_EVIDENCE, TOO_FEW, verdict
+from crypto_refactor.backtest.significance.verdict import (
+    ERRORS,
+    EVIDENCE,
+    NO_EVIDENCE,
+    TOO_FEW,
+    ordinal,
+    verdict,
+)
 from crypto_refactor.correlation import Correlation
 
 METRICS = compute_metrics(
@@ -200,3 +209,67 @@ class TestTrades:
 
     def test_external_targets_have_no_forecasts(self):
         assert judged().forecasts is None
+
+
+class TestEarlierTrials:
+    """What came before on the same hours raises what a run has to show."""
+
+    RUN = replace(METRICS, trades=40, sharpe=3.0, sharpe_se=1.2)
+
+    def judged(self, earlier, metrics=RUN):
+        return verdict(metrics, 2160, PASSING, audit_passed=True, round_trip_cost=0.002, earlier=earlier)
+
+    def test_none_before_changes_nothing(self):
+        alone = self.judged(None)
+        assert alone.code == EVIDENCE
+        assert self.judged(EarlierTrials(count=0, sharpes=())) == alone
+
+    def test_a_search_before_turns_evidence_into_none_and_the_text_says_why(self):
+        sharpes = tuple(np.linspace(-3, 3, 36).tolist())
+        found = self.judged(EarlierTrials(count=36, sharpes=sharpes))
+        best = expected_best_sharpe([*sharpes, 3.0])
+        assert found.code == NO_EVIDENCE
+        assert found.text.startswith(
+            "The 37th trial on these hours: no evidence of an edge: the probability that"
+        )
+        assert f"above {best:.1f}, where chance puts the best of 37 trials that traded, is " in found.text
+        assert found.trades.code == "skill_below_cost"
+
+    def test_a_run_that_is_better_than_luck_explains_stays_evidence(self):
+        close = self.judged(EarlierTrials(count=36, sharpes=tuple(np.linspace(2.9, 3.1, 36).tolist())))
+        assert close.code == EVIDENCE
+        assert close.text.startswith("The 37th trial on these hours: evidence of an edge: ")
+
+    def test_trials_that_never_traded_had_no_chance_at_luck(self):
+        found = self.judged(EarlierTrials(count=5, sharpes=()))
+        assert found.code == EVIDENCE
+        assert found.text.startswith("The 6th trial on these hours: evidence")
+        assert "above 0 is 99.1 %" in found.text
+
+    def test_more_trials_leave_less(self):
+        deflated = [
+            EarlierTrials(count=count, sharpes=(-1.0, 1.0) * (count // 2)).deflated(self.RUN)
+            for count in (2, 10, 50, 400)
+        ]
+        assert deflated == sorted(deflated, reverse=True)
+        assert len(set(deflated)) == 4
+
+    def test_it_is_the_deflated_sharpe_ratio_of_all_trials(self):
+        earlier = EarlierTrials(count=3, sharpes=(0.5, -1.0))
+        assert earlier.deflated(self.RUN) == deflated_sharpe(3.0, 1.2, [0.5, -1.0, 3.0])
+        assert earlier.best_by_chance(self.RUN) == expected_best_sharpe([0.5, -1.0, 3.0])
+
+    def test_a_run_that_never_traded_has_none(self):
+        idle = replace(self.RUN, sharpe=None, sharpe_se=None)
+        earlier = EarlierTrials(count=3, sharpes=(0.5, -1.0))
+        assert (earlier.deflated(idle), earlier.best_by_chance(idle)) == (None, None)
+
+    @pytest.mark.parametrize(
+        ("count", "text"),
+        [
+            *((1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (12, "12th"), (13, "13th")),
+            *((21, "21st"), (37, "37th"), (101, "101st"), (111, "111th"), (1002, "1,002nd")),
+        ],
+    )
+    def test_people_count_like_this(self, count, text):
+        assert ordinal(count) == text

@@ -67,6 +67,8 @@ def test_the_document_has_the_documented_keys(run):
         "portfolios",
         "forecasts",
         "luck",
+        "overfitting",
+        "select_then_test",
         "failed",
         "unavailable",
         "trained",
@@ -90,6 +92,8 @@ def test_the_document_has_the_documented_keys(run):
     assert list(found["luck"]) == [
         "tried",
         "counted",
+        "earlier",
+        "earlier_counted",
         "best_sharpe",
         "expected_best_sharpe",
         "deflated_sharpe",
@@ -171,6 +175,54 @@ def test_the_table_is_written_as_csv_with_the_mark(run, tmp_path):
     assert [row["ticker"] for row in rows[8:]] == ["portfolio"] * 4
 
 
+SEARCH = f"--source sample --hours 400 {MODELS} --ticker BTC/USD --vary exit=neutral,opposite --vary threshold-scale=0,own"
+
+
+def test_what_was_chosen_is_tested_on_the_rest_and_shown_beside_what_hindsight_would_have_chosen(run):
+    found = one_document(run(f"{SEARCH} --select-then-test 0.75 --json").out)
+    test = found["select_then_test"]
+    assert found["window"]["hours"] == 300
+    assert found["end"] == test["window"]["first"]
+    assert test["window"]["hours"] == 100
+    assert test["chosen"] == {name: found["trials"][0][name] for name in ("ticker", "setting")}
+    setting = next(row for row in found["settings"] if row["setting"] == test["chosen"]["setting"])
+    scale = "" if setting["threshold_scale"] is None else f"--threshold-scale {setting['threshold_scale']}"
+    line = f"--source sample --hours 100 {MODELS} --ticker BTC/USD --exit {setting['exit']} {scale} --json"
+    alone = one_document(run(line, command=backtest).out)
+    for name in ("metrics", "at_alpaca", "buy_and_hold", "significance", "verdict", "audit"):
+        assert test["test"][name] == alone[name]
+    assert (test["rank"], test["of"]) == (test["rank"], 4)
+    assert test["best_in_hindsight"]["metrics"]["sharpe"] >= test["test"]["metrics"]["sharpe"]
+    assert test["failed"] == []
+    text = " ".join(run(f"{SEARCH} --select-then-test 0.75").out.split())
+    assert "These are the first 75 % of the hours, which choose; the rest tests." in text
+    assert f"Chosen on the hours above: BTC/USD, {test['chosen']['setting']}" in text
+    assert "Tested on the rest, which the choice never saw:" in text
+    assert "buy and hold, on the rest" in text
+    assert f"the chosen one is number {test['rank']} of 4." in text
+    assert test["test"]["verdict"]["text"] in text
+    assert "Repeat with --end 2025-01-01T00:00:00Z." in text
+
+
+def test_without_a_trade_nothing_is_chosen(run):
+    line = f"--source sample --hours 100 {MODELS} --ticker BTC/USD --threshold-scale 1000000 --select-then-test 0.5"
+    assert "Nothing was chosen" in run(line).out
+    found = one_document(run(f"{line} --json").out)["select_then_test"]
+    assert (found["chosen"], found["test"], found["best_in_hindsight"], found["window"]) == (None,) * 4
+
+
+def test_the_probability_of_overfitting_is_stated_or_why_it_is_not(run):
+    found = one_document(run(f"{SEARCH} --json").out)["overfitting"]
+    assert 0 <= found["probability"] <= 1
+    assert (found["blocks"], found["splits"], found["why_none"]) == (16, 12_870, None)
+    text = " ".join(run(SEARCH).out.split())
+    assert f"Probability of backtest overfitting: {found['probability']:.2f}." in text
+    short = one_document(run(f"{LINE} {TWO} {VARY} --json").out)["overfitting"]
+    assert short["probability"] is None
+    assert short["why_none"] == "it takes 192 hours, and there are 48"
+    assert "cannot be estimated: it takes two trials" in " ".join(run(f"{LINE} --ticker BTC/USD").out.split())
+
+
 def test_bars_without_any_volume_are_pointed_out_by_ticker(run, folder):
     path = folder / "eth_usd_1h.csv"
     header, *rows = path.read_text(encoding="utf-8").splitlines()
@@ -232,6 +284,9 @@ def test_where_none_is_offered_it_says_so(run, tmp_path):
         ("--vary network=small,documented --model mine", "--model"),
         ("--model ../mine", "--model"),
         ("--fee 2", "--fee is 2.0"),
+        ("--select-then-test 1", "--select-then-test is 1.0"),
+        ("--select-then-test 0.9", "divides 48 hours into 43 and 5"),
+        ("--vary lookback=1", "--lookback is 1"),
     ],
 )
 def test_usage_errors_have_three_parts_and_train_nothing(run, fits, extra, what):

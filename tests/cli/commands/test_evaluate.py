@@ -65,6 +65,7 @@ def test_the_document_is_a_backtests_without_models_and_conditions(run, targets)
         "data",
         "data_quality",
         "significance",
+        "earlier_trials",
         "verdict",
         "hints",
     ]
