@@ -108,7 +108,9 @@ def test_a_comparison_varies_the_exit_of_a_plugin(backtest, tmp_path):
 
 def test_a_comparison_leaves_it_out(backtest, tmp_path):
     home = backtest[0].copy(tmp_path / "home")
-    line = f"crypto-refactor compare {OPTIONS} --plugin {EXAMPLE} --vary plugin=on,off --hours 168 --end {END}"
+    line = (
+        f"crypto-refactor compare {OPTIONS} --plugin {EXAMPLE} --vary plugin=on,off --hours 168 --end {END}"
+    )
     document = home.json(f"{line} --ticker BTC/USD")
     plugins = {setting["setting"]: setting["plugins"] for setting in document["settings"]}
     assert plugins == {"plugin=on": [read_plugins(EXAMPLE)[0].to_dict()], "plugin=off": []}

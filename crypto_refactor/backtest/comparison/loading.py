@@ -1,7 +1,7 @@
 """The bars and features of a comparison, once for all parameter sets whose models read the same of them."""
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from dataclasses import replace
 
 from crypto_refactor.backtest.comparison.dropped import DroppedTickers
 from crypto_refactor.backtest.comparison.request import ComparisonRequest
@@ -9,20 +9,14 @@ from crypto_refactor.backtest.walk_forward import PreparedTicker, prepare
 from crypto_refactor.errors import CryptoRefactorError, DataError
 from crypto_refactor.market.bars import MAX_FILLED_GAP_HOURS
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.model.networks import LINEAR
 from crypto_refactor.model.schedule import hours_needed
 from crypto_refactor.model.settings import ModelSettings
 
 
-class _Spans(NamedTuple):
-    """What decides which rows a model reads; a network, a residual and a seed read the same."""
-
-    lookback: int
-    train_hours: int
-    refit_every: int
-
-    @classmethod
-    def of(cls, settings: ModelSettings) -> "_Spans":
-        return cls(settings.lookback, settings.train_hours, settings.refit_every)
+def _inputs(settings: ModelSettings) -> ModelSettings:
+    """Return what decides which rows a model reads, and which features of them: all but network, residual and seed."""
+    return replace(settings, network=LINEAR, residual="auto", seed=0)
 
 
 class PreparedTickers:
@@ -31,35 +25,35 @@ class PreparedTickers:
     def __init__(self, request: ComparisonRequest, end: int, dropped: DroppedTickers) -> None:
         self._request = request
         self._end = end
-        self._by_spans: dict[_Spans, list[PreparedTicker]] = {}
+        self._by_inputs: dict[ModelSettings, list[PreparedTicker]] = {}
         self._load(dropped)
 
     def of(self, settings: ModelSettings) -> list[PreparedTicker]:
         """Return the tickers that models with these settings can decide, in the order of the request."""
-        return self._by_spans.get(_Spans.of(settings), [])
+        return self._by_inputs.get(_inputs(settings), [])
 
     def _load(self, dropped: DroppedTickers) -> None:
         request = self._request
-        by_spans: dict[_Spans, list[ModelSettings]] = {}
+        by_inputs: dict[ModelSettings, list[ModelSettings]] = {}
         for each in request.settings:
-            by_spans.setdefault(_Spans.of(each.settings), []).append(each.settings)
+            by_inputs.setdefault(_inputs(each.settings), []).append(each.settings)
         tickers = dropped.remaining
-        hours = max(hours_needed(request.hours, settings[0]) for settings in by_spans.values())
+        hours = max(hours_needed(request.hours, settings[0]) for settings in by_inputs.values())
         try:
             request.source.prefetch(tickers, hours + MAX_FILLED_GAP_HOURS, self._end)
         except DataError as error:
             for ticker in tickers:
                 dropped.fail(ticker, error)
             return
-        self._by_spans = {spans: [] for spans in by_spans}
+        self._by_inputs = {inputs: [] for inputs in by_inputs}
         for ticker in tickers:
             errors: dict[str, CryptoRefactorError] = {}
-            for spans, settings in by_spans.items():
+            for inputs, settings in by_inputs.items():
                 try:
-                    self._by_spans[spans].append(self._prepare(ticker, settings[0]))
+                    self._by_inputs[inputs].append(self._prepare(ticker, settings[0]))
                 except CryptoRefactorError as error:
                     errors[self.where(settings)] = error
-            _report(ticker, errors, dropped, everywhere=len(errors) == len(by_spans))
+            _report(ticker, errors, dropped, everywhere=len(errors) == len(by_inputs))
 
     def where(self, settings: Iterable[ModelSettings]) -> str:
         """Return the values of ``--vary`` that lead to models of these settings; empty where every set has them."""

@@ -160,6 +160,6 @@ def require_feasible(tickers: int, settings: int) -> None:
         )
         raise UsageError(
             f"{with_tickers} are {tickers * settings:,} trials.",
-            expected=f"at most {MAX_TRIALS}.",
+            expected=f"at most {MAX_TRIALS:,}.",
             remedy="name fewer tickers with --ticker, or vary fewer options or values.",
         )

@@ -276,7 +276,7 @@ def test_where_none_is_offered_it_says_so(run, tmp_path):
 @pytest.mark.parametrize(
     ("extra", "what"),
     [
-        ("--vary exit=never", "--vary exit has the value 'never'"),
+        ("--vary exit=never", "--exit is 'never'"),
         ("--vary colour=red", "--vary is 'colour=red'"),
         ("--vary stop-loss=2", "--stop-loss is 2.0"),
         ("--vary exit=fade --vary exit=neutral", "names exit twice"),
