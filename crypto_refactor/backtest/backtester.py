@@ -75,7 +75,7 @@ class Backtester:
         from crypto_refactor.config import settings as environment
 
         chosen = OptionObjects.of(settings, signal_rules, options, choices)
-        self.ticker = Ticker.parse(ticker) if isinstance(ticker, str) else ticker
+        self.ticker = Ticker.of(ticker)
         self._options = chosen.options
         self._options.resolve(self.ticker)  # wrong options fail before anything is read
         self._source = source_of(source, self.ticker)

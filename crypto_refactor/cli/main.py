@@ -4,7 +4,7 @@ from importlib import import_module
 
 import click
 
-from crypto_refactor import __version__
+from crypto_refactor.version import __version__
 from crypto_refactor.cli.runner import run_command
 
 _COMMANDS = {

@@ -60,6 +60,11 @@ class OptionSpec(NamedTuple):
         number = isinstance(value, float | int) and not isinstance(value, bool)
         return number or (value is None and self.default is None)
 
+    @property
+    def kind_text(self) -> str:
+        """What `is_of_kind` accepts, in words."""
+        return "True or False" if self.is_switch else " or ".join(self.choices) or self.expected or "a number"
+
     def check(self, value: OptionValue) -> None:
         """Raise UsageError for a number out of range."""
         if isinstance(value, float | int) and not self.allows(value):

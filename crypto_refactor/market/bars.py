@@ -146,7 +146,7 @@ class Bars:
         """
         from crypto_refactor.market.frames import columns_of_frame
 
-        pair = Ticker.parse(ticker) if isinstance(ticker, str) else ticker
+        pair = Ticker.of(ticker)
         return cls(ticker=pair, source=source, **columns_of_frame(frame, pair))
 
     def to_frame(self) -> "pd.DataFrame":

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from crypto_refactor.arguments import is_number, is_whole
 from crypto_refactor.arrays import BoolArray, FloatArray, RowArray, SideArray
 from crypto_refactor.errors import UsageError
 from crypto_refactor.features.frame import FeatureFrame
@@ -96,18 +97,22 @@ class SignalRules:
     threshold_scale: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.min_confirmations <= len(CONDITIONS) - 1:
+        if not is_whole(self.min_confirmations) or not 0 <= self.min_confirmations <= len(CONDITIONS) - 1:
             raise UsageError(
-                f"--min-confirmations is {self.min_confirmations}.",
+                f"--min-confirmations is {self.min_confirmations!r}.",
                 expected=f"0 to {len(CONDITIONS) - 1}.",
                 remedy="correct --min-confirmations.",
             )
-        if self.threshold_scale is not None and not 0 <= self.threshold_scale < float("inf"):
+        scale = self.threshold_scale
+        if scale is not None and not (is_number(scale) and 0 <= scale < float("inf")):
             raise UsageError(
-                f"--threshold-scale is {self.threshold_scale}.",
+                f"--threshold-scale is {scale!r}.",
                 expected="a number of 0 or more.",
                 remedy="correct --threshold-scale.",
             )
+        # numpy's numbers are not JSON
+        object.__setattr__(self, "min_confirmations", int(self.min_confirmations))
+        object.__setattr__(self, "threshold_scale", None if scale is None else float(scale))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -3,6 +3,7 @@
 from datetime import datetime
 from pathlib import Path
 
+from crypto_refactor.arguments import is_whole
 from crypto_refactor.arrays import RowArray
 from crypto_refactor.errors import DataError, UsageError
 from crypto_refactor.features.catalogue import WARMUP
@@ -76,7 +77,7 @@ class SignalGenerator:
     ) -> None:
         from crypto_refactor.config import settings
 
-        self.ticker = Ticker.parse(ticker) if isinstance(ticker, str) else ticker
+        self.ticker = Ticker.of(ticker)
         self.settings = ModelSettings(lookback=lookback, network=network, residual=residual, seed=seed or 0)
         self._seed_given = seed is not None
         self._source = source_of(source, self.ticker)
@@ -213,15 +214,15 @@ def _features(bars: Bars) -> FeatureFrame:
 
 
 def _check_request(hours: int, retrain_threshold: int) -> None:
-    if hours < MIN_LABELLED_ROWS:
+    if not is_whole(hours) or hours < MIN_LABELLED_ROWS:
         raise UsageError(
-            f"--hours is {hours}.",
+            f"--hours is {hours!r}.",
             expected=f"at least {MIN_LABELLED_ROWS}: fewer rows are too few to fit, stop and measure.",
             remedy=f"use --hours {MIN_LABELLED_ROWS} or more.",
         )
-    if retrain_threshold < 0:
+    if not is_whole(retrain_threshold) or retrain_threshold < 0:
         raise UsageError(
-            f"--retrain-threshold is {retrain_threshold}.",
+            f"--retrain-threshold is {retrain_threshold!r}.",
             expected="0 or more hours.",
             remedy="correct --retrain-threshold.",
         )

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from crypto_refactor import __version__
+from crypto_refactor.version import __version__
 from crypto_refactor.arrays import FloatArray
 from crypto_refactor.backtest.external.evaluation import EvaluationResult
 from crypto_refactor.backtest.result import BacktestResult, RunResult
