@@ -1,7 +1,7 @@
 """The options of a backtest by keyword, beside the option objects that hold them."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Self, TypedDict, TypeVar
 
@@ -11,7 +11,22 @@ from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.signals.conditions import SignalRules
 
 
-class Choices(TypedDict, total=False):
+class TargetChoices(TypedDict, total=False):
+    """The options by which targets are traded, by keyword: those of `ExecutionOptions` that need no forecast."""
+
+    venue: Literal["none", "alpaca"]
+    fee: float | None
+    slippage_bps: float
+    position_size: float
+    long_only: bool
+    borrow: float
+    stop_loss: float | None
+    take_profit: float | None
+    max_drawdown: float | None
+    max_notional: float | None
+
+
+class Choices(TargetChoices, total=False):
     """Every option by its keyword; what is left out keeps its default.
 
     See `ModelSettings` (which models decide), `SignalRules` (what a forecast needs to become a signal) and
@@ -26,18 +41,8 @@ class Choices(TypedDict, total=False):
     refit_every: int
     min_confirmations: int
     threshold_scale: float | None
-    venue: Literal["none", "alpaca"]
-    fee: float | None
-    slippage_bps: float
-    position_size: float
     exit: Literal["neutral", "opposite", "fade"]
-    long_only: bool
     strict: bool
-    borrow: float
-    stop_loss: float | None
-    take_profit: float | None
-    max_drawdown: float | None
-    max_notional: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +60,12 @@ class OptionObjects:
         signal_rules: SignalRules | None,
         options: ExecutionOptions | None,
         choices: Mapping[str, Any],
+        *,
+        allowed: Collection[str] | None = None,
     ) -> Self:
         """Return the given objects, or their defaults, with `choices` in place of what they hold.
+
+        Every field is a keyword, or those in `allowed`.
 
         Raises
         ------
@@ -65,6 +74,8 @@ class OptionObjects:
         """
         held = settings or ModelSettings(), signal_rules or SignalRules(), options or ExecutionOptions()
         known = [field.name for owner in held for field in fields(owner)]
+        if allowed is not None:
+            known = [name for name in known if name in allowed]
         for name in choices:
             if name not in known:
                 raise _unknown(name, known)

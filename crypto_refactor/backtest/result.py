@@ -94,7 +94,10 @@ class RunResult(ABC):
 
     @property
     def equity(self) -> "pd.DataFrame":
-        """Equity at each close of the window, in the quote currency: `requested`, `buy_and_hold`, and `alpaca` where it trades."""
+        """Equity at each close of the window, in the quote currency: `requested`, `alpaca` where it trades, `buy_and_hold`.
+
+        The first row is the balance at the close of the first decision, an hour before the first bar that is traded.
+        """
         from crypto_refactor.backtest.result_frames import equity_frame
 
         runs = {"requested": self.requested, "alpaca": self.alpaca, "buy_and_hold": self.buy_and_hold}

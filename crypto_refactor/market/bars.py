@@ -151,11 +151,9 @@ class Bars:
 
     def to_frame(self) -> "pd.DataFrame":
         """Return a DataFrame: open, high, low, close, volume and synthetic, indexed by the time (UTC) each bar opened."""
-        from crypto_refactor.market.frames import frame_of
+        from crypto_refactor.market.frames import OPENED, frame_of
 
-        return frame_of(
-            self.opened, {name: getattr(self, name) for name in (*COLUMNS, "synthetic")}, "opened"
-        )
+        return frame_of(self.opened, {name: getattr(self, name) for name in (*COLUMNS, "synthetic")}, OPENED)
 
     def row_text(self, row: int) -> str:
         """Return one bar as it would stand in a file."""

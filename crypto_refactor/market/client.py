@@ -68,26 +68,8 @@ class CryptoMarketDataClient:
             If the source has no bar in that range, cannot be reached, or provides no valid bars.
         """
         pair = Ticker.of(ticker)
-        if (hours is None) == (start is None):
-            raise UsageError(
-                f"{'Neither' if hours is None else 'Both'} hours and start were given for {pair}.",
-                expected="one of the two: how many hours, or the hour at which they start.",
-                remedy="correct the call.",
-            )
-        if hours is not None and (not is_whole(hours) or hours < 1):
-            raise UsageError(
-                f"--hours is {hours!r} for {pair}.",
-                expected="a whole number of hours, at least 1.",
-                remedy="correct --hours.",
-            )
         until = self.source.now(pair) if end is None else as_hour(end)
-        since = until - hours if hours is not None else as_hour(start)
-        if since >= until:
-            raise UsageError(
-                f"The bars of {pair} would start at {to_iso(since)} and end at {to_iso(until)}.",
-                expected="a start before the end.",
-                remedy="correct one of the two.",
-            )
+        since = _since(pair, hours, start, until)
         bars = self.source.bars(pair, since, until)
         if not len(bars):
             raise DataError(
@@ -120,6 +102,32 @@ class CryptoMarketDataClient:
             If `stamp` is a datetime without a zone, or not an instant.
         """
         return _instant(stamp).astimezone(zone(MOUNTAIN))
+
+
+def _since(ticker: Ticker, hours: int | None, start: datetime | str | Hour | None, until: Hour) -> Hour:
+    """Return the hour at which bars up to `until` start."""
+    if (hours is None) == (start is None):
+        raise UsageError(
+            f"{'Neither' if hours is None else 'Both'} hours and start were given for {ticker}.",
+            expected="one of the two: how many hours, or the hour at which they start.",
+            remedy="correct the call.",
+        )
+    if start is not None:
+        since = as_hour(start)
+        if since >= until:
+            raise UsageError(
+                f"The bars of {ticker} would start at {to_iso(since)} and end at {to_iso(until)}.",
+                expected="a start before the end.",
+                remedy="correct one of the two.",
+            )
+        return since
+    if not is_whole(hours) or hours < 1:
+        raise UsageError(
+            f"--hours is {hours!r} for {ticker}.",
+            expected="a whole number of hours, at least 1.",
+            remedy="correct --hours.",
+        )
+    return until - hours
 
 
 def _instant(stamp: datetime | str | Hour) -> datetime:

@@ -11,6 +11,8 @@ from crypto_refactor.errors import DataError
 from crypto_refactor.market.ticker import Ticker
 
 STAMP = "timestamp"
+OPENED = "opened"
+"""The name of an index of bars."""
 _NUMBERS = ("open", "high", "low", "close", "volume")
 _HOUR = pd.Timedelta(hours=1)
 
@@ -49,24 +51,45 @@ def columns_of_frame(frame: pd.DataFrame, ticker: Ticker) -> dict[str, Any]:
             ticker, f"does not hold numbers: {error}", "prices and volumes", "convert its columns"
         ) from error
     stamps = named[STAMP].array if STAMP in named else frame.index
-    return {"opened": _hours(pd.Index(stamps), ticker), **numbers}
+    opened = hours_of(
+        pd.Index(stamps), f"The DataFrame of {ticker} has", STAMP, "the hour in which each bar opened"
+    )
+    return {"opened": opened, **numbers}
 
 
-def _hours(stamps: pd.Index, ticker: Ticker) -> HourArray:
+def hours_of(stamps: pd.Index, what: str, column: str, meaning: str) -> HourArray:
+    """Return time stamps in hours since 1970.
+
+    Parameters
+    ----------
+    stamps : Index
+        Times with a zone, each a full hour.
+    what : str
+        What has them, at the beginning of a sentence.
+    column : str
+        The column that may hold them.
+    meaning : str
+        What each of them says.
+
+    Raises
+    ------
+    DataError
+        If they have no zone, or one lies between two hours or is missing.
+    """
     if not isinstance(stamps, pd.DatetimeIndex) or stamps.tz is None:
-        raise _wrong(
-            ticker,
-            "has no time stamps with a time zone",
-            f"an index, or a column `{STAMP}`, of times with a zone: when each bar opened",
-            "set one, for example frame.index = pd.to_datetime(frame.index, utc=True)",
+        raise DataError(
+            f"{what} no time stamps with a time zone.",
+            expected=f"an index, or a column `{column}`, of times with a zone: {meaning}.",
+            remedy="set one, for example frame.index = pd.to_datetime(frame.index, utc=True).",
         )
     since = stamps.tz_convert("UTC") - pd.Timestamp(0, tz="UTC")
-    if stamps.hasnans or (since % _HOUR != pd.Timedelta(0)).any():
-        raise _wrong(
-            ticker,
-            "has a time stamp that is not a full hour",
-            "the hour in which each bar opened",
-            "correct it",
+    odd = np.asarray(stamps.isna() | (since % _HOUR != pd.Timedelta(0)))
+    if odd.any():
+        row = int(np.argmax(odd))
+        raise DataError(
+            f"{what} a time stamp that is not a full hour: {stamps[row]}, in row {row + 1}.",
+            expected=f"{meaning}.",
+            remedy="correct it.",
         )
     return np.asarray(since // _HOUR, dtype=np.int64)
 

@@ -1,6 +1,7 @@
 """Compare tickers and parameter sets: one backtest each over the same window, ranked, with a count of all trials."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from crypto_refactor.backtest.comparison.request import ComparisonRequest, check_request_options, traded
 from crypto_refactor.backtest.comparison.trials import (
@@ -22,6 +23,9 @@ from crypto_refactor.model.cache import ModelProvider
 from crypto_refactor.model.named_models import model_name
 from crypto_refactor.model.schedule import hours_needed
 from crypto_refactor.model.settings import ModelSettings
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +61,26 @@ class Comparison:
     trained: int  # models trained for the comparison
 
     @property
+    def table(self) -> "pd.DataFrame":
+        """One row a trial, ranked as `trials` is; see `trials_frame`."""
+        from crypto_refactor.backtest.comparison.frames import trials_frame
+
+        return trials_frame(self.trials)
+
+    @property
+    def equity(self) -> "pd.DataFrame":
+        """Equity of the portfolio of each setting, at each hour of the window, in the quote currency."""
+        from crypto_refactor.backtest.comparison.frames import portfolios_frame
+
+        return portfolios_frame(self.portfolios, self.end or 0)
+
+    @property
     def audits_passed(self) -> int:
         """How many trials passed their audit."""
         return sum(trial.audit is not None and trial.audit.passed for trial in self.trials)
 
 
-def compare(request: ComparisonRequest) -> Comparison:
+def run_comparison(request: ComparisonRequest) -> Comparison:
     """Backtest every ticker with every parameter set over one window.
 
     A ticker that fails is part of the result and does not affect the others.

@@ -57,14 +57,14 @@ def command(vary: tuple[str, ...], table: Path | None, **values: Any) -> int:
     sub-accounts that run_multi_ticker.py would have traded.
     """
     from crypto_refactor.backtest.comparison.request import ComparisonRequest
-    from crypto_refactor.backtest.comparison.runner import compare
+    from crypto_refactor.backtest.comparison.runner import run_comparison
     from crypto_refactor.cli.progress import TrainingBars
     from crypto_refactor.config import settings
     from crypto_refactor.report.csv_files import comparison_csv
     from crypto_refactor.report.documents.comparison import comparison_json
 
     check_writable(table)
-    comparison = compare(
+    comparison = run_comparison(
         ComparisonRequest(
             tickers=options.selected_tickers(values),
             explicitly_requested=bool(values["tickers"]),

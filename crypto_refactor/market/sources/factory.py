@@ -114,7 +114,9 @@ def open_source(name: str | Path, *, data_dir: Path | None = None, state_dir: Pa
     UsageError
         If there is no such source, or ``files`` has no folder.
     """
-    if name not in SOURCES and str(name) and Path(name).is_dir():  # the path of no text is the working directory
+    if (
+        name not in SOURCES and str(name) and Path(name).is_dir()
+    ):  # the path of no text is the working directory
         name, data_dir = "files", Path(name)
     if name not in SOURCES:
         from crypto_refactor.config import settings

@@ -59,7 +59,7 @@ def evaluation_json(result: EvaluationResult) -> Document:
         **_head(result),
         "settings": evaluation_settings(result),
         "targets": {
-            "file": str(targets.path),
+            "file": None if targets.path is None else str(targets.path),
             "stamped": targets.stamped.value,
             "acting": acting_text(result),
             "rows": len(targets),
