@@ -31,6 +31,7 @@ from crypto_refactor.market.bars import Bars, fill_gaps
 from crypto_refactor.market.quality import QualityReport
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.settings import ModelSettings
+from crypto_refactor.presentation import PresentedRun
 from crypto_refactor.signals.conditions import SignalRules
 from crypto_refactor.signals.window_gaps import WindowGap, window_gaps
 
@@ -62,8 +63,8 @@ class Scenarios:
         return self.requested.metrics, alpaca, self.buy_and_hold.metrics
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class RunResult(ABC):
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class RunResult(PresentedRun, ABC):
     """A window traded by the tool's signals or by external targets."""
 
     end: int  # of the window, hours since 1970
@@ -151,7 +152,7 @@ class RunResult(ABC):
         """Return one sentence on why `rules` led to no entry, for a run without one."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class BacktestResult(RunResult):
     """The result of a backtest."""
 

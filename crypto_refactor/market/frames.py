@@ -13,6 +13,7 @@ from crypto_refactor.market.ticker import Ticker
 STAMP = "timestamp"
 OPENED = "opened"
 """The name of an index of bars."""
+_SIMULATED = "simulated"
 _NUMBERS = ("open", "high", "low", "close", "volume")
 _HOUR = pd.Timedelta(hours=1)
 
@@ -25,6 +26,17 @@ def frame_of(hours: HourArray, columns: Mapping[str, Any], name: str) -> pd.Data
 def hour_index(hours: HourArray, name: str) -> pd.DatetimeIndex:
     """Return hours since 1970 as an index of UTC times."""
     return pd.DatetimeIndex(pd.to_datetime(hours * 3600, unit="s", utc=True), name=name)
+
+
+def mark_simulated(frame: pd.DataFrame) -> pd.DataFrame:
+    """Mark bars of the simulation, so that a way through pandas does not make a market of them."""
+    frame.attrs[_SIMULATED] = True
+    return frame
+
+
+def is_simulated(frame: pd.DataFrame) -> bool:
+    """Whether a DataFrame carries that mark; pandas keeps it when rows or columns are selected or added."""
+    return frame.attrs.get(_SIMULATED) is True
 
 
 def columns_of_frame(frame: pd.DataFrame, ticker: Ticker) -> dict[str, Any]:

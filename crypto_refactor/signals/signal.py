@@ -11,6 +11,7 @@ from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.plausibility import Jump
 from crypto_refactor.model.artifact import ResidualDecision
 from crypto_refactor.model.named_models import ModelChoice
+from crypto_refactor.presentation import Presented
 from crypto_refactor.sides import Side
 from crypto_refactor.signals.conditions import CONDITIONS, SignalFrame, volume_hint
 from crypto_refactor.signals.loop_forecast import LoopForecast
@@ -65,8 +66,8 @@ class ModelInfo:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signal:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Signal(Presented):
     """A direction for the hour after `decided_at`, with its reasons; hours are since 1970, prices in quote currency."""
 
     ticker: str

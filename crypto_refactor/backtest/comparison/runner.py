@@ -23,6 +23,7 @@ from crypto_refactor.model.cache import ModelProvider
 from crypto_refactor.model.named_models import model_name
 from crypto_refactor.model.schedule import hours_needed
 from crypto_refactor.model.settings import ModelSettings
+from crypto_refactor.presentation import Presented
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,8 +47,8 @@ class UnavailableTicker:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Comparison:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Comparison(Presented):
     """The result of a comparison."""
 
     request: ComparisonRequest

@@ -23,7 +23,7 @@ from crypto_refactor.model.history import window_of
 from crypto_refactor.sides import Side
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class EvaluationResult(RunResult):
     """The result of trading external targets."""
 

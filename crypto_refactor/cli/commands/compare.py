@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crypto_refactor.cli import options
-from crypto_refactor.cli.output import check_writable, console, say_hints, write_text
+from crypto_refactor.cli.output import console, say_hints
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.strategy_options import (
     model_settings,
@@ -20,6 +20,7 @@ from crypto_refactor.cli.strategy_options import (
 )
 from crypto_refactor.errors import EXIT_AUDIT_FAILED, EXIT_OK, UnavailableError, combined_exit_code
 from crypto_refactor.execution.options import EXECUTION_OPTIONS, option_hints
+from crypto_refactor.storage.output_file import check_writable, write_text
 
 if TYPE_CHECKING:
     from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet

@@ -6,9 +6,10 @@ from typing import Any
 import click
 
 from crypto_refactor.cli import options
-from crypto_refactor.cli.output import check_outputs, console, write_text
+from crypto_refactor.cli.output import check_outputs, console
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.strategy_options import execution_options, rule_options
+from crypto_refactor.storage.output_file import write_text
 
 _PROGRAM = ("crypto-refactor", "evaluate")
 _NEEDS_A_FORECAST = {"exit": "neutral", "strict": False}
