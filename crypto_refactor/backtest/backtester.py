@@ -43,7 +43,7 @@ class Backtester:
         The execution rules.
     model : str, optional
         Name of a pinned model that decides everything.
-    model_dir : Path, optional
+    model_dir : Path or str, optional
         By default the tool's model folder.
     observer : TrainingObserver, optional
         Receives training progress.
@@ -67,7 +67,7 @@ class Backtester:
         signal_rules: SignalRules | None = None,
         options: ExecutionOptions | None = None,
         model: str | None = None,
-        model_dir: Path | None = None,
+        model_dir: Path | str | None = None,
         observer: TrainingObserver | None = None,
         cluster: Cluster | None = None,
         **choices: Unpack[Choices],
@@ -80,7 +80,7 @@ class Backtester:
         self._options.resolve(self.ticker)  # wrong options fail before anything is read
         self._source = source_of(source, self.ticker)
         self._models = ModelProvider(
-            folder=model_dir or environment().model_dir,
+            folder=Path(model_dir or environment().model_dir),
             settings=chosen.settings,
             observer=observer or TrainingObserver(),
             cluster=cluster,

@@ -73,6 +73,13 @@ class OptionObjects:
             If there is no such option, or its value is out of range.
         """
         held = settings or ModelSettings(), signal_rules or SignalRules(), options or ExecutionOptions()
+        for given, kind in zip(held, (ModelSettings, SignalRules, ExecutionOptions), strict=True):
+            if not isinstance(given, kind):
+                raise UsageError(
+                    f"Options came as {type(given).__name__}.",
+                    expected=f"a {kind.__name__}, or single options by keyword.",
+                    remedy="correct the call.",
+                )
         known = [field.name for owner in held for field in fields(owner)]
         if allowed is not None:
             known = [name for name in known if name in allowed]

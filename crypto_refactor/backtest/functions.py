@@ -39,7 +39,7 @@ def compare(
     signal_rules: SignalRules | None = None,
     options: ExecutionOptions | None = None,
     model: str | None = None,
-    model_dir: Path | None = None,
+    model_dir: Path | str | None = None,
     allow_gaps: bool = False,
     allow_jumps: bool = False,
     observer: TrainingObserver | None = None,
@@ -66,7 +66,7 @@ def compare(
         Option objects.
     model : str, optional
         Name of a pinned model that decides everything.
-    model_dir : Path, optional
+    model_dir : Path or str, optional
         By default the tool's model folder.
     allow_gaps : bool
         Accept more than 5 % missing bars.
@@ -93,6 +93,8 @@ def compare(
 
     chosen = OptionObjects.of(settings, signal_rules, options, choices)
     base = ParameterSet(settings=chosen.settings, signal_rules=chosen.signal_rules, options=chosen.options)
+    if not isinstance(vary, Mapping | None):
+        raise UsageError.invalid("vary", vary, 'values by option, such as {"exit": ["neutral", "fade"]}')
     sets = combinations(base, [axis_of(name, values) for name, values in (vary or {}).items()])
     asked = _tickers(tickers, source)
     comparison = run_comparison(
@@ -105,7 +107,7 @@ def compare(
             end=None if end is None else as_hour(end),
             initial_balance=initial_balance,
             model=model,
-            model_dir=model_dir or environment().model_dir,
+            model_dir=Path(model_dir or environment().model_dir),
             allow_gaps=allow_gaps,
             allow_jumps=allow_jumps,
             observer=observer or TrainingObserver(),
@@ -171,7 +173,7 @@ def evaluate(
     for name in ("exit", "strict"):
         if getattr(chosen.options, name) != getattr(ExecutionOptions(), name):
             raise UsageError.invalid(
-                f"--{name}", getattr(chosen.options, name), "its default: targets have no forecast"
+                f"--{name}", str(getattr(chosen.options, name)), "its default: targets have no forecast"
             )
     return evaluate_targets(
         source_of(source, pair),

@@ -142,15 +142,18 @@ class Bars:
 
         Raises
         ------
+        UsageError
+            If `frame` is no DataFrame, or `ticker` no ticker.
         DataError
             If a column is missing, a time stamp has no zone or lies between two hours, or a row is not a bar.
         """
         from crypto_refactor.market.frames import columns_of_frame, is_simulated
 
+        pair = Ticker.of(ticker)
+        columns = columns_of_frame(frame, pair)
         if source is None:
             source = SAMPLE if is_simulated(frame) else FRAME
-        pair = Ticker.of(ticker)
-        return cls(ticker=pair, source=source, **columns_of_frame(frame, pair))
+        return cls(ticker=pair, source=source, **columns)
 
     def to_frame(self) -> "pd.DataFrame":
         """Return a DataFrame: open, high, low, close, volume and synthetic, indexed by the time (UTC) each bar opened."""

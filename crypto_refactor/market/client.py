@@ -108,7 +108,7 @@ def _since(ticker: Ticker, hours: int | None, start: datetime | str | Hour | Non
     """Return the hour at which bars up to `until` start."""
     if (hours is None) == (start is None):
         raise UsageError(
-            f"{'Neither' if hours is None else 'Both'} hours and start were given for {ticker}.",
+            f"{'Neither hours nor start was' if hours is None else 'Both hours and start were'} given for {ticker}.",
             expected="one of the two: how many hours, or the hour at which they start.",
             remedy="correct the call.",
         )

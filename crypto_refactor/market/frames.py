@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from crypto_refactor.arrays import HourArray
-from crypto_refactor.errors import DataError
+from crypto_refactor.errors import DataError, UsageError
 from crypto_refactor.market.ticker import Ticker
 
 STAMP = "timestamp"
@@ -44,9 +44,17 @@ def columns_of_frame(frame: pd.DataFrame, ticker: Ticker) -> dict[str, Any]:
 
     Raises
     ------
+    UsageError
+        If it is no DataFrame.
     DataError
         If a column is missing or holds no numbers, or a time stamp is not a full hour with a zone.
     """
+    if not isinstance(frame, pd.DataFrame):
+        raise UsageError(
+            f"The bars of {ticker} came as {type(frame).__name__}.",
+            expected="a DataFrame.",
+            remedy="convert them to one, or write them to a CSV file.",
+        )
     named = {str(name).lower(): frame[name] for name in frame.columns}
     missing = [name for name in _NUMBERS if name not in named]
     if missing:

@@ -1,9 +1,11 @@
 """The public API: a ticker in, a signal out."""
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from crypto_refactor.arguments import is_whole
+from crypto_refactor.arguments import is_number, is_whole
 from crypto_refactor.arrays import RowArray
 from crypto_refactor.errors import DataError, UsageError
 from crypto_refactor.features.catalogue import WARMUP
@@ -44,7 +46,7 @@ class SignalGenerator:
         of the environment (``CRYPTO_SOURCE``).
     model : str
         Name of the model file, ``<base>_<quote>_<model>.keras``.
-    model_dir : Path, optional
+    model_dir : Path or str, optional
         By default the tool's model folder.
     network : str
         A name in `NETWORKS`.
@@ -54,6 +56,8 @@ class SignalGenerator:
         If given, a model with another seed is trained anew; otherwise 0 is used for training.
     rules : SignalRules
         What a forecast needs to become a signal.
+    min_confirmations, threshold_scale : optional
+        Single rules, in place of those of `rules`.
     round_trip_cost : float
         Cost of entering and leaving, a fraction of the price.
     observer : TrainingObserver, optional
@@ -67,11 +71,13 @@ class SignalGenerator:
         *,
         source: AnySource | None = None,
         model: str = DEFAULT_MODEL_NAME,
-        model_dir: Path | None = None,
+        model_dir: Path | str | None = None,
         network: str = "documented",
         residual: str = "auto",
         seed: int | None = None,
         rules: SignalRules | None = None,
+        min_confirmations: int | None = None,
+        threshold_scale: float | None = None,
         round_trip_cost: float = DEFAULT_ROUND_TRIP_COST,
         observer: TrainingObserver | None = None,
     ) -> None:
@@ -82,8 +88,10 @@ class SignalGenerator:
         self._seed_given = seed is not None
         self._source = source_of(source, self.ticker)
         self._model_name = model_name(model)
-        self._model_dir = model_dir or settings().model_dir
-        self._rules = rules or SignalRules()
+        self._model_dir = Path(model_dir or settings().model_dir)
+        self._rules = _rules(rules, min_confirmations, threshold_scale)
+        if not is_number(round_trip_cost) or not 0 <= round_trip_cost < 1:
+            raise UsageError.invalid("round_trip_cost", round_trip_cost, "a fraction from 0 to below 1")
         self._cost = round_trip_cost
         self._observer = observer or TrainingObserver()
 
@@ -211,6 +219,16 @@ class SignalGenerator:
 def _features(bars: Bars) -> FeatureFrame:
     """Return the features of bars as quoted, in the units they are quoted in now."""
     return compute_features(fill_gaps(trusted(bars, "last")))
+
+
+def _rules(
+    rules: SignalRules | None, min_confirmations: int | None, threshold_scale: float | None
+) -> SignalRules:
+    if not isinstance(rules, SignalRules | None):
+        raise UsageError.invalid("rules", rules, "a SignalRules")
+    given = {"min_confirmations": min_confirmations, "threshold_scale": threshold_scale}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    return replace(rules or SignalRules(), **changes)
 
 
 def _check_request(hours: int, retrain_threshold: int) -> None:

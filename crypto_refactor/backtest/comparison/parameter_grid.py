@@ -100,6 +100,8 @@ def axis_of(name: str, values: Iterable[OptionValue] | str) -> Axis:
         raise UsageError.invalid("vary", name, "one of " + ", ".join(known))
     if isinstance(values, str):
         values = values.split(",")
+    if not isinstance(values, Iterable):
+        raise UsageError.invalid(f"vary {name}", values, "several values, such as a list")
     found = tuple(dict.fromkeys(_value(option, value) for value in values))
     if not found:
         raise UsageError(

@@ -33,9 +33,9 @@ def targets_of_frame(
         If targets or hours are missing or out of order, or are none; the first bad row is shown.
     """
     frame = given.to_frame(TARGET) if isinstance(given, pd.Series) else given
-    if TARGET not in frame:
+    if list(frame.columns).count(TARGET) != 1:
         raise DataError(
-            f"The targets have no column {TARGET}, but {', '.join(map(str, frame.columns)) or 'none'}.",
+            f"The targets have not one column {TARGET}, but {', '.join(map(str, frame.columns)) or 'none'}.",
             expected=f"a Series, or a DataFrame with the column {TARGET}: -1, 0 or 1.",
             remedy="rename the column, or give the one that holds the targets.",
         )

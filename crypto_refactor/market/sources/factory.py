@@ -51,14 +51,16 @@ def source_of(given: AnySource | None, ticker: Ticker | None) -> Source:
     if _is_frame(given):
         return _in_memory(Bars.from_frame(given, _stated(ticker, "A DataFrame")))
     if not hasattr(given, "prefetch"):
-        raise UsageError(
-            f"{given!r} is not a source of bars.",
-            expected="bars, a DataFrame, a mapping of tickers to DataFrames, a path, or one of "
-            + ", ".join(SOURCES)
-            + ".",
-            remedy="correct the source.",
-        )
+        raise _no_source(given)
     return cast("Source", given)
+
+
+def _no_source(given: object) -> UsageError:
+    return UsageError(
+        f"A value of type {type(given).__name__} is not a source of bars.",
+        expected=f"bars, a DataFrame, a mapping of tickers to DataFrames, a path, or one of {', '.join(SOURCES)}.",
+        remedy="correct the source.",
+    )
 
 
 def _stated(ticker: Ticker | None, what: str) -> Ticker:
@@ -114,9 +116,10 @@ def open_source(name: str | Path, *, data_dir: Path | None = None, state_dir: Pa
     UsageError
         If there is no such source, or ``files`` has no folder.
     """
-    if (
-        name not in SOURCES and str(name) and Path(name).is_dir()
-    ):  # the path of no text is the working directory
+    if not isinstance(name, str | Path):
+        raise _no_source(name)
+    # The path of an empty text would be the working directory.
+    if name not in SOURCES and str(name) and Path(name).is_dir():
         name, data_dir = "files", Path(name)
     if name not in SOURCES:
         from crypto_refactor.config import settings
