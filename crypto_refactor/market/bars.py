@@ -132,8 +132,9 @@ class Bars:
         Parameters
         ----------
         frame : DataFrame
-            One row a bar, columns `open`, `high`, `low`, `close` and `volume` in any case and order; others are ignored.
-            Its index, or a column `timestamp`, holds when each bar opened, with a time zone.
+            One row a bar, columns `open`, `high`, `low`, `close` and `volume` in any case and order; `synthetic`, where it
+            holds True and False, marks forward-filled bars; others are ignored.  Its index, or a column `timestamp`,
+            holds when each bar opened, with a time zone.
         ticker : Ticker or str
             For example ``BTC/USD``.
         source : str, optional

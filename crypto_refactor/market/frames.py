@@ -13,7 +13,7 @@ from crypto_refactor.market.ticker import Ticker
 STAMP = "timestamp"
 OPENED = "opened"
 """The name of an index of bars."""
-_SIMULATED = "simulated"
+_SIMULATED, _SYNTHETIC = "simulated", "synthetic"
 _NUMBERS = ("open", "high", "low", "close", "volume")
 _HOUR = pd.Timedelta(hours=1)
 
@@ -65,7 +65,7 @@ def columns_of_frame(frame: pd.DataFrame, ticker: Ticker) -> dict[str, Any]:
             "rename its columns",
         )
     try:
-        numbers = {name: named[name].to_numpy(dtype=np.float64) for name in _NUMBERS}
+        numbers: dict[str, Any] = {name: named[name].to_numpy(dtype=np.float64) for name in _NUMBERS}
     except (TypeError, ValueError) as error:
         raise _wrong(
             ticker, f"does not hold numbers: {error}", "prices and volumes", "convert its columns"
@@ -74,6 +74,8 @@ def columns_of_frame(frame: pd.DataFrame, ticker: Ticker) -> dict[str, Any]:
     opened = hours_of(
         pd.Index(stamps), f"The DataFrame of {ticker} has", STAMP, "the hour in which each bar opened"
     )
+    if _SYNTHETIC in named and named[_SYNTHETIC].dtype == np.bool_:
+        numbers[_SYNTHETIC] = named[_SYNTHETIC].to_numpy()
     return {"opened": opened, **numbers}
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from crypto_refactor import config
 from crypto_refactor.errors import DataError, UnavailableError, UsageError
-from crypto_refactor.market.bars import Bars
+from crypto_refactor.market.bars import Bars, fill_gaps
 from crypto_refactor.market.hours import as_hour, to_iso
 from crypto_refactor.market.sources.csv_files import FilesSource, file_path, write_csv
 from crypto_refactor.market.sources.factory import open_source, source_of
@@ -66,6 +66,14 @@ class TestFrames:
     def test_what_is_no_bars_is_refused(self, bars, spoil, said):
         with pytest.raises(DataError, match=said):
             Bars.from_frame(spoil(bars.to_frame()), BTC)
+
+    def test_forward_filled_bars_stay_what_they_are_and_no_source_offers_them(self, bars):
+        holes = fill_gaps(bars.take(bars.opened % 7 != 3))
+        assert holes.synthetic.any()
+        again = Bars.from_frame(holes.to_frame(), BTC)
+        np.testing.assert_array_equal(again.synthetic, holes.synthetic)
+        offered = source_of(again, BTC).bars(BTC, 0, 10**7)
+        assert_same(offered, bars.take(bars.opened % 7 != 3))
 
     def test_simulated_bars_keep_their_mark(self):
         bars = SampleSource().bars(BTC, 0, 10**7).rows(0, 50)
@@ -134,6 +142,11 @@ class TestSources:
             with pytest.raises(UnavailableError, match="not among the given bars"):
                 source.bars(Ticker("DOGE", "USD"), 0, 10**7)
         assert source_of(source, ticker) is source
+
+    def test_no_bars_at_all_are_refused(self, bars):
+        for given in (bars.to_frame()[:0], Bars.from_frame(bars.to_frame().assign(synthetic=True), BTC)):
+            with pytest.raises(DataError, match="There are no bars of BTC/USD"):
+                source_of(given, BTC).now(BTC)
 
     def test_what_does_not_say_its_ticker_is_refused_where_there_is_more_than_one(self, bars, tmp_path):
         write_csv(bars, file_path(tmp_path, bars.ticker))

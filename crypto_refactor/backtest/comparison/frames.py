@@ -8,8 +8,10 @@ import pandas as pd
 from crypto_refactor.backtest.comparison.trials import Portfolio, Trial
 from crypto_refactor.market.frames import frame_of
 
+_RETURNS = ("total_return", "alpaca_return", "buy_and_hold_return")
 _FIGURES = (
-    *("final_balance", "sharpe", "sharpe_se", "max_drawdown", "trades", "win_rate", "fees_paid", "exposure"),
+    *("final_balance", "sharpe", "sharpe_se", "max_drawdown"),
+    *("trades", "win_rate", "fees_paid", "exposure"),
 )
 
 
@@ -34,9 +36,6 @@ def trials_frame(trials: Sequence[Trial]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name="rank"))
     numbers = [name for name in (*_RETURNS, *_FIGURES) if name in frame]
     return frame.astype(dict.fromkeys(numbers, np.float64)).astype({"trades": np.int64} if rows else {})
-
-
-_RETURNS = ("total_return", "alpaca_return", "buy_and_hold_return")
 
 
 def _returns(trial: Trial) -> dict[str, float | None]:
