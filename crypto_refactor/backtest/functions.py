@@ -12,7 +12,7 @@ from crypto_refactor.backtest.comparison.runner import Comparison, run_compariso
 from crypto_refactor.backtest.external.evaluation import EvaluationResult, evaluate_targets
 from crypto_refactor.backtest.external.target_file import ExternalTargets, Stamped, read_targets
 from crypto_refactor.errors import UnavailableError, UsageError
-from crypto_refactor.execution.options import OptionValue
+from crypto_refactor.execution.options import EXECUTION_OPTIONS, NEEDS_A_FORECAST, OptionValue
 from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import Hour, as_hour
@@ -170,8 +170,8 @@ def evaluate(
     """
     pair = Ticker.of(ticker)
     chosen = OptionObjects.of(None, None, options, choices, allowed=TargetChoices.__annotations__)
-    for name in ("exit", "strict"):
-        if getattr(chosen.options, name) != getattr(ExecutionOptions(), name):
+    for name in NEEDS_A_FORECAST:
+        if getattr(chosen.options, name) != EXECUTION_OPTIONS[name].default:
             raise UsageError.invalid(
                 f"--{name}", str(getattr(chosen.options, name)), "its default: targets have no forecast"
             )

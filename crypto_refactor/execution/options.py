@@ -190,6 +190,8 @@ EXECUTION_OPTIONS: Mapping[str, OptionSpec] = {
     ),
 }
 """Every execution option by its field of `ExecutionOptions`."""
+NEEDS_A_FORECAST = ("exit", "strict")
+"""The options that targets, which have no forecast, do not take; their defaults leave targets as they are."""
 
 
 def option_hints(rules: object) -> list[str]:

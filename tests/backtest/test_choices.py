@@ -10,6 +10,7 @@ import pytest
 from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.backtest.choices import Choices, OptionObjects, TargetChoices
 from crypto_refactor.errors import UsageError
+from crypto_refactor.execution.options import NEEDS_A_FORECAST
 from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.signals.conditions import SignalRules
@@ -23,7 +24,7 @@ def test_every_field_of_the_objects_is_a_keyword_and_nothing_else():
 def test_targets_take_what_needs_no_forecast():
     assert set(get_type_hints(Choices)) - set(get_type_hints(TargetChoices)) == {
         *(field.name for owner in (ModelSettings, SignalRules) for field in fields(owner)),
-        *("exit", "strict"),
+        *NEEDS_A_FORECAST,
     }
 
 

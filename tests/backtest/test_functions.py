@@ -11,7 +11,7 @@ from support.replay_runner import SeveralBars
 from support.stub_models import BTC, sample_bars
 from support.trained_models import SETTINGS
 
-from crypto_refactor import compare, evaluate
+from crypto_refactor import Backtester, compare, evaluate
 from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet, combinations, parse_axis
 from crypto_refactor.backtest.comparison.request import ComparisonRequest
 from crypto_refactor.backtest.comparison.runner import run_comparison
@@ -306,3 +306,14 @@ class TestEvaluate:
         write_csv(bars, file_path(tmp_path, BTC))
         by_folder = evaluate(BTC, targets, source=tmp_path)
         assert by_folder.metrics == evaluate(BTC, targets, source=bars).metrics
+
+    def test_the_signals_of_a_backtest_are_targets_and_give_its_result(self, held, fits, tmp_path):
+        made = {"source": held[0], "fee": 0.0005}
+        backtest = Backtester(BTC, settings=SETTINGS, min_confirmations=3, model_dir=tmp_path, **made).run(
+            HOURS
+        )
+        found = evaluate(BTC, backtest.signals["signal"], **made)
+        assert found.metrics == backtest.metrics
+        assert found.equity.equals(backtest.equity)
+        assert found.trades.equals(backtest.trades)
+        assert backtest.metrics.trades > 0

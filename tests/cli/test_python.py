@@ -101,7 +101,13 @@ def test_the_notebook_runs_and_shows_its_results(home):
         [sys.executable, "-c", run, str(NOTEBOOK)],
         timeout=PATIENCE,
         check=False,
-        **home.options(PYTHONPATH=":".join([str(ROOT), *sys.path]), IPYTHONDIR=str(home.folder / "ipython")),
+        **home.options(
+            PYTHONPATH=":".join([str(ROOT), *sys.path]),
+            **{
+                name: str(home.folder / "jupyter")
+                for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR")
+            },
+        ),
     )
     assert done.returncode == 0, done.stderr
     outputs = [cell["outputs"] for cell in json.loads(done.stdout)["cells"] if cell["cell_type"] == "code"]
