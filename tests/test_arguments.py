@@ -119,8 +119,8 @@ def test_numbers_of_numpy_are_numbers_and_become_json():
 
 
 @pytest.mark.parametrize("name", EXECUTION_OPTIONS)
-def test_every_execution_option_says_what_it_takes(name):
+def test_every_execution_option_says_what_it_takes(name, bars):
     with pytest.raises(errors.UsageError) as caught:
-        ExecutionOptions(**{name: "nonsense"})
+        Backtester("BTC/USD", source=bars, **{name: "nonsense"})
     assert caught.value.expected not in {"", "."}
     assert f"--{EXECUTION_OPTIONS[name].name} is 'nonsense'" in caught.value.what

@@ -16,7 +16,6 @@ from crypto_refactor.report.html.templating import environment
 from crypto_refactor.report.short_tables import TRIALS_SHOWN, account_table, trial_table
 from crypto_refactor.report.terminal.signal import condition_values, signal_summary
 from crypto_refactor.report.verdict_lines import comparison_title, comparison_verdict, run_title, run_verdict
-from crypto_refactor.signals.conditions import CONDITIONS
 from crypto_refactor.signals.signal import Signal
 
 _WIDTH, _HEIGHT, _POINTS = 640, 150, 320
@@ -80,7 +79,7 @@ def signal_fragment(signal: Signal, tz: ZoneInfo) -> str:
     """Return a signal: what it is and what it is worth, and its conditions."""
     head, *lines = signal_summary(signal, tz).splitlines()
     values = condition_values(signal, signal.forecast_side or 1)
-    conditions = [(name, "yes" if signal.conditions[name] else "no", values[name]) for name in CONDITIONS]
+    conditions = [(name, "yes" if holds else "no", values[name]) for name, holds in signal.conditions.items()]
     return _render(verdict=head, lines=lines, conditions=conditions)
 
 
