@@ -42,7 +42,7 @@ reveal_type(compare("BTC/USD", vary={"exit": ["neutral", "fade"], "stop_loss": [
 reveal_type(evaluate("BTC/USD", pd.Series([1, 0]), stamped="close"))
 reveal_type(errors.UsageError("what", expected="that", remedy="this").remedy)
 Backtester("BTC/USD", feee=0.001)
-Backtester("BTC/USD", exit="sometimes")
+Backtester("BTC/USD", venue="kraken")
 evaluate("BTC/USD", "targets.csv", exit="fade")
 """
 REVEALED = [
