@@ -1,9 +1,11 @@
 """The exception tree, sorted by what the user must do, and the exit codes.
 
+For programs it is `crypto_refactor.errors`; the classes are stable, the texts are not.
+
 ::
 
     CryptoRefactorError          70  (never raised itself)
-    ├── UsageError                2  correct the command line
+    ├── UsageError                2  correct an argument, an option, a setting
     │   └── PluginError           2  correct the plug-in
     ├── DataError                 3  bars, the bar store, output files
     │   ├── UnavailableError      3  the source does not offer this ticker
@@ -77,7 +79,7 @@ def _rebuild(kind: type[CryptoRefactorError], what: str, expected: str, remedy: 
 
 
 class UsageError(CryptoRefactorError):
-    """The command line is wrong, or its options contradict each other."""
+    """An argument, an option or a setting is wrong, or some of them contradict each other."""
 
     exit_code = 2
 

@@ -40,7 +40,7 @@ class Backtester:
         The execution rules.
     model : str, optional
         Name of a pinned model that decides everything.
-    model_dir : Path, optional
+    model_dir : Path or str, optional
         By default the tool's model folder.
     observer : TrainingObserver, optional
         Receives training progress.
@@ -64,7 +64,7 @@ class Backtester:
         signal_rules: SignalRules | None = None,
         options: ExecutionOptions | None = None,
         model: str | None = None,
-        model_dir: Path | None = None,
+        model_dir: Path | str | None = None,
         observer: TrainingObserver | None = None,
         cluster: Cluster | None = None,
         **choices: Unpack[Choices],
@@ -72,12 +72,12 @@ class Backtester:
         from crypto_refactor.config import settings as environment
 
         chosen = OptionObjects.of(settings, signal_rules, options, choices)
-        self.ticker = Ticker.parse(ticker) if isinstance(ticker, str) else ticker
+        self.ticker = Ticker.of(ticker)
         self._options = chosen.options
         self._options.resolve(self.ticker)  # wrong options fail before anything is read
         self._source = source_of(source, self.ticker)
         self._models = ModelProvider(
-            folder=model_dir or environment().model_dir,
+            folder=Path(model_dir or environment().model_dir),
             settings=chosen.settings,
             observer=observer or TrainingObserver(),
             cluster=cluster,

@@ -1,7 +1,7 @@
 """The options of a backtest by keyword, beside the option objects that hold them."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Self, TypedDict, TypeVar
 
@@ -12,7 +12,22 @@ from crypto_refactor.plugins import AnyPlugin
 from crypto_refactor.signals.conditions import SignalRules
 
 
-class Choices(TypedDict, total=False):
+class TargetChoices(TypedDict, total=False):
+    """The options by which targets are traded, by keyword: those of `ExecutionOptions` that need no forecast."""
+
+    venue: Literal["none", "alpaca"]
+    fee: float | None
+    slippage_bps: float
+    position_size: float
+    long_only: bool
+    borrow: float
+    stop_loss: float | None
+    take_profit: float | None
+    max_drawdown: float | None
+    max_notional: float | None
+
+
+class Choices(TargetChoices, total=False):
     """Every option by its keyword; what is left out keeps its default.
 
     See `ModelSettings` (which models decide), `SignalRules` (what a forecast needs to become a signal) and
@@ -28,18 +43,8 @@ class Choices(TypedDict, total=False):
     plugins: AnyPlugin | Sequence[AnyPlugin]
     min_confirmations: int
     threshold_scale: float | None
-    venue: Literal["none", "alpaca"]
-    fee: float | None
-    slippage_bps: float
-    position_size: float
     exit: str
-    long_only: bool
     strict: bool
-    borrow: float
-    stop_loss: float | None
-    take_profit: float | None
-    max_drawdown: float | None
-    max_notional: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +62,12 @@ class OptionObjects:
         signal_rules: SignalRules | None,
         options: ExecutionOptions | None,
         choices: Mapping[str, Any],
+        *,
+        allowed: Collection[str] | None = None,
     ) -> Self:
         """Return the given objects, or their defaults, with `choices` in place of what they hold.
+
+        Every field is a keyword, or those in `allowed`.
 
         Raises
         ------
@@ -66,7 +75,16 @@ class OptionObjects:
             If there is no such option, or its value is out of range.
         """
         held = settings or ModelSettings(), signal_rules or SignalRules(), options or ExecutionOptions()
+        for given, kind in zip(held, (ModelSettings, SignalRules, ExecutionOptions), strict=True):
+            if not isinstance(given, kind):
+                raise UsageError(
+                    f"Options came as {type(given).__name__}.",
+                    expected=f"a {kind.__name__}, or single options by keyword.",
+                    remedy="correct the call.",
+                )
         known = [field.name for owner in held for field in fields(owner)]
+        if allowed is not None:
+            known = [name for name in known if name in allowed]
         for name in choices:
             if name not in known:
                 raise _unknown(name, known)

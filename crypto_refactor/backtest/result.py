@@ -32,6 +32,7 @@ from crypto_refactor.market.bars import Bars, fill_gaps
 from crypto_refactor.market.quality import QualityReport
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.settings import ModelSettings
+from crypto_refactor.presentation import PresentedRun
 from crypto_refactor.signals.conditions import SignalRules
 from crypto_refactor.signals.window_gaps import WindowGap, window_gaps
 
@@ -63,8 +64,8 @@ class Scenarios:
         return self.requested.metrics, alpaca, self.buy_and_hold.metrics
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class RunResult(ABC):
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class RunResult(PresentedRun, ABC):
     """A window traded by the tool's signals or by external targets."""
 
     end: int  # of the window, hours since 1970
@@ -96,7 +97,10 @@ class RunResult(ABC):
 
     @property
     def equity(self) -> "pd.DataFrame":
-        """Equity at each close of the window, in the quote currency: `requested`, `buy_and_hold`, and `alpaca` where it trades."""
+        """Equity at each close of the window, in the quote currency: `requested`, `alpaca` where it trades, `buy_and_hold`.
+
+        The first row is the balance at the close of the first decision, an hour before the first bar that is traded.
+        """
         from crypto_refactor.backtest.result_frames import equity_frame
 
         runs = {"requested": self.requested, "alpaca": self.alpaca, "buy_and_hold": self.buy_and_hold}
@@ -151,7 +155,7 @@ class RunResult(ABC):
         """Return one sentence on why `rules` led to no entry, for a run without one."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class BacktestResult(RunResult):
     """The result of a backtest."""
 

@@ -10,8 +10,8 @@ from crypto_refactor.signals.conditions import SignalFrame
 
 
 def equity_frame(window: Bars, runs: dict[str, Simulation]) -> pd.DataFrame:
-    """Return the equity of each run at each close of the window, in the quote currency."""
-    return frame_of(window.closed, {name: run.equity[1:] for name, run in runs.items()}, "closed")
+    """Return the equity of each run at each close of the window, the balance it began with first, in the quote currency."""
+    return frame_of(window.closed, {name: run.equity for name, run in runs.items()}, "closed")
 
 
 def trades_frame(run: Simulation) -> pd.DataFrame:

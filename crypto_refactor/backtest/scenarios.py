@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from crypto_refactor.arguments import is_number, is_whole
 from crypto_refactor.backtest.engine import Simulation, simulate
 from crypto_refactor.backtest.metrics import compute_metrics
 from crypto_refactor.backtest.result import AccountRun, Scenarios, plan_of_sides
@@ -65,7 +66,7 @@ def rules_at_alpaca(options: ExecutionOptions, ticker: Ticker) -> ExecutionRules
 
 def check_request(hours: int, initial_balance: float) -> None:
     """Raise UsageError unless the window has an hour or more and the balance is positive."""
-    if hours < 1:
-        raise UsageError.invalid("--hours", hours, "1 or more")
-    if not 0 < initial_balance < float("inf"):
+    if not is_whole(hours) or hours < 1:
+        raise UsageError.invalid("--hours", hours, "a whole number, 1 or more")
+    if not is_number(initial_balance) or not 0 < initial_balance < float("inf"):
         raise UsageError.invalid("--initial-balance", initial_balance, "an amount above 0")

@@ -4,8 +4,8 @@ from importlib import import_module
 
 import click
 
-from crypto_refactor import __version__
 from crypto_refactor.cli.runner import run_command
+from crypto_refactor.version import __version__
 
 _COMMANDS = {
     "adopt": ("holdings", "Put coins of the account under the ledger's care."),

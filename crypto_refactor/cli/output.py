@@ -1,13 +1,13 @@
-"""The terminal, and files that are written completely or not at all."""
+"""The terminal, and the files that a command is asked to write."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crypto_refactor.errors import DataError, UsageError
+from crypto_refactor.errors import UsageError
+from crypto_refactor.storage.output_file import check_writable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,14 +30,6 @@ def say_hints(hints: Iterable[str]) -> None:
         click.echo(f"Hint: {hint}", err=True)
 
 
-def check_writable(path: Path | None) -> None:
-    """Raise DataError for an output file that cannot be written, before any work is done for it."""
-    if path is not None and (path.is_dir() or not os.access(path.parent, os.W_OK)):
-        raise _unwritable(
-            path, "it is a folder" if path.is_dir() else "its folder is missing or not writable"
-        )
-
-
 def check_outputs(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path] | None = None) -> None:
     """Refuse files that cannot be written, and one name for two files, before any work is done.
 
@@ -56,21 +48,3 @@ def check_outputs(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path]
                 remedy="choose another name for one of them.",
             )
         check_writable(path)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file completely or not at all; raise DataError if it cannot be written."""
-    from crypto_refactor.storage.atomic_file import write_atomic
-
-    try:
-        write_atomic(path, text.encode())
-    except OSError as error:
-        raise _unwritable(path, error.strerror or str(error)) from error
-
-
-def _unwritable(path: Path, why: str) -> DataError:
-    return DataError(
-        f"{path} cannot be written: {why}.",
-        expected="a file in a writable folder with free space.",
-        remedy="choose another path.",
-    )

@@ -72,6 +72,11 @@ class OptionSpec(NamedTuple):
         number = isinstance(value, float | int) and not isinstance(value, bool)
         return number or (value is None and self.default is None)
 
+    @property
+    def kind_text(self) -> str:
+        """What `is_of_kind` accepts, in words."""
+        return "True or False" if self.is_switch else " or ".join(self.choices) or self.expected or "a number"
+
     def check(self, value: OptionValue) -> None:
         """Raise UsageError for a number out of range."""
         if isinstance(value, float | int) and not self.allows(value):
@@ -200,6 +205,8 @@ EXECUTION_OPTIONS: Mapping[str, OptionSpec] = {
     ),
 }
 """Every execution option by its field of `ExecutionOptions`."""
+NEEDS_A_FORECAST = ("exit", "strict")
+"""The options that targets, which have no forecast, do not take; their defaults leave targets as they are."""
 
 
 def option_hints(rules: object) -> list[str]:

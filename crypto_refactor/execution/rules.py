@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from crypto_refactor.arguments import is_number
 from crypto_refactor.errors import UsageError
 from crypto_refactor.execution.options import EXECUTION_OPTIONS
 from crypto_refactor.execution.venues import ALPACA_FEE, ALPACA_MAX_DRAWDOWN, VenueRules, require_alpaca_rules
@@ -86,6 +87,14 @@ class ExecutionOptions:
     take_profit: float | None = None
     max_drawdown: float | None = None
     max_notional: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, spec in EXECUTION_OPTIONS.items():
+            value = getattr(self, name)
+            if is_number(value) and not isinstance(value, int | float):
+                object.__setattr__(self, name, float(value))  # numpy's integers are not JSON
+            elif not spec.is_of_kind(value):
+                raise UsageError.invalid(f"--{spec.name}", value, spec.kind_text)
 
     def require_known_exit(self, plugins: tuple[PluginFile, ...]) -> None:
         """Raise UsageError if the exit is neither a built-in one nor one of `plugins`."""

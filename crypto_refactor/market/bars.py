@@ -126,36 +126,42 @@ class Bars:
         return self.source == SAMPLE
 
     @classmethod
-    def from_frame(cls, frame: "pd.DataFrame", ticker: Ticker | str, *, source: str = FRAME) -> Self:
+    def from_frame(cls, frame: "pd.DataFrame", ticker: Ticker | str, *, source: str | None = None) -> Self:
         """Return the bars of a DataFrame.
 
         Parameters
         ----------
         frame : DataFrame
-            One row a bar, columns `open`, `high`, `low`, `close` and `volume` in any case and order; others are ignored.
-            Its index, or a column `timestamp`, holds when each bar opened, with a time zone.
+            One row a bar, columns `open`, `high`, `low`, `close` and `volume` in any case and order; `synthetic`, where it
+            holds True and False, marks forward-filled bars; others are ignored.  Its index, or a column `timestamp`,
+            holds when each bar opened, with a time zone.
         ticker : Ticker or str
             For example ``BTC/USD``.
-        source : str
-            The name of the source: part of what identifies a model.
+        source : str, optional
+            The name of the source: part of what identifies a model.  By default ``frame``; bars of the simulation that
+            `to_frame` returned stay marked as such.
 
         Raises
         ------
+        UsageError
+            If `frame` is no DataFrame, or `ticker` no ticker.
         DataError
             If a column is missing, a time stamp has no zone or lies between two hours, or a row is not a bar.
         """
-        from crypto_refactor.market.frames import columns_of_frame
+        from crypto_refactor.market.frames import columns_of_frame, is_simulated
 
-        pair = Ticker.parse(ticker) if isinstance(ticker, str) else ticker
-        return cls(ticker=pair, source=source, **columns_of_frame(frame, pair))
+        pair = Ticker.of(ticker)
+        columns = columns_of_frame(frame, pair)
+        if source is None:
+            source = SAMPLE if is_simulated(frame) else FRAME
+        return cls(ticker=pair, source=source, **columns)
 
     def to_frame(self) -> "pd.DataFrame":
         """Return a DataFrame: open, high, low, close, volume and synthetic, indexed by the time (UTC) each bar opened."""
-        from crypto_refactor.market.frames import frame_of
+        from crypto_refactor.market.frames import OPENED, frame_of, mark_simulated
 
-        return frame_of(
-            self.opened, {name: getattr(self, name) for name in (*COLUMNS, "synthetic")}, "opened"
-        )
+        frame = frame_of(self.opened, {name: getattr(self, name) for name in (*COLUMNS, "synthetic")}, OPENED)
+        return mark_simulated(frame) if self.simulated else frame
 
     def row_text(self, row: int) -> str:
         """Return one bar as it would stand in a file."""

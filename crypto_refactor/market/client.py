@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
+from crypto_refactor.arguments import is_whole
 from crypto_refactor.errors import DataError, UsageError
 from crypto_refactor.market.bars import COLUMNS, Bars
-from crypto_refactor.market.hours import Hour, parse_instant, to_datetime, to_iso, zone
-from crypto_refactor.market.sources.base import Source
+from crypto_refactor.market.hours import Hour, as_hour, parse_instant, to_datetime, to_iso, zone
+from crypto_refactor.market.sources.factory import AnySource, source_of
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.price_text import exact_text
 
@@ -14,22 +15,43 @@ _ROWS_SHOWN = 5
 
 
 class CryptoMarketDataClient:
-    """Bars and prices of `source`, by default the one of the environment settings."""
+    """Bars and prices of one source.
 
-    def __init__(self, source: Source | None = None) -> None:
-        self.source = _source_of_settings() if source is None else source
+    Parameters
+    ----------
+    source : AnySource, optional
+        An open source, its name, a folder, bars, or DataFrames by ticker (see `source_of`); by default the environment's
+        ``CRYPTO_SOURCE``.
 
-    def get_historical_bars(self, ticker: str | Ticker, hours: int, end: Hour | None = None) -> Bars:
-        """Return the closed bars of the last `hours` hours.
+    Raises
+    ------
+    UsageError, DataError
+        If there is no such source, or nothing says of which ticker its bars are.
+    """
+
+    def __init__(self, source: AnySource | None = None) -> None:
+        self.source = source_of(source, None)
+
+    def get_historical_bars(
+        self,
+        ticker: str | Ticker,
+        hours: int | None = None,
+        end: datetime | str | Hour | None = None,
+        *,
+        start: datetime | str | Hour | None = None,
+    ) -> Bars:
+        """Return the closed bars of the last `hours` hours, or from `start` on.
 
         Parameters
         ----------
         ticker : str or Ticker
             For example ``BTC/USD``.
-        hours : int
-            Number of hours, at least 1.
-        end : Hour, optional
-            The hour at which the last bar closes; by default the source's now.
+        hours : int, optional
+            Number of hours, at least 1; either this or `start`.
+        end : datetime, str or Hour, optional
+            The hour at which the last bar closes (see `as_hour`); by default the source's now.
+        start : datetime, str or Hour, optional
+            The hour at which the first bar opens, before `end`.
 
         Returns
         -------
@@ -39,25 +61,19 @@ class CryptoMarketDataClient:
         Raises
         ------
         UsageError
-            If `ticker` is malformed or `hours` is below 1.
+            If `ticker` is malformed, `hours` is below 1, or a time is none.
         UnavailableError
             If the source does not offer the ticker.
         DataError
             If the source has no bar in that range, cannot be reached, or provides no valid bars.
         """
-        pair = _pair(ticker)
-        if hours < 1:
-            raise UsageError(
-                f"--hours is {hours} for {pair}.",
-                expected="a whole number of hours, at least 1.",
-                remedy="correct --hours.",
-            )
-        until = self.source.now(pair) if end is None else end
-        start = until - hours
-        bars = self.source.bars(pair, start, until)
+        pair = Ticker.of(ticker)
+        until = self.source.now(pair) if end is None else as_hour(end)
+        since = _since(pair, hours, start, until)
+        bars = self.source.bars(pair, since, until)
         if not len(bars):
             raise DataError(
-                f"{self.source.name} has no bars of {pair} between {to_iso(start)} and {to_iso(until)}.",
+                f"{self.source.name} has no bars of {pair} between {to_iso(since)} and {to_iso(until)}.",
                 expected="at least one bar.",
                 remedy="choose another range, ticker or source.",
             )
@@ -65,7 +81,7 @@ class CryptoMarketDataClient:
 
     def get_latest_price(self, ticker: str | Ticker) -> float:
         """Return the most recent price in the quote currency, with the errors of `get_historical_bars`."""
-        return self.source.latest_price(_pair(ticker)).price
+        return self.source.latest_price(Ticker.of(ticker)).price
 
     @staticmethod
     def format_historical_summary(bars: Bars) -> str:
@@ -88,15 +104,30 @@ class CryptoMarketDataClient:
         return _instant(stamp).astimezone(zone(MOUNTAIN))
 
 
-def _source_of_settings() -> Source:
-    from crypto_refactor.config import settings
-    from crypto_refactor.market.sources.factory import open_source
-
-    return open_source(settings().source)
-
-
-def _pair(ticker: str | Ticker) -> Ticker:
-    return ticker if isinstance(ticker, Ticker) else Ticker.parse(ticker)
+def _since(ticker: Ticker, hours: int | None, start: datetime | str | Hour | None, until: Hour) -> Hour:
+    """Return the hour at which bars up to `until` start."""
+    if (hours is None) == (start is None):
+        raise UsageError(
+            f"{'Neither hours nor start was' if hours is None else 'Both hours and start were'} given for {ticker}.",
+            expected="one of the two: how many hours, or the hour at which they start.",
+            remedy="correct the call.",
+        )
+    if start is not None:
+        since = as_hour(start)
+        if since >= until:
+            raise UsageError(
+                f"The bars of {ticker} would start at {to_iso(since)} and end at {to_iso(until)}.",
+                expected="a start before the end.",
+                remedy="correct one of the two.",
+            )
+        return since
+    if not is_whole(hours) or hours < 1:
+        raise UsageError(
+            f"--hours is {hours!r} for {ticker}.",
+            expected="a whole number of hours, at least 1.",
+            remedy="correct --hours.",
+        )
+    return until - hours
 
 
 def _instant(stamp: datetime | str | Hour) -> datetime:

@@ -71,20 +71,26 @@ def as_hour(stamp: datetime | str | Hour) -> Hour:
     Raises
     ------
     UsageError
-        If it is none of these, has no time zone, or lies between two hours.
+        If it is none of these, has no time zone, lies between two hours, before 1970 or after 2882.
     """
     try:
         if isinstance(stamp, str):
-            return parse_hour(stamp)
+            return _on_the_grid(parse_hour(stamp))
         if isinstance(stamp, datetime):
-            return parse_hour(_with_zone(stamp).isoformat())
-        return index(stamp)
+            return _on_the_grid(parse_hour(_with_zone(stamp).isoformat()))
+        return _on_the_grid(index(stamp))
     except (ValueError, TypeError) as error:
         raise UsageError(
             f"{stamp!r} is not a full hour: {error}.",
             expected="an aware datetime, an ISO-8601 text such as 2024-05-01T13:00Z, or whole hours since 1970.",
             remedy="correct the time.",
         ) from error
+
+
+def _on_the_grid(hour: Hour) -> Hour:
+    if not 0 <= hour <= MAX_HOUR:
+        raise ValueError("it lies before 1970 or after 2882")
+    return hour
 
 
 def _with_zone(stamp: datetime) -> datetime:

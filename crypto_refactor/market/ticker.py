@@ -41,6 +41,25 @@ class Ticker:
             )
         return cls(*match.groups())
 
+    @classmethod
+    def of(cls, given: "Ticker | str") -> "Ticker":
+        """Return the ticker that a program means by a ticker or its text.
+
+        Raises
+        ------
+        UsageError
+            If it is neither, or the text is not of the form BASE/QUOTE.
+        """
+        if isinstance(given, Ticker):
+            return given
+        if isinstance(given, str):
+            return cls.parse(given)
+        raise UsageError(
+            f"{given!r} is not a ticker.",
+            expected="a text such as BTC/USD, or a Ticker.",
+            remedy="correct the ticker.",
+        )
+
     @property
     def slug(self) -> str:
         """The form used in file names, for example ``btc_usd``."""

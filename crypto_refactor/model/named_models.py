@@ -36,7 +36,7 @@ def model_name(text: str) -> str:
     UsageError
         If it has other characters than letters, digits, ``-``, ``_`` and ``.``.
     """
-    name = text.removesuffix(".keras")
+    name = text.removesuffix(".keras") if isinstance(text, str) else ""
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"--model is {text!r}.",

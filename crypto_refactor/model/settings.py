@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Any
 
+from crypto_refactor.arguments import is_whole
 from crypto_refactor.errors import UsageError
 from crypto_refactor.features.plugin_indicators import catalogue_of
 from crypto_refactor.model.networks import networks_of
@@ -66,9 +67,10 @@ class ModelSettings:
             )
 
     def _require_range(self, name: str, low: int, high: int, unit: str = "") -> None:
-        value: int = getattr(self, name)
-        if not low <= value <= high:
+        value: object = getattr(self, name)
+        if not is_whole(value) or not low <= value <= high:
             option = "--" + name.replace("_", "-")
             raise UsageError(
-                f"{option} is {value}.", expected=f"{low} to {high}{unit}.", remedy=f"correct {option}."
+                f"{option} is {value!r}.", expected=f"{low} to {high}{unit}.", remedy=f"correct {option}."
             )
+        object.__setattr__(self, name, int(value))  # numpy's integers are not JSON

@@ -246,7 +246,7 @@ def target_remarks(result: EvaluationResult, tz: ZoneInfo) -> list[str]:
     """State which targets were read, when they act and which columns were ignored."""
     targets, counts = result.targets, result.side_counts
     text = (
-        f"{len(targets):,} rows of {targets.path}: long at {counts['long']:,} closes, flat at "
+        f"{len(targets):,} rows of {targets.origin}: long at {counts['long']:,} closes, flat at "
         f"{counts['flat']:,}, short at {counts['short']:,}. An hour without a row keeps the last target."
     )
     remarks = [text, acting_text(result, tz)]

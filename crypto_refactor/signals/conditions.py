@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crypto_refactor.arguments import is_number, is_whole
 from crypto_refactor.arrays import BoolArray, FloatArray, RowArray, SideArray
 from crypto_refactor.errors import UsageError
 from crypto_refactor.features.frame import FeatureFrame
@@ -32,14 +33,18 @@ class SignalRules:
     threshold_scale: float | None = None
 
     def __post_init__(self) -> None:
-        if self.min_confirmations < 0:
+        if not is_whole(self.min_confirmations) or self.min_confirmations < 0:
             raise UsageError.invalid("--min-confirmations", self.min_confirmations, "0 or more")
-        if self.threshold_scale is not None and not 0 <= self.threshold_scale < float("inf"):
+        scale = self.threshold_scale
+        if scale is not None and not (is_number(scale) and 0 <= scale < float("inf")):
             raise UsageError(
-                f"--threshold-scale is {self.threshold_scale}.",
+                f"--threshold-scale is {scale!r}.",
                 expected="a number of 0 or more.",
                 remedy="correct --threshold-scale.",
             )
+        # numpy's numbers are not JSON
+        object.__setattr__(self, "min_confirmations", int(self.min_confirmations))
+        object.__setattr__(self, "threshold_scale", None if scale is None else float(scale))
 
     def require_possible(self, plugins: tuple[PluginFile, ...]) -> None:
         """Raise UsageError if there are not so many confirmations, those of `plugins` included."""

@@ -1,9 +1,12 @@
 """The public API: a ticker in, a signal out."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+from crypto_refactor.arguments import is_number, is_whole
 from crypto_refactor.arrays import RowArray
 from crypto_refactor.errors import DataError, UsageError
 from crypto_refactor.features.catalogue import WARMUP
@@ -45,7 +48,7 @@ class SignalGenerator:
         of the environment (``CRYPTO_SOURCE``).
     model : str
         Name of the model file, ``<base>_<quote>_<model>.keras``.
-    model_dir : Path, optional
+    model_dir : Path or str, optional
         By default the tool's model folder.
     network : str
         A name in `NETWORKS`.
@@ -57,6 +60,8 @@ class SignalGenerator:
         If given, a model with another seed is trained anew; otherwise 0 is used for training.
     rules : SignalRules
         What a forecast needs to become a signal.
+    min_confirmations, threshold_scale : optional
+        Single rules, in place of those of `rules`.
     round_trip_cost : float
         Cost of entering and leaving, a fraction of the price.
     observer : TrainingObserver, optional
@@ -70,18 +75,20 @@ class SignalGenerator:
         *,
         source: AnySource | None = None,
         model: str = DEFAULT_MODEL_NAME,
-        model_dir: Path | None = None,
+        model_dir: Path | str | None = None,
         network: str = "documented",
         residual: str = "auto",
         plugins: AnyPlugin | Iterable[AnyPlugin] = (),
         seed: int | None = None,
         rules: SignalRules | None = None,
+        min_confirmations: int | None = None,
+        threshold_scale: float | None = None,
         round_trip_cost: float = DEFAULT_ROUND_TRIP_COST,
         observer: TrainingObserver | None = None,
     ) -> None:
         from crypto_refactor.config import settings
 
-        self.ticker = Ticker.parse(ticker) if isinstance(ticker, str) else ticker
+        self.ticker = Ticker.of(ticker)
         self.settings = ModelSettings(
             lookback=lookback,
             network=network,
@@ -92,9 +99,11 @@ class SignalGenerator:
         self._seed_given = seed is not None
         self._source = source_of(source, self.ticker)
         self._model_name = model_name(model)
-        self._model_dir = model_dir or settings().model_dir
-        self._rules = rules or SignalRules()
+        self._model_dir = Path(model_dir or settings().model_dir)
+        self._rules = _rules(rules, min_confirmations, threshold_scale)
         self._rules.require_possible(self.settings.plugins)
+        if not is_number(round_trip_cost) or not 0 <= round_trip_cost < 1:
+            raise UsageError.invalid("round_trip_cost", round_trip_cost, "a fraction from 0 to below 1")
         self._cost = round_trip_cost
         self._observer = observer or TrainingObserver()
 
@@ -223,16 +232,26 @@ class SignalGenerator:
         return compute_features(fill_gaps(trusted(bars, "last")), self.settings.plugins)
 
 
+def _rules(
+    rules: SignalRules | None, min_confirmations: int | None, threshold_scale: float | None
+) -> SignalRules:
+    if not isinstance(rules, SignalRules | None):
+        raise UsageError.invalid("rules", rules, "a SignalRules")
+    given = {"min_confirmations": min_confirmations, "threshold_scale": threshold_scale}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    return replace(rules or SignalRules(), **changes)
+
+
 def _check_request(hours: int, retrain_threshold: int) -> None:
-    if hours < MIN_LABELLED_ROWS:
+    if not is_whole(hours) or hours < MIN_LABELLED_ROWS:
         raise UsageError(
-            f"--hours is {hours}.",
+            f"--hours is {hours!r}.",
             expected=f"at least {MIN_LABELLED_ROWS}: fewer rows are too few to fit, stop and measure.",
             remedy=f"use --hours {MIN_LABELLED_ROWS} or more.",
         )
-    if retrain_threshold < 0:
+    if not is_whole(retrain_threshold) or retrain_threshold < 0:
         raise UsageError(
-            f"--retrain-threshold is {retrain_threshold}.",
+            f"--retrain-threshold is {retrain_threshold!r}.",
             expected="0 or more hours.",
             remedy="correct --retrain-threshold.",
         )

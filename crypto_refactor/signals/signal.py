@@ -12,6 +12,7 @@ from crypto_refactor.market.plausibility import Jump
 from crypto_refactor.model.artifact import ResidualDecision
 from crypto_refactor.model.named_models import ModelChoice
 from crypto_refactor.plugins import PluginFile
+from crypto_refactor.presentation import Presented
 from crypto_refactor.sides import Side
 from crypto_refactor.signals.condition_catalogue import FORECAST, volume_hint
 from crypto_refactor.signals.conditions import SignalFrame
@@ -67,8 +68,8 @@ class ModelInfo:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signal:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Signal(Presented):
     """A direction for the hour after `decided_at`, with its reasons; hours are since 1970, prices in quote currency."""
 
     ticker: str

@@ -8,8 +8,9 @@ from typing import get_type_hints
 import pytest
 
 from crypto_refactor.backtest.backtester import Backtester
-from crypto_refactor.backtest.choices import Choices, OptionObjects
+from crypto_refactor.backtest.choices import Choices, OptionObjects, TargetChoices
 from crypto_refactor.errors import UsageError
+from crypto_refactor.execution.options import NEEDS_A_FORECAST
 from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.signals.conditions import SignalRules
@@ -17,7 +18,14 @@ from crypto_refactor.signals.conditions import SignalRules
 
 def test_every_field_of_the_objects_is_a_keyword_and_nothing_else():
     owners = (ModelSettings, SignalRules, ExecutionOptions)
-    assert list(get_type_hints(Choices)) == [field.name for owner in owners for field in fields(owner)]
+    assert set(get_type_hints(Choices)) == {field.name for owner in owners for field in fields(owner)}
+
+
+def test_targets_take_what_needs_no_forecast():
+    assert set(get_type_hints(Choices)) - set(get_type_hints(TargetChoices)) == {
+        *(field.name for owner in (ModelSettings, SignalRules) for field in fields(owner)),
+        *NEEDS_A_FORECAST,
+    }
 
 
 def test_a_keyword_replaces_what_an_object_holds():
@@ -42,9 +50,16 @@ def test_a_value_out_of_range_is_refused(name, value):
         Backtester("BTC/USD", source="sample", **{name: value})
 
 
-def test_a_backtest_from_python():
+@pytest.mark.usefixtures("fits")
+def test_a_backtest_from_python(tmp_path):
     result = Backtester(
-        "BTC/USD", source="sample", network="linear", lookback=24, train_hours=720, fee=0.0005
+        "BTC/USD",
+        source="sample",
+        model_dir=tmp_path,
+        network="linear",
+        lookback=24,
+        train_hours=720,
+        fee=0.0005,
     ).run(240, end="2024-12-01T00:00Z")
     assert str(result.equity.index[-1]) == "2024-12-01 00:00:00+00:00"
     assert len(result.equity) == 241

@@ -52,6 +52,43 @@ def test_an_end_makes_the_answer_repeatable():
     assert (bars.opened[0], bars.closed[-1]) == (END - 124, END - 100)
 
 
+@pytest.mark.parametrize(
+    "end", [END - 100, "2024-12-27T20:00Z", datetime(2024, 12, 27, 13, tzinfo=timezone(timedelta(hours=-7)))]
+)
+def test_start_and_end_are_written_as_people_write_them(end):
+    wanted = SAMPLE.get_historical_bars("BTC/USD", 24, end=END - 100)
+    for start in (END - 124, "2024-12-26T20:00", datetime(2024, 12, 26, 20, tzinfo=UTC)):
+        bars = SAMPLE.get_historical_bars("BTC/USD", start=start, end=end)
+        assert bars.fingerprint() == wanted.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({}, "Neither hours nor start was given"),
+        ({"hours": 5, "start": END - 5}, "Both hours and start were given"),
+        ({"start": END}, "would start at 2025-01-01T00:00:00Z and end at 2025-01-01"),
+        ({"hours": "5"}, "--hours is '5'"),
+        ({"hours": 2.5}, "--hours is 2.5"),
+        ({"start": "soon"}, "'soon' is not a full hour"),
+        ({"hours": 5, "end": datetime(2024, 12, 1)}, "has no time zone"),  # noqa: DTZ001 - on purpose
+    ],
+)
+def test_a_range_that_makes_no_sense_is_refused(asked, said):
+    with pytest.raises(UsageError, match=said):
+        SAMPLE.get_historical_bars("BTC/USD", **asked)
+
+
+def test_any_source_that_says_its_tickers(random_bars):
+    bars = random_bars(30)
+    for source in (bars, {"BTC/USD": bars.to_frame()}):
+        found = CryptoMarketDataClient(source).get_historical_bars(BTC, 10)
+        assert found.to_frame().equals(bars.to_frame()[-10:])
+    assert CryptoMarketDataClient("sample").get_latest_price("btc/usd") == SAMPLE.get_latest_price(BTC)
+    with pytest.raises(UsageError, match="does not say of which ticker"):
+        CryptoMarketDataClient(bars.to_frame())
+
+
 @pytest.mark.parametrize("hours", [0, -5])
 def test_less_than_one_hour_is_a_usage_error(hours):
     with pytest.raises(UsageError, match=str(hours)):

@@ -10,7 +10,7 @@ import pytest
 
 from crypto_refactor import config
 from crypto_refactor.errors import DataError, UnavailableError, UsageError
-from crypto_refactor.market.bars import Bars
+from crypto_refactor.market.bars import Bars, fill_gaps
 from crypto_refactor.market.hours import as_hour, to_iso
 from crypto_refactor.market.sources.csv_files import FilesSource, file_path, write_csv
 from crypto_refactor.market.sources.factory import open_source, source_of
@@ -67,6 +67,28 @@ class TestFrames:
         with pytest.raises(DataError, match=said):
             Bars.from_frame(spoil(bars.to_frame()), BTC)
 
+    def test_forward_filled_bars_stay_what_they_are_and_no_source_offers_them(self, bars):
+        holes = fill_gaps(bars.take(bars.opened % 7 != 3))
+        assert holes.synthetic.any()
+        again = Bars.from_frame(holes.to_frame(), BTC)
+        np.testing.assert_array_equal(again.synthetic, holes.synthetic)
+        offered = source_of(again, BTC).bars(BTC, 0, 10**7)
+        assert_same(offered, bars.take(bars.opened % 7 != 3))
+
+    def test_simulated_bars_keep_their_mark(self):
+        bars = SampleSource().bars(BTC, 0, 10**7).rows(0, 50)
+        frame = bars.to_frame()
+        assert Bars.from_frame(frame, BTC).simulated
+        assert Bars.from_frame(
+            frame[10:].assign(trades=3)[["volume", "low", "high", "open", "close"]], BTC
+        ).simulated
+        assert not Bars.from_frame(frame, BTC, source="files").simulated
+
+    @pytest.mark.parametrize("given", [None, [1.0], np.zeros((3, 5)), {"open": [1.0]}])
+    def test_what_is_no_frame_is_refused(self, given):
+        with pytest.raises(UsageError, match="came as"):
+            Bars.from_frame(given, BTC)
+
 
 class TestHours:
     @pytest.mark.parametrize(
@@ -87,7 +109,11 @@ class TestHours:
         assert as_hour(stamp) == 474_000
 
     @pytest.mark.parametrize(
-        "stamp", ["yesterday", "2024-01-01T00:30Z", pd.Timestamp("2024-01-01"), 1.5, None, pd.NaT]
+        "stamp",
+        [
+            *("yesterday", "2024-01-01T00:30Z", pd.Timestamp("2024-01-01"), 1.5, None, pd.NaT),
+            *("1969-12-31T23:00Z", "9999-01-01", -1, 10**12),
+        ],
     )
     def test_anything_else_is_refused_with_what_to_write(self, stamp):
         with pytest.raises(UsageError) as caught:
@@ -116,6 +142,26 @@ class TestSources:
             with pytest.raises(UnavailableError, match="not among the given bars"):
                 source.bars(Ticker("DOGE", "USD"), 0, 10**7)
         assert source_of(source, ticker) is source
+
+    def test_no_bars_at_all_are_refused(self, bars):
+        for given in (bars.to_frame()[:0], Bars.from_frame(bars.to_frame().assign(synthetic=True), BTC)):
+            with pytest.raises(DataError, match="There are no bars of BTC/USD"):
+                source_of(given, BTC).now(BTC)
+
+    def test_what_does_not_say_its_ticker_is_refused_where_there_is_more_than_one(self, bars, tmp_path):
+        write_csv(bars, file_path(tmp_path, bars.ticker))
+        for given in (bars.to_frame(), file_path(tmp_path, bars.ticker)):
+            with pytest.raises(UsageError, match="does not say of which ticker"):
+                source_of(given, None)
+        for given in (bars, {"BTC/USD": bars.to_frame()}, tmp_path):
+            assert_same(source_of(given, None).bars(bars.ticker, 0, 10**7), bars)
+
+    @pytest.mark.parametrize("given", [5, [], {}, np.zeros(3)])
+    def test_what_is_no_source_is_refused(self, given):
+        with pytest.raises(UsageError, match="is not a source of bars"):
+            source_of(given, BTC)
+        with pytest.raises(UsageError, match="is not a source of bars"):
+            open_source(given)
 
     def test_by_default_the_source_of_the_environment(self, monkeypatch):
         monkeypatch.setattr(config, "settings", lambda: config.EnvironmentSettings(source="sample"))

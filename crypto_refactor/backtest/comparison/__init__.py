@@ -2,7 +2,7 @@
 
 from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet, combinations, parse_axis
 from crypto_refactor.backtest.comparison.request import ComparisonRequest
-from crypto_refactor.backtest.comparison.runner import Comparison, compare
+from crypto_refactor.backtest.comparison.runner import Comparison, run_comparison
 from crypto_refactor.backtest.comparison.selection import HeldOutTest, select_then_test
 from crypto_refactor.backtest.comparison.trials import Portfolio, Trial
 
@@ -14,7 +14,7 @@ __all__ = [
     "Portfolio",
     "Trial",
     "combinations",
-    "compare",
     "parse_axis",
+    "run_comparison",
     "select_then_test",
 ]

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import product
-from typing import NamedTuple, get_args, get_type_hints
+from typing import NamedTuple, cast, get_args, get_type_hints
 
+from crypto_refactor.arguments import is_number, is_whole
 from crypto_refactor.errors import UsageError
 from crypto_refactor.execution.options import EXECUTION_OPTIONS, OptionSpec, OptionValue
 from crypto_refactor.execution.rules import ExecutionOptions
@@ -114,6 +115,41 @@ def parse_axis(text: str) -> Axis:
             "--vary", text, "NAME=V1,V2,… with NAME one of " + ", ".join(VARIABLE_OPTIONS)
         )
     return Axis(name=name, values=tuple(dict.fromkeys(_parse(name, value) for value in values.split(","))))
+
+
+def axis_of(name: str, values: Iterable[OptionValue] | str) -> Axis:
+    """Return the axis of an option, named as its keyword or as on the command line, from values as a program has them.
+
+    Values that are texts are read as ``--vary`` reads them; one text may hold several, separated by commas.  Raises
+    UsageError if the option cannot be varied or does not take a value.
+    """
+    known = {variable.field: spec_name for spec_name, variable in _VARIABLES.items()}
+    option = known.get(name, name)
+    if option not in _VARIABLES:
+        raise UsageError.invalid("vary", name, "one of " + ", ".join(known))
+    if isinstance(values, str):
+        values = values.split(",")
+    if not isinstance(values, Iterable):
+        raise UsageError.invalid(f"vary {name}", values, "several values, such as a list")
+    found = tuple(dict.fromkeys(_value(option, value) for value in values))
+    if not found:
+        raise UsageError(
+            f"vary names no value of {name}.",
+            expected="one or more.",
+            remedy=f"leave {name} out, or name some.",
+        )
+    return Axis(name=option, values=found)
+
+
+def _value(name: str, value: object) -> OptionValue:
+    if isinstance(value, str):
+        return _parse(name, value)
+    spec = _VARIABLES[name].spec
+    if is_number(value):
+        value = int(value) if is_whole(value) else float(value)  # numpy's numbers are not JSON
+    if not spec.is_of_kind(value) or (spec.kind is int and not is_whole(value)):
+        raise UsageError.invalid(f"vary {name}", value, spec.variation_text)
+    return cast("OptionValue", value)
 
 
 def _parse(name: str, text: str) -> OptionValue:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -34,10 +35,14 @@ from crypto_refactor.errors import CryptoRefactorError, UsageError
 from crypto_refactor.execution.venues import require_alpaca_rules
 from crypto_refactor.model.cache import ModelProvider
 from crypto_refactor.model.settings import ModelSettings
+from crypto_refactor.presentation import Presented
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Comparison:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Comparison(Presented):
     """The result of a comparison."""
 
     request: ComparisonRequest
@@ -58,12 +63,26 @@ class Comparison:
         return replace(self, selection_bias=bias)
 
     @property
+    def table(self) -> "pd.DataFrame":
+        """One row a trial, ranked as `trials` is; see `trials_frame`."""
+        from crypto_refactor.backtest.comparison.frames import trials_frame
+
+        return trials_frame(self.trials)
+
+    @property
+    def equity(self) -> "pd.DataFrame":
+        """Equity of the portfolio of each setting, at each hour of the window, in the quote currency."""
+        from crypto_refactor.backtest.comparison.frames import portfolios_frame
+
+        return portfolios_frame(self.portfolios, self.end or 0)
+
+    @property
     def audits_passed(self) -> int:
         """How many trials passed their audit."""
         return sum(trial.audit is not None and trial.audit.passed for trial in self.trials)
 
 
-def compare(request: ComparisonRequest) -> Comparison:
+def run_comparison(request: ComparisonRequest) -> Comparison:
     """Backtest every ticker with every parameter set over one window.
 
     A ticker that fails is part of the result and does not affect the others.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from crypto_refactor.backtest.assessment import assessed
 from crypto_refactor.backtest.comparison.request import ComparisonRequest, pinned_name
-from crypto_refactor.backtest.comparison.runner import Comparison, compare
+from crypto_refactor.backtest.comparison.runner import Comparison, run_comparison
 from crypto_refactor.backtest.comparison.trials import Trial, result_of
 from crypto_refactor.backtest.result import BacktestResult
 from crypto_refactor.errors import CryptoRefactorError, UsageError
@@ -74,14 +74,14 @@ def select_then_test(request: ComparisonRequest, fraction: float) -> HeldOutTest
     rest = request.hours - chosen_on
     end = _common_end(request) if request.end is None else request.end
     first = replace(request, hours=chosen_on, end=None if end is None else end - rest)
-    choice = compare(first)
+    choice = run_comparison(first)
     best = _best(choice)
     if best is None or end is None:
         return HeldOutTest(fraction=fraction, end=end, choice=choice, rest=None, chosen=None)
     tickers = tuple(
         ticker for ticker in request.tickers if any(trial.ticker == ticker for trial in choice.trials)
     )
-    on_rest = compare(replace(request, tickers=tickers, hours=rest, end=end))
+    on_rest = run_comparison(replace(request, tickers=tickers, hours=rest, end=end))
     trial = _same_trial(best, on_rest)
     chosen = None if trial is None else assessed(result_of(trial, end, pinned_name(request)))
     return HeldOutTest(fraction=fraction, end=end, choice=choice, rest=on_rest, chosen=chosen)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from crypto_refactor.arguments import is_whole
 from crypto_refactor.arrays import SideArray
 from crypto_refactor.backtest.external.one_hour_later import OneHourLater, trade_one_hour_later
 from crypto_refactor.backtest.external.target_file import ExternalTargets
@@ -23,7 +24,7 @@ from crypto_refactor.model.history import window_of
 from crypto_refactor.sides import Side
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class EvaluationResult(RunResult):
     """The result of trading external targets."""
 
@@ -136,6 +137,8 @@ def _window(targets: ExternalTargets, hours: int | None, end: int | None) -> tup
             remedy="correct --end, or omit it to end at the last target.",
         )
     hours = end - first if hours is None else hours
+    if not is_whole(hours):
+        raise UsageError.invalid("--hours", hours, "a whole number")
     if end - hours < first:
         raise UsageError(
             f"--hours is {hours}, so the window would begin at {to_iso(end - hours)}.",

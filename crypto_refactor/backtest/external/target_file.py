@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crypto_refactor.arrays import BoolArray, HourArray, SideArray
+from crypto_refactor.errors import DataError, UsageError
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import Hour, to_iso
 from crypto_refactor.market.sources.csv_parser import CsvLayout, bad_line, read_table
@@ -24,6 +25,13 @@ class Stamped(StrEnum):
     OPEN = "open"
     CLOSE = "close"
 
+    @classmethod
+    def of(cls, name: str) -> "Stamped":
+        """Return the end called `name`; raise UsageError if there is none."""
+        if name not in set(cls):
+            raise UsageError.invalid("--stamped", name, " or ".join(cls))
+        return cls(name)
+
     @property
     def hours_to_close(self) -> int:
         """Hours from the stamp to the close at which the target is known."""
@@ -36,21 +44,21 @@ class ExternalTargets:
 
     Attributes
     ----------
-    path : Path
-        The file.
+    path : Path or None
+        The file; None for targets that came as a DataFrame or Series.
     stamped : Stamped
-        What the stamps of the file are.
+        What the stamps are.
     made_at : ndarray of int64, shape (m,)
         Close of the bar at which each target was made, hours since 1970, strictly increasing.
     target : ndarray of int8, shape (m,)
         1 long, -1 short, 0 flat.
     lines : ndarray of int64, shape (m,)
-        Line of the file.
+        Line of the file, or row of the DataFrame, from 1.
     ignored : tuple of str
-        The other columns of the file.
+        The other columns.
     """
 
-    path: Path
+    path: Path | None
     stamped: Stamped
     made_at: HourArray
     target: SideArray
@@ -59,6 +67,15 @@ class ExternalTargets:
 
     def __len__(self) -> int:
         return len(self.made_at)
+
+    @property
+    def origin(self) -> str:
+        """Where the targets came from, in words."""
+        return "a DataFrame" if self.path is None else str(self.path)
+
+    def place(self, row: int) -> str:
+        """Return where the target at position `row` stands, in words."""
+        return f"{'row' if self.path is None else 'line'} {self.lines[row]} of {'the targets' if self.path is None else 'the file'}"
 
     def at(self, closes: HourArray) -> SideArray:
         """Return the target in force at each of `closes`, none of which lies before the first target."""
@@ -103,13 +120,18 @@ class ExternalTargets:
         reach = "are missing there"
         if len(bars):
             reach = f"{verb} from {to_iso(begin - early)} to {to_iso(stop - early)}"
-        raise bad_line(
-            self.path,
-            int(self.lines[row]),
-            f"'{to_iso(int(self.made_at[row]) - early)},{self.target[row]}'",
-            f"{MADE_AT} to be the {verb} of a bar; the {bars.ticker} bars from {bars.source} {reach}",
-            remedy="correct or remove that line, choose another --source, or narrow the window with --hours and --end.",
-        )
+        shown = f"'{to_iso(int(self.made_at[row]) - early)},{self.target[row]}'"
+        expected = f"{MADE_AT} to be the {verb} of a bar; the {bars.ticker} bars from {bars.source} {reach}"
+        remedy = "correct or remove that line, choose another --source, or narrow the window with --hours and --end."
+        if self.path is not None:
+            raise bad_line(self.path, int(self.lines[row]), shown, expected, remedy)
+        raise bad_row(int(self.lines[row]), shown, expected, remedy)
+
+
+def bad_row(row: int, what: str, expected: str, remedy: str | None = None) -> DataError:
+    """Return the error of one row of targets that came as a DataFrame."""
+    remedy = remedy or "correct or remove that row; nothing was computed from these targets."
+    return DataError(f"Row {row} of the targets: {what}.", expected=f"{expected}.", remedy=remedy)
 
 
 def read_targets(path: Path, stamped: Stamped = Stamped.CLOSE) -> ExternalTargets:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crypto_refactor.cli import options
-from crypto_refactor.cli.output import check_writable, console, write_text
+from crypto_refactor.cli.output import console
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.trading.account_selection import (
     account_options,
@@ -18,6 +18,7 @@ from crypto_refactor.cli.trading.account_selection import (
     selected_account,
 )
 from crypto_refactor.errors import EXIT_OK, BrokerError, UsageError, combined_exit_code
+from crypto_refactor.storage.output_file import check_writable, write_text
 
 if TYPE_CHECKING:
     from crypto_refactor.market.ticker import Ticker

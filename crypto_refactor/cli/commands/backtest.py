@@ -7,10 +7,11 @@ import click
 
 from crypto_refactor.cli import options
 from crypto_refactor.cli.journal import no_journal, recorded
-from crypto_refactor.cli.output import check_outputs, console, write_text
+from crypto_refactor.cli.output import check_outputs, console
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.strategy_options import run_backtest, strategy_options
 from crypto_refactor.errors import EXIT_AUDIT_FAILED, EXIT_OK
+from crypto_refactor.storage.output_file import write_text
 
 _PROGRAM = ("python3", "models/app_backtester.py")
 

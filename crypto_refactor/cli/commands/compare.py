@@ -10,7 +10,7 @@ import click
 
 from crypto_refactor.cli import options
 from crypto_refactor.cli.journal import no_journal, open_journal, recorded
-from crypto_refactor.cli.output import check_writable, console, say_hints, write_text
+from crypto_refactor.cli.output import console, say_hints
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.strategy_options import (
     deciding_options,
@@ -22,6 +22,7 @@ from crypto_refactor.cli.strategy_options import (
 )
 from crypto_refactor.errors import EXIT_AUDIT_FAILED, EXIT_OK, UnavailableError, combined_exit_code
 from crypto_refactor.execution.options import option_hints
+from crypto_refactor.storage.output_file import check_writable, write_text
 
 if TYPE_CHECKING:
     from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet
@@ -62,7 +63,7 @@ def command(vary: tuple[str, ...], fraction: float | None, table: Path | None, *
     sub-accounts that run_multi_ticker.py would have traded.
     """
     from crypto_refactor.backtest.comparison.request import ComparisonRequest
-    from crypto_refactor.backtest.comparison.runner import compare
+    from crypto_refactor.backtest.comparison.runner import run_comparison
     from crypto_refactor.backtest.comparison.selection import select_then_test
     from crypto_refactor.backtest.journal.recording import record_comparison, record_held_out
     from crypto_refactor.cli.progress import TrainingBars
@@ -89,7 +90,7 @@ def command(vary: tuple[str, ...], fraction: float | None, table: Path | None, *
     )
     held_out = None
     if fraction is None:
-        comparison = recorded(values, compare(request), record_comparison)
+        comparison = recorded(values, run_comparison(request), record_comparison)
     else:
         held_out = recorded(values, select_then_test(request, fraction), record_held_out)
         comparison = held_out.choice

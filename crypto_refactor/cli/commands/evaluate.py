@@ -7,13 +7,13 @@ import click
 
 from crypto_refactor.cli import options
 from crypto_refactor.cli.journal import no_journal, recorded
-from crypto_refactor.cli.output import check_outputs, console, write_text
+from crypto_refactor.cli.output import check_outputs, console
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.strategy_options import execution_options, rule_options
+from crypto_refactor.execution.options import EXECUTION_OPTIONS, NEEDS_A_FORECAST
+from crypto_refactor.storage.output_file import write_text
 
 _PROGRAM = ("crypto-refactor", "evaluate")
-_NEEDS_A_FORECAST = {"exit": "neutral", "strict": False}
-"""Execution options that need a forecast, with the values that leave targets as they are."""
 
 
 @click.command("evaluate")
@@ -59,7 +59,7 @@ def command(targets: Path, stamped: str, trades: Path | None, report: Path | Non
         options.open_selected_source(values),
         values["ticker"],
         read_targets(targets, Stamped(stamped)),
-        rule_options(values | _NEEDS_A_FORECAST),
+        rule_options(values | {name: EXECUTION_OPTIONS[name].default for name in NEEDS_A_FORECAST}),
         hours=values["hours"],
         end=values["end"],
         initial_balance=values["initial_balance"],
@@ -85,4 +85,4 @@ def command(targets: Path, stamped: str, trades: Path | None, report: Path | Non
         print_evaluation(result, values["tz"], console())
 
 
-command.params = [parameter for parameter in command.params if parameter.name not in _NEEDS_A_FORECAST]
+command.params = [parameter for parameter in command.params if parameter.name not in NEEDS_A_FORECAST]

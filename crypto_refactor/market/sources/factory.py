@@ -20,7 +20,7 @@ AnySource: TypeAlias = Union["Source", "Bars", "pd.DataFrame", Mapping[str, "pd.
 """What people give as a source: one that is open, bars, a DataFrame (or one a ticker), a name or a path."""
 
 
-def source_of(given: AnySource | None, ticker: Ticker) -> Source:
+def source_of(given: AnySource | None, ticker: Ticker | None) -> Source:
     """Return the source that `given` means; by default that of the environment (``CRYPTO_SOURCE``).
 
     Parameters
@@ -28,13 +28,13 @@ def source_of(given: AnySource | None, ticker: Ticker) -> Source:
     given : AnySource, optional
         An open source; bars; a DataFrame of the bars of `ticker` (see `Bars.from_frame`), or several by ticker; the name of a
         source; the path of a folder of CSV files, or of one such file of `ticker`.
-    ticker : Ticker
-        What the bars are of where `given` does not say it.
+    ticker : Ticker or None
+        What the bars are of where `given` does not say it; None where there is more than one answer.
 
     Raises
     ------
     UsageError, DataError
-        If there is no such source, or what is given are no bars.
+        If there is no such source, what is given are no bars, or nothing says of what they are.
     """
     from crypto_refactor.market.bars import Bars
 
@@ -43,14 +43,34 @@ def source_of(given: AnySource | None, ticker: Ticker) -> Source:
 
         return open_source(settings().source)
     if isinstance(given, str | Path):
-        return open_source(given) if given in SOURCES else _open_path(Path(given), ticker)
+        return open_source(given) if given in SOURCES or not str(given) else _open_path(Path(given), ticker)
     if isinstance(given, Bars):
         return _in_memory(given)
-    if isinstance(given, Mapping):
+    if isinstance(given, Mapping) and given:
         return _in_memory(*(Bars.from_frame(frame, name) for name, frame in given.items()))
     if _is_frame(given):
-        return _in_memory(Bars.from_frame(given, ticker))
+        return _in_memory(Bars.from_frame(given, _stated(ticker, "A DataFrame")))
+    if not hasattr(given, "prefetch"):
+        raise _no_source(given)
     return cast("Source", given)
+
+
+def _no_source(given: object) -> UsageError:
+    return UsageError(
+        f"A value of type {type(given).__name__} is not a source of bars.",
+        expected=f"bars, a DataFrame, a mapping of tickers to DataFrames, a path, or one of {', '.join(SOURCES)}.",
+        remedy="correct the source.",
+    )
+
+
+def _stated(ticker: Ticker | None, what: str) -> Ticker:
+    if ticker is None:
+        raise UsageError(
+            f"{what} does not say of which ticker its bars are.",
+            expected="a source that does: bars, a mapping of tickers to DataFrames, or a folder.",
+            remedy='give {"BTC/USD": frame}, or Bars.from_frame(frame, "BTC/USD").',
+        )
+    return ticker
 
 
 def _is_frame(given: object) -> TypeGuard[pd.DataFrame]:
@@ -65,13 +85,13 @@ def _in_memory(*series: Bars) -> Source:
     return MemorySource(series)
 
 
-def _open_path(path: Path, ticker: Ticker) -> Source:
+def _open_path(path: Path, ticker: Ticker | None) -> Source:
     if path.is_dir():
         return open_source("files", data_dir=path)
     if path.is_file():
         from crypto_refactor.market.sources.csv_files import read_csv
 
-        return _in_memory(read_csv(path, ticker))
+        return _in_memory(read_csv(path, _stated(ticker, f"The file {path}")))
     raise UsageError(
         f"There is no source {str(path)!r}, and no folder or file of that name.",
         expected="one of " + ", ".join(SOURCES) + ", a folder of CSV files, or a CSV file.",
@@ -96,7 +116,10 @@ def open_source(name: str | Path, *, data_dir: Path | None = None, state_dir: Pa
     UsageError
         If there is no such source, or ``files`` has no folder.
     """
-    if name not in SOURCES and Path(name).is_dir():
+    if not isinstance(name, str | Path):
+        raise _no_source(name)
+    # The path of an empty text would be the working directory.
+    if name not in SOURCES and str(name) and Path(name).is_dir():
         name, data_dir = "files", Path(name)
     if name not in SOURCES:
         from crypto_refactor.config import settings

@@ -28,9 +28,9 @@ from queue import SimpleQueue
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
-from crypto_refactor import __version__
 from crypto_refactor.errors import ModelError
 from crypto_refactor.model.recipe import RECIPE, library_versions
+from crypto_refactor.version import __version__
 
 T = TypeVar("T")
 

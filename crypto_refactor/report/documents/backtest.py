@@ -12,6 +12,7 @@ from crypto_refactor.backtest.jump_shares import JumpShare
 from crypto_refactor.backtest.metrics import Metrics, figures_by_side
 from crypto_refactor.backtest.result import BacktestResult, RunResult
 from crypto_refactor.execution.decisions import Enter
+from crypto_refactor.execution.options import NEEDS_A_FORECAST
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.quality import QualityReport
 from crypto_refactor.report.commentary import alpaca_note
@@ -65,7 +66,7 @@ def evaluation_json(result: EvaluationResult) -> Document:
         **_head(result),
         "settings": evaluation_settings(result),
         "targets": {
-            "file": str(targets.path),
+            "file": None if targets.path is None else str(targets.path),
             "stamped": targets.stamped.value,
             "acting": acting_text(result),
             "rows": len(targets),
@@ -120,8 +121,7 @@ def backtest_settings(result: BacktestResult) -> Document:
 
 def evaluation_settings(result: EvaluationResult) -> Document:
     """Return everything but the bars and the targets that determines an evaluation."""
-    # `exit` and `strict` need a forecast, which targets do not have.
-    return {name: value for name, value in _rules(result).items() if name not in {"exit", "strict"}}
+    return {name: value for name, value in _rules(result).items() if name not in NEEDS_A_FORECAST}
 
 
 def metrics_by_account(

@@ -56,7 +56,7 @@ def target_reasons(targets: ExternalTargets, tz: ZoneInfo) -> Reasons:
         row = targets.row_at(hour)
         made_at = int(targets.made_at[row])
         since = "" if made_at == hour else f", made at {to_local_text(made_at, tz)}"
-        return [f"target {targets.target[row]}, line {targets.lines[row]} of the file{since}"]
+        return [f"target {targets.target[row]}, {targets.place(row)}{since}"]
 
     return reasons
 

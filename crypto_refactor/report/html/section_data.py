@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from crypto_refactor import __version__
 from crypto_refactor.arrays import FloatArray
 from crypto_refactor.backtest.external.evaluation import EvaluationResult
 from crypto_refactor.backtest.result import BacktestResult, RunResult
@@ -18,6 +17,7 @@ from crypto_refactor.report.formatting import plugins_text, source_name
 from crypto_refactor.report.html import series
 from crypto_refactor.report.html.charts import equity_curves
 from crypto_refactor.sides import Side
+from crypto_refactor.version import __version__
 
 _HEADLINES = {
     EVIDENCE: ("✓", "Evidence of an edge"),
@@ -133,7 +133,7 @@ def evaluation_provenance(result: EvaluationResult) -> Data:
     return {
         "Data": _bar_facts(result),
         "Settings": evaluation_settings(result),
-        "Targets": {"file": targets.path, "fingerprint of the targets": targets.fingerprint()},
+        "Targets": {"file": targets.origin, "fingerprint of the targets": targets.fingerprint()},
         "Versions": _versions(("numpy", "pandas", "plotly"), {}),
     }
 

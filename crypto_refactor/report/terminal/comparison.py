@@ -9,18 +9,16 @@ from rich.text import Text
 from crypto_refactor.backtest.comparison.dropped import FailedTicker
 from crypto_refactor.backtest.comparison.runner import Comparison
 from crypto_refactor.backtest.comparison.selection import HeldOutTest
-from crypto_refactor.backtest.comparison.trials import Trial
 from crypto_refactor.backtest.metrics import Metrics
-from crypto_refactor.backtest.significance.overfitting import Overfitting
-from crypto_refactor.backtest.significance.sharpe import SelectionBias
 from crypto_refactor.backtest.significance.trade_verdict import MIN_TRADES
 from crypto_refactor.market.bars import SAMPLE
-from crypto_refactor.market.hours import to_iso, to_local_text
+from crypto_refactor.market.hours import to_iso
 from crypto_refactor.report.commentary import models_text, rules_text, schedule_text
-from crypto_refactor.report.formatting import UNDEFINED, money, number, percent, simulated_mark, source_name
+from crypto_refactor.report.formatting import UNDEFINED, money, percent, simulated_mark
 from crypto_refactor.report.metric_rows import hit_rate_text, sharpe_text
 from crypto_refactor.report.terminal.held_out import held_out_lines
 from crypto_refactor.report.terminal.tables import plain_table
+from crypto_refactor.report.verdict_lines import counted, has_traded, luck_text, overfitting_text, span_text
 from crypto_refactor.signals.condition_catalogue import conditions_of, volume_hint
 
 _NAMES = ("#", "ticker", "setting")
@@ -53,11 +51,10 @@ def print_comparison(
 def _heading(comparison: Comparison, tz: ZoneInfo, held_out: HeldOutTest | None) -> list[RenderableType]:
     request, end = comparison.request, comparison.end
     mark = simulated_mark(simulated=request.source.name == SAMPLE)
-    tickers, settings = _plural(len(request.tickers), "ticker"), _plural(len(request.settings), "setting")
+    tickers, settings = counted(len(request.tickers), "ticker"), counted(len(request.settings), "setting")
     lines: list[RenderableType] = [Text(f"Comparison of {tickers} with {settings}{mark}", style="bold")]
     if end is not None:
-        first, last = to_local_text(end - request.hours, tz), to_local_text(end, tz)
-        lines.append(f"{first} to {last}: {request.hours:,} hours from {source_name(request.source.name)}")
+        lines.append(span_text(comparison, end, tz))
     if held_out is not None:
         lines.append(
             f"These are the first {percent(held_out.fraction, 0)} of the hours, which choose; the rest tests."
@@ -80,10 +77,6 @@ def _volume_hints(comparison: Comparison) -> list[str]:
     return [f"{ticker}: {volume_hint(*numbers)}" for ticker, *numbers in sorted(silent, key=str)]
 
 
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' * (count > 1)}"
-
-
 def _shared_rules(comparison: Comparison) -> list[RenderableType]:
     """State the rules and models of the first setting, which the others vary."""
     request = comparison.request
@@ -103,7 +96,7 @@ def _table(comparison: Comparison, width: int) -> Table:
     table = plain_table(*_NAMES, *figures, left=("ticker", "setting"), wrap=("setting",), gap=1)
     for rank, trial in enumerate(comparison.trials, start=1):
         cells = _figures(*trial.scenarios.metrics)
-        traded = _has_traded(trial)
+        traded = has_traded(trial)
         if not traded:
             cells[_FIGURES.index("Sharpe ± SE")] = _NEVER_TRADED
         place = str(rank) if traded else UNDEFINED
@@ -114,10 +107,6 @@ def _table(comparison: Comparison, width: int) -> Table:
         name = f"sum of {len(portfolio.tickers)}"
         table.add_row("", name, portfolio.parameter_set.label, *cells[: len(figures)])
     return table
-
-
-def _has_traded(trial: Trial) -> bool:
-    return bool(trial.scenarios.requested.simulation.fills)
 
 
 def _figures(requested: Metrics, alpaca: Metrics | None, buy_and_hold: Metrics) -> list[str]:
@@ -147,7 +136,7 @@ def _notes(comparison: Comparison) -> list[RenderableType]:
         "as run_multi_ticker.py trades."
     )
     notes = [
-        *_selection_bias(comparison),
+        *_luck(comparison),
         overfitting_text(comparison.overfitting),
         sums,
         *_forecasts(comparison),
@@ -168,7 +157,7 @@ def _forecasts(comparison: Comparison) -> list[RenderableType]:
     texts: dict[str, list[str]] = {}
     for pooled in comparison.forecasts:
         text = (
-            f"{pooled.hours:,} forecasts of {_plural(len(pooled.tickers), 'ticker')}, direction right in "
+            f"{pooled.hours:,} forecasts of {counted(len(pooled.tickers), 'ticker')}, direction right in "
             f"{hit_rate_text(pooled.hit_rate)}: {pooled.verdict.text}."
         )
         texts.setdefault(text, []).append(pooled.parameter_set.label)
@@ -193,50 +182,12 @@ def _audits(comparison: Comparison) -> RenderableType:
     return Text(f"AUDIT FAILED for {len(trials) - passed} of {len(trials)} trials: {failed}", style="bold")
 
 
-def _selection_bias(comparison: Comparison) -> list[RenderableType]:
+def _luck(comparison: Comparison) -> list[RenderableType]:
     bias = comparison.selection_bias
-    if bias is None:
-        missing = "has a Sharpe ratio" if any(map(_has_traded, comparison.trials)) else "traded"
-        return [f"No trial {missing}, so there is nothing to rank."]
-    best = comparison.trials[0]
-    name = f"{best.ticker}, {best.parameter_set.label}"
-    if bias.trials == 1 and not bias.earlier:
-        chance = number(bias.deflated_sharpe)
-        return [
-            f"One trial, so nothing was selected. Probability that its true Sharpe ratio is above 0: {chance}."
-        ]
-    idle = sum(not _has_traded(trial) for trial in comparison.trials)
-    return [Text(selection_bias_text(bias, name, idle), style="bold"), *_uncounted(bias)]
-
-
-def _uncounted(bias: SelectionBias) -> list[str]:
-    return ["Trials of earlier commands are not counted."] if bias.earlier is None else []
-
-
-def selection_bias_text(bias: SelectionBias, best: str, idle: int) -> str:
-    """State how many trials there were, what chance alone would show, and what is left of the best."""
-    never = f" ({idle} never traded)" if idle else ""
-    observed = f"{number(bias.best_sharpe)} ({best})"
-    if bias.best_sharpe > 0:
-        outcome = f"Best observed: {observed}."
-    else:
-        outcome = f"Every trial that traded lost; the highest Sharpe ratio is {observed}."
-    earlier = f" after {bias.earlier:,} earlier ones on overlapping hours" if bias.earlier else ""
-    return (
-        f"{_plural(bias.trials, 'trial')}{never}{earlier}. Best Sharpe ratio expected by chance: {number(bias.expected_best_sharpe)}. "
-        f"{outcome} Deflated Sharpe ratio: {number(bias.deflated_sharpe)} (at least 0.95 is required)."
-    )
-
-
-def overfitting_text(found: Overfitting) -> str:
-    """State how often the best trial of one half of the hours was a bad one of the other half."""
-    if found.probability is None:
-        return f"The probability of backtest overfitting cannot be estimated: {found.why_none}."
-    return (
-        f"Probability of backtest overfitting: {number(found.probability)}. In {found.probability * 100:.0f} % of "
-        f"{found.splits:,} splits of these hours into halves, the trial that was best in one half was below the median "
-        f"of the {found.trials} that traded differently in the other; choosing at random gives 50 %."
-    )
+    if bias is None or (bias.trials == 1 and not bias.earlier):
+        return [luck_text(comparison)]
+    uncounted = ["Trials of earlier commands are not counted."] if bias.earlier is None else []
+    return [Text(luck_text(comparison), style="bold"), *uncounted]
 
 
 def _where(ticker: object, where: str) -> str:

@@ -27,6 +27,11 @@ def signal_text(signal: Signal, tz: ZoneInfo) -> str:
     )
 
 
+def signal_summary(signal: Signal, tz: ZoneInfo) -> str:
+    """Return what the signal is and what it is worth, without conditions and facts."""
+    return "\n".join([*_headline(signal, tz), *_forecast(signal)])
+
+
 def _headline(signal: Signal, tz: ZoneInfo) -> list[str]:
     return [
         (

@@ -21,7 +21,7 @@ from crypto_refactor.backtest.comparison.parameter_grid import (
     value_text,
 )
 from crypto_refactor.backtest.comparison.request import ComparisonRequest
-from crypto_refactor.backtest.comparison.runner import compare
+from crypto_refactor.backtest.comparison.runner import run_comparison
 from crypto_refactor.backtest.significance.sharpe import selection_bias
 from crypto_refactor.errors import DataError, ModelError, UsageError
 from crypto_refactor.execution.rules import ExecutionOptions, ExitRule
@@ -62,7 +62,7 @@ def run(tmp_path, fits):
             "allow_gaps": True,
             "observer": TrainingObserver(),
         }
-        return compare(ComparisonRequest(**(asked | options)))
+        return run_comparison(ComparisonRequest(**(asked | options)))
 
     return make
 

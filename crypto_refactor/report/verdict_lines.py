@@ -1,0 +1,107 @@
+"""What a result says first, and what was run, each in one line, wherever it is shown."""
+
+from zoneinfo import ZoneInfo
+
+from crypto_refactor.backtest.comparison.runner import Comparison
+from crypto_refactor.backtest.comparison.trials import Trial
+from crypto_refactor.backtest.external.evaluation import EvaluationResult
+from crypto_refactor.backtest.result import RunResult
+from crypto_refactor.backtest.significance.overfitting import Overfitting
+from crypto_refactor.backtest.significance.sharpe import SelectionBias
+from crypto_refactor.market.hours import to_local_text
+from crypto_refactor.report.commentary import window_text
+from crypto_refactor.report.formatting import number, source_name
+from crypto_refactor.report.hour_remarks import hour_warning
+
+UNTESTED = "Not tested against chance."
+
+
+def run_verdict(result: RunResult) -> str:
+    """Return the verdict on a run; a failed audit, or a result that hangs on one hour, comes before it."""
+    if result.audit_passed is False:
+        return "AUDIT FAILED: do not trust these figures."
+    warning = hour_warning(result) if isinstance(result, EvaluationResult) else None
+    if warning is not None:
+        return warning
+    return UNTESTED if result.verdict is None else result.verdict.text
+
+
+def comparison_verdict(comparison: Comparison) -> str:
+    """Return what is left of the best trial; failed audits come before it."""
+    trials = comparison.trials
+    failed = len(trials) - comparison.audits_passed
+    if failed:
+        return f"AUDIT FAILED for {failed} of {len(trials)} trials: do not trust their figures."
+    return luck_text(comparison)
+
+
+def run_title(result: RunResult, tz: ZoneInfo) -> str:
+    """State what was run, over which window."""
+    kind = "evaluation of targets" if isinstance(result, EvaluationResult) else "backtest"
+    return f"{result.ticker} {kind}, {window_text(result.window, tz)}"
+
+
+def comparison_title(comparison: Comparison, tz: ZoneInfo) -> str:
+    """State what was compared, over which window."""
+    request, end = comparison.request, comparison.end
+    counts = f"{counted(len(request.tickers), 'ticker')} with {counted(len(request.settings), 'setting')}"
+    if end is None:
+        return f"Comparison of {counts}"
+    return f"Comparison of {counts}, {span_text(comparison, end, tz)}"
+
+
+def span_text(comparison: Comparison, end: int, tz: ZoneInfo) -> str:
+    """State the window of a comparison and its source."""
+    request = comparison.request
+    first, last = to_local_text(end - request.hours, tz), to_local_text(end, tz)
+    return f"{first} to {last}: {request.hours:,} hours from {source_name(request.source.name)}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number of things."""
+    return f"{count} {noun}{'s' * (count > 1)}"
+
+
+def luck_text(comparison: Comparison) -> str:
+    """State what chance alone would show of so many trials."""
+    bias = comparison.selection_bias
+    if bias is None:
+        missing = "has a Sharpe ratio" if any(map(has_traded, comparison.trials)) else "traded"
+        return f"No trial {missing}, so there is nothing to rank."
+    if bias.trials == 1 and not bias.earlier:
+        chance = number(bias.deflated_sharpe)
+        return f"One trial, so nothing was selected. Probability that its true Sharpe ratio is above 0: {chance}."
+    best = comparison.trials[0]
+    idle = sum(not has_traded(trial) for trial in comparison.trials)
+    return selection_bias_text(bias, f"{best.ticker}, {best.parameter_set.label}", idle)
+
+
+def selection_bias_text(bias: SelectionBias, best: str, idle: int) -> str:
+    """State how many trials there were, what chance alone would show, and what is left of the best."""
+    never = f" ({idle} never traded)" if idle else ""
+    observed = f"{number(bias.best_sharpe)} ({best})"
+    if bias.best_sharpe > 0:
+        outcome = f"Best observed: {observed}."
+    else:
+        outcome = f"Every trial that traded lost; the highest Sharpe ratio is {observed}."
+    earlier = f" after {bias.earlier:,} earlier ones on overlapping hours" if bias.earlier else ""
+    return (
+        f"{counted(bias.trials, 'trial')}{never}{earlier}. Best Sharpe ratio expected by chance: {number(bias.expected_best_sharpe)}. "
+        f"{outcome} Deflated Sharpe ratio: {number(bias.deflated_sharpe)} (at least 0.95 is required)."
+    )
+
+
+def overfitting_text(found: Overfitting) -> str:
+    """State how often the best trial of one half of the hours was a bad one of the other half."""
+    if found.probability is None:
+        return f"The probability of backtest overfitting cannot be estimated: {found.why_none}."
+    return (
+        f"Probability of backtest overfitting: {number(found.probability)}. In {found.probability * 100:.0f} % of "
+        f"{found.splits:,} splits of these hours into halves, the trial that was best in one half was below the median "
+        f"of the {found.trials} that traded differently in the other; choosing at random gives 50 %."
+    )
+
+
+def has_traded(trial: Trial) -> bool:
+    """Whether the requested run of a trial filled any order."""
+    return bool(trial.scenarios.requested.simulation.fills)
