@@ -26,6 +26,7 @@ from crypto_refactor.model.training.parallel import TrainingObserver
 from crypto_refactor.plugins import AnyPlugin, read_plugins
 from crypto_refactor.signals.conditions import SignalRules
 from crypto_refactor.signals.loop_forecast import loop_forecast
+from crypto_refactor.signals.occlusion import occlusion
 from crypto_refactor.signals.pipeline import decidable_rows, decide_signals
 from crypto_refactor.signals.signal import Signal, last_signal
 from crypto_refactor.signals.window_gaps import window_gap
@@ -166,7 +167,8 @@ class SignalGenerator:
             lambda: training_set(frame, rows, self.settings.lookback),
             self._observer,
         )
-        signals = decide_signals(choice.model, frame, last_row, self._rules)
+        forecaster = choice.model.forecaster()
+        signals = decide_signals(choice.model, frame, last_row, self._rules, forecaster=forecaster)
         return last_signal(
             frame,
             signals,
@@ -175,6 +177,7 @@ class SignalGenerator:
             required=self._rules.min_confirmations,
             round_trip_cost=self._cost,
             jumps=quality.jumps,
+            occlusion=occlusion(choice.model, forecaster, frame, int(last_row[-1])),
             loop=loop_forecast(self._source, bars, now, self._model_dir, self.settings, self._rules),
         )
 

@@ -91,6 +91,7 @@ class Signal(Presented):
     required: int  # confirmations a signal needs
     indicators: Mapping[str, float]  # at the last bar
     bands: Mapping[str, float]  # Bollinger bands and width, and the mean volatility, for display
+    occlusion: Mapping[str, float]  # by how much each input of the model raised the forecast, in log return
     model: ModelInfo
     data: DataFacts
     jumps: tuple[Jump, ...] = ()  # closes of the history that jump
@@ -152,6 +153,7 @@ class Signal(Presented):
             "conditions": dict(self.conditions),
             "confirmations": {"passed": self.passed, "required": self.required},
             "indicators": {name: finite(value) for name, value in self.indicators.items()},
+            "occlusion": dict(self.occlusion),
             "plugins": [file.to_dict() for file in self.plugins],
             "model_info": self.model.to_dict(),
             "data": {
@@ -202,6 +204,7 @@ def last_signal(
     required: int,
     round_trip_cost: float,
     jumps: tuple[Jump, ...],
+    occlusion: Mapping[str, float],
     loop: LoopForecast | None,
 ) -> Signal:
     """Return the last of `signals`, which belongs to the last bar of `frame`."""
@@ -241,6 +244,7 @@ def last_signal(
             zero_volume=int(((bars.volume == 0) & ~bars.synthetic).sum()),
         ),
         jumps=jumps,
+        occlusion=occlusion,
         plugins=frame.plugins,
         loop=loop,
     )

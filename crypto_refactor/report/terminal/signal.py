@@ -137,6 +137,7 @@ def _facts(signal: Signal, tz: ZoneInfo) -> list[str]:
             f"Bollinger {price(bands['bollinger_lower'])} to {price(bands['bollinger_upper'])}, "
             f"width {percent(bands['bollinger_width'])}, %B {number(values['bollinger'])}"
         ),
+        *_moved_by(signal),
         *_plugins(signal),
         f"Model         {model.decision}: {model.reason}",
         _more(
@@ -155,6 +156,19 @@ def _facts(signal: Signal, tz: ZoneInfo) -> list[str]:
         *(f"Hint          {hint}" for hint in signal.hints),
         f"Repeat with   --end {to_iso(signal.end)}",
     ]
+
+
+_MOST_MOVING = 3
+
+
+def _moved_by(signal: Signal) -> list[str]:
+    """Return the inputs that moved the forecast most."""
+    moved = {name: effect for name, effect in signal.occlusion.items() if effect}
+    if not moved:
+        return []
+    most = sorted(moved, key=lambda name: -abs(moved[name]))[:_MOST_MOVING]
+    effects = ", ".join(f"{name} {percent(moved[name], 4, signed=True)}" for name in most)
+    return [f"Moved most by {effects}", _more("(what the forecast loses when the input is held at its median in training)")]
 
 
 def _plugins(signal: Signal) -> list[str]:
