@@ -9,13 +9,13 @@ import pytest
 from support.stub_models import planted_card, sample_bars
 from support.trained_models import SETTINGS, training_data
 
-from crypto_refactor.cli.output import write_text
 from crypto_refactor.execution.stepper import new_state
 from crypto_refactor.market.sources.bar_store import BarStore
 from crypto_refactor.market.sources.csv_files import write_csv
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model import artifact
 from crypto_refactor.model.cache import ModelProvider, cache_path
+from crypto_refactor.storage.output_file import write_text
 from crypto_refactor.trading.kill_switch import halt
 from crypto_refactor.trading.ledger import Ledger
 from crypto_refactor.trading.locks import locked
