@@ -1,6 +1,7 @@
 """The result of trading a window: three account runs, and what was tested on them."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ from crypto_refactor.backtest.engine import Simulation
 from crypto_refactor.backtest.jump_shares import JumpShare, jump_shares
 from crypto_refactor.backtest.metrics import Metrics
 from crypto_refactor.backtest.significance.earlier_trials import EarlierTrials
+from crypto_refactor.backtest.significance.input_importance import InputImportance
 from crypto_refactor.backtest.significance.summary import Significance
 from crypto_refactor.backtest.significance.verdict import Verdict, verdict
 from crypto_refactor.backtest.walk_forward import WalkForward, align_to_bars
@@ -165,6 +167,9 @@ class BacktestResult(RunResult):
     walk: WalkForward
     pinned: str | None  # name of the pinned model that decided everything
     audit: Audit | None = None  # whether the run used the future, and adds up; None if not audited
+    importance: Mapping[str, InputImportance] | None = (
+        None  # of each input of the models; None if not measured
+    )
 
     @property
     def signals(self) -> "pd.DataFrame":

@@ -134,4 +134,5 @@ def run_backtest(values: Mapping[str, Any], *, assess: bool = True) -> BacktestR
         allow_gaps=values["allow_gaps"],
         allow_jumps=values["allow_jumps"],
         assess=assess,
+        importance=values.get("importance", False),
     )

@@ -24,6 +24,7 @@ _PROGRAM = ("python3", "models/app_backtester.py")
 @options.trades
 @options.file_option("--signals", "FILE.csv", "Write the signal of every bar.")
 @options.report
+@options.flag("--importance", "Measure what the models look at: each input in turn is taken from other days.")
 @no_journal
 @options.bars
 def command(trades: Path | None, signals: Path | None, report: Path | None, **values: Any) -> int:

@@ -35,6 +35,9 @@ def backtest_json(result: BacktestResult) -> Document:
         "signals": diagnostics.signals,
         "conditions": {name: asdict(figures) for name, figures in diagnostics.conditions.items()},
         "feature_correlation": {name: asdict(figure) for name, figure in diagnostics.correlations.items()},
+        "input_importance": None
+        if result.importance is None
+        else {name: asdict(figure) for name, figure in result.importance.items()},
         "entries": asdict(diagnostics.entries) | {"beyond_cost": diagnostics.entries_beyond_cost},
         **_ending(result),
         "data": _data(result) | {"undecidable": result.undecidable},

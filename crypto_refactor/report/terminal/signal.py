@@ -168,7 +168,10 @@ def _moved_by(signal: Signal) -> list[str]:
         return []
     most = sorted(moved, key=lambda name: -abs(moved[name]))[:_MOST_MOVING]
     effects = ", ".join(f"{name} {percent(moved[name], 4, signed=True)}" for name in most)
-    return [f"Moved most by {effects}", _more("(what the forecast loses when the input is held at its median in training)")]
+    return [
+        f"Moved most by {effects}",
+        _more("(what the forecast loses when the input is held at its median in training)"),
+    ]
 
 
 def _plugins(signal: Signal) -> list[str]:
