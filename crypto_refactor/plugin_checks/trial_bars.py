@@ -45,7 +45,7 @@ def trial_bars(bars: Bars) -> tuple[TrialBars, TrialBars]:
         )
     stop = long_enough[-1][1]
     whole = bars.rows(stop - COUNT, stop)
-    name = f"{bars.ticker} from {bars.source}"
+    name = f"{bars.ticker} from {bars.source}{' (SIMULATED)' if bars.simulated else ''}"
     return (
         TrialBars(name=name, bars=whole),
         TrialBars(name=f"{name}, 50 hours silent", bars=_silenced(whole)),

@@ -88,7 +88,7 @@ WHERE_NONE = {
     f"--{spec.name}": spec.default_text for spec in EXECUTION_OPTIONS.values() if spec.default is None
 } | WHERE_NONE
 OWN_TICKER = dict.fromkeys(("multi", "compare", "reconcile", "trials"), "all") | dict.fromkeys(
-    ("close", "resume", "adopt", "import"), "none"
+    ("close", "resume", "adopt", "import", "check-plugin"), "none"
 )
 
 

@@ -44,7 +44,7 @@ class TestDocument:
         assert " ".join(document) == (
             "schema ticker timeframe source simulated end made_at target_at signal direction confidence "
             "current_price predicted_price price_difference interval threshold expected_move round_trip_cost "
-            "conditions confirmations indicators plugins model_info data trading_loop data_quality hints"
+            "conditions confirmations indicators occlusion plugins model_info data trading_loop data_quality hints"
         )
         assert list(document["conditions"]) == list(CONDITIONS)
         assert list(document["confirmations"]) == ["passed", "required"]

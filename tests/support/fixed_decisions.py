@@ -15,7 +15,7 @@ from crypto_refactor.trading.model_choice import ChosenModel
 def decided(signal, *, close=100.0, hour=0, simulated=False):
     """Return a decision with this signal, by a model that exists in name only."""
     held = np.full((1, len(CONDITIONS)), bool(signal))
-    card = SimpleNamespace(fingerprint="planted", simulated=simulated)
+    card = SimpleNamespace(fingerprint="planted", simulated=simulated, plugins={})
     signals = SignalFrame(
         decided_at=np.array([hour]),
         close=np.array([close]),

@@ -67,6 +67,7 @@ def make_signal(forecast=0.01, *, evidence=KNOWN, scale=0.1, required=6, loop=No
             "bollinger_width": 0.04,
             "volatility_mean": 0.01,
         },
+        occlusion=dict.fromkeys(frame.names, 0.0) | {"log_return": 1.2e-4, "rsi": -3e-5},
         model=model,
         loop=loop,
         data=DataFacts(bars=801, first=473_200, last=474_000, synthetic=0, zero_volume=2),
@@ -256,3 +257,11 @@ def test_every_price_has_five_significant_digits(close):
     text = signal_text(scaled, UTC)
     for value in (close, close * 1.01, close * 0.98, close * 1.02):
         assert price_text(value) in text
+
+
+def test_the_inputs_that_moved_the_forecast_most_come_first():
+    assert "Moved most by log_return +0.0120 %, rsi -0.0030 %\n" in signal_text(make_signal(), UTC)
+
+
+def test_where_nothing_moved_it_nothing_is_said():
+    assert "Moved most" not in signal_text(replace(make_signal(), occlusion={"rsi": 0.0}), UTC)
