@@ -49,7 +49,10 @@ def test_a_leak_is_shown_and_ends_in_the_code_of_a_failed_audit(home, tmp_path):
     )
     done = home.run(f"crypto-refactor check-plugin {path}", code=6)
     assert "BROKEN  prefix  no bar changes when later bars are hidden" in done.stdout
-    assert "the bar that closed at 2024-11-24T14:00:00Z (BTC/USD from sample (SIMULATED)): its value is " in done.stdout
+    assert (
+        "the bar that closed at 2024-11-24T14:00:00Z (BTC/USD from sample (SIMULATED)): its value is "
+        in done.stdout
+    )
     assert "5 of 6 contracts are kept" in done.stdout
 
 

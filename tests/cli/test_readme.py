@@ -112,7 +112,7 @@ def tried(line):
     first, second, *rest = shlex.split(line)
     rest = [str(ROOT / word) if word.startswith("examples/") else word for word in rest]
     name, command = SCRIPTS[second] if first == "python3" else (f"crypto-refactor {second}", COMMANDS[second])
-    wanted = [option for option in ("--source sample", "--network linear") if option.split()[0] not in rest]
+    wanted = ["--source sample", "--network linear"]
     if command in {trade.trade, trade.multi} and "--demo" not in line:
         wanted.append("--demo")  # what trades at Alpaca needs keys, and is tried elsewhere
     extra = [word for word in wanted if word.split()[0] in options(command)]
