@@ -42,13 +42,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class AccountRun:
     """One account over the window: its rules, what happened to it, and its metrics."""
 
     rules: ExecutionRules
     simulation: Simulation
     metrics: Metrics
+
+    def __repr__(self) -> str:
+        metrics = self.metrics
+        return f"AccountRun(total_return={metrics.total_return:.4f}, trades={metrics.trades}, fees_paid={metrics.fees_paid:.2f})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -128,6 +128,7 @@ def compute_features(
             continue
         ready = slice(start + WARMUP, stop)
         segment = bars if len(starts) == 1 else bars.rows(start, stop)
+        segment = segment.sealed() if plugins else segment
         # An overflow is refused below, with the bar that caused it.
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             for column, spec in enumerate(catalogue):

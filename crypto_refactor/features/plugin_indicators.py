@@ -1,15 +1,14 @@
 """Indicators of plug-ins as entries of the catalogue: what the user's functions return is checked."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 import numpy as np
 
 from crypto_refactor.arrays import FloatArray
-from crypto_refactor.errors import PluginError
 from crypto_refactor.features.catalogue import CATALOGUE, IndicatorSpec, indicator_names
 from crypto_refactor.market.bars import Bars
-from crypto_refactor.plugins import Indicator, PluginFile, all_indicators, require_new_names
+from crypto_refactor.plugins import Indicator, PluginFile, all_indicators, require_new_names, running
 
 
 @lru_cache(maxsize=32)
@@ -23,7 +22,12 @@ def catalogue_of(plugins: tuple[PluginFile, ...]) -> tuple[IndicatorSpec, ...]:
     """
     declared = all_indicators(plugins)
     require_new_names(declared, (*indicator_names(), *_OTHER_VALUES), "indicator")
-    return (*CATALOGUE, *map(_spec, declared))
+    return catalogue_with(declared)
+
+
+def catalogue_with(indicators: Iterable[Indicator]) -> tuple[IndicatorSpec, ...]:
+    """Return the built-in catalogue and `indicators`, what they return checked."""
+    return (*CATALOGUE, *map(_spec, indicators))
 
 
 _OTHER_VALUES = ("close", "move", "threshold", "volatility_mean")
@@ -52,14 +56,8 @@ def _spec(indicator: Indicator) -> IndicatorSpec:
 def _checked(indicator: Indicator, bars: Bars, what: str, compute: Callable[[], FloatArray]) -> FloatArray:
     """Return what `compute` does, or raise PluginError where it is not what an indicator has to be."""
     expected = f"float64 of shape ({len(bars)},), finite from bar {indicator.warmup} of a series on."
-    try:
+    with running(lambda problem: indicator.origin.error(f"{what} fails with {problem}", expected=expected)):
         array = compute()
-    except PluginError:
-        raise
-    except Exception as error:
-        raise indicator.origin.error(
-            f"{what} fails with {type(error).__name__}: {error}", expected=expected
-        ) from error
     if not isinstance(array, np.ndarray):
         raise indicator.origin.error(f"{what} is a {type(array).__name__}, no array", expected=expected)
     if array.shape != (len(bars),) or array.dtype != np.float64:

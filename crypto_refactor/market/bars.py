@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -162,6 +162,15 @@ class Bars:
 
         frame = frame_of(self.opened, {name: getattr(self, name) for name in (*COLUMNS, "synthetic")}, OPENED)
         return mark_simulated(frame) if self.simulated else frame
+
+    def sealed(self) -> Self:
+        """Return a copy whose arrays cannot be made writable, and lead to no other bars."""
+        names = ("opened", *COLUMNS, "synthetic", "protection_price")
+        columns: dict[str, Any] = {}
+        for name in names:
+            column = getattr(self, name)
+            columns[name] = np.frombuffer(column.tobytes(), dtype=column.dtype)
+        return type(self)(ticker=self.ticker, source=self.source, **columns)
 
     def row_text(self, row: int) -> str:
         """Return one bar as it would stand in a file."""

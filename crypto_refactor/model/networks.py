@@ -9,7 +9,7 @@ from typing import Any
 
 from crypto_refactor.model.recipe import Recipe
 from crypto_refactor.plugins import Network as DeclaredNetwork
-from crypto_refactor.plugins import NetworkBuilder, PluginFile, all_networks, require_new_names
+from crypto_refactor.plugins import NetworkBuilder, PluginFile, all_networks, require_new_names, running
 
 
 def _lstm_stack(units: Sequence[int], keras: Any, x: Any, recipe: Recipe) -> Any:
@@ -56,12 +56,8 @@ def _checked(network: DeclaredNetwork) -> NetworkBuilder:
     expected = "a Keras tensor of shape (batch, units)."
 
     def build(keras: Any, x: Any, recipe: Recipe) -> Any:
-        try:
+        with running(lambda problem: network.origin.error(f"it fails with {problem}", expected=expected)):
             built = network.build(keras, x, recipe)
-        except Exception as error:
-            raise network.origin.error(
-                f"it fails with {type(error).__name__}: {error}", expected=expected
-            ) from error
         shape = getattr(built, "shape", None)
         if shape is None or len(shape) != 2 or shape[1] is None:
             raise network.origin.error(f"it gives the shape {shape}", expected=expected)

@@ -1,10 +1,11 @@
 """All contracts of all pieces of a plug-in, on one or more stretches of bars."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from crypto_refactor.errors import PluginError
 from crypto_refactor.execution.rules import known_exits
 from crypto_refactor.features.plugin_indicators import catalogue_of
 from crypto_refactor.market.bars import Bars
@@ -13,9 +14,9 @@ from crypto_refactor.plugin_checks import indicator_contracts
 from crypto_refactor.plugin_checks.contract import Contract
 from crypto_refactor.plugin_checks.indicator_contracts import IndicatorTrial
 from crypto_refactor.plugin_checks.network_contract import network_contracts
-from crypto_refactor.plugin_checks.sides_contracts import sides_contracts
+from crypto_refactor.plugin_checks.sides_contracts import SidesTrial
 from crypto_refactor.plugin_checks.trial_bars import TrialBars, trial_bars
-from crypto_refactor.plugins import Condition, Exit, PluginFile, load, load_anew
+from crypto_refactor.plugins import Condition, Exit, Plugin, PluginFile, load
 from crypto_refactor.signals.condition_catalogue import conditions_of
 
 
@@ -51,7 +52,7 @@ def check_plugin(file: PluginFile, series: Sequence[Bars]) -> PluginReport:
     Raises
     ------
     PluginError
-        If the plug-in cannot be loaded, or a name is taken.
+        If the plug-in cannot be loaded or declares nothing, or a name is taken.
     DataError
         If a series has no stretch that is long enough.
     """
@@ -60,6 +61,12 @@ def check_plugin(file: PluginFile, series: Sequence[Bars]) -> PluginReport:
         joined((file,))
     trials = [trial for bars in series for trial in trial_bars(bars)]
     plugin = load(file)
+    if not (plugin.indicators or plugin.conditions or plugin.networks or plugin.exits):
+        raise PluginError(
+            f"The plug-in {file.path} declares nothing.",
+            expected="an indicator, a condition, a network or an exit.",
+            remedy="write a function under a decorator of its Plugin object.",
+        )
     found = [contract for trial in trials for contract in _contracts(file, trial)]
     shapeless = {contract.piece for contract in found if contract.name == "shape" and not contract.kept}
     milliseconds = {
@@ -88,16 +95,13 @@ def _contracts(file: PluginFile, trial: TrialBars) -> Iterator[Contract]:
 
 def _sides(file: PluginFile, trial: TrialBars) -> Iterator[Contract]:
     plugin = load(file)
-    for index, _ in enumerate(plugin.conditions):
-        find: Callable[[], Condition | Exit] = partial(_anew, file, "conditions", index)
-        yield from sides_contracts("condition", find, file, trial)
-    for index, _ in enumerate(plugin.exits):
-        yield from sides_contracts("exit", partial(_anew, file, "exits", index), file, trial)
+    for kind, pieces in (("condition", plugin.conditions), ("exit", plugin.exits)):
+        for index, _ in enumerate(pieces):
+            yield from SidesTrial(kind, file, partial(_piece, kind, index), trial).contracts()
 
 
-def _anew(file: PluginFile, kind: str, index: int) -> Condition | Exit:
-    piece: Condition | Exit = getattr(load_anew(file), kind)[index]
-    return piece
+def _piece(kind: str, index: int, plugin: Plugin) -> Condition | Exit:
+    return plugin.conditions[index] if kind == "condition" else plugin.exits[index]
 
 
 def _worst(found: Sequence[Contract]) -> list[Contract]:

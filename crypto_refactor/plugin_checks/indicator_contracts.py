@@ -4,7 +4,7 @@ Each call runs the plug-in's code anew, unless a contract is about what an earli
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from crypto_refactor.features.catalogue import WARMUP
 from crypto_refactor.features.equality import different_bits, same_bits, start_tolerance
 from crypto_refactor.market.bars import COLUMNS, Bars
 from crypto_refactor.plugin_checks.contract import Breach, Contract
-from crypto_refactor.plugin_checks.trial_bars import COUNT, TrialBars
+from crypto_refactor.plugin_checks.trial_bars import TrialBars
 from crypto_refactor.plugins import Indicator, PluginFile, load_anew
 
 _ROUNDING = 1e-9
@@ -56,12 +56,14 @@ class IndicatorTrial:
     def contracts(self) -> Iterator[Contract]:
         """Yield the outcome of each contract; where the values have no shape, of that one alone."""
         try:
+            # The shorter ones first: what a call leaves outside its module cannot hold later bars then.
+            parts = list(self._prefixes())
             whole = self._anew(self.bars.bars)
         except _Failed as failed:
             yield self._contract("shape", Breach(text=failed.text, bars=self.bars.name))
             return
         # A value that is missing because the future is, is found here, and named by the contract it breaks.
-        yield self._contract("prefix", self._prefix_breach(whole))
+        yield self._contract("prefix", self._prefix_breach(whole, parts))
         missing = self._shape_breach(whole)
         yield self._contract("shape", missing)
         if missing is not None:
@@ -99,16 +101,20 @@ class IndicatorTrial:
             hidden=float(hidden),
         )
 
-    def _prefix_breach(self, whole: Pair) -> Breach | None:
+    def _prefixes(self) -> Iterator[Pair]:
+        """Yield what the first bars alone give, for every number of bars that a run computes, and for some shorter ones."""
+        for count in (*range(self.warmup + 1, WARMUP, _SHORTEST_STEP), *range(WARMUP + 1, len(self.bars))):
+            try:
+                yield self._anew(self.bars.first(count))
+            except _Failed as failed:
+                if count > WARMUP:  # no shorter series is ever computed
+                    raise _Failed(f"{failed.text}, from the first {count:,} bars") from failed
+
+    def _prefix_breach(self, whole: Pair, parts: Sequence[Pair]) -> Breach | None:
         """Return the first bar that changes when later ones are hidden, over all numbers of bars left."""
         first: tuple[int, int, int, float, float] | None = None  # bar, column, bars left, and both values
-        for count in (*range(self.warmup + 1, WARMUP, _SHORTEST_STEP), *range(WARMUP + 1, COUNT)):
-            try:
-                part = self._anew(self.bars.bars.prefix(count))
-            except _Failed as failed:
-                if count <= WARMUP:
-                    continue  # no series as short as this is ever computed
-                return Breach(text=f"{failed.text}, from the first {count} bars", bars=self.bars.name)
+        for part in parts:
+            count = len(part[0])
             for column, (known, hidden) in enumerate(zip(whole, part, strict=True)):
                 before, after = known[self.warmup : count], hidden[self.warmup :]
                 changed = np.flatnonzero(different_bits(before, after))
@@ -118,7 +124,7 @@ class IndicatorTrial:
         if first is None:
             return None
         row, column, count, known_value, hidden_value = first
-        later = f"{COUNT - count} later bars"
+        later = f"{len(self.bars) - count:,} later bars"
         text = f"is {known_value:.10g}, and {hidden_value:.10g} when {later} are hidden"
         if abs(known_value - hidden_value) <= _ROUNDING * _spread(whole[column][WARMUP:]):
             text += (
@@ -138,7 +144,7 @@ class IndicatorTrial:
     def _start_breach(self, whole: Pair) -> Breach | None:
         for start in _STARTS:
             try:
-                part = self._anew(self.bars.bars.rows(start, COUNT))
+                part = self._anew(self.bars.bars.rows(start, len(self.bars)).sealed())
             except _Failed as failed:
                 return Breach(text=f"{failed.text}, without the first {start} bars", bars=self.bars.name)
             for column, (known, later) in enumerate(zip(whole, part, strict=True)):
@@ -170,7 +176,11 @@ class IndicatorTrial:
         """Return how the same bars give other values: from a call before, or from nothing at all."""
         used = self._indicator()
         bars = self.bars.bars
-        others = (bars.rows(100, COUNT), bars.rows(0, WARMUP + 100), self.bars.scaled(price=2.0))
+        others = (
+            bars.rows(100, len(bars)).sealed(),
+            self.bars.first(WARMUP + 100),
+            self.bars.scaled(price=2.0),
+        )
         try:
             for other in others:
                 _compute(used, other)
@@ -210,7 +220,9 @@ def _array(compute: Callable[[], FloatArray], count: int) -> FloatArray:
     try:
         with np.errstate(all="ignore"):
             array = compute()
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise _Failed(f"it fails with {type(error).__name__}: {error}") from error
     if not isinstance(array, np.ndarray):
         raise _Failed(f"it gives a {type(array).__name__}, no array")

@@ -1,93 +1,137 @@
-"""Contracts of conditions and exits: each close is judged by its own values alone."""
+"""Contracts of conditions and exits: each close is judged by its own values alone, whatever comes later."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
-from crypto_refactor.arrays import BoolArray, FloatArray, HourArray
+from crypto_refactor.arrays import FloatArray, HourArray, RowArray
 from crypto_refactor.errors import PluginError
+from crypto_refactor.features.catalogue import WARMUP
 from crypto_refactor.features.frame import compute_features
+from crypto_refactor.features.plugin_indicators import catalogue_with
+from crypto_refactor.market.bars import Bars
 from crypto_refactor.plugin_checks.contract import Breach, Contract
 from crypto_refactor.plugin_checks.trial_bars import TrialBars
-from crypto_refactor.plugins import Condition, Exit, PluginFile, SidesTest
+from crypto_refactor.plugins import Condition, Exit, Plugin, PluginFile, Sides, Values, load_anew
 from crypto_refactor.signals.condition_catalogue import checked_sides, condition_values
 
 MEANINGS = {
     "shape": "two arrays of bool, one entry for each close",
     "alone": "a close alone is judged as among others",
+    "prefix": "no close is judged otherwise when later bars are hidden",
     "repeat": "the same values give the same answer",
 }
 _SIDES = ("long", "short")
+_PREFIXES = 40
 
 
-def sides_contracts(
-    kind: str, find: Callable[[], Condition | Exit], file: PluginFile, trial: TrialBars
-) -> Iterator[Contract]:
-    """Yield the outcome of each contract of the condition or exit that `find` returns from code that ran anew."""
-    piece = find()
-    closed, values = _values(file, trial)
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A condition or exit, what it saw at some closes, and its answers there."""
 
-    def contract(name: str, breach: Breach | None) -> Contract:
-        return Contract(kind=kind, piece=piece.name, name=name, meaning=MEANINGS[name], breach=breach)
+    piece: Condition | Exit
+    values: Values
+    sides: Sides
 
-    def test() -> SidesTest:
-        return _test(find())
-
-    try:
-        whole = test()(values)
-    except PluginError as error:
-        yield contract("shape", Breach(text=error.what, bars=trial.name))
-        return
-    yield contract("shape", None)
-    yield contract("alone", _alone_breach(test(), values, whole, closed, trial.name))
-    again = test()(values)
-    changed = np.flatnonzero((whole[0] != again[0]) | (whole[1] != again[1]))
-    breach = None
-    if len(changed):
-        breach = Breach(text="another answer in a second run", bars=trial.name, bar=int(closed[changed[0]]))
-    yield contract("repeat", breach)
+    def alone(self) -> Sides:
+        """Return the answers at each close when it is judged by itself."""
+        answers = [
+            _answers(self.piece, {name: column[row : row + 1] for name, column in self.values.items()})
+            for row in range(len(self.values["close"]))
+        ]
+        long, short = (np.concatenate(side) for side in zip(*answers, strict=True))
+        return long, short
 
 
-def _test(piece: Condition | Exit) -> SidesTest:
-    return checked_sides(piece.origin, piece.holds if isinstance(piece, Condition) else piece.keeps)
+Find = Callable[[Plugin], Condition | Exit]
+"""Returns the condition or exit that is checked, from a plug-in that was loaded."""
 
 
-def _values(file: PluginFile, trial: TrialBars) -> tuple[HourArray, dict[str, FloatArray]]:
-    """Return the closes with features, and what conditions see there, with forecasts that were drawn."""
-    frame = compute_features(trial.bars, (file,))
-    rows = np.flatnonzero(frame.ready)
-    rng = np.random.default_rng(0)
-    close = frame.bars.close[rows]
-    move = close * frame.column("realised_volatility")[rows] * rng.normal(size=len(rows))
-    return frame.bars.closed[rows], condition_values(
-        frame, rows, move, np.abs(move).mean() * np.ones(len(rows))
-    )
+@dataclass(frozen=True, slots=True)
+class SidesTrial:
+    """One condition or exit of a plug-in, on some bars, with forecasts that were drawn.
 
+    Each judgement loads the plug-in anew, and its indicators are computed in the same module.
+    """
 
-def _alone_breach(
-    test: SidesTest,
-    values: dict[str, FloatArray],
-    whole: tuple[BoolArray, BoolArray],
-    closed: HourArray,
-    bars: str,
-) -> Breach | None:
-    for row in range(len(closed)):
+    kind: str
+    file: PluginFile
+    find: Find
+    bars: TrialBars
+
+    def contracts(self) -> Iterator[Contract]:
+        """Yield the outcome of each contract; where the answers have no shape, of that one alone."""
         try:
-            alone = test({name: column[row : row + 1] for name, column in values.items()})
+            # The shorter ones first: what a call leaves outside its module cannot hold later bars then.
+            hidden = {count: self._judge(self.bars.first(count)).sides for count in self._counts()}
+            judged = self._judge(self.bars.bars)
+            again = self._judge(self.bars.bars).sides
+            whole, alone = judged.sides, judged.alone()
         except PluginError as error:
-            return Breach(text=error.what, bars=bars, bar=int(closed[row]))
-        for side, (among, by_itself) in enumerate(zip(whole, alone, strict=True)):
-            if among[row] != by_itself[0]:
+            yield self._contract("shape", Breach(text=error.what, bars=self.bars.name))
+            return
+        yield self._contract("shape", None)
+        yield self._contract(
+            "alone", self._breach(whole, alone, "among all closes", "when this close is judged alone")
+        )
+        last = _last_answers(hidden, whole)
+        yield self._contract(
+            "prefix", self._breach(whole, last, "among all bars", "when later bars are hidden")
+        )
+        yield self._contract("repeat", self._breach(whole, again, "at first", "in a second run"))
+
+    def _contract(self, name: str, breach: Breach | None) -> Contract:
+        piece = self.find(load_anew(self.file)).name
+        return Contract(kind=self.kind, piece=piece, name=name, meaning=MEANINGS[name], breach=breach)
+
+    def _counts(self) -> list[int]:
+        return sorted(set(np.linspace(WARMUP + 1, len(self.bars) - 1, _PREFIXES).astype(int).tolist()))
+
+    def _judge(self, bars: Bars) -> _Judged:
+        plugin = load_anew(self.file)
+        frame = compute_features(bars, catalogue=catalogue_with(plugin.indicators))
+        rows = np.flatnonzero(frame.ready)
+        unit = frame.bars.close[rows] * frame.column("realised_volatility")[rows]
+        values = condition_values(frame, rows, unit * _draws(rows, len(self.bars)), 0.5 * unit)
+        piece = self.find(plugin)
+        return _Judged(piece, values, _answers(piece, values))
+
+    def _breach(self, whole: Sides, other: Sides, how: str, otherwise: str) -> Breach | None:
+        """Return the first close at which two judgements differ."""
+        for side, (answers, others) in enumerate(zip(whole, other, strict=True)):
+            changed = np.flatnonzero(answers != others)
+            if len(changed):
+                row = int(changed[0])
                 words = ("does not hold", "holds")
-                text = (
-                    f"for {_SIDES[side]} it {words[bool(among[row])]} among all closes and "
-                    f"{words[bool(by_itself[0])]} when this close is judged alone"
-                )
                 return Breach(
-                    text=text,
-                    bars=bars,
-                    bar=int(closed[row]),
-                    known=float(among[row]),
-                    hidden=float(by_itself[0]),
+                    text=f"for {_SIDES[side]} it {words[bool(answers[row])]} {how} and {words[bool(others[row])]} {otherwise}",
+                    bars=self.bars.name,
+                    bar=int(self._closes[row]),
+                    known=float(answers[row]),
+                    hidden=float(others[row]),
                 )
-    return None
+        return None
+
+    @property
+    def _closes(self) -> HourArray:
+        return self.bars.bars.closed[WARMUP:]
+
+
+def _answers(piece: Condition | Exit, values: Values) -> Sides:
+    test = piece.holds if isinstance(piece, Condition) else piece.keeps
+    return checked_sides(piece.origin, test)(values)
+
+
+def _last_answers(hidden: dict[int, Sides], whole: Sides) -> Sides:
+    """Return the answers with each that was given at the last of some bars in the place of that among all."""
+    long, short = (answers.copy() for answers in whole)
+    for count, sides in hidden.items():
+        for answers, known in zip((long, short), sides, strict=True):
+            answers[count - WARMUP - 1] = known[-1]
+    return long, short
+
+
+def _draws(rows: RowArray, count: int) -> FloatArray:
+    """Return the forecasts at `rows` of `count` bars, in volatilities, the same however many bars are known."""
+    return np.random.default_rng(0).normal(size=count)[rows]

@@ -8,8 +8,10 @@ from crypto_refactor.errors import DataError
 from crypto_refactor.features.catalogue import WARMUP
 from crypto_refactor.market.bars import COLUMNS, PRICES, Bars, segment_starts
 
-COUNT = WARMUP + 400
-"""Bars of a stretch: so many that 400 of them have features."""
+MIN_BARS = WARMUP + 400
+"""Fewer leave fewer than 400 bars with features."""
+MAX_BARS = 3440
+"""As many as the longest series of a default run: warm-up, lookback, training span and the hours up to the next model."""
 _SILENT = slice(WARMUP + 60, WARMUP + 110)
 
 
@@ -20,14 +22,22 @@ class TrialBars:
     name: str
     bars: Bars
 
+    def __len__(self) -> int:
+        return len(self.bars)
+
+    def first(self, count: int) -> Bars:
+        """Return the first `count` bars, with no way to those behind them."""
+        return self.bars.prefix(count).sealed()
+
     def scaled(self, *, price: float = 1.0, volume: float = 1.0) -> Bars:
         """Return the bars with all prices and all volumes multiplied."""
         columns = {name: getattr(self.bars, name) * price for name in PRICES}
-        return replace(self.bars, **columns, volume=self.bars.volume * volume, protection_price=np.zeros(0))
+        scaled = replace(self.bars, **columns, volume=self.bars.volume * volume, protection_price=np.zeros(0))
+        return scaled.sealed()
 
 
 def trial_bars(bars: Bars) -> tuple[TrialBars, TrialBars]:
-    """Return the last unbroken stretch of `bars`, as it is and with 50 hours of one price and no volume.
+    """Return the last unbroken stretch of `bars`, and its end with 50 hours of one price and no volume.
 
     Raises
     ------
@@ -35,20 +45,22 @@ def trial_bars(bars: Bars) -> tuple[TrialBars, TrialBars]:
         If no stretch is long enough.
     """
     starts = segment_starts(bars).tolist()
-    stretches = [(start, stop) for start, stop in zip(starts, [*starts[1:], len(bars)], strict=True)]
-    long_enough = [(start, stop) for start, stop in stretches if stop - start >= COUNT]
+    stretches = zip(starts, [*starts[1:], len(bars)], strict=True)
+    long_enough = [(start, stop) for start, stop in stretches if stop - start >= MIN_BARS]
     if not long_enough:
         raise DataError(
-            f"No unbroken stretch of the {len(bars):,} bars of {bars.ticker} from {bars.source} has {COUNT} bars.",
-            expected=f"{COUNT} bars in a row.",
+            f"No unbroken stretch of the {len(bars):,} bars of {bars.ticker} from {bars.source} has {MIN_BARS} bars.",
+            expected=f"{MIN_BARS} bars in a row.",
             remedy="choose another --ticker or --source.",
         )
-    stop = long_enough[-1][1]
-    whole = bars.rows(stop - COUNT, stop)
-    name = f"{bars.ticker} from {bars.source}{' (SIMULATED)' if bars.simulated else ''}"
+    start, stop = long_enough[-1]
+    whole = bars.rows(max(start, stop - MAX_BARS), stop).sealed()
+    silent = _silenced(bars.rows(stop - MIN_BARS, stop)).sealed()
+    mark = " (SIMULATED)" if bars.simulated else ""
+    name = f"{bars.ticker} from {bars.source}{mark}"
     return (
-        TrialBars(name=name, bars=whole),
-        TrialBars(name=f"{name}, 50 hours silent", bars=_silenced(whole)),
+        TrialBars(name=f"{name}, {len(whole):,} bars", bars=whole),
+        TrialBars(name=f"{name}, {len(silent):,} bars, 50 hours silent", bars=silent),
     )
 
 

@@ -16,6 +16,7 @@ from crypto_refactor.plugins.declarations import (
     SidesTest,
     Values,
     require_new_names,
+    running,
 )
 from crypto_refactor.plugins.files import (
     AnyPlugin,
@@ -56,4 +57,5 @@ __all__ = [
     "plugin_hashes",
     "read_plugins",
     "require_new_names",
+    "running",
 ]

@@ -1,7 +1,8 @@
 """What a plug-in declares: functions of the user's, with what the tool must know about them."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -85,6 +86,17 @@ class Exit:
     name: str
     origin: Origin
     keeps: SidesTest
+
+
+@contextmanager
+def running(describe: Callable[[str], PluginError]) -> Iterator[None]:
+    """Run code of a plug-in: whatever it raises, `sys.exit` included, becomes the PluginError that `describe` makes of it."""
+    try:
+        yield
+    except (PluginError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise describe(f"{type(error).__name__}: {error}") from error
 
 
 class _Named(Protocol):

@@ -5,6 +5,7 @@ changes meanwhile changes nothing.
 """
 
 import hashlib
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +20,7 @@ from crypto_refactor.plugins.declarations import (
     Indicator,
     Network,
     add_declaration,
+    running,
 )
 from crypto_refactor.plugins.plugin import Plugin
 
@@ -61,6 +63,8 @@ def read_plugins(given: AnyPlugin | Iterable[AnyPlugin]) -> tuple[PluginFile, ..
     UsageError
         If there is no such file or entry point, or two have one name.
     """
+    if not isinstance(given, PluginFile | Path | str | Iterable):
+        raise UsageError.invalid("plugins", given, "paths of Python files, or names of installed plug-ins")
     files: dict[str, PluginFile] = {}
     for each in [given] if isinstance(given, PluginFile | Path | str) else given:
         file = each if isinstance(each, PluginFile) else _read(each)
@@ -75,6 +79,8 @@ def read_plugins(given: AnyPlugin | Iterable[AnyPlugin]) -> tuple[PluginFile, ..
 
 
 def _read(given: Path | str) -> PluginFile:
+    if not isinstance(given, Path | str):
+        raise UsageError.invalid("plugins", given, "paths of Python files, or names of installed plug-ins")
     path = Path(given).expanduser()
     name = path.stem
     if not path.exists() and path.suffix != ".py":
@@ -126,19 +132,19 @@ def load_anew(file: PluginFile) -> Plugin:
     PluginError
         If it fails, or has not exactly one `Plugin`.
     """
-    module = ModuleType(f"{GROUP}.{file.name}_{file.hash}")
+    module = ModuleType(f"crypto_refactor_plugin_{file.name}_{file.hash}")
     module.__file__ = str(file.path)
-    try:
-        code = compile(file.source, str(file.path), "exec")
-        exec(code, module.__dict__)  # noqa: S102 - a plug-in is code that the user has named to be run
-    except PluginError:
-        raise
-    except Exception as error:
-        raise PluginError(
-            f"The plug-in {file.path} fails at line {_line(error, file.path)}: {type(error).__name__}: {error}",
+    sys.modules[module.__name__] = module  # where dataclasses look for the names of annotations
+
+    def failed(problem: str) -> PluginError:
+        return PluginError(
+            f"The plug-in {file.path} fails{_where(sys.exception(), file.path)}: {problem}",
             expected="a file that can be imported.",
             remedy="correct the plug-in.",
-        ) from error
+        )
+
+    with running(failed):
+        exec(compile(file.source, str(file.path), "exec"), module.__dict__)  # noqa: S102 - named by the user to be run
     declared = {id(each): each for each in vars(module).values() if isinstance(each, Plugin)}
     if len(declared) != 1:
         raise PluginError(
@@ -149,16 +155,16 @@ def load_anew(file: PluginFile) -> Plugin:
     return next(iter(declared.values()))
 
 
-def _line(error: Exception, path: Path) -> int:
-    """Return the last line of `path` that led to `error`."""
+def _where(error: BaseException | None, path: Path) -> str:
+    """Return the last line of `path` that led to `error`, in words."""
     if isinstance(error, SyntaxError) and error.filename == str(path) and error.lineno:
-        return error.lineno
-    line, trace = 0, error.__traceback__
+        return f" at line {error.lineno}"
+    line, trace = 0, None if error is None else error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == str(path):
             line = trace.tb_lineno
         trace = trace.tb_next
-    return line
+    return f" at line {line}" if line else ""
 
 
 def _joined(parts: Iterable[list[Declaration]]) -> list[Declaration]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from crypto_refactor.arguments import is_whole
 from crypto_refactor.arrays import FloatArray
 from crypto_refactor.errors import PluginError
 from crypto_refactor.market.bars import Bars
@@ -83,7 +84,8 @@ class Plugin:
 
         def declare(function: IndicatorValue) -> IndicatorValue:
             origin = _origin(function, name)
-            if not 0 <= warmup <= MAX_WARMUP:
+            _require_texts(origin, formula=formula, input_formula=input_formula, source=source)
+            if not is_whole(warmup) or not 0 <= warmup <= MAX_WARMUP:
                 raise origin.error(f"its warm-up is {warmup!r}", expected=f"0 to {MAX_WARMUP} bars.")
             declaration = Indicator(
                 name=origin.name,
@@ -111,6 +113,7 @@ class Plugin:
 
         def declare(function: SidesTest) -> SidesTest:
             origin = _origin(function, name)
+            _require_texts(origin, long=long, short=short)
             declaration = Condition(
                 name=origin.name, origin=origin, holds=function, long_text=long, short_text=short
             )
@@ -145,6 +148,12 @@ class Plugin:
             return function
 
         return declare
+
+
+def _require_texts(origin: Origin, **texts: object) -> None:
+    for name, text in texts.items():
+        if not isinstance(text, str):
+            raise origin.error(f"{name} is {text!r}", expected="a text.")
 
 
 def _origin(function: AnyFunction, name: str | None) -> Origin:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from crypto_refactor.plugins import (
     all_conditions,
     all_exits,
     require_new_names,
+    running,
 )
 
 
@@ -123,10 +125,8 @@ def checked_sides(origin: Origin, test: SidesTest) -> SidesTest:
     def holds(values: Values) -> tuple[BoolArray, BoolArray]:
         count = len(values["close"])
         expected = f"two arrays of bool, for long and for short, of shape ({count},)."
-        try:
+        with running(lambda problem: origin.error(f"it fails with {problem}", expected=expected)):
             sides = tuple(test(values))
-        except Exception as error:
-            raise origin.error(f"it fails with {type(error).__name__}: {error}", expected=expected) from error
         if len(sides) != 2:
             raise origin.error(f"it gives {len(sides)} values", expected=expected)
         for side in sides:
@@ -139,9 +139,7 @@ def checked_sides(origin: Origin, test: SidesTest) -> SidesTest:
     return holds
 
 
-def condition_values(
-    frame: FeatureFrame, rows: RowArray, move: FloatArray, threshold: FloatArray
-) -> dict[str, FloatArray]:
+def condition_values(frame: FeatureFrame, rows: RowArray, move: FloatArray, threshold: FloatArray) -> Values:
     """Return what conditions see at `rows` of `frame`, read-only: the indicators, and the forecast's move and threshold."""
     values = {name: frame.column(name)[rows] for name in frame.names} | {
         "volatility_mean": frame.extras.volatility_mean[rows],
@@ -150,5 +148,5 @@ def condition_values(
         "threshold": threshold,
     }
     for array in values.values():
-        array.flags.writeable = False  # a plug-in's condition must not change what the next one sees
-    return values
+        array.flags.writeable = False
+    return MappingProxyType(values)  # a plug-in's condition cannot change what the next one sees

@@ -10,12 +10,11 @@ from support.stub_models import sample_bars
 from crypto_refactor.features.catalogue import CATALOGUE
 from crypto_refactor.plugin_checks import check_plugin
 from crypto_refactor.plugin_checks.indicator_contracts import IndicatorTrial
-from crypto_refactor.plugin_checks.trial_bars import COUNT, trial_bars
+from crypto_refactor.plugin_checks.trial_bars import MIN_BARS, trial_bars
 from crypto_refactor.plugins import Indicator, Origin, read_plugins
 
-BARS = sample_bars(COUNT + 50)
-FIRST = int(BARS.closed[50])
-"""Close of the first bar of the stretch that is checked."""
+BARS = sample_bars(MIN_BARS)
+FIRST = int(BARS.closed[0])
 
 
 def breaches(path):
@@ -35,7 +34,7 @@ class TestLeaks:
         body = "return pd.Series(bars.close / bars.open).rolling(25, center=True, min_periods=1).mean().to_numpy()"
         found = breaches(leak(tmp_path, body, warmup=24))["prefix"]
         assert found.bar == FIRST + 24
-        ratio = BARS.close[50:] / BARS.open[50:]
+        ratio = BARS.close / BARS.open
         assert found.known == pytest.approx(ratio[12:37].mean(), rel=1e-12)
         assert found.hidden == pytest.approx(ratio[12:25].mean(), rel=1e-12)
 
@@ -46,13 +45,13 @@ class TestLeaks:
         found = breaches(leak(tmp_path, body))["prefix"]
         assert found.bars.endswith("50 hours silent")
         assert found.bar == FIRST + 560
-        assert found.known == BARS.volume[50 + 610]
-        assert found.hidden == BARS.volume[50 + 559]
+        assert found.known == BARS.volume[610]
+        assert found.hidden == BARS.volume[559]
 
     def test_a_scale_of_the_whole_series(self, tmp_path):
         body = "r = np.log(bars.close); return (r - r.mean()) / r.std()"
         found = breaches(leak(tmp_path, body))["prefix"]
-        logs = np.log(BARS.close[50:])
+        logs = np.log(BARS.close)
         assert found.bar == FIRST + 1
         assert found.known == pytest.approx((logs[1] - logs.mean()) / logs.std())
 
@@ -61,7 +60,7 @@ class TestLeaks:
         body = f"return np.log(pd.Series(bars.close).shift(-1) / bars.close){filled}.to_numpy()"
         found = breaches(leak(tmp_path, body))["prefix"]
         assert found.bar == FIRST + 1
-        assert found.known == pytest.approx(np.log(BARS.close[52] / BARS.close[51]))
+        assert found.known == pytest.approx(np.log(BARS.close[2] / BARS.close[1]))
         np.testing.assert_equal(found.hidden, hidden)
 
     def test_resampling_that_labels_left(self, tmp_path):
@@ -70,10 +69,10 @@ class TestLeaks:
             "return close.resample('4h', label='left').last().reindex(at, method='ffill').to_numpy() / bars.close"
         )
         found = breaches(leak(tmp_path, body, warmup=4))["prefix"]
-        row = next(row for row in range(4, 9) if int(BARS.opened[50 + row]) % 4 != 3)
-        last = row + 3 - int(BARS.opened[50 + row]) % 4
+        row = next(row for row in range(4, 9) if int(BARS.opened[row]) % 4 != 3)
+        last = row + 3 - int(BARS.opened[row]) % 4
         assert found.bar == FIRST + row
-        assert found.known == BARS.close[50 + last] / BARS.close[50 + row]
+        assert found.known == BARS.close[last] / BARS.close[row]
 
     def test_a_global_cache(self, tmp_path):
         path = written(
@@ -97,8 +96,40 @@ class TestLeaks:
         found = breaches(leak(tmp_path, "return bars.close / bars.close[0]"))
         assert set(found) == {"start"}
         assert found["start"].bar == FIRST + 2
-        assert found["start"].known == BARS.close[52] / BARS.close[50]
-        assert found["start"].hidden == BARS.close[52] / BARS.close[51]
+        assert found["start"].known == BARS.close[2] / BARS.close[0]
+        assert found["start"].hidden == BARS.close[2] / BARS.close[1]
+
+    @pytest.mark.parametrize(
+        ("body", "row"),
+        [
+            # One bar in a month.
+            (
+                "at = np.arange(len(bars)) % 720 == 17; return np.where(at, np.append(bars.close[1:], bars.close[-1]) / bars.close, 1.0)",
+                737,
+            ),
+            # Only where a series is long.
+            (
+                "late = np.append(bars.close[1:], bars.close[-1]) / bars.close; return late if len(bars) > 1000 else np.ones(len(bars))",
+                1,
+            ),
+        ],
+    )
+    def test_one_that_is_rare_or_needs_a_long_series(self, tmp_path, body, row):
+        (file,) = read_plugins(leak(tmp_path, body))
+        bars = sample_bars(1100)
+        report = check_plugin(file, [bars])
+        (broken,) = (each for each in report.contracts if not each.kept and each.name == "prefix")
+        assert broken.breach.bar == int(bars.closed[row])
+
+    def test_one_that_writes_what_it_has_seen_beside_it(self, tmp_path):
+        """The first run on a machine shows it: shorter series come first."""
+        body = (
+            "import json, pathlib; seen = pathlib.Path(__file__).with_suffix('.json'); "
+            "old = json.loads(seen.read_text()) if seen.exists() else []; new = bars.close.tolist(); "
+            "seen.write_text(json.dumps(max(old, new, key=len))); "
+            "return np.array((max(old, new, key=len) + [new[-1]])[1 : len(new) + 1]) / bars.close"
+        )
+        assert "prefix" in breaches(leak(tmp_path, body))
 
 
 class TestOtherContracts:
@@ -108,8 +139,23 @@ class TestOtherContracts:
             ("scale", "return bars.close - bars.open", "with every price times 1e-06"),
             ("scale", "return np.log1p(bars.volume)", "with every volume times 1e-06"),
             ("repeat", "return np.random.default_rng().normal(size=len(bars))", "in a second run"),
-            ("shape", "return bars.close > bars.open", "it gives bool of shape (900,), from 900 bars"),
-            ("shape", "return 1 / 0", "it fails with ZeroDivisionError"),
+            ("shape", "return bars.close > bars.open", "it gives bool of shape (501,), from 501 bars"),
+            ("shape", "raise SystemExit(0)", "it fails with SystemExit: 0"),
+            (
+                "shape",
+                "return 1 / 0 if len(bars) > 700 else bars.close / bars.open",
+                "from the first 701 bars",
+            ),
+            (
+                "shape",
+                "bars.close.flags.writeable = True; return bars.close / bars.open",
+                "it fails with ValueError",
+            ),
+            (
+                "shape",
+                "return 1 / 0",
+                "it fails with ZeroDivisionError: division by zero, from the first 501 bars",
+            ),
             ("shape", "return np.log(bars.volume) * 0 + 1.0", "is nan, beyond its warm-up of 1 bars"),
         ],
     )

@@ -8,10 +8,10 @@ from support.stub_models import sample_bars
 
 from crypto_refactor.errors import DataError, PluginError
 from crypto_refactor.plugin_checks import check_plugin
-from crypto_refactor.plugin_checks.trial_bars import COUNT
+from crypto_refactor.plugin_checks.trial_bars import MIN_BARS
 from crypto_refactor.plugins import read_plugins
 
-BARS = sample_bars(COUNT)
+BARS = sample_bars(MIN_BARS)
 
 
 def broken(path):
@@ -30,12 +30,25 @@ class TestConditionsAndExits:
     def test_one_that_looks_at_other_closes(self, tmp_path, kind):
         body = "return values['rsi'] > values['rsi'].mean(), values['rsi'] < 0"
         found = broken(self.written(tmp_path, kind, body))
-        assert set(found) == {(kind, "alone")}
+        assert set(found) == {(kind, "alone"), (kind, "prefix")}
         assert (
             found[kind, "alone"].text
             == "for long it holds among all closes and does not hold when this close is judged alone"
         )
         assert found[kind, "alone"].bar is not None
+
+    def test_one_whose_indicator_passes_it_the_future(self, tmp_path, kind):
+        path = written(
+            tmp_path,
+            "KNOWN = {}\n\n@plugin.indicator(warmup=0)\ndef innocent(bars):\n    KNOWN['last'] = bars.close[-1]\n"
+            f"    return np.ones(len(bars))\n\n{DECORATORS[kind]}\ndef mine(values):\n"
+            "    return values['close'] < KNOWN['last'], values['close'] > KNOWN['last']\n",
+        )
+        assert (kind, "prefix") in broken(path)
+
+    def test_one_that_changes_what_the_others_see(self, tmp_path, kind):
+        found = broken(self.written(tmp_path, kind, "values['rsi'] = 0; return (values['adx'] > 0,) * 2"))
+        assert "'mappingproxy' object does not support item assignment" in found[kind, "shape"].text
 
     def test_one_that_tosses_a_coin(self, tmp_path, kind):
         body = "return np.random.default_rng().random(len(values['rsi'])) > 0.5, values['rsi'] < 0"
@@ -69,6 +82,11 @@ def test_a_network_that_cannot_be_built(tmp_path, body, said):
     assert said in broken(path)["network", "trains"].text
 
 
+def test_a_plugin_that_declares_nothing_is_refused(tmp_path):
+    with pytest.raises(PluginError, match="declares nothing"):
+        check_plugin(*read_plugins(written(tmp_path, "")), [BARS])
+
+
 def test_a_taken_name_is_refused(tmp_path):
     with pytest.raises(PluginError, match="built-in indicator"):
         check_plugin(
@@ -78,4 +96,4 @@ def test_a_taken_name_is_refused(tmp_path):
 
 def test_a_short_series_is_refused():
     with pytest.raises(DataError, match="has 900 bars"):
-        check_plugin(*read_plugins(EXAMPLE), [sample_bars(COUNT - 1)])
+        check_plugin(*read_plugins(EXAMPLE), [sample_bars(MIN_BARS - 1)])

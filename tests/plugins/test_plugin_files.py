@@ -92,6 +92,7 @@ def test_an_installed_one_is_found_by_its_name(tmp_path, monkeypatch):
     [
         ("x = 1\nimport not_a_module\n", 2, "ModuleNotFoundError: No module named 'not_a_module'"),
         ("def broken(:\n", 1, "SyntaxError"),
+        ("import sys\nsys.exit(0)\n", 2, "SystemExit: 0"),
         ("def fails():\n    return 1 / 0\n\nfails()\n", 2, "ZeroDivisionError"),
     ],
 )
@@ -171,3 +172,31 @@ def test_two_plugins_share_no_name(tmp_path):
     paths = [written(tmp_path, CONSTANT, name) for name in ("first", "second")]
     with pytest.raises(PluginError, match=r"the name 'constant' is taken, in .*first\.py, line 8"):
         ModelSettings(plugins=paths)
+
+
+def test_a_dataclass_finds_its_module(tmp_path):
+    path = tmp_path / "idea.py"
+    body = "from dataclasses import dataclass\n\n@dataclass\nclass Span:\n    hours: int\n"
+    path.write_text("from __future__ import annotations\n" + body + HEAD + CONSTANT, encoding="utf-8")
+    assert len(load(*read_plugins(path)).indicators) == 1
+
+
+@pytest.mark.parametrize("given", [3, None, [3]])
+def test_what_is_no_path_is_refused(given):
+    with pytest.raises(UsageError, match="plugins is"):
+        ModelSettings(plugins=given)
+
+
+@pytest.mark.parametrize(
+    "decorator",
+    [
+        "indicator(warmup=2.5)",
+        "indicator(warmup='2')",
+        "indicator(warmup=2, source=3)",
+        "condition(long=3, short='')",
+    ],
+)
+def test_what_a_decorator_cannot_take_is_named(tmp_path, decorator):
+    path = written(tmp_path, f"@plugin.{decorator}\ndef mine(bars): ...\n")
+    with pytest.raises(PluginError, match=r"idea\.py, line 7, mine: "):
+        load(*read_plugins(path))

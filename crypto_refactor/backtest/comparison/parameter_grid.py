@@ -65,9 +65,16 @@ class ParameterSet:
     options: ExecutionOptions
     varied: tuple[tuple[str, OptionValue], ...] = ()  # the varied options and their values, as asked for
 
-    def __post_init__(self) -> None:
-        self.signal_rules.require_possible(self.settings.plugins)
-        self.options.require_known_exit(self.settings.plugins)
+    def check(self) -> None:
+        """Raise UsageError where the plug-ins do not have what the rules ask for, naming the varied options."""
+        try:
+            self.signal_rules.require_possible(self.settings.plugins)
+            self.options.require_known_exit(self.settings.plugins)
+        except UsageError as error:
+            if not self.varied:
+                raise
+            what = f"{error.what.removesuffix('.')}, in the setting {self.label}."
+            raise UsageError(what, expected=error.expected, remedy=error.remedy) from error
 
     @property
     def label(self) -> str:
@@ -167,7 +174,7 @@ def _parse(name: str, text: str) -> OptionValue:
 def combinations(base: ParameterSet, axes: Sequence[Axis], *, tickers: int = 1) -> tuple[ParameterSet, ...]:
     """Return every combination of the values, the last option changing fastest.
 
-    Raises UsageError if an option is varied twice, a value is out of range, or the combinations with each of so many
+    Raises UsageError if an option is varied twice, a value is out of range or not what the plug-ins have, or the combinations with each of so many
     `tickers` are too many trials; none is made then.
     """
     names = [axis.name for axis in axes]
@@ -178,12 +185,19 @@ def combinations(base: ParameterSet, axes: Sequence[Axis], *, tickers: int = 1) 
             expected="each option once, with all its values.",
             remedy=f"write --vary {repeated[0]}=V1,V2,… once.",
         )
+    if _PLUGIN.name in names and not base.settings.plugins:
+        raise UsageError(
+            "--vary plugin was given without a plug-in.",
+            expected="a plug-in to leave out.",
+            remedy="add --plugin FILE.py, or leave out --vary plugin.",
+        )
     require_feasible(tickers, math.prod(len(axis.values) for axis in axes))
     sets = []
     for values in product(*(axis.values for axis in axes)):
         parameters = base
         for name, value in zip(names, values, strict=True):
             parameters = parameters.changed(name, value)
+        parameters.check()
         sets.append(parameters)
     return tuple(sets)
 

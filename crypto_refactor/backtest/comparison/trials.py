@@ -24,7 +24,7 @@ from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.ticker import Ticker
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Trial:
     """One ticker with one parameter set: its walk-forward, and the account runs with the whole initial balance."""
 
@@ -33,6 +33,9 @@ class Trial:
     walk: WalkForward
     scenarios: Scenarios
     audit: Audit | None = None  # None until `audited`
+
+    def __repr__(self) -> str:
+        return f"Trial({self.ticker}, {self.parameter_set.label}: {self.scenarios.requested!r})"
 
     @property
     def ticker(self) -> Ticker:

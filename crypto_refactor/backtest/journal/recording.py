@@ -36,7 +36,8 @@ def record_held_out(journal: Journal, held_out: HeldOutTest) -> HeldOutTest:
     choice = record_comparison(journal, held_out.choice)
     chosen = None if held_out.chosen is None else record_run(journal, held_out.chosen, COMPARE)
     if held_out.rest is not None:
-        journal.record(_records(held_out.rest))
+        recorded = None if chosen is None else record_of(chosen, COMPARE).key
+        journal.record([trial for trial in _records(held_out.rest) if trial.key != recorded])
     return replace(held_out, choice=choice, chosen=chosen)
 
 

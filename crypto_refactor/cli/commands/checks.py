@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from crypto_refactor.market.self_checks import SelfCheck
 
 
-_PLUGIN_HOURS = 2160
+_PLUGIN_HOURS = 3500
 
 
 @click.command("check-history")
