@@ -41,6 +41,22 @@ def test_its_check_passes(home):
     }
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("return keras.layers.Missing()(x)", "it fails with AttributeError"),
+        ("return keras.layers.GRU(4, return_sequences=True)(x)", "it gives the shape (None, 24, 4)"),
+        ("return None", "it gives the shape None"),
+    ],
+)
+def test_a_network_that_cannot_be_built_is_named(home, tmp_path, body, said):
+    path = written(tmp_path, f"@plugin.network()\ndef mine(keras, x, recipe):\n    {body}\n")
+    report = json.loads(home.run(f"crypto-refactor check-plugin {path} --json", code=6).stdout)
+    (contract,) = report["contracts"]
+    assert (contract["kind"], contract["contract"]) == ("network", "trains")
+    assert said in contract["breach"]["text"]
+
+
 def test_a_leak_is_shown_and_ends_in_the_code_of_a_failed_audit(home, tmp_path):
     path = written(
         tmp_path,

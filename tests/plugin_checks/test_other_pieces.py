@@ -69,19 +69,6 @@ def test_nothing_is_said_of_them_where_an_indicator_is_broken(tmp_path):
     assert [(contract.piece, contract.name) for contract in report.contracts] == [("mine", "shape")]
 
 
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
-        ("return keras.layers.Missing()(x)", "it fails with AttributeError"),
-        ("return keras.layers.GRU(4, return_sequences=True)(x)", "it gives the shape (None, 24, 4)"),
-        ("return None", "it gives the shape None"),
-    ],
-)
-def test_a_network_that_cannot_be_built(tmp_path, body, said):
-    path = written(tmp_path, f"@plugin.network()\ndef mine(keras, x, recipe):\n    {body}\n")
-    assert said in broken(path)["network", "trains"].text
-
-
 def test_a_plugin_that_declares_nothing_is_refused(tmp_path):
     with pytest.raises(PluginError, match="declares nothing"):
         check_plugin(*read_plugins(written(tmp_path, "")), [BARS])
