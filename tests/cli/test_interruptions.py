@@ -12,6 +12,8 @@ import pytest
 from filelock import FileLock
 from support.cli_runner import PATIENCE, Home, one_document, with_small_files, words
 
+pytestmark = pytest.mark.slow  # real processes that are ended
+
 SIGNAL = "app_lstm --source sample --network small --hours 120"
 BACKTEST = "app_backtester --source sample --network small --hours 100 --train-hours 240 --refit-every 72"
 MODEL_FILES = {".keras", ".onnx", ".json"}

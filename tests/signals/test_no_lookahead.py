@@ -15,6 +15,8 @@ from crypto_refactor.model.reuse_policy import make_card
 from crypto_refactor.signals.conditions import SIGNAL_ARRAYS, SignalRules
 from crypto_refactor.signals.pipeline import decidable_rows, decide_signals
 
+pytestmark = pytest.mark.slow  # trains a network in a process of its own
+
 EVER = 10**7
 RULES = SignalRules(min_confirmations=4)
 

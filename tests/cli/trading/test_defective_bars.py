@@ -6,6 +6,8 @@ import pytest
 
 from .test_trading_at_alpaca import RULES, models, open_world, within_one_hour  # noqa: F401 - fixtures
 
+pytestmark = pytest.mark.slow  # runs that last, as real processes
+
 PLACES = {"the newest": -1, "of the last day": -9, "older": -300}
 MODEL = RULES.partition(" --refit-every")[0]
 

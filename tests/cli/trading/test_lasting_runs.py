@@ -20,6 +20,8 @@ from crypto_refactor.trading.account_names import ledger_of
 
 from .test_trading_at_alpaca import RULES, models, open_world, within_one_hour  # noqa: F401 - fixtures
 
+pytestmark = pytest.mark.slow  # runs that last, as real processes
+
 BTC = Ticker("BTC", "USD")
 LINE = f"run_trading --ticker BTC/USD {RULES}"
 

@@ -18,6 +18,8 @@ from support.stub_models import remade, sample_bars
 from crypto_refactor.market.hours import floor_hour
 from crypto_refactor.market.ticker import Ticker
 
+pytestmark = pytest.mark.slow  # runs against a played exchange, as real processes
+
 BASES = ("BTC", "ETH", "SOL")
 # A model of the hour before, whatever the hour is: so what is decided does not depend on when this runs.
 RULES = "--network linear --train-hours 240 --refit-every 1 --lookback 12 --threshold-scale 0 --min-confirmations 0"

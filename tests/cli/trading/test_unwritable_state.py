@@ -10,6 +10,8 @@ from support.cli_runner import PATIENCE, words
 
 from .test_trading_at_alpaca import RULES, models, open_world, within_one_hour  # noqa: F401 - fixtures
 
+pytestmark = pytest.mark.slow  # runs that last, as real processes
+
 READ_ONLY = "mount -o remount,ro {disk}"
 FULL = "dd if=/dev/zero of={disk}/filler bs=4096 2>/dev/null || true"
 

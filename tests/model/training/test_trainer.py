@@ -34,6 +34,8 @@ from crypto_refactor.model.training.dask_worker import run_in_process
 from crypto_refactor.model.training.parallel import fit_all
 from crypto_refactor.model.training.trainer import train
 
+pytestmark = pytest.mark.slow  # trains networks in a process of its own
+
 
 @pytest.fixture(scope="session")
 def side_by_side(shared_dir):
