@@ -47,7 +47,7 @@ def labelled_rows(frame: FeatureFrame, lookback: int) -> RowArray:
 
 
 def take_windows(inputs: Float32Array, rows: RowArray, lookback: int) -> Float32Array:
-    """Return the windows of `inputs`, shape (n, 14), that end at `rows`: shape (m, lookback, 14)."""
+    """Return the windows of `inputs`, shape (n, k), that end at `rows`: shape (m, lookback, k)."""
     windows = np.lib.stride_tricks.sliding_window_view(inputs, lookback, axis=0)
     return np.ascontiguousarray(windows[rows - lookback + 1].transpose(0, 2, 1))
 
@@ -75,9 +75,9 @@ def split(count: int) -> Split:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrainingSet:
-    """All rows of a fit, in time order: m labelled rows, k bars."""
+    """All rows of a fit, in time order: m labelled rows, n bars, k inputs."""
 
-    inputs: Float32Array  # (k, 14), raw: every bar from the first window to the last row
+    inputs: Float32Array  # (n, k), raw: every bar from the first window to the last row
     rows: RowArray  # (m,), the position in `inputs` at which each window ends
     lookback: int  # bars per window
     closed: HourArray  # (m,), the hour at which each row's bar closes
@@ -94,7 +94,7 @@ class TrainingSet:
 
     @property
     def last_inputs(self) -> Float32Array:
-        """The inputs of the last bar of each window, shape (m, 14)."""
+        """The inputs of the last bar of each window, shape (m, k)."""
         return self.inputs[self.rows]
 
     @property
@@ -108,7 +108,7 @@ class TrainingSet:
         return self.returns / np.maximum(self.volatility, self.volatility_floor)
 
     def windows(self, part: slice = slice(None)) -> Float32Array:
-        """Return the windows of some rows, shape (m, lookback, 14)."""
+        """Return the windows of some rows, shape (m, lookback, k)."""
         return take_windows(self.inputs, self.rows[part], self.lookback)
 
 
