@@ -13,8 +13,9 @@ from crypto_refactor.arrays import FloatArray
 from crypto_refactor.features import price_indicators as price
 from crypto_refactor.features import volume_indicators as volume
 from crypto_refactor.market.bars import Bars
+from crypto_refactor.plugins import MAX_WARMUP
 
-WARMUP = 500
+WARMUP = MAX_WARMUP
 """Bars at the start of every unbroken series without features."""
 VERSION = 1
 """Raise it when the numbers of an indicator change but the text of its formula does not."""

@@ -58,14 +58,20 @@ def _checked(indicator: Indicator, bars: Bars, what: str, compute: Callable[[], 
     expected = f"float64 of shape ({len(bars)},), finite from bar {indicator.warmup} of a series on."
     with running(lambda problem: indicator.origin.error(f"{what} fails with {problem}", expected=expected)):
         array = compute()
-    if not isinstance(array, np.ndarray):
-        raise indicator.origin.error(f"{what} is a {type(array).__name__}, no array", expected=expected)
-    if array.shape != (len(bars),) or array.dtype != np.float64:
-        raise indicator.origin.error(
-            f"{what} is {array.dtype} of shape {array.shape}, from {len(bars)} bars", expected=expected
-        )
+    wrong = wrong_array(array, len(bars))
+    if wrong is not None:
+        raise indicator.origin.error(f"{what} is {wrong}", expected=expected)
     missing = np.flatnonzero(~np.isfinite(array[indicator.warmup :]))
     if len(missing):
         row = indicator.warmup + int(missing[0])
         raise indicator.origin.error(f"{what} is {array[row]} at {bars.row_text(row)}", expected=expected)
     return array
+
+
+def wrong_array(array: object, count: int) -> str | None:
+    """Return what an indicator gave instead of one number for each of `count` bars; None if it did."""
+    if not isinstance(array, np.ndarray):
+        return f"a {type(array).__name__}, no array"
+    if array.shape != (count,) or array.dtype != np.float64:
+        return f"{array.dtype} of shape {array.shape}, from {count} bars"
+    return None

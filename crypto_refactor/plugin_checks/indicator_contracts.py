@@ -12,10 +12,11 @@ import numpy as np
 from crypto_refactor.arrays import FloatArray
 from crypto_refactor.features.catalogue import WARMUP
 from crypto_refactor.features.equality import different_bits, same_bits, start_tolerance
+from crypto_refactor.features.plugin_indicators import wrong_array
 from crypto_refactor.market.bars import COLUMNS, Bars
 from crypto_refactor.plugin_checks.contract import Breach, Contract
 from crypto_refactor.plugin_checks.trial_bars import TrialBars
-from crypto_refactor.plugins import Indicator, PluginFile, load_anew
+from crypto_refactor.plugins import Indicator, PluginFile, load_anew, running
 
 _ROUNDING = 1e-9
 _SCALES = (1e-6, 0.3, 1e5)
@@ -217,17 +218,11 @@ def _compute(indicator: Indicator, bars: Bars) -> Pair:
 
 
 def _array(compute: Callable[[], FloatArray], count: int) -> FloatArray:
-    try:
-        with np.errstate(all="ignore"):
-            array = compute()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        raise _Failed(f"it fails with {type(error).__name__}: {error}") from error
-    if not isinstance(array, np.ndarray):
-        raise _Failed(f"it gives a {type(array).__name__}, no array")
-    if array.shape != (count,) or array.dtype != np.float64:
-        raise _Failed(f"it gives {array.dtype} of shape {array.shape}, from {count} bars")
+    with running(lambda problem: _Failed(f"it fails with {problem}")), np.errstate(all="ignore"):
+        array = compute()
+    wrong = wrong_array(array, count)
+    if wrong is not None:
+        raise _Failed(f"it gives {wrong}")
     return array
 
 

@@ -89,8 +89,8 @@ class Exit:
 
 
 @contextmanager
-def running(describe: Callable[[str], PluginError]) -> Iterator[None]:
-    """Run code of a plug-in: whatever it raises, `sys.exit` included, becomes the PluginError that `describe` makes of it."""
+def running(describe: Callable[[str], Exception]) -> Iterator[None]:
+    """Run code of a plug-in: whatever it raises, `sys.exit` included, becomes the error that `describe` makes of it."""
     try:
         yield
     except (PluginError, KeyboardInterrupt):
