@@ -185,6 +185,12 @@ def test_the_environment_names_plugins_too(home):
     assert len(home.json(line, CRYPTO_PLUGINS=str(EXAMPLE))["indicators"]) == 15
 
 
+@pytest.mark.parametrize("options", ["--source sample", "--end 2024-12-01T00:00Z"])
+def test_a_check_on_bars_of_no_pair_is_refused(home, options):
+    done = home.run(f"crypto-refactor check-plugin {EXAMPLE} {options}", code=2)
+    assert "was given without --ticker" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

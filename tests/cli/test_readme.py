@@ -115,6 +115,8 @@ def tried(line):
     wanted = ["--source sample", "--network linear"]
     if command in {trade.trade, trade.multi} and "--demo" not in line:
         wanted.append("--demo")  # what trades at Alpaca needs keys, and is tried elsewhere
+    if command is check_plugin:
+        wanted = []  # it has simulated bars of its own
     extra = [word for word in wanted if word.split()[0] in options(command)]
     return " ".join([name, *rest, *extra])
 

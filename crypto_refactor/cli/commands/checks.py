@@ -9,13 +9,15 @@ import click
 
 from crypto_refactor.cli import options
 from crypto_refactor.cli.runner import print_json
-from crypto_refactor.errors import EXIT_AUDIT_FAILED, EXIT_OK, DataError
+from crypto_refactor.errors import EXIT_AUDIT_FAILED, EXIT_OK, DataError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from crypto_refactor.market.bars import Bars
     from crypto_refactor.market.self_checks import SelfCheck
+    from crypto_refactor.market.sources.base import Source
+    from crypto_refactor.market.ticker import Ticker
 
 
 _PLUGIN_HOURS = 3500
@@ -91,6 +93,12 @@ def check_plugin(plugin: str, as_json: bool, **values: Any) -> int:
     from crypto_refactor.plugins import read_plugins
     from crypto_refactor.report.terminal.plugin_check import plugin_check_text
 
+    if not values["tickers"] and (values["source"] or values["data_dir"] or values["end"] is not None):
+        raise UsageError(
+            "--source, --data-dir or --end was given without --ticker.",
+            expected="a pair whose bars are checked on, beside the sample's.",
+            remedy="add --ticker, or leave the others out.",
+        )
     (file,) = read_plugins(plugin)
     series = [_bars(open_source("sample"), Ticker("BTC", "USD"), None)]
     if values["tickers"]:
@@ -104,10 +112,9 @@ def check_plugin(plugin: str, as_json: bool, **values: Any) -> int:
     return EXIT_OK if report.passed else EXIT_AUDIT_FAILED
 
 
-def _bars(source: Any, ticker: Any, end: int | None) -> Bars:
+def _bars(source: Source, ticker: Ticker, end: int | None) -> Bars:
     now = source.now(ticker) if end is None else end
-    bars: Bars = source.bars(ticker, now - _PLUGIN_HOURS, now)
-    return bars
+    return source.bars(ticker, now - _PLUGIN_HOURS, now)
 
 
 COMMANDS = {"check-history": history, "check-mountain-time": mountain_time, "check-plugin": check_plugin}
