@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import signal
 from dataclasses import dataclass
@@ -71,8 +72,8 @@ class Outcome:
 def invoke(monkeypatch, capsys, home):
     """Run a click command through the edge, in this process: nothing but speed sets it apart."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    for name in ("CRYPTO_SOURCE", "CRYPTO_DATA_DIR", "CRYPTO_ALPACA_DATA_URL", "CRYPTO_CLUSTER"):
-        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith("CRYPTO_")]:
+        monkeypatch.delenv(name)
     for name, value in home.environment().items():
         if name.startswith("CRYPTO_"):
             monkeypatch.setenv(name, value)
@@ -90,3 +91,15 @@ def invoke(monkeypatch, capsys, home):
     for number, handler in before.items():
         signal.signal(number, handler)
     settings.cache_clear()
+
+
+@pytest.fixture
+def run(invoke):
+    """Run a click command, and insist on its exit code."""
+
+    def call(command, line, *, code=0):
+        done = invoke(command, line)
+        assert done.code == code, done.out + done.err
+        return done
+
+    return call

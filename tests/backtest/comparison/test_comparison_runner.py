@@ -20,13 +20,11 @@ from crypto_refactor.backtest.comparison.parameter_grid import (
     parse_axis,
     value_text,
 )
-from crypto_refactor.backtest.comparison.request import ComparisonRequest
 from crypto_refactor.backtest.comparison.runner import run_comparison
 from crypto_refactor.backtest.significance.sharpe import selection_bias
 from crypto_refactor.errors import DataError, ModelError, UsageError
 from crypto_refactor.execution.rules import ExecutionOptions, ExitRule
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.model.training.parallel import TrainingObserver
 from crypto_refactor.report.replay_summary import ticker_figures, total_curve, total_figures
 from crypto_refactor.signals.conditions import SignalRules
 
@@ -46,23 +44,9 @@ def settings_of(*vary, base=BASE):
 
 
 @pytest.fixture
-def run(tmp_path, fits):
-    def make(*held, settings=(BASE,), tickers=None, source=None, folder="models", **options):
-        source = source or SeveralBars(*held)
-        asked = {
-            "tickers": tuple(tickers or source.held),
-            "explicitly_requested": False,
-            "settings": settings,
-            "source": source,
-            "hours": HOURS,
-            "end": None,
-            "initial_balance": 10_000.0,
-            "model": None,
-            "model_dir": tmp_path / folder,
-            "allow_gaps": True,
-            "observer": TrainingObserver(),
-        }
-        return run_comparison(ComparisonRequest(**(asked | options)))
+def run(request_of, fits):
+    def make(*held, settings=(BASE,), hours=HOURS, **options):
+        return run_comparison(request_of(*held, settings=settings, hours=hours, **options))
 
     return make
 

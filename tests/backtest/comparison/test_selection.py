@@ -11,13 +11,11 @@ from support.trained_models import SETTINGS
 
 from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet, combinations, parse_axis
-from crypto_refactor.backtest.comparison.request import ComparisonRequest
 from crypto_refactor.backtest.comparison.selection import select_then_test
 from crypto_refactor.errors import UsageError
 from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.model.training.parallel import TrainingObserver
 from crypto_refactor.signals.conditions import SignalRules
 
 HOURS, FRACTION = 160, 0.6
@@ -29,23 +27,9 @@ SEARCH = combinations(BASE, [parse_axis("exit=neutral,opposite,fade"), parse_axi
 
 
 @pytest.fixture
-def run(tmp_path, fits):
-    def make(*held, settings=SEARCH, fraction=FRACTION, **options):
-        source = SeveralBars(*held)
-        asked = {
-            "tickers": tuple(source.held),
-            "explicitly_requested": False,
-            "settings": settings,
-            "source": source,
-            "hours": HOURS,
-            "end": None,
-            "initial_balance": 10_000.0,
-            "model": None,
-            "model_dir": tmp_path / "models",
-            "allow_gaps": True,
-            "observer": TrainingObserver(),
-        }
-        return select_then_test(ComparisonRequest(**(asked | options)), fraction)
+def run(request_of, fits):
+    def make(*held, settings=SEARCH, fraction=FRACTION, hours=HOURS, **options):
+        return select_then_test(request_of(*held, settings=settings, hours=hours, **options), fraction)
 
     return make
 

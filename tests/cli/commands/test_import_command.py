@@ -29,16 +29,6 @@ MODELS = "--network linear --lookback 12 --min-confirmations 4"
 
 
 @pytest.fixture
-def run(invoke):
-    def call(command, line, *, code=0):
-        done = invoke(command, line)
-        assert done.code == code, done.out + done.err
-        return done
-
-    return call
-
-
-@pytest.fixture
 def at(monkeypatch):
     """Stop the clock of the sources."""
 

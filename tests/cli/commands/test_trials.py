@@ -16,18 +16,9 @@ from crypto_refactor.cli.commands.compare import trials
 from crypto_refactor.cli.commands.evaluate import command as evaluate
 from crypto_refactor.cli.commands.signal import command as signal
 
+pytestmark = pytest.mark.usefixtures("fits")
 MODELS = "--network linear --lookback 12 --train-hours 240 --refit-every 48 --min-confirmations 4"
 LINE = f"--source sample --hours 48 --ticker BTC/USD {MODELS}"
-
-
-@pytest.fixture
-def run(invoke, fits):
-    def call(command, line, *, code=0):
-        done = invoke(command, line)
-        assert done.code == code, done.out + done.err
-        return done
-
-    return call
 
 
 @pytest.fixture
