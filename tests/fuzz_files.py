@@ -28,7 +28,7 @@ from support.damage import damaged_bytes, hostile_env, hostile_json, spoil_value
 from support.stub_models import PlantedFits
 
 from crypto_refactor import config
-from crypto_refactor.cli.commands.accounts import COMMANDS
+from crypto_refactor.cli.commands.accounts.account import COMMANDS
 from crypto_refactor.cli.commands.trade import trade
 from crypto_refactor.cli.runner import run_command
 from crypto_refactor.errors import CryptoRefactorError

@@ -75,8 +75,10 @@ def soak(folder, course, *, days, seed, tickers=ALL, share=SHARE):
 
 def _bounds(world, lines):
     wrong = []
-    if any(line.startswith("Traceback") or "internal error" in line.lower() for line in lines):
-        wrong.append("a process printed a traceback or an internal error")
+    for position, line in enumerate(lines):
+        if line.startswith("Traceback") or "internal error" in line.lower():
+            printed = "\n".join(lines[max(0, position - 5) : position + 40])
+            wrong.append(f"a process printed a traceback or an internal error:\n{printed}")
     if world.longest_silence > LONGEST_SILENCE:
         wrong.append(f"a process did nothing for {world.longest_silence:.0f} s")
     if world.longest_sleep > LONGEST_SLEEP:

@@ -149,7 +149,7 @@ class _Run:
 
             self.screen.line(with_data_notes(replay_json(result)))
         else:
-            from crypto_refactor.report.terminal.replay import replay_summary
+            from crypto_refactor.report.terminal.accounts.replay import replay_summary
 
             click.echo()
             click.echo(replay_summary(result, self.values["tz"]))

@@ -47,7 +47,7 @@ class Screen:
     def heading(self, account: str | None, source: str, tickers: Sequence[Ticker]) -> None:
         """Show the account and the source of its bars."""
         if not self._as_json:
-            from crypto_refactor.report.terminal.trading import heading
+            from crypto_refactor.report.terminal.accounts.trading import heading
 
             self._write(heading(account, source, tickers))
 
@@ -69,7 +69,7 @@ class Screen:
         if isinstance(row, Failure) and not self._failures:
             return
         if not self._as_json:
-            from crypto_refactor.report.terminal.trading import outcome_line
+            from crypto_refactor.report.terminal.accounts.trading import outcome_line
 
             self._write(outcome_line(row, self._tz))
         elif self._lines:
@@ -120,7 +120,7 @@ class Screen:
     def left_open(self, account: str, holdings: Mapping[Ticker, SubAccount], *, simulated: bool) -> None:
         """List every open position."""
         from crypto_refactor.report.formatting import simulated_mark
-        from crypto_refactor.report.terminal.trading import positions_text
+        from crypto_refactor.report.terminal.accounts.trading import positions_text
 
         self.note(f"Open in {account}:{simulated_mark(simulated=simulated)}")
         for text in positions_text(holdings, self._tz):

@@ -1,3 +1,3 @@
 """Results as text for the terminal, one module per command."""
 
-__all__ = ["account", "audit", "backtest", "comparison", "replay", "signal", "trading"]
+__all__ = ["accounts", "audit", "backtest", "comparison", "signal"]

@@ -13,8 +13,8 @@ import pytest
 from support.alpaca_trading_server import KEY, SECRET, AlpacaTradingServer
 from support.ledgers import open_sub_account
 
-from crypto_refactor.cli.commands.accounts import COMMANDS
-from crypto_refactor.cli.commands.holdings import COMMANDS as HOLDINGS
+from crypto_refactor.cli.commands.accounts.account import COMMANDS
+from crypto_refactor.cli.commands.accounts.holdings import COMMANDS as HOLDINGS
 from crypto_refactor.execution.decisions import Enter, Exit
 from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.execution.stepper import SubAccountState, new_state

@@ -12,7 +12,7 @@ from support.stub_models import BTC, remade, sample_bars
 from crypto_refactor.errors import DataError
 from crypto_refactor.market.hours import to_local_text, zone
 from crypto_refactor.report.replay_summary import total_curve
-from crypto_refactor.report.terminal.replay import MAX_TRADES_LISTED, replay_summary
+from crypto_refactor.report.terminal.accounts.replay import MAX_TRADES_LISTED, replay_summary
 from crypto_refactor.trading.outcomes import Failure
 
 UTC = zone("UTC")

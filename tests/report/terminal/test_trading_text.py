@@ -12,7 +12,7 @@ from crypto_refactor.errors import DataError
 from crypto_refactor.execution.sub_account import Fill, SubAccount
 from crypto_refactor.market.hours import to_local_text, zone
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.report.terminal.trading import heading, outcome_line, positions_text
+from crypto_refactor.report.terminal.accounts.trading import heading, outcome_line, positions_text
 from crypto_refactor.trading.historical.single_pass import SignalPass, run_single_pass
 from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
 from crypto_refactor.trading.outcomes import Failure, Unavailable

@@ -208,7 +208,7 @@ def panic(why: str, **values: Any) -> int:
 
 
 def _show_close(result: CloseResult) -> None:
-    from crypto_refactor.report.terminal.account import closing_text
+    from crypto_refactor.report.terminal.accounts.account import closing_text
 
     for line in closing_text(result):
         click.echo(line)

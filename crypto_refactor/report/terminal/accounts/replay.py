@@ -8,8 +8,8 @@ from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.report.commentary import few_trades, jump_remarks, rules_text, still_open
 from crypto_refactor.report.formatting import amount, money, percent, price, simulated_mark, source_name
 from crypto_refactor.report.replay_summary import ReplayFigures, ticker_figures, total_curve, total_figures
+from crypto_refactor.report.terminal.accounts.trading import outcome_line
 from crypto_refactor.report.terminal.equity_chart import chart
-from crypto_refactor.report.terminal.trading import outcome_line
 from crypto_refactor.sides import Side
 from crypto_refactor.trading.historical.replay import ReplayResult, TickerReplay
 

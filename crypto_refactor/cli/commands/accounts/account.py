@@ -50,7 +50,7 @@ def status(**values: Any) -> None:
         if reason is not None:
             click.echo(f"{reason}. `crypto-refactor resume` lifts it.")
     else:
-        from crypto_refactor.report.terminal.account import print_status
+        from crypto_refactor.report.terminal.accounts.account import print_status
 
         print_status(account, console())
 
@@ -118,7 +118,7 @@ def _show_closings(
 
         print_json(closings_json(account, results, simulated=simulated))
         return
-    from crypto_refactor.report.terminal.account import closing_text
+    from crypto_refactor.report.terminal.accounts.account import closing_text
 
     if account is None:
         click.echo(f"{_NEVER_TRADED}: nothing to close.")
@@ -248,7 +248,7 @@ def trades(file: Path | None, **values: Any) -> None:
     elif file is not None:
         click.echo(f"{_title(row.name, simulated=simulated)}: {len(listed)} rows written to {file}.")
     else:
-        from crypto_refactor.report.terminal.account import print_trades
+        from crypto_refactor.report.terminal.accounts.account import print_trades
 
         print_trades(row.name, listed, console(), simulated=simulated)
 

@@ -1,0 +1,1 @@
+"""Commands for running unattended: health, settings, messages."""
