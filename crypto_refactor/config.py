@@ -44,6 +44,8 @@ class EnvironmentSettings(BaseSettings):
         Another list of tickers than ``tickers.txt``; anchored as these folders are.
     journal : bool
         Whether backtests, comparisons and evaluations are recorded in ``trials.sqlite`` of the state folder.
+    record : bool
+        Whether forecasts that no account acts on are kept in the ledger; those of an account always are.
     cluster : str or None
         Address of a Dask scheduler whose workers train models; by default this machine does.
     plugins : str
@@ -100,6 +102,7 @@ class EnvironmentSettings(BaseSettings):
     state_dir: Path = Field(default_factory=lambda: _anchor("state"))
     tickers: Path | None = None
     journal: bool = True
+    record: bool = True
     cluster: str | None = None
     plugins: str = ""
     alpaca_data_url: str | None = None

@@ -19,8 +19,8 @@ from crypto_refactor.execution.stepper import (
 )
 from crypto_refactor.market.bars import Bars, fill_gaps
 from crypto_refactor.trading.decider import ModelDecision
-from crypto_refactor.trading.explanations import explain, ledger_record
-from crypto_refactor.trading.ledger import LedgerTransaction
+from crypto_refactor.trading.explanations import explain, forecast_record, ledger_record
+from crypto_refactor.trading.ledger import ForecastRecord, LedgerTransaction
 from crypto_refactor.trading.outcomes import TickerOutcome
 
 
@@ -29,7 +29,8 @@ class ProcessedBar:
     """A sub-account after one bar, not committed yet.
 
     `previous` is the state before (None where the sub-account is new), `steps` are the bars since, and `state` is the
-    state after, with what was decided pending.  `decision` is None where no bar closed at this hour.
+    state after, with what was decided pending.  `decision` is None where no bar closed at this hour, `forecast` also
+    where that bar cannot be forecast from.
     """
 
     previous: SubAccountState | None
@@ -38,6 +39,7 @@ class ProcessedBar:
     decision: ModelDecision | None
     target: int
     reason: str
+    forecast: ForecastRecord | None = None
 
     @property
     def newly_halted(self) -> bool:
@@ -69,6 +71,8 @@ class ProcessedBar:
         if self.decision is not None:
             record = ledger_record(self.decision, self.reason)
             transaction.record_decision(state.processed_through, self.target, record)
+        if self.forecast is not None:
+            transaction.record_forecast(self.forecast)
 
     def outcome(self, bars: Bars, hour: int, account: str | None) -> TickerOutcome:
         """Return what was decided and why; what was executed is the caller's to add."""
@@ -123,5 +127,11 @@ class BarProcessor:
                 decision, target, account, state.pending, self.rules, self.confirmations, jumps=jumps
             )
         return ProcessedBar(
-            previous=previous, state=state, steps=steps, decision=decision, target=target, reason=reason
+            previous=previous,
+            state=state,
+            steps=steps,
+            decision=decision,
+            target=target,
+            reason=reason,
+            forecast=forecast_record(decision, bars),
         )

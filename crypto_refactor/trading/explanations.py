@@ -13,6 +13,7 @@ from crypto_refactor.sides import Side
 from crypto_refactor.signals.condition_catalogue import volume_hint
 from crypto_refactor.signals.conditions import SignalFrame
 from crypto_refactor.trading.decider import ModelDecision
+from crypto_refactor.trading.ledger import ForecastRecord
 
 
 def explain(
@@ -127,6 +128,22 @@ def ledger_record(decision: ModelDecision, reason: str) -> dict[str, Any]:
             "conditions": dict(zip(signals.conditions, signals.conditions_met[-1].tolist(), strict=True)),
         }
     return record
+
+
+def forecast_record(decision: ModelDecision | None, bars: Bars) -> ForecastRecord | None:
+    """Return what is recorded of a forecast at the last of `bars`; None where there is none, or that close jumps."""
+    if decision is None or not len(decision.signals) or bool(bars.held[-1]):
+        return None
+    signals = decision.signals
+    return ForecastRecord(
+        bar=int(signals.decided_at[-1]),
+        model=decision.model.card.fingerprint,
+        close=float(signals.close[-1]),
+        predicted=float(signals.predicted[-1]),
+        low=float(signals.low[-1]),
+        high=float(signals.high[-1]),
+        confidence=float(signals.confidence[-1]),
+    )
 
 
 def jump_notes(bars: Bars, since: int = 0) -> tuple[str, ...]:

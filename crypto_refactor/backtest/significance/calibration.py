@@ -1,5 +1,6 @@
 """Calibration: confidence against the share of correct directions, intervals against closes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,7 +42,9 @@ class Calibration:
     brier: float | None
 
 
-def calibration(confidence: FloatArray, forecast: FloatArray, outcome: FloatArray) -> Calibration:
+def calibration(
+    confidence: FloatArray, forecast: FloatArray, outcome: FloatArray, *, edges: Sequence[float] = EDGES
+) -> Calibration:
     """Compare confidence with the direction of outcomes.
 
     Forecasts of exactly 0 and hours without a move have no direction and are left out.
@@ -52,15 +55,17 @@ def calibration(confidence: FloatArray, forecast: FloatArray, outcome: FloatArra
         Probability that the direction of the forecast is correct, 0.5 to 1.
     forecast, outcome : ndarray, shape (n,)
         Log returns.
+    edges : sequence of float
+        Where bins end, from 0.5 to 1.
     """
     directed = (forecast != 0) & (outcome != 0)
     stated = confidence[directed]
     correct = (forecast[directed] > 0) == (outcome[directed] > 0)
-    place = np.clip(np.searchsorted(EDGES, stated, side="left") - 1, 0, len(EDGES) - 2)
+    place = np.clip(np.searchsorted(edges, stated, side="left") - 1, 0, len(edges) - 2)
     bins = [
         CalibrationBin(
-            low=EDGES[number],
-            high=EDGES[number + 1],
+            low=edges[number],
+            high=edges[number + 1],
             n=int((place == number).sum()),
             stated=float(stated[place == number].mean()),
             observed=float(correct[place == number].mean()),

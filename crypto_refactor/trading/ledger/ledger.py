@@ -20,6 +20,7 @@ from crypto_refactor.execution.stepper import SubAccountState
 from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade, merged_exits
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.storage import SqliteFile
+from crypto_refactor.trading.ledger.forecast_record import FORECAST_COLUMNS, ForecastRecord, insert_forecast
 from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
 from crypto_refactor.trading.ledger.schema import FORMAT, STATE_TABLES, TRADE_COLUMNS
 from crypto_refactor.trading.ledger.transaction import LedgerTransaction
@@ -140,6 +141,7 @@ class Ledger:
                 raise self.damaged(f"whether {name} is finished cannot be read")
             for table in STATE_TABLES:
                 connection.execute(f"DELETE FROM {table} WHERE account = ?", (name,))  # noqa: S608 - own names
+            connection.execute("DELETE FROM forecasts WHERE series = ?", (name,))
             connection.execute("UPDATE accounts SET finished = 0 WHERE name = ?", (name,))
         return True
 
@@ -280,6 +282,30 @@ class Ledger:
     def last_decision(self, account: str, ticker: Ticker) -> dict[str, Any] | None:
         """Return the latest decision as it was recorded."""
         return next(iter(self._decisions(account, ticker, "bar DESC LIMIT 1")), None)
+
+    def forecast_series(self) -> tuple[str, ...]:
+        """Return the name of every series of forecasts: accounts, and models that forecast without one."""
+        with self._file.transaction("BEGIN") as connection:
+            rows = connection.execute("SELECT DISTINCT series FROM forecasts ORDER BY series").fetchall()
+        return tuple(row[0] for row in rows)
+
+    def record_forecast(self, series: str, ticker: Ticker, forecast: ForecastRecord) -> None:
+        """Record a forecast that no account acts on, once for each close and model."""
+        with self._file.transaction("BEGIN IMMEDIATE") as connection:
+            now = self._clock().astimezone(UTC).isoformat()
+            insert_forecast(connection, series, ticker, forecast, now)
+
+    def forecasts(self, series: str) -> dict[Ticker, tuple[ForecastRecord, ...]]:
+        """Return the forecasts of a series by ticker, in the order of their closes."""
+        query = f"SELECT ticker, {', '.join(FORECAST_COLUMNS)} FROM forecasts WHERE series = ? ORDER BY ticker, bar"  # noqa: S608
+        with self._file.transaction("BEGIN") as connection:
+            rows = connection.execute(query, (series,)).fetchall()
+        found: dict[str, list[ForecastRecord]] = {}
+        with self._checked(f"a forecast of {series}"):
+            for name, *row in rows:
+                values = checked_row("forecasts", FORECAST_COLUMNS, row)
+                found.setdefault(name, []).append(ForecastRecord(**values))
+            return {checked_ticker(name): tuple(made) for name, made in found.items()}
 
     def _decisions(self, account: str, ticker: Ticker, order: str) -> list[dict[str, Any]]:
         rows = self._table(("bar", "target", "entry"), "decisions", account, ticker, order)

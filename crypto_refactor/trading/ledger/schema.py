@@ -79,20 +79,43 @@ _OWNERSHIP = (
         PRIMARY KEY (account, broker_order_id)
     ) WITHOUT ROWID""",
 )
+_FORECASTS = (
+    # A series is an account, or a model that forecasts without one.
+    """
+    CREATE TABLE forecasts (
+        series TEXT NOT NULL, ticker TEXT NOT NULL, bar INTEGER NOT NULL, model TEXT NOT NULL,
+        close REAL NOT NULL, predicted REAL NOT NULL, low REAL, high REAL, confidence REAL NOT NULL,
+        made_at TEXT NOT NULL, PRIMARY KEY (series, ticker, bar, model)
+    ) WITHOUT ROWID""",
+)
+_FORECASTS_OF_DECISIONS = (
+    # What earlier decisions say of their forecasts; where the close jumped, they were none.
+    """
+    INSERT OR IGNORE INTO forecasts
+    SELECT account, ticker, bar, model, close, predicted, NULL, NULL, confidence, '' FROM (
+        SELECT account, ticker, bar, json_extract(entry, '$.model') AS model, json_extract(entry, '$.close') AS close,
+            json_extract(entry, '$.predicted') AS predicted, json_extract(entry, '$.confidence') AS confidence,
+            json_extract(entry, '$.reason') AS reason
+        FROM (SELECT account, ticker, bar, CASE WHEN json_valid(entry) THEN entry ELSE '{}' END AS entry FROM decisions)
+    )
+    WHERE typeof(model) = 'text' AND typeof(close) = 'real' AND typeof(predicted) = 'real'
+        AND typeof(confidence) = 'real' AND reason NOT LIKE 'the close jumps%'""",
+)
 STATE_TABLES = ("holdings", "decisions", "models", "orders", "fills", "trades", "equity")
 """Tables whose rows belong to a sub-account; a replay that starts again deletes them."""
 
 FORMAT = FileFormat(
     name="ledger",
     application_id=0x43524C47,
-    schema=2,
-    tables=(*_TABLES, *_OWNERSHIP),
+    schema=3,
+    tables=(*_TABLES, *_OWNERSHIP, *_FORECASTS),
     migrations={
         1: (
             "ALTER TABLE orders ADD COLUMN decided_at TEXT NOT NULL DEFAULT ''",
             "ALTER TABLE orders ADD COLUMN decided_price REAL",
             *_OWNERSHIP,
-        )
+        ),
+        2: (*_FORECASTS, *_FORECASTS_OF_DECISIONS),
     },
     error=BrokerError,
     unavailable=LedgerUnavailableError,

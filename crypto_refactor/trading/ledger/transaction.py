@@ -4,11 +4,13 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from crypto_refactor.execution.stepper import Step, SubAccountState
 from crypto_refactor.execution.sub_account import Fill, Trade
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.trading.ledger.forecast_record import ForecastRecord, insert_forecast
 from crypto_refactor.trading.ledger.order_record import OrderRecord
 from crypto_refactor.trading.ledger.schema import state_to_json, stored
 
@@ -19,6 +21,7 @@ class LedgerTransaction:
     def __init__(self, connection: sqlite3.Connection, account: str, ticker: Ticker, now: str) -> None:
         self._connection = connection
         self._now = now
+        self._account, self._ticker = account, ticker
         self._key = {"account": account, "ticker": str(ticker)}
 
     def open(self, state: SubAccountState) -> None:
@@ -54,6 +57,11 @@ class LedgerTransaction:
         row = {"bar": bar, "target": target, "entry": json.dumps(entry, allow_nan=False)}
         self._insert("decisions", row)
         self._mark_traded()
+
+    def record_forecast(self, forecast: ForecastRecord) -> None:
+        """Record what a model forecasts, once for each close and model."""
+        now = datetime.fromisoformat(self._now).astimezone(UTC).isoformat()
+        insert_forecast(self._connection, self._account, self._ticker, forecast, now)
 
     def record_model(self, cutoff: int, key: str) -> None:
         """Record that the cached model `key` decides for `cutoff`, replacing an earlier one."""

@@ -120,6 +120,16 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
     "identity": {"token": lambda value: isinstance(value, str) and bool(_TOKEN.fullmatch(value))},
     "reviews": {"through": _instant, "accepted": lambda value: _whole(value) and value in {0, 1}},
     "external_sales": {"broker_order_id": _text, "quantity": _not_negative},
+    "forecasts": {
+        "bar": _hour,
+        "model": _text,
+        "close": _positive,
+        "predicted": _positive,
+        "low": _or_none(_positive),
+        "high": _or_none(_positive),
+        "confidence": lambda value: _number(value) and 0.5 <= value <= 1,
+        "made_at": lambda value: value == "" or _instant(value),
+    },
     "equity": {"bar": _hour, "equity": _number},
     "sub-account": {
         **dict.fromkeys(("cash", "peak_equity", "quantity", "open_fees"), _number),

@@ -166,10 +166,19 @@ class RealtimeTrader:
         outcome = bar.outcome(bars, hour, self._account)
         if previous is None and blocked is not None:
             # A sub-account is not opened with money that it may not use.
+            self._keep_forecast(ticker, bar)
             return self._outcome(outcome, recovered)
         result = recovered + self._executor.execute(self._plan(bars, bar, decision))
         outcome = replace(outcome, acted=True, late=late, newly_halted=bar.newly_halted)
         return self._outcome(outcome, result)
+
+    def _keep_forecast(self, ticker: Ticker, bar: ProcessedBar) -> None:
+        """Record a forecast without the sub-account, which is not opened; the pass does not depend on it."""
+        try:
+            if bar.forecast is not None:
+                self._ledger.record_forecast(self._account, ticker, bar.forecast)
+        except BrokerError as error:
+            _log.info("%s", error.what)
 
     def _plan(self, bars: Bars, bar: ProcessedBar, decision: ModelDecision) -> OrderPlan:
         state = replace(bar.state, pending=())
