@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "multi": ("trade", "Trade many tickers (run_multi_ticker.py)."),
     "panic": ("accounts.holdings", "Halt entries and close until flat."),
     "reconcile": ("accounts.holdings", "Compare the ledger with the account at Alpaca."),
+    "record": ("accounts.record", "Score every forecast that was made."),
     "resume": ("accounts.account", "Allow entries again."),
     "signal": ("signal", "Give a trading signal (models/app_lstm.py)."),
     "status": ("accounts.account", "Show an account."),

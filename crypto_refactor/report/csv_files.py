@@ -14,6 +14,7 @@ from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.sides import Side
+from crypto_refactor.trading.record.realised import RealisedForecast
 
 TRADE_COLUMNS = (
     *(
@@ -61,6 +62,13 @@ TRIAL_COLUMNS = (
         "verdict",
     ),
 )
+
+
+FORECAST_COLUMNS = (
+    *("ticker", "made_for", "target_at", "model", "close", "predicted", "low", "high", "confidence"),
+    *("forecast", "outcome", "realised", "right", "status", "made_at"),
+)
+"""Columns of the CSV file of a record: times are UTC, `forecast` and `realised` log returns, prices quote currency."""
 
 
 def trade_row(ticker: Ticker, trade: Trade) -> dict[str, object]:
@@ -173,6 +181,38 @@ def trials_csv(rows: Iterable[JournalRow]) -> str:
         for record in [row.record]
     ]
     return _csv_text(TRIAL_COLUMNS, cells, simulated=False)
+
+
+def forecast_row(row: RealisedForecast) -> dict[str, object]:
+    """Return one forecast and its outcome under the documented column names, None where there is none."""
+    record = row.record
+    return {
+        "ticker": str(row.ticker),
+        "made_for": to_iso(record.bar),
+        "target_at": to_iso(record.bar + 1),
+        "model": record.model,
+        "close": record.close,
+        "predicted": record.predicted,
+        "low": record.low,
+        "high": record.high,
+        "confidence": record.confidence,
+        "forecast": row.forecast,
+        "outcome": row.outcome,
+        "realised": row.realised,
+        "right": None if row.right is None else int(row.right),
+        "status": row.fate.value,
+        "made_at": record.made_at or None,
+    }
+
+
+def forecasts_csv(forecasts: Iterable[RealisedForecast], *, simulated: bool) -> str:
+    """Return every forecast of a record and what became of it."""
+    rows = ([_blank(value) for value in forecast_row(row).values()] for row in forecasts)
+    return _csv_text(FORECAST_COLUMNS, rows, simulated=simulated)
+
+
+def _blank(value: object) -> object:
+    return "" if value is None else value
 
 
 def _setting_cells(setting: ParameterSet) -> list[object]:

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from crypto_refactor.cli import options
+from crypto_refactor.cli.forecast_record import no_record, recorded_signal
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.strategy_options import signal_rules
 
@@ -24,6 +25,7 @@ from crypto_refactor.cli.strategy_options import signal_rules
 @options.seed
 @options.allow_gaps
 @options.allow_jumps
+@no_record
 @options.bars
 def command(**values: Any) -> None:
     """Give a trading signal for the next hour, training an LSTM first if there is none that fits.
@@ -33,14 +35,17 @@ def command(**values: Any) -> None:
     """
     from crypto_refactor.cli.progress import TrainingBars
     from crypto_refactor.model.named_models import DEFAULT_MODEL_NAME
+    from crypto_refactor.report.documents.record import record_summary
     from crypto_refactor.report.terminal.signal import signal_text
     from crypto_refactor.signals.generator import SignalGenerator
 
+    source = options.open_selected_source(values)
+    model = DEFAULT_MODEL_NAME if values["model"] is None else values["model"]
     generator = SignalGenerator(
         values["ticker"],
         values["lookback"],
-        source=options.open_selected_source(values),
-        model=DEFAULT_MODEL_NAME if values["model"] is None else values["model"],
+        source=source,
+        model=model,
         network=values["network"],
         residual=values["residual"],
         plugins=values["plugins"],
@@ -56,7 +61,8 @@ def command(**values: Any) -> None:
         allow_gaps=values["allow_gaps"],
         allow_jumps=values["allow_jumps"],
     )
+    record = recorded_signal(values, signal, source, model)
     if values["as_json"]:
-        print_json(signal.to_dict())
+        print_json({**signal.to_dict(), "record": None if record is None else record_summary(record)})
     else:
-        click.echo(signal_text(signal, values["tz"]))
+        click.echo(signal_text(signal, values["tz"], record))

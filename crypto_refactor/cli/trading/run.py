@@ -13,6 +13,7 @@ from crypto_refactor.cli.trading.realtime_run import RealtimeRun
 from crypto_refactor.cli.trading.request import AccountKind, TradingRequest
 from crypto_refactor.cli.trading.run_outcome import RunOutcome
 from crypto_refactor.cli.trading.screen import Screen
+from crypto_refactor.config import settings
 from crypto_refactor.errors import EXIT_AUDIT_FAILED, EXIT_OK, BrokerError, UnavailableError
 from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.report.reproduce import equivalent_backtest
@@ -106,7 +107,7 @@ class _Run:
             return self._realtime.once()
         if self.request.where is AccountKind.NOWHERE:
             self.screen.heading(None, self.session.source.name, self.session.tickers)
-            mode = SignalPass(self.session)
+            mode = SignalPass(self.session, self.ledger if settings().record else None)
         else:
             name = demo_account(self.session.source)
             self._open(name)

@@ -8,20 +8,25 @@ from crypto_refactor.execution.sub_account import Trade
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.report.csv_files import trade_row
+from crypto_refactor.report.documents.record import record_summary
 from crypto_refactor.report.documents.records import decision_json, instant_json, order_json
 from crypto_refactor.trading.account_status import AccountStatus, TickerStatus
 from crypto_refactor.trading.manual.close import CloseResult
+from crypto_refactor.trading.record.record import SeriesRecord
 
 SCHEMA = 1
 
 
-def status_json(status: AccountStatus | None, ledger: Path, halt: str | None) -> dict[str, Any]:
+def status_json(
+    status: AccountStatus | None, ledger: Path, halt: str | None, record: SeriesRecord | None = None
+) -> dict[str, Any]:
     """Return the status of an account; `account` is null before the first trading run."""
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "ledger": str(ledger),
         "account": None,
         "halt": halt,
+        "record": None if record is None else record_summary(record),
         "others": [],
         "simulated_others": [],
     }

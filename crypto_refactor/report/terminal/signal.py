@@ -15,15 +15,20 @@ from crypto_refactor.report.formatting import (
     simulated_mark,
     source_name,
 )
+from crypto_refactor.report.record_text import record_line
 from crypto_refactor.sides import Side
 from crypto_refactor.signals.condition_catalogue import FORECAST, descriptions_of
 from crypto_refactor.signals.signal import Signal
+from crypto_refactor.trading.record.record import SeriesRecord
 
 
-def signal_text(signal: Signal, tz: ZoneInfo) -> str:
-    """Return the signal as several lines, times in `tz`."""
+def signal_text(signal: Signal, tz: ZoneInfo, record: SeriesRecord | None = None) -> str:
+    """Return the signal as several lines, times in `tz`, with the last line of its model's record."""
+    forecast = _forecast(signal)
+    if record is not None:
+        forecast.append(f"Record        {record_line(record)}")
     return "\n".join(
-        [*_headline(signal, tz), "", *_forecast(signal), "", *_conditions(signal), "", *_facts(signal, tz)]
+        [*_headline(signal, tz), "", *forecast, "", *_conditions(signal), "", *_facts(signal, tz)]
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from crypto_refactor.errors import BrokerError
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.plausibility import trusted
 from crypto_refactor.market.ticker import Ticker
@@ -11,9 +12,10 @@ from crypto_refactor.trading.account_names import share_note
 from crypto_refactor.trading.decider import Decider
 from crypto_refactor.trading.explanations import jump_notes
 from crypto_refactor.trading.historical.trader import HistoricalTrader
-from crypto_refactor.trading.ledger import Ledger
+from crypto_refactor.trading.ledger import ForecastRecord, Ledger
 from crypto_refactor.trading.locks import locked
 from crypto_refactor.trading.outcomes import TickerOutcome, TickerRow
+from crypto_refactor.trading.record.series_names import LOOP_MODELS, model_series
 from crypto_refactor.trading.session import OnRow, TradingSession
 from crypto_refactor.trading.ticker_pool import open_pool
 
@@ -42,10 +44,14 @@ class LoadedTicker:
 
 
 class SignalPass:
-    """Trades nothing: the signal of the last close, and the target side as seen from flat."""
+    """Trades nothing: the signal of the last close, and the target side as seen from flat.
 
-    def __init__(self, session: TradingSession) -> None:
+    `record` is the ledger that keeps the forecasts; None to keep none.
+    """
+
+    def __init__(self, session: TradingSession, record: Ledger | None = None) -> None:
         self._session = session
+        self._record = record
 
     def hours(self, ticker: Ticker, now: int) -> int:  # noqa: ARG002 - depends on them where the account is traded
         """Return how many hours before `now` are to be decided."""
@@ -64,8 +70,21 @@ class SignalPass:
         bars, hour = trusted(loaded.bars, "last"), loaded.hour
         decision = loaded.decider.decide(bars, hour) if loaded.bar_closed else None
         processor = self._session.processor(share, self._session.rules(loaded.ticker))
-        outcome = processor.process(None, bars, hour, decision).outcome(bars, hour, None)
-        return replace(outcome, notes=outcome.notes + jump_notes(loaded.bars))
+        processed = processor.process(None, bars, hour, decision)
+        outcome = processed.outcome(bars, hour, None)
+        notes = jump_notes(loaded.bars) + self._keep(loaded.ticker, processed.forecast)
+        return replace(outcome, notes=outcome.notes + notes)
+
+    def _keep(self, ticker: Ticker, forecast: ForecastRecord | None) -> tuple[str, ...]:
+        """Record a forecast, and return why that was not possible: a signal is never lost for its record."""
+        if self._record is None or forecast is None:
+            return ()
+        series = model_series(self._session.model or LOOP_MODELS, self._session.source)
+        try:
+            self._record.record_forecast(series, ticker, forecast)
+        except BrokerError as error:
+            return (f"the forecast was not recorded: {error.what}",)
+        return ()
 
 
 class DemoPass(SignalPass):

@@ -38,21 +38,23 @@ def status(**values: Any) -> None:
     from crypto_refactor.report.documents.account import status_json
     from crypto_refactor.trading.account_status import account_status
     from crypto_refactor.trading.kill_switch import halt_reason
+    from crypto_refactor.trading.record.record import account_record
 
     state, ledger, rows = open_ledger(values)
     row = selected_account(values, rows)
     account = None if row is None else account_status(ledger, state, row, rows)
+    record = None if row is None else account_record(ledger, row.name)
     reason = halt_reason(state)
     if values["as_json"]:
-        print_json(status_json(account, ledger.path, reason))
+        print_json(status_json(account, ledger.path, reason, record))
     elif account is None:
-        click.echo(f"{_NEVER_TRADED}: {ledger.path} does not exist or is empty.")
+        click.echo(f"{_NEVER_TRADED}: {ledger.path} does not exist or holds no account.")
         if reason is not None:
             click.echo(f"{reason}. `crypto-refactor resume` lifts it.")
     else:
         from crypto_refactor.report.terminal.accounts.account import print_status
 
-        print_status(account, console())
+        print_status(account, console(), record)
 
 
 @click.command("close")

@@ -10,13 +10,15 @@ from crypto_refactor.execution.sub_account import Trade
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.report.formatting import UNDEFINED, money, percent, price, simulated_mark
+from crypto_refactor.report.record_text import record_line
 from crypto_refactor.report.terminal.tables import plain_table
 from crypto_refactor.sides import Side
 from crypto_refactor.trading.account_status import AccountStatus, TickerStatus
 from crypto_refactor.trading.manual.close import CloseResult
+from crypto_refactor.trading.record.record import SeriesRecord
 
 
-def print_status(status: AccountStatus, console: Console) -> None:
+def print_status(status: AccountStatus, console: Console, record: SeriesRecord | None = None) -> None:
     """Print one account: a table of its sub-accounts, then notes on each."""
     row = status.row
     mark = simulated_mark(simulated=status.simulated)
@@ -28,6 +30,8 @@ def print_status(status: AccountStatus, console: Console) -> None:
         console.print(_status_table(status))
     for part in status.tickers:
         _print_lines(console, *(f"{part.ticker}: {note}" for note in _notes(part)))
+    if record is not None:
+        _print_lines(console, f"Record of forecasts: {record_line(record)}")
     if status.halt is not None:
         _print_lines(console, f"{status.halt}. Run `crypto-refactor resume` to lift the halt.")
     if status.others:
