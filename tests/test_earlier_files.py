@@ -102,6 +102,19 @@ def test_fills_equity_and_decisions_are_what_they_were(ledger):
     ]
 
 
+def test_forecasts_of_earlier_decisions_are_scored(home, ledger):
+    replay = ledger.accounts()[-1].name
+    decisions = [row for row in ledger.decisions(replay, BTC) if "predicted" in row]
+    kept = ledger.forecasts(replay)[BTC]
+    assert [(each.bar, each.close, each.predicted, each.confidence, each.model) for each in kept] == [
+        (row["bar"], row["close"], row["predicted"], row["confidence"], row["model"]) for row in decisions
+    ]
+    assert {(each.low, each.high, each.made_at) for each in kept} == {(None, None, "")}
+    document = home.json(f"crypto-refactor record --account {replay}")
+    assert (document["forecasts"], document["scored"]) == (len(kept), len(kept) - 1)
+    assert document["score"]["coverage"] is None
+
+
 # The bar store
 
 

@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from support.forecasts import forecast
 
 from crypto_refactor.errors import BrokerError
 from crypto_refactor.execution.stepper import new_state
@@ -36,6 +37,7 @@ def ledger(tmp_path):
     with made.transaction(NAME, BTC) as writer:
         writer.open(new_state(1000.0, AT))
         writer.record_decision(AT + 1, 1, {"close": 100.0, "reason": "up", "cutoff": AT - 5})
+        writer.record_forecast(forecast(AT + 1))
         writer.record_model(AT, "abc")
         writer.add_intent(ORDER)
         writer.record_fills(
@@ -52,6 +54,7 @@ READS = {
     "opening": lambda ledger: ledger.opening(NAME, BTC),
     "decisions": lambda ledger: ledger.decisions(NAME, BTC),
     "last decision": lambda ledger: ledger.last_decision(NAME, BTC),
+    "forecasts": lambda ledger: ledger.forecasts(NAME),
     "models": lambda ledger: ledger.models(NAME, BTC),
     "orders": lambda ledger: ledger.orders(NAME, BTC),
     "fills": lambda ledger: ledger.fills(NAME, BTC),
@@ -102,6 +105,14 @@ INFINITE = float("inf")
         ("last decision", "decisions", "entry", '{"close": 0}'),
         ("last decision", "decisions", "entry", '{"cutoff": 1e12}'),
         ("models", "models", "key", "../../elsewhere"),
+        ("forecasts", "forecasts", "ticker", "BTC"),
+        ("forecasts", "forecasts", "bar", -1),
+        ("forecasts", "forecasts", "close", 0.0),
+        ("forecasts", "forecasts", "predicted", INFINITE),
+        ("forecasts", "forecasts", "low", "x"),
+        ("forecasts", "forecasts", "confidence", 0.4),
+        ("forecasts", "forecasts", "confidence", 1.1),
+        ("forecasts", "forecasts", "made_at", "soon"),
         ("orders", "orders", "side", 0),
         ("orders", "orders", "notional", INFINITE),
         ("orders", "orders", "notional", None),
