@@ -123,6 +123,7 @@ def test_the_signal_document_has_exactly_the_documented_keys(warm):
         "trading_loop",
         "data_quality",
         "hints",
+        "record",
     ]
     assert tuple(signal["conditions"]) == CONDITIONS
     assert list(signal["confirmations"]) == ["passed", "required"]

@@ -25,6 +25,12 @@ def forecast(bar, *, close=100.0, move=0.01, confidence=0.6, model="abc", width=
 def hourly_forecasts(closes, *, first=AT, moves=None, confidence=0.6, **more):
     """Return a forecast at each of hourly `closes`."""
     return tuple(
-        forecast(first + hour, close=close, move=0.01 if moves is None else moves[hour], confidence=confidence, **more)
+        forecast(
+            first + hour,
+            close=close,
+            move=0.01 if moves is None else moves[hour],
+            confidence=confidence,
+            **more,
+        )
         for hour, close in enumerate(closes)
     )

@@ -416,3 +416,22 @@ def test_an_alpaca_that_does_not_answer_fails_every_ticker_once(world):
     rows = run_single_pass(session, SignalPass(session), None, lambda row: None)
     assert {row.ticker: row.error.exit_code for row in rows} == {BTC: 3, ETH: 3}
     assert len(world.server.requests) < 8
+
+
+def test_a_signal_without_an_account_is_recorded_once_under_its_model_and_source(make_session, ledger, fits):
+    session = make_session()
+    for _ in range(2):
+        (row,) = run_single_pass(session, SignalPass(session, ledger), None, lambda row: None)
+    (kept,) = ledger.forecasts("model/loop/sample")[BTC]
+    signals = row.decision.signals
+    assert (kept.bar, kept.predicted) == (FIRST, float(signals.predicted[-1]))
+    assert ledger.accounts() == ()
+
+
+def test_a_signal_is_not_lost_where_the_ledger_cannot_be_written(make_session, ledger, fits):
+    ledger.path.parent.mkdir()
+    ledger.path.write_bytes(b"no database, but long enough to be looked at as if it were one" * 50)
+    session = make_session()
+    (row,) = run_single_pass(session, SignalPass(session, ledger), None, lambda row: None)
+    assert row.decision is not None
+    assert any("the forecast was not recorded: The ledger" in note for note in row.notes)

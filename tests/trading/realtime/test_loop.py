@@ -88,6 +88,19 @@ def check(world, ticker, result):
     assert [row["signal"] for row in signals] == made.signal.tolist()
     assert [row["predicted"] for row in signals] == made.predicted.tolist()
     assert [row["model"] for row in signals] == result.walk.model_fingerprints
+    kept = {each.bar: each for each in ledger.forecasts(ACCOUNT)[ticker]}
+    forecast = [row for row in signals if not row["reason"].startswith("the close jumps")]
+    assert [row["bar"] for row in forecast] == [bar for bar in kept if bar <= end]
+    said = dict(
+        zip(
+            made.decided_at.tolist(),
+            zip(made.predicted, made.low, made.high, made.confidence, strict=True),
+            strict=True,
+        )
+    )
+    for row in forecast:
+        each = kept[row["bar"]]
+        assert (each.predicted, each.low, each.high, each.confidence) == said[each.bar]
     assert [row["target"] for row in rows] == result.requested.simulation.target.tolist()
     fills = ledger.fills(ACCOUNT, ticker)
     assert tuple(fill for fill in fills if fill.at < end) == result.requested.simulation.fills
