@@ -13,6 +13,7 @@ from crypto_refactor import errors
 from crypto_refactor.cli.commands import trade
 from crypto_refactor.cli.commands.accounts import account as accounts
 from crypto_refactor.cli.commands.accounts import holdings
+from crypto_refactor.cli.commands.accounts import record as forecast_record
 from crypto_refactor.cli.commands.audit import command as audit
 from crypto_refactor.cli.commands.backtest import command as backtest
 from crypto_refactor.cli.commands.checks import check_plugin, history, mountain_time
@@ -50,6 +51,7 @@ COMMANDS = {
     **trade.COMMANDS,
     **accounts.COMMANDS,
     **holdings.COMMANDS,
+    **forecast_record.COMMANDS,
 }
 SCRIPTS = {
     "models/app_lstm.py": ("app_lstm", signal),
@@ -94,7 +96,10 @@ OWN_TICKER = dict.fromkeys(("multi", "compare", "reconcile", "trials"), "all") |
 )
 
 
-OF_AN_ACCOUNT = tuple(f"crypto-refactor {name}" for name in {**accounts.COMMANDS, **holdings.COMMANDS})
+OF_AN_ACCOUNT = tuple(
+    f"crypto-refactor {name}"
+    for name in {**accounts.COMMANDS, **holdings.COMMANDS, **forecast_record.COMMANDS}
+)
 """Tell about what other commands have traded: tried in test_account_commands.py."""
 
 
