@@ -26,6 +26,7 @@ from crypto_refactor.trading.ledger.schema import FORMAT, STATE_TABLES, TRADE_CO
 from crypto_refactor.trading.ledger.transaction import LedgerTransaction
 from crypto_refactor.trading.ledger.validation import (
     checked_about,
+    checked_forecast,
     checked_object,
     checked_row,
     checked_state,
@@ -303,7 +304,7 @@ class Ledger:
         found: dict[str, list[ForecastRecord]] = {}
         with self._checked(f"a forecast of {series}"):
             for name, *row in rows:
-                values = checked_row("forecasts", FORECAST_COLUMNS, row)
+                values = checked_forecast(FORECAST_COLUMNS, row)
                 found.setdefault(name, []).append(ForecastRecord(**values))
             return {checked_ticker(name): tuple(made) for name, made in found.items()}
 

@@ -8,6 +8,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from crypto_refactor.errors import UsageError
@@ -74,6 +75,13 @@ def _instant(value: object) -> bool:
         return False
 
 
+def _utc_instant(value: object) -> bool:
+    try:
+        return isinstance(value, str) and value.endswith("+00:00") and bool(datetime.fromisoformat(value))
+    except ValueError:
+        return False
+
+
 def _or_none(rule: Rule) -> Rule:
     return lambda value: value is None or rule(value)
 
@@ -128,7 +136,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "low": _or_none(_positive),
         "high": _or_none(_positive),
         "confidence": lambda value: _number(value) and 0.5 <= value <= 1,
-        "made_at": lambda value: value == "" or _instant(value),
+        "made_at": lambda value: value == "" or _utc_instant(value),
     },
     "equity": {"bar": _hour, "equity": _number},
     "sub-account": {
@@ -158,6 +166,23 @@ def checked_row(table: str, names: Sequence[str], row: Sequence[Any]) -> dict[st
         fits = values[given] is not None and values[other] is None
         _require(fits, "a buy names an amount of money, and a sale a quantity")
     return values
+
+
+def checked_forecast(names: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
+    """Return a row of `forecasts` by its columns, as `checked_row` does; there are many of them."""
+    values = dict(zip(names, row, strict=True))
+    prices = [values[name] for name in ("close", "predicted", "low", "high")]
+    usual = (
+        type(values["bar"]) is int
+        and 0 <= values["bar"] <= MAX_HOUR
+        and all(type(price) is float and _SMALLEST <= price <= _LARGEST for price in prices)
+        and type(values["confidence"]) is float
+        and 0.5 <= values["confidence"] <= 1
+        and isinstance(values["model"], str)
+        and values["model"].isalnum()
+        and _utc_instant(values["made_at"])
+    )
+    return values if usual else checked_row("forecasts", names, row)
 
 
 def _check(table: str, values: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from crypto_refactor.market.bars import Bars
-from crypto_refactor.market.hours import parse_instant, to_datetime
+from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.plausibility import trusted
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.ledger import ForecastRecord
@@ -57,8 +57,8 @@ class RealisedForecast:
     @property
     def after_the_fact(self) -> bool:
         """Whether it was made when its outcome could be known, as in a replay."""
-        made_at = self.record.made_at
-        return bool(made_at) and parse_instant(made_at) >= to_datetime(self.record.bar + 1)
+        # Both are UTC and begin alike, so their texts compare as their times do.
+        return self.record.made_at[:19] >= to_iso(self.record.bar + 1)[:19]
 
 
 def realise(

@@ -2,20 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from crypto_refactor.market.bars import Bars
-from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.ledger import ForecastRecord, Ledger
 from crypto_refactor.trading.record.martingales import by_hour, detect_change, overstatement_bets
 from crypto_refactor.trading.record.realised import Fate, RealisedForecast, realise
-from crypto_refactor.trading.record.scores import Score, ScoredArrays, ScoreGroup, score, scores_by
+from crypto_refactor.trading.record.scores import Score, ScoredForecasts, ScoreGroup, score, scores_by
 
 RECENT = 200
 """How many forecasts the one line of a record is about."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class SeriesRecord:
     """Every forecast of a series, and how good they were.
 
@@ -25,10 +25,8 @@ class SeriesRecord:
         Name of the account, or of the model and the source of its bars.
     forecasts : tuple of RealisedForecast
         In the order of their closes.
-    score, recent : Score
-        Of all scored forecasts, and of the last 200.
-    by_ticker, by_model, by_month : tuple of ScoreGroup
-        The same by ticker, by fingerprint of the weights, and by month (``2024-06``) of the close.
+    scored : ScoredForecasts
+        Those whose outcome is known.
     alarms : tuple of int
         Closes at which stated confidence was found not to come true, in hours since 1970.
     detector : float
@@ -37,13 +35,35 @@ class SeriesRecord:
 
     series: str
     forecasts: tuple[RealisedForecast, ...]
-    score: Score
-    recent: Score
-    by_ticker: tuple[ScoreGroup, ...]
-    by_model: tuple[ScoreGroup, ...]
-    by_month: tuple[ScoreGroup, ...]
+    scored: ScoredForecasts
     alarms: tuple[int, ...]
     detector: float
+
+    @cached_property
+    def score(self) -> Score:
+        """The score of all scored forecasts."""
+        return score(self.scored)
+
+    @cached_property
+    def recent(self) -> Score:
+        """The score of the last 200."""
+        return score(self.scored[slice(-RECENT, None)])
+
+    @cached_property
+    def by_ticker(self) -> tuple[ScoreGroup, ...]:
+        """The score of each ticker, by name."""
+        groups = scores_by(self.scored, self.scored.tickers)
+        return tuple(sorted(groups, key=lambda group: group.name))
+
+    @cached_property
+    def by_model(self) -> tuple[ScoreGroup, ...]:
+        """The score of each model, by the fingerprint of its weights, the earliest first."""
+        return scores_by(self.scored, self.scored.models)
+
+    @cached_property
+    def by_month(self) -> tuple[ScoreGroup, ...]:
+        """The score of each month of closes, ``2024-06``."""
+        return scores_by(self.scored, self.scored.months)
 
     @property
     def alarmed_at(self) -> int | None:
@@ -87,20 +107,10 @@ def series_record(
     """
     bars = bars or {}
     rows = [row for ticker, made in forecasts.items() for row in realise(ticker, made, bars.get(ticker))]
-    rows.sort(key=lambda row: (row.record.bar, row.ticker))
-    scored = [row for row in rows if row.fate is Fate.SCORED]
-    alarms, detector = _alarms(ScoredArrays.of(scored))
-    return SeriesRecord(
-        series=series,
-        forecasts=tuple(rows),
-        score=score(scored),
-        recent=score(scored[-RECENT:]),
-        by_ticker=tuple(sorted(scores_by(scored, lambda row: str(row.ticker)), key=lambda group: group.name)),
-        by_model=scores_by(scored, lambda row: row.record.model),
-        by_month=scores_by(scored, lambda row: to_iso(row.record.bar + 1)[:7]),
-        alarms=alarms,
-        detector=detector,
-    )
+    rows.sort(key=lambda row: row.record.bar)
+    scored = ScoredForecasts.of(rows)
+    alarms, detector = _alarms(scored)
+    return SeriesRecord(series=series, forecasts=tuple(rows), scored=scored, alarms=alarms, detector=detector)
 
 
 def account_record(
@@ -120,7 +130,7 @@ def account_record(
     return series_record(account, forecasts, bars) if forecasts else None
 
 
-def _alarms(scored: ScoredArrays) -> tuple[tuple[int, ...], float]:
+def _alarms(scored: ScoredForecasts) -> tuple[tuple[int, ...], float]:
     """Return the closes of all alarms, and the detector after the last close."""
     counted = scored.states & scored.directed
     bets = overstatement_bets(scored.confidence[counted], scored.right[counted])

@@ -1,10 +1,10 @@
 """How good scored forecasts were."""
 
-import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 
 import numpy as np
+import numpy.typing as npt
 
 from crypto_refactor.arrays import BoolArray, FloatArray, HourArray
 from crypto_refactor.backtest.significance.calibration import Calibration, calibration
@@ -83,39 +83,58 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ScoredArrays:
-    """Scored forecasts as arrays of shape (n,), in the order of their closes.
+class ScoredForecasts:
+    """Forecasts whose outcome is known, as arrays of shape (n,), in the order of their closes.
 
-    `hours` are the closes that they are about, `inside` is 1, 0 or NaN without an interval.
+    `hours` are the closes that they are about, `forecast` and `realised` log returns, and `inside` is 1, 0 or NaN without an
+    interval.
     """
 
     hours: HourArray
-    ticker: HourArray  # a number for each
+    tickers: npt.NDArray[np.str_]
+    models: npt.NDArray[np.str_]
     confidence: FloatArray
     forecast: FloatArray
     realised: FloatArray
-    states: BoolArray
     inside: FloatArray
 
     @classmethod
-    def of(cls, rows: Iterable[RealisedForecast]) -> "ScoredArrays":
-        """Return the scored ones of `rows`."""
-        scored = sorted(
-            (row for row in rows if row.outcome is not None), key=lambda row: (row.record.bar, row.ticker)
-        )
-        numbers = {ticker: number for number, ticker in enumerate({row.ticker: None for row in scored})}
+    def of(cls, rows: Iterable[RealisedForecast]) -> "ScoredForecasts":
+        """Return the scored ones of `rows`, which are in the order of their closes."""
+        scored = [row for row in rows if row.outcome is not None]
+        records = [row.record for row in scored]
+        columns = [
+            (each.bar, each.close, each.predicted, each.low, each.high, each.confidence) for each in records
+        ]
+        table = np.array(columns, dtype=np.float64).reshape(-1, 6)  # None becomes NaN
+        bar, close, predicted, low, high, confidence = table.T
+        outcome = np.array([row.outcome for row in scored], dtype=np.float64)
+        inside = np.where(np.isnan(low + high), np.nan, (low <= outcome) & (outcome <= high))
         return cls(
-            hours=np.array([row.record.bar + 1 for row in scored], dtype=np.int64),
-            ticker=np.array([numbers[row.ticker] for row in scored], dtype=np.int64),
-            confidence=np.array([row.record.confidence for row in scored], dtype=np.float64),
-            forecast=np.array([row.forecast for row in scored], dtype=np.float64),
-            realised=np.array([row.realised for row in scored], dtype=np.float64),
-            states=np.array([row.states_direction for row in scored], dtype=np.bool_),
-            inside=np.array([_inside(row) for row in scored], dtype=np.float64),
+            hours=bar.astype(np.int64) + 1,
+            tickers=np.array([str(row.ticker) for row in scored], dtype=np.str_),
+            models=np.array([each.model for each in records], dtype=np.str_),
+            confidence=confidence,
+            forecast=np.log(predicted / close),
+            realised=np.log(outcome / close),
+            inside=inside,
         )
 
     def __len__(self) -> int:
         return len(self.hours)
+
+    def __getitem__(self, chosen: slice | BoolArray) -> "ScoredForecasts":
+        return ScoredForecasts(**{each.name: getattr(self, each.name)[chosen] for each in fields(self)})
+
+    @property
+    def months(self) -> npt.NDArray[np.str_]:
+        """The month of each close, ``2024-06``."""
+        return self.hours.astype("datetime64[h]").astype("datetime64[M]").astype(np.str_)
+
+    @property
+    def states(self) -> BoolArray:
+        """Whether more than a coin toss is stated."""
+        return np.asarray((self.confidence > 0.5) & (self.forecast != 0), dtype=np.bool_)
 
     @property
     def directed(self) -> BoolArray:
@@ -125,15 +144,10 @@ class ScoredArrays:
     @property
     def right(self) -> BoolArray:
         """Whether the direction came true."""
-        return np.asarray(self.forecast * self.realised > 0, dtype=np.bool_)
+        return np.asarray(np.sign(self.forecast) * np.sign(self.realised) > 0, dtype=np.bool_)
 
 
-def score(rows: Iterable[RealisedForecast]) -> Score:
-    """Return how good the scored ones of `rows` were."""
-    return score_arrays(ScoredArrays.of(rows))
-
-
-def score_arrays(scored: ScoredArrays) -> Score:
+def score(scored: ScoredForecasts) -> Score:
     """Return how good scored forecasts were."""
     stated, silent = scored.states & scored.directed, ~scored.states & scored.directed
     right = scored.right[stated]
@@ -171,21 +185,11 @@ class ScoreGroup:
     score: Score
 
 
-def scores_by(
-    rows: Sequence[RealisedForecast], name: Callable[[RealisedForecast], str]
-) -> tuple[ScoreGroup, ...]:
-    """Return the score of the rows of each name, in the order in which names first appear."""
-    groups: dict[str, list[RealisedForecast]] = {}
-    for row in rows:
-        groups.setdefault(name(row), []).append(row)
-    return tuple(ScoreGroup(name=group, score=score(members)) for group, members in groups.items())
-
-
-def _inside(row: RealisedForecast) -> float:
-    low, high, outcome = row.record.low, row.record.high, row.outcome
-    if low is None or high is None or outcome is None:
-        return math.nan
-    return float(low <= outcome <= high)
+def scores_by(scored: ScoredForecasts, names: npt.NDArray[np.str_]) -> tuple[ScoreGroup, ...]:
+    """Return the score of the forecasts of each name, in the order in which names first appear; `names` of shape (n,)."""
+    distinct, first = np.unique(names, return_index=True)
+    ordered = distinct[np.argsort(first)].tolist()
+    return tuple(ScoreGroup(name=name, score=score(scored[names == name])) for name in ordered)
 
 
 def _mean(values: FloatArray, hours: HourArray) -> Mean | None:
@@ -196,8 +200,6 @@ def _root_mean_square(values: FloatArray) -> float | None:
     return float(np.sqrt(np.mean(values**2))) if len(values) else None
 
 
-def _rank_correlation(scored: ScoredArrays) -> Correlation:
-    parts = [scored.ticker == number for number in np.unique(scored.ticker)]
-    return pooled_spearman(
-        [(scored.forecast[part], scored.realised[part], scored.hours[part]) for part in parts]
-    )
+def _rank_correlation(scored: ScoredForecasts) -> Correlation:
+    parts = [scored[scored.tickers == ticker] for ticker in np.unique(scored.tickers)]
+    return pooled_spearman([(part.forecast, part.realised, part.hours) for part in parts])
