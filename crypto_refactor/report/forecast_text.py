@@ -1,14 +1,17 @@
-"""Sentences about forecasts: what they show, which baselines they beat, and how the confirmations agree with them."""
+"""Sentences about forecasts: what they show, which baselines they beat, how confirmations agree with them, how they ended."""
 
 from collections.abc import Sequence
 
 from crypto_refactor.backtest.result import BacktestResult
 from crypto_refactor.backtest.significance.forecast_skill import Skill
 from crypto_refactor.backtest.significance.verdict import Verdict
+from crypto_refactor.market.hours import to_iso
 from crypto_refactor.model.artifact import DROPPED, KEPT, ResidualDecision
 from crypto_refactor.model.skip import RIDGE
 from crypto_refactor.report.formatting import UNDEFINED, number, percent
 from crypto_refactor.signals.condition_catalogue import FORECAST
+from crypto_refactor.trading.record.record import SeriesRecord
+from crypto_refactor.trading.record.scores import Score
 
 BASELINE_NAMES = {
     "minus_last_return": "minus the last return",
@@ -75,3 +78,38 @@ def agreement_remark(result: BacktestResult) -> str | None:
         f"where a forecast is beyond its threshold, and {required} are needed. "
         f"`crypto-refactor compare --vary min-confirmations=0,2,4,6` shows the alternatives."
     )
+
+
+def record_line(record: SeriesRecord) -> str:
+    """Return a record in one line: how the last forecasts ended, and an alarm."""
+    line = _recent_forecasts(record.recent)
+    if record.alarmed_at is not None:
+        line += f"; ALARM at {to_iso(record.alarmed_at)}: stated confidence does not come true"
+    return line
+
+
+def _recent_forecasts(recent: Score) -> str:
+    if not recent.n:
+        return "no forecast has been scored yet"
+    subject = "its last forecast" if recent.n == 1 else f"its last {recent.n} forecasts"
+    verb = "states" if recent.n == 1 else "state"
+    if not recent.stated or recent.stated_confidence is None:
+        return f"{subject} {verb} no direction (confidence 0.50)"
+    stated = f"stated {recent.stated_confidence:.2f}"
+    if recent.stated == recent.n:
+        return f"{subject}: {recent.right} right, {stated}"
+    return f"{subject}: {recent.right} of {recent.stated} with a direction right, {stated}"
+
+
+def outcome_lines(record: SeriesRecord) -> list[str]:
+    """Return how many forecasts have an outcome, and why the others have none."""
+    lines = []
+    if record.waiting:
+        lines.append(f"{record.waiting:,} not scored yet: no later bar is known")
+    if record.unscored:
+        lines.append(f"{record.unscored:,} never scored: no bar is known for their hour, or its close jumps")
+    if record.after_the_fact:
+        lines.append(
+            f"{record.after_the_fact:,} made after their hour had closed, as in a replay: what would have been said"
+        )
+    return lines

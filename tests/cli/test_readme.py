@@ -238,7 +238,7 @@ def option_rows():
 GROUPS = {
     "backtests": ("backtest", "audit", "compare"),
     "trading": ("trade", "multi"),
-    "account commands": ("status", "trades", "close", "resume", "panic", "reconcile", "adopt"),
+    "account commands": ("status", "trades", "record", "close", "resume", "panic", "reconcile", "adopt"),
 }
 
 

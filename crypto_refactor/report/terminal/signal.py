@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from crypto_refactor.features.catalogue import indicator_names
 from crypto_refactor.market.hours import to_iso, to_local_text
-from crypto_refactor.report.forecast_text import residual_text, unbeaten_text
+from crypto_refactor.report.forecast_text import record_line, residual_text, unbeaten_text
 from crypto_refactor.report.formatting import (
     number,
     percent,
@@ -15,7 +15,6 @@ from crypto_refactor.report.formatting import (
     simulated_mark,
     source_name,
 )
-from crypto_refactor.report.record_text import record_line
 from crypto_refactor.sides import Side
 from crypto_refactor.signals.condition_catalogue import FORECAST, descriptions_of
 from crypto_refactor.signals.signal import Signal

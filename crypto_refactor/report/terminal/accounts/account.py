@@ -10,8 +10,8 @@ from crypto_refactor.execution.sub_account import Trade
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.report.account_notes import decision_text, minute, ticker_alerts
+from crypto_refactor.report.forecast_text import record_line
 from crypto_refactor.report.formatting import UNDEFINED, money, percent, price, simulated_mark
-from crypto_refactor.report.record_text import record_line
 from crypto_refactor.report.terminal.tables import plain_table
 from crypto_refactor.sides import Side
 from crypto_refactor.trading.account_status import AccountStatus, TickerStatus

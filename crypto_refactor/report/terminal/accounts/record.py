@@ -7,8 +7,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from crypto_refactor.market.hours import to_iso
+from crypto_refactor.report.forecast_text import outcome_lines, record_line
 from crypto_refactor.report.formatting import UNDEFINED, number, percent, simulated_mark
-from crypto_refactor.report.record_text import outcome_lines, record_line
 from crypto_refactor.report.terminal.tables import plain_table
 from crypto_refactor.trading.record.martingales import ALARM, EVIDENCE
 from crypto_refactor.trading.record.record import SeriesRecord
