@@ -17,6 +17,7 @@ from crypto_refactor.report.html.plotly_style import (
     Trace,
     axis,
     chart_data,
+    chart_text,
     line,
     scatter,
     short,
@@ -154,21 +155,18 @@ def _has_ratio(trial: Trial) -> bool:
 def _sharpe_chart(comparison: Comparison, ranked: list[Trial]) -> Chart:
     """Draw the Sharpe ratio of each trial, two of its errors, and what the best would show by chance."""
     metrics = [trial.scenarios.requested.metrics for trial in reversed(ranked)]
-    places = range(len(ranked), 0, -1)
-    names = [
-        f"{place}. {trial.ticker}, {trial.parameter_set.label}"
-        for place, trial in zip(places, reversed(ranked), strict=True)
-    ]
+    places = [f"{place}. {trial.ticker}" for place, trial in enumerate(ranked, start=1)]
     errors = [2 * (each.sharpe_se or 0.0) for each in metrics]
     ratios = [each.sharpe or 0.0 for each in metrics]
     dots = scatter(
         "Sharpe ratio",
         "markers",
         short(ratios),
-        names,
+        places[::-1],
+        text=[chart_text(trial.parameter_set.label) for trial in reversed(ranked)],
         error_x=style.error_bars(errors, style.RUN),
         marker={"size": 9, "color": style.RUN},
-        hovertemplate="%{y}: %{x:+.2f}<extra></extra>",
+        hovertemplate="%{y}, %{text}: %{x:+.2f}<extra></extra>",
     )
     bias = comparison.selection_bias
     shapes = [] if bias is None else [_chance_line(bias.expected_best_sharpe)]

@@ -18,9 +18,9 @@ from crypto_refactor.signals.condition_catalogue import descriptions_of
 
 SECTIONS = {
     "verdict": "Verdict",
+    "equity": "Equity and drawdowns",
     "figures": "Key figures",
     "luck": "Skill or luck?",
-    "equity": "Equity and drawdowns",
     "price": "Price, entries and exits",
     "months": "Monthly returns",
     "rolling": "Rolling Sharpe ratio",
