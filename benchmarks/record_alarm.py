@@ -26,6 +26,7 @@ from crypto_refactor.trading.record.martingales import (
 
 HOURS_A_YEAR = 8760
 YEARS = 2  # with skill, then as many without
+LEVELS = (650.0, 8760.0, 17_520.0, ALARM, 87_600.0)
 MARKET = 0.6  # correlation of the tickers of one hour
 
 
@@ -76,6 +77,24 @@ def study(models, tickers, edge, seed):
     }
 
 
+def levels(models, seed=7, edge=0.025):
+    """Print how often the alarm is false, and how soon it finds a loss, at other thresholds: one ticker."""
+    rng, hours = np.random.default_rng(seed), YEARS * HOURS_A_YEAR
+    false, delays = dict.fromkeys(LEVELS, 0), {level: [] for level in LEVELS}
+    for _ in range(models):
+        confidence, right = simulated(rng, 2 * hours, 1, edge, skill=hours)
+        bets = hourly(overstatement_bets(confidence, right), 2 * hours)
+        for level in LEVELS:
+            _, alarms = detect_change(bets, level)
+            false[level] += sum(alarm < hours for alarm in alarms)
+            delays[level].append(next((alarm - hours for alarm in alarms if alarm >= hours), np.inf))
+    for level in LEVELS:
+        median = np.quantile(delays[level], 0.5, method="lower")
+        print(
+            f"threshold {level:,.0f}: {false[level] / models / YEARS:.2f} false alarms a year, loss found after {median:,.0f} hours"
+        )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", type=int, default=200)
@@ -96,6 +115,7 @@ def main():
                 f"loss found after {low:,.0f} / {middle:,.0f} / {high:,.0f} hours, {found['not found']} not found; "
                 f"evidence after {found['evidence after (50 %)']:,.0f} hours, false in {found['false evidence']:.3f}"
             )
+    levels(models)
 
 
 if __name__ == "__main__":

@@ -987,3 +987,14 @@ def test_a_fit_that_lasts_into_the_next_hour_trades_nothing(world, monkeypatch, 
     (row,) = once(world).values()
     assert "not the latest full hour" in row.error.what
     assert decided(world) == []
+
+
+def test_a_forecast_is_kept_also_where_no_sub_account_may_be_opened(world):
+    state = world.folder / "state"
+    state.mkdir(exist_ok=True)
+    halt(state, at="now", why="testing")
+    world.loop().run(3)
+    assert world.ledger.state(ACCOUNT, BTC) is None
+    kept = world.ledger.forecasts(ACCOUNT)[BTC]
+    assert [each.bar for each in kept] == [FIRST, FIRST + 1, FIRST + 2]
+    assert all(each.made_at for each in kept)
