@@ -29,22 +29,32 @@ _NEVER_TRADED = "No account has been traded yet"
 
 
 @click.command("status")
+@options.option(
+    "--max-age",
+    "Exit with code 5 when no decision was recorded in this time: 90m, 2h, 1d.",
+    metavar="TIME",
+)
 @account_options
-def status(**values: Any) -> None:
+def status(max_age: str | None, **values: Any) -> int:
     """Show an account: cash, positions, equity, last decisions, halts and unsettled orders.
 
     Reads the ledger only: no broker or source is asked, and nothing changes.
     """
+    from datetime import UTC, datetime
+
     from crypto_refactor.report.documents.account import status_json
     from crypto_refactor.trading.account_status import account_status
+    from crypto_refactor.trading.health.decision_age import decision_age, parse_length
     from crypto_refactor.trading.kill_switch import halt_reason
 
+    allowed = None if max_age is None else parse_length("--max-age", max_age)
     state, ledger, rows = open_ledger(values)
     row = selected_account(values, rows)
     account = None if row is None else account_status(ledger, state, row, rows)
     reason = halt_reason(state)
+    age = None if allowed is None else decision_age(account, datetime.now(UTC), allowed)
     if values["as_json"]:
-        print_json(status_json(account, ledger.path, reason))
+        print_json(status_json(account, ledger.path, reason, age))
     elif account is None:
         click.echo(f"{_NEVER_TRADED}: {ledger.path} does not exist or is empty.")
         if reason is not None:
@@ -53,6 +63,13 @@ def status(**values: Any) -> None:
         from crypto_refactor.report.terminal.accounts.account import print_status
 
         print_status(account, console())
+    if age is None:
+        return EXIT_OK
+    if not values["as_json"]:
+        from crypto_refactor.report.terminal.accounts.account import age_text
+
+        click.echo(age_text(age))
+    return EXIT_OK if age.is_recent else BrokerError.exit_code
 
 
 @click.command("close")
