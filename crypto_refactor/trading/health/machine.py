@@ -10,12 +10,12 @@ from pathlib import Path
 
 from crypto_refactor.config import EnvironmentSettings
 from crypto_refactor.errors import BrokerError, ModelError, UsageError
+from crypto_refactor.model.recipe import TRAINING_LIBRARIES
 from crypto_refactor.storage.atomic_file import write_obstacle
 from crypto_refactor.trading.health.finding import Finding, failed, fine, warning
 from crypto_refactor.version import __version__
 
 SERVES = ("numpy", "pandas", "onnxruntime", "alpaca-py")
-TRAINS = ("tensorflow", "keras", "tf2onnx", "onnx")
 FEW_BYTES, NO_BYTES = 2 * 10**9, 2 * 10**8
 """The cache of models may grow to the first; below the second a day's copies of a ledger may not fit."""
 
@@ -30,7 +30,7 @@ def installed_version(package: str) -> str | None:
 
 def version_findings(installed: Callable[[str], str | None] = installed_version) -> Iterator[Finding]:
     """Say which versions are installed, and what is missing to serve or to train."""
-    found = {package: installed(package) for package in (*SERVES, *TRAINS)}
+    found = {package: installed(package) for package in (*SERVES, *TRAINING_LIBRARIES)}
     named = ", ".join(f"{package} {found[package]}" for package in SERVES if found[package])
     text = f"crypto-refactor {__version__} on Python {platform.python_version()}; {named}."
     missing = [package for package in SERVES if not found[package]]
@@ -39,14 +39,16 @@ def version_findings(installed: Callable[[str], str | None] = installed_version)
         yield failed("versions", text, f"pip install {' '.join(missing)}", UsageError.exit_code)
     else:
         yield fine("versions", text)
-    if missing := [package for package in TRAINS if not found[package]]:
+    if missing := [package for package in TRAINING_LIBRARIES if not found[package]]:
         yield warning(
             "training",
             f"Not installed: {', '.join(missing)}. Models are served, and none can be trained here.",
             "train elsewhere and share the model folder, or install the package with its dependencies.",
         )
     else:
-        yield fine("training", ", ".join(f"{package} {found[package]}" for package in TRAINS) + ".")
+        yield fine(
+            "training", ", ".join(f"{package} {found[package]}" for package in TRAINING_LIBRARIES) + "."
+        )
 
 
 def key_findings(environment: EnvironmentSettings, *, needed: bool) -> Iterator[Finding]:

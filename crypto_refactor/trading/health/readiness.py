@@ -13,16 +13,16 @@ from crypto_refactor.market.hours import Hour, to_iso
 from crypto_refactor.market.sources.base import Source
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model import artifact
-from crypto_refactor.model.artifact import Model
 from crypto_refactor.model.cache import ModelProvider, cache_path
 from crypto_refactor.model.history import bars_with_history
 from crypto_refactor.model.named_models import model_path
+from crypto_refactor.model.recipe import TRAINING_LIBRARIES
 from crypto_refactor.model.schedule import cutoff_for, refit_periods
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.trading.account_status import AccountStatus, TickerStatus
 from crypto_refactor.trading.brokers import Broker
 from crypto_refactor.trading.health.finding import Finding, failed, fine, of_error, warning
-from crypto_refactor.trading.health.machine import TRAINS, installed_version
+from crypto_refactor.trading.health.machine import installed_version
 from crypto_refactor.trading.ledger import Ledger
 from crypto_refactor.trading.model_choice import FirstUsedModelSelector
 
@@ -119,17 +119,23 @@ class Readiness:
 
     def _cached(self, bars: Bars, now: Hour, settings: ModelSettings) -> Iterator[Finding]:
         """Look for the model that decides at the next close, as the loop does, without training it."""
-        ticker, due = bars.ticker, now + 1
-        check, cutoff = f"model of {bars.ticker}", cutoff_for(due, settings)
+        check, due = f"model of {bars.ticker}", now + 1
+        cutoff = cutoff_for(due, settings)
         (period,) = refit_periods(bars, due, due, settings)
         models = ModelProvider(folder=self.model_dir, settings=settings)
+        used = self.ledger.models(self.status.row.name, bars.ticker)
         selector = FirstUsedModelSelector(self.ledger, self.status.row.name, models, None)
-        missing = selector.missing(bars, period)
-        if not missing:
-            yield fine(check, f"The model of the next close is there; {self._age(ticker, now, cutoff)}")
+        if not selector.missing(bars, period):
+            first_used = None if cutoff not in used else models.get(used[cutoff])
+            model = first_used or models.get(models.job(bars, period)[0])
+            assert model is not None, "it is not missing"
+            age = now - model.card.trained_through
+            yield fine(
+                check, f"The model of the next close is there; it has learnt from bars up to {age} h ago."
+            )
             return
         where = f"The model of the next close, of the cut-off {to_iso(cutoff)}, is not trained yet"
-        unable = [package for package in TRAINS if self.installed(package) is None]
+        unable = [package for package in TRAINING_LIBRARIES if self.installed(package) is None]
         if unable:
             yield failed(
                 check,
@@ -138,19 +144,16 @@ class Readiness:
                 ModelError.exit_code,
             )
         else:
-            text = f"{where}; {self._age(ticker, now, None)}"
+            text = f"{where}; {self._earlier(used, now)}"
             yield warning(check, text, "none: a run trains it, and decides with the earlier one until then.")
 
-    def _age(self, ticker: Ticker, now: Hour, cutoff: Hour | None) -> str:
-        """Return how old the model is that decided last, in words."""
-        keys = self.ledger.models(self.status.row.name, ticker)
-        if not keys:
-            return "none has decided in this account yet."
-        last = max(keys) if cutoff not in keys else cutoff
-        assert last is not None, "a key of the ledger"
-        model: Model | None = artifact.read_if_valid(cache_path(self.model_dir, keys[last]), keys[last])
-        gone = "" if model is not None else ", and its files are gone"
-        return f"the last one that decided has learnt from bars up to {now - last} h ago{gone}."
+    def _earlier(self, used: Mapping[Hour, str], now: Hour) -> str:
+        """Return how old the model is that decides until then, in words."""
+        for cutoff in sorted(used, reverse=True):
+            model = artifact.read_if_valid(cache_path(self.model_dir, used[cutoff]), used[cutoff])
+            if model is not None:
+                return f"the one before has learnt from bars up to {now - model.card.trained_through} h ago."
+        return "there is none before it."
 
 
 def cash_findings(status: AccountStatus, broker: Broker | None) -> Iterator[Finding]:

@@ -113,7 +113,7 @@ def _market(
     from crypto_refactor.market.ticker import Ticker
     from crypto_refactor.trading.account_names import REPLAY
     from crypto_refactor.trading.health.finding import State, findings_of, fine, warning
-    from crypto_refactor.trading.health.readiness import Readiness, cash_findings
+    from crypto_refactor.trading.health.readiness import Readiness
     from crypto_refactor.trading.health.source_health import clock_findings, source_findings
 
     source = _source(values, account)
@@ -127,7 +127,8 @@ def _market(
         yield from answer
         money = [] if account is None else findings_of("cash", lambda: _money(values, account, broker))
         skews = {f"the source {source.name}": getattr(source, "clock_skew_seconds", None)}
-        skews |= {"the account at Alpaca": each.clock_skew_seconds for each in broker}
+        if broker:
+            skews["the account at Alpaca"] = broker[0].clock_skew_seconds
         if isinstance(source, AlpacaSource) or broker:
             yield from clock_findings(skews)
         else:
