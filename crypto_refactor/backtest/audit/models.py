@@ -17,8 +17,8 @@ from crypto_refactor.model.artifact import Card
 from crypto_refactor.model.dataset import TrainingSet, last_bars
 from crypto_refactor.model.identity import differences, identity_of
 from crypto_refactor.model.named_models import PINNED_PARTS
-from crypto_refactor.model.reuse_policy import mismatches, training_bars_revised
 from crypto_refactor.model.recipe import missing_to_train
+from crypto_refactor.model.reuse_policy import mismatches, training_bars_revised
 from crypto_refactor.model.schedule import (
     TRAINING_LEAD_HOURS,
     RefitPeriod,
