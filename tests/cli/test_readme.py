@@ -10,7 +10,9 @@ import pytest
 from support.cli_runner import ROOT, Home
 
 from crypto_refactor import errors
-from crypto_refactor.cli.commands import accounts, holdings, trade
+from crypto_refactor.cli.commands import trade
+from crypto_refactor.cli.commands.accounts import account as accounts
+from crypto_refactor.cli.commands.accounts import holdings
 from crypto_refactor.cli.commands.audit import command as audit
 from crypto_refactor.cli.commands.backtest import command as backtest
 from crypto_refactor.cli.commands.checks import check_plugin, history, mountain_time

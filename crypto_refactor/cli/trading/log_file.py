@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from crypto_refactor.errors import CryptoRefactorError, DataError, UsageError
+from crypto_refactor.errors import CryptoRefactorError, DataError
 from crypto_refactor.storage.output_file import check_writable
 from crypto_refactor.storage.private import create_file
 from crypto_refactor.version import __version__
@@ -38,8 +38,6 @@ def run_log(values: Mapping[str, Any]) -> Iterator[None]:
 
     Raises
     ------
-    UsageError
-        If another run writes that file.
     DataError
         If it cannot be written.
     """
@@ -101,12 +99,6 @@ def _open(path: Path, hidden: Iterable[str]) -> _LogFile:
     check_writable(path)
     try:
         return _LogFile(path, hidden)
-    except BlockingIOError as error:
-        raise UsageError(
-            f"Another run writes the log {path}.",
-            expected="a log for each run.",
-            remedy="choose another --log-file, or end the other run.",
-        ) from error
     except OSError as error:
         raise DataError(
             f"The log {path} cannot be written: {error.strerror}.",
@@ -139,10 +131,13 @@ def _attached(handler: logging.Handler, level: str) -> Iterator[None]:
 
 
 class _LogFile(RotatingFileHandler):
-    """A rotating file that one process writes; a failure is said once, and trading goes on."""
+    """A rotating file.  Several runs may write it, line by line; the first of them rotates it.
+
+    A failure is said once, and the run goes on.
+    """
 
     def __init__(self, path: Path, hidden: Iterable[str]) -> None:
-        self._failing = False
+        self._failing = self._rotates = False
         super().__init__(path, maxBytes=MAX_BYTES, backupCount=FILES_KEPT, encoding="utf-8")
         self.setFormatter(_Formatter(hidden))
 
@@ -151,12 +146,26 @@ class _LogFile(RotatingFileHandler):
         stream = super()._open()
         try:
             fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            stream.close()
-            raise
-        except OSError:
-            pass  # a file system without locks
+        except OSError:  # another run's, or a file system without locks
+            self._rotates = False
+        else:
+            self._rotates = True
         return stream
+
+    def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802 - of logging
+        """Whether this run rotates the file now; where another one did, its new file is opened."""
+        if self._rotates:
+            return bool(super().shouldRollover(record))
+        if self.stream is not None and not self._is_current(self.stream):
+            self.stream.close()
+            self.stream = self._open()
+        return False
+
+    def _is_current(self, stream: TextIOWrapper) -> bool:
+        try:
+            return Path(self.baseFilename).stat().st_ino == os.fstat(stream.fileno()).st_ino
+        except FileNotFoundError:
+            return False
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - of logging
         """Say once that the log cannot be written."""
