@@ -124,7 +124,8 @@ def _attached(handler: logging.Handler, level: str) -> Iterator[None]:
     finally:
         for logger in (root, shown):
             logger.removeHandler(handler)
-        handler.close()
+        with suppress(OSError):  # what a full device has not taken
+            handler.close()
         ours.setLevel(before)
         for other, earlier in zip(others, levels, strict=True):
             other.setLevel(earlier)

@@ -11,7 +11,7 @@ import pytest
 from crypto_refactor.cli.trading.service_manager import ServiceManager
 
 from .test_lasting_runs import LINE, decided, stop, wait_for, words
-from .test_trading_at_alpaca import models, open_world, within_one_hour, world  # noqa: F401 - fixtures
+from .test_trading_at_alpaca import models, open_world, within_one_hour  # noqa: F401 - fixtures
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_a_manager_that_is_gone_stops_nothing():
 
 @pytest.mark.slow
 @within_one_hour
-def test_a_continuous_run_tells_systemd_from_its_beginning_to_its_end(world, channel):  # noqa: F811
+def test_a_continuous_run_tells_systemd_from_its_beginning_to_its_end(world, channel):
     address, received = channel
     options = world.home.options(**world.environment(), NOTIFY_SOCKET=address, WATCHDOG_USEC="3000000")
     process = subprocess.Popen(words(LINE), **options, start_new_session=True)
