@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
+from crypto_refactor.report.formatting import simulated_mark
 from crypto_refactor.report.terminal.tables import plain_table
 from crypto_refactor.trading.health.finding import Finding, State
 
@@ -13,9 +14,11 @@ _MARKS = {State.OK: "ok", State.WARNING: "WARNING", State.FAILED: "FAILED"}
 _STYLES = {State.OK: "green", State.WARNING: "yellow", State.FAILED: "bold red"}
 
 
-def print_findings(account: str | None, findings: Sequence[Finding], console: Console) -> None:
+def print_findings(
+    account: str | None, findings: Sequence[Finding], console: Console, *, simulated: bool
+) -> None:
     """Print a line for each finding, its remedy below it, and the count."""
-    console.print(Text(f"Checks for {account or 'a first run'}"))
+    console.print(Text(f"Checks for {account or 'a first run'}{simulated_mark(simulated=simulated)}"))
     table = plain_table(
         "", "check", "finding", left=("", "check", "finding"), wrap=("check", "finding"), header=False
     )

@@ -28,7 +28,10 @@ def source_findings(source: Source, ticker: Ticker) -> Iterator[Finding]:
         )
         return
     closed = to_iso(int(bars.closed[-1]))
-    yield fine("source", f"The source {source.name} answers; its last bar of {ticker} closed at {closed}.")
+    mark = " (SIMULATED)" if bars.simulated else ""
+    yield fine(
+        "source", f"The source {source.name}{mark} answers; its last bar of {ticker} closed at {closed}."
+    )
 
 
 def clock_findings(skews: dict[str, float | None]) -> Iterator[Finding]:

@@ -29,11 +29,13 @@ def test_an_account_is_well_then_short_of_money_then_out_of_reach(world):
         "orders",
         "source",
         "bars of BTC/USD",
-        "model of BTC/USD",
         "cash",
     ):
         assert states[check] == "ok", found[check]
     assert "clock" in states
+    # With a refit each hour, the model of the next close is one that nobody has trained yet.
+    assert states["model of BTC/USD"] == "warning"
+    assert "the one before has learnt from bars up to 1 h ago" in found["model of BTC/USD"]["text"]
     orders = len(world.orders.orders)
 
     _, found = examine(world, code=5, ALPACA_API_KEY="", ALPACA_SECRET_KEY="")

@@ -37,22 +37,23 @@ def command(**values: Any) -> int:
     from crypto_refactor.trading.health.finding import exit_code
 
     now = datetime.now(UTC)
-    account, findings = _examine(values, now)
+    account, simulated, findings = _examine(values, now)
     code = exit_code(findings)
     if values["as_json"]:
         from crypto_refactor.report.documents.health import health_json
 
-        print_json(health_json(account, findings, code))
+        print_json(health_json(account, findings, code, simulated=simulated))
     else:
         from crypto_refactor.report.terminal.health import print_findings
 
-        print_findings(account, findings, console())
+        print_findings(account, findings, console(), simulated=simulated)
     return code
 
 
-def _examine(values: Mapping[str, Any], now: datetime) -> tuple[str | None, list[Finding]]:
-    """Return the account that is meant, and what every check finds."""
+def _examine(values: Mapping[str, Any], now: datetime) -> tuple[str | None, bool, list[Finding]]:
+    """Return the account that is meant, whether its bars are simulated, and what every check finds."""
     from crypto_refactor.config import settings
+    from crypto_refactor.market.bars import SAMPLE
     from crypto_refactor.trading.account_names import is_at_broker, ledger_of
     from crypto_refactor.trading.health import ledger_health, machine
     from crypto_refactor.trading.health.finding import findings_of
@@ -74,7 +75,8 @@ def _examine(values: Mapping[str, Any], now: datetime) -> tuple[str | None, list
     found += findings_of("halt", lambda: ledger_health.halt_findings(state))
     found += about_account
     found += findings_of("source", lambda: _market(values, account, ledger, environment.model_dir))
-    return name, found
+    source = values["source"] or environment.source
+    return name, source == SAMPLE if account is None else account.simulated, found
 
 
 def _account(values: Mapping[str, Any], chosen: list[AccountStatus], now: datetime) -> Iterator[Finding]:
