@@ -97,6 +97,13 @@ def test_the_environment_names_the_file_and_the_command_line_names_another(
     assert values(shown(f"backtest --config {other}"))["fee"] == (0.5, "file")
 
 
+def test_the_env_file_may_name_it_too(shown, file, monkeypatch, tmp_path):
+    env_file = tmp_path / "env"
+    env_file.write_text(f"CRYPTO_CONFIG={file(FILE)}\n", encoding="utf-8")
+    monkeypatch.setattr("crypto_refactor.config._env_file", lambda: env_file)
+    assert values(shown("backtest"))["fee"] == (0.002, "file")
+
+
 def test_plugins_of_the_environment_come_before_those_of_the_file(shown, file, monkeypatch):
     path = file('plugin = ["a.py", "installed"]')
     assert values(shown(f"signal --config {path}"))["plugin"] == (
@@ -260,6 +267,8 @@ def test_config_shows_no_secret(run, monkeypatch):
     monkeypatch.setenv("ALPACA_API_KEY", "PKSECRETKEY")
     monkeypatch.setenv("ALPACA_SECRET_KEY", "hidden-secret")
     monkeypatch.setenv("CRYPTO_ALPACA_DATA_URL", "http://user:hidden-word@localhost:9/hidden-path")
+    monkeypatch.setenv("CRYPTO_SOURCE", "hidden-in-the-wrong-place")
+    monkeypatch.setenv("CRYPTO_CLUSTER", "hidden-in-the-wrong-place")
     for line in ("", "--json", "trade --notify https://example.com/hidden-hook"):
         done = run(load_command("config"), line)
         assert "hidden" not in done.out + done.err

@@ -22,7 +22,7 @@ _KINDS: Mapping[ParameterSource | None, str] = {
 _HIDDEN = frozenset({"notify"})
 """Options whose values may be secrets."""
 _SECRETS = ("alpaca_api_key", "alpaca_secret_key")
-_URLS = frozenset({"alpaca-data-url", "alpaca-trading-url"})
+_URLS = frozenset({"alpaca_data_url", "alpaca_trading_url"})
 _NOT_SETTINGS = frozenset({"config", "debug", "json", "help"})
 _SETTING_OF = {"plugin": "plugins"}
 """Options that a setting of another name stands for."""
@@ -61,7 +61,7 @@ def settings_in_force(without: Iterable[str] = ()) -> list[Value]:
     current, given = settings(), environment_settings().model_fields_set
     left_out = set(without)
     values = [
-        Value(name=key, value=_setting(key, current), source=_origin(field, given, current))
+        Value(name=key, value=_setting(field, current), source=_origin(field, given, current))
         for key, field in SETTINGS.items()
         if key not in left_out
     ]
@@ -97,14 +97,22 @@ def _option(context: click.Context, key: str, option: click.Option) -> Value:
     if source == DEFAULT and field is not None:
         current = settings()
         given = environment_settings().model_fields_set
-        shown = list(current.plugin_names) if field == "plugins" else _plain(getattr(current, field))
+        shown = list(current.plugin_names) if field == "plugins" else _setting(field, current)
         return Value(name=key, value=shown, source=_origin(field, given, current))
     return Value(name=key, value=_plain(value), source=source)
 
 
-def _setting(key: str, current: EnvironmentSettings) -> str | float | bool | list[str] | None:
-    value = getattr(current, SETTINGS[key])
-    if key in _URLS and value is not None:
+def _setting(field: str, current: EnvironmentSettings) -> str | float | bool | list[str] | None:
+    """Return a setting as it may be shown: in the wrong place, the environment may hold a secret."""
+    from crypto_refactor.market.sources.factory import SOURCES
+    from crypto_refactor.model.training.cluster import is_address
+
+    value = getattr(current, field)
+    if (field == "source" and value not in SOURCES) or (
+        field == "cluster" and value is not None and not is_address(value)
+    ):
+        return "not shown, because it cannot be used"
+    if field in _URLS and value is not None:
         parts = urlsplit(str(value))  # a key may stand before the host, or after it
         return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"
     return _plain(value)
