@@ -2,32 +2,40 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from textwrap import wrap
 
 from rich.console import Console
 from rich.text import Text
 
 from crypto_refactor.report.formatting import simulated_mark
-from crypto_refactor.report.terminal.tables import plain_table
 from crypto_refactor.trading.health.finding import Finding, State
 
 _MARKS = {State.OK: "ok", State.WARNING: "WARNING", State.FAILED: "FAILED"}
+_INDENT = 28
 _STYLES = {State.OK: "green", State.WARNING: "yellow", State.FAILED: "bold red"}
 
 
 def print_findings(
     account: str | None, findings: Sequence[Finding], console: Console, *, simulated: bool
 ) -> None:
-    """Print a line for each finding, its remedy below it, and the count."""
-    console.print(Text(f"Checks for {account or 'a first run'}{simulated_mark(simulated=simulated)}"))
-    table = plain_table(
-        "", "check", "finding", left=("", "check", "finding"), wrap=("check", "finding"), header=False
+    """Print each finding, its remedy below it, and the count."""
+    console.print(
+        Text(
+            f"Checks {'without an account' if account is None else f'for {account}'}{simulated_mark(simulated=simulated)}"
+        )
     )
-    table.columns[1].max_width = 16
     for finding in findings:
-        remedy = "" if finding.remedy is None else f"\n-> {finding.remedy}"
-        mark = Text(_MARKS[finding.state], style=_STYLES[finding.state])
-        table.add_row(mark, Text(finding.check), Text(finding.text + remedy))
-    console.print(table)
+        mark = Text(f"{_MARKS[finding.state]:<9}", style=_STYLES[finding.state])
+        lines = wrap(finding.text, max(console.width - _INDENT, 20), break_long_words=False)
+        for number, line in enumerate(lines):
+            head = (
+                Text.assemble(mark, f"{finding.check:<{_INDENT - 10}} ")
+                if number == 0
+                else Text(" " * _INDENT)
+            )
+            console.print(Text.assemble(head, line), soft_wrap=True)
+        if finding.remedy is not None:  # in one piece, so that a command in it can be copied
+            console.print(Text(f"{' ' * 9}-> {finding.remedy}"), soft_wrap=True)
     counts = Counter(finding.state for finding in findings)
     failed, warned = counts[State.FAILED], counts[State.WARNING]
     console.print(

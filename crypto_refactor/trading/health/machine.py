@@ -77,7 +77,7 @@ def folder_findings(
     for name, folder in folders.items():
         code = ModelError.exit_code if name == "model folder" else BrokerError.exit_code
         existing = nearest_existing(folder)
-        obstacle = write_obstacle(existing)
+        obstacle = write_obstacle(existing) if existing.is_dir() else f"{existing} is a file"
         if obstacle is not None:
             yield failed(
                 name,
@@ -90,11 +90,12 @@ def folder_findings(
                 name,
                 f"{folder} can be written{'' if existing == folder else ' (it is created when needed)'}.",
             )
-        yield from _space(name, existing, (free or _free)(existing), code)
+        if existing.is_dir():
+            yield from _space(name, existing, (free or _free)(existing), code)
 
 
 def _space(name: str, folder: Path, free: int, code: int) -> Iterator[Finding]:
-    check, text = f"disk of the {name}", f"{free / 1e9:,.1f} GB are free at {folder}."
+    check, text = name.replace("folder", "disk"), f"{free / 1e9:,.1f} GB are free at {folder}."
     remedy = "free space; `crypto-refactor models --prune` shrinks the cache of models."
     if free < NO_BYTES:
         yield failed(check, text, remedy, code)
@@ -108,6 +109,6 @@ def _free(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def nearest_existing(folder: Path) -> Path:
-    """Return the folder, or the nearest one above it that exists."""
-    return next((each for each in (folder, *folder.parents) if each.is_dir()), Path("/"))
+def nearest_existing(path: Path) -> Path:
+    """Return the path, or the nearest one above it that exists."""
+    return next((each for each in (path, *path.parents) if each.exists()), Path("/"))

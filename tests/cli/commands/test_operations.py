@@ -103,6 +103,21 @@ def test_the_text_has_every_finding_and_every_remedy(run, invoke, fits):
     assert " 0 failed, 1 warning." in out
 
 
+def test_a_damaged_ledger_is_said_once_with_commands_that_can_be_copied(examine, run, invoke, fits, home):
+    run(load_command("trade"), f"{TRADE} --once")
+    run(load_command("trade"), f"{TRADE} --ticker ETH/USD --once")
+    ledger = home.folder / "state" / "ledger.sqlite"
+    content = bytearray(ledger.read_bytes())
+    content[4096:12288] = b"\xff" * 8192
+    ledger.write_bytes(content)
+    for extra in ("-wal", "-shm"):
+        ledger.with_name(ledger.name + extra).unlink(missing_ok=True)
+    document, found = examine("--source sample")
+    assert document["code"] == 5
+    assert (found["ledger"]["state"], found["account"]["state"]) == ("failed", "warning")
+    assert found["ledger"]["remedy"] in invoke(load_command("doctor"), "--source sample").out
+
+
 def test_a_replay_has_no_next_hour(examine, run, fits):
     run(load_command("trade"), f"{TRADE} --replay-hours 2")
     _, found = examine()

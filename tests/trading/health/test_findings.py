@@ -109,6 +109,13 @@ def test_a_folder_where_no_file_can_be_created_is_a_failure():
     assert (found.state, found.code) == (State.FAILED, 4)
 
 
+def test_a_file_in_the_place_of_a_folder_is_a_failure(tmp_path):
+    (tmp_path / "file").write_text("x")
+    finding = one(machine.folder_findings({"state folder": tmp_path / "file" / "state"}))
+    assert (finding.state, finding.code) == (State.FAILED, 5)
+    assert "is a file" in finding.text
+
+
 @pytest.mark.parametrize(
     ("free", "state"), [(10**11, State.OK), (10**9, State.WARNING), (10**7, State.FAILED)]
 )

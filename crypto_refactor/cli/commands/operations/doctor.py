@@ -12,7 +12,7 @@ import click
 from crypto_refactor.cli.output import console
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.trading.account_selection import account_options, open_ledger, selected_account
-from crypto_refactor.errors import BrokerError, UsageError
+from crypto_refactor.errors import EXIT_OK, BrokerError, UsageError
 
 if TYPE_CHECKING:
     from crypto_refactor.market.sources.base import Source
@@ -56,7 +56,7 @@ def _examine(values: Mapping[str, Any], now: datetime) -> tuple[str | None, bool
     from crypto_refactor.market.bars import SAMPLE
     from crypto_refactor.trading.account_names import is_at_broker, ledger_of
     from crypto_refactor.trading.health import ledger_health, machine
-    from crypto_refactor.trading.health.finding import findings_of
+    from crypto_refactor.trading.health.finding import exit_code, findings_of, warning
 
     environment = settings()
     state = values["state_dir"] or environment.state_dir
@@ -65,7 +65,11 @@ def _examine(values: Mapping[str, Any], now: datetime) -> tuple[str | None, bool
     status: list[AccountStatus] = []
     found = findings_of("versions", machine.version_findings)
     about_ledger = findings_of("ledger", lambda: ledger_health.ledger_findings(ledger, now))
-    about_account = findings_of("account", lambda: _account(values, status, now))
+    if exit_code(about_ledger) == EXIT_OK:
+        about_account = findings_of("account", lambda: _account(values, status, now))
+    else:
+        text = "Accounts were not checked: the ledger cannot be read."
+        about_account = [warning("account", text, "mend the ledger, then run this again.")]
     account = status[0] if status else None
     name = None if account is None else account.row.name
     needed = name is not None and is_at_broker(name)
