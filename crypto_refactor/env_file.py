@@ -34,12 +34,17 @@ def readable_env_file(path: Path) -> Path | None:
         raise _unusable(path, f"has more than {MAX_BYTES:,} bytes", "move it away if it is another file")
     if not _is_text(content):
         raise _unusable(path, "is not UTF-8 text", "save it as UTF-8")
+    warn_if_others_may_write(path, status)
+    return path
+
+
+def warn_if_others_may_write(path: Path, status: os.stat_result) -> None:
+    """Name a file of settings in a warning if others than its owner can change it."""
     if _others_may_write(status):
         _log.warning(
             "%s can be written by other users, who could change where orders and keys go: `chmod go-w %s`.",
             *(path, path),
         )
-    return path
 
 
 def _is_text(content: bytes) -> bool:

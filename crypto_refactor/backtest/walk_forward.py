@@ -18,7 +18,7 @@ from crypto_refactor.model.cache import ModelProvider
 from crypto_refactor.model.dataset import TrainingSet
 from crypto_refactor.model.history import bars_with_history, window_of
 from crypto_refactor.model.named_models import require_training_bars
-from crypto_refactor.model.schedule import RefitPeriod, model_key, refit_periods, training_rows
+from crypto_refactor.model.schedule import RefitPeriod, refit_periods, training_rows
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.jobs import TrainingJob
 from crypto_refactor.signals.conditions import SignalFrame, SignalRules, concatenate
@@ -98,7 +98,7 @@ def _cutoff_models(prepared: Sequence[PreparedTicker], models: ModelProvider) ->
     jobs = {}
     for ticker in prepared:
         for data in ticker.data:
-            key = model_key(ticker.bars, data, models.settings)
+            key = models.key(ticker.bars, data)
             keys[ticker.ticker].append(key)
             jobs[key] = TrainingJob(data=data, bars=ticker.bars)
     by_key: dict[str, Model | ModelError] = {}

@@ -1,6 +1,9 @@
 """Every command: its module in `cli/commands`, and its line in `crypto-refactor --help`."""
 
 from collections.abc import Mapping
+from importlib import import_module
+
+import click
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "adopt": ("accounts.holdings", "Put coins of the account under the ledger's care."),
@@ -11,7 +14,9 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "check-plugin": ("checks", "Check a plug-in for look-ahead."),
     "close": ("accounts.account", "Sell what an account holds."),
     "compare": ("compare", "Rank tickers and settings over one window."),
+    "config": ("operations.config", "Show what is in force, and where it comes from."),
     "data": ("data", "Try the data client (models/data/app.py)."),
+    "doctor": ("operations.doctor", "Check what an unattended run needs."),
     "download": ("download", "Write bars to CSV files."),
     "evaluate": ("evaluate", "Backtest external targets."),
     "halt": ("accounts.account", "Block entries, until resume."),
@@ -28,3 +33,11 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "trades": ("accounts.account", "List an account's trades."),
     "trials": ("compare", "List what was tried: the journal."),
 }
+
+
+def load_command(name: str) -> click.Command:
+    """Import a command by its name; its module is imported now, not with this one."""
+    module = import_module(f"crypto_refactor.cli.commands.{COMMANDS[name][0]}")
+    command = module.COMMANDS[name] if hasattr(module, "COMMANDS") else module.command
+    assert isinstance(command, click.Command), "what the table names"
+    return command

@@ -1,10 +1,8 @@
 """`crypto-refactor`: every job under one name.  Subcommands are imported when they are called."""
 
-from importlib import import_module
-
 import click
 
-from crypto_refactor.cli.command_table import COMMANDS
+from crypto_refactor.cli.command_table import COMMANDS, load_command
 from crypto_refactor.cli.runner import run_command
 from crypto_refactor.version import __version__
 
@@ -16,11 +14,7 @@ class _LazyGroup(click.Group):
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module = import_module(f"crypto_refactor.cli.commands.{COMMANDS[cmd_name][0]}")
-        command = module.COMMANDS[cmd_name] if hasattr(module, "COMMANDS") else module.command
-        return command if isinstance(command, click.Command) else None
+        return load_command(cmd_name) if cmd_name in COMMANDS else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from crypto_refactor.cli.configuration.applied import apply_config
 from crypto_refactor.cli.data_notes import remember
 from crypto_refactor.errors import UsageError
 
@@ -107,6 +108,10 @@ def _selected_plugins(
     return values or settings().plugin_names
 
 
+def _use_config(context: click.Context, parameter: click.Parameter, value: Path | None) -> None:
+    apply_config(context, value)
+
+
 BAR_HOURS = click.IntRange(1, 1_000_000)
 """How many hours of bars can be asked for."""
 
@@ -147,7 +152,17 @@ tz = option(
     metavar="ZONE",
 )
 as_json = flag("--json", "Print one JSON document and nothing else.", "as_json")
-debug = flag("--debug", "Log details and show tracebacks.", expose_value=False)
+debug = combined(
+    file_option(
+        "--config",
+        "FILE.toml",
+        "Options and settings, below the command line and the environment.  [default: CRYPTO_CONFIG]",
+        is_eager=True,
+        expose_value=False,
+        callback=_use_config,
+    ),
+    flag("--debug", "Log details and show tracebacks.", expose_value=False),
+)
 seed = option("--seed", "Seed of the training.  [default: 0]", type=int)
 network = option(
     "--network",

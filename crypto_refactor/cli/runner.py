@@ -11,6 +11,7 @@ from typing import IO, Any, NoReturn
 
 import click
 
+from crypto_refactor.cli.configuration.applied import name_file
 from crypto_refactor.cli.data_notes import with_data_notes
 from crypto_refactor.cli.termination import Terminated, raise_on_signals
 from crypto_refactor.errors import (
@@ -58,9 +59,9 @@ def _run(command: click.Command, args: list[str], name: str | None) -> int:
         click.echo(error.format_message(), err=True)
         return UsageError.exit_code
     except click.ClickException as error:
-        return _report(_from_click(error), as_json=as_json, debug=debug)
+        return _report(name_file(_from_click(error)), as_json=as_json, debug=debug)
     except CryptoRefactorError as error:
-        return _report(error, as_json=as_json, debug=debug)
+        return _report(name_file(error), as_json=as_json, debug=debug)
     except (BrokenPipeError, SystemExit):
         # The reader of stdout has left (`… | head`); click turns that into SystemExit(1).
         _discard_stdout()

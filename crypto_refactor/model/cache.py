@@ -12,7 +12,9 @@ from crypto_refactor.errors import ModelError
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.model import artifact
 from crypto_refactor.model.artifact import Model
+from crypto_refactor.model.dataset import TrainingSet
 from crypto_refactor.model.named_models import model_path, pinned_model
+from crypto_refactor.model.recipe import missing_to_train
 from crypto_refactor.model.schedule import RefitPeriod, model_key, training_rows
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.cluster import Cluster
@@ -46,7 +48,12 @@ class ModelProvider:
     def job(self, bars: Bars, period: RefitPeriod) -> tuple[str, TrainingJob]:
         """Return the cache key of the model of `period`, and how to train it; a `DataError` if rows are too few."""
         data = training_rows(period, self.settings)
-        return model_key(bars, data, self.settings), TrainingJob(data=data, bars=bars)
+        return self.key(bars, data), TrainingJob(data=data, bars=bars)
+
+    def key(self, bars: Bars, data: TrainingSet) -> str:
+        """Return the cache key of the model that these rows give."""
+        versions = _trained_with(self.folder) if missing_to_train() else None
+        return model_key(bars, data, self.settings, versions=versions)
 
     def get(self, key: str) -> Model | None:
         """Return the cached model `key` and mark it as just used; None if there is none, or its files or card are wrong."""
@@ -129,6 +136,19 @@ class ModelProvider:
             create_file(path)
             with path.open("a", encoding="utf-8") as file:
                 file.write(f"{ledger}\n")
+
+
+def _trained_with(folder: Path) -> dict[str, str] | None:
+    """Return the versions that trained the newest model of the cache, for a machine that cannot train.
+
+    The models it serves come from another one, whose libraries are part of their keys.
+    """
+    files = ((path.stat().st_mtime, path) for path in (folder / "cache").glob("*/model.keras"))
+    for _, path in sorted(files, reverse=True):
+        model = artifact.read_if_valid(path, path.parent.name)
+        if model is not None:
+            return model.card.versions
+    return None
 
 
 def cache_path(folder: Path, key: str) -> Path:

@@ -52,8 +52,13 @@ class Identity:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
 
-def identity_of(bars: Bars, data: TrainingSet, settings: ModelSettings) -> Identity:
-    """Return the identity of the model that the rows `data` of `bars` and these settings give."""
+def identity_of(
+    bars: Bars, data: TrainingSet, settings: ModelSettings, *, versions: dict[str, str] | None = None
+) -> Identity:
+    """Return the identity of the model that the rows `data` of `bars` and these settings give.
+
+    `versions` are those of the libraries that fit it, by default the installed ones.
+    """
     return Identity(
         source=bars.source,
         simulated=bars.simulated,
@@ -67,7 +72,7 @@ def identity_of(bars: Bars, data: TrainingSet, settings: ModelSettings) -> Ident
         recipe=RECIPE.hash(),
         catalogue=catalogue_hash(catalogue_of(settings.plugins)),
         plugins=plugin_hashes(settings.plugins),
-        versions=library_versions(),
+        versions=library_versions() if versions is None else versions,
         trained_from=data.trained_from,
         trained_through=data.trained_through,
         rows=len(data),

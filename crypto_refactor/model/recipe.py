@@ -3,13 +3,15 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
 from crypto_refactor.arrays import FloatArray
 
 SMALL_FIT_ROWS = 1000
+TRAINING_LIBRARIES = ("tensorflow", "keras", "tf2onnx", "onnx")
+"""What fits and exports; a machine that serves models which were trained elsewhere needs none of them."""
 CLIP = 5.0
 """Scaled inputs are clipped to +- this."""
 
@@ -53,6 +55,21 @@ def huber_loss(error: FloatArray) -> FloatArray:
     return np.where(size <= delta, size**2 / 2, delta * (size - delta / 2))
 
 
+MISSING = "not installed"
+
+
 def library_versions() -> dict[str, str]:
-    """Return the versions that decide the weights of a fit."""
-    return {name: version(name) for name in ("keras", "numpy", "tensorflow")}
+    """Return the versions that decide the weights of a fit; `MISSING` for a library that only training needs."""
+    return {name: _version(name) for name in ("keras", "numpy", "tensorflow")}
+
+
+def missing_to_train() -> list[str]:
+    """Return which of the libraries that training needs are not installed; none of them is imported."""
+    return [name for name in TRAINING_LIBRARIES if _version(name) == MISSING]
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return MISSING

@@ -86,6 +86,11 @@ def training_rows(period: RefitPeriod, settings: ModelSettings) -> TrainingSet:
     return training_set(period.frame, rows, settings.lookback)
 
 
-def model_key(bars: Bars, data: TrainingSet, settings: ModelSettings) -> str:
-    """Return the cache key of the model that these rows and settings give, the same in every command."""
-    return identity_of(bars, data, settings).key
+def model_key(
+    bars: Bars, data: TrainingSet, settings: ModelSettings, *, versions: dict[str, str] | None = None
+) -> str:
+    """Return the cache key of the model that these rows and settings give, the same in every command.
+
+    `versions` are those of the libraries that fit it, by default the installed ones.
+    """
+    return identity_of(bars, data, settings, versions=versions).key

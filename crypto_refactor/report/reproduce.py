@@ -14,8 +14,9 @@ from crypto_refactor.market.hours import to_iso
 from crypto_refactor.trading.session import TradingSession
 
 _NOT_OF_THE_RESULT = frozenset(
-    {"as_json", "cluster", "debug", "end", "report", "signals", "source", "trades"}
+    {"as_json", "cluster", "config", "debug", "end", "report", "signals", "source", "trades"}
 )
+_GIVEN = frozenset({ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP})  # the latter is a file's
 
 
 def repeat_command(program: Sequence[str], source: str, end: int) -> str:
@@ -28,7 +29,7 @@ def repeat_command(program: Sequence[str], source: str, end: int) -> str:
     words = [*program]
     for option in context.command.params:
         name = option.name or ""
-        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        given = context.get_parameter_source(name) in _GIVEN
         if isinstance(option, click.Option) and given and name not in _NOT_OF_THE_RESULT:
             words += _words(option, context.params[name])
     words += ["--source", source, *_data_dir(source, words), "--end", to_iso(end)]
@@ -37,12 +38,12 @@ def repeat_command(program: Sequence[str], source: str, end: int) -> str:
 
 def _words(option: click.Option, value: Any) -> list[str]:
     if option.is_flag:
-        return [option.opts[0] if value else option.secondary_opts[0]]
+        return [option.opts[0]] if value else option.secondary_opts[:1]
     return [word for each in (value if option.multiple else [value]) for word in (option.opts[0], str(each))]
 
 
 def _data_dir(source: str, words: list[str]) -> list[str]:
-    """Return the folder of bars where the environment named it."""
+    """Return the folder of bars where the environment or the configuration file named it."""
     from crypto_refactor.config import settings
 
     folder = settings().data_dir
@@ -57,8 +58,7 @@ def equivalent_backtest(session: TradingSession, hours: int, end: int | None, da
     words = ["python3", "models/app_backtester.py", "--ticker", str(tickers[0]), "--hours", str(hours)]
     words += ["--initial-balance", repr(session.initial_balance / len(tickers)), *_changed(session)]
     words += ["--source", session.source.name]
-    if data_dir is not None:
-        words += ["--data-dir", str(data_dir)]
+    words += ["--data-dir", str(data_dir)] if data_dir is not None else _data_dir(session.source.name, words)
     if end is not None:
         words += ["--end", to_iso(end)]
     split = f", per ticker (balance split across {len(tickers)})" if len(tickers) > 1 else ""

@@ -12,8 +12,8 @@ from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.plausibility import trusted
 from crypto_refactor.market.sources.base import Source
 from crypto_refactor.model.artifact import read_if_valid
-from crypto_refactor.model.cache import cache_path
-from crypto_refactor.model.schedule import cutoff_for, hours_needed, model_key, refit_periods, training_rows
+from crypto_refactor.model.cache import ModelProvider, cache_path
+from crypto_refactor.model.schedule import cutoff_for, hours_needed, refit_periods
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.signals.conditions import SignalRules
 from crypto_refactor.signals.pipeline import decidable_rows, decide_signals
@@ -60,7 +60,7 @@ def loop_forecast(
     try:
         known = trusted(source.bars(bars.ticker, first, now))
         (period,) = refit_periods(known, now, now, settings)
-        key = model_key(known, training_rows(period, settings), settings)
+        key, _ = ModelProvider(folder=folder, settings=settings).job(known, period)
     except DataError:
         return None  # with so short a history the loop cannot decide either
     model = read_if_valid(cache_path(folder, key), key)

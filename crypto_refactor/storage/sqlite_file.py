@@ -160,6 +160,24 @@ class SqliteFile:
         status = self.path.stat()
         return status.st_ino, status.st_size, status.st_mtime_ns
 
+    def check(self) -> None:
+        """Read the whole file.
+
+        Raises
+        ------
+        CryptoRefactorError
+            The format's own, if its structure or its contents make no sense, or as `transaction` does.
+        """
+        with self.transaction("BEGIN") as connection:
+            (result,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+            problem = result if result != "ok" else self._problem(connection)
+        if problem is not None:
+            raise self.damaged(problem)
+
+    def newest_backup(self) -> Path | None:
+        """Return the newest copy whose structure and contents are intact."""
+        return self._backups.newest_good()
+
     def damaged(self, reason: str) -> CryptoRefactorError:
         """Return the error for contents that make no sense; the file is named, never removed."""
         return self._format.error(

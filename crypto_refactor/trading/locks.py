@@ -29,11 +29,10 @@ def locked(state: Path, account: str, ticker: Ticker | None = None) -> Iterator[
     BrokerError
         If another process holds the lock for too long, or no lock can be held there at all.
     """
-    name = hashlib.sha256(f"{account} {ticker}".encode()).hexdigest()[:16]
     until = time.monotonic() + (_LOCK_SECONDS if ticker else 0)
     with ExitStack() as files:
         try:
-            _acquire(files, state, state / "locks" / f"{name}.lock", until)
+            _acquire(files, state, _path(state, account, ticker), until)
         except TimeoutError as error:
             raise BrokerError(
                 f"Another process is acting on {ticker or 'the account'} in {account}.",
@@ -47,6 +46,28 @@ def locked(state: Path, account: str, ticker: Ticker | None = None) -> Iterator[
                 remedy="correct its permissions, or choose another with --state-dir.",
             ) from error
         yield
+
+
+def is_locked(state: Path, account: str, ticker: Ticker | None = None) -> bool:
+    """Whether another process acts on a sub-account now; nothing is created, and nobody is kept away."""
+    path = _path(state, account, ticker)
+    with ExitStack() as files:
+        try:
+            descriptor = _opened(files, path)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            descriptor = _opened(files, state)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+def _path(state: Path, account: str, ticker: Ticker | None) -> Path:
+    name = hashlib.sha256(f"{account} {ticker}".encode()).hexdigest()[:16]
+    return state / "locks" / f"{name}.lock"
 
 
 def _acquire(files: ExitStack, state: Path, path: Path, until: float) -> None:

@@ -24,6 +24,8 @@ from crypto_refactor.cli.commands.download import command as download
 from crypto_refactor.cli.commands.evaluate import command as evaluate
 from crypto_refactor.cli.commands.importing import command as import_files
 from crypto_refactor.cli.commands.models import command as models
+from crypto_refactor.cli.commands.operations.config import command as config
+from crypto_refactor.cli.commands.operations.doctor import command as doctor
 from crypto_refactor.cli.commands.signal import command as signal
 from crypto_refactor.cli.trading.request import DEFAULT_BALANCE, DEFAULT_REPLAY_HOURS
 from crypto_refactor.config import EnvironmentSettings
@@ -48,6 +50,8 @@ COMMANDS = {
     "evaluate": evaluate,
     "import": import_files,
     "trials": trials,
+    "config": config,
+    "doctor": doctor,
     **trade.COMMANDS,
     **accounts.COMMANDS,
     **holdings.COMMANDS,
@@ -119,6 +123,8 @@ def tried(line):
     first, second, *rest = shlex.split(line)
     rest = [str(ROOT / word) if word.startswith("examples/") else word for word in rest]
     name, command = SCRIPTS[second] if first == "python3" else (f"crypto-refactor {second}", COMMANDS[second])
+    if command is config:
+        return " ".join([name, *rest])  # it has no source, and takes the options of another command
     wanted = ["--source sample", "--network linear"]
     if command in {trade.trade, trade.multi} and "--demo" not in line:
         wanted.append("--demo")  # what trades at Alpaca needs keys, and is tried elsewhere
@@ -238,7 +244,17 @@ def option_rows():
 GROUPS = {
     "backtests": ("backtest", "audit", "compare"),
     "trading": ("trade", "multi"),
-    "account commands": ("status", "trades", "record", "close", "resume", "panic", "reconcile", "adopt"),
+    "account commands": (
+        "status",
+        "trades",
+        "record",
+        "close",
+        "resume",
+        "panic",
+        "reconcile",
+        "adopt",
+        "doctor",
+    ),
 }
 
 

@@ -35,7 +35,7 @@ HEAVY_FOR_SERVING = (
 SUBCOMMANDS = (
     *("signal", "backtest", "data", "check-history", "check-mountain-time", "models", "download"),
     *("audit", "compare", "evaluate", "trade", "multi", "status", "close", "halt", "resume", "trades"),
-    "trials",
+    *("trials", "config", "doctor"),
 )
 HELP = (
     *(f"{script} --help" for script in SCRIPTS),

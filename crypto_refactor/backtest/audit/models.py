@@ -17,6 +17,7 @@ from crypto_refactor.model.artifact import Card
 from crypto_refactor.model.dataset import TrainingSet, last_bars
 from crypto_refactor.model.identity import differences, identity_of
 from crypto_refactor.model.named_models import PINNED_PARTS
+from crypto_refactor.model.recipe import missing_to_train
 from crypto_refactor.model.reuse_policy import mismatches, training_bars_revised
 from crypto_refactor.model.schedule import (
     TRAINING_LEAD_HOURS,
@@ -123,7 +124,9 @@ def _file_differences(part: PeriodSignals) -> Iterator[Difference]:
 def _training_differences(result: BacktestResult, part: PeriodSignals) -> Iterator[Difference]:
     """Yield how the model's card differs from that of a model that sees only the bars up to the cut-off."""
     past, data = training_alone(result, part.period)
-    wanted = identity_of(past, data, result.settings)
+    # Where nothing can be trained, the libraries that did are known from the card alone.
+    versions = part.model.card.versions if missing_to_train() else None
+    wanted = identity_of(past, data, result.settings, versions=versions)
     wrong = differences(part.model.card, wanted)
     if wrong:
         difference = _data_difference(training_rows(part.period, result.settings), data, part.period)

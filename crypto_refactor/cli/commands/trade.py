@@ -59,6 +59,11 @@ _trading = options.combined(
         metavar="URL",
         help="Post fills, halts, failures, start, heartbeat and end to this URL as JSON.",
     ),
+    options.file_option(
+        "--log-file",
+        "FILE",
+        "Keep a rotating log with UTC times; CRYPTO_LOG_LEVEL says of what.  [default: CRYPTO_LOG_FILE]",
+    ),
     strategy_options,
     options.bars,
 )

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import click
+from click.core import ParameterSource
+
 from crypto_refactor.cli import options
 from crypto_refactor.errors import UsageError
 
@@ -48,6 +51,7 @@ def selected_account(values: Mapping[str, Any], rows: Sequence[AccountRow]) -> A
     """Return the account that the options select; None where none has ever been traded and none is named."""
     from crypto_refactor.trading.account_status import select_account
 
+    values = _prevailing(values)
     _check_conflicts(values)
     name, source = values["account"], values["source"]
     if values["demo"] or values["data_dir"] is not None:
@@ -55,6 +59,17 @@ def selected_account(values: Mapping[str, Any], rows: Sequence[AccountRow]) -> A
     if not rows and values["account"] is None:
         return None
     return select_account(rows, name=name, live=values["live"], source=source)
+
+
+def _prevailing(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the options without those of the configuration file that one on the command line excludes."""
+    source_of = click.get_current_context().get_parameter_source
+    kept = dict(values)
+    for pair in _CONFLICTS:
+        names = [name.removeprefix("--").replace("-", "_") for name in pair]
+        if ParameterSource.COMMANDLINE in map(source_of, names):
+            kept |= {name: None for name in names if source_of(name) is ParameterSource.DEFAULT_MAP}
+    return kept
 
 
 def _check_conflicts(values: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from crypto_refactor.cli.termination import Terminated
 from crypto_refactor.cli.trading.request import AccountKind, TradingRequest
 from crypto_refactor.cli.trading.run_outcome import RunOutcome
 from crypto_refactor.cli.trading.screen import Screen
+from crypto_refactor.cli.trading.service_manager import ServiceManager
 from crypto_refactor.errors import (
     EXIT_FAULT,
     EXIT_INTERRUPTED,
@@ -41,9 +42,16 @@ T = TypeVar("T")
 class RealtimeRun:
     """One run; `account` is None until it is known which account is traded."""
 
-    def __init__(self, request: TradingRequest, ledger: Ledger, screen: Screen) -> None:
+    def __init__(
+        self,
+        request: TradingRequest,
+        ledger: Ledger,
+        screen: Screen,
+        manager: ServiceManager | None = None,
+    ) -> None:
         self.request, self.session = request, request.session
         self.ledger, self.screen = ledger, screen
+        self._manager = ServiceManager({}) if manager is None else manager
         self.account: str | None = None
         self._broker: Broker | None = None
         self._heartbeat = Heartbeat(self.session.clock)
@@ -56,6 +64,8 @@ class RealtimeRun:
 
     def until_stopped(self) -> RunOutcome:
         """Trade until a signal comes; whatever ends it, what is open is named, and the end is posted."""
+        # Ready before the account is known: a broker that does not answer yet is waited for.
+        self._manager.ready(f"trading {', '.join(map(str, self.session.tickers))}")
         try:
             outcome = self._trade()
         except BaseException as stop:
@@ -151,6 +161,7 @@ class RealtimeRun:
 
     def _end(self, why: str, code: int, remedy: str | None = None) -> None:
         """Name what is open, and post the end; nothing here may hide what ended the run."""
+        self._manager.stopping()
         ended = f"ended: {why.rstrip('.')}"
         details: dict[str, Any] = {"code": code} if remedy is None else {"code": code, "remedy": remedy}
         with deferred_interrupts():

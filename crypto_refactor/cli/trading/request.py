@@ -8,9 +8,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from crypto_refactor.cli import options
+from crypto_refactor.cli.configuration.applied import GIVEN
 from crypto_refactor.cli.strategy_options import model_settings, rule_options, signal_rules, training_cluster
 from crypto_refactor.cli.trading.account_selection import require_live_switches
 from crypto_refactor.errors import UsageError
@@ -91,7 +91,8 @@ def read_request(
 
 
 def _given(option: str) -> bool:
-    return click.get_current_context().get_parameter_source(option) is ParameterSource.COMMANDLINE
+    """Whether the command line or the configuration file says it."""
+    return click.get_current_context().get_parameter_source(option) in GIVEN
 
 
 def _execution_options(values: Mapping[str, Any], where: AccountKind) -> ExecutionOptions:

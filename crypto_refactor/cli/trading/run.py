@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from crypto_refactor.cli.data_notes import with_data_notes
 from crypto_refactor.cli.runner import print_json
+from crypto_refactor.cli.trading.log_file import run_log
 from crypto_refactor.cli.trading.realtime_run import RealtimeRun
 from crypto_refactor.cli.trading.request import AccountKind, TradingRequest
 from crypto_refactor.cli.trading.run_outcome import RunOutcome
 from crypto_refactor.cli.trading.screen import Screen
+from crypto_refactor.cli.trading.service_manager import ServiceManager
 from crypto_refactor.config import settings
 from crypto_refactor.errors import EXIT_AUDIT_FAILED, EXIT_OK, BrokerError, UnavailableError
 from crypto_refactor.market.bars import SAMPLE
@@ -48,6 +51,11 @@ def run_multi(request: TradingRequest, mode: str, values: Mapping[str, Any]) -> 
 
 
 def _carry_out(request: TradingRequest, values: Mapping[str, Any], *, failures: bool) -> RunOutcome:
+    with run_log(values):
+        return _show(request, values, failures=failures)
+
+
+def _show(request: TradingRequest, values: Mapping[str, Any], *, failures: bool) -> RunOutcome:
     notifier = None
     if values["notify"] is not None:
         from crypto_refactor.trading.notifications import Notifier
@@ -82,7 +90,9 @@ class _Run:
         hours = self.request.replay_hours if self.request.replays else 720
         self.screen.note(equivalent_backtest(self.session, hours, self.request.end, self.values["data_dir"]))
         if self.request.lasting:
-            return RealtimeRun(self.request, self.ledger, self.screen).until_stopped()
+            manager = ServiceManager()
+            request = replace(self.request, session=replace(self.session, sleep=manager.sleep))
+            return RealtimeRun(request, self.ledger, self.screen, manager).until_stopped()
         try:
             return self._trade()
         except BaseException as stop:

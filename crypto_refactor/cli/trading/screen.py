@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -11,12 +12,14 @@ from zoneinfo import ZoneInfo
 import click
 
 from crypto_refactor.cli.trading.lasting_output import LastingOutput
+from crypto_refactor.cli.trading.log_file import SHOWN
 from crypto_refactor.trading.outcomes import Failure, TickerRow
 
 if TYPE_CHECKING:
     from crypto_refactor.execution.sub_account import SubAccount
     from crypto_refactor.market.ticker import Ticker
     from crypto_refactor.trading.notifications import Notifier
+_log = logging.getLogger(SHOWN)
 
 
 class Screen:
@@ -134,6 +137,7 @@ class Screen:
             self._lasting.close()
 
     def _write(self, text: str, *, err: bool = False) -> None:
+        _log.info("%s", text)
         if self._lasting is None:
             click.echo(text, err=err)
         else:

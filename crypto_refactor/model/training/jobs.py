@@ -12,7 +12,7 @@ from crypto_refactor.market.bars import Bars
 from crypto_refactor.model import artifact
 from crypto_refactor.model.artifact import Model
 from crypto_refactor.model.dataset import TrainingSet
-from crypto_refactor.model.recipe import RECIPE
+from crypto_refactor.model.recipe import RECIPE, missing_to_train
 from crypto_refactor.model.reuse_policy import make_card
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.cluster import Cluster
@@ -38,7 +38,13 @@ def fit_and_write(
     """Fit one model for each path, write each as its fit ends, and yield it, or the error of its fit.
 
     The caller holds the locks; `workers` and `cluster` are those of `fit_all`.
+
+    Raises
+    ------
+    ModelError
+        If no further fit can run, for one because this machine only serves.
     """
+    _require_libraries(cluster)
     paths = list(jobs)
     observer.begin(len(paths), RECIPE.max_epochs)
     try:
@@ -53,6 +59,17 @@ def fit_and_write(
             yield path, artifact.write(path, card, keras=trained.keras, onnx=trained.onnx)
     finally:
         observer.end()
+
+
+def _require_libraries(cluster: Cluster | None) -> None:
+    missing = missing_to_train() if cluster is None else []
+    if missing:
+        raise ModelError(
+            f"No model fits, and none can be trained here: {', '.join(missing)} not installed.",
+            expected="a model that was trained elsewhere, or what trains one.",
+            remedy="train it where the package is installed with its dependencies, and share the model folder "
+            f"(CRYPTO_MODEL_DIR); or `pip install {' '.join(missing)}`.",
+        )
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from crypto_refactor.report.csv_files import trade_row
 from crypto_refactor.report.documents.record import record_summary
 from crypto_refactor.report.documents.records import decision_json, instant_json, order_json
 from crypto_refactor.trading.account_status import AccountStatus, TickerStatus
+from crypto_refactor.trading.health.decision_age import DecisionAge
 from crypto_refactor.trading.manual.close import CloseResult
 from crypto_refactor.trading.record.record import SeriesRecord
 
@@ -18,9 +19,13 @@ SCHEMA = 1
 
 
 def status_json(
-    status: AccountStatus | None, ledger: Path, halt: str | None, record: SeriesRecord | None = None
+    status: AccountStatus | None,
+    ledger: Path,
+    halt: str | None,
+    record: SeriesRecord | None = None,
+    age: DecisionAge | None = None,
 ) -> dict[str, Any]:
-    """Return the status of an account; `account` is null before the first trading run."""
+    """Return the status of an account; `account` is null before the first trading run, `age` where none was asked for."""
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "ledger": str(ledger),
@@ -30,6 +35,8 @@ def status_json(
         "others": [],
         "simulated_others": [],
     }
+    if age is not None:
+        document |= age_json(age)
     if status is None:
         return document
     row = status.row
@@ -47,6 +54,16 @@ def status_json(
         },
         "others": list(status.others),
         "simulated_others": list(status.simulated_others),
+    }
+
+
+def age_json(age: DecisionAge) -> dict[str, Any]:
+    """Return when an account decided last, and whether that is recent enough."""
+    return {
+        "last_decision_at": None if age.at is None else instant_json(age.at.isoformat()),
+        "age_seconds": None if age.age is None else round(age.age.total_seconds()),
+        "max_age_seconds": round(age.allowed.total_seconds()),
+        "recent": age.is_recent,
     }
 
 

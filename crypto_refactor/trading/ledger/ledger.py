@@ -101,6 +101,14 @@ class Ledger:
         assert isinstance(error, BrokerError), "the error of this format"
         return error
 
+    def check(self) -> None:
+        """Read the whole file, and refuse it where a part of it makes no sense."""
+        self._file.check()
+
+    def newest_backup(self) -> Path | None:
+        """Return the newest copy that is intact, None where there is none."""
+        return self._file.newest_backup()
+
     @contextmanager
     def _checked(self, subject: str) -> Iterator[None]:
         """Refuse the ledger as damaged where a value of `subject` makes no sense."""

@@ -33,28 +33,38 @@ _NEVER_TRADED = "No account has been traded yet"
 
 @click.command("status")
 @options.file_option("--report", "FILE.html", "Write a page with charts of its equity, prices and forecasts.")
+@options.option(
+    "--max-age",
+    "Exit with code 5 when no decision was recorded in this time: 90m, 2h, 1d.",
+    metavar="TIME",
+)
 @options.tz
 @account_options
-def status(report: Path | None, tz: ZoneInfo, **values: Any) -> None:
+def status(report: Path | None, max_age: str | None, tz: ZoneInfo, **values: Any) -> int:
     """Show an account: cash, positions, equity, last decisions, halts and unsettled orders.
 
     Reads the ledger only: no broker or source is asked, and nothing changes.  Times are UTC, those of the page in --tz.
     """
+    from datetime import UTC, datetime
+
     from crypto_refactor.report.documents.account import status_json
     from crypto_refactor.trading.account_status import account_status
+    from crypto_refactor.trading.health.decision_age import decision_age, parse_length
     from crypto_refactor.trading.kill_switch import halt_reason
     from crypto_refactor.trading.record.record import account_record
 
+    allowed = None if max_age is None else parse_length("--max-age", max_age)
     check_writable(report)
     state, ledger, rows = open_ledger(values)
     row = selected_account(values, rows)
     account = None if row is None else account_status(ledger, state, row, rows)
     record = None if row is None else account_record(ledger, row.name)
     reason = halt_reason(state)
+    age = None if allowed is None else decision_age(account, datetime.now(UTC), allowed)
     if report is not None and account is not None:
         write_account_page(report, ledger, account, tz)
     if values["as_json"]:
-        print_json(status_json(account, ledger.path, reason, record))
+        print_json(status_json(account, ledger.path, reason, record, age))
     elif account is None:
         click.echo(f"{_NEVER_TRADED}: {ledger.path} does not exist or holds no account.")
         if reason is not None:
@@ -63,6 +73,13 @@ def status(report: Path | None, tz: ZoneInfo, **values: Any) -> None:
         from crypto_refactor.report.terminal.accounts.account import print_status
 
         print_status(account, console(), record)
+    if age is None:
+        return EXIT_OK
+    if not values["as_json"]:
+        from crypto_refactor.report.terminal.accounts.account import age_text
+
+        click.echo(age_text(age))
+    return EXIT_OK if age.is_recent else BrokerError.exit_code
 
 
 @click.command("close")

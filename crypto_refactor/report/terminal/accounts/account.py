@@ -15,6 +15,7 @@ from crypto_refactor.report.formatting import UNDEFINED, money, percent, price, 
 from crypto_refactor.report.terminal.tables import plain_table
 from crypto_refactor.sides import Side
 from crypto_refactor.trading.account_status import AccountStatus, TickerStatus
+from crypto_refactor.trading.health.decision_age import DecisionAge, length_text
 from crypto_refactor.trading.manual.close import CloseResult
 from crypto_refactor.trading.record.record import SeriesRecord
 
@@ -39,6 +40,19 @@ def print_status(status: AccountStatus, console: Console, record: SeriesRecord |
         simulated = status.simulated_others
         others = (f"{name} (SIMULATED)" if name in simulated else name for name in status.others)
         _print_lines(console, f"Other accounts: {', '.join(others)}")
+
+
+def age_text(age: DecisionAge) -> str:
+    """Return whether a decision was recorded in the time allowed."""
+    allowed = f"{length_text(age.allowed)} allowed"
+    if age.age is None or age.at is None:
+        return f"No decision was ever recorded ({allowed})."
+    last = f"The last decision was recorded at {minute(age.at.isoformat())} UTC"
+    if age.is_recent:
+        return f"{last}, {length_text(age.age)} ago ({allowed})."
+    if age.age.total_seconds() < 0:
+        return f"{last}, which lies ahead of this machine's clock: is the clock right?"
+    return f"{last}, {length_text(age.age)} ago: too long ({allowed})."
 
 
 def _status_table(status: AccountStatus) -> Table:
