@@ -107,6 +107,14 @@ def _selected_plugins(
     return values or settings().plugin_names
 
 
+def _receivers(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    from crypto_refactor.config import settings
+
+    return values or settings().notify_urls
+
+
 BAR_HOURS = click.IntRange(1, 1_000_000)
 """How many hours of bars can be asked for."""
 
@@ -164,6 +172,14 @@ plugins = option(
     multiple=True,
     metavar="FILE.py",
     callback=_selected_plugins,
+)
+notify = option(
+    "--notify",
+    "Send notices to this URL: as JSON where it is http or https, else by a service of apprise; repeat for several.  "
+    "[default: CRYPTO_NOTIFY]",
+    multiple=True,
+    metavar="URL",
+    callback=_receivers,
 )
 residual = option(
     "--residual",

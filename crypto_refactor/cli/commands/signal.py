@@ -1,12 +1,21 @@
 """`models/app_lstm.py`, `crypto-refactor signal`: train if needed, then give a signal."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from crypto_refactor.cli import options
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.strategy_options import signal_rules
+from crypto_refactor.errors import CryptoRefactorError
+
+if TYPE_CHECKING:
+    from crypto_refactor.signals.signal import Signal
+
+_CLOSING_SECONDS = 15.0
+"""How long the notice of a signal may take."""
 
 
 @click.command("signal")
@@ -22,6 +31,7 @@ from crypto_refactor.cli.strategy_options import signal_rules
 @options.plugins
 @options.residual
 @options.seed
+@options.notify
 @options.allow_gaps
 @options.allow_jumps
 @options.bars
@@ -31,9 +41,34 @@ def command(**values: Any) -> None:
     A trained model is reused until it is older than --retrain-threshold.  The output names the model, why
     it was used, and the evidence for its forecasts.
     """
+    from crypto_refactor.report.terminal.signal import signal_text
+
+    signal = _notified(values) if values["notify"] else _generated(values)
+    if values["as_json"]:
+        print_json(signal.to_dict())
+    else:
+        click.echo(signal_text(signal, values["tz"]))
+
+
+def _notified(values: dict[str, Any]) -> Signal:
+    """Return the signal, and send it, or what has failed, to the receivers."""
+    from crypto_refactor.trading.notifications import Notifier, of_failure, of_signal, stamped
+
+    notifier = Notifier(values["notify"])
+    try:
+        signal = _generated(values)
+        notifier.post(stamped(of_signal(signal)))
+    except CryptoRefactorError as error:
+        notifier.post(stamped(of_failure(error, values["ticker"])))
+        raise
+    finally:
+        notifier.close(_CLOSING_SECONDS)
+    return signal
+
+
+def _generated(values: dict[str, Any]) -> Signal:
     from crypto_refactor.cli.progress import TrainingBars
     from crypto_refactor.model.named_models import DEFAULT_MODEL_NAME
-    from crypto_refactor.report.terminal.signal import signal_text
     from crypto_refactor.signals.generator import SignalGenerator
 
     generator = SignalGenerator(
@@ -48,7 +83,7 @@ def command(**values: Any) -> None:
         rules=signal_rules(values),
         observer=TrainingBars(),
     )
-    signal = generator.generate_signals(
+    return generator.generate_signals(
         values["hours"],
         values["retrain_threshold"],
         end=values["end"],
@@ -56,7 +91,3 @@ def command(**values: Any) -> None:
         allow_gaps=values["allow_gaps"],
         allow_jumps=values["allow_jumps"],
     )
-    if values["as_json"]:
-        print_json(signal.to_dict())
-    else:
-        click.echo(signal_text(signal, values["tz"]))

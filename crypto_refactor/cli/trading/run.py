@@ -48,7 +48,7 @@ def run_multi(request: TradingRequest, mode: str, values: Mapping[str, Any]) -> 
 
 def _carry_out(request: TradingRequest, values: Mapping[str, Any], *, failures: bool) -> RunOutcome:
     notifier = None
-    if values["notify"] is not None:
+    if values["notify"]:
         from crypto_refactor.trading.notifications import Notifier
 
         notifier = Notifier(values["notify"])
