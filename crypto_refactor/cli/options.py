@@ -107,6 +107,12 @@ def _selected_plugins(
     return values or settings().plugin_names
 
 
+def _parse_venue(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    from crypto_refactor.market.sources.folder_source import validate_venue
+
+    return None if value is None else validate_venue(value)
+
+
 def _receivers(
     context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 ) -> tuple[str, ...]:
@@ -138,6 +144,13 @@ data_dir = option(
     "--data-dir",
     "Folder of <base>_<quote>_1h.csv files, for --source files.  [default: CRYPTO_DATA_DIR]",
     type=click.Path(path_type=Path),
+)
+venue = option(
+    "--from",
+    "Name of the exchange that the bars are from, such as kraken; their folder then holds no others.",
+    "venue",
+    metavar="VENUE",
+    callback=_parse_venue,
 )
 state_dir = option(
     "--state-dir",
