@@ -125,7 +125,9 @@ class Venue:
         )
 
     def _page(self, ticker: Ticker, since: Hour) -> list[Any]:
-        return self._patient(lambda: self._exchange.rows(str(ticker), since))
+        """Return a page; one without a row counts only when it comes twice, for some faults look like one."""
+        rows = self._patient(lambda: self._exchange.rows(str(ticker), since))
+        return rows or self._patient(lambda: self._exchange.rows(str(ticker), since))
 
     def _patient(self, request: Callable[[], T]) -> T:
         for wait in _WAITS:
