@@ -45,29 +45,40 @@ class AppriseService:
             ) from error
         _listen()
         asset = apprise.AppriseAsset(
-            app_id="crypto-refactor", app_desc="Notices of crypto-refactor", app_url="", async_mode=False
+            app_id="crypto-refactor", app_desc="Notices of crypto-refactor", app_url=""
         )
         plugin = apprise.Apprise.instantiate(url, asset=asset)
         if plugin is None:
             raise ValueError("a URL that apprise does not know")
         self.name = str(plugin.service_name)
-        self._service = apprise.Apprise(asset=asset)
-        self._service.add(plugin)
-        self._text = apprise.NotifyFormat.TEXT  # no service reads marks of a markup language into it
+        self._plugin = plugin
 
     def send(self, notice: Notice) -> Refusal | None:
-        """Send a notice once."""
+        """Send a notice once.
+
+        The plug-in is called in this thread: `Apprise.notify` uses threads that the end of the process waits for.
+        """
+        import apprise
+
         _heard.lines = []
         try:
-            taken = self._service.notify(
-                title=texts.title(notice),
-                body=texts.body(notice),
-                notify_type=texts.urgency(notice),
-                body_format=self._text,
+            title, body = texts.title(notice), texts.body(notice)
+            taken = self._plugin.notify(
+                title=self._written(title) if self._plugin.title_maxlen <= 0 else title,
+                body=self._written(body),
+                notify_type=getattr(apprise.NotifyType, texts.urgency(notice).upper()),
+                body_format=apprise.NotifyFormat.TEXT,
             )
         except Exception as error:  # noqa: BLE001 - no failure of a receiver may end the thread
             return Refusal(why=type(error).__name__)
         return None if taken else Refusal(why=_cause(_heard.lines))
+
+    def _written(self, text: str) -> str:
+        """Return a text in the format of the service, which reads no marks of a markup language into it."""
+        from apprise import NotifyFormat
+        from apprise.conversion import convert_between
+
+        return str(convert_between(NotifyFormat.TEXT, self._plugin.notify_format, content=text))
 
 
 class _Heard(threading.local):

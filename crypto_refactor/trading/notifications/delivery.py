@@ -91,6 +91,8 @@ class Delivery:
             if refusal is None or refusals >= _MAX_REFUSALS:
                 self._settle(notice, delivered=refusal is None)
                 return
+            if self._cancelled:  # it was counted already, and is not retried
+                return
             self._note_failure(refusal)
             with self._changed:
                 if self._closing:

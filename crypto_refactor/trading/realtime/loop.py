@@ -18,6 +18,7 @@ from crypto_refactor.market.hours import floor_hour, to_datetime
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers import UnknownOutcomeError, UnreachableError
 from crypto_refactor.trading.explanations import positions_in_words
+from crypto_refactor.trading.kill_switch import halt_reason
 from crypto_refactor.trading.model_choice import StillTrainingError
 from crypto_refactor.trading.outcomes import TickerOutcome, TickerRow, error_row, is_unavailable
 from crypto_refactor.trading.realtime.conditions import Conditions
@@ -241,7 +242,8 @@ class TradingLoop:
         self._days.done(hour)
         if summary is None:
             return
-        failing, blocked = [str(ticker) for ticker in self._conditions.tickers], self.blocked
+        failing = [str(ticker) for ticker in self._conditions.tickers]
+        blocked = halt_reason(self._session.state_dir) or self.blocked
         health = [f"Not traded now: {', '.join(failing)}."] if failing else []
         health += [f"Entries are blocked: {blocked}."] if blocked is not None else []
         self._observer.announce(
