@@ -10,7 +10,9 @@ import pytest
 from support.cli_runner import ROOT, Home
 
 from crypto_refactor import errors
-from crypto_refactor.cli.commands import accounts, holdings, trade
+from crypto_refactor.cli.commands import trade
+from crypto_refactor.cli.commands.accounts import account as accounts
+from crypto_refactor.cli.commands.accounts import holdings
 from crypto_refactor.cli.commands.audit import command as audit
 from crypto_refactor.cli.commands.backtest import command as backtest
 from crypto_refactor.cli.commands.checks import check_plugin, history, mountain_time
@@ -21,6 +23,7 @@ from crypto_refactor.cli.commands.download import command as download
 from crypto_refactor.cli.commands.evaluate import command as evaluate
 from crypto_refactor.cli.commands.importing import command as import_files
 from crypto_refactor.cli.commands.models import command as models
+from crypto_refactor.cli.commands.operations.notify import command as notify
 from crypto_refactor.cli.commands.signal import command as signal
 from crypto_refactor.cli.trading.request import DEFAULT_BALANCE, DEFAULT_REPLAY_HOURS
 from crypto_refactor.config import EnvironmentSettings
@@ -44,6 +47,7 @@ COMMANDS = {
     "compare": compare,
     "evaluate": evaluate,
     "import": import_files,
+    "notify": notify,
     "trials": trials,
     **trade.COMMANDS,
     **accounts.COMMANDS,
