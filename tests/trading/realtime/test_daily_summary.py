@@ -99,10 +99,10 @@ def test_a_new_account_has_no_day_to_tell_of(make_world):
 
 def test_it_comes_although_nothing_is_traded_and_says_why(make_world):
     world = make_world(first=MIDNIGHT - 5)
-    loop = world.loop()
     world.fault(MIDNIGHT, -60, 7000, status(500))
-    halt(world.folder / "state", at="2024-12-01T00:00:00+00:00", why="lunch")
-    loop.run(7)
+    why = {"at": "2024-03-04T22:30:00+00:00", "why": "lunch"}
+    world.at(MIDNIGHT - 2, 1800, lambda: halt(world.folder / "state", **why))
+    world.loop().run(7)
     (summary,) = world.summaries
     assert summary["not_traded"] == ["BTC/USD"]
     assert "Not traded now: BTC/USD." in summary["text"]
