@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import socket
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from pytest_httpserver import HTTPServer
@@ -28,6 +30,7 @@ from crypto_refactor.trading.notifications import (
 )
 from crypto_refactor.trading.notifications.addresses import open_senders
 from crypto_refactor.trading.notifications.notices import of_test
+from crypto_refactor.trading.notifications.texts import _TITLES
 from crypto_refactor.trading.outcomes import TickerOutcome
 
 BTC = Ticker("BTC", "USD")
@@ -272,6 +275,52 @@ def test_without_apprise_webhooks_work_and_others_name_what_to_install(hook, htt
     notifier.post({"a": 1})
     notifier.close(5.0)
     assert posted(httpserver) == [{"a": 1}]
+
+
+# What the documentation says
+
+DOCS = (Path(__file__).parents[2] / "docs" / "notifications.md").read_text(encoding="utf-8")
+FILLED_IN = {
+    "BOT_TOKEN": f"123456789:{'x' * 35}",
+    "CHAT_ID": "12315544",
+    "WEBHOOK_ID": "4174216298",
+    "WEBHOOK_TOKEN": "JHMHI8qBe7bk2ZwO5U711o3dV_js",
+    "TOKEN_A": "T1JJ3T3L2",
+    "TOKEN_B": "A1BRTD4JD",
+    "TOKEN_C": "TIiajkdnlazkcOXrIdevi7FQ",
+    "APP_PASSWORD": "password",
+    "ADDRESS": "someone@example.com",
+    "USER": "user",
+    "PASSWORD": "password",
+    "HOST": "example.com",
+    "TOPIC": "topic",
+    "PATH": "path",
+}
+
+
+def documented_urls():
+    table = DOCS.split("## One line each", 1)[1].split("\n\n", 2)[1]
+    urls = [url for url in re.findall(r"`([a-z]+://[^`]+)`", table) if "api.telegram.org" not in url]
+    for name, value in FILLED_IN.items():
+        urls = [url.replace(name, value) for url in urls]
+    return urls
+
+
+def test_every_documented_url_is_one_that_is_known():
+    urls = documented_urls()
+    assert len(urls) == 8
+    names = [sender.name for sender in open_senders(urls)]
+    assert names == ["ntfy", "ntfy 2", "Telegram", "Discord", "Slack", "E-Mail", "E-Mail 2", "example.com"]
+
+
+def test_every_kind_is_documented():
+    documented = {
+        name
+        for row in re.findall(r"^\| (`.*?) \|", DOCS, flags=re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", row)
+    }
+    assert {notice["kind"] for notice in KINDS.values()} <= documented
+    assert set(_TITLES) <= documented
 
 
 # Signals
