@@ -74,6 +74,8 @@ class EnvironmentSettings(BaseSettings):
         Where trading runs keep their log.
     log_level : str
         What that log keeps: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``.
+    notify : SecretStr or None
+        Receivers of notices where a command names none, separated by white space.
     alpaca_data_url, alpaca_trading_url : str or None
         Other URLs of Alpaca's two APIs (a test server on loopback); never for a live account.
     alpaca_api_key, alpaca_secret_key : SecretStr or None
@@ -128,6 +130,11 @@ class EnvironmentSettings(BaseSettings):
         """The plug-ins one by one."""
         return tuple(name for name in self.plugins.split(os.pathsep) if name)
 
+    @property
+    def notify_urls(self) -> tuple[str, ...]:
+        """The receivers of notices one by one."""
+        return () if self.notify is None else tuple(self.notify.get_secret_value().split())
+
     source: str = "alpaca"
     data_dir: Path | None = None
     model_dir: Path = Field(default_factory=lambda: _anchor("models") / "data")
@@ -140,6 +147,7 @@ class EnvironmentSettings(BaseSettings):
     config: Path | None = None
     log_file: Path | None = None
     log_level: str = "INFO"
+    notify: SecretStr | None = None
     alpaca_data_url: str | None = None
     alpaca_trading_url: str | None = None
     alpaca_api_key: SecretStr | None = Field(default=None, validation_alias="ALPACA_API_KEY")

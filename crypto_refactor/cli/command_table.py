@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "import": ("importing", "Convert files of bars in other layouts."),
     "models": ("models", "List models, or prune their cache."),
     "multi": ("trade", "Trade many tickers (run_multi_ticker.py)."),
+    "notify": ("operations.notify", "List the receivers of notices, or test them."),
     "panic": ("accounts.holdings", "Halt entries and close until flat."),
     "reconcile": ("accounts.holdings", "Compare the ledger with the account at Alpaca."),
     "record": ("accounts.record", "Score every forecast that was made."),

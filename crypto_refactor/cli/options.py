@@ -112,6 +112,20 @@ def _use_config(context: click.Context, parameter: click.Parameter, value: Path 
     apply_config(context, value)
 
 
+def _parse_venue(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    from crypto_refactor.market.sources.folder_source import validate_venue
+
+    return None if value is None else validate_venue(value)
+
+
+def _receivers(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    from crypto_refactor.config import settings
+
+    return values or settings().notify_urls
+
+
 BAR_HOURS = click.IntRange(1, 1_000_000)
 """How many hours of bars can be asked for."""
 
@@ -135,6 +149,13 @@ data_dir = option(
     "--data-dir",
     "Folder of <base>_<quote>_1h.csv files, for --source files.  [default: CRYPTO_DATA_DIR]",
     type=click.Path(path_type=Path),
+)
+venue = option(
+    "--from",
+    "Name of the exchange that the bars are from, such as kraken; their folder then holds no others.",
+    "venue",
+    metavar="VENUE",
+    callback=_parse_venue,
 )
 state_dir = option(
     "--state-dir",
@@ -179,6 +200,14 @@ plugins = option(
     multiple=True,
     metavar="FILE.py",
     callback=_selected_plugins,
+)
+notify = option(
+    "--notify",
+    "Send notices to this URL: as JSON where it is http or https, else by a service of apprise; repeat for several.  "
+    "[default: CRYPTO_NOTIFY]",
+    multiple=True,
+    metavar="URL",
+    callback=_receivers,
 )
 residual = option(
     "--residual",

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from crypto_refactor.execution.options import EXECUTION_OPTIONS
 from crypto_refactor.market.hours import to_iso
+from crypto_refactor.market.sources.folder_source import source_option
 from crypto_refactor.trading.session import TradingSession
 
 _NOT_OF_THE_RESULT = frozenset(
@@ -32,6 +33,7 @@ def repeat_command(program: Sequence[str], source: str, end: int) -> str:
         given = context.get_parameter_source(name) in _GIVEN
         if isinstance(option, click.Option) and given and name not in _NOT_OF_THE_RESULT:
             words += _words(option, context.params[name])
+    source = source_option(source)
     words += ["--source", source, *_data_dir(source, words), "--end", to_iso(end)]
     return shlex.join(words)
 
@@ -57,8 +59,9 @@ def equivalent_backtest(session: TradingSession, hours: int, end: int | None, da
     tickers = session.tickers
     words = ["python3", "models/app_backtester.py", "--ticker", str(tickers[0]), "--hours", str(hours)]
     words += ["--initial-balance", repr(session.initial_balance / len(tickers)), *_changed(session)]
-    words += ["--source", session.source.name]
-    words += ["--data-dir", str(data_dir)] if data_dir is not None else _data_dir(session.source.name, words)
+    source = source_option(session.source.name)
+    words += ["--source", source]
+    words += ["--data-dir", str(data_dir)] if data_dir is not None else _data_dir(source, words)
     if end is not None:
         words += ["--end", to_iso(end)]
     split = f", per ticker (balance split across {len(tickers)})" if len(tickers) > 1 else ""

@@ -8,6 +8,7 @@ from typing import Any
 from crypto_refactor.errors import BrokerError, UsageError
 from crypto_refactor.execution.sub_account import SubAccount, Trade, mark_open
 from crypto_refactor.market.bars import SAMPLE
+from crypto_refactor.market.sources.folder_source import source_option
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.account_names import DEMO, LIVE, REPLAY
 from crypto_refactor.trading.kill_switch import halt_reason
@@ -134,7 +135,7 @@ def select_account(
         if (
             name in {None, row.name}
             and (not live or row.name.startswith(LIVE))
-            and source in {None, row.about.get("source")}
+            and (source is None or source in _names(row))
         ):
             return row
     description = name or ("live" if live else f"traded on bars from {source}")
@@ -144,6 +145,12 @@ def select_account(
         expected=f"{expected}.",
         remedy="name one with --account, or trade in it first; --state-dir chooses another ledger.",
     )
+
+
+def _names(row: AccountRow) -> tuple[object, str]:
+    """Return the source of an account's bars, and what `--source` calls it."""
+    name = row.about.get("source")
+    return name, source_option(str(name))
 
 
 def account_status(ledger: Ledger, state: Path, row: AccountRow, rows: Iterable[AccountRow]) -> AccountStatus:

@@ -57,7 +57,9 @@ class SessionObserver(Protocol):
         shown: bool = True,
         **details: Any,
     ) -> None:
-        """Receive what people and webhooks are told of a run: start, heartbeat, tickers that leave or return, stop.
+        """Receive what people here and at a distance are told of a run.
+
+        Kinds: start, heartbeat, summary, alarm, tickers that leave or return, unmanaged holdings, stop.
 
         What is not `shown` is posted only: people know it from an hour before.
         """

@@ -26,6 +26,7 @@ from crypto_refactor.cli.commands.importing import command as import_files
 from crypto_refactor.cli.commands.models import command as models
 from crypto_refactor.cli.commands.operations.config import command as config
 from crypto_refactor.cli.commands.operations.doctor import command as doctor
+from crypto_refactor.cli.commands.operations.notify import command as notify
 from crypto_refactor.cli.commands.signal import command as signal
 from crypto_refactor.cli.trading.request import DEFAULT_BALANCE, DEFAULT_REPLAY_HOURS
 from crypto_refactor.config import EnvironmentSettings
@@ -49,6 +50,7 @@ COMMANDS = {
     "compare": compare,
     "evaluate": evaluate,
     "import": import_files,
+    "notify": notify,
     "trials": trials,
     "config": config,
     "doctor": doctor,

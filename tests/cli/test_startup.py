@@ -31,11 +31,13 @@ HEAVY_FOR_SERVING = (
     "matplotlib",
     "distributed",
     "dask",
+    "apprise",
+    "ccxt",
 )
 SUBCOMMANDS = (
     *("signal", "backtest", "data", "check-history", "check-mountain-time", "models", "download"),
     *("audit", "compare", "evaluate", "trade", "multi", "status", "close", "halt", "resume", "trades"),
-    *("trials", "config", "doctor"),
+    *("trials", "config", "doctor", "notify", "import"),
 )
 HELP = (
     *(f"{script} --help" for script in SCRIPTS),

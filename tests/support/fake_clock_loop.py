@@ -89,7 +89,9 @@ class PassingHours:
     slept : list of float
         What was slept.
     notes, rows, again, blocks, announced, block_lasted : list
-        What the loop reported.
+        What the loop reported; `announced` without the daily summaries.
+    summaries : list of dict
+        The daily summaries: `at`, `text` and their figures.
     """
 
     def __init__(self, bars, folder):
@@ -97,7 +99,7 @@ class PassingHours:
         self.server = AlpacaDataServer()
         self.ahead, self.late, self.slept = 0.0, {}, []
         self.notes, self.rows, self.again, self.blocks, self.announced = [], [], [], [], []
-        self.block_lasted = []
+        self.block_lasted, self.summaries = [], []
         self.traded = {}
         self._events, self._lock = [], threading.RLock()
         self._all = {}
@@ -231,7 +233,10 @@ class PassingHours:
         self.again.append((self.now, row))
 
     def announce(self, kind, text, *, account, ticker=None, **details):
-        self.announced.append((kind, ticker, text))
+        if kind == "summary":
+            self.summaries.append({"at": self.now, "text": text, **details})
+        else:
+            self.announced.append((kind, ticker, text))
 
     def blocked(self, account, why, *, lasted=None):
         self.blocks.append((account, why))

@@ -142,7 +142,7 @@ def test_failures_are_told_with_their_remedy(kind, told):
 
 
 def test_notices_arrive_in_order_as_json(hook, httpserver):
-    notifier = Notifier(hook)
+    notifier = Notifier([hook])
     for number in range(5):
         notifier.post({"schema": 1, "number": number})
     notifier.close(5.0)
@@ -156,7 +156,7 @@ def test_notices_arrive_in_order_as_json(hook, httpserver):
 
 
 def test_after_the_end_nothing_is_posted_and_a_second_end_is_none(hook, httpserver):
-    notifier = Notifier(hook)
+    notifier = Notifier([hook])
     notifier.close(5.0)
     notifier.post({"late": True})
     notifier.close(5.0)
@@ -167,7 +167,7 @@ def test_redirections_are_not_followed(httpserver, caplog):
     httpserver.expect_request("/hook").respond_with_response(
         Response(status=307, headers={"Location": "/elsewhere"})
     )
-    notifier = Notifier(httpserver.url_for("/hook"))
+    notifier = Notifier([httpserver.url_for("/hook")])
     notifier.post({})
     notifier.close(0.5)
     assert {request.path for request, _ in httpserver.log} == {"/hook"}
@@ -184,7 +184,7 @@ def test_a_notice_that_fails_is_retried_before_the_next_one_and_said_when_it_beg
         httpserver.expect_ordered_request("/hooks/a-secret-path").respond_with_data("no", status=code)
     for _ in range(2):
         httpserver.expect_ordered_request("/hooks/a-secret-path").respond_with_data("yes")
-    notifier = Notifier(httpserver.url_for(SECRET), first_wait=0.01)
+    notifier = Notifier([httpserver.url_for(SECRET)], first_wait=0.01)
     notifier.post({"a": 1})
     notifier.post({"b": 1})
     notifier.close(10.0)
@@ -200,7 +200,7 @@ def test_a_notice_that_is_refused_for_good_is_counted_and_holds_up_no_other(http
     for _ in range(3):
         httpserver.expect_ordered_request("/hook").respond_with_data("no", status=422)
     httpserver.expect_ordered_request("/hook").respond_with_data("yes")
-    notifier = Notifier(httpserver.url_for("/hook"), first_wait=0.01)
+    notifier = Notifier([httpserver.url_for("/hook")], first_wait=0.01)
     notifier.post({"a": 1})
     notifier.post({"b": 1})
     notifier.close(10.0)
@@ -211,7 +211,7 @@ def test_a_notice_that_is_refused_for_good_is_counted_and_holds_up_no_other(http
 def test_of_more_notices_than_may_wait_the_newest_arrive(caplog):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    notifier = Notifier(f"http://127.0.0.1:{port}/hook", first_wait=30)
+    notifier = Notifier([f"http://127.0.0.1:{port}/hook"], first_wait=30)
     for number in range(250):
         notifier.post({"number": number})
     server = HTTPServer("127.0.0.1", port)
@@ -230,7 +230,7 @@ def test_a_receiver_that_is_not_there_costs_a_warning_without_the_url(caplog):
     caplog.set_level(logging.DEBUG)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    notifier = Notifier(f"http://someone:pass-word@127.0.0.1:{port}{SECRET}")
+    notifier = Notifier([f"http://someone:pass-word@127.0.0.1:{port}{SECRET}"])
     notifier.post({})
     notifier.post({})
     notifier.close(0.5)
@@ -253,7 +253,7 @@ def test_broken_headers_do_not_bring_the_url_into_the_log(caplog):
 
         thread = threading.Thread(target=answer)
         thread.start()
-        notifier = Notifier(f"http://127.0.0.1:{server.getsockname()[1]}{SECRET}")
+        notifier = Notifier([f"http://127.0.0.1:{server.getsockname()[1]}{SECRET}"])
         notifier.post({})
         notifier.close(0.5)
         thread.join()
@@ -262,14 +262,14 @@ def test_broken_headers_do_not_bring_the_url_into_the_log(caplog):
 
 def test_a_stalled_receiver_delays_neither_trading_nor_the_end(caplog):
     with socket.create_server(("127.0.0.1", 0), backlog=8) as stalled:
-        notifier = Notifier(f"http://127.0.0.1:{stalled.getsockname()[1]}{SECRET}")
+        notifier = Notifier([f"http://127.0.0.1:{stalled.getsockname()[1]}{SECRET}"])
         for number in range(1000):  # far more than may wait
             notifier.post({"number": number})
         notifier.close(0.05)
         assert "127.0.0.1 is too far behind: the oldest notices are dropped." in caplog.text
         assert "Notices that were not delivered to 127.0.0.1: 1000." in caplog.text
-    notifier._thread.join(10)  # the connection was cut: it ends, and posts nothing more
-    assert not notifier._thread.is_alive()
+    notifier._deliveries[0].thread.join(10)  # the connection was cut: it ends, and posts nothing more
+    assert not notifier._deliveries[0].thread.is_alive()
 
 
 @pytest.mark.parametrize(
@@ -277,13 +277,13 @@ def test_a_stalled_receiver_delays_neither_trading_nor_the_end(caplog):
 )
 def test_what_is_no_web_address_is_refused_without_repeating_it(url):
     with pytest.raises(UsageError) as caught:
-        Notifier(url + "?s3cret" if url else url)
+        Notifier([url + "?s3cret" if url else url])
     assert "s3cret" not in str(caught.value)
     assert caught.value.exit_code == 2
 
 
 def test_what_cannot_be_written_as_json_ends_nothing(hook, httpserver, caplog):
-    notifier = Notifier(hook)
+    notifier = Notifier([hook])
     notifier.post({"value": float("nan")})
     notifier.post({"value": 1})
     notifier.close(5.0)

@@ -48,6 +48,7 @@ def _parse_names(context: click.Context, parameter: click.Parameter, value: str 
     callback=_parse_names,
     metavar="NAME,…",
 )
+@options.venue
 @options.option("--symbol", "The symbol in the file whose bars are those of --ticker.", metavar="NAME")
 @options.option(
     "--keep",
@@ -61,7 +62,8 @@ def command(files: tuple[Path, ...], **values: Any) -> None:
 
     Each file is recognized by its own marks and named in one line: klines of Binance, CryptoDataDownload, Kraken,
     Coinbase, TradingView, yfinance, alpaca-py, freqtrade, and others with named columns; as it is, or in .gz or .zip.
-    What could be read in two ways is refused with the option that decides.  Bars already in the folder stay.
+    What could be read in two ways is refused with the option that decides.  Bars already in the folder stay.  With
+    --from, the folder names that venue, and takes no bars of another source.
     """
     from crypto_refactor.config import settings
     from crypto_refactor.market.conversion import Reading, import_bars
@@ -78,6 +80,7 @@ def command(files: tuple[Path, ...], **values: Any) -> None:
         Reading(**{name: values[name] for name in names}),
         keep=values["keep"],
         now=floor_hour(utc_now()),
+        venue=values["venue"],
     )
     if values["as_json"]:
         print_json(_document(result))

@@ -1,6 +1,8 @@
 """`models/app_lstm.py`, `crypto-refactor signal`: train if needed, then give a signal."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -8,6 +10,14 @@ from crypto_refactor.cli import options
 from crypto_refactor.cli.forecast_record import no_record, recorded_signal
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.strategy_options import signal_rules
+from crypto_refactor.errors import CryptoRefactorError
+
+if TYPE_CHECKING:
+    from crypto_refactor.signals.signal import Signal
+    from crypto_refactor.trading.record.record import SeriesRecord
+
+_CLOSING_SECONDS = 15.0
+"""How long the notice of a signal may take."""
 
 
 @click.command("signal")
@@ -23,6 +33,7 @@ from crypto_refactor.cli.strategy_options import signal_rules
 @options.plugins
 @options.residual
 @options.seed
+@options.notify
 @options.allow_gaps
 @options.allow_jumps
 @no_record
@@ -33,10 +44,35 @@ def command(**values: Any) -> None:
     A trained model is reused until it is older than --retrain-threshold.  The output names the model, why
     it was used, and the evidence for its forecasts.
     """
-    from crypto_refactor.cli.progress import TrainingBars
-    from crypto_refactor.model.named_models import DEFAULT_MODEL_NAME
     from crypto_refactor.report.documents.record import record_summary
     from crypto_refactor.report.terminal.signal import signal_text
+
+    signal, record = _notified(values) if values["notify"] else _generated(values)
+    if values["as_json"]:
+        print_json({**signal.to_dict(), "record": None if record is None else record_summary(record)})
+    else:
+        click.echo(signal_text(signal, values["tz"], record))
+
+
+def _notified(values: dict[str, Any]) -> tuple[Signal, SeriesRecord | None]:
+    """Return the signal and its record, and send the signal, or what has failed, to the receivers."""
+    from crypto_refactor.trading.notifications import Notifier, of_failure, of_signal, stamped
+
+    notifier = Notifier(values["notify"])
+    try:
+        signal, record = _generated(values)
+        notifier.post(stamped(of_signal(signal)))
+    except CryptoRefactorError as error:
+        notifier.post(stamped(of_failure(error, values["ticker"])))
+        raise
+    finally:
+        notifier.close(_CLOSING_SECONDS)
+    return signal, record
+
+
+def _generated(values: dict[str, Any]) -> tuple[Signal, SeriesRecord | None]:
+    from crypto_refactor.cli.progress import TrainingBars
+    from crypto_refactor.model.named_models import DEFAULT_MODEL_NAME
     from crypto_refactor.signals.generator import SignalGenerator
 
     source = options.open_selected_source(values)
@@ -61,8 +97,4 @@ def command(**values: Any) -> None:
         allow_gaps=values["allow_gaps"],
         allow_jumps=values["allow_jumps"],
     )
-    record = recorded_signal(values, signal, source, model)
-    if values["as_json"]:
-        print_json({**signal.to_dict(), "record": None if record is None else record_summary(record)})
-    else:
-        click.echo(signal_text(signal, values["tz"], record))
+    return signal, recorded_signal(values, signal, source, model)

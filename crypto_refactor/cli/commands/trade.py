@@ -54,11 +54,7 @@ _trading = options.combined(
         metavar="N",
     ),
     options.option("--replay-delay", "Seconds to wait after each replayed hour.  [default: 0]", type=float),
-    click.option(
-        "--notify",
-        metavar="URL",
-        help="Post fills, halts, failures, start, heartbeat and end to this URL as JSON.",
-    ),
+    options.notify,
     options.file_option(
         "--log-file",
         "FILE",

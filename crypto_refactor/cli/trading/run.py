@@ -57,7 +57,7 @@ def _carry_out(request: TradingRequest, values: Mapping[str, Any], *, failures: 
 
 def _show(request: TradingRequest, values: Mapping[str, Any], *, failures: bool) -> RunOutcome:
     notifier = None
-    if values["notify"] is not None:
+    if values["notify"]:
         from crypto_refactor.trading.notifications import Notifier
 
         notifier = Notifier(values["notify"])

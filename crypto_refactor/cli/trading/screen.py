@@ -1,11 +1,10 @@
-"""What a trading run shows: rows as they come, one document or lines of JSON, and notices to a webhook."""
+"""What a trading run shows: rows as they come, one document or lines of JSON, and notices to people at a distance."""
 
 from __future__ import annotations
 
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -20,6 +19,10 @@ if TYPE_CHECKING:
     from crypto_refactor.market.ticker import Ticker
     from crypto_refactor.trading.notifications import Notifier
 _log = logging.getLogger(SHOWN)
+
+
+_CLOSING_SECONDS = 8.0
+"""How long the end of a run may be held up by its last notices; some services take one in five seconds."""
 
 
 class Screen:
@@ -132,7 +135,7 @@ class Screen:
     def close(self) -> None:
         """Deliver what can be delivered, and say what could not."""
         if self._notifier is not None:
-            self._notifier.close(5.0)
+            self._notifier.close(_CLOSING_SECONDS)
         if self._lasting is not None:
             self._lasting.close()
 
@@ -156,6 +159,7 @@ class Screen:
     def _post(self, notices: Iterable[Mapping[str, Any]]) -> None:
         """Post notices with the time they are made at: they may be delivered later."""
         if self._notifier is not None:
-            now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            from crypto_refactor.trading.notifications import stamped
+
             for notice in notices:
-                self._notifier.post({**notice, "at": now})
+                self._notifier.post(stamped(notice))

@@ -21,6 +21,7 @@ from crypto_refactor.market.sources.csv_files import (
     unfinished_text,
     write_csv,
 )
+from crypto_refactor.market.sources.folder_source import claim_folder, venue_source
 from crypto_refactor.market.ticker import Ticker
 
 _ALREADY_THERE = "the file that was there"
@@ -56,7 +57,14 @@ class ImportResult:
 
 
 def import_bars(
-    files: Sequence[Path], ticker: Ticker, path: Path, reading: Reading, *, keep: str | None, now: Hour
+    files: Sequence[Path],
+    ticker: Ticker,
+    path: Path,
+    reading: Reading,
+    *,
+    keep: str | None,
+    now: Hour,
+    venue: str | None = None,
 ) -> ImportResult:
     """Write the bars of `files`, and those already at `path`, to `path`.
 
@@ -72,23 +80,27 @@ def import_bars(
         Whether the ``first`` or the ``last`` of two different bars of an hour counts.
     now : Hour
         The hour it is.
+    venue : str or None
+        Where the bars are from, where the folder is to name it.
 
     Raises
     ------
     DataError, UsageError
-        If a file cannot be read for certain, bars contradict each other, or the file cannot be written.
+        If a file cannot be read for certain, bars contradict each other, the folder holds bars of another source, or the file
+        cannot be written.
     """
     parts = tuple(read_foreign(file, ticker, reading) for file in files)
     for part in parts:
         require_utc(part)
     replaced = any(file.resolve() == path.resolve() for file in files)
     before = [] if replaced or not path.exists() else [_already_there(path, ticker)]
-    merged = merge(ticker, [*before, *parts], keep=keep)
+    merged = merge(ticker, [*before, *parts], source=venue_source(venue), keep=keep)
     newest = max(parts, key=lambda part: int(part.opened.max())).path
     require_past(merged.bars, now, newest, "crypto-refactor import")
     bars = closed_bars(merged.bars, now, newest)
+    claim_folder(path.parent, venue)
     original = _copy_beside(path) if replaced else None
-    write_csv(bars, path)
+    write_csv(bars, path, venue)
     return ImportResult(
         path=path,
         parts=parts,

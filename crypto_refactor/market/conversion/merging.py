@@ -13,7 +13,6 @@ from crypto_refactor.market.bars import COLUMNS, Bars
 from crypto_refactor.market.conversion.converter import ForeignBars
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.local_time import local_text, skipped_hours, some, zones_that_repeat
-from crypto_refactor.market.sources.csv_files import FILES
 from crypto_refactor.market.ticker import Ticker
 
 FIRST, LAST = "first", "last"
@@ -27,7 +26,7 @@ class MergedBars:
     repeated: int
 
 
-def merge(ticker: Ticker, parts: Sequence[ForeignBars], *, keep: str | None) -> MergedBars:
+def merge(ticker: Ticker, parts: Sequence[ForeignBars], *, source: str, keep: str | None) -> MergedBars:
     """Join the rows of several files, in the order of the files and of their rows.
 
     Rows of the same hour and with the same values count once; `keep` says which of those with other values
@@ -53,7 +52,7 @@ def merge(ticker: Ticker, parts: Sequence[ForeignBars], *, keep: str | None) -> 
             )
     kept = ~np.append(again[1:], False) if keep == LAST else ~again
     columns = dict(zip(COLUMNS, values[kept].T, strict=True))
-    bars = Bars(ticker=ticker, source=FILES, opened=opened[kept], **columns)
+    bars = Bars(ticker=ticker, source=source, opened=opened[kept], **columns)
     return MergedBars(bars=bars, repeated=int(again.sum()))
 
 

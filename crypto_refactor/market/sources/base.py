@@ -49,7 +49,7 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """``alpaca``, ``files`` or ``sample``."""
+        """``alpaca``, ``files``, ``files:VENUE`` or ``sample``: the name that bars, models and accounts carry."""
         ...
 
     def bars(self, ticker: Ticker, start: Hour, end: Hour) -> Bars:

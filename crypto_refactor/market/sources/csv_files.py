@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 from crypto_refactor.errors import DataError, UnavailableError, UsageError
@@ -13,12 +14,11 @@ from crypto_refactor.market.hours import Hour, floor_hour, to_iso
 from crypto_refactor.market.local_time import local_text, skipped_hours, some
 from crypto_refactor.market.sources.base import LoadedSource, utc_now
 from crypto_refactor.market.sources.csv_parser import CsvLayout, read_table, unreadable
+from crypto_refactor.market.sources.folder_source import claim_folder, venue_of, venue_source
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.storage.atomic_file import write_atomic
 from crypto_refactor.storage.private import create_folder
 
-FILES = "files"
-"""The name of this source."""
 LAYOUT = CsvLayout(stamp="timestamp", columns=COLUMNS, rules=price_rules)
 HEADER_LINE = ",".join(LAYOUT.required)
 _log = logging.getLogger(__name__)
@@ -51,8 +51,10 @@ class BarFile:
         )
 
 
-def read_bar_file(path: Path, ticker: Ticker) -> BarFile:
+def read_bar_file(path: Path, ticker: Ticker, source: str | None = None) -> BarFile:
     """Read all bars of one file; a time stamp is the OPEN of its bar, and UTC unless it names an offset.
+
+    The bars are of `source`, by default the one that the folder of the file names.
 
     Raises
     ------
@@ -61,7 +63,8 @@ def read_bar_file(path: Path, ticker: Ticker) -> BarFile:
     """
     conversion = _conversion(path, ticker)
     table = read_table(path, replace(LAYOUT, conversion=conversion))
-    bars = Bars(ticker=ticker, source=FILES, opened=table.hours, **table.values)
+    source = source or venue_source(venue_of(path.parent))
+    bars = Bars(ticker=ticker, source=source, opened=table.hours, **table.values)
     return BarFile(bars=bars, naive=table.naive, conversion=conversion)
 
 
@@ -81,8 +84,6 @@ class FilesSource(LoadedSource):
     A bar that closes after `clock` is left out and named once.
     """
 
-    name = FILES
-
     def __init__(self, data_dir: Path, *, clock: Callable[[], datetime] = utc_now) -> None:
         self.data_dir = data_dir
         self._clock = clock
@@ -90,6 +91,11 @@ class FilesSource(LoadedSource):
         self._closed: dict[Ticker, Bars] = {}
         self._left_out: dict[Ticker, tuple[str, ...]] = {}
         self._doubts: dict[Ticker, tuple[str, ...]] = {}
+
+    @cached_property
+    def name(self) -> str:
+        """``files``, or ``files:kraken`` where the folder names its venue."""
+        return venue_source(venue_of(self.data_dir))
 
     def load(self, ticker: Ticker) -> Bars:
         """Return the bars of the file of `ticker` that have closed.
@@ -125,7 +131,7 @@ class FilesSource(LoadedSource):
         return tuple(f"{ticker}: {text}" for ticker in self._cache for text in self.doubts(ticker))
 
     def _keep(self, ticker: Ticker, version: _Version) -> None:
-        file = read_bar_file(version[0], ticker)
+        file = read_bar_file(version[0], ticker, self.name)
         self._cache[ticker] = version, file
         self._closed.pop(ticker, None)
         doubt = file.doubt()
@@ -161,10 +167,12 @@ class FilesSource(LoadedSource):
             )
         if not isinstance(error, FileNotFoundError):
             return unreadable(path, error, LAYOUT)
+        venue = venue_of(self.data_dir)
+        origin = "" if venue is None else f" --from {venue}"
         return UnavailableError(
-            f"The source files has no bars of {ticker}: {path} does not exist.",
+            f"The source {self.name} has no bars of {ticker}: {path} does not exist.",
             expected=f"a file of that name with the columns {HEADER_LINE}.",
-            remedy=f"write it with `crypto-refactor download --ticker {ticker} --data-dir {self.data_dir}`, "
+            remedy=f"write it with `crypto-refactor download --ticker {ticker}{origin} --data-dir {self.data_dir}`, "
             "or choose another --data-dir or --source.",
         )
 
@@ -212,8 +220,10 @@ def require_past(bars: Bars, now: Hour, path: Path, conversion: str) -> None:
     )
 
 
-def write_csv(bars: Bars, path: Path) -> None:
+def write_csv(bars: Bars, path: Path, venue: str | None = None) -> None:
     """Write the real bars to `path` atomically; `read_csv` returns exactly the same values.
+
+    The folder becomes that of `venue`, or stays one without.
 
     Synthetic bars are left out: a gap stays a gap, and filling it again gives the same bars.
 
@@ -222,7 +232,7 @@ def write_csv(bars: Bars, path: Path) -> None:
     UsageError
         If the bars are simulated.
     DataError
-        If there is no bar to write, or the file cannot be written.
+        If there is no bar to write, the folder holds bars of another source, or the file cannot be written.
     """
     if bars.simulated:
         raise UsageError(
@@ -237,6 +247,7 @@ def write_csv(bars: Bars, path: Path) -> None:
             expected="at least one bar.",
             remedy="choose a range in which the source has bars.",
         )
+    claim_folder(path.parent, venue)
     stamps = map(to_iso, real.opened.tolist())
     values = [map(repr, getattr(real, name).tolist()) for name in COLUMNS]
     rows = map(",".join, zip(stamps, *values, strict=True))

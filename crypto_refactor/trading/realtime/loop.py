@@ -18,9 +18,11 @@ from crypto_refactor.market.hours import floor_hour, to_datetime
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers import UnknownOutcomeError, UnreachableError
 from crypto_refactor.trading.explanations import positions_in_words
+from crypto_refactor.trading.kill_switch import halt_reason
 from crypto_refactor.trading.model_choice import StillTrainingError
 from crypto_refactor.trading.outcomes import TickerOutcome, TickerRow, error_row, is_unavailable
 from crypto_refactor.trading.realtime.conditions import Conditions
+from crypto_refactor.trading.realtime.daily_summary import SummaryDays, decided_through, summarise
 from crypto_refactor.trading.realtime.hourly_pass import (
     MAX_SKEW_SECONDS,
     BarLateError,
@@ -58,6 +60,7 @@ class TradingLoop:
         self._account = hourly_pass.account.name
         self._conditions = Conditions(hourly_pass.session.clock)
         self._heartbeat = Heartbeat(hourly_pass.session.clock)
+        self._days = SummaryDays()
         self._hopeless: dict[Ticker, CryptoRefactorError] = {}
         self.dropped: dict[Ticker, TickerRow] = {}
 
@@ -86,7 +89,10 @@ class TradingLoop:
         passes = 0
         while hours is None or passes < hours:
             hour = self._now()
+            if not passes:
+                self._begin_days(hour)
             self._guarded_hour(hour)
+            self._summarise(hour)
             passes += 1
             if passes == 1:
                 if len(self.dropped) == len(self._session.tickers):
@@ -214,6 +220,40 @@ class TradingLoop:
             if remaining > _WAITING_SECONDS:
                 clock = f"{self._session.clock():%H:%M} UTC"
                 self._observer.note(f"{clock}: waiting for {due:%H:%M:%S}; {self._positions()}")
+
+    def _begin_days(self, hour: int) -> None:
+        try:
+            through = decided_through(self._pass.ledger, self._account)
+        except Exception as error:  # noqa: BLE001 - the first pass reports what is wrong with the ledger
+            _log.info("%s", as_error(error).what)
+            through = None
+        self._days.begin(through, hour)
+
+    def _summarise(self, hour: int) -> None:
+        """Announce the day that has ended, once; where the ledger cannot be read, the next hour tries again."""
+        day = self._days.due(hour)
+        if day is None:
+            return
+        try:
+            summary = summarise(self._pass.ledger, self._account, day)
+        except Exception as error:  # noqa: BLE001 - a summary is no reason to stop trading
+            _log.warning("The daily summary has to wait: %s", as_error(error).what)
+            return
+        self._days.done(hour)
+        if summary is None:
+            return
+        failing = [str(ticker) for ticker in self._conditions.tickers]
+        blocked = halt_reason(self._session.state_dir) or self.blocked
+        health = [f"Not traded now: {', '.join(failing)}."] if failing else []
+        health += [f"Entries are blocked: {blocked}."] if blocked is not None else []
+        self._observer.announce(
+            "summary",
+            " ".join([f"{summary.text()}; {self._positions()}", *health]),
+            account=self._account,
+            not_traded=failing,
+            blocked=blocked,
+            **summary.details(),
+        )
 
     def _beat(self) -> None:
         if not self._heartbeat.due():

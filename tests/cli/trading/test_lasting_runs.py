@@ -211,6 +211,24 @@ def test_start_and_end_are_posted_with_what_is_open(world, httpserver, number, c
 
 
 @within_one_hour
+def test_receivers_of_the_environment_all_hear_of_a_run_whatever_becomes_of_one(world, httpserver):
+    httpserver.expect_request("/hook").respond_with_data("thanks")
+    hook = httpserver.url_for("/hook")
+    receivers = f"http://127.0.0.1:9/hook {hook} {hook.replace('http', 'json')}"
+    environment = {**world.environment(), "CRYPTO_NOTIFY": receivers}
+    process = world.home.start(f"{LINE} --json", **environment)
+    process.stdout.readline()
+    _, err = stop(process)
+    told = [json.loads(request.get_data()) for request, _ in httpserver.log]
+    kinds = [notice["kind"] for notice in told if "kind" in notice]
+    assert (kinds[0], kinds[-1]) == ("start", "stop")
+    titles = [notice["title"].partition(":")[0] for notice in told if "title" in notice]
+    assert (titles[0], titles[-1]) == ("Trading has begun", "Trading has ended")
+    assert "Notices that were not delivered to 127.0.0.1: " in err
+    assert "/hook" not in err
+
+
+@within_one_hour
 def test_notices_that_were_not_delivered_are_counted_at_the_end(world):
     process = world.start(f"{LINE} --json --notify http://127.0.0.1:9/hook")
     process.stdout.readline()
