@@ -56,6 +56,11 @@ _trading = options.combined(
     options.option("--replay-delay", "Seconds to wait after each replayed hour.  [default: 0]", type=float),
     options.notify,
     options.file_option(
+        "--report",
+        "FILE.html",
+        "Write a page of the account, and again after each hour of a run that lasts.",
+    ),
+    options.file_option(
         "--log-file",
         "FILE",
         "Keep a rotating log with UTC times; CRYPTO_LOG_LEVEL says of what.  [default: CRYPTO_LOG_FILE]",

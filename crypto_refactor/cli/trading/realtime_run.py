@@ -29,6 +29,7 @@ from crypto_refactor.trading.ticker_pool import as_error
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from crypto_refactor.cli.trading.account_page import AccountPage
     from crypto_refactor.execution.sub_account import SubAccount
     from crypto_refactor.market.ticker import Ticker
     from crypto_refactor.trading.brokers import Broker
@@ -48,10 +49,13 @@ class RealtimeRun:
         ledger: Ledger,
         screen: Screen,
         manager: ServiceManager | None = None,
+        *,
+        page: AccountPage | None = None,
     ) -> None:
         self.request, self.session = request, request.session
         self.ledger, self.screen = ledger, screen
         self._manager = ServiceManager({}) if manager is None else manager
+        self._page = page
         self.account: str | None = None
         self._broker: Broker | None = None
         self._heartbeat = Heartbeat(self.session.clock)
@@ -60,6 +64,8 @@ class RealtimeRun:
         """Act on the bar that closed last."""
         loop = self._loop(self._open(), None)
         rows = loop.once()
+        if self._page is not None and self.account is not None:
+            self._page.write(self.account)
         return RunOutcome.of(rows, EXIT_OK if loop.blocked is None else BrokerError.exit_code)
 
     def until_stopped(self) -> RunOutcome:
@@ -156,8 +162,13 @@ class RealtimeRun:
         from crypto_refactor.trading.realtime.loop import TradingLoop
 
         return TradingLoop(
-            HourlyPass(self.session, self.ledger, account, trainer=trainer, observer=self.screen)
+            HourlyPass(self.session, self.ledger, account, trainer=trainer, observer=self.screen),
+            after_hour=self._rewrite_page,
         )
+
+    def _rewrite_page(self) -> None:
+        if self._page is not None and self.account is not None:
+            self._page.rewrite(self.account, self.screen.note)
 
     def _end(self, why: str, code: int, remedy: str | None = None) -> None:
         """Name what is open, and post the end; nothing here may hide what ended the run."""

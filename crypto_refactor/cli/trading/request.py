@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +15,7 @@ from crypto_refactor.cli.configuration.applied import GIVEN
 from crypto_refactor.cli.strategy_options import model_settings, rule_options, signal_rules, training_cluster
 from crypto_refactor.cli.trading.account_selection import require_live_switches
 from crypto_refactor.errors import UsageError
+from crypto_refactor.storage.output_file import check_writable
 
 if TYPE_CHECKING:
     from crypto_refactor.execution.rules import ExecutionOptions
@@ -44,6 +46,7 @@ class TradingRequest:
     end: int | None  # the time of a run over past bars; None for now
     replay_hours: int
     replay_delay: float
+    report: Path | None = None  # the page of the account
 
     @property
     def realtime(self) -> bool:
@@ -83,11 +86,25 @@ def read_request(
         end=values["end"],
         replay_hours=DEFAULT_REPLAY_HOURS if values["replay_hours"] is None else values["replay_hours"],
         replay_delay=values["replay_delay"] or 0.0,
+        report=values["report"],
     )
+    _check_report(request)
     _check_account(request, values)
     _check_limits(request, values)
     _check_time(request, values)
     return request
+
+
+def _check_report(request: TradingRequest) -> None:
+    if request.report is None:
+        return
+    if request.where is AccountKind.NOWHERE:
+        raise UsageError(
+            "--report was given where no account is traded.",
+            expected="a mode that trades, whose account has a page.",
+            remedy="add --demo, or leave out --report.",
+        )
+    check_writable(request.report)
 
 
 def _given(option: str) -> bool:

@@ -10,6 +10,7 @@ import click
 
 from crypto_refactor.cli.data_notes import with_data_notes
 from crypto_refactor.cli.runner import print_json
+from crypto_refactor.cli.trading.account_page import AccountPage
 from crypto_refactor.cli.trading.log_file import run_log
 from crypto_refactor.cli.trading.realtime_run import RealtimeRun
 from crypto_refactor.cli.trading.request import AccountKind, TradingRequest
@@ -84,6 +85,9 @@ class _Run:
         self.ledger = ledger_of(self.session.state_dir)
         self.account: str | None = None
         self._realtime: RealtimeRun | None = None
+        self._page: AccountPage | None = None
+        if request.report is not None:
+            self._page = AccountPage(request.report, self.ledger, self.session.state_dir, values["tz"])
 
     def carry_out(self) -> RunOutcome:
         """Trade as requested; list the open positions when Ctrl-C or SIGTERM stops the run."""
@@ -92,7 +96,7 @@ class _Run:
         if self.request.lasting:
             manager = ServiceManager()
             request = replace(self.request, session=replace(self.session, sleep=manager.sleep))
-            return RealtimeRun(request, self.ledger, self.screen, manager).until_stopped()
+            return RealtimeRun(request, self.ledger, self.screen, manager, page=self._page).until_stopped()
         try:
             return self._trade()
         except BaseException as stop:
@@ -113,7 +117,7 @@ class _Run:
         if self.request.replays:
             return self._replay()
         if self.request.realtime:
-            self._realtime = RealtimeRun(self.request, self.ledger, self.screen)
+            self._realtime = RealtimeRun(self.request, self.ledger, self.screen, page=self._page)
             return self._realtime.once()
         if self.request.where is AccountKind.NOWHERE:
             self.screen.heading(None, self.session.source.name, self.session.tickers)
@@ -122,7 +126,13 @@ class _Run:
             name = demo_account(self.session.source)
             self._open(name)
             mode = DemoPass(self.session, self.ledger, name)
-        return RunOutcome.of(run_single_pass(self.session, mode, self.request.end, self.screen.row))
+        rows = run_single_pass(self.session, mode, self.request.end, self.screen.row)
+        self._write_page()
+        return RunOutcome.of(rows)
+
+    def _write_page(self) -> None:
+        if self._page is not None and self.account is not None:
+            self._page.write(self.account)
 
     def _open(self, account: str) -> None:
         self.screen.heading(account, self.session.source.name, self.session.tickers)
@@ -149,6 +159,7 @@ class _Run:
             self._show_result(result)
         elif not any(isinstance(row, Failure) for row in result.rows):
             raise UnavailableError.for_all()
+        self._write_page()
         same = all(replayed.same for replayed in result.replayed)
         return RunOutcome(
             rows=result.rows, succeeded=bool(result.replayed), code=EXIT_OK if same else EXIT_AUDIT_FAILED

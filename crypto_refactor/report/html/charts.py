@@ -158,6 +158,11 @@ def calibration_chart(skill: Skill) -> Chart:
         ("Before shrinking", skill.raw_confidence, style.MUTED, "circle-open"),
         ("As stated", skill.confidence, style.RUN, "circle"),
     )
+    return confidence_chart("calibration", stages)
+
+
+def confidence_chart(name: str, stages: Sequence[tuple[str, Calibration, str, str]]) -> Chart:
+    """Draw how often the direction was right against stated confidence; each stage has a name, a colour and a symbol."""
     top = max([MIN_CONFIDENCE_RANGE, *(part.stated for _, stage, *_ in stages for part in stage.bins)])
     layout = {
         "xaxis": axis("stated confidence", tickformat=".0%"),
@@ -169,7 +174,7 @@ def calibration_chart(skill: Skill) -> Chart:
         *(_calibrated(*stage) for stage in stages),
     ]
     summary = "How often the direction was right, by stated confidence."
-    return Chart(name="calibration", summary=summary, traces=traces, layout=layout)
+    return Chart(name=name, summary=summary, traces=traces, layout=layout)
 
 
 def _calibrated(name: str, calibration: Calibration, color: str, symbol: str) -> Trace:

@@ -1,13 +1,14 @@
 """The day of an account in one notice: equity, trades, forecasts, and how well the run itself went."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from crypto_refactor.market.hours import to_datetime
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.trading.ledger import Ledger
+from crypto_refactor.trading.ledger import ForecastRecord, Ledger
+from crypto_refactor.trading.record.realised import realise
 
 _DAY = 24
 
@@ -122,7 +123,10 @@ def summarise(ledger: Ledger, account: str, day: int) -> DailySummary | None:
         If the ledger cannot be read.
     """
     start, end = day * _DAY, (day + 1) * _DAY
-    parts = [_part(ledger, account, ticker, start, end) for ticker in ledger.states(account)]
+    made = ledger.forecasts(account)
+    parts = [
+        _part(ledger, account, ticker, made.get(ticker, ()), start, end) for ticker in ledger.states(account)
+    ]
     known = [part for part in parts if part is not None]
     if not known:
         return None
@@ -130,7 +134,14 @@ def summarise(ledger: Ledger, account: str, day: int) -> DailySummary | None:
     return DailySummary(day=to_datetime(start).date().isoformat(), **totals)
 
 
-def _part(ledger: Ledger, account: str, ticker: Ticker, start: int, end: int) -> dict[str, Any] | None:
+def _part(
+    ledger: Ledger,
+    account: str,
+    ticker: Ticker,
+    made: Sequence[ForecastRecord],
+    start: int,
+    end: int,
+) -> dict[str, Any] | None:
     """Return the share of one sub-account, by the fields of `DailySummary`."""
     marks = [mark for mark in ledger.equity(account, ticker) if mark[0] <= end]
     if not marks:
@@ -142,7 +153,8 @@ def _part(ledger: Ledger, account: str, ticker: Ticker, start: int, end: int) ->
     every = ledger.decisions(account, ticker)
     first = every[0]["bar"] if every else end + 1
     decisions = [decision for decision in every if start <= decision["bar"] <= end]
-    outcomes = list(_outcomes(decisions))
+    ended = realise(ticker, [forecast for forecast in made if start <= forecast.bar <= end])
+    outcomes = [forecast.right for forecast in ended if forecast.right is not None]
     return {
         "equity": marks[-1][1],
         "equity_before": before[-1],
@@ -155,13 +167,3 @@ def _part(ledger: Ledger, account: str, ticker: Ticker, start: int, end: int) ->
         "decided": sum(decision["bar"] > start for decision in decisions),
         "hours": end - max(start, min(first - 1, end)),
     }
-
-
-def _outcomes(decisions: Iterable[dict[str, Any]]) -> Iterable[bool]:
-    """Yield whether each forecast was right whose next bar was decided, too, and closed elsewhere."""
-    closes = {decision["bar"]: decision["close"] for decision in decisions if "close" in decision}
-    for decision in decisions:
-        close, after = decision.get("close"), closes.get(decision["bar"] + 1)
-        if close is None or after is None or after == close or decision["predicted"] == close:
-            continue
-        yield (decision["predicted"] > close) == (after > close)

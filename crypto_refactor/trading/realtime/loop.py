@@ -5,6 +5,7 @@ for hours is reported when it begins and when it ends.  Nothing but a signal, or
 """
 
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from crypto_refactor.errors import (
@@ -14,7 +15,7 @@ from crypto_refactor.errors import (
     SourceFailedError,
     UsageError,
 )
-from crypto_refactor.market.hours import floor_hour, to_datetime
+from crypto_refactor.market.hours import floor_hour, to_datetime, to_iso
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers import UnknownOutcomeError, UnreachableError
 from crypto_refactor.trading.explanations import positions_in_words
@@ -30,6 +31,8 @@ from crypto_refactor.trading.realtime.hourly_pass import (
     excess_clock_skew,
 )
 from crypto_refactor.trading.realtime.patience import Heartbeat, hour_end, retry_deadline, retry_seconds
+from crypto_refactor.trading.realtime.record_watch import RecordWatch
+from crypto_refactor.trading.record.alarms import KIND
 from crypto_refactor.trading.ticker_pool import as_error
 
 _log = logging.getLogger(__name__)
@@ -47,13 +50,20 @@ _FAILED_REQUESTS = (SourceFailedError, UnreachableError, UnknownOutcomeError)
 class TradingLoop:
     """Runs an hourly pass once an hour, and retries it within the hour.
 
+    Parameters
+    ----------
+    hourly_pass : HourlyPass
+        What is done in an hour.
+    after_hour : callable or None
+        Called at the end of each hour, whatever became of it.
+
     Attributes
     ----------
     dropped : dict of Ticker to TickerRow
         Rows of unavailable tickers without a position; they are asked for again each hour.
     """
 
-    def __init__(self, hourly_pass: HourlyPass) -> None:
+    def __init__(self, hourly_pass: HourlyPass, *, after_hour: Callable[[], None] | None = None) -> None:
         self._pass = hourly_pass
         self._session = hourly_pass.session
         self._observer = hourly_pass.observer
@@ -61,6 +71,8 @@ class TradingLoop:
         self._conditions = Conditions(hourly_pass.session.clock)
         self._heartbeat = Heartbeat(hourly_pass.session.clock)
         self._days = SummaryDays()
+        self._watch = RecordWatch(hourly_pass.ledger, self._account)
+        self._after_hour = after_hour
         self._hopeless: dict[Ticker, CryptoRefactorError] = {}
         self.dropped: dict[Ticker, TickerRow] = {}
 
@@ -92,7 +104,10 @@ class TradingLoop:
             if not passes:
                 self._begin_days(hour)
             self._guarded_hour(hour)
+            self._look_at_record()
             self._summarise(hour)
+            if self._after_hour is not None:
+                self._after_hour()
             passes += 1
             if passes == 1:
                 if len(self.dropped) == len(self._session.tickers):
@@ -224,10 +239,20 @@ class TradingLoop:
     def _begin_days(self, hour: int) -> None:
         try:
             through = decided_through(self._pass.ledger, self._account)
+            self._watch.begin()
         except Exception as error:  # noqa: BLE001 - the first pass reports what is wrong with the ledger
             _log.info("%s", as_error(error).what)
             through = None
         self._days.begin(through, hour)
+
+    def _look_at_record(self) -> None:
+        try:
+            alarms = self._watch.new()
+        except Exception as error:  # noqa: BLE001 - the record is no reason to stop trading
+            _log.warning("The record of forecasts has to wait: %s", as_error(error).what)
+            return
+        for alarm in alarms:
+            self._observer.announce(KIND, alarm.text, account=self._account, found_at=to_iso(alarm.at))
 
     def _summarise(self, hour: int) -> None:
         """Announce the day that has ended, once; where the ledger cannot be read, the next hour tries again."""

@@ -9,6 +9,7 @@ from crypto_refactor.report.formatting import money, percent, price
 from crypto_refactor.report.html import plotly_style as style
 from crypto_refactor.report.html import series
 from crypto_refactor.report.html.account.history import AccountHistory, TickerHistory
+from crypto_refactor.report.html.charts import confidence_chart
 from crypto_refactor.report.html.plotly_style import (
     Chart,
     Layout,
@@ -22,6 +23,7 @@ from crypto_refactor.report.html.plotly_style import (
 from crypto_refactor.report.html.price_chart import EXIT_REASONS
 from crypto_refactor.sides import Side
 from crypto_refactor.trading.orders.lifecycle import CLOSED_BY_HAND
+from crypto_refactor.trading.record.scores import Score
 
 _CONDITION_HEIGHT = 19
 """Pixels for each row of the strip of conditions."""
@@ -86,6 +88,11 @@ def account_equity_chart(history: AccountHistory, backtest: Mapping[int, float],
     }
     summary = "Equity of the account beside buy and hold and the backtest of the same hours."
     return Chart(name="account-equity", summary=summary, traces=traces, layout=layout, height=480)
+
+
+def record_chart(score: Score) -> Chart:
+    """Draw how often the direction came true, by stated confidence."""
+    return confidence_chart("record", [("As stated", score.calibration, style.RUN, "circle")])
 
 
 def chart_name(part: TickerHistory) -> str:

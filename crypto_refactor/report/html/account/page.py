@@ -6,16 +6,20 @@ from zoneinfo import ZoneInfo
 
 from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.report.account_notes import account_alerts, decision_text
+from crypto_refactor.report.forecast_text import outcome_lines, record_line
 from crypto_refactor.report.html.account import charts
 from crypto_refactor.report.html.account.history import AccountHistory
 from crypto_refactor.report.html.plotly_style import Chart, chart_data, wall_clock
 from crypto_refactor.report.html.templating import environment
+from crypto_refactor.trading.record.record import SeriesRecord
+from crypto_refactor.trading.record.scores import Score
 
 SECTIONS = {
     "summary": "Summary",
     "equity": "Equity",
     "holdings": "Holdings",
     "decisions": "Last decisions",
+    "record": "Record of forecasts",
     "prices": "Prices, forecasts and conditions",
     "orders": "Open orders",
     "trades": "Trades",
@@ -33,6 +37,7 @@ def account_html(
     *,
     tz: ZoneInfo,
     made_at: str,
+    record: SeriesRecord | None = None,
     backtest: Mapping[int, float] | None = None,
     refresh: int | None = None,
 ) -> str:
@@ -46,6 +51,8 @@ def account_html(
         Time zone of all times in the text and the charts.
     made_at : str
         When the page was made, ISO-8601 UTC.
+    record : SeriesRecord or None
+        How its forecasts ended.
     backtest : mapping of int to float or None
         Equity of the backtest of the account's own hours, by close.
     refresh : int or None
@@ -54,8 +61,9 @@ def account_html(
     from plotly.offline import get_plotlyjs
 
     status = history.status
-    drawn = _charts(history, backtest or {}, tz)
-    sections = {name: title for name, title in SECTIONS.items() if name not in _absent(history, drawn)}
+    drawn = _charts(history, record, backtest or {}, tz)
+    absent = _absent(history, drawn) | (set() if record is not None else {"record"})
+    sections = {name: title for name, title in SECTIONS.items() if name not in absent}
     return (
         environment()
         .get_template("page.html.jinja")
@@ -77,6 +85,10 @@ def account_html(
             status=status,
             quote=history.quote,
             figures=_figures(history),
+            record=record,
+            scores={} if record is None else _scores(record),
+            record_line=record_line,
+            outcome_lines=outcome_lines,
             alerts=account_alerts(status),
             decision_text=decision_text,
             chart_name=charts.chart_name,
@@ -86,8 +98,18 @@ def account_html(
     )
 
 
-def _charts(history: AccountHistory, backtest: Mapping[int, float], tz: ZoneInfo) -> dict[str, Chart]:
+def _scores(record: SeriesRecord) -> dict[str, Score]:
+    """Return the score of each ticker, and of all where there are several."""
+    scores = {group.name: group.score for group in record.by_ticker}
+    return scores if len(scores) == 1 else {**scores, "all": record.score}
+
+
+def _charts(
+    history: AccountHistory, record: SeriesRecord | None, backtest: Mapping[int, float], tz: ZoneInfo
+) -> dict[str, Chart]:
     drawn = [charts.account_equity_chart(history, backtest, tz)] if len(history.hours) else []
+    if record is not None and record.score.calibration.bins:
+        drawn.append(charts.record_chart(record.score))
     drawn += [chart for part in history.tickers if (chart := charts.decisions_chart(part, tz)) is not None]
     return {chart.name: chart for chart in drawn}
 
