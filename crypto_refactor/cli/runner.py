@@ -5,22 +5,19 @@ import io
 import json
 import logging
 import os
-import signal
 import sys
 from collections.abc import Mapping, Sequence
-from types import FrameType
 from typing import IO, Any, NoReturn
 
 import click
 
 from crypto_refactor.cli.configuration.applied import name_file
 from crypto_refactor.cli.data_notes import with_data_notes
+from crypto_refactor.cli.termination import Terminated, raise_on_signals
 from crypto_refactor.errors import (
     EXIT_FAULT,
-    EXIT_HUNG_UP,
     EXIT_INTERRUPTED,
     EXIT_OK,
-    EXIT_TERMINATED,
     CryptoRefactorError,
     DataError,
     InternalError,
@@ -28,14 +25,6 @@ from crypto_refactor.errors import (
 )
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
-
-
-class Terminated(BaseException):
-    """SIGTERM, or a terminal that went away, as an exception: locks are released and temporary files removed."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.exit_code = EXIT_HUNG_UP if number == signal.SIGHUP else EXIT_TERMINATED
 
 
 def run_command(
@@ -46,9 +35,7 @@ def run_command(
     `args` are the process's own by default; `name` is what the program calls itself in ``--help``.
     """
     args = list(sys.argv[1:] if args is None else args)
-    signal.signal(signal.SIGTERM, _terminate)
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # `nohup` ignores it
-        signal.signal(signal.SIGHUP, _terminate)
+    raise_on_signals()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A folder's name need not be text in the terminal's encoding; stderr is like this from the start.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -60,10 +47,6 @@ def run_command(
     if "--debug" in args:
         logging.getLogger("crypto_refactor").setLevel(logging.DEBUG)
     sys.exit(_run(command, args, name))
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise Terminated(number)
 
 
 def _run(command: click.Command, args: list[str], name: str | None) -> int:

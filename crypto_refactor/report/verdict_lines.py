@@ -14,6 +14,8 @@ from crypto_refactor.report.formatting import number, source_name
 from crypto_refactor.report.hour_remarks import hour_warning
 
 UNTESTED = "Not tested against chance."
+REQUIRED_PROBABILITY = 0.95
+"""What a deflated Sharpe ratio has to reach before the best of several trials counts as evidence."""
 
 
 def run_verdict(result: RunResult) -> str:
@@ -87,7 +89,7 @@ def selection_bias_text(bias: SelectionBias, best: str, idle: int) -> str:
     earlier = f" after {bias.earlier:,} earlier ones on overlapping hours" if bias.earlier else ""
     return (
         f"{counted(bias.trials, 'trial')}{never}{earlier}. Best Sharpe ratio expected by chance: {number(bias.expected_best_sharpe)}. "
-        f"{outcome} Deflated Sharpe ratio: {number(bias.deflated_sharpe)} (at least 0.95 is required)."
+        f"{outcome} Deflated Sharpe ratio: {number(bias.deflated_sharpe)} (at least {number(REQUIRED_PROBABILITY)} is required)."
     )
 
 

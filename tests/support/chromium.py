@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import fcntl
+import io
 import json
 import os
 import select
@@ -140,6 +141,14 @@ class Chromium:
             options = {"clip": {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}}
         shot = self.call("Page.captureScreenshot", captureBeyondViewport=whole, **options)
         path.write_bytes(base64.b64decode(shot["data"]))
+
+    def printed(self):
+        """Print the page on A4, and return the number of sheets and their text."""
+        from pypdf import PdfReader
+
+        done = self.call("Page.printToPDF", printBackground=True, preferCSSPageSize=True)
+        sheets = PdfReader(io.BytesIO(base64.b64decode(done["data"]))).pages
+        return len(sheets), "\n".join(sheet.extract_text() for sheet in sheets)
 
     def complaints(self):
         """Return every exception, console message and log entry so far."""

@@ -23,7 +23,7 @@ from pydantic import SecretStr
 from support.alpaca_trading_server import KEY, SECRET
 from support.stub_models import planted_model, planted_network
 
-from crypto_refactor.cli.runner import Terminated
+from crypto_refactor.cli.termination import Terminated, raise_on_signals
 from crypto_refactor.cli.trading.realtime_run import RealtimeRun
 from crypto_refactor.cli.trading.request import AccountKind, TradingRequest
 from crypto_refactor.cli.trading.screen import Screen
@@ -113,10 +113,6 @@ def install_disk(state):
     sqlite3.connect = lambda *arguments, **options: connect(*arguments, **{"factory": Connection, **options})
 
 
-def terminate(number, frame):
-    raise Terminated(number)
-
-
 def request(asked, clock):
     times = {"limits": LIMITS, "clock": clock, "sleep": clock.sleep}
     session = TradingSession(
@@ -180,7 +176,7 @@ def main():
     asked = parser.parse_args()
     wire = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the run prints goes to its log
-    signal.signal(signal.SIGTERM, terminate)
+    raise_on_signals()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
     # What training loads would look like a leak on the day of this process's first fit.
     planted_network(SETTINGS.lookback, GAIN)

@@ -10,7 +10,7 @@ import click
 
 from crypto_refactor.cli import options
 from crypto_refactor.cli.journal import no_journal, open_journal, recorded
-from crypto_refactor.cli.output import console, say_hints
+from crypto_refactor.cli.output import check_outputs, console, say_hints
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.strategy_options import (
     deciding_options,
@@ -53,9 +53,12 @@ _VARIABLE = ", ".join(options.names(deciding_options))
 )
 @strategy_options
 @options.file_option("--csv", "FILE.csv", "Write the table.", "table")
+@options.report
 @no_journal
 @options.bars
-def command(vary: tuple[str, ...], fraction: float | None, table: Path | None, **values: Any) -> int:
+def command(
+    vary: tuple[str, ...], fraction: float | None, table: Path | None, report: Path | None, **values: Any
+) -> int:
     """Backtest several tickers and settings over one window, and rank them.
 
     Missing models are trained side by side, into the cache that backtests use.  Below the ranking stand
@@ -71,7 +74,7 @@ def command(vary: tuple[str, ...], fraction: float | None, table: Path | None, *
     from crypto_refactor.report.csv_files import comparison_csv
     from crypto_refactor.report.documents.comparison import comparison_json
 
-    check_writable(table)
+    check_outputs({"--csv": table, "--report": report})
     tickers = options.selected_tickers(values)
     request = ComparisonRequest(
         tickers=tickers,
@@ -98,6 +101,10 @@ def command(vary: tuple[str, ...], fraction: float | None, table: Path | None, *
         raise UnavailableError.for_all()
     if table is not None:
         write_text(table, comparison_csv(comparison))
+    if report is not None:
+        from crypto_refactor.report.html.comparison_page import comparison_html
+
+        write_text(report, comparison_html(comparison, held_out, tz=values["tz"]))
     if values["as_json"]:
         print_json(comparison_json(comparison, held_out))
     else:

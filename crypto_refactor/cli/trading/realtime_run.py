@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from crypto_refactor.cli.runner import Terminated
+from crypto_refactor.cli.termination import Terminated
 from crypto_refactor.cli.trading.request import AccountKind, TradingRequest
 from crypto_refactor.cli.trading.run_outcome import RunOutcome
 from crypto_refactor.cli.trading.screen import Screen

@@ -18,9 +18,9 @@ from crypto_refactor.signals.condition_catalogue import descriptions_of
 
 SECTIONS = {
     "verdict": "Verdict",
+    "equity": "Equity and drawdowns",
     "figures": "Key figures",
     "luck": "Skill or luck?",
-    "equity": "Equity and drawdowns",
     "price": "Price, entries and exits",
     "months": "Monthly returns",
     "rolling": "Rolling Sharpe ratio",
@@ -36,6 +36,9 @@ SECTIONS = {
     "reproduce": "Repeat this run",
 }
 """Titles of the sections in order; each name is an anchor and that of a template."""
+_FOOTER = (
+    "A backtest describes the past. It does not predict the result of the next trade, and it is not advice."
+)
 _MODEL_SECTIONS = ("conditions", "features", "forecast", "models", "audit")
 _CHART_OF_SECTION = {"rolling": "rolling-sharpe", "calibration": "calibration", "costs": "costs"}
 """Sections that are left out where their chart cannot be drawn."""
@@ -124,6 +127,10 @@ def _page(
     hours = {"time": [wall_clock(hour, tz) for hour in result.window.closed.tolist()]}
     template = environment().get_template("page.html.jinja")
     return template.render(
+        folder="sections",
+        footer=_FOOTER,
+        simulated_note="Nothing below was ever traded.",
+        refresh=None,
         result=result,
         significance=result.significance,
         quote=result.ticker.quote,
@@ -141,7 +148,7 @@ def _page(
         curve_names=list(charts.equity_curves(result)),
         months=section_data.month_rows(result, tz),
         rolling_hours=charts.rolling_hours(result),
-        window_text=commentary.window_text(result.window, tz),
+        about=commentary.window_text(result.window, tz),
         rules_text=commentary.rules_text(result.requested.rules),
         sides=commentary.side_remarks(result.requested.simulation.trades, result.ticker.quote),
         pending_text=commentary.pending_text(result, tz),

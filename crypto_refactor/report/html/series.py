@@ -30,8 +30,9 @@ class Drawdown:
 
 
 def drawdown_series(equity: FloatArray) -> FloatArray:
-    """Return how far each point is below the highest one so far, a fraction of at most 0."""
-    return np.asarray(equity / np.maximum.accumulate(equity) - 1, dtype=np.float64)
+    """Return how far each point is below the highest one so far, a fraction of at most 0; 0 where that is not positive."""
+    peak = np.maximum.accumulate(equity)
+    return np.divide(equity, peak, out=np.ones(len(equity)), where=peak > 0) - 1
 
 
 def worst_drawdowns(equity: FloatArray, count: int = 5) -> list[Drawdown]:

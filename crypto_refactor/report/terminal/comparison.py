@@ -10,15 +10,15 @@ from crypto_refactor.backtest.comparison.dropped import FailedTicker
 from crypto_refactor.backtest.comparison.runner import Comparison
 from crypto_refactor.backtest.comparison.selection import HeldOutTest
 from crypto_refactor.backtest.metrics import Metrics
-from crypto_refactor.backtest.significance.trade_verdict import MIN_TRADES
 from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.report.commentary import models_text, rules_text, schedule_text
+from crypto_refactor.report.comparison_notes import comparison_notes
 from crypto_refactor.report.formatting import UNDEFINED, money, percent, simulated_mark
-from crypto_refactor.report.metric_rows import hit_rate_text, sharpe_text
+from crypto_refactor.report.metric_rows import sharpe_text
 from crypto_refactor.report.terminal.held_out import held_out_lines
 from crypto_refactor.report.terminal.tables import plain_table
-from crypto_refactor.report.verdict_lines import counted, has_traded, luck_text, overfitting_text, span_text
+from crypto_refactor.report.verdict_lines import counted, has_traded, span_text
 from crypto_refactor.signals.condition_catalogue import conditions_of, volume_hint
 
 _NAMES = ("#", "ticker", "setting")
@@ -35,7 +35,7 @@ def print_comparison(
     """Print a comparison, times in `tz`; where it is the choice of `held_out`, the test of what it chose too."""
     parts = _heading(comparison, tz, held_out)
     if comparison.trials:
-        parts += [_table(comparison, console.width), "", *_notes(comparison), *_volume_hints(comparison)]
+        parts += [_table(comparison, console.width), "", *_notes(comparison)]
     if held_out is not None:
         parts += held_out_lines(held_out, tz)
     parts += [
@@ -62,6 +62,13 @@ def _heading(comparison: Comparison, tz: ZoneInfo, held_out: HeldOutTest | None)
     if comparison.trials:
         lines += _shared_rules(comparison)
     return [*lines, ""]
+
+
+def _notes(comparison: Comparison) -> list[RenderableType]:
+    notes = [
+        Text(note.text, style="bold") if note.strong else note.text for note in comparison_notes(comparison)
+    ]
+    return [*notes, *_volume_hints(comparison)]
 
 
 def _volume_hints(comparison: Comparison) -> list[str]:
@@ -126,68 +133,6 @@ def _figures(requested: Metrics, alpaca: Metrics | None, buy_and_hold: Metrics) 
 def _per_cent(value: float | None) -> str:
     """Return a fraction in per cent without the unit, which the heading states."""
     return UNDEFINED if value is None else f"{value * 100:+,.2f}"
-
-
-def _notes(comparison: Comparison) -> list[RenderableType]:
-    trials = comparison.trials
-    shares = dict.fromkeys(money(portfolio.share) for portfolio in comparison.portfolios)
-    sums = (
-        f"Sums: portfolios of equal sub-accounts of {' or '.join(shares)} each, with no transfers between them, "
-        "as run_multi_ticker.py trades."
-    )
-    notes = [
-        *_luck(comparison),
-        overfitting_text(comparison.overfitting),
-        sums,
-        *_forecasts(comparison),
-        _audits(comparison),
-    ]
-    few = sum(trial.scenarios.requested.metrics.trades < MIN_TRADES for trial in trials)
-    if few:
-        notes.append(
-            f"{few} of {len(trials)} trials closed fewer than {MIN_TRADES} trades: too few to tell skill from luck."
-        )
-    jumps = {(trial.ticker, jump): None for trial in trials for jump in trial.prepared.quality.jumps}
-    notes += [f"Jump of {ticker} in the bar that opened {jump.text}." for ticker, jump in jumps]
-    return notes
-
-
-def _forecasts(comparison: Comparison) -> list[RenderableType]:
-    """State what the forecasts of all tickers together show, once for sets that say the same."""
-    texts: dict[str, list[str]] = {}
-    for pooled in comparison.forecasts:
-        text = (
-            f"{pooled.hours:,} forecasts of {counted(len(pooled.tickers), 'ticker')}, direction right in "
-            f"{hit_rate_text(pooled.hit_rate)}: {pooled.verdict.text}."
-        )
-        texts.setdefault(text, []).append(pooled.parameter_set.label)
-    if len(texts) == 1:
-        return [f"Forecasts: {text}" for text in texts]
-    return [f"Forecasts, {', '.join(labels)}: {text}" for text, labels in texts.items()]
-
-
-def _audits(comparison: Comparison) -> RenderableType:
-    trials, passed = comparison.trials, comparison.audits_passed
-    audits = [trial.audit for trial in trials if trial.audit is not None]
-    recomputed = sum(audit.bars_checked for audit in audits)
-    if passed == len(trials):
-        return f"Audits: all {passed} trials passed; {recomputed:,} decisions recomputed from the bars known at the time."
-    failed = ", ".join(
-        f"{trial.ticker} ({trial.parameter_set.label}): {check.detail}"
-        for trial in trials
-        if trial.audit is not None
-        for check in trial.audit.checks
-        if not check.passed
-    )
-    return Text(f"AUDIT FAILED for {len(trials) - passed} of {len(trials)} trials: {failed}", style="bold")
-
-
-def _luck(comparison: Comparison) -> list[RenderableType]:
-    bias = comparison.selection_bias
-    if bias is None or (bias.trials == 1 and not bias.earlier):
-        return [luck_text(comparison)]
-    uncounted = ["Trials of earlier commands are not counted."] if bias.earlier is None else []
-    return [Text(luck_text(comparison), style="bold"), *uncounted]
 
 
 def _where(ticker: object, where: str) -> str:

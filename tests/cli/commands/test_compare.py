@@ -304,3 +304,37 @@ def test_a_file_that_cannot_be_written_is_refused_before_any_work(run, fits, tmp
     done = run(f"{LINE} --csv {tmp_path / 'none' / 'table.csv'}", code=3)
     assert "cannot be written" in done.err
     assert fits.calls == []
+
+
+def test_the_report_holds_every_trial_and_loads_nothing(run, tmp_path):
+    path = tmp_path / "comparison.html"
+    found = one_document(run(f"{LINE} {TWO} {VARY} --json --report {path}").out)
+    page = path.read_text(encoding="utf-8")
+    assert page.count('<tr>\n<th scope="row" class="words" data-order') == len(found["trials"]) == 8
+    for text in ("SIMULATED", 'id="sharpe"', 'id="portfolios"', f"--end {found['end']}"):
+        assert text in page
+    assert 'id="held-out"' not in page
+    assert "default-src 'none'" in page
+
+
+def test_the_report_of_a_choice_shows_what_it_came_to_on_hours_it_never_saw(run, tmp_path):
+    path = tmp_path / "chosen.html"
+    line = f"--source sample --hours 300 {MODELS} {TWO} --vary exit=neutral,fade --select-then-test 0.5"
+    run(f"{line} --report {path}")
+    page = path.read_text(encoding="utf-8")
+    assert 'id="held-out"' in page
+    assert "chosen, on the hours that chose it" in page
+
+
+def test_failed_and_unavailable_tickers_are_in_the_report(run, folder, tmp_path):
+    path = tmp_path / "some.html"
+    line = f"--source files --data-dir {folder} --hours 48 {MODELS}"
+    three = "--ticker BTC/USD --ticker SOL/USD --ticker ETH/USD"
+    run(f"{line} {three} --report {path}", code=1)
+    page = path.read_text(encoding="utf-8")
+    assert 'id="dropped"' in page
+    assert "Failed: SOL/USD" in page
+
+
+def test_the_report_and_the_table_need_two_files(run, tmp_path):
+    assert "both name" in run(f"{LINE} {TWO} --csv {tmp_path / 'x'} --report {tmp_path / 'x'}", code=2).err

@@ -34,7 +34,7 @@ from crypto_refactor.report.html.templating import environment
 UTC, DENVER = ZoneInfo("UTC"), ZoneInfo("America/Denver")
 COMMAND = "python3 models/app_backtester.py --ticker BTC/USD --end 2024-01-01T00:00:00Z"
 IN_ORDER = (
-    *("verdict", "figures", "luck", "equity", "price", "months", "rolling", "trades", "conditions"),
+    *("verdict", "equity", "figures", "luck", "price", "months", "rolling", "trades", "conditions"),
     *("features", "forecast", "calibration", "costs", "models", "audit", "reproduce"),
 )
 

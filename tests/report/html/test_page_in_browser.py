@@ -172,3 +172,15 @@ def test_night_follows_the_system_and_the_button_overrules_it(chromium, report):
     chromium.open(report)
     assert (background(chromium), line_color(chromium)) == light
     assert chromium.complaints() == []
+
+
+@pytest.mark.parametrize("which", ["report", "foreign"])
+def test_paper_holds_every_column_and_no_controls(chromium, request, which):
+    chromium.show(width=1100)
+    chromium.open(request.getfixturevalue(which))
+    pages, text = chromium.printed()
+    assert pages <= 8
+    for word in ("Net,", "Return", "Held", "Exit reason"):
+        assert word in text
+    for control in ("Dark or light", "Logarithmic", "1 week"):
+        assert control not in text

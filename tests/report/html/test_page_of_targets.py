@@ -28,7 +28,7 @@ from crypto_refactor.report.html.price_chart import target_reasons
 UTC, DENVER = ZoneInfo("UTC"), ZoneInfo("America/Denver")
 COMMAND = "crypto-refactor evaluate --targets targets.csv --source sample --end 2024-01-01T00:00:00Z"
 IN_ORDER = (
-    *("verdict", "figures", "luck", "equity", "price", "months", "rolling", "trades", "costs"),
+    *("verdict", "equity", "figures", "luck", "price", "months", "rolling", "trades", "costs"),
     *("targets", "reproduce"),
 )
 

@@ -11,6 +11,7 @@ import click
 from crypto_refactor.cli import options
 from crypto_refactor.cli.output import console
 from crypto_refactor.cli.runner import print_json
+from crypto_refactor.cli.trading.account_page import write_account_page
 from crypto_refactor.cli.trading.account_selection import (
     account_options,
     closer_for,
@@ -21,6 +22,8 @@ from crypto_refactor.errors import EXIT_OK, BrokerError, UsageError, combined_ex
 from crypto_refactor.storage.output_file import check_writable, write_text
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from crypto_refactor.market.ticker import Ticker
     from crypto_refactor.trading.ledger.ledger import AccountRow, Ledger
     from crypto_refactor.trading.manual.close import CloseResult
@@ -29,16 +32,18 @@ _NEVER_TRADED = "No account has been traded yet"
 
 
 @click.command("status")
+@options.file_option("--report", "FILE.html", "Write a page with charts of its equity, prices and forecasts.")
 @options.option(
     "--max-age",
     "Exit with code 5 when no decision was recorded in this time: 90m, 2h, 1d.",
     metavar="TIME",
 )
+@options.tz
 @account_options
-def status(max_age: str | None, **values: Any) -> int:
+def status(report: Path | None, max_age: str | None, tz: ZoneInfo, **values: Any) -> int:
     """Show an account: cash, positions, equity, last decisions, halts and unsettled orders.
 
-    Reads the ledger only: no broker or source is asked, and nothing changes.
+    Reads the ledger only: no broker or source is asked, and nothing changes.  Times are UTC, those of the page in --tz.
     """
     from datetime import UTC, datetime
 
@@ -48,11 +53,14 @@ def status(max_age: str | None, **values: Any) -> int:
     from crypto_refactor.trading.kill_switch import halt_reason
 
     allowed = None if max_age is None else parse_length("--max-age", max_age)
+    check_writable(report)
     state, ledger, rows = open_ledger(values)
     row = selected_account(values, rows)
     account = None if row is None else account_status(ledger, state, row, rows)
     reason = halt_reason(state)
     age = None if allowed is None else decision_age(account, datetime.now(UTC), allowed)
+    if report is not None and account is not None:
+        write_account_page(report, ledger, account, tz)
     if values["as_json"]:
         print_json(status_json(account, ledger.path, reason, age))
     elif account is None:

@@ -32,14 +32,37 @@
     responsive: true,
     /* Listed one by one, so that none of them sends data anywhere. */
     modeBarButtons: [["toImage"], ["zoom2d", "pan2d"], ["zoomIn2d", "zoomOut2d", "resetScale2d"]],
-    displayModeBar: touch ? false : "hover",
+    /* On a narrow page it would cover the legend. */
+    displayModeBar: touch || innerWidth < 700 ? false : "hover",
   };
+
+  /* On paper nothing can be zoomed or switched, and a page holds several charts. */
+  const PAPER_WIDTH = 700;
+  const paperHeight = (height) => Math.max(200, 0.55 * height);
+  let printing = false;
+  const forPaper = (layout) => {
+    layout.width = PAPER_WIDTH;
+    layout.height = paperHeight(layout.height);
+    layout.font = { ...layout.font, size: 9 };
+    if (layout.xaxis) layout.xaxis = { ...layout.xaxis, rangeslider: { visible: false }, rangeselector: { visible: false } };
+  };
+  const reprint = (paper) => {
+    printing = paper;
+    for (const chart of charts) {
+      const height = paper ? paperHeight(chart.layout.height) : chart.layout.height;
+      document.getElementById(`chart-${chart.name}`).style.height = `${height}px`;
+      draw(chart);
+    }
+  };
+  addEventListener("beforeprint", () => reprint(true));
+  addEventListener("afterprint", () => reprint(false));
 
   const draw = (chart) => {
     const place = document.getElementById(`chart-${chart.name}`);
     const layout = resolve(chart.layout);
     /* Touch scrolls the page; a mouse zooms. */
     layout.dragmode = touch ? false : "zoom";
+    if (printing) forPaper(layout);
     for (const axis of chart.switched || []) layout[axis.name].type = axis.type;
     return Plotly.react(place, resolve(chart.data), layout, config);
   };

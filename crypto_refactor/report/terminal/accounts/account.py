@@ -9,6 +9,7 @@ from rich.table import Table
 from crypto_refactor.execution.sub_account import Trade
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.report.account_notes import decision_text, minute, ticker_alerts
 from crypto_refactor.report.formatting import UNDEFINED, money, percent, price, simulated_mark
 from crypto_refactor.report.terminal.tables import plain_table
 from crypto_refactor.sides import Side
@@ -21,7 +22,7 @@ def print_status(status: AccountStatus, console: Console) -> None:
     """Print one account: a table of its sub-accounts, then notes on each."""
     row = status.row
     mark = simulated_mark(simulated=status.simulated)
-    lines = [f"{row.name}{mark}   opened {_minute(row.opened_at)}, last traded {_minute(row.traded_at)}"]
+    lines = [f"{row.name}{mark}   opened {minute(row.opened_at)}, last traded {minute(row.traded_at)}"]
     if not status.tickers:
         lines.append("No ticker has been traded in this account yet.")
     _print_lines(console, *lines)
@@ -64,7 +65,7 @@ def _status_table(status: AccountStatus) -> Table:
             money(part.equity),
             money(part.opening.balance),
             _return(part.equity, part.opening.balance),
-            _minute(to_iso(part.marked_at)),
+            minute(to_iso(part.marked_at)),
         )
     if len(status.tickers) > 1:
         totals = money(status.cash), money(status.equity), money(status.opened_with)
@@ -78,25 +79,12 @@ def _return(equity: float, balance: float) -> str:
 
 
 def _notes(part: TickerStatus) -> list[str]:
-    account, notes = part.account, []
+    notes = []
     if part.decision is not None:
-        decided = _minute(to_iso(part.decision["bar"]))
-        notes.append(f"decided {decided}: {part.decision.get('reason', UNDEFINED)}")
+        notes.append(f"decided {decision_text(part)}")
     if part.pending:
         notes.append(f"pending for the next open: {' and '.join(part.pending)}")
-    notes += [
-        f"order {order.client_order_id} is UNSETTLED since {_minute(order.sent_at)}; the next run checks it"
-        for order in part.unsettled
-    ]
-    if account.halted:
-        peak = money(account.peak_equity)
-        notes.append(f"HALTED by drawdown from a peak of {peak}: no entries until `crypto-refactor resume`")
-    if account.ruined:
-        notes.append("a short position lost all equity: no further trades")
-    if account.blocked_side:
-        side = Side(account.blocked_side).label
-        notes.append(f"will not re-enter {side} until the target changes (closed manually or stopped out)")
-    return notes
+    return notes + ticker_alerts(part)
 
 
 def print_trades(
@@ -114,9 +102,9 @@ def print_trades(
         table.add_row(
             str(ticker),
             Side(trade.direction).label,
-            _minute(to_iso(trade.entry_hour)),
+            minute(to_iso(trade.entry_hour)),
             price(trade.entry_price),
-            _minute(to_iso(trade.exit_hour)),
+            minute(to_iso(trade.exit_hour)),
             price(trade.exit_price),
             f"{trade.quantity:.6g}",
             money(trade.fees),
@@ -155,8 +143,3 @@ def closing_text(closing: CloseResult) -> list[str]:
 def _print_lines(console: Console, *lines: str) -> None:
     for line in lines:
         console.print(escape(line), highlight=False, soft_wrap=True)
-
-
-def _minute(stamp: str) -> str:
-    """Return an ISO-8601 moment to the minute."""
-    return stamp[:16].replace("T", " ")

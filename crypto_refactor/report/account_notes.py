@@ -1,0 +1,42 @@
+"""What stands against an account's trading, in sentences."""
+
+from crypto_refactor.market.hours import to_iso
+from crypto_refactor.report.formatting import UNDEFINED, money
+from crypto_refactor.sides import Side
+from crypto_refactor.trading.account_status import AccountStatus, TickerStatus
+
+
+def minute(iso: str) -> str:
+    """Return an ISO-8601 time to the minute."""
+    return iso[:16].replace("T", " ")
+
+
+def ticker_alerts(part: TickerStatus) -> list[str]:
+    """Return what a person has to know of a sub-account: unknown outcomes, halts, blocked sides."""
+    account = part.account
+    alerts = [
+        f"order {order.client_order_id} is UNSETTLED since {minute(order.sent_at)}; the next run checks it"
+        for order in part.unsettled
+    ]
+    if account.halted:
+        peak = money(account.peak_equity)
+        alerts.append(f"HALTED by drawdown from a peak of {peak}: no entries until `crypto-refactor resume`")
+    if account.ruined:
+        alerts.append("a short position lost all equity: no further trades")
+    if account.blocked_side:
+        side = Side(account.blocked_side).label
+        alerts.append(f"will not re-enter {side} until the target changes (closed manually or stopped out)")
+    return alerts
+
+
+def account_alerts(status: AccountStatus) -> list[str]:
+    """Return the alerts of an account and of each of its tickers."""
+    halt = [] if status.halt is None else [f"{status.halt}. Run `crypto-refactor resume` to lift the halt."]
+    return halt + [f"{part.ticker}: {alert}" for part in status.tickers for alert in ticker_alerts(part)]
+
+
+def decision_text(part: TickerStatus) -> str:
+    """Return the last decision: when, and why."""
+    if part.decision is None:
+        return UNDEFINED
+    return f"{minute(to_iso(part.decision['bar']))}: {part.decision.get('reason', UNDEFINED)}"

@@ -1,0 +1,82 @@
+"""What is to be said of a comparison below its ranking, wherever that is shown."""
+
+from dataclasses import dataclass
+
+from crypto_refactor.backtest.comparison.runner import Comparison
+from crypto_refactor.backtest.significance.trade_verdict import MIN_TRADES
+from crypto_refactor.report.formatting import money
+from crypto_refactor.report.metric_rows import hit_rate_text
+from crypto_refactor.report.verdict_lines import counted, luck_text, overfitting_text
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A sentence; `strong` is what decides how far the ranking can be trusted."""
+
+    text: str
+    strong: bool = False
+
+
+def comparison_notes(comparison: Comparison) -> list[Note]:
+    """Return the notes on a comparison with at least one trial."""
+    trials = comparison.trials
+    shares = dict.fromkeys(money(portfolio.share) for portfolio in comparison.portfolios)
+    notes = [
+        *_luck(comparison),
+        Note(overfitting_text(comparison.overfitting)),
+        Note(
+            f"Sums: portfolios of equal sub-accounts of {' or '.join(shares)} each, with no transfers between them, "
+            "as run_multi_ticker.py trades."
+        ),
+        *_forecasts(comparison),
+        _audits(comparison),
+    ]
+    few = sum(trial.scenarios.requested.metrics.trades < MIN_TRADES for trial in trials)
+    if few:
+        notes.append(
+            Note(
+                f"{few} of {len(trials)} trials closed fewer than {MIN_TRADES} trades: too few to tell skill from luck."
+            )
+        )
+    jumps = {(trial.ticker, jump): None for trial in trials for jump in trial.prepared.quality.jumps}
+    return notes + [Note(f"Jump of {ticker} in the bar that opened {jump.text}.") for ticker, jump in jumps]
+
+
+def _luck(comparison: Comparison) -> list[Note]:
+    bias = comparison.selection_bias
+    if bias is None or (bias.trials == 1 and not bias.earlier):
+        return [Note(luck_text(comparison))]
+    uncounted = [Note("Trials of earlier commands are not counted.")] if bias.earlier is None else []
+    return [Note(luck_text(comparison), strong=True), *uncounted]
+
+
+def _forecasts(comparison: Comparison) -> list[Note]:
+    """State what the forecasts of all tickers together show, once for sets that say the same."""
+    texts: dict[str, list[str]] = {}
+    for pooled in comparison.forecasts:
+        text = (
+            f"{pooled.hours:,} forecasts of {counted(len(pooled.tickers), 'ticker')}, direction right in "
+            f"{hit_rate_text(pooled.hit_rate)}: {pooled.verdict.text}."
+        )
+        texts.setdefault(text, []).append(pooled.parameter_set.label)
+    if len(texts) == 1:
+        return [Note(f"Forecasts: {text}") for text in texts]
+    return [Note(f"Forecasts, {', '.join(labels)}: {text}") for text, labels in texts.items()]
+
+
+def _audits(comparison: Comparison) -> Note:
+    trials, passed = comparison.trials, comparison.audits_passed
+    audits = [trial.audit for trial in trials if trial.audit is not None]
+    recomputed = sum(audit.bars_checked for audit in audits)
+    if passed == len(trials):
+        return Note(
+            f"Audits: all {passed} trials passed; {recomputed:,} decisions recomputed from the bars known at the time."
+        )
+    failed = ", ".join(
+        f"{trial.ticker} ({trial.parameter_set.label}): {check.detail}"
+        for trial in trials
+        if trial.audit is not None
+        for check in trial.audit.checks
+        if not check.passed
+    )
+    return Note(f"AUDIT FAILED for {len(trials) - passed} of {len(trials)} trials: {failed}", strong=True)

@@ -1,0 +1,136 @@
+"""The page of an account: what it is worth, holds, decided and forecast, as one HTML file that loads nothing."""
+
+from collections.abc import Mapping
+from functools import partial
+from zoneinfo import ZoneInfo
+
+from crypto_refactor.market.hours import to_local_text
+from crypto_refactor.report.account_notes import account_alerts, decision_text
+from crypto_refactor.report.html.account import charts
+from crypto_refactor.report.html.account.history import AccountHistory
+from crypto_refactor.report.html.plotly_style import Chart, chart_data, wall_clock
+from crypto_refactor.report.html.templating import environment
+
+SECTIONS = {
+    "summary": "Summary",
+    "equity": "Equity",
+    "holdings": "Holdings",
+    "decisions": "Last decisions",
+    "prices": "Prices, forecasts and conditions",
+    "orders": "Open orders",
+    "trades": "Trades",
+}
+"""Titles of the sections in order; each name is an anchor and that of a template."""
+TRADES_SHOWN = 200
+_DAY = 24
+_FOOTER = (
+    "Figures are those of the ledger. The past does not predict the next trade, and nothing here is advice."
+)
+
+
+def account_html(
+    history: AccountHistory,
+    *,
+    tz: ZoneInfo,
+    made_at: str,
+    backtest: Mapping[int, float] | None = None,
+    refresh: int | None = None,
+) -> str:
+    """Return an account as one HTML file; the same arguments give the same text.
+
+    Parameters
+    ----------
+    history : AccountHistory
+        The account; see `history.account_history`.
+    tz : ZoneInfo
+        Time zone of all times in the text and the charts.
+    made_at : str
+        When the page was made, ISO-8601 UTC.
+    backtest : mapping of int to float or None
+        Equity of the backtest of the account's own hours, by close.
+    refresh : int or None
+        Seconds after which a browser loads the page again; None for a page that is not rewritten.
+    """
+    from plotly.offline import get_plotlyjs
+
+    status = history.status
+    drawn = _charts(history, backtest or {}, tz)
+    sections = {name: title for name, title in SECTIONS.items() if name not in _absent(history, drawn)}
+    return (
+        environment()
+        .get_template("page.html.jinja")
+        .render(
+            folder="account",
+            footer=_FOOTER,
+            simulated_note="No market ever quoted these prices.",
+            refresh=refresh,
+            title=f"Account {status.row.name}",
+            about=_about(history, tz, made_at),
+            simulated=status.simulated,
+            sections=sections,
+            charts=drawn,
+            chart_data=chart_data(drawn.values(), {}, simulated=status.simulated),
+            plotly=get_plotlyjs(),
+            tz=tz,
+            clock=partial(wall_clock, tz=tz),
+            history=history,
+            status=status,
+            quote=history.quote,
+            figures=_figures(history),
+            alerts=account_alerts(status),
+            decision_text=decision_text,
+            chart_name=charts.chart_name,
+            exit_text=charts.exit_text,
+            trades_shown=TRADES_SHOWN,
+        )
+    )
+
+
+def _charts(history: AccountHistory, backtest: Mapping[int, float], tz: ZoneInfo) -> dict[str, Chart]:
+    drawn = [charts.account_equity_chart(history, backtest, tz)] if len(history.hours) else []
+    drawn += [chart for part in history.tickers if (chart := charts.decisions_chart(part, tz)) is not None]
+    return {chart.name: chart for chart in drawn}
+
+
+def _absent(history: AccountHistory, drawn: Mapping[str, Chart]) -> set[str]:
+    absent = set()
+    if "account-equity" not in drawn:
+        absent.add("equity")
+    if not any(name.startswith("price-") for name in drawn):
+        absent.add("prices")
+    if not any(part.status.unsettled for part in history.tickers):
+        absent.add("orders")
+    return absent if history.tickers else set(SECTIONS) - {"summary"}
+
+
+def _about(history: AccountHistory, tz: ZoneInfo, made_at: str) -> str:
+    row = history.status.row
+    source = f", on bars from {row.about['source']}" if "source" in row.about else ""
+    hours = history.hours.tolist()
+    if not hours:
+        return f"Nothing has been traded yet{source}. Written {made_at}."
+    return (
+        f"{to_local_text(hours[0], tz)} to {to_local_text(hours[-1], tz)}, "
+        f"{len(history.tickers)} {'ticker' if len(history.tickers) == 1 else 'tickers'}{source}. Written {made_at}."
+    )
+
+
+def _figures(history: AccountHistory) -> dict[str, float | int | None]:
+    """Return the figures of the summary, amounts in quote currency."""
+    status, hours = history.status, history.hours
+    closed = [trade for part in history.tickers for trade in part.trades if trade.closed]
+    day = int(hours.searchsorted(hours[-1] - _DAY, side="right")) - 1 if len(hours) else -1
+    start = status.opened_with
+    return {
+        "total": status.equity / start - 1 if start else None,
+        "held": float(history.held[-1]) / start - 1 if len(hours) and start else None,
+        "day": status.equity - float(history.equity[day]) if day >= 0 else None,
+        "open": sum(part.status.account.side != 0 for part in history.tickers),
+        "closed": len(closed),
+        "won": sum(trade.net_pnl > 0 for trade in closed),
+        "net": sum(trade.net_pnl for trade in closed),
+        "fees": sum(fill.fee for part in history.tickers for fill in part.fills),
+        "decided_at": max(
+            (part.decided[-1]["bar"] for part in history.tickers if part.decided), default=None
+        ),
+    }

@@ -1,0 +1,206 @@
+"""A comparison as one HTML file: what the ranking is worth, the ranking, and the portfolios."""
+
+from zoneinfo import ZoneInfo
+
+from plotly.offline import get_plotlyjs
+
+from crypto_refactor.backtest.comparison.runner import Comparison
+from crypto_refactor.backtest.comparison.selection import HeldOutTest
+from crypto_refactor.backtest.comparison.trials import Trial
+from crypto_refactor.backtest.metrics import Metrics
+from crypto_refactor.market.bars import SAMPLE
+from crypto_refactor.market.hours import to_iso
+from crypto_refactor.report.comparison_notes import comparison_notes
+from crypto_refactor.report.html import plotly_style as style
+from crypto_refactor.report.html.plotly_style import (
+    Chart,
+    Trace,
+    axis,
+    chart_data,
+    chart_text,
+    line,
+    scatter,
+    short,
+    time_axis,
+)
+from crypto_refactor.report.html.templating import environment
+from crypto_refactor.report.metric_rows import sharpe_text
+from crypto_refactor.report.verdict_lines import REQUIRED_PROBABILITY, comparison_title, has_traded
+
+SECTIONS = {
+    "verdict": "Verdict",
+    "held-out": "Chosen on one part, tested on the rest",
+    "ranking": "Ranking",
+    "sharpe": "Sharpe ratios and their errors",
+    "portfolios": "Portfolios",
+    "dropped": "Not compared",
+}
+"""Titles of the sections in order; each name is an anchor and that of a template."""
+BARS_SHOWN, CURVES_SHOWN = 40, 6
+_COLOURS = (style.RUN, style.ALPACA, style.GAIN, style.LOSS, style.INK, style.MUTED)
+_FOOTER = (
+    "The best of many trials looks better than it is. A backtest does not predict the result of the next trade, and it "
+    "is not advice."
+)
+
+
+def comparison_html(comparison: Comparison, held_out: HeldOutTest | None, *, tz: ZoneInfo) -> str:
+    """Return a comparison, and what was tested of its choice, as one HTML file.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        The ranking.
+    held_out : HeldOutTest or None
+        Where the comparison chose on a part of the window.
+    tz : ZoneInfo
+        Time zone of all times.
+    """
+    request, end = comparison.request, comparison.end
+    repeated = end if held_out is None else held_out.end
+    simulated = request.source.name == SAMPLE
+    drawn = {chart.name: chart for chart in _charts(comparison, tz)}
+    hours = [] if end is None else range(end - request.hours, end + 1)
+    return (
+        environment()
+        .get_template("page.html.jinja")
+        .render(
+            folder="comparison",
+            footer=_FOOTER,
+            refresh=None,
+            title="Comparison",
+            about=comparison_title(comparison, tz),
+            simulated=simulated,
+            simulated_note="Nothing below was ever traded.",
+            sections={
+                name: title for name, title in SECTIONS.items() if name not in _absent(comparison, held_out)
+            },
+            charts=drawn,
+            chart_data=chart_data(
+                drawn.values(), {"time": [style.wall_clock(hour, tz) for hour in hours]}, simulated=simulated
+            ),
+            plotly=get_plotlyjs(),
+            comparison=comparison,
+            held_out=held_out,
+            tested={} if held_out is None else _tested(held_out),
+            headline=_headline(comparison),
+            notes=comparison_notes(comparison) if comparison.trials else [],
+            has_traded=has_traded,
+            sharpe_text=sharpe_text,
+            end_text=None if repeated is None else to_iso(repeated),
+            bars_shown=BARS_SHOWN,
+            curves_shown=CURVES_SHOWN,
+            tz=tz,
+        )
+    )
+
+
+def _headline(comparison: Comparison) -> dict[str, str]:
+    """Return the class, mark and text of the verdict's box."""
+    bias = comparison.selection_bias
+    if comparison.audits_passed < len(comparison.trials):
+        return {"look": "failed", "mark": "!", "text": "Audits failed: do not trust these figures"}
+    if bias is None:
+        return {"look": "unjudged", "mark": "?", "text": "Nothing to rank"}
+    if bias.deflated_sharpe is None or bias.deflated_sharpe < REQUIRED_PROBABILITY:
+        return {
+            "look": "no-evidence",
+            "mark": "–",
+            "text": "The best trial is not better than chance alone would show",
+        }
+    return {"look": "evidence", "mark": "✓", "text": "The best trial is better than chance alone would show"}
+
+
+def _absent(comparison: Comparison, held_out: HeldOutTest | None) -> set[str]:
+    absent = set() if comparison.failed or comparison.unavailable else {"dropped"}
+    if held_out is None:
+        absent.add("held-out")
+    if not comparison.trials:
+        absent |= {"ranking", "sharpe", "portfolios"}
+    if not any(_has_ratio(trial) for trial in comparison.trials):
+        absent.add("sharpe")
+    return absent
+
+
+def _tested(held_out: HeldOutTest) -> dict[str, Metrics]:
+    """Return the chosen trial on both parts, and what could have been had there, by name."""
+    picked, result, best = held_out.choice_trial, held_out.chosen, held_out.best_in_hindsight
+    if picked is None:
+        return {}
+    rows = {"chosen, on the hours that chose it": picked.scenarios.requested.metrics}
+    if result is not None:
+        rows["chosen, on the rest"] = result.requested.metrics
+        rows["buy and hold, on the rest"] = result.buy_and_hold.metrics
+    if best is not None:
+        rows[f"best in hindsight: {best.ticker}, {best.parameter_set.label}"] = (
+            best.scenarios.requested.metrics
+        )
+    return rows
+
+
+def _charts(comparison: Comparison, tz: ZoneInfo) -> list[Chart]:
+    charts = []
+    ranked = [trial for trial in comparison.trials if _has_ratio(trial)][:BARS_SHOWN]
+    if ranked:
+        charts.append(_sharpe_chart(comparison, ranked))
+    if comparison.portfolios:
+        charts.append(_portfolio_chart(comparison, tz))
+    return charts
+
+
+def _has_ratio(trial: Trial) -> bool:
+    return has_traded(trial) and trial.scenarios.requested.metrics.sharpe is not None
+
+
+def _sharpe_chart(comparison: Comparison, ranked: list[Trial]) -> Chart:
+    """Draw the Sharpe ratio of each trial, two of its errors, and what the best would show by chance."""
+    metrics = [trial.scenarios.requested.metrics for trial in reversed(ranked)]
+    places = [f"{place}. {trial.ticker}" for place, trial in enumerate(ranked, start=1)]
+    errors = [2 * (each.sharpe_se or 0.0) for each in metrics]
+    ratios = [each.sharpe or 0.0 for each in metrics]
+    dots = scatter(
+        "Sharpe ratio",
+        "markers",
+        short(ratios),
+        places[::-1],
+        text=[chart_text(trial.parameter_set.label) for trial in reversed(ranked)],
+        error_x=style.error_bars(errors, style.RUN),
+        marker={"size": 9, "color": style.RUN},
+        hovertemplate="%{y}, %{text}: %{x:+.2f}<extra></extra>",
+    )
+    bias = comparison.selection_bias
+    shapes = [] if bias is None else [_chance_line(bias.expected_best_sharpe)]
+    layout = {
+        "xaxis": axis("annualised Sharpe ratio; bars of two standard errors", zeroline=True),
+        "yaxis": axis(type="category"),
+        "hovermode": "closest",
+        "shapes": shapes,
+        "showlegend": False,
+    }
+    summary = f"Sharpe ratios of the first {len(ranked)} trials, with two standard errors."
+    return Chart(name="sharpe", summary=summary, traces=[dots], layout=layout, height=120 + 26 * len(ranked))
+
+
+def _chance_line(value: float) -> dict[str, object]:
+    look = {"color": style.LOSS, "dash": "dash", "width": 1.5}
+    return {
+        "type": "line",
+        "xref": "x",
+        "yref": "paper",
+        "x0": value,
+        "x1": value,
+        "y0": 0,
+        "y1": 1,
+        "line": look,
+    }
+
+
+def _portfolio_chart(comparison: Comparison, tz: ZoneInfo) -> Chart:
+    traces: list[Trace] = [
+        line(portfolio.parameter_set.label, short(portfolio.equity), colour, hovertemplate="%{y:,.2f}")
+        for portfolio, colour in zip(comparison.portfolios, _COLOURS, strict=False)
+    ]
+    quotes = " and ".join(sorted({trial.ticker.quote for trial in comparison.trials}))
+    layout = {"xaxis": time_axis(f"time ({tz.key})"), "yaxis": axis(quotes, tickformat=",.6~g")}
+    summary = f"Equity of the portfolios of the first {len(traces)} settings."
+    return Chart(name="portfolios", summary=summary, traces=traces, layout=layout)
