@@ -43,7 +43,7 @@ def age_text(age: DecisionAge) -> str:
     allowed = f"{length_text(age.allowed)} allowed"
     if age.age is None or age.at is None:
         return f"No decision was ever recorded ({allowed})."
-    last = f"The last decision was recorded at {_minute(age.at.isoformat())} UTC"
+    last = f"The last decision was recorded at {minute(age.at.isoformat())} UTC"
     if age.is_recent:
         return f"{last}, {length_text(age.age)} ago ({allowed})."
     if age.age.total_seconds() < 0:
