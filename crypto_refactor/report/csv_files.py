@@ -201,7 +201,7 @@ def forecast_row(row: RealisedForecast) -> dict[str, object]:
         "realised": row.realised,
         "right": None if row.right is None else int(row.right),
         "status": row.fate.value,
-        "recorded_at": record.made_at or None,
+        "recorded_at": f"{record.made_at[:19]}Z" if record.made_at else None,
     }
 
 
