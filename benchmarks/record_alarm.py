@@ -106,7 +106,7 @@ def main():
         f"Stated: at most {HOURS_A_YEAR / ALARM:.2f} false alarms a year, {1 / EVIDENCE:.2f} with false evidence."
     )
     for tickers in (1, 13):
-        for edge in (0.015, 0.025, 0.05):
+        for edge in (0.008, 0.015, 0.025, 0.05):
             found = study(models, tickers, edge, seed=int(tickers * 1000 + edge * 1000))
             low, middle, high = found["found after (10, 50, 90 %)"]
             print(

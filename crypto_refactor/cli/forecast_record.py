@@ -45,5 +45,7 @@ def recorded_signal(
     except BrokerError as error:
         click.echo(f"Not recorded, and earlier forecasts are not told: {error.to_text()}", err=True)
         return None
-    bars, _ = bars_behind(source, made)
+    bars, missing = bars_behind(source, made)
+    for why in missing:
+        click.echo(f"Outcomes of earlier forecasts are missing, as bars cannot be read: {why}", err=True)
     return series_record(series, made, bars)

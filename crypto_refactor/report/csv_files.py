@@ -65,8 +65,8 @@ TRIAL_COLUMNS = (
 
 
 FORECAST_COLUMNS = (
-    *("ticker", "made_for", "target_at", "model", "close", "predicted", "low", "high", "confidence"),
-    *("forecast", "outcome", "realised", "right", "status", "made_at"),
+    *("ticker", "bar", "target_at", "model", "close", "predicted", "low", "high", "confidence"),
+    *("forecast", "outcome", "realised", "right", "status", "recorded_at"),
 )
 """Columns of the CSV file of a record: times are UTC, `forecast` and `realised` log returns, prices quote currency."""
 
@@ -188,7 +188,7 @@ def forecast_row(row: RealisedForecast) -> dict[str, object]:
     record = row.record
     return {
         "ticker": str(row.ticker),
-        "made_for": to_iso(record.bar),
+        "bar": to_iso(record.bar),
         "target_at": to_iso(record.bar + 1),
         "model": record.model,
         "close": record.close,
@@ -201,7 +201,7 @@ def forecast_row(row: RealisedForecast) -> dict[str, object]:
         "realised": row.realised,
         "right": None if row.right is None else int(row.right),
         "status": row.fate.value,
-        "made_at": record.made_at or None,
+        "recorded_at": f"{record.made_at[:19]}Z" if record.made_at else None,
     }
 
 

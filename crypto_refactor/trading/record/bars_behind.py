@@ -21,16 +21,19 @@ def bars_behind(
     A ticker that the source no longer offers costs the others nothing; where the source itself fails, nothing more is asked.
     """
     found: dict[Ticker, Bars] = {}
+    missing: list[str] = []
     for ticker, made in forecasts.items():
         known = {forecast.bar for forecast in made}
         open_bars = [bar for bar in known if bar + 1 not in known]
         try:
             end = min(source.now(ticker), max(open_bars) + 1 + _AFTER)
             bars = source.bars(ticker, min(open_bars) - 4 * RANGE_BARS, end)
-        except UnavailableError:
+        except UnavailableError as error:
+            missing.append(f"{ticker}: {error.what}")
             continue
         except CryptoRefactorError as error:
-            return found, (f"{ticker} and those after it: {error.what}",)
+            missing.append(f"{ticker} and those after it: {error.what}")
+            break
         if len(bars):
             found[ticker] = bars
-    return found, ()
+    return found, tuple(missing)

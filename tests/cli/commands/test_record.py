@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sqlite3
 from contextlib import closing
 
@@ -105,6 +106,8 @@ def test_the_file_holds_every_forecast_and_its_outcome(run, trade, tmp_path):
     assert [row["status"] for row in rows] == ["scored"] * 20 + ["waiting"]
     assert [row["right"] for row in rows] == ["1"] * 12 + ["0"] * 8 + [""]
     assert rows[0]["outcome"] == rows[1]["close"]
+    assert (rows[0]["bar"], rows[0]["target_at"]) == ("2024-06-01T00:00:00Z", "2024-06-01T01:00:00Z")
+    assert re.fullmatch(r"[0-9-]{10}T[0-9:]{8}Z", rows[0]["recorded_at"])
 
 
 def test_status_shows_the_last_line(run, trade):
