@@ -10,7 +10,8 @@ import pytest
 from support.cli_runner import PATIENCE, Home, tree
 from support.stub_models import sample_bars
 
-from crypto_refactor.cli.commands import accounts, trade
+from crypto_refactor.cli.commands import trade
+from crypto_refactor.cli.commands.accounts import account as accounts
 from crypto_refactor.config import tickers_file
 from crypto_refactor.errors import ModelError
 from crypto_refactor.market.sources.csv_files import HEADER_LINE, file_path
