@@ -22,6 +22,7 @@ FILE_SETTINGS = (
         "state_dir",
         "tickers",
         "journal",
+        "record",
         "cluster",
         "log_file",
         "log_level",

@@ -121,8 +121,6 @@ def ledger_record(decision: ModelDecision, reason: str) -> dict[str, Any]:
             "signal": int(signals.signal[-1]),
             "close": float(signals.close[-1]),
             "predicted": float(signals.predicted[-1]),
-            "low": float(signals.low[-1]),
-            "high": float(signals.high[-1]),
             "threshold": float(signals.threshold[-1]),
             "expected_move": float(signals.expected_move[-1]),
             "confidence": float(signals.confidence[-1]),

@@ -21,7 +21,11 @@ _KINDS: Mapping[ParameterSource | None, str] = {
 }
 _HIDDEN = frozenset({"notify"})
 """Options whose values may be secrets."""
-_SECRETS = ("alpaca_api_key", "alpaca_secret_key")
+_SECRETS = {
+    "ALPACA_API_KEY": "alpaca_api_key",
+    "ALPACA_SECRET_KEY": "alpaca_secret_key",
+    "CRYPTO_NOTIFY": "notify",
+}
 _URLS = frozenset({"alpaca_data_url", "alpaca_trading_url"})
 _NOT_SETTINGS = frozenset({"config", "debug", "json", "help"})
 _SETTING_OF = {"plugin": "plugins"}
@@ -67,12 +71,12 @@ def settings_in_force(without: Iterable[str] = ()) -> list[Value]:
     ]
     keys = [
         Value(
-            name=field.upper(),
+            name=name,
             value=None if getattr(current, field) is None else "set",
             source=_origin(field, given, current),
             secret=True,
         )
-        for field in _SECRETS
+        for name, field in _SECRETS.items()
     ]
     paper = Value(
         name="ALPACA_PAPER", value=current.alpaca_paper, source=_origin("alpaca_paper", given, current)
@@ -92,6 +96,8 @@ def _option(context: click.Context, key: str, option: click.Option) -> Value:
     source = _KINDS.get(context.get_parameter_source(name), DEFAULT)
     value = context.params.get(name)
     if key in _HIDDEN:
+        if source == DEFAULT and value:  # taken from the setting of its name
+            source = ENVIRONMENT
         return Value(name=key, value="set" if value else None, source=source, secret=True)
     field = _SETTING_OF.get(key) or SETTINGS.get(key)
     if source == DEFAULT and field is not None:

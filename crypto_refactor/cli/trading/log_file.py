@@ -50,7 +50,7 @@ def run_log(values: Mapping[str, Any]) -> Iterator[None]:
         return
     secrets = (environment.alpaca_api_key, environment.alpaca_secret_key)
     hidden = [each.get_secret_value() for each in secrets if each is not None]
-    handler = _open(path, hidden_texts(hidden, values["notify"]))
+    handler = _open(path, hidden_texts(hidden, values["notify"], environment.notify_urls))
     handler.setLevel(environment.log_level)
     with _attached(handler, environment.log_level):
         yield from _told()

@@ -19,8 +19,10 @@ from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.report.html.account.history import RECENT_HOURS, account_history
 from crypto_refactor.report.html.account.page import account_html
 from crypto_refactor.trading.account_status import account_status
+from crypto_refactor.trading.ledger.forecast_record import ForecastRecord
 from crypto_refactor.trading.ledger.ledger import Ledger
 from crypto_refactor.trading.ledger.order_record import OrderRecord
+from crypto_refactor.trading.record.record import account_record
 
 BTC, ETH = Ticker("BTC", "USD"), Ticker("ETH", "USD")
 AT = 477_000  # 2024-06-01T00:00Z
@@ -45,12 +47,20 @@ def decision(close, **more):
         "signal": 1,
         "close": close,
         "predicted": close * 1.001,
-        "low": close * 0.99,
-        "high": close * 1.012,
         "confidence": 0.53,
         "conditions": {"forecast": True, "rsi": False},
         **more,
     }
+
+
+def record(writer, hour, target, **more):
+    """Record a decision and its forecast."""
+    entry = decision(CLOSES.get(hour, 100.0), **more)
+    writer.record_decision(hour, target, entry)
+    close = entry["close"]
+    interval = {"low": close * 0.99, "high": close * 1.012}
+    values = {name: entry[name] for name in ("close", "predicted", "confidence")}
+    writer.record_forecast(ForecastRecord(bar=hour, model="a", **values, **interval))
 
 
 @pytest.fixture
@@ -65,8 +75,8 @@ def filled(ledger):
     open_sub_account(ledger, NAME, BTC, new_state(1000.0, AT))
     open_sub_account(ledger, NAME, ETH, new_state(500.0, AT + 2))
     with ledger.transaction(NAME, BTC) as writer:
-        for hour, close in CLOSES.items():
-            writer.record_decision(hour, 1, decision(close))
+        for hour in CLOSES:
+            record(writer, hour, 1)
         for hour, equity in ((AT + 1, 1000.0), (AT + 2, 990.0), (AT + 3, 988.0)):
             writer._insert("equity", {"bar": hour, "equity": equity})
         entry = Fill(at=AT + 1, side=1, quantity=9.0, price=102.0, fee=1.5, reason="entry")
@@ -83,6 +93,7 @@ def history(ledger, tmp_path):
 
 
 def page(ledger, tmp_path, **more):
+    more = {"record": account_record(ledger, NAME), **more}
     return account_html(history(ledger, tmp_path), tz=UTC_ZONE, made_at="2024-06-01 04:00 UTC", **more)
 
 
@@ -159,12 +170,25 @@ def test_the_backtest_of_the_same_hours_is_drawn_where_there_is_one(filled, tmp_
     assert trace(chart, "Its backtest")["y"] == [None, 1500.0, 1495.0, None]
 
 
+def test_the_record_of_forecasts_is_a_section(filled, tmp_path):
+    markup = page(filled, tmp_path)
+    # 100 to 102 was forecast to rise, and did; the other two fell; the last bar has not closed yet.
+    assert "Its last 3 forecasts: 1 right, stated 0.53." in markup
+    assert "1 not scored yet" in markup
+    assert drawn(markup)["record"]["data"][1]["customdata"] == [3]
+    assert 'id="record"' not in page(filled, tmp_path, record=None)
+
+
 def test_decisions_of_an_earlier_version_have_no_band(ledger, tmp_path):
     ledger.open_account(NAME, "2024-06-01T00:00:00+00:00", {})
     open_sub_account(ledger, NAME, BTC, new_state(1000.0, AT))
     early = {"reason": "up", "close": 100.0, "predicted": 101.0, "confidence": 0.5}
+    forecast = ForecastRecord(
+        bar=AT, model="a", close=100.0, predicted=101.0, low=None, high=None, confidence=0.5
+    )
     with ledger.transaction(NAME, BTC) as writer:
         writer.record_decision(AT, 1, early)
+        writer.record_forecast(forecast)
         writer.record_decision(AT + 1, 0, {"reason": "too many bars are missing"})
     chart = drawn(page(ledger, tmp_path))["price-BTC-USD"]
     assert [line["name"] for line in chart["data"]] == ["Forecast", "Close"]
@@ -175,7 +199,7 @@ def test_the_charts_of_an_old_account_hold_the_last_two_weeks(ledger, tmp_path):
     open_sub_account(ledger, NAME, BTC, new_state(1000.0, AT))
     with ledger.transaction(NAME, BTC) as writer:
         for hour in range(1, RECENT_HOURS + 100):
-            writer.record_decision(AT + hour, 0, decision(100.0))
+            record(writer, AT + hour, 0)
             writer._insert("equity", {"bar": AT + hour, "equity": 1000.0})
     charts = drawn(page(ledger, tmp_path))
     assert len(trace(charts["price-BTC-USD"], "Close")["x"]) == RECENT_HOURS
@@ -195,7 +219,7 @@ def test_the_page_draws_its_charts_loads_nothing_and_never_scrolls_sideways(fill
     with Chromium(tmp_path / "profile") as browser:
         browser.show(width=390 if phone else 1400, height=844, phone=phone)
         browser.open(path)
-        assert browser.ask("document.documentElement.dataset.drawn") == "2"
+        assert browser.ask("document.documentElement.dataset.drawn") == "3"
         assert browser.ask("document.documentElement.scrollWidth <= innerWidth")
         assert browser.complaints() == []
         assert browser.requests() == [path.resolve().as_uri()]

@@ -112,7 +112,7 @@ def decisions_chart(part: TickerHistory, tz: ZoneInfo) -> Chart | None:
     height = _PRICE_HEIGHT + _CONDITION_HEIGHT * len(names)
     share = _CONDITION_HEIGHT * len(names) / height
     traces = [
-        *_forecast(rows, tz),
+        *_forecast(part, rows[0]["bar"], tz),
         scatter(
             "Close",
             "lines",
@@ -137,20 +137,23 @@ def decisions_chart(part: TickerHistory, tz: ZoneInfo) -> Chart | None:
     return Chart(name=chart_name(part), summary=summary, traces=traces, layout=layout, height=height)
 
 
-def _forecast(rows: Sequence[Mapping[str, float]], tz: ZoneInfo) -> list[Trace]:
+def _forecast(part: TickerHistory, since: int, tz: ZoneInfo) -> list[Trace]:
     """Return the forecasts and their bands at the hours they are of: one after they were made."""
-    known = [row for row in rows if "predicted" in row]
-    times = [style.wall_clock(int(row["bar"]) + 1, tz) for row in known]
+    made = [forecast for forecast in part.forecasts if forecast.bar >= since]
+    banded = [
+        (style.wall_clock(each.bar + 1, tz), each.low, each.high)
+        for each in made
+        if each.low is not None and each.high is not None
+    ]
+    times = [time for time, _, _ in banded]
     edge: Layout = {"line": {"width": 0, "color": style.RANGE}, "hoverinfo": "skip", "showlegend": False}
-    banded = [row for row in known if "low" in row]
-    spans = [style.wall_clock(int(row["bar"]) + 1, tz) for row in banded]
     band = [
-        scatter("Low", "lines", spans, short([row["low"] for row in banded]), **edge),
+        scatter("Low", "lines", times, short([low for _, low, _ in banded]), **edge),
         scatter(
             "90 % band",
             "lines",
-            spans,
-            short([row["high"] for row in banded]),
+            times,
+            short([high for _, _, high in banded]),
             **{**edge, "showlegend": True},
             fill="tonexty",
             fillcolor=style.RANGE,
@@ -159,10 +162,10 @@ def _forecast(rows: Sequence[Mapping[str, float]], tz: ZoneInfo) -> list[Trace]:
     forecast = scatter(
         "Forecast",
         "lines",
-        times,
-        short([row["predicted"] for row in known]),
+        [style.wall_clock(each.bar + 1, tz) for each in made],
+        short([each.predicted for each in made]),
         line={"color": style.RUN, "width": 1.2, "dash": "dot"},
-        text=[f"confidence {row['confidence']:.2f}" for row in known],
+        text=[f"confidence {each.confidence:.2f}" for each in made],
         hovertemplate="%{y:,.6~g}, %{text}",
     )
     return [*(band if banded else []), forecast]

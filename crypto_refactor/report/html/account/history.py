@@ -10,7 +10,7 @@ from crypto_refactor.arrays import FloatArray, HourArray
 from crypto_refactor.execution.sub_account import Fill, Trade
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.account_status import AccountStatus, TickerStatus
-from crypto_refactor.trading.ledger import Ledger, OrderRecord
+from crypto_refactor.trading.ledger import ForecastRecord, Ledger, OrderRecord
 
 RECENT_HOURS = 336
 """Price charts reach back this far, so that the page of an old account stays light."""
@@ -24,6 +24,8 @@ class TickerHistory:
     ----------
     decided : tuple of dict
         Every decision as recorded, in order.
+    forecasts : tuple of ForecastRecord
+        Every forecast with its interval, in the order of their closes.
     marks : dict of int to float
         Equity of the sub-account by close.
     fills, trades, orders : tuple
@@ -32,6 +34,7 @@ class TickerHistory:
 
     status: TickerStatus
     decided: tuple[dict[str, Any], ...]
+    forecasts: tuple[ForecastRecord, ...]
     marks: Mapping[int, float]
     fills: tuple[Fill, ...]
     trades: tuple[Trade, ...]
@@ -92,7 +95,10 @@ def account_history(ledger: Ledger, status: AccountStatus) -> AccountHistory:
     BrokerError
         If the ledger cannot be read.
     """
-    tickers = tuple(_ticker_history(ledger, status.row.name, part) for part in status.tickers)
+    made = ledger.forecasts(status.row.name)
+    tickers = tuple(
+        _ticker_history(ledger, status.row.name, part, made.get(part.ticker, ())) for part in status.tickers
+    )
     hours = np.array(sorted({hour for part in tickers for hour in part.marks}), dtype=np.int64)
     zero = np.zeros(len(hours))
     return AccountHistory(
@@ -104,11 +110,14 @@ def account_history(ledger: Ledger, status: AccountStatus) -> AccountHistory:
     )
 
 
-def _ticker_history(ledger: Ledger, account: str, status: TickerStatus) -> TickerHistory:
+def _ticker_history(
+    ledger: Ledger, account: str, status: TickerStatus, made: Sequence[ForecastRecord]
+) -> TickerHistory:
     ticker, open_trade = status.ticker, status.open_trade
     return TickerHistory(
         status=status,
         decided=tuple(ledger.decisions(account, ticker)),
+        forecasts=tuple(made),
         marks=dict(ledger.equity(account, ticker)),
         fills=ledger.fills(account, ticker),
         trades=ledger.trades(account, ticker) + (() if open_trade is None else (open_trade,)),
