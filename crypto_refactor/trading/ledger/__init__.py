@@ -1,5 +1,6 @@
 """The SQLite ledger of decisions, orders, fills and equity."""
 
+from crypto_refactor.trading.ledger.history import BookedFill, EventRow, LedgerEvent, SettingsRow
 from crypto_refactor.trading.ledger.ledger import AccountRow, Ledger, Opening, Review
 from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus, client_order_id
 from crypto_refactor.trading.ledger.schema import LedgerUnavailableError
@@ -7,12 +8,16 @@ from crypto_refactor.trading.ledger.transaction import LedgerTransaction
 
 __all__ = [
     "AccountRow",
+    "BookedFill",
+    "EventRow",
     "Ledger",
+    "LedgerEvent",
     "LedgerTransaction",
     "LedgerUnavailableError",
     "Opening",
     "OrderRecord",
     "OrderStatus",
     "Review",
+    "SettingsRow",
     "client_order_id",
 ]
