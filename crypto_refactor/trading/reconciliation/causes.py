@@ -7,7 +7,7 @@ from enum import StrEnum
 class Cause(StrEnum):
     """A named cause of a difference, in the order of substitution.
 
-    First what the account knew and decided, then what it did about it, then at which price, size and fee: so each price is
+    First what the account knew and decided, then what it did about it, then at which price, fee and size: so each price is
     that of a trade which the account made.  `docs/reconcile.md` explains the order.
     """
 
@@ -20,8 +20,8 @@ class Cause(StrEnum):
     ORDERS = "orders"
     LATE = "late"
     FILLS = "fills"
-    SIZES = "sizes"
     FEES = "fees"
+    SIZES = "sizes"
 
     @property
     def text(self) -> str:
@@ -39,8 +39,8 @@ _TEXTS = {
     Cause.ORDERS: "orders were filled in part or not at all",
     Cause.LATE: "late decisions filled away from the open",
     Cause.FILLS: "fills away from the open",
-    Cause.SIZES: "orders in cents and whole increments",
     Cause.FEES: "fees charged against fees assumed",
+    Cause.SIZES: "orders in cents and whole increments",
 }
 
 

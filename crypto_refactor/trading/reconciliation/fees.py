@@ -53,9 +53,14 @@ def fee_difference(life: Life, charges: Sequence[FeeCharge], now: datetime) -> F
             continue
         bought = sum(booked.fill.fee / booked.fill.price for booked in fills if booked.fill.side > 0)
         sold = sum(booked.fill.fee for booked in fills if booked.fill.side < 0)
-        after = max(booked.after for booked in fills)
         coins, money = (sum(getattr(charge, name) for charge in own) for name in ("coins", "money"))
-        steps.append(FeeStep(after, bought - coins, sold - money))
+        # The fees of a day come as one sum, or as many: each fill has its share of it.
+        for booked in fills:
+            fill = booked.fill
+            if fill.side > 0:
+                steps.append(FeeStep(booked.after, fill.fee / fill.price * (1 - coins / bought), 0.0))
+            else:
+                steps.append(FeeStep(booked.after, 0.0, fill.fee * (1 - money / sold)))
         price = fills[-1].fill.price
         assumed, charged = bought * price + sold, coins * price + money
         if abs(charged - assumed) > _WORTH_A_WORD * assumed:
@@ -64,7 +69,7 @@ def fee_difference(life: Life, charges: Sequence[FeeCharge], now: datetime) -> F
                 f"{charged:,.2f} charged ({charged / notional:.3%}), {assumed:,.2f} assumed "
                 f"({assumed / notional:.3%})"
             )
-            days.append(CauseHour(Cause.FEES, after, text))
+            days.append(CauseHour(Cause.FEES, fills[-1].after, text))
     steps += [
         FeeStep(event.after, event.amount, 0.0)
         for event in life.events
