@@ -19,7 +19,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "models": ("models", "List models, or prune their cache."),
     "multi": ("trade", "Trade many tickers (run_multi_ticker.py)."),
     "panic": ("accounts.holdings", "Halt entries and close until flat."),
-    "reconcile": ("accounts.holdings", "Compare the ledger with the account at Alpaca."),
+    "reconcile": ("accounts.reconcile", "Explain an account against its own backtest."),
     "resume": ("accounts.account", "Allow entries again."),
     "signal": ("signal", "Give a trading signal (models/app_lstm.py)."),
     "status": ("accounts.account", "Show an account."),

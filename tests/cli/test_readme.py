@@ -10,7 +10,8 @@ import pytest
 from support.cli_runner import ROOT, Home
 
 from crypto_refactor import errors
-from crypto_refactor.cli.commands import accounts, holdings, trade
+from crypto_refactor.cli.commands import trade
+from crypto_refactor.cli.commands.accounts import account, holdings, reconcile
 from crypto_refactor.cli.commands.audit import command as audit
 from crypto_refactor.cli.commands.backtest import command as backtest
 from crypto_refactor.cli.commands.checks import check_plugin, history, mountain_time
@@ -46,8 +47,9 @@ COMMANDS = {
     "import": import_files,
     "trials": trials,
     **trade.COMMANDS,
-    **accounts.COMMANDS,
+    **account.COMMANDS,
     **holdings.COMMANDS,
+    **reconcile.COMMANDS,
 }
 SCRIPTS = {
     "models/app_lstm.py": ("app_lstm", signal),
@@ -92,7 +94,9 @@ OWN_TICKER = dict.fromkeys(("multi", "compare", "reconcile", "trials"), "all") |
 )
 
 
-OF_AN_ACCOUNT = tuple(f"crypto-refactor {name}" for name in {**accounts.COMMANDS, **holdings.COMMANDS})
+OF_AN_ACCOUNT = tuple(
+    f"crypto-refactor {name}" for name in {**account.COMMANDS, **holdings.COMMANDS, **reconcile.COMMANDS}
+)
 """Tell about what other commands have traded: tried in test_account_commands.py."""
 
 

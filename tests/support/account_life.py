@@ -19,7 +19,6 @@ from support.stub_models import BTC, planted_model
 
 from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.market.hours import to_datetime
-from crypto_refactor.market.sources.alpaca import AlpacaSource
 from crypto_refactor.model.cache import ModelProvider
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.signals.conditions import SignalRules
@@ -118,6 +117,7 @@ class AccountLife(PassingHours):
         self.exchange.prices["BTC/USD"] = 0
 
     def __enter__(self):
+        self.folder.mkdir(parents=True, exist_ok=True)
         super().__enter__()
         self.exchange.__enter__()
         return self

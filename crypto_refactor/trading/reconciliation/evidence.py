@@ -41,7 +41,9 @@ def hours_at_work(
         *_fills(life, due, course),
         *fees.days,
     ]
-    return tuple(sorted(found, key=lambda each: each.hour))
+    # What was decided or done at the last close shows at the next one.
+    shown = (each for each in found if each.hour < life.end or each.cause is Cause.BARS)
+    return tuple(sorted(shown, key=lambda each: each.hour))
 
 
 def _decisions(life: Life, due: DueDecisions) -> Iterator[CauseHour]:

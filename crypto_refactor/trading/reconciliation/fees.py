@@ -37,6 +37,13 @@ class FeeDifference:
         known = [step for step in self.steps if step.after < hour]
         return sum(step.coins for step in known) * close + sum(step.money for step in known)
 
+    def since(self, hour: int) -> "FeeDifference":
+        """Return what has come after the close of `hour`."""
+        return FeeDifference(
+            steps=tuple(step for step in self.steps if step.after >= hour),
+            days=tuple(day for day in self.days if day.hour >= hour),
+        )
+
     def coins(self, hour: int) -> float:
         """Return its coins at the close of `hour`."""
         return sum(step.coins for step in self.steps if step.after < hour)

@@ -221,9 +221,9 @@ def read_life(ledger: Ledger, row: AccountRow, ticker: Ticker) -> Life:
     marks = dict(ledger.equity(account, ticker))
     if not settings or not marks:
         raise NotKeptError(
-            f"{ticker}: the ledger keeps neither the settings nor the bars of {account} so far.",
+            f"{ticker}: an earlier version kept neither the settings nor the bars of {account}.",
             expected="decisions of this version, which keeps both.",
-            remedy="trade on: it can be reconciled from its next decision on.",
+            remedy="it can be reconciled from its next decision on.",
         )
     first, fills = settings[0].bar, ledger.booked_fills(account, ticker)
     kept = tuple(booked for booked in fills if booked.after >= first)

@@ -24,12 +24,12 @@ from crypto_refactor.trading.reconciliation.course import Course, average_price,
 from crypto_refactor.trading.reconciliation.due import DueDecisions, due_decisions
 from crypto_refactor.trading.reconciliation.evidence import hours_at_work
 from crypto_refactor.trading.reconciliation.fees import FeeDifference, fee_difference
-from crypto_refactor.trading.reconciliation.life import Life, read_life
+from crypto_refactor.trading.reconciliation.life import Life, NotKeptError, read_life
 from crypto_refactor.trading.reconciliation.result import (
     CENT,
     AccountReconciliation,
     HourRow,
-    Side,
+    HourSide,
     TickerReconciliation,
 )
 from crypto_refactor.trading.reconciliation.segments import Segment
@@ -75,14 +75,15 @@ def reconcile_account(
         If the ledger cannot be read.
     """
     missing: dict[str, str] = {}
+    notes: list[str] = []
     lives: list[tuple[Life, bool]] = []
     for ticker in ledger.states(row.name):
         if tickers is not None and ticker not in tickers:
             continue
         try:
             life = read_life(ledger, row, ticker)
-        except CryptoRefactorError as error:
-            missing[str(ticker)] = f"{error.what} {error.remedy}"
+        except NotKeptError as error:
+            notes.append(f"{error.what.removesuffix('.')}: {error.remedy.removesuffix('.')}")
             continue
         opening = ledger.opening(row.name, ticker)
         lives.append((life, opening is not None and opening.at == life.first))
@@ -98,7 +99,7 @@ def reconcile_account(
         simulated=is_simulated(row),
         tickers=tuple(found),
         missing=missing,
-        notes=tuple(_notes(found)),
+        notes=(*notes, *_notes(found)),
     )
 
 
@@ -137,9 +138,10 @@ def _reconcile(
 ) -> TickerReconciliation:
     models: Mapping[Segment, ModelProvider] = {part: means.models(part) for part in life.segments}
     due = due_decisions(life, means.source(life.segments[-1]), models)
+    fees = FeeDifference() if charges is None else fee_difference(life, charges, means.now)
     if since is not None and since > life.first:
         life, due = _later_part(life, due, since)
-    fees = FeeDifference() if charges is None else fee_difference(life, charges, means.now)
+        fees = fees.since(life.first)
     courses = [run_course(life, due, tuple(Cause)[:count]) for count in range(len(Cause) + 1)]
     ideal, final = courses[0], courses[-1]
     ends = [_end(course, life) for course in courses]
@@ -228,12 +230,12 @@ def _rows(
     return rows
 
 
-def _due_side(due: DueDecisions, ideal: Course, hour: int, equity: float) -> Side:
+def _due_side(due: DueDecisions, ideal: Course, hour: int, equity: float) -> HourSide:
     decision = due.by_hour.get(hour)
     price, quantity = _filled(
         [fill for (at, _), fills in ideal.fills.items() if at == hour for fill in fills]
     )
-    return Side(
+    return HourSide(
         equity=equity,
         signal=None if decision is None else decision.signal.signal,
         target=ideal.targets.get(hour),
@@ -245,10 +247,10 @@ def _due_side(due: DueDecisions, ideal: Course, hour: int, equity: float) -> Sid
     )
 
 
-def _recorded_side(life: Life, hour: int, equity: float) -> Side:
+def _recorded_side(life: Life, hour: int, equity: float) -> HourSide:
     row = life.decisions.get(hour, {})
     price, quantity = _filled([booked.fill for booked in life.fills if booked.fill.at == hour])
-    return Side(
+    return HourSide(
         equity=equity,
         signal=row.get("signal"),
         target=row.get("target"),

@@ -13,7 +13,7 @@ CENT = 0.005
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
+class HourSide:
     """One side of an hour: what was said, aimed at, held and filled; None where there was nothing.
 
     `signal` and `target` are sides (1, 0, -1), `held` is the side before the decision, `price` the average of the
@@ -37,8 +37,8 @@ class HourRow:
     ticker: Ticker
     hour: int
     close: float | None
-    backtest: Side
-    account: Side
+    backtest: HourSide
+    account: HourSide
     causes: tuple[Cause, ...]
 
 
@@ -153,6 +153,11 @@ class AccountReconciliation:
         return all(part.explained for part in self.tickers)
 
     @property
+    def unanswered(self) -> bool:
+        """Whether something could not be compared because a source, a model or the broker gave no answer."""
+        return bool(self.missing)
+
+    @property
     def causes(self) -> tuple[CauseMoney, ...]:
         """The causes of all tickers together, in the order of substitution."""
         found = []
@@ -205,6 +210,6 @@ def period_text(part: TickerReconciliation) -> str:
     return f"{to_iso(part.first)} to {to_iso(part.end)}"
 
 
-def as_plain(side: Side) -> dict[str, Any]:
+def as_plain(side: HourSide) -> dict[str, Any]:
     """Return one side of an hour as JSON and CSV show it."""
-    return {name: getattr(side, name) for name in Side.__slots__}
+    return {name: getattr(side, name) for name in HourSide.__slots__}
