@@ -11,7 +11,6 @@ from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.stepper import BarSignal
 from crypto_refactor.market.bars import Bars, fill_gaps
 from crypto_refactor.market.plausibility import trusted
-from crypto_refactor.market.quality import quality_report
 from crypto_refactor.market.sources.base import Source
 from crypto_refactor.model.artifact import Model
 from crypto_refactor.model.cache import ModelProvider
@@ -70,23 +69,35 @@ def due_decisions(life: Life, source: Source, models: Mapping[Segment, ModelProv
     for segment, end in zip(life.segments, ends, strict=True):
         first, last = max(segment.first, life.first), min(end, life.end)
         if first <= last:
-            bars = _bars(life, segment, source, first, last)
-            _decide(due, life, segment, bars, models[segment], first, last)
+            prepared = _prepared(life, segment, source, first, last)
+            _decide(due, life, segment, prepared, models[segment])
     return due
 
 
-def _bars(life: Life, segment: Segment, source: Source, first: int, last: int) -> Bars:
-    bars, _ = bars_with_history(
+def _prepared(life: Life, segment: Segment, source: Source, first: int, last: int) -> PreparedTicker:
+    """Return what the decisions from `first` to `last` need."""
+    settings = segment.settings
+    quoted, quality = bars_with_history(
         source,
         life.ticker,
         max(last - first, 1),
         last,
-        segment.settings,
+        settings,
         allow_gaps=True,
         allow_jumps=True,
         option=None,
     )
-    return trusted(bars)
+    bars = trusted(quoted)
+    periods = tuple(refit_periods(bars, first, last, settings))
+    pinned = segment.model is not None
+    return PreparedTicker(
+        quoted=quoted,
+        bars=bars,
+        window=fill_gaps(bars).between(first - 1, last),
+        quality=quality,
+        periods=periods,
+        data=() if pinned else tuple(training_rows(period, settings) for period in periods),
+    )
 
 
 def _window(life: Life, source: Source) -> Bars:
@@ -97,24 +108,8 @@ def _window(life: Life, source: Source) -> Bars:
 
 
 def _decide(
-    due: DueDecisions,
-    life: Life,
-    segment: Segment,
-    bars: Bars,
-    models: ModelProvider,
-    first: int,
-    last: int,
+    due: DueDecisions, life: Life, segment: Segment, prepared: PreparedTicker, models: ModelProvider
 ) -> None:
-    periods = tuple(refit_periods(bars, first, last, segment.settings))
-    pinned = segment.model is not None
-    prepared = PreparedTicker(
-        quoted=bars,
-        bars=bars,
-        window=fill_gaps(bars).between(first - 1, last),
-        quality=quality_report(fill_gaps(bars), first, last),
-        periods=periods,
-        data=() if pinned else tuple(training_rows(period, segment.settings) for period in periods),
-    )
     own = group_models([prepared], models, segment.model)
     due.trained += own.trained
     keys, used = own.keys[life.ticker], own.of(life.ticker)
@@ -125,10 +120,10 @@ def _decide(
             due.by_hour[hour] = DueDecision(
                 signal=_row(part.signals, row, segment.rules),
                 model=model.card.fingerprint,
-                key=None if pinned else key,
+                key=None if segment.model is not None else key,
                 bars=_fingerprint(part.period, hour),
             )
-        _decide_by_used(due, life, segment, bars, models, part.period, hours)
+        _decide_by_used(due, life, segment, prepared.bars, models, part.period, hours)
 
 
 def _decide_by_used(

@@ -68,8 +68,9 @@ def fee_difference(life: Life, charges: Sequence[FeeCharge], now: datetime) -> F
                 steps.append(FeeStep(booked.after, fill.fee / fill.price * (1 - coins / bought), 0.0))
             else:
                 steps.append(FeeStep(booked.after, 0.0, fill.fee * (1 - money / sold)))
-        price = fills[-1].fill.price
-        assumed, charged = bought * price + sold, coins * price + money
+        assumed = sum(booked.fill.fee for booked in fills)
+        in_coins = assumed - sold  # at the prices of the purchases
+        charged = (in_coins * coins / bought if bought else 0.0) + money
         if abs(charged - assumed) > _WORTH_A_WORD * assumed:
             notional = sum(booked.fill.notional for booked in fills)
             text = (
