@@ -23,9 +23,10 @@ from crypto_refactor.model.cache import ModelProvider
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.signals.conditions import SignalRules
 from crypto_refactor.trading import kill_switch
+from crypto_refactor.trading.account_names import REALTIME_DEMO
 from crypto_refactor.trading.brokers.alpaca import AlpacaBroker
 from crypto_refactor.trading.ledger import Ledger
-from crypto_refactor.trading.realtime.accounts import BrokerAccount
+from crypto_refactor.trading.realtime.accounts import BrokerAccount, DemoAccount
 from crypto_refactor.trading.realtime.hourly_pass import HourlyPass
 from crypto_refactor.trading.reconciliation.reconcile import Means, reconcile_account
 from crypto_refactor.trading.session import about
@@ -89,6 +90,8 @@ class AccountLife(PassingHours):
         Basis points against the trader.
     fee : str
         What the exchange charges; 0.25 % is assumed.
+    demo : dict or None
+        Execution options of a demo account in place of the one at the exchange.
     """
 
     def __init__(
@@ -105,11 +108,12 @@ class AccountLife(PassingHours):
         delayed=(),
         slippage=0.0,
         fee="0.0025",
+        demo=None,
     ):
         super().__init__({BTC: wavy_bars(BTC, 0, PRICES["BTC"], hours + 2)}, folder)
         self.hours, self.late_model, self.missed, self.halted = hours, late_model, missed, halted
         self.revised, self.sold, self.partial = revised or {}, sold or {}, partial or {}
-        self.delayed, self.slippage = delayed, slippage
+        self.delayed, self.slippage, self.demo = delayed, slippage, demo
         self._process = None
         self.exchange = AlpacaTradingServer(cash=MONEY, fee=Decimal(fee))
         self.exchange.clock = lambda: self.now
@@ -196,8 +200,12 @@ class AccountLife(PassingHours):
     def _started(self, trainer):
         """Return what a process is that has just been started."""
         ledger, session = self.ledger, self.life_session()
-        account = BrokerAccount(session, ledger, NAME, self.broker(), self.notes.append)
-        ledger.prepare_account(NAME, self.now.isoformat(), about(session))
+        account = (
+            BrokerAccount(session, ledger, NAME, self.broker(), self.notes.append)
+            if self.demo is None
+            else DemoAccount(session, ledger, REALTIME_DEMO)
+        )
+        ledger.prepare_account(account.name, self.now.isoformat(), about(session))
         return HourlyPass(session, ledger, account, trainer=trainer, observer=self)
 
     def life_session(self):
@@ -207,7 +215,9 @@ class AccountLife(PassingHours):
         return self.session(
             settings=SETTINGS,
             signal_rules=SIGNALS,
-            options=ExecutionOptions(venue="alpaca", max_drawdown=1.0),
+            options=ExecutionOptions(
+                **({"venue": "alpaca", "max_drawdown": 1.0} if self.demo is None else self.demo)
+            ),
             initial_balance=BALANCE,
         )
 
@@ -217,7 +227,7 @@ class AccountLife(PassingHours):
         means = Means(
             source=lambda segment: self.life_session().source,
             models=lambda segment: ModelProvider(folder=self.folder / "models", settings=segment.settings),
-            broker=self.broker(),
+            broker=self.broker() if self.demo is None else None,
             now=self.now,
         )
         return reconcile_account(Ledger(self.folder / "state" / "ledger.sqlite"), row, means, **options)

@@ -177,3 +177,39 @@ def test_both_equities_can_be_drawn(tmp_path):
     assert drawn.account[-1] == found.tickers[0].account
     assert drawn.backtest[-1] == found.tickers[0].backtest
     assert [each.cause for each in drawn.causes] == [each.cause for each in found.causes]
+
+
+SHORTS = {"exit": "fade", "stop_loss": 0.01, "borrow": 0.1}
+
+
+def test_a_demo_account_in_real_time_differs_by_nothing(tmp_path):
+    with AccountLife(tmp_path, hours=30, demo=SHORTS) as life:
+        life.trade()
+        found = life.reconcile()
+    assert (found.causes, found.explained) == ((), True)
+    assert found.tickers[0].account != found.tickers[0].start
+
+
+def test_a_demo_account_in_real_time_has_its_missed_and_halted_hours_and_its_fills_named(tmp_path):
+    with AccountLife(
+        tmp_path, hours=40, demo=SHORTS, missed=(4, 5, 20), halted=range(10, 14), late_model=range(25, 32)
+    ) as life:
+        prices = iter((60_000.0, 59_000.0) * 40)
+        life.traded = _Prices(prices)
+        life.trade()
+        found = life.reconcile()
+    assert found.explained
+    assert [each.cause for each in found.causes] == [Cause.MODEL, Cause.MISSED, Cause.HALTS, Cause.FILLS]
+    (part,) = found.tickers
+    assert part.backtest + sum(each.money for each in part.causes) == pytest.approx(part.account, abs=1e-6)
+
+
+class _Prices(dict):
+    """The price of the latest trade, another one each time."""
+
+    def __init__(self, prices):
+        super().__init__()
+        self._prices = prices
+
+    def get(self, ticker, default=None):
+        return next(self._prices)

@@ -1,5 +1,6 @@
 """A reconciliation in the terminal."""
 
+import textwrap
 from collections.abc import Iterator
 
 from rich.console import Console
@@ -102,4 +103,5 @@ def _difference_text(difference: HoldingDifference, result: AccountReconciliatio
 
 def _say(console: Console, *lines: str) -> None:
     for line in lines:
-        console.print(escape(line), soft_wrap=True, highlight=False)
+        text = textwrap.fill(line, _WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+        console.print(escape(text), soft_wrap=True, highlight=False)
