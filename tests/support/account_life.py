@@ -90,6 +90,10 @@ class AccountLife(PassingHours):
         Basis points against the trader.
     fee : str
         What the exchange charges; 0.25 % is assumed.
+    withheld : collection of int
+        Hours whose bar comes an hour late, so that nothing but a protection can act.
+    rules : mapping
+        Execution options beside those of the exchange.
     demo : dict or None
         Execution options of a demo account in place of the one at the exchange.
     """
@@ -109,11 +113,15 @@ class AccountLife(PassingHours):
         slippage=0.0,
         fee="0.0025",
         demo=None,
+        withheld=(),
+        **rules,
     ):
         super().__init__({BTC: wavy_bars(BTC, 0, PRICES["BTC"], hours + 2)}, folder)
         self.hours, self.late_model, self.missed, self.halted = hours, late_model, missed, halted
         self.revised, self.sold, self.partial = revised or {}, sold or {}, partial or {}
         self.delayed, self.slippage, self.demo = delayed, slippage, demo
+        self.withheld, self.rules = withheld, rules
+        self.late = {(BTC, FIRST + hour): 3600.0 for hour in withheld}
         self._process = None
         self.exchange = AlpacaTradingServer(cash=MONEY, fee=Decimal(fee))
         self.exchange.clock = lambda: self.now
@@ -195,7 +203,7 @@ class AccountLife(PassingHours):
         if self._process is None or late or hour - 1 in self.late_model:
             self._process = self._started(NeverTrained() if late else None)
         done = self._process.run((BTC,), close)
-        assert not done.errors, done.errors
+        assert bool(done.errors) == (hour in self.withheld), done.errors
 
     def _started(self, trainer):
         """Return what a process is that has just been started."""
@@ -216,7 +224,7 @@ class AccountLife(PassingHours):
             settings=SETTINGS,
             signal_rules=SIGNALS,
             options=ExecutionOptions(
-                **({"venue": "alpaca", "max_drawdown": 1.0} if self.demo is None else self.demo)
+                **({"venue": "alpaca", "max_drawdown": 1.0} | self.rules if self.demo is None else self.demo)
             ),
             initial_balance=BALANCE,
         )

@@ -53,7 +53,7 @@ def is_explained_by_fees(difference: HoldingDifference, result: AccountReconcili
 def holdings_agree(holdings: Reconciliation, result: AccountReconciliation) -> bool:
     """Whether ledger and Alpaca hold the same, but for what fees explain."""
     named = all(is_explained_by_fees(each, result) for each in holdings.differences)
-    return named and not holdings.foreign_orders
+    return named and not holdings.foreign_orders and not holdings.cash_missing
 
 
 def reconciliation_json(result: AccountReconciliation, holdings: Reconciliation | None) -> dict[str, Any]:
@@ -106,9 +106,14 @@ def _ticker(part: TickerReconciliation) -> dict[str, Any]:
 
 def _holdings(holdings: Reconciliation | None, result: AccountReconciliation) -> dict[str, Any]:
     if holdings is None:
-        return {"agrees": None, "differences": [], "foreign_orders": []}
+        return {"agrees": None, "cash": None, "differences": [], "foreign_orders": []}
     return {
         "agrees": holdings_agree(holdings, result),
+        "cash": {
+            "ledger": holdings.cash,
+            "buying_power": holdings.buying_power,
+            "missing": holdings.cash_missing,
+        },
         "differences": [
             {
                 "ticker": str(each.ticker),

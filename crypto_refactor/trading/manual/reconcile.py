@@ -44,11 +44,19 @@ class Reconciliation:
     differences: tuple[HoldingDifference, ...]
     foreign_orders: tuple[str, ...]  # ids of orders of this tool that this ledger did not send
     booked: dict[Ticker, ExecutionResult]
+    cash: float = 0.0  # of the ledger's sub-accounts, quote currency
+    buying_power: float = 0.0  # at the broker, of the whole account
 
     @property
     def agrees(self) -> bool:
         """Whether there was nothing to accept."""
         return not self.differences and not self.foreign_orders
+
+    @property
+    def cash_missing(self) -> float:
+        """Cash of the ledger that the broker does not have; differences that fees make are none."""
+        missing = self.cash - self.buying_power
+        return missing if missing > max(FEE_TOLERANCE * self.cash, MIN_VALUE) else 0.0
 
 
 def compare_with_broker(ledger: Ledger, row: AccountRow, broker: Broker, now: datetime) -> Reconciliation:
@@ -61,7 +69,8 @@ def compare_with_broker(ledger: Ledger, row: AccountRow, broker: Broker, now: da
     """
     require_same_account(broker, row.name)
     orders = broker.orders_since(review_start(ledger.review(row.name), now)).orders
-    held = {ticker: state.account.quantity for ticker, state in ledger.states(row.name).items()}
+    states = ledger.states(row.name)
+    held = {ticker: state.account.quantity for ticker, state in states.items()}
     positions = broker.positions()
     differences = [
         HoldingDifference(ticker=ticker, ledger=own, broker=there)
@@ -77,6 +86,8 @@ def compare_with_broker(ledger: Ledger, row: AccountRow, broker: Broker, now: da
         differences=tuple(differences),
         foreign_orders=tuple(order.client_order_id for order in unrecorded(orders, ledger, row.name)),
         booked={},
+        cash=sum(state.account.cash for state in states.values()),
+        buying_power=broker.account().buying_power,
     )
 
 

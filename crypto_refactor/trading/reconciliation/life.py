@@ -110,16 +110,19 @@ class Life:
         """The fills of each decision, by its hour and ``enter`` or ``exit``."""
         found: dict[tuple[int, str], tuple[Fill, ...]] = {}
         for booked in self.fills:
-            if not self.is_undecided(booked.fill):
+            if not self.is_undecided(booked):
                 key = booked.fill.at, "enter" if booked.fill.reason == "entry" else "exit"
                 found[key] = (*found.get(key, ()), booked.fill)
         return found
 
-    def is_undecided(self, fill: Fill) -> bool:
-        """Whether no decision made `fill`: a person, or a protection between two closes, did."""
-        return fill.reason in BY_HAND or (
-            self.realtime and fill.reason != "entry" and fill.at not in self.decisions
-        )
+    def is_undecided(self, booked: BookedFill) -> bool:
+        """Whether no decision made a fill: a person, or a protection between two closes, did."""
+        fill = booked.fill
+        if fill.reason in BY_HAND:
+            return True
+        # What a decision led to is booked after its close has been processed.
+        between = booked.after < fill.at or fill.at not in self.decisions
+        return self.realtime and fill.reason != "entry" and between
 
     @cached_property
     def _held(self) -> list[float]:
@@ -151,7 +154,7 @@ class Life:
             while events and (booked is None or events[0].fills <= self._fills_before + position):
                 event = events.pop(0)
                 found.append(Happening(after=event.after, fill=None, event=event, held=self._held[position]))
-            if booked is not None and self.is_undecided(booked.fill):
+            if booked is not None and self.is_undecided(booked):
                 held = self._held[position]
                 found.append(Happening(after=booked.after, fill=booked.fill, event=None, held=held))
         return tuple(found)
@@ -234,7 +237,7 @@ def read_life(ledger: Ledger, row: AccountRow, ticker: Ticker) -> Life:
         end=max(marks),
         start=settings[0].before.account,
         segments=read_segments(ledger, settings, ticker),
-        bars=_bars(ledger, row, ticker, first),
+        bars=_bars(ledger, row, ticker, first).between(first - 1, max(marks)),
         decisions={each["bar"]: each for each in _decisions(ledger, account, ticker, first)},
         fills=kept,
         events=tuple(event for event in ledger.events(account, ticker) if event.after >= first),

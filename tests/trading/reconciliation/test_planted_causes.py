@@ -179,6 +179,17 @@ def test_both_equities_can_be_drawn(tmp_path):
     assert [each.cause for each in drawn.causes] == [each.cause for each in found.causes]
 
 
+def test_a_stop_between_two_closes_is_a_protection(tmp_path):
+    withheld = (1, 3, 8, 12, 16, 24)
+    found, worth = lived(tmp_path, hours=30, withheld=withheld, stop_loss=0.002)
+    check_sum(found, worth)
+    assert [each.cause for each in found.causes] == [Cause.MISSED, Cause.PROTECTIONS]
+    missed, protections = found.causes
+    assert tuple(each.hour - FIRST for each in missed.hours) == withheld
+    assert all("reason stop_loss" in each.text for each in protections.hours)
+    assert protections.money < 0
+
+
 SHORTS = {"exit": "fade", "stop_loss": 0.01, "borrow": 0.1}
 
 

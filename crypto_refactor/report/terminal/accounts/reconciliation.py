@@ -80,6 +80,10 @@ def print_holdings(
     agrees = holdings.agrees if result is None else holdings_agree(holdings, result)
     _say(console, f"{account}: ledger and Alpaca {'agree' if agrees else 'differ'}.")
     _say(console, *(_difference_text(each, result) for each in holdings.differences))
+    if result is not None:
+        text = f"Cash: {money(holdings.cash)} in the ledger, {money(holdings.buying_power)} at Alpaca to buy with"
+        missing = holdings.cash_missing
+        _say(console, f"{text}; {money(missing)} of the ledger's are missing." if missing else f"{text}.")
     _say(
         console,
         *(f"Order {name} was sent by another ledger of this tool." for name in holdings.foreign_orders),
