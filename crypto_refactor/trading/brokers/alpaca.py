@@ -235,26 +235,22 @@ class AlpacaBroker:
     ) -> tuple[_T, ...]:
         """Return the account's activities of some `kinds` after `instant`, page by page."""
         found: list[_T] = []
-        token: str | None = None
+        fields = {
+            "activity_types": ",".join(kinds),
+            "after": instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "direction": "asc",
+            "page_size": str(_MAX_ACTIVITIES),
+        }
         while True:
-            fields = {
-                "activity_types": ",".join(kinds),
-                "after": instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                "direction": "asc",
-                "page_size": str(_MAX_ACTIVITIES),
-                **({} if token is None else {"page_token": token}),
-            }
-
-            def request(sdk: TradingClient, fields: dict[str, str] = fields) -> Any:
-                return sdk.get("/account/activities", fields)
-
             rows, page = self._query(
-                subject, request, lambda content: (content, parse(content, self._ticker))
+                subject,
+                lambda sdk: sdk.get("/account/activities", dict(fields)),
+                lambda content: (content, parse(content, self._ticker)),
             )
             found += page
-            if len(rows) < _MAX_ACTIVITIES or rows[-1]["id"] == token:
+            if len(rows) < _MAX_ACTIVITIES or rows[-1]["id"] == fields.get("page_token"):
                 return tuple(found)
-            token = rows[-1]["id"]
+            fields["page_token"] = rows[-1]["id"]
 
     def order(self, client_order_id: str) -> OrderReport | None:
         """Return the order with this id; None only where Alpaca itself says that there is none."""
