@@ -235,12 +235,8 @@ class AlpacaBroker:
     ) -> tuple[_T, ...]:
         """Return the account's activities of some `kinds` after `instant`, page by page."""
         found: list[_T] = []
-        fields = {
-            "activity_types": ",".join(kinds),
-            "after": instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "direction": "asc",
-            "page_size": str(_MAX_ACTIVITIES),
-        }
+        since, size = instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), str(_MAX_ACTIVITIES)
+        fields = {"activity_types": ",".join(kinds), "after": since, "direction": "asc", "page_size": size}
         while True:
             rows, page = self._query(
                 subject,
