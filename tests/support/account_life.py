@@ -229,7 +229,7 @@ class AccountLife(PassingHours):
             initial_balance=BALANCE,
         )
 
-    def reconcile(self, **options):
+    def reconcile(self, *, stored=None, **options):
         self.start(FIRST + self.hours, seconds=1)
         (row,) = self.ledger.accounts()
         means = Means(
@@ -237,6 +237,7 @@ class AccountLife(PassingHours):
             models=lambda segment: ModelProvider(folder=self.folder / "models", settings=segment.settings),
             broker=self.broker() if self.demo is None else None,
             now=self.now,
+            stored=None if stored is None else lambda _: stored,
         )
         return reconcile_account(Ledger(self.folder / "state" / "ledger.sqlite"), row, means, **options)
 

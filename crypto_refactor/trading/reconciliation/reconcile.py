@@ -5,11 +5,11 @@ end changes by.  So their sum is the difference between backtest and fully subst
 run and the ledger has no cause.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from crypto_refactor.errors import CryptoRefactorError, DataError
+from crypto_refactor.errors import CryptoRefactorError, DataError, SourceFailedError
 from crypto_refactor.execution.sub_account import Fill
 from crypto_refactor.market.hours import to_datetime, to_iso
 from crypto_refactor.market.sources.base import Source
@@ -49,12 +49,15 @@ class Means:
         Of an account at Alpaca, for the fees it charged; None elsewhere.
     now : datetime
         The aware time.
+    stored : callable or None
+        Returns the source of a segment's bars that needs no network, where `source` may fail for want of one.
     """
 
     source: Callable[[Segment], Source]
     models: Callable[[Segment], ModelProvider]
     broker: Broker | None
     now: datetime
+    stored: Callable[[Segment], Source] | None = None
 
 
 def reconcile_account(
@@ -91,7 +94,8 @@ def reconcile_account(
     found = []
     for life, whole in lives:
         try:
-            found.append(_reconcile(life, means, charges, since, since_opening=whole))
+            due = _due(life, means, missing)
+            found.append(_reconcile(life, due, means, charges, since, since_opening=whole))
         except CryptoRefactorError as error:
             missing[str(life.ticker)] = error.what
     return AccountReconciliation(
@@ -114,6 +118,19 @@ def _charges(means: Means, lives: Sequence[Life], missing: dict[str, str]) -> tu
         return None
 
 
+def _due(life: Life, means: Means, missing: dict[str, str]) -> DueDecisions:
+    """Return what was due on the bars as they are now, or as they are stored while the source does not answer."""
+    models = {part: means.models(part) for part in life.segments}
+    try:
+        return due_decisions(life, means.source(life.segments[-1]), models)
+    except SourceFailedError as error:
+        if means.stored is None:
+            raise
+        due = due_decisions(life, means.stored(life.segments[-1]), models)
+        missing["bars of today"] = f"{error.what} Those that are stored here stand in for them."
+        return due
+
+
 def _notes(found: Sequence[TickerReconciliation]) -> list[str]:
     notes = [
         f"{part.ticker}: an earlier version kept no settings; reconciled from {to_iso(part.first)} on"
@@ -130,14 +147,13 @@ def _notes(found: Sequence[TickerReconciliation]) -> list[str]:
 
 def _reconcile(
     life: Life,
+    due: DueDecisions,
     means: Means,
     charges: Sequence[FeeCharge] | None,
     since: int | None,
     *,
     since_opening: bool,
 ) -> TickerReconciliation:
-    models: Mapping[Segment, ModelProvider] = {part: means.models(part) for part in life.segments}
-    due = due_decisions(life, means.source(life.segments[-1]), models)
     fees = FeeDifference() if charges is None else fee_difference(life, charges, means.now)
     if since is not None and since > life.first:
         life, due = _later_part(life, due, since)

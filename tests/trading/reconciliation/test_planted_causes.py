@@ -10,7 +10,9 @@ import random
 
 import pytest
 from support.account_life import AccountLife, fits
+from support.alpaca_data_server import status
 from support.crash_test_world import FIRST
+from support.stub_models import BTC, HeldBars
 
 from crypto_refactor.trading.reconciliation.causes import Cause
 
@@ -155,6 +157,17 @@ def test_a_broker_that_does_not_answer_is_named_and_the_rest_is_told(tmp_path):
     assert set(found.missing) == {"fees"}
     assert found.explained
     assert found.tickers
+
+
+def test_bars_that_cannot_be_asked_for_are_those_that_are_stored_and_it_is_said(tmp_path):
+    with AccountLife(tmp_path, hours=6) as life:
+        life.trade()
+        life.server.always = status(500)
+        found = life.reconcile(stored=HeldBars(life.bars[BTC]))
+        alone = life.reconcile()
+    assert set(found.missing) == {"bars of today"}
+    assert (found.causes, found.explained) == ((), True)
+    assert set(alone.missing) == {"BTC/USD"}
 
 
 def test_missing_models_are_trained_again_and_said(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -153,14 +154,22 @@ def _means(values: Mapping[str, Any], broker: AlpacaBroker | None, now: Any) -> 
     from crypto_refactor.trading.reconciliation.reconcile import Means
     from crypto_refactor.trading.reconciliation.segments import Segment
 
-    def source(segment: Segment) -> Source:
+    def stored(segment: Segment) -> Source:
         folder = values["data_dir"] or segment.data_dir
         return open_source(segment.source, data_dir=folder, state_dir=values["state_dir"])
+
+    # The store keeps bars as they came: those of today come into one of their own.
+    folder = click.get_current_context().with_resource(TemporaryDirectory(prefix="crypto-refactor-"))
+
+    def source(segment: Segment) -> Source:
+        if segment.source == "alpaca":
+            return open_source("alpaca", state_dir=Path(folder))
+        return stored(segment)
 
     def models(segment: Segment) -> ModelProvider:
         return ModelProvider(folder=settings().model_dir, settings=segment.settings, observer=TrainingBars())
 
-    return Means(source=source, models=models, broker=broker, now=now)
+    return Means(source=source, models=models, broker=broker, now=now, stored=stored)
 
 
 def _write(result: AccountReconciliation, table: Path | None, report: Path | None) -> None:
