@@ -112,6 +112,7 @@ def _holdings(holdings: Reconciliation | None, result: AccountReconciliation) ->
         "cash": {
             "ledger": holdings.cash,
             "buying_power": holdings.buying_power,
+            "accepted": holdings.accepted,
             "missing": holdings.cash_missing,
         },
         "differences": [

@@ -18,6 +18,7 @@ from crypto_refactor.trading.locks import locked
 from crypto_refactor.trading.manual.close import require_same_account
 from crypto_refactor.trading.orders.account_review import (
     ADOPTED,
+    EXTERNAL,
     FEE_TOLERANCE,
     MIN_VALUE,
     review_start,
@@ -46,6 +47,9 @@ class Reconciliation:
     booked: dict[Ticker, ExecutionResult]
     cash: float = 0.0  # of the ledger's sub-accounts, quote currency
     buying_power: float = 0.0  # at the broker, of the whole account
+    accepted: float = (
+        0.0  # of the cash, what was booked for coins that a person said are gone: it may not be there
+    )
 
     @property
     def agrees(self) -> bool:
@@ -54,8 +58,8 @@ class Reconciliation:
 
     @property
     def cash_missing(self) -> float:
-        """Cash of the ledger that the broker does not have; differences that fees make are none."""
-        missing = self.cash - self.buying_power
+        """Cash of the ledger that the broker does not have, and nothing explains; what fees make is none."""
+        missing = self.cash - self.accepted - self.buying_power
         return missing if missing > max(FEE_TOLERANCE * self.cash, MIN_VALUE) else 0.0
 
 
@@ -88,7 +92,14 @@ def compare_with_broker(ledger: Ledger, row: AccountRow, broker: Broker, now: da
         booked={},
         cash=sum(state.account.cash for state in states.values()),
         buying_power=broker.account().buying_power,
+        accepted=sum(_accepted(ledger, row.name, ticker) for ticker in states),
     )
+
+
+def _accepted(ledger: Ledger, account: str, ticker: Ticker) -> float:
+    fills = ledger.fills(account, ticker)
+    # What `--accept` books has no fee; a sale at Alpaca has one.
+    return sum(fill.notional for fill in fills if fill.reason == EXTERNAL and not fill.fee)
 
 
 def accept_broker(

@@ -82,6 +82,8 @@ def print_holdings(
     _say(console, *(_difference_text(each, result) for each in holdings.differences))
     if result is not None:
         text = f"Cash: {money(holdings.cash)} in the ledger, {money(holdings.buying_power)} at Alpaca to buy with"
+        if holdings.accepted:
+            text += f"; {money(holdings.accepted)} were booked by --accept, and may not be there"
         missing = holdings.cash_missing
         _say(console, f"{text}; {money(missing)} of the ledger's are missing." if missing else f"{text}.")
     _say(
