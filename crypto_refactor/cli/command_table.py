@@ -25,7 +25,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "multi": ("trade", "Trade many tickers (run_multi_ticker.py)."),
     "notify": ("operations.notify", "List the receivers of notices, or test them."),
     "panic": ("accounts.holdings", "Halt entries and close until flat."),
-    "reconcile": ("accounts.holdings", "Compare the ledger with the account at Alpaca."),
+    "reconcile": ("accounts.reconcile", "Explain an account against its own backtest."),
     "record": ("accounts.record", "Score every forecast that was made."),
     "resume": ("accounts.account", "Allow entries again."),
     "signal": ("signal", "Give a trading signal (models/app_lstm.py)."),

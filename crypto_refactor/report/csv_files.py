@@ -14,6 +14,7 @@ from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.sides import Side
+from crypto_refactor.trading.reconciliation.result import AccountReconciliation, HourSide, as_plain
 from crypto_refactor.trading.record.realised import RealisedForecast
 
 TRADE_COLUMNS = (
@@ -228,6 +229,25 @@ def _figure_cells(requested: Metrics, alpaca: Metrics | None, buy_and_hold: Metr
         *(metrics[name] for name in COMPARISON_FIGURES[3:]),
     )
     return ["" if figure is None else figure for figure in figures]
+
+
+def reconciliation_csv(result: AccountReconciliation) -> str:
+    """Return one row per hour and ticker with both sides, backtest and account."""
+    rows = [
+        [
+            str(row.ticker),
+            to_iso(row.hour),
+            row.close,
+            *as_plain(row.backtest).values(),
+            *as_plain(row.account).values(),
+            " ".join(row.causes),
+        ]
+        for part in result.tickers
+        for row in part.rows
+    ]
+    sides = [f"{side}_{name}" for side in ("backtest", "account") for name in HourSide.__slots__]
+    header = ["ticker", "closed_at", "close", *sides, "causes"]
+    return _csv_text(header, rows, simulated=result.simulated)
 
 
 def _csv_text(header: Sequence[str], rows: Iterable[Sequence[object]], *, simulated: bool) -> str:

@@ -112,6 +112,7 @@ def ledger_record(decision: ModelDecision, reason: str) -> dict[str, Any]:
         "plugins": chosen.model.card.plugins,
         "cutoff": decision.cutoff,
         "bars": decision.bars,
+        "key": chosen.key,
         "late_model": chosen.late,
         "revised": chosen.revised,
         "reason": reason,

@@ -1,5 +1,6 @@
 """What a trading command was asked for, in one value, and the parts each ticker needs of it."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -13,6 +14,7 @@ from crypto_refactor.execution.rules import ExecutionOptions, ExecutionRules
 from crypto_refactor.execution.venues import VenueRules
 from crypto_refactor.market.bars import MAX_FILLED_GAP_HOURS, Bars
 from crypto_refactor.market.sources.base import Source
+from crypto_refactor.market.sources.csv_files import FilesSource
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.cache import ModelProvider
 from crypto_refactor.model.history import bars_with_history
@@ -194,6 +196,17 @@ class TradingSession:
             "signal_rules": asdict(self.signal_rules),
             "model": self.model,
         }
+
+
+def about(session: TradingSession) -> dict[str, Any]:
+    """Return what an account keeps of its session: `TradingSession.snapshot`, and the places it read from."""
+    folder = session.source.data_dir if isinstance(session.source, FilesSource) else None
+    return session.snapshot() | {
+        "data_dir": None
+        if folder is None
+        else os.fsencode(folder.resolve()).decode(errors="backslashreplace"),
+        "plugin_paths": [str(file.path) for file in session.settings.plugins],
+    }
 
 
 def rules_from_snapshot(

@@ -11,8 +11,7 @@ from support.cli_runner import ROOT, Home
 
 from crypto_refactor import errors
 from crypto_refactor.cli.commands import trade
-from crypto_refactor.cli.commands.accounts import account as accounts
-from crypto_refactor.cli.commands.accounts import holdings
+from crypto_refactor.cli.commands.accounts import account, holdings, reconcile
 from crypto_refactor.cli.commands.accounts import record as forecast_record
 from crypto_refactor.cli.commands.audit import command as audit
 from crypto_refactor.cli.commands.backtest import command as backtest
@@ -55,9 +54,10 @@ COMMANDS = {
     "config": config,
     "doctor": doctor,
     **trade.COMMANDS,
-    **accounts.COMMANDS,
+    **account.COMMANDS,
     **holdings.COMMANDS,
     **forecast_record.COMMANDS,
+    **reconcile.COMMANDS,
 }
 SCRIPTS = {
     "models/app_lstm.py": ("app_lstm", signal),
@@ -104,7 +104,12 @@ OWN_TICKER = dict.fromkeys(("multi", "compare", "reconcile", "trials"), "all") |
 
 OF_AN_ACCOUNT = tuple(
     f"crypto-refactor {name}"
-    for name in {**accounts.COMMANDS, **holdings.COMMANDS, **forecast_record.COMMANDS}
+    for name in {
+        **account.COMMANDS,
+        **holdings.COMMANDS,
+        **forecast_record.COMMANDS,
+        **reconcile.COMMANDS,
+    }
 )
 """Tell about what other commands have traded: tried in test_account_commands.py."""
 

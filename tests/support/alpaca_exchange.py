@@ -178,7 +178,10 @@ class Exchange:
             self.cash -= part * price
         else:
             holding.qty -= part
-            self.cash += part * price * (1 - self.fee)
+            charged = part * price * self.fee
+            self.cash += part * price - charged
+            if charged:
+                self._report("CFEE", order, Decimal(0), price, net_amount=number(-charged), status="executed")
         if not holding.qty:
             del self.holdings[order.symbol]
 

@@ -24,6 +24,7 @@ from crypto_refactor.trading.interrupts import deferred_interrupts
 from crypto_refactor.trading.ledger import LedgerUnavailableError
 from crypto_refactor.trading.realtime.accounts import BrokerAccount, DemoAccount, TradingAccount
 from crypto_refactor.trading.realtime.patience import Heartbeat, patient_answer
+from crypto_refactor.trading.session import about
 from crypto_refactor.trading.ticker_pool import as_error
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class RealtimeRun:
         session = self.session
         account = self._broker_account() if self.request.where is AccountKind.ALPACA else self._demo_account()
         self.screen.heading(account.name, session.source.name, session.tickers)
-        self.ledger.prepare_account(account.name, session.clock().isoformat(), session.snapshot())
+        self.ledger.prepare_account(account.name, session.clock().isoformat(), about(session))
         self.account = account.name
         return account
 

@@ -25,6 +25,7 @@ from crypto_refactor.trading.account_names import demo_account, ledger_of
 from crypto_refactor.trading.historical.replay import ReplayResult, run_replay
 from crypto_refactor.trading.historical.single_pass import DemoPass, SignalPass, run_single_pass
 from crypto_refactor.trading.outcomes import Failure
+from crypto_refactor.trading.session import about
 
 
 def run_single(request: TradingRequest, values: Mapping[str, Any]) -> int:
@@ -136,7 +137,7 @@ class _Run:
 
     def _open(self, account: str) -> None:
         self.screen.heading(account, self.session.source.name, self.session.tickers)
-        self.ledger.prepare_account(account, self.session.clock().isoformat(), self.session.snapshot())
+        self.ledger.prepare_account(account, self.session.clock().isoformat(), about(self.session))
         self.account = account
 
     def _replay(self) -> RunOutcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from crypto_refactor.errors import BrokerError, UsageError
@@ -14,6 +14,7 @@ from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers import (
     AccountSnapshot,
     Execution,
+    FeeCharge,
     NotTradedError,
     OrderList,
     OrderReport,
@@ -219,29 +220,33 @@ class AlpacaBroker:
 
     def executions_since(self, instant: datetime) -> tuple[Execution, ...]:
         """Return what was executed after `instant`, by whichever order."""
-        executions: list[Execution] = []
-        token: str | None = None
+        return self._activities("recent executions", ("FILL",), instant, parser.parse_executions)
+
+    def fees_since(self, instant: datetime) -> tuple[FeeCharge, ...]:
+        """Return the fees that were charged after `instant`; Alpaca books those of a day at its end."""
+        return self._activities("the fees", ("CFEE", "FEE"), instant, parser.parse_fees)
+
+    def _activities(
+        self,
+        subject: str,
+        kinds: tuple[str, ...],
+        instant: datetime,
+        parse: Callable[[Any, Callable[[str], Ticker | None]], tuple[_T, ...]],
+    ) -> tuple[_T, ...]:
+        """Return the account's activities of some `kinds` after `instant`, page by page."""
+        found: list[_T] = []
+        since, size = instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), str(_MAX_ACTIVITIES)
+        fields = {"activity_types": ",".join(kinds), "after": since, "direction": "asc", "page_size": size}
         while True:
-            fields = {
-                "activity_types": "FILL",
-                "after": instant.strftime("%Y-%m-%dT%H:%M:%SZ"),
-                "direction": "asc",
-                "page_size": str(_MAX_ACTIVITIES),
-                **({} if token is None else {"page_token": token}),
-            }
-
-            def request(sdk: TradingClient, fields: dict[str, str] = fields) -> Any:
-                return sdk.get("/account/activities", fields)
-
             rows, page = self._query(
-                "recent executions",
-                request,
-                lambda content: (content, parser.parse_executions(content, self._ticker)),
+                subject,
+                lambda sdk: sdk.get("/account/activities", dict(fields)),
+                lambda content: (content, parse(content, self._ticker)),
             )
-            executions += page
-            if len(rows) < _MAX_ACTIVITIES or rows[-1]["id"] == token:
-                return tuple(executions)
-            token = rows[-1]["id"]
+            found += page
+            if len(rows) < _MAX_ACTIVITIES or rows[-1]["id"] == fields.get("page_token"):
+                return tuple(found)
+            fields["page_token"] = rows[-1]["id"]
 
     def order(self, client_order_id: str) -> OrderReport | None:
         """Return the order with this id; None only where Alpaca itself says that there is none."""

@@ -19,6 +19,7 @@ from crypto_refactor.trading.brokers.base import (
     ID_PREFIX,
     AccountSnapshot,
     Execution,
+    FeeCharge,
     NotTradedError,
     OrderList,
     OrderRefusedError,
@@ -34,6 +35,7 @@ _EXACT = Context(prec=400)  # every finite float has fewer digits
 _PLAIN = re.compile(r"\d{1,30}(\.\d{1,30})?")
 _MIN_AMOUNT, _MAX_AMOUNT = 1e-18, 1e18
 _SIDES = {"buy": 1, "sell": -1}
+_FEES = frozenset({"CFEE", "FEE"})
 # Final is what can no longer be executed.  `done_for_day`, `stopped`, `suspended`, `calculated` and any status
 # that Alpaca may add count as open: waiting too long is better than trading twice.
 _ENDED = frozenset({"canceled", "expired", "rejected", "replaced"})
@@ -289,6 +291,29 @@ def parse_executions(content: Any, to_ticker: Callable[[str], Ticker | None]) ->
             at=_stamp(row["transaction_time"]),
         )
         for ticker, row in rows
+        if ticker is not None
+    )
+
+
+def parse_fees(content: Any, to_ticker: Callable[[str], Ticker | None]) -> tuple[FeeCharge, ...]:
+    """Parse a list of ``CFEE`` and ``FEE`` activities; those for anything but crypto pairs are left out.
+
+    Coins stand in ``qty`` and money in ``net_amount``, both negative.
+    """
+    if not isinstance(content, list):
+        raise TypeError
+    rows = [row for row in content if row["activity_type"] in _FEES and row.get("symbol")]
+    known = ((to_ticker(_text(row["symbol"])), row) for row in rows)
+    return tuple(
+        FeeCharge(
+            ticker=ticker,
+            coins=max(-(_optional_number(row.get("qty")) or 0.0), 0.0),
+            money=max(-(_optional_number(row.get("net_amount")) or 0.0), 0.0),
+            at=_stamp(row["transaction_time"])
+            if row.get("transaction_time")
+            else _stamp(f"{_text(row['date'])}T23:59:59Z"),
+        )
+        for ticker, row in known
         if ticker is not None
     )
 

@@ -103,6 +103,16 @@ class Execution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FeeCharge:
+    """A fee that the account was charged in one ticker: in coins after purchases, in money after sales."""
+
+    ticker: Ticker
+    coins: float
+    money: float
+    at: str  # ISO-8601 UTC; the end of its day where the broker states the day alone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSnapshot:
     """The account's figures."""
 
@@ -156,6 +166,10 @@ class Broker(Protocol):
 
     def executions_since(self, instant: datetime) -> tuple[Execution, ...]:
         """Return what was executed after `instant`."""
+        ...
+
+    def fees_since(self, instant: datetime) -> tuple[FeeCharge, ...]:
+        """Return the fees that were charged after `instant`."""
         ...
 
     def order(self, client_order_id: str) -> OrderReport | None:

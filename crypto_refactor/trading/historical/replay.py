@@ -23,7 +23,7 @@ from crypto_refactor.trading.interrupts import deferred_interrupts
 from crypto_refactor.trading.ledger import Ledger
 from crypto_refactor.trading.locks import locked
 from crypto_refactor.trading.outcomes import TickerOutcome, TickerRow
-from crypto_refactor.trading.session import OnRow, TradingSession
+from crypto_refactor.trading.session import OnRow, TradingSession, about
 from crypto_refactor.trading.ticker_pool import TickerPool, open_pool
 
 
@@ -123,7 +123,7 @@ def run_replay(
         with locked(session.state_dir, account):
             ledger.reset_if_finished(account)
             resumed = bool(ledger.states(account))
-            ledger.prepare_account(account, session.clock().isoformat(), snapshot)
+            ledger.prepare_account(account, session.clock().isoformat(), about(session))
             on_start(account, resumed)
             _play(session, ledger, account, share, windows, pool, delay)
             rows = tuple(row for row in pool.rows if not isinstance(row, TickerOutcome))

@@ -18,9 +18,11 @@ from typing import Any
 from crypto_refactor.errors import BrokerError
 from crypto_refactor.execution.stepper import SubAccountState
 from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade, merged_exits
+from crypto_refactor.market.bars import COLUMNS
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.storage import SqliteFile
 from crypto_refactor.trading.ledger.forecast_record import FORECAST_COLUMNS, ForecastRecord, insert_forecast
+from crypto_refactor.trading.ledger.history import BookedFill, EventRow, SettingsRow
 from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
 from crypto_refactor.trading.ledger.schema import FORMAT, STATE_TABLES, TRADE_COLUMNS
 from crypto_refactor.trading.ledger.transaction import LedgerTransaction
@@ -273,6 +275,41 @@ class Ledger:
         """Return every fill, in order."""
         rows = self._table(Fill._fields, "fills", account, ticker, "rowid")
         return tuple(Fill(**row) for row in rows)
+
+    def booked_fills(self, account: str, ticker: Ticker) -> tuple[BookedFill, ...]:
+        """Return every fill with the close after which it was booked, in order."""
+        rows = self._table((*Fill._fields, "after"), "fills", account, ticker, "rowid")
+        return tuple(
+            BookedFill(
+                Fill(**{name: row[name] for name in Fill._fields}),
+                row["at"] if row["after"] is None else row["after"],
+            )
+            for row in rows
+        )
+
+    def events(self, account: str, ticker: Ticker) -> tuple[EventRow, ...]:
+        """Return what changed the sub-account beside bars and fills, in order."""
+        rows = self._table(("after", "fills", "kind", "amount"), "events", account, ticker, "rowid")
+        return tuple(EventRow(**row) for row in rows)
+
+    def settings(self, account: str, ticker: Ticker) -> tuple[SettingsRow, ...]:
+        """Return what the sub-account was traded with, in order; nothing from versions that did not keep it."""
+        rows = self._rows("bar, about, rules, state", "settings", account, ticker, "bar")
+        with self._checked(f"the settings of {ticker} in {account}"):
+            return tuple(
+                SettingsRow(
+                    bar=checked_row("settings", ("bar",), (bar,))["bar"],
+                    about=checked_about(about),
+                    rules=checked_object(rules),
+                    before=checked_state(state),
+                )
+                for bar, about, rules, state in rows
+            )
+
+    def known_bars(self, account: str, ticker: Ticker) -> list[dict[str, Any]]:
+        """Return the bars as they were known when they were processed, by their columns, in order."""
+        columns = ("bar", *COLUMNS, "synthetic", "protection")
+        return self._table(columns, "known_bars", account, ticker, "bar")
 
     def trades(self, account: str, ticker: Ticker) -> tuple[Trade, ...]:
         """Return every closed trade, in order; the table holds a row for each order of its exit."""

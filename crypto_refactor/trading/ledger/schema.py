@@ -101,21 +101,48 @@ _FORECASTS_OF_DECISIONS = (
     WHERE typeof(model) = 'text' AND typeof(close) = 'real' AND typeof(predicted) = 'real'
         AND typeof(confidence) = 'real' AND reason NOT LIKE 'the close jumps%'""",
 )
-STATE_TABLES = ("holdings", "decisions", "models", "orders", "fills", "trades", "equity")
+_RECONCILIATION = (
+    # What a sub-account was traded with from the close `bar` on, and its state there before that decision.
+    """
+    CREATE TABLE settings (
+        account TEXT NOT NULL, ticker TEXT NOT NULL, bar INTEGER NOT NULL, about TEXT NOT NULL, rules TEXT NOT NULL,
+        state TEXT NOT NULL, PRIMARY KEY (account, ticker, bar)
+    ) WITHOUT ROWID""",
+    # Bars as they were known when they were processed; `protection` is NULL where protections waited.
+    """
+    CREATE TABLE known_bars (
+        account TEXT NOT NULL, ticker TEXT NOT NULL, bar INTEGER NOT NULL, open REAL NOT NULL, high REAL NOT NULL,
+        low REAL NOT NULL, close REAL NOT NULL, volume REAL NOT NULL, synthetic INTEGER NOT NULL, protection REAL,
+        PRIMARY KEY (account, ticker, bar)
+    ) WITHOUT ROWID""",
+    # What changed a sub-account beside bars and fills: after which close, and after how many fills.
+    """
+    CREATE TABLE events (
+        account TEXT NOT NULL, ticker TEXT NOT NULL, after INTEGER NOT NULL, fills INTEGER NOT NULL,
+        kind TEXT NOT NULL, amount REAL NOT NULL
+    )""",
+    "CREATE INDEX events_of ON events (account, ticker)",
+    # The close after which a fill was booked; NULL in ledgers of earlier versions.
+    "ALTER TABLE fills ADD COLUMN after INTEGER",
+)
+STATE_TABLES = (
+    *("holdings", "decisions", "models", "orders", "fills", "trades", "equity"),
+    *("settings", "known_bars", "events"),
+)
 """Tables whose rows belong to a sub-account; a replay that starts again deletes them."""
 
 FORMAT = FileFormat(
     name="ledger",
     application_id=0x43524C47,
     schema=3,
-    tables=(*_TABLES, *_OWNERSHIP, *_FORECASTS),
+    tables=(*_TABLES, *_OWNERSHIP, *_FORECASTS, *_RECONCILIATION),
     migrations={
         1: (
             "ALTER TABLE orders ADD COLUMN decided_at TEXT NOT NULL DEFAULT ''",
             "ALTER TABLE orders ADD COLUMN decided_price REAL",
             *_OWNERSHIP,
         ),
-        2: (*_FORECASTS, *_FORECASTS_OF_DECISIONS),
+        2: (*_FORECASTS, *_FORECASTS_OF_DECISIONS, *_RECONCILIATION),
     },
     error=BrokerError,
     unavailable=LedgerUnavailableError,

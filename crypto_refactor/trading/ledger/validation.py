@@ -114,6 +114,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "price": _not_negative,
         "fee": _number,
         "reason": _text,
+        "after": _or_none(_hour),
     },
     "trades": {
         "direction": _direction,
@@ -124,6 +125,27 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "quantity": _positive,
         "fees": _number,
         "exit_reason": _text,
+    },
+    "settings": {"bar": _hour},
+    "known_bars": {
+        "bar": _hour,
+        **dict.fromkeys(("open", "high", "low", "close"), _positive),
+        "volume": _not_negative,
+        "synthetic": lambda value: _whole(value) and value in {0, 1},
+        "protection": _or_none(_positive),
+    },
+    "events": {
+        "after": _hour,
+        "fills": lambda value: _whole(value) and value >= 0,
+        "kind": _text,
+        "amount": _not_negative,
+    },
+    "plan": {
+        **dict.fromkeys(("signal", "forecast_side"), _side),
+        **dict.fromkeys(("exceeds_cost", "decidable"), _switch),
+        "keep": _or_none(
+            lambda value: isinstance(value, list) and len(value) == 2 and all(map(_switch, value))
+        ),
     },
     "identity": {"token": lambda value: isinstance(value, str) and bool(_TOKEN.fullmatch(value))},
     "reviews": {"through": _instant, "accepted": lambda value: _whole(value) and value in {0, 1}},
@@ -215,6 +237,10 @@ def checked_object(text: object, rules: str | None = None) -> dict[str, Any]:
         raise ValueError("JSON is nested too deeply") from error
     if rules is not None:
         _check(rules, values)
+    plan = values.get("plan") if rules == "entry" else None
+    if plan is not None:
+        _require(isinstance(plan, dict) and plan.keys() == RULES["plan"].keys(), "its plan is incomplete")
+        _check("plan", plan)
     return dict(values)
 
 

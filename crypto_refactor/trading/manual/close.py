@@ -20,7 +20,7 @@ from crypto_refactor.trading.account_names import PAPER, REPLAY, broker_account
 from crypto_refactor.trading.account_status import ticker_status
 from crypto_refactor.trading.brokers import Broker
 from crypto_refactor.trading.interrupts import deferred_interrupts
-from crypto_refactor.trading.ledger import AccountRow, Ledger
+from crypto_refactor.trading.ledger import AccountRow, Ledger, LedgerEvent
 from crypto_refactor.trading.locks import locked
 from crypto_refactor.trading.orders.broker_executor import BrokerExecutor
 from crypto_refactor.trading.orders.executor import ExecutionResult
@@ -148,6 +148,7 @@ def close_at_next_open(ledger: Ledger, account: str) -> Close:
         # No other process can write meanwhile, so the state read here is the one replaced.
         with ledger.transaction(account, ticker) as transaction:
             state = _exiting(_state(ledger, account, ticker))
+            transaction.record_event(LedgerEvent.CLOSE_ORDERED)
             transaction.save_state(state)
         return CloseResult(ticker=ticker, sub_account=state.account, waiting=bool(state.pending))
 

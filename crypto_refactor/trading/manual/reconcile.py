@@ -18,6 +18,7 @@ from crypto_refactor.trading.locks import locked
 from crypto_refactor.trading.manual.close import require_same_account
 from crypto_refactor.trading.orders.account_review import (
     ADOPTED,
+    EXTERNAL,
     FEE_TOLERANCE,
     MIN_VALUE,
     review_start,
@@ -44,11 +45,22 @@ class Reconciliation:
     differences: tuple[HoldingDifference, ...]
     foreign_orders: tuple[str, ...]  # ids of orders of this tool that this ledger did not send
     booked: dict[Ticker, ExecutionResult]
+    cash: float = 0.0  # of the ledger's sub-accounts, quote currency
+    buying_power: float = 0.0  # at the broker, of the whole account
+    accepted: float = (
+        0.0  # of the cash, what was booked for coins that a person said are gone: it may not be there
+    )
 
     @property
     def agrees(self) -> bool:
         """Whether there was nothing to accept."""
         return not self.differences and not self.foreign_orders
+
+    @property
+    def cash_missing(self) -> float:
+        """Cash of the ledger that the broker does not have, and nothing explains; what fees make is none."""
+        missing = self.cash - self.accepted - self.buying_power
+        return missing if missing > max(FEE_TOLERANCE * self.cash, MIN_VALUE) else 0.0
 
 
 def compare_with_broker(ledger: Ledger, row: AccountRow, broker: Broker, now: datetime) -> Reconciliation:
@@ -61,7 +73,8 @@ def compare_with_broker(ledger: Ledger, row: AccountRow, broker: Broker, now: da
     """
     require_same_account(broker, row.name)
     orders = broker.orders_since(review_start(ledger.review(row.name), now)).orders
-    held = {ticker: state.account.quantity for ticker, state in ledger.states(row.name).items()}
+    states = ledger.states(row.name)
+    held = {ticker: state.account.quantity for ticker, state in states.items()}
     positions = broker.positions()
     differences = [
         HoldingDifference(ticker=ticker, ledger=own, broker=there)
@@ -77,7 +90,16 @@ def compare_with_broker(ledger: Ledger, row: AccountRow, broker: Broker, now: da
         differences=tuple(differences),
         foreign_orders=tuple(order.client_order_id for order in unrecorded(orders, ledger, row.name)),
         booked={},
+        cash=sum(state.account.cash for state in states.values()),
+        buying_power=broker.account().buying_power,
+        accepted=sum(_accepted(ledger, row.name, ticker) for ticker in states),
     )
+
+
+def _accepted(ledger: Ledger, account: str, ticker: Ticker) -> float:
+    fills = ledger.fills(account, ticker)
+    # What `--accept` books has no fee; a sale at Alpaca has one.
+    return sum(fill.notional for fill in fills if fill.reason == EXTERNAL and not fill.fee)
 
 
 def accept_broker(

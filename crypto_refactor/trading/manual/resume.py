@@ -6,7 +6,7 @@ from pathlib import Path
 
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.account_status import ticker_status
-from crypto_refactor.trading.ledger import Ledger
+from crypto_refactor.trading.ledger import Ledger, LedgerEvent
 from crypto_refactor.trading.locks import locked
 
 
@@ -33,6 +33,7 @@ def resume_tickers(
             equity = ticker_status(ledger, account, ticker).equity
             now = ledger.state(account, ticker)
             assert now is not None, "sub-accounts are never removed"
+            transaction.record_event(LedgerEvent.RESUMED, max(equity, 0.0))
             transaction.save_state(
                 replace(now, account=now.account._replace(halted=False, peak_equity=equity))
             )

@@ -14,7 +14,7 @@ from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade, book_
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.price_text import price_text
 from crypto_refactor.trading.brokers import Broker, OrderReport, Position
-from crypto_refactor.trading.ledger import Ledger
+from crypto_refactor.trading.ledger import Ledger, LedgerEvent
 from crypto_refactor.trading.orders.account_review import (
     EXTERNAL,
     FEE_TOLERANCE,
@@ -111,7 +111,7 @@ class PositionCheck:
             self._note_review(now)
             return ExecutionResult()
         if held.side == 0 or position.quantity >= self._least_after_fees(held):
-            self._save(_reduce(held, position.quantity))
+            self._save_reduced(held, position.quantity)
             self._note_review(now)
             return ExecutionResult()
         result, held = self._book(held, self._sales(missing, now), missing, hour)
@@ -129,7 +129,7 @@ class PositionCheck:
                 "coins are back or `crypto-refactor reconcile --accept` takes the position as it is.",
             )
         if held.quantity > position.quantity:
-            self._save(_reduce(held, position.quantity))
+            self._save_reduced(held, position.quantity)
         self._note_review(now)
         return result
 
@@ -143,7 +143,7 @@ class PositionCheck:
             sale = Sale(broker_order_id="", quantity=missing, booked=0.0, price=price)
             result, held = self._book(held, (sale,), missing, hour)
         if held.quantity > position.quantity:
-            self._save(_reduce(held, position.quantity))
+            self._save_reduced(held, position.quantity)
         self.ledger.record_review(self.account, now, self.ticker, accepted=True)
         return result
 
@@ -228,15 +228,17 @@ class PositionCheck:
         assert state is not None, "only an open sub-account holds coins"
         return state
 
-    def _save(self, held: SubAccount) -> None:
+    def _save_reduced(self, held: SubAccount, quantity: float) -> None:
+        """Leave `quantity` in the sub-account: the rest went without a sale, as fees or as dust."""
         try:
             with self.ledger.transaction(self.account, self.ticker) as transaction:
-                transaction.save_state(replace(self._state(), account=held))
+                transaction.record_event(LedgerEvent.COINS_LESS, held.quantity - quantity)
+                transaction.save_state(replace(self._state(), account=reduced(held, quantity)))
         except BrokerError as error:  # the next pass does it again; an exit does not wait for it
             _log.info("%s", error.what)
 
 
-def _reduce(account: SubAccount, quantity: float) -> SubAccount:
+def reduced(account: SubAccount, quantity: float) -> SubAccount:
     """Return `account` with `quantity`, where fees were higher than estimated or dust is gone."""
     if not quantity:
         return account._replace(side=0, quantity=0.0, average_price=0.0, open_fees=0.0)

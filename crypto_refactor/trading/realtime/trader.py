@@ -7,7 +7,7 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from crypto_refactor.errors import BrokerError, CryptoRefactorError
@@ -19,7 +19,7 @@ from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.price_text import price_text
 from crypto_refactor.trading.bar_processor import BarProcessor, ProcessedBar
 from crypto_refactor.trading.decider import ModelDecision
-from crypto_refactor.trading.ledger import Ledger, LedgerTransaction
+from crypto_refactor.trading.ledger import Ledger, LedgerEvent, LedgerTransaction
 from crypto_refactor.trading.locks import locked
 from crypto_refactor.trading.orders.executor import ExecutionResult, Executor, OrderPlan
 from crypto_refactor.trading.outcomes import TickerOutcome
@@ -117,9 +117,9 @@ class RealtimeTrader:
                 return None
             self._require_latest(ticker, hour)
             account, reason = protect(state.account, price, self._processor.rules)
-            if account != state.account:
-                self._save_protected(ticker, replace(state, account=account))
             newly_halted = account.halted and not state.account.halted
+            if account != state.account:
+                self._save_protected(ticker, replace(state, account=account), newly_halted=newly_halted)
             result = ExecutionResult()
             if reason is not None:
                 result = self._executor.protect(ticker, hour, price, reason, self._processor.rules)
@@ -136,9 +136,11 @@ class RealtimeTrader:
             )
             return self._outcome(outcome, result)
 
-    def _save_protected(self, ticker: Ticker, state: SubAccountState) -> None:
+    def _save_protected(self, ticker: Ticker, state: SubAccountState, *, newly_halted: bool) -> None:
         try:
             with self._ledger.transaction(self._account, ticker) as transaction:
+                if newly_halted:
+                    transaction.record_event(LedgerEvent.HALTED_BETWEEN)
                 transaction.save_state(state)
         except BrokerError as error:  # the next look does it again; an exit does not wait for it
             _log.info("%s", error.what)
@@ -159,6 +161,8 @@ class RealtimeTrader:
         previous = self._ledger.state(self._account, ticker)
         _require_later(ticker, hour, previous)
         bar = self._processor.process(previous, bars, hour, decision)
+        decided_at = self._clock().astimezone(UTC).isoformat(timespec="seconds")
+        bar = replace(bar, details={"decided_at": decided_at, "late": late})
         if blocked is None and bar.enters:
             blocked = self._admit(ticker)
         if blocked is not None:

@@ -950,3 +950,26 @@ def test_threads_may_share_a_broker(broker, server):
         thread.join()
     assert failures == []
     assert len(server.orders) == 8
+
+
+def test_fees_are_read_page_by_page_in_coins_and_in_money(broker, server):
+    for number in range(120):
+        server.set_position("BTC/USD", 0)
+        broker.submit(buy(own_id=f"b-{number}"))
+    server.sell_by_hand("BTC/USD", server.held("BTC/USD"))
+    fees = broker.fees_since(NOW - timedelta(days=365 * 10))
+    assert len(fees) == 121
+    assert {fee.ticker for fee in fees} == {BTC}
+    assert all(fee.coins == pytest.approx(0.002 * 0.0025, abs=1e-9) and not fee.money for fee in fees[:-1])
+    assert (fees[-1].coins, fees[-1].money) == (0, pytest.approx(100 * 0.9975 * 0.0025, abs=1e-4))
+
+
+def test_a_fee_of_a_day_counts_at_its_end_and_other_fees_do_not_count(broker, server):
+    fee = {"activity_type": "CFEE", "id": "1", "date": "2024-06-01", "qty": "0", "net_amount": "-0.06"}
+    server._activities = lambda query: [
+        fee | {"symbol": "BTCUSD"},
+        fee | {"symbol": "AAPL", "activity_type": "FEE"},
+        {"activity_type": "FEE", "id": "2", "date": "2024-06-01", "net_amount": "-1"},
+    ]
+    (found,) = broker.fees_since(NOW)
+    assert (found.ticker, found.money, found.at) == (BTC, 0.06, "2024-06-01T23:59:59Z")

@@ -224,3 +224,20 @@ def test_an_exit_goes_although_the_ledger_cannot_be_written(desk, server, monkey
     desk.later().act(0)
     assert desk.account.cash - 1000 == pytest.approx(float(server.cash) - 100_000, abs=1e-4)
     assert len(server.orders) == 2
+
+
+def test_cash_that_the_account_does_not_have_is_missing(desk, server):
+    desk.act(1)
+    desk.later().act(0)
+    found = compare(desk)
+    assert (found.cash_missing, found.cash) == (0.0, desk.account.cash)
+    server.cash -= 99_500
+    assert compare(desk).cash_missing == pytest.approx(desk.account.cash - float(server.cash))
+
+
+def test_cash_that_a_person_has_booked_is_not_missing(vanished, server):
+    accept(vanished)
+    server.cash -= 99_000
+    found = compare(vanished)
+    assert found.accepted == pytest.approx(found.cash, rel=0.01)
+    assert (found.agrees, found.cash_missing) == (True, 0.0)

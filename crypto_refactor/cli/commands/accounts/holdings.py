@@ -1,4 +1,4 @@
-"""`reconcile`, `adopt`, `panic`: settle what ledger and account disagree on, and end everything at once."""
+"""`adopt`, `panic`: take coins under the care of the ledger, and end everything at once."""
 
 from __future__ import annotations
 
@@ -17,44 +17,16 @@ from crypto_refactor.cli.trading.account_selection import (
     open_ledger,
     selected_account,
 )
-from crypto_refactor.errors import EXIT_AUDIT_FAILED, EXIT_OK, BrokerError, combined_exit_code
+from crypto_refactor.errors import EXIT_OK, BrokerError, combined_exit_code
 from crypto_refactor.price_text import price_text
 
 if TYPE_CHECKING:
     from crypto_refactor.trading.brokers.alpaca import AlpacaBroker
     from crypto_refactor.trading.ledger.ledger import AccountRow
     from crypto_refactor.trading.manual.close import CloseResult
-    from crypto_refactor.trading.manual.reconcile import Reconciliation
 
 
-@click.command("reconcile")
-@options.flag("--accept", "Book Alpaca's holdings as they are, and accept orders of other ledgers up to now.")
-@options.option("--ticker", "Only this ticker; repeat for several.", "tickers", multiple=True, metavar="T")
-@account_options
-def reconcile(accept: bool, tickers: tuple[str, ...], **values: Any) -> int:
-    """Compare the holdings of the ledger with those of the account at Alpaca; exit code 6 where they differ.
-
-    With --accept, coins that are missing at Alpaca are booked as sold at the ledger's last price, and this ledger
-    trades again although another one has sent orders.  Coins the ledger did not open are never sold: see `adopt`.
-    """
-    from datetime import UTC, datetime
-
-    from crypto_refactor.market.ticker import Ticker
-    from crypto_refactor.trading.manual.reconcile import accept_broker, compare_with_broker
-
-    requested = tuple(dict.fromkeys(map(Ticker.parse, tickers))) or None
-    state, ledger, rows = open_ledger(values)
-    row, broker = _account_at_alpaca(values, rows)
-    now = datetime.now(UTC)
-    if accept:
-        result = accept_broker(ledger, state, row, broker, requested, now)
-    else:
-        result = compare_with_broker(ledger, row, broker, now)
-    _show_reconciliation(row.name, result, accepted=accept, as_json=values["as_json"])
-    return EXIT_OK if accept or result.agrees else EXIT_AUDIT_FAILED
-
-
-def _account_at_alpaca(
+def account_at_alpaca(
     values: Mapping[str, Any], rows: Sequence[AccountRow]
 ) -> tuple[AccountRow, AlpacaBroker]:
     """Return the account at Alpaca that is meant, also one that this ledger has never traded, and its broker."""
@@ -92,43 +64,6 @@ def _untraded_account(values: Mapping[str, Any]) -> tuple[AccountRow, AlpacaBrok
     return replace(row, name=name), broker
 
 
-def _show_reconciliation(account: str, result: Reconciliation, *, accepted: bool, as_json: bool) -> None:
-    if as_json:
-        print_json(
-            {
-                "schema": 1,
-                "account": account,
-                "agrees": result.agrees,
-                "accepted": accepted,
-                "differences": [
-                    {"ticker": str(each.ticker), "ledger": each.ledger, "broker": each.broker}
-                    for each in result.differences
-                ],
-                "foreign_orders": list(result.foreign_orders),
-                "booked": {
-                    str(ticker): [fill.to_dict() for fill in booked.fills]
-                    for ticker, booked in result.booked.items()
-                },
-            }
-        )
-        return
-    click.echo(f"{account}: ledger and Alpaca {'agree' if result.agrees else 'differ'}.")
-    for difference in result.differences:
-        base = difference.ticker.base
-        click.echo(
-            f"{difference.ticker}: {difference.ledger:.9g} {base} in the ledger, {difference.broker:.9g} {base} at Alpaca."
-        )
-    for name in result.foreign_orders:
-        click.echo(f"Order {name} was sent by another ledger of this tool.")
-    for ticker, booked in result.booked.items():
-        for fill in booked.fills:
-            click.echo(
-                f"{ticker}: booked {fill.quantity:.9g} {ticker.base} as sold at {price_text(fill.price)}."
-            )
-    if not result.agrees and not accepted:
-        click.echo("`crypto-refactor reconcile --accept` takes Alpaca's figures; nothing was changed.")
-
-
 @click.command("adopt")
 @options.option("--ticker", "Coins to adopt.", required=True, metavar="T")
 @options.option("--cost", "Price of one coin, quote currency.", type=float, required=True)
@@ -147,7 +82,7 @@ def adopt(ticker: str, cost: float, quantity: float | None, **values: Any) -> No
     from crypto_refactor.trading.manual.reconcile import adopt as adopt_coins
 
     state, ledger, rows = open_ledger(values)
-    row, broker = _account_at_alpaca(values, rows)
+    row, broker = account_at_alpaca(values, rows)
     adoption = Adoption(ticker=Ticker.parse(ticker), cost=cost, quantity=quantity)
     ledger.prepare_account(row.name, row.opened_at, row.about)
     fill = adopt_coins(ledger, state, row, broker, adoption, lambda: datetime.now(UTC))
@@ -229,4 +164,4 @@ def _show_panic(account: str | None, results: list[CloseResult], *, as_json: boo
         click.echo(f"{account} is flat. Run `crypto-refactor resume` to allow entries again.")
 
 
-COMMANDS = {"reconcile": reconcile, "adopt": adopt, "panic": panic}
+COMMANDS = {"adopt": adopt, "panic": panic}

@@ -1,0 +1,113 @@
+"""A reconciliation in the terminal."""
+
+import textwrap
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.markup import escape
+
+from crypto_refactor.market.hours import to_iso
+from crypto_refactor.price_text import price_text
+from crypto_refactor.report.documents.reconciliation import headline, holdings_agree, is_explained_by_fees
+from crypto_refactor.report.formatting import money, percent, simulated_mark
+from crypto_refactor.report.terminal.tables import plain_table
+from crypto_refactor.trading.manual.reconcile import HoldingDifference, Reconciliation
+from crypto_refactor.trading.reconciliation.result import AccountReconciliation
+
+_HOURS_SHOWN = 12
+_WIDTH = 80
+
+
+def print_reconciliation(
+    result: AccountReconciliation, holdings: Reconciliation | None, console: Console
+) -> None:
+    """Print the headline, the causes with their money, what happened in the first hours of each, and the holdings."""
+    if result.tickers:
+        _say(console, f"{result.account}{simulated_mark(simulated=result.simulated)}", headline(result), "")
+        console.print(_table(result), width=_WIDTH)
+        _say(console, "", *_hours(result))
+    else:
+        _say(console, f"{result.account}: nothing could be reconciled.")
+    for part in result.tickers:
+        if part.unexplained_since is not None:
+            _say(
+                console,
+                f"{part.ticker}: {money(part.unexplained)} has no cause; it begins at {to_iso(part.unexplained_since)}.",
+            )
+    _say(console, *(f"Not compared, {name}: {why}" for name, why in result.missing.items()))
+    _say(console, *(f"Note: {note}." for note in result.notes))
+    if holdings is not None:
+        print_holdings(result.account, holdings, console, result=result)
+
+
+def _table(result: AccountReconciliation) -> object:
+    start = result.start
+    table = plain_table("cause", "money", "of start", "hours", left=("cause",))
+    backtest, account = (
+        sum(getattr(part, side) for part in result.tickers) for side in ("backtest", "account")
+    )
+    table.add_row("backtest", money(backtest - start), percent(result.backtest_return, signed=True), "")
+    for cause in result.causes:
+        share = percent(cause.money / start, signed=True)
+        table.add_row(f"  {cause.cause.text}", money(cause.money), share, str(len(cause.hours)))
+    if not result.explained:
+        table.add_row(
+            "  no cause", money(result.unexplained), percent(result.unexplained / start, signed=True), ""
+        )
+    table.add_section()
+    table.add_row("account", money(account - start), percent(result.account_return, signed=True), "")
+    return table
+
+
+def _hours(result: AccountReconciliation) -> Iterator[str]:
+    for cause in result.causes:
+        hours = result.hours_of(cause.cause)
+        for ticker, each in hours[:_HOURS_SHOWN]:
+            yield f"{cause.cause}: {ticker} {to_iso(each.hour)} {each.text}"
+        if len(hours) > _HOURS_SHOWN:
+            yield f"{cause.cause}: and {len(hours) - _HOURS_SHOWN} more; --csv lists every hour"
+
+
+def print_holdings(
+    account: str,
+    holdings: Reconciliation,
+    console: Console,
+    *,
+    result: AccountReconciliation | None = None,
+    accepted: bool = False,
+) -> None:
+    """Print how the holdings of ledger and Alpaca compare, and what was booked of their difference."""
+    agrees = holdings.agrees if result is None else holdings_agree(holdings, result)
+    _say(console, f"{account}: ledger and Alpaca {'agree' if agrees else 'differ'}.")
+    _say(console, *(_difference_text(each, result) for each in holdings.differences))
+    if result is not None:
+        text = f"Cash: {money(holdings.cash)} in the ledger, {money(holdings.buying_power)} at Alpaca to buy with"
+        if holdings.accepted:
+            text += f"; {money(holdings.accepted)} were booked by --accept, and may not be there"
+        missing = holdings.cash_missing
+        _say(console, f"{text}; {money(missing)} of the ledger's are missing." if missing else f"{text}.")
+    _say(
+        console,
+        *(f"Order {name} was sent by another ledger of this tool." for name in holdings.foreign_orders),
+        *(
+            f"{ticker}: booked {fill.quantity:.9g} {ticker.base} as sold at {price_text(fill.price)}."
+            for ticker, booked in holdings.booked.items()
+            for fill in booked.fills
+        ),
+    )
+    if not agrees and not accepted:
+        _say(console, "`crypto-refactor reconcile --accept` takes Alpaca's figures; nothing was changed.")
+
+
+def _difference_text(difference: HoldingDifference, result: AccountReconciliation | None) -> str:
+    base = difference.ticker.base
+    text = f"{difference.ticker}: {difference.ledger:.9g} {base} in the ledger, {difference.broker:.9g} {base} at Alpaca"
+    if result is not None and is_explained_by_fees(difference, result):
+        return f"{text}: fees were lower than assumed."
+    return f"{text}."
+
+
+def _say(console: Console, *lines: str) -> None:
+    for line in lines:
+        text = textwrap.fill(line, _WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+        console.print(escape(text), soft_wrap=True, highlight=False)
