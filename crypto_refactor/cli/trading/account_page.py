@@ -21,9 +21,15 @@ REFRESH_SECONDS = 300
 
 
 def write_account_page(
-    path: Path, ledger: Ledger, status: AccountStatus, tz: ZoneInfo, *, refresh: int | None = None
+    path: Path,
+    ledger: Ledger,
+    state: Path,
+    status: AccountStatus,
+    tz: ZoneInfo,
+    *,
+    refresh: int | None = None,
 ) -> None:
-    """Write the page of an account.
+    """Write the page of an account, with its last reconciliation from the folder `state`.
 
     Raises
     ------
@@ -34,14 +40,20 @@ def write_account_page(
     """
     from crypto_refactor.report.html.account.history import account_history
     from crypto_refactor.report.html.account.page import account_html
+    from crypto_refactor.trading.reconciliation.kept import kept_reconciliation
     from crypto_refactor.trading.record.record import account_record
 
-    record = account_record(ledger, status.row.name)
+    account = status.row.name
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    write_text(
-        path,
-        account_html(account_history(ledger, status), tz=tz, made_at=now, record=record, refresh=refresh),
+    page = account_html(
+        account_history(ledger, status),
+        tz=tz,
+        made_at=now,
+        record=account_record(ledger, account),
+        reconciled=kept_reconciliation(state, account),
+        refresh=refresh,
     )
+    write_text(path, page)
 
 
 class AccountPage:
@@ -71,7 +83,7 @@ class AccountPage:
         row = next((row for row in rows if row.name == account), None)
         if row is not None:
             status = account_status(self._ledger, self._state, row, rows)
-            write_account_page(self._path, self._ledger, status, self._tz, refresh=refresh)
+            write_account_page(self._path, self._ledger, self._state, status, self._tz, refresh=refresh)
 
     def rewrite(self, account: str, note: Callable[[str], None]) -> None:
         """Write it for a run that goes on: what keeps it from being written is noted once, and ends nothing."""

@@ -22,6 +22,7 @@ from crypto_refactor.trading.account_status import account_status
 from crypto_refactor.trading.ledger.forecast_record import ForecastRecord
 from crypto_refactor.trading.ledger.ledger import Ledger
 from crypto_refactor.trading.ledger.order_record import OrderRecord
+from crypto_refactor.trading.reconciliation.kept import KeptReconciliation
 from crypto_refactor.trading.record.record import account_record
 
 BTC, ETH = Ticker("BTC", "USD"), Ticker("ETH", "USD")
@@ -166,7 +167,11 @@ def test_a_forecast_stands_at_the_hour_it_is_of(filled, tmp_path):
 def test_the_backtest_of_the_same_hours_is_drawn_where_there_is_one(filled, tmp_path):
     names = [line["name"] for line in drawn(page(filled, tmp_path))["account-equity"]["data"]]
     assert "Its backtest" not in names
-    chart = drawn(page(filled, tmp_path, backtest={AT + 1: 1500.0, AT + 2: 1495.0}))["account-equity"]
+    backtest = {AT + 1: 1500.0, AT + 2: 1495.0}
+    reconciled = KeptReconciliation(headline="backtest -0.33 %, account -0.80 %", backtest=backtest)
+    markup = page(filled, tmp_path, reconciled=reconciled)
+    assert "Until 2024-06-01 02:00: backtest -0.33 %, account -0.80 %." in markup
+    chart = drawn(markup)["account-equity"]
     assert trace(chart, "Its backtest")["y"] == [None, 1500.0, 1495.0, None]
 
 
@@ -215,7 +220,7 @@ def test_only_a_page_that_is_rewritten_asks_to_be_loaded_again(filled, tmp_path)
 @pytest.mark.parametrize("phone", [False, True])
 def test_the_page_draws_its_charts_loads_nothing_and_never_scrolls_sideways(filled, tmp_path, phone):
     path = tmp_path / "account.html"
-    path.write_text(page(filled, tmp_path, backtest={AT: 1500.0, AT + 3: 1501.0}), encoding="utf-8")
+    path.write_text(page(filled, tmp_path), encoding="utf-8")
     with Chromium(tmp_path / "profile") as browser:
         browser.show(width=390 if phone else 1400, height=844, phone=phone)
         browser.open(path)

@@ -62,7 +62,7 @@ def status(report: Path | None, max_age: str | None, tz: ZoneInfo, **values: Any
     reason = halt_reason(state)
     age = None if allowed is None else decision_age(account, datetime.now(UTC), allowed)
     if report is not None and account is not None:
-        write_account_page(report, ledger, account, tz)
+        write_account_page(report, ledger, state, account, tz)
     if values["as_json"]:
         print_json(status_json(account, ledger.path, reason, record, age))
     elif account is None:

@@ -71,7 +71,9 @@ def reconcile(
     from datetime import UTC, datetime
 
     from crypto_refactor.market.ticker import Ticker
+    from crypto_refactor.report.documents.reconciliation import headline
     from crypto_refactor.trading.account_names import is_at_broker
+    from crypto_refactor.trading.reconciliation.kept import keep_reconciliation
     from crypto_refactor.trading.reconciliation.reconcile import reconcile_account
 
     check_outputs({"--csv": table, "--report": report})
@@ -88,6 +90,8 @@ def reconcile(
         from dataclasses import replace
 
         result = replace(result, missing={**result.missing, "holdings": why})
+    if requested is None and since is None and result.tickers:
+        keep_reconciliation(state, result, headline(result))
     _write(result, table, report)
     _show(result, holdings, as_json=values["as_json"])
     return _exit_code(result, holdings)

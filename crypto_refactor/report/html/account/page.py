@@ -11,6 +11,7 @@ from crypto_refactor.report.html.account import charts
 from crypto_refactor.report.html.account.history import AccountHistory
 from crypto_refactor.report.html.plotly_style import Chart, chart_data, wall_clock
 from crypto_refactor.report.html.templating import environment
+from crypto_refactor.trading.reconciliation.kept import KeptReconciliation
 from crypto_refactor.trading.record.record import SeriesRecord
 from crypto_refactor.trading.record.scores import Score
 
@@ -38,7 +39,7 @@ def account_html(
     tz: ZoneInfo,
     made_at: str,
     record: SeriesRecord | None = None,
-    backtest: Mapping[int, float] | None = None,
+    reconciled: KeptReconciliation | None = None,
     refresh: int | None = None,
 ) -> str:
     """Return an account as one HTML file; the same arguments give the same text.
@@ -53,15 +54,15 @@ def account_html(
         When the page was made, ISO-8601 UTC.
     record : SeriesRecord or None
         How its forecasts ended.
-    backtest : mapping of int to float or None
-        Equity of the backtest of the account's own hours, by close.
+    reconciled : KeptReconciliation or None
+        The account held against the backtest of its own hours.
     refresh : int or None
         Seconds after which a browser loads the page again; None for a page that is not rewritten.
     """
     from plotly.offline import get_plotlyjs
 
     status = history.status
-    drawn = _charts(history, record, backtest or {}, tz)
+    drawn = _charts(history, record, {} if reconciled is None else reconciled.backtest, tz)
     absent = _absent(history, drawn) | (set() if record is not None else {"record"})
     sections = {name: title for name, title in SECTIONS.items() if name not in absent}
     return (
@@ -86,6 +87,7 @@ def account_html(
             quote=history.quote,
             figures=_figures(history),
             record=record,
+            reconciled=reconciled,
             scores={} if record is None else _scores(record),
             record_line=record_line,
             outcome_lines=outcome_lines,
