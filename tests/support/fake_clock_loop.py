@@ -90,6 +90,8 @@ class PassingHours:
         What was slept.
     notes, rows, again, blocks, announced, block_lasted : list
         What the loop reported; `announced` without the daily summaries.
+    announced_details : dict
+        By kind, the details of what was announced last.
     summaries : list of dict
         The daily summaries: `at`, `text` and their figures.
     """
@@ -99,7 +101,7 @@ class PassingHours:
         self.server = AlpacaDataServer()
         self.ahead, self.late, self.slept = 0.0, {}, []
         self.notes, self.rows, self.again, self.blocks, self.announced = [], [], [], [], []
-        self.block_lasted, self.summaries = [], []
+        self.block_lasted, self.summaries, self.announced_details = [], [], {}
         self.traded = {}
         self._events, self._lock = [], threading.RLock()
         self._all = {}
@@ -215,11 +217,12 @@ class PassingHours:
         """A ledger of its own each time, as another process would have."""
         return Ledger(self.folder / "state" / "ledger.sqlite")
 
-    def loop(self, *, trainer=None, account=None, ledger=None, **options):
+    def loop(self, *, trainer=None, account=None, ledger=None, after_hour=None, **options):
         """Return a loop on the demo account, as a new process would."""
         session, ledger = self.session(**options), ledger or self.ledger
         account = account or DemoAccount(session, ledger, ACCOUNT)
-        return TradingLoop(HourlyPass(session, ledger, account, trainer=trainer, observer=self))
+        hourly = HourlyPass(session, ledger, account, trainer=trainer, observer=self)
+        return TradingLoop(hourly, after_hour=after_hour)
 
     # What the loop reports
 
@@ -237,6 +240,7 @@ class PassingHours:
             self.summaries.append({"at": self.now, "text": text, **details})
         else:
             self.announced.append((kind, ticker, text))
+            self.announced_details[kind] = {name: value for name, value in details.items() if name != "shown"}
 
     def blocked(self, account, why, *, lasted=None):
         self.blocks.append((account, why))
