@@ -85,7 +85,7 @@ class TestWhoTakesIt:
         room = "crypto_refactor.trading.realtime"
         monkeypatch.setattr(f"{room}.background_training.BackgroundTrainer", Trainer)
         loop = SimpleNamespace(run=lambda: None, dropped={})
-        monkeypatch.setattr(f"{room}.loop.TradingLoop", lambda _hourly_pass: loop)
+        monkeypatch.setattr(f"{room}.loop.TradingLoop", lambda _hourly_pass, **_: loop)
         done = invoke(trade.trade, f"--demo --source alpaca --cluster {ADDRESS}")
         assert done.code == 3, "a loop that ends by itself has no ticker left"
         assert trained == {"cluster": Cluster(ADDRESS), "stopped": True}

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from crypto_refactor.storage.output_file import write_text
-from crypto_refactor.trading.ticker_pool import as_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,6 +86,8 @@ class AccountPage:
 
     def rewrite(self, account: str, note: Callable[[str], None]) -> None:
         """Write it for a run that goes on: what keeps it from being written is noted once, and ends nothing."""
+        from crypto_refactor.trading.ticker_pool import as_error
+
         try:
             self.write(account, refresh=REFRESH_SECONDS)
         except Exception as error:  # noqa: BLE001 - a page is no reason to stop trading
