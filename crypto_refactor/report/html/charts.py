@@ -8,7 +8,7 @@ import numpy as np
 from crypto_refactor.arrays import FloatArray
 from crypto_refactor.backtest.diagnostics import FeatureCorrelation
 from crypto_refactor.backtest.result import RunResult
-from crypto_refactor.backtest.significance.calibration import Calibration
+from crypto_refactor.backtest.significance.calibration import Calibration, CalibrationBin
 from crypto_refactor.backtest.significance.fee_sensitivity import CostPoint
 from crypto_refactor.backtest.significance.forecast_skill import Skill
 from crypto_refactor.report.formatting import percent
@@ -164,9 +164,15 @@ def calibration_chart(skill: Skill) -> Chart:
 def confidence_chart(name: str, stages: Sequence[tuple[str, Calibration, str, str]]) -> Chart:
     """Draw how often the direction was right against stated confidence; each stage has a name, a colour and a symbol."""
     top = max([MIN_CONFIDENCE_RANGE, *(part.stated for _, stage, *_ in stages for part in stage.bins)])
+    ends = [end for _, stage, *_ in stages for part in stage.bins for end in _error_ends(part)]
     layout = {
         "xaxis": axis("stated confidence", tickformat=".0%"),
-        "yaxis": axis("direction right", tickformat=".0%"),
+        # The error of a few hours reaches beyond what a share can be.
+        "yaxis": axis(
+            "direction right",
+            tickformat=".0%",
+            range=[max(min(ends, default=0.0), 0.0) - 0.03, min(max(ends, default=1.0), 1.0) + 0.03],
+        ),
         "hovermode": "closest",
     }
     traces = [
@@ -177,6 +183,11 @@ def confidence_chart(name: str, stages: Sequence[tuple[str, Calibration, str, st
     return Chart(name=name, summary=summary, traces=traces, layout=layout)
 
 
+def _error_ends(part: CalibrationBin) -> tuple[float, float]:
+    """Return the ends of the error bar of a bin: two binomial errors of a fair coin."""
+    return part.observed - part.n**-0.5, part.observed + part.n**-0.5
+
+
 def _calibrated(name: str, calibration: Calibration, color: str, symbol: str) -> Trace:
     bins = calibration.bins
     most = max((part.n for part in bins), default=1)
@@ -185,7 +196,6 @@ def _calibrated(name: str, calibration: Calibration, color: str, symbol: str) ->
         "markers",
         short([part.stated for part in bins]),
         short([part.observed for part in bins]),
-        # Two binomial errors of a fair coin.
         error_y=style.error_bars([part.n**-0.5 for part in bins], color),
         customdata=[part.n for part in bins],
         hovertemplate="stated %{x:.1%}<br>right %{y:.1%}<br>%{customdata:,} hours<extra></extra>",
