@@ -14,12 +14,14 @@ from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.stepper import UNDECIDABLE, BarSignal, SubAccountState, first_decision
 from crypto_refactor.execution.sub_account import Fill, SubAccount, book_buy, book_sell
 from crypto_refactor.trading.ledger import EventRow, LedgerEvent
-from crypto_refactor.trading.orders.account_review import ADOPTED
+from crypto_refactor.trading.orders.account_review import ADOPTED, FEE_TOLERANCE
 from crypto_refactor.trading.orders.reconciliation import reduced
 from crypto_refactor.trading.reconciliation.causes import Cause
 from crypto_refactor.trading.reconciliation.due import DueDecisions
 from crypto_refactor.trading.reconciliation.life import BY_HAND, Happening, Life
 
+_ROUNDING = 1e-9
+"""Share of a position below which it is a rounding error."""
 _PROTECTED = frozenset({"stop_loss", "take_profit"})
 
 
@@ -221,9 +223,13 @@ class _Runner:
         elif _is(event, LedgerEvent.HALTED_BETWEEN) and Cause.PROTECTIONS in self.causes:
             self.account = self.account._replace(halted=True)
         elif _is(event, LedgerEvent.COINS_LESS) and Cause.FEES in self.causes and event is not None:
-            left = self.account.quantity - event.amount
+            before = happening.held + event.amount
+            share = happening.held / before if before else 0.0
+            left = self.account.quantity * share
+            if Cause.SIZES in self.causes:
+                left = self.account.quantity - event.amount
             # What is left of an exact subtraction may be a rounding error.
-            self.account = reduced(self.account, left if left > event.amount * 1e-12 else 0.0)
+            self.account = reduced(self.account, left if share > _ROUNDING else 0.0)
 
     def _sell(self, fill: Fill, held: float, *, block: bool) -> None:
         account = self.account
@@ -235,6 +241,8 @@ class _Runner:
             fee=fill.fee / fill.notional if fill.notional else 0.0,
         )
         share = min(fill.quantity / abs(held), 1.0) if held else 1.0
+        if Cause.FEES not in self.causes and share >= 1 - FEE_TOLERANCE:
+            share = 1.0  # all of it: what is left went as fees
         if rules.venue is None and share == 1:
             result = fill_at_open(
                 account, (Exit(fill.reason),), fill.price, fill.at, adjacent=True, rules=rules

@@ -8,7 +8,7 @@ from crypto_refactor.market.hours import to_datetime
 from crypto_refactor.trading.brokers import FeeCharge
 from crypto_refactor.trading.ledger import BookedFill, LedgerEvent
 from crypto_refactor.trading.reconciliation.causes import Cause, CauseHour
-from crypto_refactor.trading.reconciliation.life import Life
+from crypto_refactor.trading.reconciliation.life import BY_HAND, Life
 
 _BOOKED_WITHIN = timedelta(hours=48)
 """Alpaca books the fees of a day at its end; until then those assumed stand in for them."""
@@ -90,7 +90,9 @@ def _by_day(life: Life) -> dict[str, list[BookedFill]]:
     found: dict[str, list[BookedFill]] = {}
     for booked in life.fills:
         if booked.fill.fee:
-            found.setdefault(f"{to_datetime(booked.fill.at):%Y-%m-%d}", []).append(booked)
+            # A sale by hand is booked later than it was made, and after the last close that was known then.
+            hour = booked.after if booked.fill.reason in BY_HAND else booked.fill.at
+            found.setdefault(f"{to_datetime(hour):%Y-%m-%d}", []).append(booked)
     return found
 
 

@@ -30,7 +30,7 @@ class NotKeptError(BrokerError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Happening:
-    """A fill that no decision made, or an event: what it was, after which close, and how many coins were held before."""
+    """A fill that no decision made, or an event, and after which close: coins `held` before the fill, or after the event."""
 
     after: int
     fill: Fill | None

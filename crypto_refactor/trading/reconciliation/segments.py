@@ -76,7 +76,7 @@ def _model_settings(values: dict[str, Any], paths: Sequence[str]) -> ModelSettin
         raise BrokerError(
             f"the plug-in {', '.join(changed)} has changed since.",
             expected="the file that the account was traded with.",
-            remedy="bring it back, or reconcile from a later hour with --since.",
+            remedy="bring it back.",
         )
     return settings
 
