@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from crypto_refactor.cli import completion
 from crypto_refactor.cli.configuration.applied import apply_config
 from crypto_refactor.cli.data_notes import remember
 from crypto_refactor.errors import UsageError
+from crypto_refactor.version import __version__
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -129,14 +131,23 @@ def _receivers(
 BAR_HOURS = click.IntRange(1, 1_000_000)
 """How many hours of bars can be asked for."""
 
-ticker = option("--ticker", "Trading pair that the source offers.", default="BTC/USD", callback=_parse_ticker)
-required_ticker = option("--ticker", "Trading pair.", required=True, callback=_parse_ticker)
+ticker = option(
+    "--ticker",
+    "Trading pair that the source offers.",
+    default="BTC/USD",
+    callback=_parse_ticker,
+    shell_complete=completion.tickers,
+)
+required_ticker = option(
+    "--ticker", "Trading pair.", required=True, callback=_parse_ticker, shell_complete=completion.tickers
+)
 tickers = option(
     "--ticker",
     "Trading pair; repeat for several.  [default: all of tickers.txt, or of CRYPTO_TICKERS]",
     "tickers",
     multiple=True,
     callback=parse_tickers,
+    shell_complete=completion.tickers,
 )
 hours_to_trade = option("--hours", "Hours to trade.", default=720)
 initial_balance = option("--initial-balance", "Starting capital, quote currency.", default=100_000.0)
@@ -144,6 +155,7 @@ source = option(
     "--source",
     "Source of the bars.  [default: alpaca, or CRYPTO_SOURCE]",
     metavar="[alpaca|files|sample]",
+    shell_complete=completion.sources,
 )
 data_dir = option(
     "--data-dir",
@@ -174,6 +186,7 @@ tz = option(
 )
 as_json = flag("--json", "Print one JSON document and nothing else.", "as_json")
 debug = combined(
+    click.version_option(__version__, message="%(prog)s %(version)s"),
     file_option(
         "--config",
         "FILE.toml",

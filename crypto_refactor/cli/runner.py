@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import IO, Any, NoReturn
@@ -24,6 +25,7 @@ from crypto_refactor.errors import (
     UsageError,
 )
 
+PROGRAM = "crypto-refactor"
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
@@ -52,14 +54,14 @@ def run_command(
 def _run(command: click.Command, args: list[str], name: str | None) -> int:
     debug, as_json = "--debug" in args, "--json" in args
     try:
-        code = command.main(args, prog_name=name, standalone_mode=False)
+        code = command.main(args, prog_name=name, standalone_mode=False, help_option_names=["-h", "--help"])
         if sys.stdout is not None:  # None where it was closed (`>&-`)
             sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return UsageError.exit_code
     except click.ClickException as error:
-        return _report(name_file(_from_click(error)), as_json=as_json, debug=debug)
+        return _report(name_file(_from_click(error, name or command.name)), as_json=as_json, debug=debug)
     except CryptoRefactorError as error:
         return _report(name_file(error), as_json=as_json, debug=debug)
     except (BrokenPipeError, SystemExit):
@@ -105,14 +107,36 @@ def _no_space(error: OSError) -> DataError:
     )
 
 
-def _from_click(error: click.ClickException) -> CryptoRefactorError:
+def _from_click(error: click.ClickException, name: str | None) -> CryptoRefactorError:
     context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else "the command"
+    path = name if context is None else context.command_path
+    message = error.format_message()
+    number = _NO_NUMBER.search(message)
+    meant = None if number is None else _number_meant(number[1], whole=number[2] == "integer")
     return UsageError(
-        error.format_message(),
-        expected="the options and values that --help lists.",
-        remedy=f"run `{path} --help`.",
+        message,
+        expected="the options and values that --help lists." if number is None else _NUMBERS[number[2]],
+        remedy=f"run `{path} --help`." if meant is None else f"write {meant}.",
     )
+
+
+_NO_NUMBER = re.compile(r"'([^']*)' is not a valid (integer|float)")
+_NUMBERS = {"integer": "a whole number.", "float": "a number."}
+_FACTORS = {"k": 1e3, "h": 1, "d": 24, "w": 168}
+"""Suffixes of numbers; lengths are hours."""
+
+
+def _number_meant(text: str, *, whole: bool) -> str | None:
+    """Return the plain number that a text such as ``0.1%``, ``10k`` or ``30d`` means; None where it means none."""
+    match = re.fullmatch(r"([+-]?[0-9][0-9_,]*(?:\.[0-9]+)?)\s*(%|[kKhHdDwW])?", text.strip())
+    if match is None:
+        return None
+    value = float(match[1].replace(",", "").replace("_", ""))
+    if match[2] == "%":
+        value /= 100
+    elif match[2]:
+        value *= _FACTORS[match[2].lower()]
+    return f"{round(value) if whole else value:.12g}"
 
 
 def _report(error: CryptoRefactorError, *, as_json: bool, debug: bool) -> int:

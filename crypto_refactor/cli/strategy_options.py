@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crypto_refactor.cli import options
+from crypto_refactor.cli import completion, options
 from crypto_refactor.cli.output import say_hints
 from crypto_refactor.execution.options import EXECUTION_OPTIONS, OptionSpec, option_hints
 
@@ -59,7 +59,10 @@ deciding_options = options.combined(
 """Every option that decides or trades; `compare --vary` takes each."""
 strategy_options = options.combined(
     options.option(
-        "--model", "Pin this model of app_lstm for every decision; never retrain it.", metavar="NAME"
+        "--model",
+        "Pin this model of app_lstm for every decision; never retrain it.",
+        metavar="NAME",
+        shell_complete=completion.models,
     ),
     deciding_options,
     options.allow_gaps,

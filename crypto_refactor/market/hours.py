@@ -41,7 +41,10 @@ def parse_instant(text: str) -> datetime:
     ValueError
         If `text` is not an ISO-8601 date, or date and time.
     """
-    instant = datetime.fromisoformat(text.strip())
+    try:
+        instant = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no time, such as 2024-06-01T00:00Z") from error
     if instant.tzinfo is None:
         return instant.replace(tzinfo=UTC)
     try:

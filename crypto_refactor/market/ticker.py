@@ -37,7 +37,7 @@ class Ticker:
             raise UsageError(
                 f"{text!r} is not a ticker.",
                 expected="BASE/QUOTE, for example BTC/USD.",
-                remedy="correct --ticker; `tickers.txt` lists some.",
+                remedy=_meant(text) or "correct --ticker; `tickers.txt` lists some.",
             )
         return cls(*match.groups())
 
@@ -67,6 +67,17 @@ class Ticker:
 
     def __str__(self) -> str:
         return f"{self.base}/{self.quote}"
+
+
+def _meant(text: str) -> str | None:
+    """Return what to write in place of another form of a ticker: ``BTC``, ``BTCUSD``, ``BTC-USD``."""
+    name = text.strip().upper()
+    if "," in name and all(_is_ticker(part.strip()) for part in name.split(",")):
+        return "name each one by itself: " + " ".join(f"--ticker {part.strip()}" for part in name.split(","))
+    pair = re.fullmatch(r"([A-Z0-9]{2,10}?)[-_: ]?(USDT|USDC|USD|EUR|BTC|ETH)", name)
+    if pair is not None:
+        return f"write {pair[1]}/{pair[2]}."
+    return f"write {name}/USD." if re.fullmatch(r"[A-Z0-9]{2,10}", name) else None
 
 
 def read_tickers(path: Path, default: Path | None = None) -> tuple[Ticker, ...]:

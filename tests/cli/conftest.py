@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import signal
+import sys
 from dataclasses import dataclass
 
 import pytest
@@ -72,6 +73,7 @@ class Outcome:
 def invoke(monkeypatch, capsys, home):
     """Run a click command through the edge, in this process: nothing but speed sets it apart."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    unraisable = sys.unraisablehook
     for name in [name for name in os.environ if name.startswith("CRYPTO_")]:
         monkeypatch.delenv(name)
     for name, value in home.environment().items():
@@ -90,6 +92,7 @@ def invoke(monkeypatch, capsys, home):
     yield run
     for number, handler in before.items():
         signal.signal(number, handler)
+    sys.unraisablehook = unraisable
     settings.cache_clear()
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crypto_refactor.cli import options
+from crypto_refactor.cli import completion, options
 from crypto_refactor.cli.forecast_record import no_record, recorded_signal
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.strategy_options import signal_rules
@@ -23,7 +23,12 @@ _CLOSING_SECONDS = 15.0
 @click.command("signal")
 @options.ticker
 @options.option("--hours", "Hours of history to train on, at least 120.", default=240)
-@options.option("--model", "Name of the model file.  [default: lstm_v2]", metavar="NAME")
+@options.option(
+    "--model",
+    "Name of the model file.  [default: lstm_v2]",
+    metavar="NAME",
+    shell_complete=completion.models,
+)
 @options.lookback
 @options.option("--retrain-threshold", "Retrain a model that is older than this many hours.", default=24)
 @options.flag("--retrain", "Retrain in any case.")

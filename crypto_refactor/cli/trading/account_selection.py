@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from crypto_refactor.cli import options
+from crypto_refactor.cli import completion, options
 from crypto_refactor.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +26,10 @@ _CONFLICTS = (
 )
 account_options = options.combined(
     options.option(
-        "--account", "Name of the account.  [default: the one traded last, replays aside]", metavar="NAME"
+        "--account",
+        "Name of the account.  [default: the one traded last, replays aside]",
+        metavar="NAME",
+        shell_complete=completion.accounts,
     ),
     options.flag("--demo", "Use the demo account of the source."),
     options.flag("--live", "Use the account that trades real money."),
