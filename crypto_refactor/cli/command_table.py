@@ -46,9 +46,10 @@ GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     },
 }
 """The commands of `crypto-refactor --help`, by what they are for."""
-COMMANDS: Mapping[str, tuple[str, str]] = {
-    name: row for group in GROUPS.values() for name, row in group.items()
-}
+COMMANDS: Mapping[str, tuple[str, str]] = dict(
+    sorted(row for group in GROUPS.values() for row in group.items())
+)
+HELP_OPTIONS = ["-h", "--help"]
 
 
 def load_command(name: str) -> click.Command:
@@ -56,4 +57,5 @@ def load_command(name: str) -> click.Command:
     module = import_module(f"crypto_refactor.cli.commands.{COMMANDS[name][0]}")
     command = module.COMMANDS[name] if hasattr(module, "COMMANDS") else module.command
     assert isinstance(command, click.Command), "what the table names"
+    command.context_settings.setdefault("help_option_names", HELP_OPTIONS)
     return command

@@ -12,6 +12,7 @@ from typing import IO, Any, NoReturn
 
 import click
 
+from crypto_refactor.cli.command_table import HELP_OPTIONS
 from crypto_refactor.cli.configuration.applied import name_file
 from crypto_refactor.cli.data_notes import with_data_notes
 from crypto_refactor.cli.termination import Terminated, raise_on_signals
@@ -54,7 +55,7 @@ def run_command(
 def _run(command: click.Command, args: list[str], name: str | None) -> int:
     debug, as_json = "--debug" in args, "--json" in args
     try:
-        code = command.main(args, prog_name=name, standalone_mode=False, help_option_names=["-h", "--help"])
+        code = command.main(args, prog_name=name, standalone_mode=False, help_option_names=HELP_OPTIONS)
         if sys.stdout is not None:  # None where it was closed (`>&-`)
             sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:

@@ -100,4 +100,4 @@ def test_scripts_run_from_any_folder_and_write_nothing_there(warm, line):
 def test_without_arguments_the_group_shows_its_help_and_ends_with_2(home):
     done = home.run("crypto-refactor", code=2)
     assert done.stdout == ""
-    assert "Commands:" in done.stderr
+    assert "Research:" in done.stderr
