@@ -32,11 +32,8 @@ CALLBACKS = {
 }
 
 
-@pytest.mark.parametrize("place", CALLBACKS)
-@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
-def test_a_stop_that_the_interpreter_swallows_comes_again(place, name, code):
-    script = LOST.format(callback=CALLBACKS[place].format(name=name), patience=2 * PATIENCE)
-    done = subprocess.run(
+def ended(script):
+    return subprocess.run(
         [sys.executable, "-c", script],
         capture_output=True,
         text=True,
@@ -44,6 +41,13 @@ def test_a_stop_that_the_interpreter_swallows_comes_again(place, name, code):
         check=False,
         env={"PYTHONPATH": str(ROOT), "PATH": ""},
     )
+
+
+@pytest.mark.parametrize("place", CALLBACKS)
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_stop_that_the_interpreter_swallows_comes_again(place, name, code):
+    script = LOST.format(callback=CALLBACKS[place].format(name=name), patience=2 * PATIENCE)
+    done = ended(script)
     assert done.returncode == code
     assert "went on" in done.stdout
     assert "Traceback" not in done.stderr
@@ -51,13 +55,6 @@ def test_a_stop_that_the_interpreter_swallows_comes_again(place, name, code):
 
 def test_other_faults_of_finalisers_are_still_printed():
     script = LOST.format(callback="Held.__del__ = lambda _: 1 / 0", patience=0)
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-        env={"PYTHONPATH": str(ROOT), "PATH": ""},
-    )
+    done = ended(script)
     assert done.returncode == 0
     assert "ZeroDivisionError" in done.stderr

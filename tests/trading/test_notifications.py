@@ -7,13 +7,14 @@ import threading
 
 import pytest
 from pytest_httpserver import HTTPServer
+from support.ledgers import entry_order
 from werkzeug import Response
 
 from crypto_refactor.errors import DataError, UsageError
 from crypto_refactor.execution.sub_account import Fill, SubAccount
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers.base import UnknownOutcomeError
-from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
+from crypto_refactor.trading.ledger.order_record import OrderStatus
 from crypto_refactor.trading.notifications import Notifier, notices, of_account, of_run
 from crypto_refactor.trading.outcomes import Failure, TickerOutcome, Unavailable
 
@@ -31,22 +32,6 @@ def entry(**fields):
     } | fields
     return TickerOutcome(
         ticker=BTC, bar=477_000, decision=None, target=1, price=60_000.0, acted=True, reason="x", **given
-    )
-
-
-def order(stage, detail=""):
-    return OrderRecord(
-        client_order_id="cr-1",
-        ticker=BTC,
-        bar=477_000,
-        leg="enter",
-        side=1,
-        notional=10.0,
-        quantity=None,
-        reason="entry",
-        sent_at="2024-06-01T00:00:00+00:00",
-        stage=stage,
-        detail=detail,
     )
 
 
@@ -101,7 +86,7 @@ def test_simulated_fills_are_marked():
 
 def test_only_refused_orders_are_told_of_orders():
     stages = [*OrderStatus]
-    told = notices(entry(orders=tuple(order(stage, "insufficient balance") for stage in stages)))
+    told = notices(entry(orders=tuple(entry_order(stage, "insufficient balance") for stage in stages)))
     assert [(each["kind"], each["text"]) for each in told] == [("refused", "BTC/USD: insufficient balance")]
 
 

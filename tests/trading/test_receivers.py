@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 from pytest_httpserver import HTTPServer
+from support.ledgers import entry_order
 
 from crypto_refactor.errors import DataError, UsageError
 from crypto_refactor.execution.sub_account import Fill, SubAccount
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers.base import UnknownOutcomeError
-from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
+from crypto_refactor.trading.ledger.order_record import OrderStatus
 from crypto_refactor.trading.notifications import (
     Notifier,
     notices,
@@ -48,22 +49,6 @@ def failed(kind):
     return of_failure(kind("What happened.", expected="x.", remedy="Do this."), BTC)
 
 
-def refused_order():
-    return OrderRecord(
-        client_order_id="cr-1",
-        ticker=BTC,
-        bar=477_000,
-        leg="enter",
-        side=1,
-        notional=10.0,
-        quantity=None,
-        reason="entry",
-        sent_at="2024-06-01T00:00:00+00:00",
-        stage=OrderStatus.REFUSED,
-        detail="insufficient balance",
-    )
-
-
 FILL = Fill(at=477_000, side=1, quantity=0.25, price=60_000.0, fee=15.0, reason="entry")
 HALTED = SubAccount(cash=700.0, peak_equity=1000.0, halted=True)
 KINDS = {
@@ -72,7 +57,7 @@ KINDS = {
     "summary": of_run("summary", "2024-06-01: equity 1,000.00 (+0.00%)", account=PAPER, equity=1000.0),
     "stop": of_run("stop", "ended: interrupted", account=PAPER, code=130),
     "fill": notices(outcome(fills=(FILL,)))[0],
-    "refused": notices(outcome(orders=(refused_order(),)))[0],
+    "refused": notices(outcome(orders=(entry_order(OrderStatus.REFUSED, "insufficient balance"),)))[0],
     "halt": of_account(PAPER, "entries are blocked: lunch"),
     "drawdown": notices(outcome(newly_halted=True, sub_account=HALTED))[0],
     "failure": failed(DataError),
