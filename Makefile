@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check soak fuzz bench clean
+.PHONY: help demo test check docs soak fuzz bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -20,6 +20,9 @@ check: $(VENV)/.dev  ## what CI runs: lint, format, types, architecture, every t
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -n 3
 	$(BIN)/python tests/mutation_tests.py
+
+docs: $(VENV)/.dev  ## write the pages of docs/ that follow from the code
+	$(BIN)/python docs/generate.py
 
 soak: $(VENV)/.dev  ## trade 30 simulated days while everything fails, and look for lost or doubled orders
 	$(BIN)/python tests/trading_soak.py

@@ -51,7 +51,7 @@ def headings(page):
 
 def test_every_link_between_pages_leads_to_a_file_and_a_heading():
     found = list(links())
-    assert len(found) > 40
+    assert len(found) > 20
     assert [(page.name, str(goal)) for page, goal, _ in found if not goal.exists()] == []
     known = {page: headings(page) for page in PAGES_AND_README}
     wrong = [
