@@ -143,3 +143,15 @@ def test_a_users_mypy_sees_the_types_of_the_wheel(installed, tmp_path):
     assert 'Unexpected keyword argument "feee"' in wrong[0]
     assert "Literal" in wrong[1]
     assert 'Unexpected keyword argument "exit"' in wrong[2]
+
+
+@pytest.mark.slow
+def test_the_demo_runs_from_the_wheel_and_names_the_commands_that_are_there(installed, tmp_path):
+    environment = {"PATH": "", "HOME": str(tmp_path), "KERAS_BACKEND": "tensorflow"}
+    command = [str(installed), "-m", "crypto_refactor", "demo"]
+    run = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True, env=environment)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith("Everything below is SIMULATED")
+    assert "models/app_" not in run.stdout
+    assert run.stdout.rstrip().endswith("crypto-refactor signal --ticker BTC/USD --hours 240")
+    assert (tmp_path / ".local" / "share" / "crypto-refactor" / "models").is_dir()

@@ -7,6 +7,7 @@ import click
 
 GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Research": {
+        "demo": ("demo", "Show a signal and a backtest on simulated bars."),
         "signal": ("signal", "Give a trading signal (models/app_lstm.py)."),
         "backtest": ("backtest", "Backtest the signals (models/app_backtester.py)."),
         "compare": ("compare", "Rank tickers and settings over one window."),
