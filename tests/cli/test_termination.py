@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from support.cli_runner import PATIENCE, ROOT
+from support.cli_runner import PATIENCE, ROOT, foreground
 
 LOST = """
 import os, signal, sys, time, weakref
@@ -34,7 +34,7 @@ CALLBACKS = {
 
 def ended(script):
     return subprocess.run(
-        [sys.executable, "-c", script],
+        foreground([sys.executable, "-c", script]),
         capture_output=True,
         text=True,
         timeout=PATIENCE,
