@@ -172,17 +172,13 @@ def test_every_process_that_fits_is_told_before_anything_is_imported(watched, mo
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("line", "own"),
-    [
-        ("app_lstm --hours 120 --ticker BTC/USD --source sample --network small", {"models"}),
-        (REPLAY, {"models", "state"}),
-        (TWO_FITS, {"models"}),
-    ],
+    "line",
+    ["app_lstm --hours 120 --ticker BTC/USD --source sample --network small", REPLAY, TWO_FITS],
     ids=["signal", "replay", "fits side by side"],
 )
-def test_a_command_on_simulated_bars_writes_to_its_own_folders_and_asks_nobody(watched, line, own):
+def test_a_command_on_simulated_bars_writes_to_its_own_folders_and_asks_nobody(watched, line):
     for _ in range(2):  # with a fit, and with what is there already
-        nothing_but(watched(words(line)), own)
+        nothing_but(watched(words(line)), {"models", "state"})
 
 
 @pytest.mark.slow

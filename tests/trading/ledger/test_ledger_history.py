@@ -92,7 +92,7 @@ def test_a_ledger_of_schema_2_is_converted_and_keeps_its_fills(ledger, tmp_path)
         writer.record_fills([FILL], [])
     connection = sqlite3.connect(tmp_path / "ledger.sqlite")
     connection.executescript(
-        "DROP TABLE settings; DROP TABLE known_bars; DROP TABLE events; ALTER TABLE fills DROP COLUMN after;"
+        "DROP TABLE settings; DROP TABLE known_bars; DROP TABLE events; DROP TABLE forecasts; ALTER TABLE fills DROP COLUMN after;"
         "PRAGMA user_version = 2;"
     )
     connection.close()
