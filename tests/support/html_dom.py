@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import html
 import json
 import re
 import shlex
+from functools import cache
 from html.parser import HTMLParser
 
 import plotly.graph_objects
@@ -57,13 +60,30 @@ def compact(text):
     return re.sub(r">\s+<", "><", text)
 
 
+def unpacked(text):
+    """Return what `packing.packed` was given."""
+    return gzip.decompress(base64.b85decode(text.replace(",", "<"))).decode()
+
+
+def packed_script(markup, name):
+    """Return the packed script element of this name, unpacked."""
+    (content,) = re.findall(rf'<script type="text/plain" id="{name}">(.*?)</script>', markup, flags=re.DOTALL)
+    return unpacked(content)
+
+
+@cache
+def _is_plotly(content):
+    return unpacked(content) == get_plotlyjs()
+
+
 def without_plotly(text):
-    assert text.count(get_plotlyjs()) == 1
-    return text.replace(get_plotlyjs(), "")
+    (content,) = re.findall(r'<script type="text/plain" id="plotly">(.*?)</script>', text, flags=re.DOTALL)
+    assert _is_plotly(content)
+    return text.replace(content, "")
 
 
 def charts_of(text):
-    document = json.loads(Page(without_plotly(text)).scripts[0])
+    document = json.loads(packed_script(text, "charts"))
     return {chart["name"]: chart for chart in document["charts"]}, document["columns"]
 
 

@@ -2,8 +2,6 @@
 
 from zoneinfo import ZoneInfo
 
-from plotly.offline import get_plotlyjs
-
 from crypto_refactor.backtest.comparison.runner import Comparison
 from crypto_refactor.backtest.comparison.selection import HeldOutTest
 from crypto_refactor.backtest.comparison.trials import Trial
@@ -79,7 +77,6 @@ def comparison_html(comparison: Comparison, held_out: HeldOutTest | None, *, tz:
             chart_data=chart_data(
                 drawn.values(), {"time": [style.wall_clock(hour, tz) for hour in hours]}, simulated=simulated
             ),
-            plotly=get_plotlyjs(),
             comparison=comparison,
             held_out=held_out,
             tested={} if held_out is None else _tested(held_out),

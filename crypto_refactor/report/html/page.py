@@ -116,8 +116,6 @@ def _charts(result: RunResult, reasons: Reasons, tz: ZoneInfo, further: Sequence
 def _page(
     result: RunResult, drawn: dict[str, Chart], tz: ZoneInfo, *, absent: Sequence[str], **details: object
 ) -> str:
-    from plotly.offline import get_plotlyjs
-
     left_out = {*absent, *(name for name, chart in _CHART_OF_SECTION.items() if chart not in drawn)}
     if result.significance is None:
         left_out.add("luck")
@@ -138,7 +136,6 @@ def _page(
         sections=sections,
         charts=drawn,
         chart_data=chart_data(drawn.values(), hours, simulated=simulated),
-        plotly=get_plotlyjs(),
         tz=tz,
         clock=partial(wall_clock, tz=tz),
         headline=section_data.headline(result),

@@ -10,6 +10,7 @@ import numpy as np
 from crypto_refactor.report.commentary import HYPOTHETICAL, earlier_trials_text
 from crypto_refactor.report.forecast_text import BASELINE_NAMES, part_verdicts, residual_text
 from crypto_refactor.report.formatting import UNDEFINED, money, number, percent, price
+from crypto_refactor.report.html.packing import packed_json, packed_plotly
 from crypto_refactor.report.html.price_chart import EXIT_REASONS
 from crypto_refactor.report.html.series import sharpe_noise
 from crypto_refactor.report.metric_rows import correlation_text, hit_rate_text
@@ -35,7 +36,6 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    jinja.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     jinja.filters |= {
         "correlation": lambda correlation: unbroken(correlation_text(correlation)),
         "fact": fact_text,
@@ -44,6 +44,7 @@ def environment() -> Environment:
         "interval": interval_text,
         "money": money,
         "number": number,
+        "packed_json": packed_json,
         "percent": lambda *given, **more: unbroken(percent(*given, **more)),
         "price": price,
         "sign": sign_class,
@@ -54,6 +55,7 @@ def environment() -> Environment:
         "beyond_by_chance": BEYOND_BY_CHANCE,
         "exit_reasons": EXIT_REASONS,
         "hypothetical": HYPOTHETICAL,
+        "packed_plotly": packed_plotly,
         "part_verdicts": part_verdicts,
         "earlier_trials_text": earlier_trials_text,
         "residual_text": residual_text,

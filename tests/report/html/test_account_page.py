@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import re
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 from support.chromium import Chromium, binary
+from support.html_dom import charts_of
 from support.ledgers import open_sub_account
 
 from crypto_refactor.execution.stepper import SubAccountState, new_state
@@ -99,8 +98,7 @@ def page(ledger, tmp_path, **more):
 
 
 def drawn(markup):
-    text = re.search(r'id="charts">(.*?)</script>', markup, re.DOTALL)[1]
-    return {chart["name"]: chart for chart in json.loads(text)["charts"]}
+    return charts_of(markup)[0]
 
 
 def trace(chart, name):

@@ -21,6 +21,7 @@ from support.html_dom import (
     drawn_by_plotly,
     every_link_leads_somewhere,
     loads_nothing,
+    unpacked,
     without_plotly,
 )
 from support.stub_models import remade, sample_bars
@@ -28,6 +29,7 @@ from support.stub_models import remade, sample_bars
 from crypto_refactor.backtest.metrics import drawdown
 from crypto_refactor.market.hours import parse_hour
 from crypto_refactor.report.html import series
+from crypto_refactor.report.html.packing import packed
 from crypto_refactor.report.html.page import SECTIONS, report_html
 from crypto_refactor.report.html.templating import environment
 
@@ -184,15 +186,16 @@ class TestTemplates:
         with pytest.raises(UndefinedError):
             environment().from_string("{{ absent }}").render()
 
-    def test_json_for_a_script_is_still_the_same_json(self):
-        document = {"</script>": ["<!--", "&", 1.5, None], "b": 1, "a": 2}
-        text = environment().from_string("{{ value|tojson }}").render(value=document)
-        assert not set("<>&") & set(text)
-        assert list(json.loads(text).items()) == list(document.items())
+    def test_what_is_packed_ends_no_script_and_is_still_the_same(self):
+        document = {"</script>": ["<!--", "&", 1.5, None, "▲"], "b": 1, "a": 2}
+        text = environment().from_string("{{ value|packed_json|safe }}").render(value=document)
+        assert "<" not in text
+        assert list(json.loads(unpacked(text)).items()) == list(document.items())
+        assert packed("x" * 10_000) == packed("x" * 10_000)
 
     def test_numbers_that_are_not_finite_are_refused(self):
         with pytest.raises(ValueError, match="JSON"):
-            environment().from_string("{{ value|tojson }}").render(value=[float("nan")])
+            environment().from_string("{{ value|packed_json }}").render(value=[float("nan")])
 
     def test_numbers_stand_on_the_right_and_words_on_the_left(self, page):
         sections = compact(without_plotly(page))
@@ -202,7 +205,7 @@ class TestTemplates:
     def test_every_template_and_asset_is_part_of_the_package(self):
         folder = files("crypto_refactor.report.html") / "templates"
         names = {part.name for part in folder.iterdir()}
-        assert names >= {"page.html.jinja", "macros.html.jinja", "report.css", "report.js"}
+        assert names >= {"page.html.jinja", "macros.html.jinja", "report.css", "report.js", "unpack.js"}
         sections = {part.name for part in (folder / "sections").iterdir()}
         assert sections == {f"{name}.html.jinja" for name in SECTIONS}
 

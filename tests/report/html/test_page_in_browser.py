@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(
     binary() is None, reason="no Chromium evaluation (Debian: apt install chromium)"
 )
 
-CELLS = "[...document.querySelectorAll('#trade-list tbody tr')].map((row) => Number(row.cells[{column}].dataset.order))"
+CELLS = "[...document.querySelectorAll('#trade-list tbody tr')].map((row) => Number(row.cells[{column}].textContent.replaceAll(',', '')))"
 HEAD = "document.querySelectorAll('#trade-list thead th')[{column}]"
 NET = 8
 

@@ -59,8 +59,6 @@ def account_html(
     refresh : int or None
         Seconds after which a browser loads the page again; None for a page that is not rewritten.
     """
-    from plotly.offline import get_plotlyjs
-
     status = history.status
     drawn = _charts(history, record, {} if reconciled is None else reconciled.backtest, tz)
     absent = _absent(history, drawn) | (set() if record is not None else {"record"})
@@ -79,7 +77,6 @@ def account_html(
             sections=sections,
             charts=drawn,
             chart_data=chart_data(drawn.values(), {}, simulated=status.simulated),
-            plotly=get_plotlyjs(),
             tz=tz,
             clock=partial(wall_clock, tz=tz),
             history=history,

@@ -1,7 +1,13 @@
-"use strict";
-(() => {
+(async () => {
   const root = document.documentElement;
-  const { columns, charts } = JSON.parse(document.getElementById("charts").textContent);
+  if (!("DecompressionStream" in window)) {
+    for (const place of document.querySelectorAll(".chart")) place.textContent = "This chart needs a browser of 2023 or later.";
+    return;
+  }
+  const { columns, charts } = JSON.parse(await unpack("charts"));
+  const library = document.createElement("script");
+  library.textContent = await unpack("plotly");
+  document.head.append(library);
   const touch = matchMedia("(pointer: coarse)").matches;
   const darkMode = matchMedia("(prefers-color-scheme: dark)");
 
@@ -95,8 +101,8 @@
   }
 
   const order = (cell) => {
-    const text = cell.dataset.order ?? cell.textContent;
-    const number = Number(text);
+    const text = cell.dataset.order ?? cell.textContent.trim();
+    const number = Number(text.replaceAll(",", "").replace(/\s*[%h]$/, ""));
     return text !== "" && Number.isFinite(number) ? number : text;
   };
   const compare = (left, right) => {
