@@ -225,13 +225,13 @@ def _invalid(error: ValidationError, from_file: Collection[str]) -> UsageError:
     if wrong:
         return UsageError(
             f"{', '.join(wrong)} of {_file.path} cannot be used.",
-            expected="the settings that the README lists, each with a value of its kind.",
+            expected="the settings that docs/settings.md lists, each with a value of its kind.",
             remedy=f"correct {', '.join(wrong)} in that file.",
         )
     fields = ", ".join(sorted(name if name.isupper() else f"CRYPTO_{name.upper()}" for name in names))
     return UsageError(
         f"{fields} cannot be used.",
-        expected="the settings that the README lists, each with a value of its kind.",
+        expected="the settings that docs/settings.md lists, each with a value of its kind.",
         remedy=f"correct or unset {fields}, in the environment or in .env.",
     )
 

@@ -1,4 +1,4 @@
-"""Every command and every option of the README, as a reader would try them."""
+"""Every command of the README and of the guides, as a reader would try it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from crypto_refactor.cli.commands.operations.config import command as config
 from crypto_refactor.cli.commands.signal import command as signal
 from crypto_refactor.config import EnvironmentSettings
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDES = ("README.md", *(f"docs/{name}.md" for name in ("signals", "backtests", "trading", "data")))
+TEXTS = [(ROOT / name).read_text(encoding="utf-8") for name in GUIDES]
 SETTINGS = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
 COMMANDS = {name: load_command(name) for name in GROUPED}
 SCRIPTS = {
@@ -53,10 +54,10 @@ def options(command):
 
 
 def documented_commands():
-    """Return the command lines of the README's bash blocks, without comments."""
-    blocks = re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
+    """Return the command lines of the bash blocks of README and guides, each once, without comments."""
+    blocks = [block for text in TEXTS for block in re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL)]
     stripped = [line.partition("#")[0].strip() for block in blocks for line in block.splitlines()]
-    return [line for line in stripped if line]
+    return list(dict.fromkeys(line for line in stripped if line))
 
 
 def tried(line):
@@ -132,15 +133,29 @@ def test_a_documented_command_works(reader, line):
 def test_make_targets_exist():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     named = {line.split()[1] for line in documented_commands() if line.startswith("make")}
-    named |= set(re.findall(r"`make (\w+)`", README))
+    named |= set(re.findall(r"`make (\w+)`", TEXTS[0]))
     assert {"demo", "test"} <= named
     assert [name for name in named if not re.search(rf"^{name}:", makefile, flags=re.MULTILINE)] == []
 
 
+def shown_runs(text):
+    """Return what a text shows of runs, by their command lines."""
+    blocks = re.findall(r"```console\n\$ (.*?)```", text, flags=re.DOTALL)
+    return {block.split("\n", 1)[0]: block.splitlines()[1:] for block in blocks}
+
+
 def consoles():
-    for block in re.findall(r"```console\n\$ (.*?)```", README, flags=re.DOTALL):
-        line, *shown = block.splitlines()
-        yield pytest.param(tried(line), shown, id=line, marks=pytest.mark.slow)
+    for text in TEXTS[1:]:
+        for line, shown in shown_runs(text).items():
+            yield pytest.param(tried(line), shown, id=line, marks=pytest.mark.slow)
+
+
+def test_what_the_readme_shows_of_a_run_is_a_part_of_what_a_guide_shows():
+    guides = {line: shown for text in TEXTS[1:] for line, shown in shown_runs(text).items()}
+    short = shown_runs(TEXTS[0])
+    assert short
+    for line, shown in short.items():
+        assert set(shown) - {"", "…"} <= set(guides[line])
 
 
 def label(line):
@@ -151,7 +166,7 @@ def label(line):
 
 
 @pytest.mark.parametrize(("line", "shown"), list(consoles()))
-def test_what_the_readme_shows_is_what_comes(reader, line, shown):
+def test_what_a_guide_shows_is_what_comes(reader, line, shown):
     # Figures depend on the machine and on versions; the lines and their order do not.
     line = line.removesuffix(" --source sample --network linear")
     out = iter([label(text) for text in reader.run(line, CRYPTO_JOURNAL="false").stdout.splitlines()])
@@ -189,3 +204,12 @@ def test_the_settings_of_the_documentation_are_read():
     fields = EnvironmentSettings.model_fields.items()
     real = {field.validation_alias or f"CRYPTO_{name.upper()}" for name, field in fields}
     assert said == real
+
+
+def test_the_readme_can_be_read_in_one_sitting():
+    assert TEXTS[0].count("\n") <= 150
+
+
+def test_the_readme_names_every_guide():
+    linked = set(re.findall(r"\]\((docs/[a-z]+\.md)\)", TEXTS[0]))
+    assert linked == {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")}
