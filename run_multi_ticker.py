@@ -6,8 +6,7 @@ from pathlib import Path
 # Runs before the package is installed, and from any folder.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from crypto_refactor.cli.commands.trade import multi
-from crypto_refactor.cli.runner import run_command
+from crypto_refactor.launch import run
 
 if __name__ == "__main__":
-    run_command(multi, name="run_multi_ticker.py")
+    run("multi", "run_multi_ticker.py")

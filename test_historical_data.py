@@ -6,8 +6,7 @@ from pathlib import Path
 # Runs before the package is installed, and from any folder.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from crypto_refactor.cli.commands.checks import history
-from crypto_refactor.cli.runner import run_command
+from crypto_refactor.launch import run
 
 
 def test_historical_data() -> None:
@@ -21,4 +20,4 @@ def test_historical_data() -> None:
 
 
 if __name__ == "__main__":
-    run_command(history, name="test_historical_data.py")
+    run("check-history", "test_historical_data.py")

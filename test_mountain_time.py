@@ -6,8 +6,7 @@ from pathlib import Path
 # Runs before the package is installed, and from any folder.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from crypto_refactor.cli.commands.checks import mountain_time
-from crypto_refactor.cli.runner import run_command
+from crypto_refactor.launch import run
 
 
 def test_mountain_time() -> None:
@@ -17,4 +16,4 @@ def test_mountain_time() -> None:
 
 
 if __name__ == "__main__":
-    run_command(mountain_time, name="test_mountain_time.py")
+    run("check-mountain-time", "test_mountain_time.py")

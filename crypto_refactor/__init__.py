@@ -3,6 +3,8 @@
 What stands in ``__all__`` is what a program uses; each name is imported when it is first used.
 """
 
+from __future__ import annotations
+
 import os
 from importlib import import_module
 from typing import TYPE_CHECKING
