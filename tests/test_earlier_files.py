@@ -141,6 +141,7 @@ def test_a_model_of_an_earlier_release_is_refused_with_how_to_go_on(home):
     assert "train it again" in error["remedy"]
 
 
+@pytest.mark.slow
 def test_the_cache_keeps_the_model_of_earlier_indicators_and_trains_another(home):
     (earlier,) = (home.models / "cache").glob("*/model.json")
     done = home.run(REPLAY)

@@ -6,6 +6,7 @@ import pytest
 from fuzz_answers import fuzz
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:websockets.legacy is deprecated:DeprecationWarning")
 def test_hostile_answers_book_nothing_wrong_and_end_in_no_traceback(tmp_path):
     done = fuzz(tmp_path, seed=7, cases=30)

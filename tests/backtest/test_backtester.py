@@ -77,6 +77,7 @@ class TestWindow:
         assert found.walk.signals.decided_at.tolist() == [end - 1, end]
         assert {fill.at for fill in found.requested.simulation.fills} <= {end - 1}
 
+    @pytest.mark.slow
     def test_the_decision_at_the_end_is_pending_and_fills_when_the_next_bar_is_there(self, backtester):
         bars = sample_bars(1400)
         for end in range(int(bars.closed[-1]) - 40, int(bars.closed[-1])):

@@ -390,6 +390,7 @@ def test_a_check_that_fails_ends_with_3(home):
     assert "FAILED  enough bars" in done.stdout
 
 
+@pytest.mark.slow
 def test_nothing_is_cut_off_on_a_narrow_terminal(warm):
     for columns in (80, 120):
         text = on_terminal(f"{warm.backtest_line} --exit opposite", warm.home, columns)

@@ -255,6 +255,7 @@ def test_a_damaged_pinned_model_is_refused_and_left_alone(invoke, warm_copy):
     assert tree(warm_copy.models) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", ["app_lstm", "data --json"])
 def test_a_server_that_cannot_be_reached_is_given_up(home, line):
     done = home.run(line, code=3, CRYPTO_ALPACA_DATA_URL="http://127.0.0.1:1")

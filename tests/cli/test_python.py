@@ -55,6 +55,7 @@ def test_every_example_is_tried_and_none_stands_in_the_place_of_a_module_of_pyth
     assert set(PRINTED) & set(sys.stdlib_module_names) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_is_short_and_prints_what_it_says(home, path):
     assert len(path.read_text(encoding="utf-8").splitlines()) < 40
@@ -73,6 +74,7 @@ def test_the_code_of_the_readme_works(home):
     assert (home.work / "trend.html").is_file()
 
 
+@pytest.mark.slow
 def test_the_code_of_the_page_on_python_works(home):
     assert run_python(home, blocks("docs/python.md")) == "write stop_loss.\n"
 
@@ -91,6 +93,7 @@ def test_a_program_gets_the_dictionary_that_the_command_prints(warm):
     assert json.loads(out) == wanted
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_and_shows_its_results(home):
     notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
     assert [cell for cell in notebook["cells"] if cell.get("outputs") or cell.get("execution_count")] == []

@@ -60,6 +60,7 @@ def broken_series(random_bars, seed=4):
     return fill_gaps(without(bars, (300, 301), (520, 560), (650, 750), (900, 1000), (1600, 1672)))
 
 
+@pytest.mark.slow
 def test_the_first_k_rows_are_the_features_of_the_first_k_bars_for_every_k(any_bars, catalogue):
     contracts.assert_prefix_invariant(catalogue, any_bars)
 

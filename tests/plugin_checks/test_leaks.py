@@ -231,6 +231,7 @@ def sign_balance(bars):
 """
 
 
+@pytest.mark.slow
 def test_ten_honest_indicators_keep_every_contract(tmp_path):
     report = check_plugin(*read_plugins(written(tmp_path, HONEST)), [BARS])
     assert [contract for contract in report.contracts if not contract.kept] == []

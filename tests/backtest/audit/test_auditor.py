@@ -141,6 +141,7 @@ class TestTheSample:
     def long_run(self, backtest, **options):
         return backtest(sample_bars(2600), hours=1100, settings=replace(SETTINGS, refit_every=720), **options)
 
+    @pytest.mark.slow
     def test_it_is_the_same_for_the_same_run(self, backtest):
         one, other = (sample_of(self.long_run(backtest)).closes for _ in range(2))
         assert one.tolist() == other.tolist()
@@ -190,6 +191,7 @@ class TestTheSample:
         result = backtest(without(sample_bars(1400), (end - 50, end - 46)))
         assert not set(range(end - 49, end - 45)) & set(sample_of(result).closes.tolist())
 
+    @pytest.mark.slow
     def test_all_closes_of_a_short_window_and_with_full(self, backtest):
         found = audit(backtest())
         assert (found.bars_checked, found.bars, found.full) == (HOURS + 1, HOURS + 1, False)

@@ -76,6 +76,7 @@ class TestATrialIsABacktest:
         )
         assert trial.walk.model_fingerprints == alone.walk.model_fingerprints
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "vary",
         [

@@ -46,6 +46,7 @@ def backtest(held, setting, folder, hours, end):
     return tester.run(hours, end=end, initial_balance=10_000.0, allow_gaps=True)
 
 
+@pytest.mark.slow
 def test_each_part_is_the_backtest_of_that_part_alone(run, tmp_path):
     held = sample_bars(1400)
     end = int(held.closed[-1])
@@ -85,6 +86,7 @@ def test_an_open_position_at_the_boundary_is_not_carried_over(run):
         assert (simulation.sides[0], simulation.equity[0]) == (0, 10_000.0)
 
 
+@pytest.mark.slow
 def test_the_choice_cannot_see_the_rest(run):
     """Other bars on the rest lead to the same choice."""
     held = sample_bars(1400)
@@ -105,6 +107,7 @@ def test_the_choice_cannot_see_the_rest(run):
     )
 
 
+@pytest.mark.slow
 def test_the_best_by_sharpe_is_chosen_and_ranked_among_all_on_the_rest(run):
     found = run(sample_bars(1400), sample_bars(1400, Ticker("ETH", "USD")))
     sharpes = [trial.scenarios.requested.metrics.sharpe for trial in found.choice.trials]

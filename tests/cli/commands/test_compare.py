@@ -178,6 +178,7 @@ def test_the_table_is_written_as_csv_with_the_mark(run, tmp_path):
 SEARCH = f"--source sample --hours 400 {MODELS} --ticker BTC/USD --vary exit=neutral,opposite --vary threshold-scale=0,own"
 
 
+@pytest.mark.slow
 def test_what_was_chosen_is_tested_on_the_rest_and_shown_beside_what_hindsight_would_have_chosen(run):
     found = one_document(run(f"{SEARCH} --select-then-test 0.75 --json").out)
     test = found["select_then_test"]
@@ -211,6 +212,7 @@ def test_without_a_trade_nothing_is_chosen(run):
     assert (found["chosen"], found["test"], found["best_in_hindsight"], found["window"]) == (None,) * 4
 
 
+@pytest.mark.slow
 def test_the_probability_of_overfitting_is_stated_or_why_it_is_not(run):
     found = one_document(run(f"{SEARCH} --json").out)["overfitting"]
     assert 0 <= found["probability"] <= 1

@@ -70,6 +70,7 @@ def test_where_nothing_was_ever_forecast_it_says_so_and_makes_nothing(run, home)
     assert not (home.folder / "state").exists()
 
 
+@pytest.mark.slow
 def test_the_text_begins_with_how_the_last_forecasts_ended(run, trade):
     trade()
     shown = run(record, "--source alpaca").out
@@ -84,6 +85,7 @@ def test_the_text_begins_with_how_the_last_forecasts_ended(run, trade):
     assert max(map(len, tables)) <= 80
 
 
+@pytest.mark.slow
 def test_the_document_holds_every_figure(run, trade):
     trade()
     found = document(run(record, "--json"))
@@ -98,6 +100,7 @@ def test_the_document_holds_every_figure(run, trade):
     assert [group["n"] for group in found["by_model"]] == [20]
 
 
+@pytest.mark.slow
 def test_the_file_holds_every_forecast_and_its_outcome(run, trade, tmp_path):
     trade()
     run(record, f"--csv {tmp_path / 'record.csv'}")
@@ -148,6 +151,7 @@ def test_a_damaged_forecast_is_refused(run, trade, ledger):
 # Signals, in processes of their own: they train
 
 
+@pytest.mark.slow
 def test_a_signal_is_recorded_once_and_shows_how_earlier_ones_ended(home):
     first = home.json(f"{SIGNAL} --end 2024-11-30T22:00Z")["record"]
     assert (first["series"], first["forecasts"], first["scored"]) == ("model/lstm_v2/sample", 1, 1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from .test_trading_at_alpaca import RULES, models, open_world, within_one_hour  # noqa: F401 - fixtures
 
 
@@ -14,6 +16,7 @@ def examine(world, code=0, **more):
     return document, {finding["check"]: finding for finding in document["findings"]}
 
 
+@pytest.mark.slow
 @within_one_hour
 def test_an_account_is_well_then_short_of_money_then_out_of_reach(world):
     """One story, because each of its steps rests on the one before."""

@@ -106,6 +106,7 @@ class TestOnce:
         assert "already acted on" in second["reason"]
         assert set(tree(desk.folder / "state")) == set(before)
 
+    @pytest.mark.slow
     def test_what_was_decided_fills_at_the_next_open(self, desk):
         """Hour by hour, one process each, is the replay of the same hours."""
         ends = [f"2024-12-30T{hour:02}:00Z" for hour in range(8)]

@@ -333,6 +333,7 @@ class TestTrouble:
         with dask_cluster(tmp_path, workers=2, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="1") as running:
             assert "every worker that began it died, 2 in all" in self.refusal(running.cluster, die)
 
+    @pytest.mark.slow
     def test_the_scheduler_has_gone(self, tmp_path):
         with dask_cluster(tmp_path, workers=1) as running:
             results = self.begun(running)

@@ -159,6 +159,7 @@ def test_the_equity_axis_can_be_logarithmic(page):
     assert page.complaints() == []
 
 
+@pytest.mark.slow
 def test_night_follows_the_system_and_the_button_overrules_it(chromium, report):
     chromium.events.clear()
     chromium.show(width=1280, dark=True)

@@ -104,6 +104,7 @@ def test_a_replay_is_the_backtest_to_the_last_bit(name, bars, tmp_path, fits):
     assert fits.trained == trained
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "jump", ["bad tick", "bad tick of two bars", "decimal point", "crash", "redenomination"]
 )

@@ -410,6 +410,7 @@ def course(folder, monkeypatch, *, dies_at):
         return desk.state(), fatal
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(4))
 def test_a_process_may_die_at_any_point_and_nothing_is_lost_or_doubled(tmp_path, monkeypatch, part):
     undisturbed, calm = course(tmp_path / "calm", monkeypatch, dies_at=None)

@@ -129,6 +129,7 @@ def portfolio(folder, monkeypatch, *, dies_at):
         return [desk.state() for desk in desks], fatal
 
 
+@pytest.mark.slow
 def test_a_portfolio_that_dies_between_two_orders_of_one_leg_goes_on_where_it_was(tmp_path, monkeypatch):
     undisturbed, calm = portfolio(tmp_path / "calm", monkeypatch, dies_at=None)
     between = [number for number, name in enumerate(calm.names) if name.endswith("submit")]

@@ -36,6 +36,7 @@ def day_of(hour):
     return to_datetime(hour).date().isoformat()
 
 
+@pytest.mark.slow
 def test_a_day_is_told_in_the_first_hour_after_it_and_says_what_the_ledger_holds(make_world):
     world = make_world(BTC, ETH, first=MIDNIGHT - 30)
     world.loop().run(32)

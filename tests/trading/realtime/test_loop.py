@@ -135,6 +135,7 @@ RULES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RULES)
 def test_thirty_hours_are_the_backtest_of_these_hours(name, world):
     world.loop(options=RULES[name]).run(31)
@@ -144,6 +145,7 @@ def test_thirty_hours_are_the_backtest_of_these_hours(name, world):
     check(world, BTC, result)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jump", ["bad tick", "bad tick of two bars", "decimal point", "crash"])
 @pytest.mark.parametrize("name", ["long and short", "protected"])
 def test_hours_in_which_a_close_jumps_are_the_backtest_of_these_hours(name, jump, make_world):
@@ -156,6 +158,7 @@ def test_hours_in_which_a_close_jumps_are_the_backtest_of_these_hours(name, jump
     assert "the close jumps" in next(row.reason for _, row in world.rows if row.bar == FIRST + 16)
 
 
+@pytest.mark.slow
 def test_a_position_in_another_unit_is_left_to_a_person_every_hour(make_world):
     world = make_world(bars=jumping("redenomination", FIRST + 15))
     world.loop(options=ExecutionOptions(exit=ExitRule.OPPOSITE), allow_jumps=True).run(31)
@@ -195,6 +198,7 @@ def test_hours_in_which_nothing_ran_are_lived_through_but_not_decided(world):
     assert [bar for bar, _ in world.ledger.equity(ACCOUNT, BTC)] == list(range(FIRST, FIRST + 8))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 3])
 def test_several_tickers_are_several_backtests_with_a_share_each(make_world, workers):
     world = make_world(BTC, ETH, SOL)
@@ -338,6 +342,7 @@ def test_a_source_that_fails_for_minutes_is_asked_again(name, world):
     assert len(world.server.requests) < 60
 
 
+@pytest.mark.slow
 def test_a_source_that_stalls_is_asked_again(world):
     world.fault(FIRST + 1, 0, 40, silence())
     world.loop(source=world.source(limits=HASTY)).run(2)
@@ -376,6 +381,7 @@ def test_a_source_that_fails_late_in_the_hour_is_asked_for_two_minutes_more(make
     assert world.rows[0][1].acted
 
 
+@pytest.mark.slow
 def test_a_price_that_cannot_be_had_leaves_no_half_decision(world):
     for hour in range(FIRST, FIRST + 13):
         world.fault(hour, 0, 100, only("latest/trades", status(500)))
@@ -692,6 +698,7 @@ def test_a_heartbeat_is_announced_every_six_hours_and_names_what_is_open(world):
     assert all(f"in {ACCOUNT}." in text for text in beats)
 
 
+@pytest.mark.slow
 def test_a_heartbeat_names_what_is_not_traded(world):
     for hour in range(1, 13):
         world.late[BTC, FIRST + hour] = None
@@ -791,6 +798,7 @@ def flips(world):
     return result, next(flips)
 
 
+@pytest.mark.slow
 def test_a_halt_blocks_the_entry_and_never_the_exit(world):
     result, hour = flips(world)
     assert hour > FIRST

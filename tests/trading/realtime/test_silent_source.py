@@ -84,6 +84,7 @@ def first_decided(world, hour=FIRST):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quiet", [1, 6, 12])
 def test_tickers_whose_bars_are_there_are_decided_in_time(make_world, silent, quiet):
     world = make_world()
@@ -105,6 +106,7 @@ def test_the_silence_of_every_ticker_costs_no_more_than_that_of_one(make_world, 
     assert max(told.values()) <= 5 + FETCH_SECONDS + 15
 
 
+@pytest.mark.slow
 def test_prices_that_are_not_told_hold_up_no_other_order_for_long(make_world, silent):
     world = make_world()
     silent["chosen"] = lambda subject: "price" in subject and "BTC" not in subject

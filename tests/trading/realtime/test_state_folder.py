@@ -19,6 +19,7 @@ def world(tmp_path, fits):
         yield running
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC, errno.EACCES])
 def test_nothing_is_entered_while_nothing_can_be_written(world, monkeypatch, number):
     def refuse(*_):
