@@ -77,9 +77,11 @@ def _is_plotly(content):
 
 
 def without_plotly(text):
+    """Return a page without plotly, and with the data of its charts as they were before they were packed."""
     (content,) = re.findall(r'<script type="text/plain" id="plotly">(.*?)</script>', text, flags=re.DOTALL)
     assert _is_plotly(content)
-    return text.replace(content, "")
+    (data,) = re.findall(r'<script type="text/plain" id="charts">(.*?)</script>', text, flags=re.DOTALL)
+    return text.replace(content, "").replace(data, unpacked(data).replace("<", "\\u003c"))
 
 
 def charts_of(text):
