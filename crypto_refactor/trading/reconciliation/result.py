@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.reconciliation.causes import Cause, CauseHour, CauseMoney
 
@@ -203,11 +202,6 @@ class AccountReconciliation:
             causes=self.causes,
             unexplained=self.unexplained,
         )
-
-
-def period_text(part: TickerReconciliation) -> str:
-    """Return from when to when a sub-account was reconciled."""
-    return f"{to_iso(part.first)} to {to_iso(part.end)}"
 
 
 def as_plain(side: HourSide) -> dict[str, Any]:
