@@ -56,21 +56,22 @@ def names(added: Option) -> list[str]:
     return [parameter.opts[0].removeprefix("--") for parameter in parameters]
 
 
-def _parse_hour(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+def parse_hour(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    """Read a full hour, where one was given."""
     try:
         return None if value is None else _hour_since_1970(value)
     except ValueError as error:
         raise UsageError(
-            f"--end is {value!r}: {error}.",
+            f"{parameter.opts[0]} is {value!r}: {error}.",
             expected="a full hour, ISO-8601, UTC unless it names an offset: 2024-06-01T00:00Z.",
-            remedy="correct --end, or leave it out for now.",
+            remedy=f"correct {parameter.opts[0]}, or leave it out.",
         ) from error
 
 
 def _hour_since_1970(text: str) -> int:
-    from crypto_refactor.market.hours import parse_hour
+    from crypto_refactor.market import hours
 
-    hour = parse_hour(text)
+    hour = hours.parse_hour(text)
     if hour < 0:
         raise ValueError(f"{text!r} lies before 1970")
     return hour
@@ -175,7 +176,7 @@ state_dir = option(
     type=click.Path(path_type=Path, file_okay=False, resolve_path=True),
 )
 end = option(
-    "--end", "Use bars up to this full hour (UTC).  [default: now]", callback=_parse_hour, metavar="STAMP"
+    "--end", "Use bars up to this full hour (UTC).  [default: now]", callback=parse_hour, metavar="STAMP"
 )
 tz = option(
     "--tz",

@@ -93,6 +93,14 @@ def test_an_account_without_settings_says_from_when_on(home_of_replay):
 
 
 @pytest.mark.slow
+def test_what_was_found_is_told_although_it_cannot_be_kept_for_the_page(home_of_replay):
+    (home_of_replay.folder / "state" / "reconciled").touch()
+    done = home_of_replay.run("crypto-refactor reconcile")
+    assert "no difference" in done.stdout
+    assert "Not kept for the page of the account" in done.stderr
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("stamp", ["yesterday", "2024-06-01T00:30Z"])
 def test_a_since_that_is_no_hour_is_refused(home_of_replay, stamp):
     done = home_of_replay.run(f"crypto-refactor reconcile --since {stamp}", code=2)

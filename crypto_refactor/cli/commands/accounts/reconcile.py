@@ -19,7 +19,7 @@ from crypto_refactor.cli.trading.account_selection import (
     open_ledger,
     selected_account,
 )
-from crypto_refactor.errors import EXIT_AUDIT_FAILED, EXIT_OK, BrokerError, UsageError
+from crypto_refactor.errors import EXIT_AUDIT_FAILED, EXIT_OK, BrokerError
 from crypto_refactor.storage.output_file import write_text
 
 if TYPE_CHECKING:
@@ -30,24 +30,14 @@ if TYPE_CHECKING:
     from crypto_refactor.trading.reconciliation.result import AccountReconciliation
 
 
-def _parse_since(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
-    from crypto_refactor.market.hours import parse_hour
-
-    try:
-        return None if value is None else parse_hour(value)
-    except ValueError as error:
-        raise UsageError(
-            f"--since is {value!r}: {error}.",
-            expected="a full hour, ISO-8601, UTC unless it names an offset: 2024-06-01T00:00Z.",
-            remedy="correct --since, or leave it out for the whole life.",
-        ) from error
-
-
 @click.command("reconcile")
 @options.flag("--accept", "Book Alpaca's holdings as they are, and accept orders of other ledgers up to now.")
 @options.option("--ticker", "Only this ticker; repeat for several.", "tickers", multiple=True, metavar="T")
 @options.option(
-    "--since", "Begin at this full hour (UTC).  [default: opened]", metavar="STAMP", callback=_parse_since
+    "--since",
+    "Begin at this full hour (UTC).  [default: opened]",
+    metavar="STAMP",
+    callback=options.parse_hour,
 )
 @options.file_option("--csv", "FILE.csv", "Write both sides hour by hour.", "table")
 @options.report
@@ -71,9 +61,7 @@ def reconcile(
     from datetime import UTC, datetime
 
     from crypto_refactor.market.ticker import Ticker
-    from crypto_refactor.report.documents.reconciliation import headline
     from crypto_refactor.trading.account_names import is_at_broker
-    from crypto_refactor.trading.reconciliation.kept import keep_reconciliation
     from crypto_refactor.trading.reconciliation.reconcile import reconcile_account
 
     check_outputs({"--csv": table, "--report": report})
@@ -90,11 +78,22 @@ def reconcile(
         from dataclasses import replace
 
         result = replace(result, missing={**result.missing, "holdings": why})
-    if requested is None and since is None and result.tickers:
-        keep_reconciliation(state, result, headline(result))
     _write(result, table, report)
     _show(result, holdings, as_json=values["as_json"])
+    if requested is None and since is None and result.tickers:
+        _keep(state, result)
     return _exit_code(result, holdings)
+
+
+def _keep(state: Path, result: AccountReconciliation) -> None:
+    """Keep a reconciliation for the page; what was found is told already, and is not lost where it cannot be kept."""
+    from crypto_refactor.report.documents.reconciliation import headline
+    from crypto_refactor.trading.reconciliation.kept import keep_reconciliation
+
+    try:
+        keep_reconciliation(state, result, headline(result))
+    except BrokerError as error:
+        click.echo(f"Not kept for the page of the account: {error.to_text()}", err=True)
 
 
 def _exit_code(result: AccountReconciliation, holdings: Reconciliation | None) -> int:
