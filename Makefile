@@ -21,8 +21,13 @@ check: $(VENV)/.dev  ## what CI runs: lint, format, types, architecture, every t
 	$(BIN)/python -m pytest -q -n 3
 	$(BIN)/python tests/mutation_tests.py
 
-docs: $(VENV)/.dev  ## write the pages of docs/ that follow from the code
+docs: $(VENV)/.dev  ## write what docs/ takes from the code and from runs, then the site (docs/_build/html)
+	$(BIN)/python docs/schemas.py
+	$(BIN)/python docs/drawings.py
+	$(BIN)/python docs/pictures.py
 	$(BIN)/python docs/generate.py
+	$(BIN)/python -m sphinx --nitpicky --fail-on-warning --quiet docs docs/_build/html
+	@echo "Open docs/_build/html/index.html"
 
 soak: $(VENV)/.dev  ## trade 30 simulated days while everything fails, and look for lost or doubled orders
 	$(BIN)/python tests/trading_soak.py

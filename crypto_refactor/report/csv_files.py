@@ -65,6 +65,12 @@ TRIAL_COLUMNS = (
 )
 
 
+RECONCILIATION_COLUMNS = (
+    *("ticker", "closed_at", "close"),
+    *(f"{side}_{name}" for side in ("backtest", "account") for name in HourSide.__slots__),
+    "causes",
+)
+
 FORECAST_COLUMNS = (
     *("ticker", "bar", "target_at", "model", "close", "predicted", "low", "high", "confidence"),
     *("forecast", "outcome", "realised", "right", "status", "recorded_at"),
@@ -123,15 +129,20 @@ def signals_csv(result: BacktestResult) -> str:
         at: [to_iso(at), *figures, *conditions, count, signal, targets[at], model]
         for at, *figures, conditions, count, signal, model in columns
     }
-    header = (
-        *("made_at", "close", "predicted_price", "threshold", "confidence", *signals.conditions),
-        *("confirmations", "signal", "target", "model"),
-    )
+    header = signal_columns(signals.conditions)
     blank = [""] * (len(header) - 4)
     real = ~window.synthetic
     for at, close in zip(window.closed[real].tolist(), window.close[real].tolist(), strict=True):
         rows.setdefault(at, [to_iso(at), close, *blank, targets[at], ""])
     return _csv_text(header, [rows[at] for at in sorted(rows)], simulated=window.simulated)
+
+
+def signal_columns(conditions: Iterable[str]) -> tuple[str, ...]:
+    """Return the columns of the signals of a run with these conditions."""
+    return (
+        *("made_at", "close", "predicted_price", "threshold", "confidence", *conditions),
+        *("confirmations", "signal", "target", "model"),
+    )
 
 
 def comparison_csv(comparison: Comparison) -> str:
@@ -245,9 +256,7 @@ def reconciliation_csv(result: AccountReconciliation) -> str:
         for part in result.tickers
         for row in part.rows
     ]
-    sides = [f"{side}_{name}" for side in ("backtest", "account") for name in HourSide.__slots__]
-    header = ["ticker", "closed_at", "close", *sides, "causes"]
-    return _csv_text(header, rows, simulated=result.simulated)
+    return _csv_text(RECONCILIATION_COLUMNS, rows, simulated=result.simulated)
 
 
 def _csv_text(header: Sequence[str], rows: Iterable[Sequence[object]], *, simulated: bool) -> str:

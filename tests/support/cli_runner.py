@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.json_schemas import insist_on_schema
 from support.warm_process import warm_processes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,8 +71,10 @@ class Home:
         return done
 
     def json(self, line, **options):
-        """Run a command line with ``--json`` and return its one document."""
-        return one_document(self.run(f"{line} --json", **options).stdout)
+        """Run a command line with ``--json`` and return its one document, which keeps its schema."""
+        document = one_document(self.run(f"{line} --json", **options).stdout)
+        insist_on_schema(shlex.split(str(line)), document)
+        return document
 
     def start(self, line, **more):
         """Start a command line in a process group of its own, as a shell's foreground job."""
