@@ -18,13 +18,17 @@ from genson import SchemaBuilder
 
 SCHEMAS = Path(__file__).parent / "schemas"
 TOOL = [sys.executable, "-m", "crypto_refactor"]
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
 BARS = "--source sample --network linear"
 
 RUNS = (
     ("signal", f"signal {BARS}"),
     ("signal", f"signal {BARS} --hours 480 --end 2024-12-01T00:00Z"),
     ("signal", f"signal {BARS} --plugin PLUGIN --end 2024-12-02T00:00Z"),
+    ("signal", f"signal {BARS} --model pinned --end 2024-12-03T00:00Z --no-record"),
     ("backtest", f"backtest {BARS} --hours 240 --signals signals.csv"),
+    ("backtest", f"backtest {BARS} --hours 2"),
+    ("backtest", f"backtest {BARS} --hours 240 --model pinned --fee 0 --min-confirmations 0"),
     ("backtest", f"backtest {BARS} --hours 2160 --min-confirmations 3 --importance"),
     ("backtest", f"backtest {BARS} --hours 240 --no-journal --plugin PLUGIN"),
     ("backtest", f"backtest {BARS} --hours 720 --min-confirmations 0 --exit opposite --max-drawdown 0.01"),
@@ -33,6 +37,7 @@ RUNS = (
     ("audit", f"audit {BARS} --hours 48"),
     ("compare", f"compare {BARS} --hours 240 --ticker BTC/USD --ticker ETH/USD --vary exit=neutral,fade"),
     ("compare", f"compare {BARS} --hours 480 --ticker BTC/USD --vary min-confirmations=0,3 --select-then-test 0.7"),
+    ("compare", f"compare {BARS} --hours 48 --ticker BTC/USD --plugin PLUGIN --vary plugin=on,off"),
     ("replay", f"multi {BARS} --mode demo --replay-hours 48 --ticker BTC/USD --ticker ETH/USD"),
     ("replay", f"trade {BARS} --demo --replay-hours 72 --min-confirmations 0"),
     ("status", "status"),
@@ -41,6 +46,7 @@ RUNS = (
     ("reconcile", "reconcile"),
     ("pass", f"multi {BARS} --mode sequential --ticker BTC/USD --ticker ETH/USD"),
     ("pass", f"trade {BARS} --demo --once --min-confirmations 0"),
+    ("signal", f"signal {BARS} --min-confirmations 0"),
     ("halt", "halt --why schema"),
     ("status", "status --account demo/sample"),
     ("resume", "resume"),
@@ -67,6 +73,12 @@ OPEN = {
 """Objects whose keys are names of things: conditions, indicators, options, tickers, reasons."""
 
 
+NULL = {
+    name: ("signal", "target", "decision", "position", "equity", "price", "bar") for name in ("pass", "replay-line")
+}
+"""Fields that are null where nothing could be decided or nothing is traded, which simulated bars do not show."""
+
+
 def documents() -> Iterator[tuple[str, dict[str, Any]]]:
     """Run every command, and yield each document by its name; lines before the last document are ``<name>-line``."""
     with tempfile.TemporaryDirectory() as folder:
@@ -77,6 +89,8 @@ def documents() -> Iterator[tuple[str, dict[str, Any]]]:
         (work / "targets.csv").write_text("made_at,target\n" + "\n".join(targets) + "\n", encoding="utf-8")
         rows = [f"{at},{100 + place % 9},{112},{99},{101 + place % 7},5" for place, at in enumerate(hours)]
         (work / "export.csv").write_text("Date,Open,High,Low,Close,Volume\n" + "\n".join(rows) + "\n", encoding="utf-8")
+        (work / "models" / "sample").mkdir(parents=True)
+        (work / "models" / "sample" / "btc_usd_damaged.keras").write_text("not a model", encoding="utf-8")
         for name, line in RUNS:
             yield from _run(name, line.replace("PLUGIN", str(plugin)), work)
 
@@ -101,7 +115,7 @@ def _run(name: str, line: str, work: Path) -> Iterator[tuple[str, dict[str, Any]
 
 def schema_of(documents: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the schema that all `documents` keep: their keys, and the types of their values."""
-    builder = SchemaBuilder()
+    builder = SchemaBuilder(schema_uri=None)
     for document in documents:
         builder.add_object(document)
     return _tidy(builder.to_schema())
@@ -131,10 +145,10 @@ def _tidy(schema: dict[str, Any], name: str = "") -> dict[str, Any]:
 
 
 def _merged(schemas: list[dict[str, Any]]) -> dict[str, Any]:
-    builder = SchemaBuilder()
+    builder = SchemaBuilder(schema_uri=None)
     for schema in schemas:
         builder.add_schema({key: value for key, value in schema.items() if key != "additionalProperties"})
-    return {key: value for key, value in _tidy(builder.to_schema()).items() if key != "$schema"}
+    return _tidy(builder.to_schema())
 
 
 def main() -> int:
@@ -145,7 +159,8 @@ def main() -> int:
     for stale in SCHEMAS.glob("*.json"):
         stale.unlink()
     for name, examples in found.items():
-        schema = {"title": f"crypto-refactor: {name}", **schema_of(examples)}
+        examples += [examples[0] | dict.fromkeys(NULL.get(name, ()))]
+        schema = {"$schema": DRAFT, "title": f"crypto-refactor: {name}", **schema_of(examples)}
         (SCHEMAS / f"{name}.json").write_text(json.dumps(schema, indent=1) + "\n", encoding="utf-8")
         print(f"docs/schemas/{name}.json, from {len(examples)} documents")
     return 0

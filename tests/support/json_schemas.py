@@ -24,7 +24,7 @@ def insist_on_schema(words, document):
     schema = _schema(_name(words, document))
     if schema is None:
         return
-    jsonschema.validate(document, schema)
+    jsonschema.Draft202012Validator(schema).validate(document)
     assert sorted(set(document) - set(schema["properties"])) == [], "a new field: `make docs`, docs/fields.toml"
 
 
