@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,14 @@ _SHOWN_EVIDENCE = (
     *("n", "slope", "slope_se", "shrink", "mean_slope", "mean_slope_se", "mean_shrink"),
     *("hit_rate", "rank_correlation", "rmse_ratio", "mae_ratio", "baselines"),
 )
+
+
+class Advice(StrEnum):
+    """What a signal asks for, once its costs are counted."""
+
+    TRADE = "trade"
+    NOT_WORTH_TRADING = "not_worth_trading"
+    STAY_FLAT = "stay_flat"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +138,13 @@ class Signal(Presented):
         """Whether the expected move exceeds the cost of a round trip."""
         return self.expected_move > self.round_trip_cost
 
+    @property
+    def advice(self) -> Advice:
+        """Whether the signal is worth a trade, is one but promises less than it costs, or is none."""
+        if not self.signal:
+            return Advice.STAY_FLAT
+        return Advice.TRADE if self.worth_a_trade else Advice.NOT_WORTH_TRADING
+
     def to_dict(self) -> dict[str, object]:
         """Return the documented JSON: UTC times, null for undefined values, never NaN."""
         return {
@@ -142,6 +158,7 @@ class Signal(Presented):
             "target_at": to_iso(self.target_at),
             "signal": self.signal,
             "direction": self.direction,
+            "advice": self.advice,
             "confidence": self.confidence,
             "current_price": self.current_price,
             "predicted_price": self.predicted_price,

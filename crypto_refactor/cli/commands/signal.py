@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from crypto_refactor.cli import completion, options
+from crypto_refactor.cli.command_table import load_command
 from crypto_refactor.cli.forecast_record import no_record, recorded_signal
+from crypto_refactor.cli.output import say, text_width
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.strategy_options import signal_rules
 from crypto_refactor.errors import CryptoRefactorError
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from crypto_refactor.signals.signal import Signal
     from crypto_refactor.trading.record.record import SeriesRecord
 
+_COLOURS = {1: "green", 0: None, -1: "red"}
+"""Of the sides; the words say the same."""
 _CLOSING_SECONDS = 15.0
 """How long the notice of a signal may take."""
 
@@ -42,8 +47,9 @@ _CLOSING_SECONDS = 15.0
 @options.allow_gaps
 @options.allow_jumps
 @no_record
+@options.details
 @options.bars
-def command(**values: Any) -> None:
+def command(details: bool, **values: Any) -> None:
     """Give a trading signal for the next hour, training an LSTM first if there is none that fits.
 
     A trained model is reused until it is older than --retrain-threshold.  The output names the model, why
@@ -55,8 +61,38 @@ def command(**values: Any) -> None:
     signal, record = _notified(values) if values["notify"] else _generated(values)
     if values["as_json"]:
         print_json({**signal.to_dict(), "record": None if record is None else record_summary(record)})
-    else:
-        click.echo(signal_text(signal, values["tz"], record))
+        return
+    say(
+        signal_text(
+            signal,
+            values["tz"],
+            width=text_width(),
+            now=_present_hour(values, signal),
+            record=record,
+            commands=_commands(values, signal),
+            details=details,
+        ),
+        _COLOURS[signal.signal],
+    )
+
+
+def _present_hour(values: dict[str, Any], signal: Signal) -> int | None:
+    """Return the hour that a signal is for in the reader's mind; None for a past one that was asked for, or simulated."""
+    from crypto_refactor.market.hours import floor_hour
+
+    return None if values["end"] is not None or signal.simulated else floor_hour(datetime.now(UTC))
+
+
+def _commands(values: dict[str, Any], signal: Signal) -> dict[str, list[str]]:
+    """Return what to run next, and what gives the same signal again."""
+    from crypto_refactor.market.hours import to_iso
+    from crypto_refactor.report.reproduce import related_command, repeat_command
+
+    changed = {} if values["end"] is None else {"--end": to_iso(values["end"])}
+    return {
+        "Next": related_command(load_command("backtest"), signal.source, changed),
+        "Again": repeat_command("signal", signal.source, signal.end),
+    }
 
 
 def _notified(values: dict[str, Any]) -> tuple[Signal, SeriesRecord | None]:
