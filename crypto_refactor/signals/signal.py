@@ -20,6 +20,8 @@ from crypto_refactor.signals.conditions import SignalFrame
 from crypto_refactor.signals.loop_forecast import LoopForecast
 
 SCHEMA = 1
+WALK_FORWARD = "walk-forward"
+"""In the place of a name: the model of backtests and of the trading loop."""
 _SHOWN_EVIDENCE = (
     *("n", "slope", "slope_se", "shrink", "mean_slope", "mean_slope_se", "mean_shrink"),
     *("hit_rate", "rank_correlation", "rmse_ratio", "mae_ratio", "baselines"),
@@ -49,6 +51,7 @@ class DataFacts:
 class ModelInfo:
     """The model that decided and its evidence.  Times are hours since 1970."""
 
+    name: str  # what ``--model`` takes, or `WALK_FORWARD`
     path: Path
     fingerprint: str
     decision: str
@@ -61,6 +64,8 @@ class ModelInfo:
     residual: ResidualDecision
     stop_loss_ratio: float | None
     rows: int
+    seed: int
+    exact: bool  # whether the same request gives this model again, whatever is trained in the meantime
     evidence: Mapping[str, Any]
     unbeaten: tuple[str, ...]  # baselines that did better
     forecasts_by: str  # what the forecast is made of, in words
@@ -68,7 +73,7 @@ class ModelInfo:
     def to_dict(self) -> dict[str, object]:
         """Return the documented JSON."""
         values = asdict(self)
-        for name in ("rows", "unbeaten", "forecasts_by"):
+        for name in ("unbeaten", "forecasts_by"):
             del values[name]
         return values | {
             "path": str(self.path),
@@ -194,6 +199,7 @@ def model_info(choice: ModelChoice) -> ModelInfo:
     card = choice.model.card
     evidence = asdict(card.evidence)
     return ModelInfo(
+        name=choice.name,
         path=choice.model.path,
         fingerprint=card.fingerprint,
         decision=choice.decision,
@@ -206,6 +212,8 @@ def model_info(choice: ModelChoice) -> ModelInfo:
         residual=card.residual_decision,
         stop_loss_ratio=card.stop_loss_ratio,
         rows=card.rows,
+        seed=card.seed,
+        exact=choice.exact,
         evidence={name: evidence[name] for name in _SHOWN_EVIDENCE},
         unbeaten=tuple(card.evidence.unbeaten),
         forecasts_by=card.forecasts_by,
