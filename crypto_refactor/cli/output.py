@@ -36,7 +36,12 @@ def say(text: str, colour: str | None = None) -> None:
 
     first, newline, others = text.partition("\n")
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    click.echo(click.style(first, fg=colour, bold=True) + newline + others, color=False if plain else None)
+    # Named, since click takes an ASCII stdout for a mistake and writes UTF-8 to it.
+    click.echo(
+        click.style(first, fg=colour, bold=True) + newline + others,
+        file=sys.stdout,
+        color=False if plain else None,
+    )
 
 
 def say_hints(hints: Iterable[str]) -> None:

@@ -93,7 +93,7 @@ def audit_line(audit: Audit) -> str:
     """State the outcome of the audit in one sentence."""
     recomputed = f"{audit.bars_checked:,} of {audit.bars:,} decisions recomputed"
     if audit.passed:
-        return f"No look-ahead found: {recomputed} from the bars known at the time; every model, fill and fee checked."
+        return f"Audit passed, no look-ahead: {recomputed} from the bars known at the time; every model, fill and fee checked."
     failed = ", ".join(AUDIT_TITLES[check.name].lower() for check in audit.checks if not check.passed)
     return f"AUDIT FAILED ({failed}): {recomputed}. Do not trust the figures of this run."
 
@@ -171,9 +171,14 @@ def backtest_remarks(result: BacktestResult, tz: ZoneInfo) -> list[str]:
 
 
 def cautions(result: RunResult, tz: ZoneInfo) -> list[str]:
-    """State what a reader of the figures has to know before all else: jumps, a halt, hours without a decision, hints."""
+    """State what a reader of the figures has to know: jumps, a halt, hours without a decision, open positions, hints."""
     missing = _undecidable(result, tz) if isinstance(result, BacktestResult) else []
-    return [*jump_remarks(result), *_halted(result, tz), *missing, *run_hints(result, tz)]
+    held = [
+        still_open(result.ticker, trade, tz)
+        for trade in result.requested.simulation.trades
+        if not trade.closed
+    ]
+    return [*jump_remarks(result), *_halted(result, tz), *missing, *held, *run_hints(result, tz)]
 
 
 def _undecidable(result: BacktestResult, tz: ZoneInfo) -> list[str]:

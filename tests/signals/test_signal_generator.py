@@ -42,7 +42,7 @@ class TestDocument:
     def test_it_has_exactly_the_documented_keys(self, made):
         document = made.to_dict()
         assert " ".join(document) == (
-            "schema ticker timeframe source simulated end made_at target_at signal direction confidence "
+            "schema ticker timeframe source simulated end made_at target_at signal direction advice confidence "
             "current_price predicted_price price_difference interval threshold expected_move round_trip_cost "
             "conditions confirmations indicators occlusion plugins model_info data trading_loop data_quality hints"
         )

@@ -60,9 +60,7 @@ def run_text(
     if details:
         lines += ["─" * min(width, MAX_PROSE), *run_details(result, tz, width)]
     else:
-        lines += entry(
-            "More", "--details: models, conditions, features, costs; --report FILE.html: charts", width
-        )
+        lines += entry("More", _more(result, reported="report" in (files or {})), width)
     return "\n".join(lines)
 
 
