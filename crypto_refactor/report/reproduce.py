@@ -37,14 +37,21 @@ def program(name: str) -> list[str]:
     return ["python3", _SCRIPTS[name]]
 
 
-def repeat_command(name: str, source: str, end: int) -> list[str]:
+def repeat_command(name: str, source: str, end: int, instead: Mapping[str, str] | None = None) -> list[str]:
     """Return the running command, `name`, as words, in the form that looks at the very same bars again.
 
     Options are taken as given, except those that only say where results go.  The source and ``--end`` are
-    always written out, because their defaults change with the environment and the hour.
+    always written out, because their defaults change with the environment and the hour.  `instead` holds options that take
+    the place of those given.
     """
-    given = [option for option in _given() if option.name not in _NOT_OF_THE_RESULT]
-    return [*_command(name, given, source), "--end", to_iso(end)]
+    changed = dict(instead or {})
+    given = [
+        option
+        for option in _given()
+        if option.name not in _NOT_OF_THE_RESULT and option.opts[0] not in changed
+    ]
+    words = _command(name, given, source)
+    return [*words, *(word for pair in changed.items() for word in pair), "--end", to_iso(end)]
 
 
 def related_command(other: click.Command, source: str, changed: Mapping[str, str | None]) -> list[str]:
@@ -61,13 +68,15 @@ def related_command(other: click.Command, source: str, changed: Mapping[str, str
 
 
 def _given() -> list[click.Option]:
-    """Return the options of the running command that were given, and the ticker, which a reader looks for."""
+    """Return the options of the running command that were given, by the environment too, and the ticker, for the reader."""
     context = click.get_current_context()
     return [
         option
         for option in context.command.params
         if isinstance(option, click.Option)
-        and (option.name == "ticker" or context.get_parameter_source(option.name or "") in _GIVEN)
+        and (
+            option.name in {"ticker", "plugins"} or context.get_parameter_source(option.name or "") in _GIVEN
+        )
     ]
 
 

@@ -139,6 +139,16 @@ class Signal(Presented):
         return [] if traded else [volume_hint(self.required, len(self.conditions))]
 
     @property
+    def repeat_note(self) -> str | None:
+        """Why the same request may be answered by another model later; None where it cannot."""
+        if self.model.exact:
+            return None
+        return (
+            f"gives this signal for as long as {self.model.name} holds these weights: they were trained for another hour, "
+            f"or on more hours, and were reused"
+        )
+
+    @property
     def worth_a_trade(self) -> bool:
         """Whether the expected move exceeds the cost of a round trip."""
         return self.expected_move > self.round_trip_cost

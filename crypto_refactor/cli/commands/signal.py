@@ -13,7 +13,7 @@ from crypto_refactor.cli.forecast_record import no_record, recorded_signal
 from crypto_refactor.cli.output import say, text_width
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.strategy_options import signal_rules
-from crypto_refactor.errors import CryptoRefactorError
+from crypto_refactor.errors import CryptoRefactorError, UsageError
 
 if TYPE_CHECKING:
     from crypto_refactor.signals.signal import Signal
@@ -30,13 +30,18 @@ _CLOSING_SECONDS = 15.0
 @options.option("--hours", "Hours of history to train on, at least 120.", default=240)
 @options.option(
     "--model",
-    "Name of the model file.  [default: lstm_v2]",
+    "Name of the one model to keep under it.  [default: lstm_v2, and a name of its own for other options]",
     metavar="NAME",
     shell_complete=completion.models,
 )
 @options.lookback
 @options.option("--retrain-threshold", "Retrain a model that is older than this many hours.", default=24)
-@options.flag("--retrain", "Retrain in any case.")
+@options.flag("--retrain", "Retrain in any case; under a --model of your own, replace one of other options.")
+@options.flag(
+    "--walk-forward",
+    "Decide by the model that backtests and the trading loop use at this hour; named models, --hours and "
+    "--retrain-threshold play no part.",
+)
 @options.min_confirmations
 @options.threshold_scale
 @options.network
@@ -52,8 +57,8 @@ _CLOSING_SECONDS = 15.0
 def command(details: bool, **values: Any) -> None:
     """Give a trading signal for the next hour, training an LSTM first if there is none that fits.
 
-    A trained model is reused until it is older than --retrain-threshold.  The output names the model, why
-    it was used, and the evidence for its forecasts.
+    A trained model is reused until it is older than --retrain-threshold; those of other options are kept beside it.
+    The output names the model, why it was used, and the evidence for its forecasts.
     """
     from crypto_refactor.report.documents.record import record_summary
     from crypto_refactor.report.terminal.signal import signal_text
@@ -89,9 +94,11 @@ def _commands(values: dict[str, Any], signal: Signal) -> dict[str, list[str]]:
     from crypto_refactor.report.reproduce import related_command, repeat_command
 
     changed = {} if values["end"] is None else {"--end": to_iso(values["end"])}
+    # A model of an hour before would do as well, and is another one.
+    instead = {"--retrain-threshold": "0"} if signal.model.exact and not values["walk_forward"] else {}
     return {
         "Next": related_command(load_command("backtest"), signal.source, changed),
-        "Again": repeat_command("signal", signal.source, signal.end),
+        "Again": repeat_command("signal", signal.source, signal.end, instead),
     }
 
 
@@ -115,7 +122,14 @@ def _generated(values: dict[str, Any]) -> tuple[Signal, SeriesRecord | None]:
     from crypto_refactor.cli.progress import TrainingBars
     from crypto_refactor.model.named_models import DEFAULT_MODEL_NAME
     from crypto_refactor.signals.generator import SignalGenerator
+    from crypto_refactor.trading.record.series_names import LOOP_MODELS
 
+    if values["walk_forward"] and (values["model"] is not None or values["retrain"]):
+        raise UsageError(
+            "--walk-forward was given with --model or --retrain.",
+            expected="one of them: the models of the trading loop have no names, and never change.",
+            remedy="leave out --walk-forward, or the other one.",
+        )
     source = options.open_selected_source(values)
     model = DEFAULT_MODEL_NAME if values["model"] is None else values["model"]
     generator = SignalGenerator(
@@ -130,12 +144,11 @@ def _generated(values: dict[str, Any]) -> tuple[Signal, SeriesRecord | None]:
         rules=signal_rules(values),
         observer=TrainingBars(),
     )
+    known = {name: values[name] for name in ("end", "allow_gaps", "allow_jumps")}
+    if values["walk_forward"]:
+        signal = generator.walk_forward_signal(**known)
+        return signal, recorded_signal(values, signal, source, LOOP_MODELS)
     signal = generator.generate_signals(
-        values["hours"],
-        values["retrain_threshold"],
-        end=values["end"],
-        retrain=values["retrain"],
-        allow_gaps=values["allow_gaps"],
-        allow_jumps=values["allow_jumps"],
+        values["hours"], values["retrain_threshold"], retrain=values["retrain"], **known
     )
-    return signal, recorded_signal(values, signal, source, model)
+    return signal, recorded_signal(values, signal, source, signal.model.name)

@@ -18,7 +18,7 @@ from crypto_refactor.report.formatting import (
 from crypto_refactor.report.terminal.wrapping import MAX_PROSE, command_lines, entry, wrapped
 from crypto_refactor.sides import Side
 from crypto_refactor.signals.condition_catalogue import FORECAST, descriptions_of
-from crypto_refactor.signals.signal import Advice, Signal
+from crypto_refactor.signals.signal import WALK_FORWARD, Advice, Signal
 from crypto_refactor.trading.record.record import SeriesRecord
 
 Commands = Mapping[str, Sequence[str]]
@@ -72,6 +72,8 @@ def signal_text(
         lines += entry("Note", note, width)
     for label, words in (commands or {}).items():
         lines += command_lines(label, words, width)
+    if commands and signal.repeat_note:
+        lines += entry("", signal.repeat_note, width)
     if not details:
         lines += entry("More", "--details: conditions with their values, evidence, model, data", width)
     else:
@@ -189,19 +191,22 @@ def _why(signal: Signal, width: int) -> list[str]:
 
 
 def _model(signal: Signal, width: int) -> list[str]:
-    """Return which model answered, how old it is, and that backtests and the loop use others."""
+    """Return which model answered, how old it is, and whether backtests and the loop use it."""
     model, loop = signal.model, signal.loop
     age = signal.decided_at - model.trained_through
     when = f"trained {length_text(age)} ago" if model.decision == "reused" else f"{model.decision} now"
-    text = f"{model_name(signal)}, {when}, {model.network} network on {model.rows:,} h. Backtests and the trading loop use others"
-    if loop is not None:
-        text += f" (theirs: {Side(loop.signal).label}, {price(loop.predicted_price)})"
-    return entry("Model", f"{text}; --model {model_name(signal)} makes them use this one.", width)
-
-
-def model_name(signal: Signal) -> str:
-    """Return the name that ``--model`` takes for the model behind a signal."""
-    return signal.model.path.stem.split("_", 2)[-1]
+    answered = (
+        f"{model.name}, {when}, {model.network} network on {model.rows:,} h, weights {model.fingerprint[:8]}."
+    )
+    if model.name == WALK_FORWARD:
+        return entry("Model", f"{answered} Backtests and the trading loop decide this hour by it too.", width)
+    theirs = (
+        "see --walk-forward" if loop is None else f"{Side(loop.signal).label}, {price(loop.predicted_price)}"
+    )
+    others = (
+        f"Backtests and the trading loop use others ({theirs}); --model {model.name} makes them use this one."
+    )
+    return entry("Model", f"{answered} {others}", width)
 
 
 def _details(signal: Signal, tz: ZoneInfo, width: int) -> list[str]:
