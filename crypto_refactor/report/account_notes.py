@@ -7,7 +7,6 @@ from crypto_refactor.sides import Side
 from crypto_refactor.trading.account_names import DEMO, LIVE, PAPER, REALTIME_DEMO, REPLAY
 from crypto_refactor.trading.account_status import AccountStatus, TickerStatus
 
-
 _KINDS = (
     (REALTIME_DEMO, "demo account on Alpaca's bars, in real time"),
     (f"{DEMO}{SAMPLE}", "demo account on the bundled simulation"),

@@ -16,24 +16,10 @@ from crypto_refactor.report.comparison_notes import comparison_notes
 from crypto_refactor.report.formatting import UNDEFINED, money, percent, simulated_mark
 from crypto_refactor.report.metric_rows import sharpe_text
 from crypto_refactor.report.terminal.held_out import held_out_lines
-from crypto_refactor.report.terminal.tables import Column, FittedTable, print_lines, room_of
+from crypto_refactor.report.terminal.tables import Column, FittedTable, print_lines, room_of, unit_line
 from crypto_refactor.report.verdict_lines import counted, has_traded, span_text
 from crypto_refactor.signals.condition_catalogue import conditions_of, volume_hint
 
-_COLUMNS = (
-    Column("#"),
-    Column("ticker", left=True),
-    Column("setting", left=True, wraps=True),
-    Column("return\n%", signed=True),
-    Column("at\nAlpaca\n%", hide=5, signed=True),
-    Column("buy and\nhold\n%", hide=6, signed=True),
-    Column("Sharpe ± SE", hide=8),
-    Column("max draw-\ndown\n%", hide=4),
-    Column("trades", hide=7),
-    Column("won\n%", hide=3),
-    Column("fees", hide=2),
-    Column("in the\nmarket\n%", hide=1),
-)
 _SHARPE = 3
 """Where the Sharpe ratio stands among the figures."""
 _NEVER_TRADED = "never traded"
@@ -117,8 +103,26 @@ def _shared_rules(comparison: Comparison) -> list[str | Text]:
     ]
 
 
+def _columns(unit: str) -> tuple[Column, ...]:
+    return (
+        Column("#"),
+        Column("ticker", left=True),
+        Column("setting", left=True, wraps=True),
+        Column("return\n%", signed=True),
+        Column("at\nAlpaca\n%", hide=5, signed=True),
+        Column("buy and\nhold\n%", hide=6, signed=True),
+        Column("Sharpe ± SE", hide=8),
+        Column("max draw-\ndown\n%", hide=4),
+        Column("trades", hide=7),
+        Column("won\n%", hide=3),
+        Column(f"fees{unit}", hide=2),
+        Column("in the\nmarket\n%", hide=1),
+    )
+
+
 def _table(comparison: Comparison) -> FittedTable:
-    table = FittedTable(*_COLUMNS, all_in="--wide, --csv FILE", gap=1)
+    columns = _columns(unit_line(trial.ticker for trial in comparison.trials))
+    table = FittedTable(*columns, all_in="--wide, --csv FILE", gap=1)
     for rank, trial in enumerate(comparison.trials, start=1):
         cells = _figures(*trial.scenarios.metrics)
         traded = has_traded(trial)

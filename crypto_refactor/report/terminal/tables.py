@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from crypto_refactor.market.ticker import Ticker
+
 _NARROWEST_NAME = 16
 """A column of names breaks its lines between words down to this width, before figures are hidden."""
 
@@ -172,6 +174,12 @@ def _style(column: Column, cell: str) -> str:
     return {"+": "green", "-": "red"}.get(cell[:1], "")
 
 
+def unit_line(tickers: Iterable[Ticker]) -> str:
+    """Return the line of a header that names the quote currency; empty where not all tickers have the same."""
+    quotes = {ticker.quote for ticker in tickers}
+    return f"\n{quotes.pop()}" if len(quotes) == 1 else ""
+
+
 def wrapped(text: str, width: int | None, *, indent: int = 2) -> list[str]:
     """Return text in lines of at most `width`, broken between words alone; the later ones are indented."""
     if width is None or cell_len(text) <= width:
@@ -188,12 +196,15 @@ def room_of(console: Console, *, wide: bool) -> int | None:
 
 
 def print_lines(console: Console, lines: Iterable[str | Text], *, wide: bool = False) -> None:
-    """Print lines as they are, those of plain text broken between words where a terminal is narrower."""
+    """Print lines, broken between words where a terminal is narrower."""
     room = room_of(console, wide=wide)
     for line in lines:
-        parts = [line] if isinstance(line, Text) else map(Text, wrapped(line, room))
-        for part in parts:
-            console.print(part, highlight=False, soft_wrap=True)
+        text = line if isinstance(line, Text) else Text(line)
+        if room is None or text.cell_len <= room:
+            console.print(text, soft_wrap=True)
+            continue
+        for part in wrapped(text.plain, room):
+            console.print(Text(part, style=text.style), soft_wrap=True)
 
 
 def print_table(console: Console, table: FittedTable, *, wide: bool = False) -> None:

@@ -15,7 +15,7 @@ _COLUMNS = (
     Column("ticker", left=True),
     Column("command", left=True, hide=3),
     Column("first run\n(UTC)", left=True, hide=2),
-    Column("traded hours", left=True, wraps=True, hide=5),
+    Column("traded hours\n(UTC)", left=True, hide=5),
     Column("differs in", left=True, wraps=True),
     Column("return", signed=True),
     Column("Sharpe ± SE", hide=6),

@@ -1,6 +1,6 @@
 """The status of an account, its trades and its manual closes in the terminal."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from rich.console import Console
 
@@ -10,7 +10,7 @@ from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.report.account_notes import account_kind, decision_text, minute, ticker_alerts
 from crypto_refactor.report.forecast_text import record_line
 from crypto_refactor.report.formatting import UNDEFINED, amount, money, percent, price, simulated_mark
-from crypto_refactor.report.terminal.tables import Column, FittedTable, print_lines, print_table
+from crypto_refactor.report.terminal.tables import Column, FittedTable, print_lines, print_table, unit_line
 from crypto_refactor.report.verdict_lines import counted
 from crypto_refactor.sides import Side
 from crypto_refactor.trading.account_status import AccountStatus, TickerStatus
@@ -31,13 +31,11 @@ def print_status(
 ) -> None:
     """Print one account with its `trades`: its result, a table of its sub-accounts, then notes on each."""
     row = status.row
+    kind = account_kind(row.name)
+    times = f"opened {minute(row.opened_at)} UTC, last traded {minute(row.traded_at)} UTC"
     print_lines(
         console,
-        [
-            f"{row.name}{simulated_mark(simulated=status.simulated)}",
-            f"{account_kind(row.name).capitalize()}, opened {minute(row.opened_at)} UTC, last traded "
-            f"{minute(row.traded_at)} UTC",
-        ],
+        [f"{row.name}{simulated_mark(simulated=status.simulated)}", f"{kind[:1].upper()}{kind[1:]}, {times}"],
     )
     if status.tickers:
         print_lines(console, [*_result_lines(status, trades), ""])
@@ -55,23 +53,22 @@ def print_status(
 
 def _result_lines(status: AccountStatus, trades: Sequence[tuple[Ticker, Trade]]) -> list[str]:
     """State what the account is worth, what it has earned since it was opened, and how its trades ended."""
-    quote = _quote(part.ticker for part in status.tickers)
-    unit = f" {quote}" if quote else ""
+    unit = unit_line(part.ticker for part in status.tickers).replace("\n", " ")
     closed = [trade for _, trade in trades if trade.closed]
     won = sum(trade.net_pnl > 0 for trade in closed)
     held = sum(part.account.side != 0 for part in status.tickers)
     ended = f", {percent(won / len(closed), 0)} of them with a gain" if closed else ""
+    gained = (
+        f"{_return(status.equity, status.opened_with)} since it was opened with {money(status.opened_with)}"
+    )
     lines = [
-        f"Equity {money(status.equity)}{unit}: {_return(status.equity, status.opened_with)} since it was opened with "
-        f"{money(status.opened_with)}",
+        f"Equity {money(status.equity)}{unit}: {gained}",
         f"{_some(held, 'open position')}; {_some(len(closed), 'closed trade')}{ended}",
     ]
     proceeds = sum(-part.account.quantity * part.price for part in status.tickers if part.account.side < 0)
     if proceeds > 0:
-        lines.append(
-            f"Cash includes what short sales have brought in; {money(proceeds)}{unit} of it buys those coins back at the "
-            "last price."
-        )
+        back = f"{money(proceeds)}{unit} of it buys those coins back at the last price"
+        lines.append(f"Cash includes what short sales have brought in; {back}.")
     return lines
 
 
@@ -103,7 +100,7 @@ def age_text(age: DecisionAge) -> str:
 
 
 def _status_table(status: AccountStatus) -> FittedTable:
-    unit = _unit(_quote(part.ticker for part in status.tickers))
+    unit = unit_line(part.ticker for part in status.tickers)
     table = FittedTable(
         Column("ticker", left=True),
         Column("position", left=True),
@@ -133,16 +130,6 @@ def _status_table(status: AccountStatus) -> FittedTable:
         totals = money(status.cash), money(status.equity), money(status.opened_with)
         table.add("total", "", "", "", *totals, _return(status.equity, status.opened_with), "")
     return table
-
-
-def _quote(tickers: Iterable[Ticker]) -> str | None:
-    """Return the quote currency that all of them have."""
-    quotes = {ticker.quote for ticker in tickers}
-    return quotes.pop() if len(quotes) == 1 else None
-
-
-def _unit(quote: str | None) -> str:
-    return f"\n{quote}" if quote else ""
 
 
 def _return(equity: float, balance: float) -> str:
@@ -176,17 +163,15 @@ def print_trades(
     fees, net = sum(trade.fees for trade in closed), sum(trade.net_pnl for trade in closed)
     won = sum(trade.net_pnl > 0 for trade in closed)
     ended = f", {percent(won / len(closed), 0)} of them with a gain" if closed else ""
-    quote = _quote(ticker for ticker, _ in trades)
-    lines = [
-        f"{len(closed)} closed{ended}; fees {money(fees)}, net {net:+,.2f}{f' {quote}' if quote else ''}."
-    ]
+    unit = unit_line(ticker for ticker, _ in trades).replace("\n", " ")
+    lines = [f"{len(closed)} closed{ended}; fees {money(fees)}, net {net:+,.2f}{unit}."]
     if len(closed) < len(trades):
         lines.append("Trades marked open or dust are valued at the last price, not sold.")
     print_lines(console, ["", *lines])
 
 
 def _trades_table(trades: Sequence[tuple[Ticker, Trade]]) -> FittedTable:
-    unit = _unit(_quote(ticker for ticker, _ in trades))
+    unit = unit_line(ticker for ticker, _ in trades)
     table = FittedTable(
         Column("ticker", left=True),
         Column("side", left=True),

@@ -8,7 +8,7 @@ from crypto_refactor.market.hours import to_iso
 from crypto_refactor.price_text import price_text
 from crypto_refactor.report.documents.reconciliation import headline, holdings_agree, is_explained_by_fees
 from crypto_refactor.report.formatting import money, percent, simulated_mark
-from crypto_refactor.report.terminal.tables import Column, FittedTable, print_lines, print_table
+from crypto_refactor.report.terminal.tables import Column, FittedTable, print_lines, print_table, unit_line
 from crypto_refactor.trading.manual.reconcile import HoldingDifference, Reconciliation
 from crypto_refactor.trading.reconciliation.result import AccountReconciliation
 
@@ -45,7 +45,7 @@ def _table(result: AccountReconciliation) -> FittedTable:
     start = result.start
     table = FittedTable(
         Column("cause", left=True, wraps=True),
-        Column(f"money{_unit(result)}", signed=True),
+        Column(f"money{unit_line(part.ticker for part in result.tickers)}", signed=True),
         Column("of\nstart", hide=2, signed=True),
         Column("hours", hide=1),
         all_in="--wide, --csv FILE",
@@ -63,11 +63,6 @@ def _table(result: AccountReconciliation) -> FittedTable:
         )
     table.add("account", money(account - start), percent(result.account_return, signed=True), "")
     return table
-
-
-def _unit(result: AccountReconciliation) -> str:
-    quotes = {part.ticker.quote for part in result.tickers}
-    return f"\n{quotes.pop()}" if len(quotes) == 1 else ""
 
 
 def _hours(result: AccountReconciliation) -> Iterator[str]:
