@@ -197,6 +197,7 @@ tz = option(
     metavar="ZONE",
 )
 as_json = flag("--json", "Print one JSON document and nothing else.", "as_json")
+wide = flag("--wide", "Print every column of a table, however narrow the terminal is.")
 debug = combined(
     click.version_option(__version__, message="%(prog)s %(version)s"),
     file_option(

@@ -13,10 +13,6 @@ from crypto_refactor.cli.runner import print_json
 
 _GB = 10**9
 _CARD_KEYS = ("ticker", "source", "simulated", "network", "lookback", "rows")
-_COLUMNS = (
-    *("name", "ticker", "source", "network", "lookback"),
-    *("trained through (UTC)", "supported", "RMSE / zero", "MB"),
-)
 
 
 @click.command("models")
@@ -27,9 +23,10 @@ _COLUMNS = (
     default=2.0,
     type=click.FloatRange(0, 1_000_000),
 )
+@options.wide
 @options.as_json
 @options.debug
-def command(prune: bool, keep_gb: float, as_json: bool) -> None:
+def command(prune: bool, keep_gb: float, wide: bool, as_json: bool) -> None:
     """List the trained models and the cache of backtests, or make room.
 
     Named models belong to app_lstm; the cache holds the models of backtests, one per cut-off.
@@ -50,8 +47,8 @@ def command(prune: bool, keep_gb: float, as_json: bool) -> None:
         print_json({"schema": 1, "folder": str(folder), "models": rows, "removed": removed})
         return
     if prune:
-        click.echo(f"Removed {len(removed)} models and damaged files.")
-    _print(folder, rows)
+        click.echo(f"Removed {len(removed)} model{'' if len(removed) == 1 else 's'} and damaged files.")
+    _print(folder, rows, wide=wide)
 
 
 def _remove_damaged(folder: Path) -> list[str]:
@@ -99,20 +96,30 @@ def _row(path: Path) -> dict[str, Any]:
     }
 
 
-def _print(folder: Path, rows: list[dict[str, Any]]) -> None:
-    from rich.table import Table
+def _print(folder: Path, rows: list[dict[str, Any]], *, wide: bool) -> None:
+    from crypto_refactor.report.terminal.tables import Column, FittedTable, print_lines, print_table
 
     screen = console()
     total = sum(row["bytes"] for row in rows)
-    screen.print(f"{len(rows)} models in {folder}, {total / 10**6:,.1f} MB", highlight=False, soft_wrap=True)
+    count = f"{len(rows)} model{'' if len(rows) == 1 else 's'}"
+    print_lines(screen, [f"{count} in {folder}, {total / 10**6:,.1f} MB"])
     if not rows:
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in _COLUMNS:
-        table.add_column(column, no_wrap=column in {"name", "ticker", "source", "network"}, overflow="fold")
+    table = FittedTable(
+        Column("name", left=True, wraps=True),
+        Column("ticker", left=True),
+        Column("source", left=True, hide=4),
+        Column("network", left=True),
+        Column("lookback\nhours", hide=3),
+        Column("trained through\n(UTC)", left=True),
+        Column("skill\nshown", hide=2),
+        Column("error /\nno change", hide=5),
+        Column("size\nMB", hide=1),
+        all_in="--wide",
+    )
     for row in rows:
-        table.add_row(*_cells(row), f"{row['bytes'] / 10**6:.1f}")
-    screen.print(table)
+        table.add(*_cells(row), f"{row['bytes'] / 10**6:.2f}")
+    print_table(screen, table, wide=wide)
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
