@@ -161,18 +161,24 @@ def _is_from_elsewhere(card: Card, bars: Bars, request: ModelRequest) -> bool:
     return any(name in {"source", "data-dir"} for name, _, _ in other_options(card, bars, request))
 
 
-def _options_suffix(options: ModelSettings | Card, rows: int, plugins: Iterable[str]) -> str:
-    """Return what sets options apart from the default ones, such as ``_lookback-168_small``."""
+def options_of(options: ModelSettings | Card, rows: int, plugins: Iterable[str]) -> list[tuple[str, str]]:
+    """Return what sets the options of a model apart from the default ones: names, empty where the value tells, and values."""
     default = ModelSettings()
     parts = [
-        (options.lookback != default.lookback, f"lookback-{options.lookback}"),
-        (rows != DEFAULT_HOURS, f"hours-{rows}"),
-        (options.network != default.network, options.network),
-        (options.residual != default.residual, f"residual-{options.residual}"),
-        (options.seed != default.seed, f"seed-{options.seed}"),
-        *((True, name) for name in sorted(plugins)),
+        (options.lookback != default.lookback, "lookback", str(options.lookback)),
+        (rows != DEFAULT_HOURS, "hours", str(rows)),
+        (options.network != default.network, "", options.network),
+        (options.residual != default.residual, "residual", options.residual),
+        (options.seed != default.seed, "seed", str(options.seed)),
+        *((True, "", name) for name in sorted(plugins)),
     ]
-    return _suffix([text for differs, text in parts if differs], 45)
+    return [(name, value) for differs, name, value in parts if differs]
+
+
+def _options_suffix(options: ModelSettings | Card, rows: int, plugins: Iterable[str]) -> str:
+    """Return what sets options apart from the default ones, such as ``_lookback-168_small``."""
+    named = options_of(options, rows, plugins)
+    return _suffix([f"{name}-{value}" if name else value for name, value in named], 45)
 
 
 def _origin_suffix(source: str, folder: str) -> str:

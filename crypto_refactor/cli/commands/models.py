@@ -1,9 +1,11 @@
 """`crypto-refactor models`: list trained models, or prune their cache."""
 
+from __future__ import annotations
+
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,7 +13,13 @@ from crypto_refactor.cli import options
 from crypto_refactor.cli.output import console
 from crypto_refactor.cli.runner import print_json
 
+if TYPE_CHECKING:
+    from crypto_refactor.model.artifact import Card
+
 _GB = 10**9
+_DELETE = (
+    "To delete a named model, delete its .keras, .onnx and .json file. --prune makes room in the cache alone."
+)
 _CARD_KEYS = ("ticker", "source", "simulated", "network", "lookback", "rows")
 
 
@@ -29,8 +37,9 @@ _CARD_KEYS = ("ticker", "source", "simulated", "network", "lookback", "rows")
 def command(prune: bool, keep_gb: float, wide: bool, as_json: bool) -> None:
     """List the trained models and the cache of backtests, or make room.
 
-    Named models belong to app_lstm; the cache holds the models of backtests, one per cut-off.
-    A model that is removed is trained again when it is needed.
+    Named models belong to app_lstm: one of each set of options that was asked for.  They stay until their files are
+    deleted.  The cache holds the models of backtests, one per cut-off.  A model that is removed is trained again when it
+    is needed.
     """
     from crypto_refactor.config import settings
     from crypto_refactor.model.cache import prune_cache
@@ -89,11 +98,20 @@ def _row(path: Path) -> dict[str, Any]:
         "damaged": False,
         **{name: getattr(card, name) for name in _CARD_KEYS},
         "trained_through": to_iso(card.trained_through),
+        "options": _options(card, cached=cached),
         "created_at": card.created_at,
         "shrink": card.evidence.shrink,
         "rmse_ratio": card.evidence.rmse_ratio,
         "fingerprint": card.fingerprint,
     }
+
+
+def _options(card: Card, *, cached: bool) -> list[str]:
+    """Return what sets a model apart from one of the default options; a cached one has as many rows as its bars give."""
+    from crypto_refactor.model.named_models import DEFAULT_HOURS, options_of
+
+    named = options_of(card, DEFAULT_HOURS if cached else card.rows, card.plugins)
+    return [f"{name} {value}".lstrip() for name, value in named]
 
 
 def _print(folder: Path, rows: list[dict[str, Any]], *, wide: bool) -> None:
@@ -108,35 +126,35 @@ def _print(folder: Path, rows: list[dict[str, Any]], *, wide: bool) -> None:
     table = FittedTable(
         Column("name", left=True, wraps=True),
         Column("ticker", left=True),
-        Column("source", left=True, hide=4),
-        Column("network", left=True),
-        Column("lookback\nhours", hide=3),
+        Column("options", left=True, wraps=True),
         Column("trained through\n(UTC)", left=True),
         Column("skill\nshown", hide=2),
-        Column("error /\nno change", hide=5),
         Column("size\nMB", hide=1),
         all_in="--wide",
     )
     for row in rows:
         table.add(*_cells(row), f"{row['bytes'] / 10**6:.2f}")
     print_table(screen, table, wide=wide)
+    if not all(row["cached"] for row in rows):
+        print_lines(screen, ["", _DELETE])
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
+    from crypto_refactor.market.ticker import Ticker
     from crypto_refactor.report.formatting import number
 
-    if row["damaged"]:
-        return [row["name"], "damaged", *[""] * 6]
     name = str(row["name"])
     if row["cached"]:
         name = f"cache {name[:8]}" + (", in a ledger" if row["in_ledger"] else "")
+    if row["damaged"]:
+        return [name, "", "damaged", "", ""]
+    if not row["cached"]:  # as --model takes it
+        name = name.removeprefix(f"{Ticker.parse(row['ticker']).slug}_")
+    marks = ["SIMULATED"] if row["simulated"] else [row["source"]] if row["source"] != "alpaca" else []
     return [
         name,
         row["ticker"],
-        "SIMULATED" if row["simulated"] else row["source"],
-        row["network"],
-        str(row["lookback"]),
+        ", ".join([*marks, *row["options"]]) or "default",
         row["trained_through"][:16].replace("T", " "),
         number(row["shrink"]),
-        number(row["rmse_ratio"], 4),
     ]
