@@ -119,9 +119,9 @@ def test_a_documented_command_works(reader, line):
     assert "nan" not in done.stdout.lower().replace("financ", "").split()
     asked = re.search(r"--hours (\d+)", line)
     if asked and "app_lstm" in line:
-        assert f"{asked[1]} rows through" in done.stdout
+        assert f"network on {int(asked[1]):,} h." in " ".join(done.stdout.split())
     if asked and "app_backtester" in line:
-        assert f"{int(asked[1]):,} hourly bars" in done.stdout
+        assert f"{int(asked[1]) // 24} days (" in done.stdout
         balance = re.search(r"--initial-balance (\d+)", line)
         fee = "0.15 %" if "--fee 0.0015" in line else "0.10 %"
         assert f"fee {fee} per fill" in done.stdout

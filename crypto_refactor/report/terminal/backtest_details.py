@@ -60,8 +60,7 @@ def _of_backtest(result: BacktestResult, tz: ZoneInfo, width: int) -> list[str]:
         "",
         *wrapped("Conditions: on how many of 100 closes each holds, and is right about the next hour", width),
     ]
-    whole, short = _conditions(result, described=True), _conditions(result, described=False)
-    lines += table_lines(whole, short, width=width)
+    lines += table_lines(_conditions(result), width=width)
     lines += ["", *wrapped("Correlation of each feature with the next return (* beyond the noise)", width)]
     lines += table_lines(_correlations(result), width=width)
     if result.importance is not None:
@@ -124,13 +123,12 @@ def _models(result: BacktestResult, tz: ZoneInfo) -> Table:
     return Table(1, header, rows)
 
 
-def _conditions(result: BacktestResult, *, described: bool) -> Table:
-    names = ("", "Condition (long)") if described else ("",)
+def _conditions(result: BacktestResult) -> Table:
     descriptions = descriptions_of(result.settings.plugins)
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             name,
-            *((descriptions[name][0],) if described else ()),
+            descriptions[name][0],
             _points(condition.long_pass_rate),
             _points(condition.short_pass_rate),
             UNDEFINED if name == FORECAST else str(condition.vetoes),
@@ -139,7 +137,7 @@ def _conditions(result: BacktestResult, *, described: bool) -> Table:
         )
         for name, condition in result.diagnostics.conditions.items()
     ]
-    return Table(len(names), (*names, "Long", "Short", "Vetoes", "Held", "Right"), rows)
+    return Table(2, ("", "Condition (long)", "Long", "Short", "Vetoes", "Held", "Right"), rows)
 
 
 def _points(share: float | None) -> str:

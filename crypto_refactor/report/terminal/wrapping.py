@@ -12,7 +12,7 @@ MAX_PROSE = 100
 _LABEL = 13
 _GLUED = "\N{NO-BREAK SPACE}"
 _INSEPARABLE = re.compile(
-    r"(?<=\d) (?=%|[A-Z]{2,6}\b|h\b|days?\b|months?\b|of \d)|(?<=of) (?=\d)|(?<=\d) (?=±)|(?<=±) (?=\d)"
+    r"(?<=\d) (?=%|[A-Z]{2,6}\b|h\b|days?\b|months?\b|of \d)|(?<=of) (?=\d)|(?<=[\d%]) (?=±)|(?<=±) (?=\d)"
     r"|(?<=\d{4}-\d\d-\d\d) (?=\d\d:\d\d)"
 )
 
@@ -64,14 +64,13 @@ def _options(words: Sequence[str]) -> list[str]:
     return parts
 
 
-def table_lines(*tables: Table, width: int) -> list[str]:
-    """Return the first of `tables` that fits; where none does, the last in parts, each with the names of the rows."""
-    for table in tables:
-        lines = _columns(table)
-        if max(map(len, lines)) <= width:
-            return lines
+def table_lines(table: Table, width: int) -> list[str]:
+    """Return a table; where it is too wide, in parts below each other, each with the names of the rows."""
+    lines = _columns(table)
+    if max(map(len, lines)) <= width:
+        return lines
     lines = []
-    for part in _parts(tables[-1], width):
+    for part in _parts(table, width):
         lines += ["", *_columns(part)] if lines else _columns(part)
     return lines
 
@@ -101,5 +100,7 @@ def _parts(table: Table, width: int) -> Iterator[Table]:
             taken += 2 + widths[end - 1]
             end += 1
         rows = [(row[0], *row[begin:end]) for row in table.rows if any(row[begin:end])]
-        yield Table(1, (table.header[0], *table.header[begin:end]), rows)
+        yield Table(
+            min(end, table.names) if begin == 1 else 1, (table.header[0], *table.header[begin:end]), rows
+        )
         begin = end
