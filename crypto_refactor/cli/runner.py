@@ -15,7 +15,7 @@ import click
 from crypto_refactor.cli.command_table import HELP_OPTIONS
 from crypto_refactor.cli.configuration.applied import name_file
 from crypto_refactor.cli.data_notes import with_data_notes
-from crypto_refactor.cli.encoding import likeness_errors
+from crypto_refactor.cli.encoding import write_likenesses
 from crypto_refactor.cli.termination import Terminated, raise_on_signals
 from crypto_refactor.errors import (
     EXIT_FAULT,
@@ -43,7 +43,7 @@ def run_command(
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # Neither a mark nor a folder's name need be text in the terminal's encoding.
-            stream.reconfigure(errors=likeness_errors())
+            write_likenesses(stream)
     logging.basicConfig(
         level=logging.WARNING,
         format="%(levelname)s %(name)s %(message)s",

@@ -26,7 +26,10 @@ def make_signal(forecast=0.01, *, evidence=KNOWN, scale=0.1, required=6, loop=No
     frame_signals = signal_of(frame, forecast, evidence=evidence, scale=scale, min_confirmations=required)
     names = ("n", "slope", "slope_se", "shrink", "mean_shrink", "hit_rate", "rank_correlation", "rmse_ratio")
     model = ModelInfo(
+        name="lstm_v2",
         path=Path("models/btc_usd_lstm_v2.keras"),
+        seed=0,
+        exact=True,
         fingerprint="0123456789abcdef",
         decision="reused",
         reason="it is 3 h old, within the threshold of 24 h: nothing was trained",
