@@ -130,6 +130,7 @@ def test_the_signal_document_has_exactly_the_documented_keys(warm):
     assert list(signal["confirmations"]) == ["passed", "required"]
     assert tuple(signal["indicators"]) == INDICATORS
     assert set(signal["model_info"]) == {
+        *("name", "rows", "seed", "exact"),
         "path",
         "fingerprint",
         "decision",
@@ -430,8 +431,7 @@ def test_a_model_of_simulated_bars_never_decides_on_files(warm, warm_copy, sampl
     found = warm_copy.json(f"app_lstm {line} --hours 120 --end 2024-12-31T00:00Z")
     assert (found["source"], found["simulated"]) == ("files", False)
     assert found["model_info"]["decision"] == "trained"
-    assert "another source (sample, not files)" in found["model_info"]["reason"]
-    assert found["model_info"]["path"] == str(warm_copy.models / "btc_usd_lstm_v2.keras")
+    assert found["model_info"]["path"] == str(warm_copy.models / "btc_usd_lstm_v2_hours-120_linear.keras")
     text = warm_copy.run(f"app_lstm {line} --hours 120 --end 2024-12-31T00:00Z --details").stdout
     assert "SIMULATED" not in text
     assert "nothing was trained" in text

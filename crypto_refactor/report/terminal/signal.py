@@ -200,9 +200,9 @@ def _model(signal: Signal, width: int) -> list[str]:
     )
     if model.name == WALK_FORWARD:
         return entry("Model", f"{answered} Backtests and the trading loop decide this hour by it too.", width)
-    theirs = (
-        "see --walk-forward" if loop is None else f"{Side(loop.signal).label}, {price(loop.predicted_price)}"
-    )
+    theirs = "see --walk-forward"
+    if loop is not None:
+        theirs = f"theirs: {Side(loop.signal).label}, {price(loop.predicted_price)}"
     others = (
         f"Backtests and the trading loop use others ({theirs}); --model {model.name} makes them use this one."
     )

@@ -14,7 +14,7 @@ from crypto_refactor.price_text import price_text
 from crypto_refactor.report.terminal.signal import condition_values, signal_text
 from crypto_refactor.signals.condition_catalogue import CONDITIONS
 from crypto_refactor.signals.loop_forecast import LoopForecast
-from crypto_refactor.signals.signal import DataFacts, ModelInfo, Signal
+from crypto_refactor.signals.signal import WALK_FORWARD, DataFacts, ModelInfo, Signal
 
 UTC = zone("UTC")
 ALL = dict(LONG.values())
@@ -215,7 +215,7 @@ def test_times_are_shown_in_the_zone_asked_for():
 
 def test_the_model_and_why_it_answered_are_named():
     text = shown(make_signal())
-    assert "lstm_v2, trained 3 h ago, documented network on 240 h." in line(text, "Model")
+    assert "lstm_v2, trained 3 h ago, documented network on 240 h, weights 01234567." in line(text, "Model")
     assert "reused: it is 3 h old" in text
     assert "0123456789abcdef" in text
     assert "forecasts by its linear skip alone" in text
@@ -244,6 +244,12 @@ class TestTradingLoop:
         assert "short, forecast 101.25, confidence 0.53, by weights fedcba9876543210" in said
         assert "trained from 2023-09-25 00:00 UTC through 2023-12-17 08:00 UTC" in text
         assert "Backtests and the trading loop use others (theirs: short, 101.25); --model lstm_v2" in text
+
+    def test_where_the_loops_model_answers_the_text_says_so_and_names_no_other(self):
+        signal = make_signal()
+        said = line(shown(replace(signal, model=replace(signal.model, name=WALK_FORWARD))), "Model")
+        assert "Backtests and the trading loop decide this hour by it too." in said
+        assert "--model" not in said
 
     def test_without_its_model_at_hand_the_text_says_that_it_has_others(self):
         assert "models of its own" in line(shown(make_signal()), "Trading loop")
