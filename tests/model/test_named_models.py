@@ -6,6 +6,8 @@ import os
 import re
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -391,6 +393,31 @@ class TestKept:
                 ask()
         again = ask(settings=replace(DEFAULTS, network="small"))
         assert (again.decision, again.model.card) == ("reused", first.model.card)
+
+
+class Waiting(TrainingObserver):
+    def __init__(self):
+        self.waits = threading.Event()
+
+    def note(self, text):
+        assert "waiting" in text
+        self.waits.set()
+
+
+def test_of_two_that_want_the_default_name_at_once_the_later_one_does_not_take_it(fits, tmp_path):
+    path = model_path(tmp_path, BTC, "lstm_v2", simulated=True)
+    bars, observer = bars_up_to(NOW), Waiting()
+    made, files = planted_card(rows_of(bars, 240), DEFAULTS, bars)
+    with ThreadPoolExecutor(1) as pool:
+        with artifact.lock(path):
+            waiting = pool.submit(
+                load_or_train, tmp_path, "lstm_v2", bars, WISH, lambda: rows_of(bars), observer
+            )
+            assert observer.waits.wait(60)
+            other = artifact.write(path, made, **files)
+        tried = waiting.result(60)
+    assert (tried.decision, tried.name) == ("trained", "lstm_v2_lookback-12_hours-150_small_residual-always")
+    assert artifact.read(path) == other
 
 
 TWO = """

@@ -26,6 +26,7 @@ def answer(document):
     return {name: document[name] for name in told} | {"weights": document["model_info"]["fingerprint"]}
 
 
+@pytest.mark.slow
 def test_a_signal_is_repeated_by_its_own_command_line_whatever_was_trained_since(home):
     line = f"{SIGNAL} --end {END} --lookback 24 --seed 3 --min-confirmations 4"
     first = home.run(line).stdout
@@ -41,6 +42,7 @@ def test_a_signal_is_repeated_by_its_own_command_line_whatever_was_trained_since
     assert "--seed 3" in again(first)
 
 
+@pytest.mark.slow
 def test_what_a_reused_model_says_is_repeated_for_as_long_as_it_is_there_and_the_text_says_so(home):
     home.run(f"{SIGNAL} --end {EARLIER}")
     reused = home.run(f"{SIGNAL} --end {END}").stdout
