@@ -119,7 +119,7 @@ def test_a_documented_command_works(reader, line):
     assert "nan" not in done.stdout.lower().replace("financ", "").split()
     asked = re.search(r"--hours (\d+)", line)
     if asked and "app_lstm" in line:
-        assert f"network on {int(asked[1]):,} h." in " ".join(done.stdout.split())
+        assert f"network on {int(asked[1]):,} h," in " ".join(done.stdout.split())
     if asked and "app_backtester" in line:
         assert f"{int(asked[1]) // 24} days (" in done.stdout
         balance = re.search(r"--initial-balance (\d+)", line)
