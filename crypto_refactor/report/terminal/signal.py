@@ -43,6 +43,7 @@ def signal_text(
     now: int | None = None,
     record: SeriesRecord | None = None,
     commands: Commands | None = None,
+    repeat: Sequence[str] = (),
     details: bool = False,
 ) -> str:
     """Return the signal as several lines.
@@ -61,6 +62,8 @@ def signal_text(
         How earlier forecasts of the model ended.
     commands : mapping of str to sequence of str, optional
         Command lines to go on with, by their labels.
+    repeat : sequence of str
+        The command that gives the same signal again; it stands among the details.
     details : bool
         Whether everything behind the answer follows it.
     """
@@ -76,6 +79,7 @@ def signal_text(
         lines += entry("More", "--details: conditions with their values, evidence, model, data", width)
     else:
         lines += ["─" * min(width, MAX_PROSE), *_details(signal, tz, width)]
+        lines += command_lines("Again", repeat, width) if repeat else []
     return "\n".join(lines)
 
 
@@ -151,18 +155,18 @@ def _worth(signal: Signal) -> str:
         return f"{costs}: worth a trade"
     if signal.worth_a_trade:
         return f"{costs}: more than it costs, but too few checks hold"
-    if signal.confidence > 0.5 and not signal.expected_move:
-        return f"{costs}: do not trade. The direction is known a little, the size is not: misses are larger than hits"
     return f"{costs}: do not trade"
 
 
 def _confidence(signal: Signal) -> str:
     evidence = signal.model.evidence
-    hours = f"{evidence['n']} unseen hours"
-    if signal.confidence > 0.5:
+    hours = f"{evidence['n']:,} unseen hours"
+    if round(signal.confidence, 2) > 0.5:
         return f"{signal.confidence:.2f}: right in {100 * signal.confidence:.0f} of 100 such hours, as tested on {hours}"
     if signal.forecast_side == 0:
         return "0.50: the forecast equals the close"
+    if signal.confidence > 0.5:
+        return f"0.50, hardly more than a coin toss, as tested on {hours}"
     if evidence["shrink"]:
         return f"0.50: skill was shown on {hours}, but this forecast is smaller than every past error"
     return f"0.50, a coin toss: no skill shown on {hours}"
@@ -261,6 +265,7 @@ def _labelled_facts(signal: Signal, tz: ZoneInfo) -> list[tuple[str, str]]:
             ),
         ),
         ("", f"{_measured(evidence)}: {unbeaten_text(model.unbeaten)}"),
+        *_misses(signal),
         (
             "Also",
             f"RSI {number(values['rsi'], 1)}, StochRSI {number(values['stoch_rsi'], 1)}, ATR {price(values['atr'])}",
@@ -294,6 +299,13 @@ def _labelled_facts(signal: Signal, tz: ZoneInfo) -> list[tuple[str, str]]:
             ),
         ),
     ]
+
+
+def _misses(signal: Signal) -> list[tuple[str, str]]:
+    """Return why a direction that is known promises nothing, where that is so."""
+    if signal.confidence <= 0.5 or signal.expected_move:
+        return []
+    return [("", "the direction is known a little, the size is not: misses are larger than hits")]
 
 
 def _moved_by(signal: Signal) -> list[tuple[str, str]]:
