@@ -59,7 +59,7 @@ def rules_text(rules: ExecutionRules) -> str:
         (rules.position_size < 1, f"position size {percent(rules.position_size, 0)}"),
         (rules.strict, "strict entries"),
         (rules.borrow > 0, f"borrow {percent(rules.borrow)} per year"),
-        (rules.venue is not None, "at Alpaca, fee taken in the asset received"),
+        (rules.venue is not None, "at Alpaca, fee taken from the coins or dollars received"),
     )
     protections = (
         ("stop-loss", rules.stop_loss),
@@ -160,7 +160,7 @@ def alpaca_note(result: RunResult, tz: ZoneInfo | None = None) -> str:
         halted = f"; halted since {to_iso(run.halted_at) if tz is None else to_local_text(run.halted_at, tz)}"
     entered = any(fill.reason == "entry" for fill in run.fills)
     return (
-        f"long only, fee {percent(rules.fee)} taken in the asset received, entries halt at a drawdown of "
+        f"long only, fee {percent(rules.fee)} taken from the coins or dollars received, entries halt at a drawdown of "
         f"{percent(rules.max_drawdown, 1)}{halted}." + ("" if entered else f" {result.why_no_entry(rules)}")
     )
 

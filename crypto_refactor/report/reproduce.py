@@ -1,7 +1,7 @@
 """Commands that give the same figures again, or trade by the same rules."""
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -54,12 +54,14 @@ def repeat_command(name: str, source: str, end: int, instead: Mapping[str, str] 
     return [*words, *(word for pair in changed.items() for word in pair), "--end", to_iso(end)]
 
 
-def related_command(other: click.Command, source: str, changed: Mapping[str, str | None]) -> list[str]:
+def related_command(
+    other: click.Command, source: str, changed: Mapping[str, str | None], *, without: Collection[str] = ()
+) -> list[str]:
     """Return another command as words, with the options that it shares with the running one, some of them `changed`.
 
-    An option whose value is None is a flag.
+    An option whose value is None is a flag; those named in `without` are left out.
     """
-    shared = {parameter.opts[0] for parameter in other.params} - _OF_ONE_COMMAND - set(changed)
+    shared = {parameter.opts[0] for parameter in other.params} - _OF_ONE_COMMAND - {*changed, *without}
     given = [
         option for option in _given() if option.opts[0] in shared and option.name not in _NOT_OF_THE_RESULT
     ]

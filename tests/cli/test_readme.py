@@ -119,13 +119,12 @@ def test_a_documented_command_works(reader, line):
     assert "nan" not in done.stdout.lower().replace("financ", "").split()
     asked = re.search(r"--hours (\d+)", line)
     if asked and "app_lstm" in line:
-        assert f"network on {int(asked[1]):,} h," in " ".join(done.stdout.split())
+        assert f"network on {int(asked[1]):,} h." in " ".join(done.stdout.split())
     if asked and "app_backtester" in line:
         assert f"{int(asked[1]) // 24} days (" in done.stdout
         balance = re.search(r"--initial-balance (\d+)", line)
-        fee = "0.15 %" if "--fee 0.0015" in line else "0.10 %"
-        assert f"of fees ({fee} per fill)" in " ".join(done.stdout.split())
         again = reader.json(line)
+        assert again["settings"]["fee"] == (0.0015 if "--fee 0.0015" in line else 0.001)
         assert again["metrics"]["initial_balance"] == float(balance[1] if balance else 100_000)
         assert again["window"]["bars"] == int(asked[1])
 

@@ -91,4 +91,4 @@ def _next(result: BacktestResult) -> list[str]:
         changed = {"--hours": str(MIN_HOURS), "--end": to_iso(result.end)}
         return related_command(load_command("backtest"), result.window.source, changed)
     changed = {"--hours": str(result.hours), "--end": to_iso(result.end), "--vary": "exit=neutral,opposite"}
-    return related_command(load_command("compare"), result.window.source, changed)
+    return related_command(load_command("compare"), result.window.source, changed, without=("--exit",))

@@ -74,7 +74,8 @@ def command(details: bool, **values: Any) -> None:
             width=text_width(),
             now=_present_hour(values, signal),
             record=record,
-            commands=_commands(values, signal),
+            commands={"Next": _next(values, signal)},
+            repeat=_again(values, signal),
             details=details,
         ),
         _COLOURS[signal.signal],
@@ -88,18 +89,22 @@ def _present_hour(values: dict[str, Any], signal: Signal) -> int | None:
     return None if values["end"] is not None or signal.simulated else floor_hour(datetime.now(UTC))
 
 
-def _commands(values: dict[str, Any], signal: Signal) -> dict[str, list[str]]:
-    """Return what to run next, and what gives the same signal again."""
+def _next(values: dict[str, Any], signal: Signal) -> list[str]:
+    """Return the backtest of what gave the signal."""
     from crypto_refactor.market.hours import to_iso
-    from crypto_refactor.report.reproduce import related_command, repeat_command
+    from crypto_refactor.report.reproduce import related_command
 
     changed = {} if values["end"] is None else {"--end": to_iso(values["end"])}
+    return related_command(load_command("backtest"), signal.source, changed)
+
+
+def _again(values: dict[str, Any], signal: Signal) -> list[str]:
+    """Return the command that gives the same signal again."""
+    from crypto_refactor.report.reproduce import repeat_command
+
     # A model of an hour before would do as well, and is another one.
     instead = {"--retrain-threshold": "0"} if signal.model.exact and not values["walk_forward"] else {}
-    return {
-        "Next": related_command(load_command("backtest"), signal.source, changed),
-        "Again": repeat_command("signal", signal.source, signal.end, instead),
-    }
+    return repeat_command("signal", signal.source, signal.end, instead)
 
 
 def _notified(values: dict[str, Any]) -> tuple[Signal, SeriesRecord | None]:

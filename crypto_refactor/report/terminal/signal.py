@@ -43,6 +43,7 @@ def signal_text(
     now: int | None = None,
     record: SeriesRecord | None = None,
     commands: Commands | None = None,
+    repeat: Sequence[str] = (),
     details: bool = False,
 ) -> str:
     """Return the signal as several lines.
@@ -61,6 +62,8 @@ def signal_text(
         How earlier forecasts of the model ended.
     commands : mapping of str to sequence of str, optional
         Command lines to go on with, by their labels.
+    repeat : sequence of str
+        The command that gives the same signal again; it stands among the details.
     details : bool
         Whether everything behind the answer follows it.
     """
@@ -72,13 +75,18 @@ def signal_text(
         lines += entry("Note", note, width)
     for label, words in (commands or {}).items():
         lines += command_lines(label, words, width)
-    if commands and signal.repeat_note:
-        lines += entry("", signal.repeat_note, width)
     if not details:
         lines += entry("More", "--details: conditions with their values, evidence, model, data", width)
     else:
         lines += ["─" * min(width, MAX_PROSE), *_details(signal, tz, width)]
+        lines += _again(signal, repeat, width) if repeat else []
     return "\n".join(lines)
+
+
+def _again(signal: Signal, repeat: Sequence[str], width: int) -> list[str]:
+    """Return the command that gives the same signal again, and for how long it does."""
+    note = entry("", signal.repeat_note, width) if signal.repeat_note else []
+    return [*command_lines("Again", repeat, width), *note]
 
 
 def signal_summary(signal: Signal, tz: ZoneInfo) -> str:
@@ -153,18 +161,18 @@ def _worth(signal: Signal) -> str:
         return f"{costs}: worth a trade"
     if signal.worth_a_trade:
         return f"{costs}: more than it costs, but too few checks hold"
-    if signal.confidence > 0.5 and not signal.expected_move:
-        return f"{costs}: do not trade. The direction is known a little, the size is not: misses are larger than hits"
     return f"{costs}: do not trade"
 
 
 def _confidence(signal: Signal) -> str:
     evidence = signal.model.evidence
-    hours = f"{evidence['n']} unseen hours"
-    if signal.confidence > 0.5:
+    hours = f"{evidence['n']:,} unseen hours"
+    if round(signal.confidence, 2) > 0.5:
         return f"{signal.confidence:.2f}: right in {100 * signal.confidence:.0f} of 100 such hours, as tested on {hours}"
     if signal.forecast_side == 0:
         return "0.50: the forecast equals the close"
+    if signal.confidence > 0.5:
+        return f"0.50, hardly more than a coin toss, as tested on {hours}"
     if evidence["shrink"]:
         return f"0.50: skill was shown on {hours}, but this forecast is smaller than every past error"
     return f"0.50, a coin toss: no skill shown on {hours}"
@@ -195,9 +203,7 @@ def _model(signal: Signal, width: int) -> list[str]:
     model, loop = signal.model, signal.loop
     age = signal.decided_at - model.trained_through
     when = f"trained {length_text(age)} ago" if model.decision == "reused" else f"{model.decision} now"
-    answered = (
-        f"{model.name}, {when}, {model.network} network on {model.rows:,} h, weights {model.fingerprint[:8]}."
-    )
+    answered = f"{model.name}, {when}, {model.network} network on {model.rows:,} h."
     if model.name == WALK_FORWARD:
         return entry("Model", f"{answered} Backtests and the trading loop decide this hour by it too.", width)
     theirs = "see --walk-forward"
@@ -266,6 +272,7 @@ def _labelled_facts(signal: Signal, tz: ZoneInfo) -> list[tuple[str, str]]:
             ),
         ),
         ("", f"{_measured(evidence)}: {unbeaten_text(model.unbeaten)}"),
+        *_misses(signal),
         (
             "Also",
             f"RSI {number(values['rsi'], 1)}, StochRSI {number(values['stoch_rsi'], 1)}, ATR {price(values['atr'])}",
@@ -299,6 +306,13 @@ def _labelled_facts(signal: Signal, tz: ZoneInfo) -> list[tuple[str, str]]:
             ),
         ),
     ]
+
+
+def _misses(signal: Signal) -> list[tuple[str, str]]:
+    """Return why a direction that is known promises nothing, where that is so."""
+    if signal.confidence <= 0.5 or signal.expected_move:
+        return []
+    return [("", "the direction is known a little, the size is not: misses are larger than hits")]
 
 
 def _moved_by(signal: Signal) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ END, LATER, EARLIER = "2024-11-01T00:00Z", "2024-11-03T00:00Z", "2024-10-31T21:0
 
 def again(text):
     """Return the command line of a signal that repeats it, as a user would paste it."""
-    found = re.search(r"^Again +(.*?)^(?=\S| {13}gives)", text, re.DOTALL | re.MULTILINE)
+    found = re.search(r"^Again +(.*?)^(?=\S| {13}gives|\Z)", text, re.DOTALL | re.MULTILINE)
     words = shlex.split(found[1].replace("\\\n", ""))  # as a shell reads it
     assert words[:2] == ["python3", "models/app_lstm.py"]
     return shlex.join(["app_lstm", *words[2:]])
@@ -29,7 +29,7 @@ def answer(document):
 @pytest.mark.slow
 def test_a_signal_is_repeated_by_its_own_command_line_whatever_was_trained_since(home):
     line = f"{SIGNAL} --end {END} --lookback 24 --seed 3 --min-confirmations 4"
-    first = home.run(line).stdout
+    first = home.run(f"{line} --details").stdout
     told = answer(home.json(line))
     for other in (
         f"--end {LATER}",
@@ -45,12 +45,12 @@ def test_a_signal_is_repeated_by_its_own_command_line_whatever_was_trained_since
 @pytest.mark.slow
 def test_what_a_reused_model_says_is_repeated_for_as_long_as_it_is_there_and_the_text_says_so(home):
     home.run(f"{SIGNAL} --end {EARLIER}")
-    reused = home.run(f"{SIGNAL} --end {END}").stdout
+    reused = home.run(f"{SIGNAL} --end {END} --details").stdout
     told = answer(home.json(f"{SIGNAL} --end {END}"))
     said = " ".join(reused.split())
     assert "gives this signal for as long as lstm_v2 holds these weights" in said
     assert answer(home.json(again(reused))) == told
-    assert "gives this signal" not in home.run(f"{SIGNAL} --end {END} --retrain").stdout
+    assert "gives this signal" not in home.run(f"{SIGNAL} --end {END} --retrain --details").stdout
 
 
 def test_the_document_names_the_model(home):

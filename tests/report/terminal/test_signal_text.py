@@ -215,7 +215,7 @@ def test_times_are_shown_in_the_zone_asked_for():
 
 def test_the_model_and_why_it_answered_are_named():
     text = shown(make_signal())
-    assert "lstm_v2, trained 3 h ago, documented network on 240 h, weights 01234567." in line(text, "Model")
+    assert "lstm_v2, trained 3 h ago, documented network on 240 h." in line(text, "Model")
     assert "reused: it is 3 h old" in text
     assert "0123456789abcdef" in text
     assert "forecasts by its linear skip alone" in text
@@ -308,6 +308,45 @@ def test_bars_that_end_long_ago_are_said_to_in_words():
 
 
 def test_the_answer_fits_a_small_terminal():
-    commands = {"Next": ["crypto-refactor", "backtest"], "Again": ["crypto-refactor", "signal"]}
-    text = signal_text(make_signal(0.003), UTC, width=80, now=500_000, commands=commands)
+    commands = {
+        "Next": [
+            "crypto-refactor",
+            "backtest",
+            "--data-dir",
+            "/a/folder/of/bars",
+            "--end",
+            "2024-01-28T01:00Z",
+        ]
+    }
+    repeat = ["crypto-refactor", "signal", "--end", "2024-01-28T01:00Z"]
+    options = {"width": 80, "now": 500_000, "commands": commands, "repeat": repeat}
+    text = signal_text(make_signal(0.003), UTC, **options)
     assert len(text.splitlines()) <= 23  # and the prompt below
+    assert "crypto-refactor signal" not in text
+    assert shown(make_signal(), **options).endswith(
+        "\nAgain        crypto-refactor signal --end 2024-01-28T01:00Z"
+    )
+
+
+def test_next_to_no_skill_is_called_a_coin_toss():
+    weak = replace(make_signal(), confidence=0.5004)
+    assert line(shown(weak), "Confidence").endswith(
+        "0.50, hardly more than a coin toss, as tested on 36 unseen hours"
+    )
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
+@pytest.mark.parametrize("details", [False, True])
+def test_it_fits_any_width_and_loses_no_figure(width, details):
+    options = {
+        "details": details,
+        "commands": {"Next": ["crypto-refactor", "backtest", "--hours", "720"]},
+        "now": 500_000,
+    }
+    text = shown(make_signal(loop=TestTradingLoop.LOOP), width=width, **options)
+    assert max(map(len, text.splitlines())) <= width
+    assert not re.search(r"^\s*(%|USD|h|±)(\s|$)", text, flags=re.MULTILINE)
+    figures = re.compile(r"\S*\d\S*")
+    assert set(figures.findall(text)) == set(
+        figures.findall(shown(make_signal(loop=TestTradingLoop.LOOP), width=1_000, **options))
+    )
