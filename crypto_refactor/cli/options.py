@@ -111,6 +111,17 @@ def _selected_plugins(
     return values or settings().plugin_names
 
 
+def _parse_report(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    """Refuse a name that promises another format."""
+    if value is not None and value.suffix.lower() not in {"", ".html", ".htm"}:
+        raise UsageError(
+            f"--report names {value}, but a report is a page in HTML.",
+            expected="a file whose name ends in .html.",
+            remedy=f"write --report {value.with_suffix('.html')}; a browser prints it as PDF.",
+        )
+    return value
+
+
 def _use_config(context: click.Context, parameter: click.Parameter, value: Path | None) -> None:
     apply_config(context, value)
 
@@ -186,6 +197,7 @@ tz = option(
     metavar="ZONE",
 )
 as_json = flag("--json", "Print one JSON document and nothing else.", "as_json")
+wide = flag("--wide", "Print every column of a table, however narrow the terminal is.")
 debug = combined(
     click.version_option(__version__, message="%(prog)s %(version)s"),
     file_option(
@@ -241,7 +253,8 @@ threshold_scale = option(
 allow_gaps = flag("--allow-gaps", "Accept more than 5 % missing bars.")
 allow_jumps = flag("--allow-jumps", "Accept closes that cannot be prices, and count none of them as a move.")
 trades = file_option("--trades", "FILE.csv", "Write every trade.")
-report = file_option("--report", "FILE.html", "Write a report with charts.")
+report = file_option("--report", "FILE.html", "Write a report with charts.", callback=_parse_report)
+details = flag("--details", "Show everything behind the answer.")
 state = combined(state_dir, as_json, debug)
 bars = combined(source, data_dir, state_dir, end, tz, as_json, debug)
 """What every command takes that reads bars."""

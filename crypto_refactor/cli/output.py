@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 
 from crypto_refactor.errors import UsageError
@@ -20,6 +23,25 @@ def console() -> Console:
     from rich.console import Console
 
     return Console(width=None if Console().is_terminal else _PIPED_WIDTH)
+
+
+def text_width() -> int:
+    """Return the columns that text may take."""
+    return get_terminal_size((_PIPED_WIDTH, 24)).columns if sys.stdout.isatty() else _PIPED_WIDTH
+
+
+def say(text: str, colour: str | None = None) -> None:
+    """Print lines that fit `text_width`; on a terminal their first one stands out, in `colour`."""
+    import click
+
+    first, newline, others = text.partition("\n")
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    # Named, since click takes an ASCII stdout for a mistake and writes UTF-8 to it.
+    click.echo(
+        click.style(first, fg=colour, bold=True) + newline + others,
+        file=sys.stdout,
+        color=False if plain else None,
+    )
 
 
 def say_hints(hints: Iterable[str]) -> None:

@@ -15,6 +15,7 @@ import click
 from crypto_refactor.cli.command_table import HELP_OPTIONS
 from crypto_refactor.cli.configuration.applied import name_file
 from crypto_refactor.cli.data_notes import with_data_notes
+from crypto_refactor.cli.encoding import write_likenesses
 from crypto_refactor.cli.termination import Terminated, raise_on_signals
 from crypto_refactor.errors import (
     EXIT_FAULT,
@@ -39,9 +40,10 @@ def run_command(
     """
     args = list(sys.argv[1:] if args is None else args)
     raise_on_signals()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A folder's name need not be text in the terminal's encoding; stderr is like this from the start.
-        sys.stdout.reconfigure(errors="backslashreplace")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Neither a mark nor a folder's name need be text in the terminal's encoding.
+            write_likenesses(stream)
     logging.basicConfig(
         level=logging.WARNING,
         format="%(levelname)s %(name)s %(message)s",

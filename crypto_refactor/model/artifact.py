@@ -74,6 +74,7 @@ class Card(Identity):
     residual_decision: ResidualDecision
     weights: str  # hash of the weight arrays
     sha256: dict[str, str]  # of the two files
+    origin: str = ""  # the folder of the bars of a named model; empty where there is none, or nobody noted it
 
     @property
     def forecasts_by(self) -> str:
@@ -120,6 +121,7 @@ class Card(Identity):
             elif values.get("schema") != SCHEMA:
                 raise ValueError("the card has another schema")
             values.setdefault("plugins", {})  # cards of models without any may not say so
+            values.setdefault("origin", "")  # cards of earlier releases do not say it
             if set(values) != {f.name for f in fields(cls)}:
                 raise ValueError("the card has another schema")
             evidence, decision = values["evidence"], values["residual_decision"]

@@ -60,6 +60,7 @@ class ModelRequest:
     retrain_threshold: int  # greatest age in hours
     retrain: bool  # train in any case
     older_bars: OlderBars | None = None
+    origin: str = ""  # the folder of the bars, where there is one
 
 
 def retrain_reason(card: Card, bars: Bars, request: ModelRequest) -> tuple[str, str] | None:
@@ -95,6 +96,35 @@ def training_bars_revised(card: Card, bars: Bars, older_bars: OlderBars | None =
         bars = older_bars(first, card.trained_through)
     available = len(bars) > 0 and first >= int(bars.opened[0])
     return available and last_bars(bars, card.trained_through) != card.last_bars
+
+
+def other_options(card: Card, bars: Bars, request: ModelRequest) -> list[tuple[str, object, object]]:
+    """Return (option, actual, expected) wherever a model was trained with other options, or on bars from elsewhere.
+
+    Without such a difference a new model may take its place: it is the same one, of another hour, recipe or release.
+    """
+    settings = request.settings
+    pairs = [
+        ("source", card.source, bars.source),
+        ("data-dir", card.origin or request.origin, request.origin or card.origin),
+        ("hours", card.rows, request.rows),
+        ("lookback", card.lookback, settings.lookback),
+        ("network", card.network, settings.network),
+        ("residual", card.residual, settings.residual),
+        ("seed", card.seed, settings.seed),
+        ("plugin", ", ".join(sorted(card.plugins)), ", ".join(sorted(plugin_hashes(settings.plugins)))),
+    ]
+    return [(name, actual, expected) for name, actual, expected in pairs if actual != expected]
+
+
+def serves(card: Card, bars: Bars, request: ModelRequest) -> bool:
+    """Whether a model was trained as asked, if it is not out of date; more hours and any seed where none is given will do."""
+    others = {name for name, _, _ in other_options(card, bars, request)}
+    if card.rows > request.rows:
+        others.discard("hours")
+    if not request.seed_given:
+        others.discard("seed")
+    return not others
 
 
 def mismatches(card: Card, bars: Bars, settings: ModelSettings) -> list[tuple[str, object, object]]:

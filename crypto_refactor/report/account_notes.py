@@ -1,9 +1,25 @@
 """What stands against an account's trading, in sentences."""
 
+from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.report.formatting import UNDEFINED, money
 from crypto_refactor.sides import Side
+from crypto_refactor.trading.account_names import DEMO, LIVE, PAPER, REALTIME_DEMO, REPLAY
 from crypto_refactor.trading.account_status import AccountStatus, TickerStatus
+
+_KINDS = (
+    (REALTIME_DEMO, "demo account on Alpaca's bars, in real time"),
+    (f"{DEMO}{SAMPLE}", "demo account on the bundled simulation"),
+    (DEMO, "demo account on CSV files"),
+    (PAPER, "paper account at Alpaca"),
+    (LIVE, "account with real money at Alpaca"),
+    (REPLAY, "replay of past hours"),
+)
+
+
+def account_kind(name: str) -> str:
+    """Return in words what kind of account a name stands for."""
+    return next((kind for prefix, kind in _KINDS if name.startswith(prefix)), "account")
 
 
 def minute(iso: str) -> str:

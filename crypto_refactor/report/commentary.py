@@ -59,7 +59,7 @@ def rules_text(rules: ExecutionRules) -> str:
         (rules.position_size < 1, f"position size {percent(rules.position_size, 0)}"),
         (rules.strict, "strict entries"),
         (rules.borrow > 0, f"borrow {percent(rules.borrow)} per year"),
-        (rules.venue is not None, "at Alpaca, fee taken in the asset received"),
+        (rules.venue is not None, "at Alpaca, fee taken from the coins or dollars received"),
     )
     protections = (
         ("stop-loss", rules.stop_loss),
@@ -93,9 +93,61 @@ def audit_line(audit: Audit) -> str:
     """State the outcome of the audit in one sentence."""
     recomputed = f"{audit.bars_checked:,} of {audit.bars:,} decisions recomputed"
     if audit.passed:
-        return f"Audit passed: {recomputed} from the bars known at the time; all cards of models, fills and accounts checked."
+        return f"Audit passed, no look-ahead: {recomputed} from the bars known at the time; every model, fill and fee checked."
     failed = ", ".join(AUDIT_TITLES[check.name].lower() for check in audit.checks if not check.passed)
     return f"AUDIT FAILED ({failed}): {recomputed}. Do not trust the figures of this run."
+
+
+def result_text(result: RunResult) -> str:
+    """State what the run gained or lost, beside buying and holding and an account at Alpaca."""
+    run, alpaca, hold = result.scenarios.metrics
+    fees = f"{money(run.fees_paid)} {result.ticker.quote}"
+    if result.requested.simulation.fills:
+        fee = percent(result.requested.rules.fee)
+        text = f"{change_text(run.total_return).capitalize()} after {fees} of fees ({fee} per fill)."
+    else:
+        text = "Nothing was traded."
+    others = [f"buying and holding {result.ticker.base} {change_text(hold.total_return)}"]
+    if alpaca is not None:
+        others.append(f"an account at Alpaca {change_text(alpaca.total_return)}")
+    return f"{text} In the same time, {', '.join(others)}."
+
+
+def change_text(change: float) -> str:
+    """State a change in words; what rounds to nothing is none."""
+    shown = percent(abs(change))
+    if shown == percent(0.0):
+        return "kept its value"
+    return f"{'gained' if change > 0 else 'lost'} {shown}"
+
+
+def held_back(result: RunResult) -> tuple[str, list[str]]:
+    """Return why a run ended as it did: a title, and what explains it."""
+    run, metrics = result.requested.simulation, result.requested.metrics
+    if not run.fills:
+        return "No trade", [result.why_no_entry(result.requested.rules), *_blocked(result)]
+    gross = metrics.total_return + metrics.fees_paid / metrics.initial_balance
+    parts = [f"Before fees it {change_text(gross)}."]
+    if isinstance(result, BacktestResult):
+        parts += _promises(result)
+    entry = None if result.significance is None else result.significance.random_entry
+    if entry is not None:
+        parts.append(f"Random entries did as well or better {percent(entry.p, 0)} of the time.")
+    return "Why it lost" if metrics.total_return < 0 else "Behind it", parts
+
+
+def _blocked(result: RunResult) -> list[str]:
+    return [result.diagnostics.blocked] if isinstance(result, BacktestResult) else []
+
+
+def _promises(result: BacktestResult) -> list[str]:
+    """State how many entries expected to earn more than they cost."""
+    diagnostics, cost = result.diagnostics, percent(result.requested.rules.round_trip_cost)
+    entries = diagnostics.entries.entries
+    if not entries:
+        return []
+    count = f"{diagnostics.entries_beyond_cost or 'None'} of {entries}"
+    return [f"{count} entries expected to earn back the {cost} that a round trip costs."]
 
 
 def alpaca_note(result: RunResult, tz: ZoneInfo | None = None) -> str:
@@ -108,20 +160,43 @@ def alpaca_note(result: RunResult, tz: ZoneInfo | None = None) -> str:
         halted = f"; halted since {to_iso(run.halted_at) if tz is None else to_local_text(run.halted_at, tz)}"
     entered = any(fill.reason == "entry" for fill in run.fills)
     return (
-        f"long only, fee {percent(rules.fee)} taken in the asset received, entries halt at a drawdown of "
+        f"long only, fee {percent(rules.fee)} taken from the coins or dollars received, entries halt at a drawdown of "
         f"{percent(rules.max_drawdown, 1)}{halted}." + ("" if entered else f" {result.why_no_entry(rules)}")
     )
 
 
 def backtest_remarks(result: BacktestResult, tz: ZoneInfo) -> list[str]:
     """State what qualifies the figures of a backtest."""
-    remarks = _remarks(result, tz)
-    if result.undecidable:
-        remarks.append(
+    return [*_remarks(result, tz), *_undecidable(result, tz)]
+
+
+def cautions(result: RunResult, tz: ZoneInfo) -> list[str]:
+    """State what a reader of the figures has to know: jumps, a halt, hours without a decision, open positions, hints."""
+    missing = _undecidable(result, tz) if isinstance(result, BacktestResult) else []
+    held = [
+        still_open(result.ticker, trade, tz)
+        for trade in result.requested.simulation.trades
+        if not trade.closed
+    ]
+    return [*jump_remarks(result), *_halted(result, tz), *missing, *held, *run_hints(result, tz)]
+
+
+def _undecidable(result: BacktestResult, tz: ZoneInfo) -> list[str]:
+    if not result.undecidable:
+        return []
+    return [
+        (
             f"No decision at {result.undecidable} closes: too many bars of their window are missing"
             f"{_gaps_text(result, tz)}. A position open at such a close is exited."
         )
-    return remarks
+    ]
+
+
+def _halted(result: RunResult, tz: ZoneInfo) -> list[str]:
+    halted = result.requested.simulation.halted_at
+    if halted is None:
+        return []
+    return [f"The drawdown limit has halted entries since {to_local_text(halted, tz)}."]
 
 
 def _gaps_text(result: BacktestResult, tz: ZoneInfo) -> str:
@@ -170,8 +245,7 @@ def _remarks(result: RunResult, tz: ZoneInfo) -> list[str]:
         )
     if result.significance is None and trades < MIN_TRADES:
         remarks.append(few_trades(trades))
-    if run.halted_at is not None:
-        remarks.append(f"The drawdown limit has halted entries since {to_local_text(run.halted_at, tz)}.")
+    remarks += _halted(result, tz)
     sizes = entry_sizes(run.fills, result.window)
     if sizes.above_limit:
         remarks.append(
@@ -228,13 +302,8 @@ def signal_remarks(result: BacktestResult) -> list[str]:
         f"{counts['long']} long, {counts['flat']} flat and {counts['short']} short signals at {len(signals):,} closes.",
         diagnostics.blocked,
     ]
-    entries = diagnostics.entries.entries
-    if entries:
-        remarks.append(
-            f"{diagnostics.entries_beyond_cost} of {entries} entries had an expected move above the round-trip "
-            f"cost of {percent(rules.round_trip_cost)}."
-        )
-    elif (why := why_no_entry(signals, rules)) is not None:
+    remarks += _promises(result)
+    if not diagnostics.entries.entries and (why := why_no_entry(signals, rules)) is not None:
         remarks.append(why)
     if result.significance is not None and result.significance.skill is not None:
         remarks += skill_remarks(result.significance.skill)
@@ -290,9 +359,11 @@ def still_open(ticker: Ticker, trade: Trade, tz: ZoneInfo) -> str:
 
 def pending_text(result: RunResult, tz: ZoneInfo) -> str:
     """State what was decided at the last close for the open after it."""
-    decisions = [decision.text for decision in result.requested.simulation.pending]
+    run = result.requested.simulation
+    decisions = [decision.text for decision in run.pending]
     at = to_local_text(int(result.window.closed[-1]), tz)
-    return f"Decided at {at} for the next open: {', then '.join(decisions) or 'no order'}."
+    side = Side(int(run.account.side)).label
+    return f"{', then '.join(decisions) or f'none, stay {side}'} (decided at {at} for the next open)"
 
 
 def repeat_text(result: RunResult) -> str:

@@ -8,6 +8,13 @@ from crypto_refactor.correlation import Correlation, Mean
 from crypto_refactor.report.formatting import UNDEFINED, money, number, percent
 
 
+class KeyFigure(NamedTuple):
+    """A figure that people ask for first: its label with its unit, and its format without one."""
+
+    label: str  # ``{quote}`` stands for the currency
+    show: Callable[[Metrics], str]
+
+
 class MetricRow(NamedTuple):
     """A metric: its label, what it means where the label does not say it, and its format."""
 
@@ -47,6 +54,44 @@ def _holding_time(metrics: Metrics) -> str:
     hours = metrics.avg_holding_hours
     return UNDEFINED if hours is None else f"{hours:.1f} h"
 
+
+def hours_text(hours: float) -> str:
+    """Return a length of time in the unit that people would take."""
+    return f"{hours / 24:,.0f} days" if hours >= 72 else f"{hours:,.0f} h"
+
+
+def _share(value: float | None, decimals: int = 0) -> str:
+    """Return a fraction in per cent, without its unit; what rounds to 0 has no sign."""
+    return UNDEFINED if value is None else number(round(value * 100, decimals) + 0.0, decimals)
+
+
+def _signed(value: float) -> str:
+    return f"{value * 100:+,.2f}"
+
+
+def _won(metrics: Metrics) -> str:
+    return f"{metrics.trades:,}, {_share(metrics.win_rate)}" if metrics.trades else "0"
+
+
+def _held(metrics: Metrics) -> str:
+    held, exposed = metrics.avg_holding_hours, f"{_share(metrics.exposure)} %"
+    return exposed if held is None else f"{hours_text(held)}, {exposed}"
+
+
+RETURN_RANGE = "95 % range, %"
+KEY_FIGURES = (
+    KeyFigure("Final balance, {quote}", lambda m: money(m.final_balance)),
+    KeyFigure("Return, %", lambda m: _signed(m.total_return)),
+    KeyFigure(RETURN_RANGE, lambda _: ""),
+    KeyFigure("Max drawdown, %", lambda m: _share(m.max_drawdown, 2)),
+    KeyFigure("  under water", lambda m: hours_text(m.max_drawdown_hours)),
+    KeyFigure("Sharpe ratio ± SE", sharpe_text),
+    KeyFigure("Trades, % won", _won),
+    KeyFigure("Average trade, {quote}", lambda m: money(m.expectancy)),
+    KeyFigure("Held, in market", _held),
+    KeyFigure("Fees, {quote}", lambda m: money(m.fees_paid)),
+)
+"""What every view of a run shows; `METRIC_ROWS` has the rest."""
 
 METRIC_ROWS = (
     MetricRow("Total return", "after fees", lambda m: percent(m.total_return, signed=True)),

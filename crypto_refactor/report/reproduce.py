@@ -1,7 +1,7 @@
 """Commands that give the same figures again, or trade by the same rules."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -15,27 +15,81 @@ from crypto_refactor.market.sources.folder_source import source_option
 from crypto_refactor.trading.session import TradingSession
 
 _NOT_OF_THE_RESULT = frozenset(
-    {"as_json", "cluster", "config", "debug", "end", "report", "signals", "source", "trades"}
+    {
+        *("as_json", "cluster", "config", "debug", "details", "end", "report", "signals", "source", "trades"),
+        *("no_journal", "no_record", "notify", "retrain"),
+    }
 )
+_OF_ONE_COMMAND = frozenset({"--hours", "--model"})
+"""Options that mean something else to the next command, or would keep it from running."""
 _GIVEN = frozenset({ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP})  # the latter is a file's
+_SCRIPTS = {"signal": "models/app_lstm.py", "backtest": "models/app_backtester.py", "trade": "run_trading.py"}
+"""Commands that have a script of their own in a checkout."""
 
 
-def repeat_command(program: Sequence[str], source: str, end: int) -> str:
-    """Return the running command in the form that looks at the very same bars again.
+def program(name: str) -> list[str]:
+    """Return how the running command calls the command `name`: as itself was called, or by its script in a checkout."""
+    from crypto_refactor.config import checkout_root
+
+    grouped = click.get_current_context().parent is not None
+    if grouped or name not in _SCRIPTS or checkout_root() is None:
+        return ["crypto-refactor", name]
+    return ["python3", _SCRIPTS[name]]
+
+
+def repeat_command(name: str, source: str, end: int, instead: Mapping[str, str] | None = None) -> list[str]:
+    """Return the running command, `name`, as words, in the form that looks at the very same bars again.
 
     Options are taken as given, except those that only say where results go.  The source and ``--end`` are
-    always written out, because their defaults change with the environment and the hour.
+    always written out, because their defaults change with the environment and the hour.  `instead` holds options that take
+    the place of those given.
     """
+    changed = dict(instead or {})
+    given = [
+        option
+        for option in _given()
+        if option.name not in _NOT_OF_THE_RESULT and option.opts[0] not in changed
+    ]
+    words = _command(name, given, source)
+    return [*words, *(word for pair in changed.items() for word in pair), "--end", to_iso(end)]
+
+
+def related_command(
+    other: click.Command, source: str, changed: Mapping[str, str | None], *, without: Collection[str] = ()
+) -> list[str]:
+    """Return another command as words, with the options that it shares with the running one, some of them `changed`.
+
+    An option whose value is None is a flag; those named in `without` are left out.
+    """
+    shared = {parameter.opts[0] for parameter in other.params} - _OF_ONE_COMMAND - {*changed, *without}
+    given = [
+        option for option in _given() if option.opts[0] in shared and option.name not in _NOT_OF_THE_RESULT
+    ]
+    words = _command(other.name or "", given, source)
+    return [*words, *(word for pair in changed.items() for word in pair if word is not None)]
+
+
+def _given() -> list[click.Option]:
+    """Return the options of the running command that were given, by the environment too, and the ticker, for the reader."""
     context = click.get_current_context()
-    words = [*program]
-    for option in context.command.params:
-        name = option.name or ""
-        given = context.get_parameter_source(name) in _GIVEN
-        if isinstance(option, click.Option) and given and name not in _NOT_OF_THE_RESULT:
-            words += _words(option, context.params[name])
+    return [
+        option
+        for option in context.command.params
+        if isinstance(option, click.Option)
+        and (
+            option.name in {"ticker", "plugins"} or context.get_parameter_source(option.name or "") in _GIVEN
+        )
+    ]
+
+
+def _command(name: str, given: Iterable[click.Option], source: str) -> list[str]:
+    values = click.get_current_context().params
+    words = [
+        *program(name),
+        *(word for option in given for word in _words(option, values[option.name or ""])),
+    ]
     source = source_option(source)
-    words += ["--source", source, *_data_dir(source, words), "--end", to_iso(end)]
-    return shlex.join(words)
+    return [*words, "--source", source, *_data_dir(source, words)]
 
 
 def _words(option: click.Option, value: Any) -> list[str]:

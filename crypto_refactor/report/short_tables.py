@@ -7,20 +7,9 @@ from crypto_refactor.backtest.comparison.trials import Trial
 from crypto_refactor.backtest.result import RunResult
 from crypto_refactor.report.formatting import UNDEFINED, percent
 from crypto_refactor.report.hour_remarks import account_columns
-from crypto_refactor.report.metric_rows import METRIC_ROWS, sharpe_text
+from crypto_refactor.report.metric_rows import KEY_FIGURES, RETURN_RANGE, sharpe_text
 
 TRIALS_SHOWN = 5
-_KEY_FIGURES = (
-    *(
-        "Total return",
-        "Final balance",
-        "Sharpe ratio ± SE",
-        "Max drawdown",
-        "Closed trades",
-        "Win rate",
-        "Fees paid",
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +24,21 @@ class Table:
 def account_table(result: RunResult) -> Table:
     """Return the key figures of a run, of the same at Alpaca, and of buying and holding."""
     columns = account_columns(result)
-    rows = [(row.label, *map(row.text, columns.values())) for row in METRIC_ROWS if row.label in _KEY_FIGURES]
+    rows = []
+    for figure in KEY_FIGURES:
+        if figure.label == RETURN_RANGE:
+            cells = [_range_text(result), *[""] * (len(columns) - 1)]
+        else:
+            cells = [UNDEFINED if metrics is None else figure.show(metrics) for metrics in columns.values()]
+        if any(cells):
+            rows.append((figure.label.format(quote=result.ticker.quote), *cells))
     return Table(1, ("", *columns), rows)
+
+
+def _range_text(result: RunResult) -> str:
+    """Return the range of the return; nothing where it was not measured."""
+    interval = None if result.significance is None else result.significance.intervals.total_return
+    return "" if interval is None else " to ".join(f"{end * 100:+.1f}" for end in interval)
 
 
 def trial_table(comparison: Comparison) -> Table:

@@ -9,23 +9,30 @@ from crypto_refactor.backtest.result import RunResult
 from crypto_refactor.backtest.significance.overfitting import Overfitting
 from crypto_refactor.backtest.significance.sharpe import SelectionBias
 from crypto_refactor.market.hours import to_local_text
-from crypto_refactor.report.commentary import window_text
-from crypto_refactor.report.formatting import number, source_name
+from crypto_refactor.report.formatting import number, simulated_mark, source_name
 from crypto_refactor.report.hour_remarks import hour_warning
+from crypto_refactor.report.metric_rows import hours_text
 
 UNTESTED = "Not tested against chance."
 REQUIRED_PROBABILITY = 0.95
 """What a deflated Sharpe ratio has to reach before the best of several trials counts as evidence."""
 
 
-def run_verdict(result: RunResult) -> str:
-    """Return the verdict on a run; a failed audit, or a result that hangs on one hour, comes before it."""
+def run_alarm(result: RunResult) -> str | None:
+    """Return why the figures of a run are not to be trusted; None where nothing speaks against them."""
     if result.audit_passed is False:
         return "AUDIT FAILED: do not trust these figures."
-    warning = hour_warning(result) if isinstance(result, EvaluationResult) else None
-    if warning is not None:
-        return warning
+    return hour_warning(result) if isinstance(result, EvaluationResult) else None
+
+
+def verdict_text(result: RunResult) -> str:
+    """Return the verdict on a run, or that there is none."""
     return UNTESTED if result.verdict is None else result.verdict.text
+
+
+def run_verdict(result: RunResult) -> str:
+    """Return the verdict on a run; what speaks against its figures comes instead."""
+    return run_alarm(result) or verdict_text(result)
 
 
 def comparison_verdict(comparison: Comparison) -> str:
@@ -38,9 +45,14 @@ def comparison_verdict(comparison: Comparison) -> str:
 
 
 def run_title(result: RunResult, tz: ZoneInfo) -> str:
-    """State what was run, over which window."""
+    """State what was run, over which window, on whose bars."""
     kind = "evaluation of targets" if isinstance(result, EvaluationResult) else "backtest"
-    return f"{result.ticker} {kind}, {window_text(result.window, tz)}"
+    window = result.window
+    first, last = (to_local_text(int(window.closed[end]), tz) for end in (0, -1))
+    return (
+        f"{result.ticker} {kind}, {hours_text(result.hours)} ({first} to {last}), "
+        f"{window.source}{simulated_mark(simulated=window.simulated)}"
+    )
 
 
 def comparison_title(comparison: Comparison, tz: ZoneInfo) -> str:

@@ -1,5 +1,6 @@
 """The public API: a ticker in, a signal out."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
@@ -13,22 +14,32 @@ from crypto_refactor.features.catalogue import WARMUP
 from crypto_refactor.features.frame import FeatureFrame, compute_features
 from crypto_refactor.market.bars import Bars, fill_gaps
 from crypto_refactor.market.hours import Hour, as_hour, to_iso
-from crypto_refactor.market.plausibility import require_plausible, require_settled, trusted
+from crypto_refactor.market.plausibility import Jump, require_plausible, require_settled, trusted
 from crypto_refactor.market.quality import quality_report, require_complete, require_recent
-from crypto_refactor.market.sources.base import require_reached
+from crypto_refactor.market.sources.base import Source, require_reached
+from crypto_refactor.market.sources.csv_files import FilesSource
 from crypto_refactor.market.sources.factory import AnySource, source_of
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.model.cache import ModelProvider
 from crypto_refactor.model.dataset import labelled_rows, training_set
-from crypto_refactor.model.named_models import DEFAULT_MODEL_NAME, load_or_train, model_name, model_path
+from crypto_refactor.model.history import bars_with_history
+from crypto_refactor.model.named_models import (
+    DEFAULT_HOURS,
+    DEFAULT_MODEL_NAME,
+    ModelChoice,
+    load_or_train,
+    model_name,
+)
 from crypto_refactor.model.reuse_policy import ModelRequest
+from crypto_refactor.model.schedule import refit_periods
 from crypto_refactor.model.settings import MIN_LABELLED_ROWS, ModelSettings
 from crypto_refactor.model.training.parallel import TrainingObserver
 from crypto_refactor.plugins import AnyPlugin, read_plugins
 from crypto_refactor.signals.conditions import SignalRules
-from crypto_refactor.signals.loop_forecast import loop_forecast
+from crypto_refactor.signals.loop_forecast import LoopForecast, loop_forecast
 from crypto_refactor.signals.occlusion import occlusion
 from crypto_refactor.signals.pipeline import decidable_rows, decide_signals
-from crypto_refactor.signals.signal import Signal, last_signal
+from crypto_refactor.signals.signal import WALK_FORWARD, Signal, last_signal
 from crypto_refactor.signals.window_gaps import window_gap
 
 DEFAULT_ROUND_TRIP_COST = 0.002
@@ -48,7 +59,8 @@ class SignalGenerator:
         Provides the bars: a source, its name, a folder or file, bars or a DataFrame (see `source_of`); by default the source
         of the environment (``CRYPTO_SOURCE``).
     model : str
-        Name of the model file, ``<base>_<quote>_<model>.keras``.
+        Name of the model file, ``<base>_<quote>_<model>.keras``.  Under the default name models of other options have names
+        of their own; under any other there is one model, which only `retrain` replaces by one of other options.
     model_dir : Path or str, optional
         By default the tool's model folder.
     network : str
@@ -110,7 +122,7 @@ class SignalGenerator:
 
     def generate_signals(
         self,
-        hours: int = 240,
+        hours: int = DEFAULT_HOURS,
         retrain_threshold: int = 24,
         *,
         end: datetime | str | Hour | None = None,
@@ -159,26 +171,92 @@ class SignalGenerator:
             retrain_threshold=retrain_threshold,
             retrain=retrain,
             older_bars=lambda since, until: self._source.bars(self.ticker, since, until),
+            origin=_origin(self._source),
         )
         choice = load_or_train(
-            model_path(self._model_dir, self.ticker, self._model_name, simulated=bars.simulated),
+            self._model_dir,
+            self._model_name,
             frame.bars.without_synthetic(),
             request,
             lambda: training_set(frame, rows, self.settings.lookback),
             self._observer,
         )
+        loop = loop_forecast(self._source, bars, now, self._model_dir, self.settings, self._rules)
+        return self._signal(choice, frame, last_row, end=end, jumps=quality.jumps, loop=loop)
+
+    def walk_forward_signal(
+        self,
+        *,
+        end: datetime | str | Hour | None = None,
+        allow_gaps: bool = False,
+        allow_jumps: bool = False,
+    ) -> Signal:
+        """Return the signal of the last bar that has closed, by the model that backtests and the trading loop use then.
+
+        That model comes from their cache, and is trained if it is not there; named models play no part.
+
+        Parameters
+        ----------
+        end, allow_gaps, allow_jumps
+            As those of `generate_signals`.
+
+        Raises
+        ------
+        UsageError, DataError, ModelError
+            If the request, the bars or the model folder do not allow a signal.
+        """
+        end = self._source.now(self.ticker) if end is None else as_hour(end)
+        quoted, quality = bars_with_history(
+            self._source,
+            self.ticker,
+            1,
+            end,
+            self.settings,
+            allow_gaps=allow_gaps,
+            allow_jumps=allow_jumps,
+            option=None,
+        )
+        bars = trusted(quoted, "last")
+        require_settled(quality.jumps, bars)
+        now = int(bars.closed[-1])
+        (period,) = refit_periods(bars, now, now, self.settings)
+        row = decidable_rows(period.frame, self.settings.lookback, now, now)
+        if not len(row):
+            raise self._undecidable(period.frame, now)
+        models = ModelProvider(folder=self._model_dir, settings=self.settings, observer=self._observer)
+        key, job = models.job(bars, period)
+        decision = "trained" if models.get(key) is None else "reused"
+        choice = ModelChoice(
+            model=models.get_or_train(key, job),
+            name=WALK_FORWARD,
+            decision=decision,
+            reason=f"backtests and the trading loop decide by it at this hour, cut-off {to_iso(period.cutoff)}",
+            exact=True,
+        )
+        return self._signal(choice, period.frame, row, end=end, jumps=quality.jumps, loop=None)
+
+    def _signal(
+        self,
+        choice: ModelChoice,
+        frame: FeatureFrame,
+        row: RowArray,
+        *,
+        end: int,
+        jumps: tuple[Jump, ...],
+        loop: LoopForecast | None,
+    ) -> Signal:
+        """Return what the chosen model says at the one bar of `row`, the last one."""
         forecaster = choice.model.forecaster()
-        signals = decide_signals(choice.model, frame, last_row, self._rules, forecaster=forecaster)
         return last_signal(
             frame,
-            signals,
+            decide_signals(choice.model, frame, row, self._rules, forecaster=forecaster),
             choice,
             end=end,
             required=self._rules.min_confirmations,
             round_trip_cost=self._cost,
-            jumps=quality.jumps,
-            occlusion=occlusion(choice.model, forecaster, frame, int(last_row[-1])),
-            loop=loop_forecast(self._source, bars, now, self._model_dir, self.settings, self._rules),
+            jumps=jumps,
+            occlusion=occlusion(choice.model, forecaster, frame, int(row[-1])),
+            loop=loop,
         )
 
     def _undecidable(self, frame: FeatureFrame, now: int) -> DataError:
@@ -233,6 +311,14 @@ class SignalGenerator:
     def _features(self, bars: Bars) -> FeatureFrame:
         """Return the features of bars as quoted, in the units they are quoted in now."""
         return compute_features(fill_gaps(trusted(bars, "last")), self.settings.plugins)
+
+
+def _origin(source: Source) -> str:
+    """Return the folder of the bars of a source; empty where there is none."""
+    if not isinstance(source, FilesSource):
+        return ""
+    # A name on disk may be other than UTF-8, and the text of a card may not.
+    return os.fsencode(source.data_dir.resolve()).decode(errors="backslashreplace")
 
 
 def _rules(

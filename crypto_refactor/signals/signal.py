@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,20 @@ from crypto_refactor.signals.conditions import SignalFrame
 from crypto_refactor.signals.loop_forecast import LoopForecast
 
 SCHEMA = 1
+WALK_FORWARD = "walk-forward"
+"""In the place of a name: the model of backtests and of the trading loop."""
 _SHOWN_EVIDENCE = (
     *("n", "slope", "slope_se", "shrink", "mean_slope", "mean_slope_se", "mean_shrink"),
     *("hit_rate", "rank_correlation", "rmse_ratio", "mae_ratio", "baselines"),
 )
+
+
+class Advice(StrEnum):
+    """What a signal asks for, once its costs are counted."""
+
+    TRADE = "trade"
+    NOT_WORTH_TRADING = "not_worth_trading"
+    STAY_FLAT = "stay_flat"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +51,7 @@ class DataFacts:
 class ModelInfo:
     """The model that decided and its evidence.  Times are hours since 1970."""
 
+    name: str  # what ``--model`` takes, or `WALK_FORWARD`
     path: Path
     fingerprint: str
     decision: str
@@ -52,6 +64,8 @@ class ModelInfo:
     residual: ResidualDecision
     stop_loss_ratio: float | None
     rows: int
+    seed: int
+    exact: bool  # whether the same request gives this model again, whatever is trained in the meantime
     evidence: Mapping[str, Any]
     unbeaten: tuple[str, ...]  # baselines that did better
     forecasts_by: str  # what the forecast is made of, in words
@@ -59,7 +73,7 @@ class ModelInfo:
     def to_dict(self) -> dict[str, object]:
         """Return the documented JSON."""
         values = asdict(self)
-        for name in ("rows", "unbeaten", "forecasts_by"):
+        for name in ("unbeaten", "forecasts_by"):
             del values[name]
         return values | {
             "path": str(self.path),
@@ -125,9 +139,26 @@ class Signal(Presented):
         return [] if traded else [volume_hint(self.required, len(self.conditions))]
 
     @property
+    def repeat_note(self) -> str | None:
+        """Why the same request may be answered by another model later; None where it cannot."""
+        if self.model.exact:
+            return None
+        return (
+            f"gives this signal for as long as {self.model.name} holds these weights: they were trained for another hour, "
+            f"or on more hours, and were reused"
+        )
+
+    @property
     def worth_a_trade(self) -> bool:
         """Whether the expected move exceeds the cost of a round trip."""
         return self.expected_move > self.round_trip_cost
+
+    @property
+    def advice(self) -> Advice:
+        """Whether the signal is worth a trade, is one but promises less than it costs, or is none."""
+        if not self.signal:
+            return Advice.STAY_FLAT
+        return Advice.TRADE if self.worth_a_trade else Advice.NOT_WORTH_TRADING
 
     def to_dict(self) -> dict[str, object]:
         """Return the documented JSON: UTC times, null for undefined values, never NaN."""
@@ -142,6 +173,7 @@ class Signal(Presented):
             "target_at": to_iso(self.target_at),
             "signal": self.signal,
             "direction": self.direction,
+            "advice": self.advice,
             "confidence": self.confidence,
             "current_price": self.current_price,
             "predicted_price": self.predicted_price,
@@ -177,6 +209,7 @@ def model_info(choice: ModelChoice) -> ModelInfo:
     card = choice.model.card
     evidence = asdict(card.evidence)
     return ModelInfo(
+        name=choice.name,
         path=choice.model.path,
         fingerprint=card.fingerprint,
         decision=choice.decision,
@@ -189,6 +222,8 @@ def model_info(choice: ModelChoice) -> ModelInfo:
         residual=card.residual_decision,
         stop_loss_ratio=card.stop_loss_ratio,
         rows=card.rows,
+        seed=card.seed,
+        exact=choice.exact,
         evidence={name: evidence[name] for name in _SHOWN_EVIDENCE},
         unbeaten=tuple(card.evidence.unbeaten),
         forecasts_by=card.forecasts_by,

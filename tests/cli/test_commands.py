@@ -105,6 +105,7 @@ def test_the_signal_document_has_exactly_the_documented_keys(warm):
         "target_at",
         "signal",
         "direction",
+        "advice",
         "confidence",
         "current_price",
         "predicted_price",
@@ -129,6 +130,7 @@ def test_the_signal_document_has_exactly_the_documented_keys(warm):
     assert list(signal["confirmations"]) == ["passed", "required"]
     assert tuple(signal["indicators"]) == INDICATORS
     assert set(signal["model_info"]) == {
+        *("name", "rows", "seed", "exact"),
         "path",
         "fingerprint",
         "decision",
@@ -265,7 +267,7 @@ def test_the_second_signal_trains_nothing_and_says_so(warm):
 
 
 def test_the_second_backtest_trains_nothing_says_so_and_is_the_same(warm):
-    done = warm.home.run(warm.backtest_line)
+    done = warm.home.run(f"{warm.backtest_line} --details")
     assert done.stderr == ""
     assert "(none trained for this run)" in done.stdout
     assert warm.home.json(warm.backtest_line) == warm.backtest
@@ -279,7 +281,7 @@ def test_a_fresh_model_folder_gives_the_same_signal_and_the_same_backtest(warm, 
 
 @pytest.mark.slow
 def test_training_says_one_line_on_stderr_and_the_result_goes_to_stdout(home):
-    done = home.run("app_lstm --source sample --network linear --hours 120 --lookback 12")
+    done = home.run("app_lstm --source sample --network linear --hours 120 --lookback 12 --details")
     assert done.stderr == "Training 1 model …\n"
     assert done.stdout.count("SIMULATED") >= 2
     assert "trained: there was no model btc_usd_lstm_v2.keras yet" in done.stdout
@@ -332,7 +334,7 @@ def test_the_rows_of_the_trades_add_up_to_the_final_balance(warm, shared_folder)
 
 def test_people_read_the_zone_they_ask_for_and_json_stays_utc(warm):
     text = warm.home.run(f"{warm.signal_line} --tz America/Denver").stdout
-    assert "made at 2024-12-30 17:00 MST for the close at 2024-12-30 18:00 MST" in text
+    assert "For the close at 2024-12-30 18:00 MST, made at 2024-12-30 17:00 MST" in text
     assert warm.home.json(f"{warm.signal_line} --tz America/Denver")["made_at"] == "2024-12-31T00:00:00Z"
 
 
@@ -393,7 +395,7 @@ def test_a_check_that_fails_ends_with_3(home):
 @pytest.mark.slow
 def test_nothing_is_cut_off_on_a_narrow_terminal(warm):
     for columns in (80, 120):
-        text = on_terminal(f"{warm.backtest_line} --exit opposite", warm.home, columns)
+        text = on_terminal(f"{warm.backtest_line} --exit opposite --details", warm.home, columns)
         shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text).replace("\r", "").split("\n")
         assert "…" not in text
         assert max(map(len, shown)) <= columns
@@ -429,9 +431,8 @@ def test_a_model_of_simulated_bars_never_decides_on_files(warm, warm_copy, sampl
     found = warm_copy.json(f"app_lstm {line} --hours 120 --end 2024-12-31T00:00Z")
     assert (found["source"], found["simulated"]) == ("files", False)
     assert found["model_info"]["decision"] == "trained"
-    assert "another source (sample, not files)" in found["model_info"]["reason"]
-    assert found["model_info"]["path"] == str(warm_copy.models / "btc_usd_lstm_v2.keras")
-    text = warm_copy.run(f"app_lstm {line} --hours 120 --end 2024-12-31T00:00Z").stdout
+    assert found["model_info"]["path"] == str(warm_copy.models / "btc_usd_lstm_v2_hours-120_linear.keras")
+    text = warm_copy.run(f"app_lstm {line} --hours 120 --end 2024-12-31T00:00Z --details").stdout
     assert "SIMULATED" not in text
     assert "nothing was trained" in text
 

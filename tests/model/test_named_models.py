@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +31,7 @@ from crypto_refactor.model.named_models import (
     require_training_bars,
 )
 from crypto_refactor.model.reuse_policy import ModelRequest, retrain_reason
+from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.parallel import TrainingObserver
 
 BTC, ETH = Ticker("BTC", "USD"), Ticker("ETH", "USD")
@@ -159,11 +163,13 @@ def test_retrain_is_obeyed(card):
 class TestSmartModel:
     @pytest.fixture
     def path(self, tmp_path):
-        return tmp_path / "btc_usd_lstm_v2.keras"
+        (tmp_path / "sample").mkdir()
+        return tmp_path / "sample" / "btc_usd_lstm_v2.keras"
 
     def ask(self, path, bars=None, wish=WISH, observer=None):
         bars = bars_up_to(NOW) if bars is None else bars
-        return load_or_train(path, bars, wish, lambda: rows_of(bars), observer or TrainingObserver())
+        folder, observer = path.parent.parent, observer or TrainingObserver()
+        return load_or_train(folder, "lstm_v2", bars, wish, lambda: rows_of(bars), observer)
 
     def test_a_missing_model_is_trained_then_reused(self, fits, path):
         first, second = self.ask(path), self.ask(path)
@@ -177,7 +183,10 @@ class TestSmartModel:
 
     def test_nothing_is_collected_for_a_model_that_is_reused(self, fits, path):
         self.ask(path)
-        load_or_train(path, bars_up_to(NOW + 24), WISH, lambda: pytest.fail("collected"), TrainingObserver())
+        bars = bars_up_to(NOW + 24)
+        load_or_train(
+            path.parent.parent, "lstm_v2", bars, WISH, lambda: pytest.fail("collected"), TrainingObserver()
+        )
 
     def test_a_day_later_it_is_retrained_on_what_came_since(self, fits, path):
         first, later = self.ask(path), self.ask(path, bars_up_to(NOW + 25))
@@ -231,11 +240,184 @@ class TestSmartModel:
         assert notes.heard == [("begin", 1), ("finished", 0), "end"]
 
     def test_a_model_folder_that_is_a_file_is_an_error(self, fits, tmp_path):
-        (tmp_path / "models").write_text("")
+        (tmp_path / "file").mkdir()
+        (tmp_path / "file" / "sample").write_text("")
         with pytest.raises(ModelError, match="cannot be written") as caught:
-            self.ask(tmp_path / "models" / "btc_usd_lstm_v2.keras")
+            self.ask(tmp_path / "file" / "sample" / "btc_usd_lstm_v2.keras")
         assert caught.value.exit_code == 4
         assert fits.trained == 0
+
+
+DEFAULTS = ModelSettings()
+
+
+class TestKept:
+    """What `lstm_v2` holds, and what lies beside it, as options are tried."""
+
+    @pytest.fixture
+    def ask(self, fits, tmp_path):
+        def ask(count=NOW, name="lstm_v2", bars=None, **wish):
+            bars = bars_up_to(count) if bars is None else bars
+            settings = wish.pop("settings", DEFAULTS)
+            wish = replace(WISH, settings=settings, **{"rows": 240, **wish})
+            frame = compute_features(fill_gaps(bars))
+            rows = labelled_rows(frame, settings.lookback)[-wish.rows :]
+            data = training_set(frame, rows, settings.lookback)
+            return load_or_train(tmp_path, name, bars, wish, lambda: data, TrainingObserver())
+
+        return ask
+
+    @pytest.mark.parametrize(
+        ("tried", "name"),
+        [
+            ({"settings": replace(DEFAULTS, network="small")}, "lstm_v2_small"),
+            ({"settings": replace(DEFAULTS, lookback=24)}, "lstm_v2_lookback-24"),
+            ({"settings": replace(DEFAULTS, residual="never")}, "lstm_v2_residual-never"),
+            ({"settings": replace(DEFAULTS, seed=7), "seed_given": True}, "lstm_v2_seed-7"),
+            ({"rows": 260}, "lstm_v2_hours-260"),
+            (
+                {"settings": replace(DEFAULTS, network="small", lookback=24), "rows": 150},
+                "lstm_v2_lookback-24_hours-150_small",
+            ),
+        ],
+    )
+    def test_a_try_leaves_the_model_of_the_default_options_as_it_is(self, ask, fits, tried, name):
+        first = ask()
+        other, again, back = ask(**tried), ask(**tried), ask()
+        assert (other.decision, other.name) == ("trained", name)
+        assert (again.decision, again.model) == ("reused", other.model)
+        assert (back.decision, back.name, back.model) == ("reused", "lstm_v2", first.model)
+        assert fits.trained == 2
+
+    def test_the_first_model_of_a_ticker_has_the_default_name_until_the_default_options_need_it(
+        self, ask, fits
+    ):
+        small = {"settings": replace(DEFAULTS, network="small")}
+        first = ask(**small)
+        assert (first.name, ask(**small).decision) == ("lstm_v2", "reused")
+        default = ask()
+        assert (default.decision, default.name) == ("trained", "lstm_v2")
+        assert default.reason == (
+            "the existing model has another network (small, not documented); that one is kept as "
+            "btc_usd_lstm_v2_small.keras"
+        )
+        kept = ask(**small)
+        assert (kept.decision, kept.name, kept.model.card) == ("reused", "lstm_v2_small", first.model.card)
+        assert fits.trained == 2
+
+    def test_more_hours_than_asked_for_serve_and_are_kept_when_they_grow_old(self, ask):
+        first = ask(rows=300)
+        assert ask().model == first.model
+        assert not ask().exact
+        later = ask(NOW + 30)
+        assert (later.decision, later.name, later.model.card.rows) == ("retrained", "lstm_v2", 240)
+        assert ask(rows=300).name == "lstm_v2_hours-300"
+        assert ask(rows=300).model.card == first.model.card
+
+    def test_an_earlier_hour_has_a_model_of_its_own_and_the_current_one_stays(self, ask, fits):
+        now = ask()
+        past = ask(NOW - 50)
+        assert (past.decision, past.name) == ("trained", "lstm_v2_past")
+        assert past.model.card.trained_through == now.model.card.trained_through - 50
+        assert ask(NOW - 48).model == past.model  # within the threshold, as ever
+        assert ask(NOW - 99).name == "lstm_v2_past"
+        assert (ask().decision, ask().model) == ("reused", now.model)
+        assert fits.trained == 3
+
+    def test_a_model_of_other_bars_stays_where_it_is(self, ask):
+        def held(folder, scale):
+            bars = remade(bars_up_to(NOW), source="files")
+            return {"bars": remade(bars, volume=bars.volume * scale), "origin": folder}
+
+        first, other = ask(**held("/bars/mine", 1)), ask(**held("/bars/theirs", 2))
+        assert first.name == "lstm_v2"
+        assert re.fullmatch(r"lstm_v2_files-theirs-[0-9a-f]{4}", other.name)
+        assert other.decision == "trained"
+        assert ask(**held("/bars/mine", 1)).model == first.model
+        assert ask(**held("/bars/theirs", 2)).model == other.model
+        exchange = ask(bars=remade(bars_up_to(NOW), source="alpaca"))
+        assert (exchange.decision, exchange.name) == ("trained", "lstm_v2_alpaca")
+
+    def test_every_name_can_be_pinned(self, ask, tmp_path):
+        settings = replace(DEFAULTS, lookback=24, network="small", residual="never", seed=2**31 - 1)
+        ask()
+        bars = remade(bars_up_to(NOW), source="files:" + "v" * 30)
+        for folder in ("/a/" + "x" * 200, "/b/ä ö"):
+            name = ask(bars=bars, origin=folder, settings=settings, rows=170).name
+            assert model_name(name) == name
+
+    def test_the_same_request_is_exact_where_nothing_else_could_answer_it(self, ask):
+        first = ask()
+        assert (first.exact, ask().exact, ask(NOW + 5).exact) == (True, True, False)
+
+    def test_a_request_is_repeated_exactly_whatever_was_trained_since(self, ask):
+        first = ask()
+        ask(NOW + 30)
+        ask(NOW - 3)
+        again = ask(retrain_threshold=0)
+        assert again.decision == "retrained"
+        assert again.model.card.weights == first.model.card.weights
+
+    def test_under_a_name_of_its_own_a_model_of_other_options_is_never_overwritten(self, ask, fits):
+        mine = ask(name="mine")
+        for wish, option in (
+            ({"settings": replace(DEFAULTS, network="small")}, "--network documented, not small"),
+            ({"settings": replace(DEFAULTS, lookback=24)}, "--lookback 60, not 24"),
+            ({"rows": 300}, "--hours 240, not 300"),
+            ({"count": NOW - 50}, "later bars, through"),
+        ):
+            with pytest.raises(ModelError, match=option) as caught:
+                ask(name="mine", **wish)
+            assert (caught.value.exit_code, "--retrain" in caught.value.remedy) == (4, True)
+        assert ask(name="mine").model == mine.model
+        assert fits.trained == 1
+
+    def test_it_is_trained_again_as_it_was_and_replaced_where_that_is_asked_for(self, ask):
+        mine = ask(name="mine")
+        later = ask(NOW + 30, name="mine")
+        assert (later.decision, later.name) == ("retrained", "mine")
+        other = ask(name="mine", settings=replace(DEFAULTS, network="small"), retrain=True)
+        assert (other.decision, other.model.path) == ("retrained", mine.model.path)
+        assert artifact.read(mine.model.path).card.network == "small"
+
+    def test_a_fit_that_fails_leaves_what_had_to_make_way(self, ask, monkeypatch):
+        first = ask(settings=replace(DEFAULTS, network="small"))
+
+        def fails(*_arguments, **_options):
+            raise ModelError("Training diverged.", expected="finite losses.", remedy="another --seed.")
+            yield
+
+        with monkeypatch.context() as patch:
+            patch.setattr("crypto_refactor.model.training.jobs.fit_all", fails)
+            with pytest.raises(ModelError):
+                ask()
+        again = ask(settings=replace(DEFAULTS, network="small"))
+        assert (again.decision, again.model.card) == ("reused", first.model.card)
+
+
+class Waiting(TrainingObserver):
+    def __init__(self):
+        self.waits = threading.Event()
+
+    def note(self, text):
+        assert "waiting" in text
+        self.waits.set()
+
+
+def test_of_two_that_want_the_default_name_at_once_the_later_one_does_not_take_it(fits, tmp_path):
+    path = model_path(tmp_path, BTC, "lstm_v2", simulated=True)
+    bars, observer = bars_up_to(NOW), Waiting()
+    made, files = planted_card(rows_of(bars, 240), DEFAULTS, bars)
+    with ThreadPoolExecutor(1) as pool:
+        with artifact.lock(path):
+            waiting = pool.submit(
+                load_or_train, tmp_path, "lstm_v2", bars, WISH, lambda: rows_of(bars), observer
+            )
+            assert observer.waits.wait(60)
+            other = artifact.write(path, made, **files)
+        tried = waiting.result(60)
+    assert (tried.decision, tried.name) == ("trained", "lstm_v2_lookback-12_hours-150_small_residual-always")
+    assert artifact.read(path) == other
 
 
 TWO = """
@@ -244,6 +426,7 @@ from pathlib import Path
 from support.stub_models import planted_model
 from crypto_refactor.model.named_models import load_or_train
 import crypto_refactor.model.training.jobs as jobs_module
+from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.parallel import TrainingObserver
 import test_named_models as tests
 
@@ -258,19 +441,19 @@ class Observer(TrainingObserver):
 
 jobs_module.fit_all = fit_all
 bars = tests.bars_up_to(tests.NOW)
-answer = load_or_train(Path(sys.argv[1]), bars, tests.WISH, lambda: tests.rows_of(bars), Observer())
+answer = load_or_train(Path(sys.argv[1]), "lstm_v2", bars, tests.WISH, lambda: tests.rows_of(bars), Observer())
 print(answer.decision, answer.model.card.fingerprint, flush=True)
 """
 
 
 def test_two_processes_that_want_the_same_model_train_it_once(tmp_path):
-    path = tmp_path / "btc_usd_lstm_v2.keras"
+    path = tmp_path / "sample" / "btc_usd_lstm_v2.keras"
     script = tmp_path / "two.py"
     script.write_text(TWO)
     here = Path(__file__).resolve().parent
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(here), str(here.parent), *sys.path])}
     start = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": env}
-    command = [sys.executable, str(script), str(path)]
+    command = [sys.executable, str(script), str(tmp_path)]
     with subprocess.Popen(command, **start) as first:
         assert first.stdout.readline() == "fitting\n"
         with subprocess.Popen(command, **start) as second:
@@ -281,7 +464,7 @@ def test_two_processes_that_want_the_same_model_train_it_once(tmp_path):
     assert trained[0] == "trained"
     assert reused == ["reused", trained[1]]
     assert artifact.read(path).card.fingerprint == trained[1]
-    assert sorted(file.suffix for file in tmp_path.glob("btc*")) == [".json", ".keras", ".onnx"]
+    assert sorted(file.suffix for file in path.parent.glob("btc*")) == [".json", ".keras", ".onnx"]
 
 
 class TestNames:

@@ -9,17 +9,17 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from rich.console import Console
 from support.stub_models import BTC, HeldBars, remade, sample_bars, without
 
 from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.execution.rules import ExecutionOptions
 from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.model.settings import ModelSettings
+from crypto_refactor.report import commentary
 from crypto_refactor.report.commentary import alpaca_note
 from crypto_refactor.report.csv_files import signals_csv
 from crypto_refactor.report.documents.backtest import backtest_json
-from crypto_refactor.report.terminal.backtest import print_backtest
+from crypto_refactor.report.terminal.backtest import run_text
 from crypto_refactor.signals.conditions import SignalRules
 
 SETTINGS = ModelSettings(lookback=12, train_hours=480, refit_every=200, network="small", seed=7)
@@ -39,10 +39,9 @@ def run_backtest(folder, bars=None, *, assess=True, **options):
     return tester.run(HOURS, allow_gaps=True, assess=assess)
 
 
-def text_of(result):
-    console = Console(width=200, file=io.StringIO())
-    print_backtest(result, ZoneInfo("UTC"), console)
-    return console.file.getvalue()
+def text_of(result, *, details=True):
+    """Return all that is printed of a backtest, or its answer alone, on one line."""
+    return " ".join(run_text(result, ZoneInfo("UTC"), details=details).split())
 
 
 def test_the_text_names_network_lookback_and_seed(tmp_path, fits):
@@ -56,7 +55,7 @@ def test_the_note_at_alpaca_names_the_drawdown_that_was_asked_for(tmp_path, fits
     assert "entries halt at a drawdown of 0.1 %" in alpaca_note(result)
     assert result.alpaca.simulation.halted_at is not None
     assert "halted since" in alpaca_note(result)
-    assert alpaca_note(result, ZoneInfo("UTC")) in text_of(result).replace("\n", " ")
+    assert alpaca_note(result, ZoneInfo("UTC")) in text_of(result)
     assert backtest_json(result)["at_alpaca_note"] == alpaca_note(result)
 
 
@@ -86,22 +85,55 @@ def test_settings_are_those_of_the_models(tmp_path, fits, name):
 LUCK = ["Return, 95 % interval", "Random entry, p", "Break-even fee", "Rank IC ± SE"]
 
 
-def test_the_verdict_comes_first_and_four_figures_carry_it(tmp_path, fits):
+def test_the_answer_comes_first_and_what_it_rests_on_with_details(tmp_path, fits):
     result = run_backtest(tmp_path)
-    first, forecasts, trades, audited, blank, title, *lines = text_of(result).splitlines()
-    assert first.strip() == result.verdict.text
-    assert forecasts.strip() == f"Forecasts: {result.verdict.forecasts.text}."
-    assert trades.strip() == f"Trades: {result.verdict.trades.text}."
-    assert audited.startswith("Audit passed: ")
-    assert blank.strip() == ""
-    assert title.startswith("Backtest BTC/USD")
-    rows = [next(line for line in lines if line.startswith(label)) for label in LUCK]
+    answer, whole = text_of(result, details=False), text_of(result)
+    parts = [
+        "BTC/USD backtest, 4 days (",
+        commentary.result_text(result),
+        f"Verdict {result.verdict.text}",
+        "Checked Audit passed, no look-ahead: ",
+        "This run At Alpaca Buy and hold",
+        f"Final balance, USD {result.metrics.final_balance:,.2f}",
+        "Next action ",
+    ]
+    at = [answer.index(part) for part in parts]
+    assert at == sorted(at)
+    assert answer.startswith(parts[0])
     low, high = result.significance.intervals.total_return
-    assert f"{low * 100:+.1f} % to {high * 100:+.1f} %" in rows[0]
-    assert rows[1].split()[-1] == f"{result.significance.random_entry.p:.3f}"
-    # A hundred hours are five days: too few for an error.
-    assert rows[3].rstrip().endswith(f"{result.significance.skill.model.spearman.value:+.3f} ± –")
-    assert "too few to tell skill from luck" not in text_of(result)
+    assert f"95 % range, % {low * 100:+.1f} to {high * 100:+.1f} Max" in answer
+    assert not any(label in answer for label in LUCK)
+    figures = (
+        f"{low * 100:+.1f} to {high * 100:+.1f} %",
+        f"{result.significance.random_entry.p:.3f}",
+        "",
+        # A hundred hours are five days: too few for an error.
+        f"{result.significance.skill.model.spearman.value:+.3f} ± –",
+    )
+    for label, figure in zip(LUCK, figures, strict=True):
+        assert f"{label} {figure}" in whole
+    for name, part in (("Forecasts", result.verdict.forecasts), ("Trades", result.verdict.trades)):
+        assert f"{name}: {part.text}." in whole
+    assert "too few to tell skill from luck" not in whole
+
+
+def test_why_it_lost_counts_fees_promises_and_chance(tmp_path, fits):
+    result = run_backtest(tmp_path, fee=0.01)
+    title, (before, promised, chance) = commentary.held_back(result)
+    assert title == "Why it lost"
+    gross = result.metrics.total_return + result.metrics.fees_paid / 100_000
+    assert before == f"Before fees it {'gained' if gross > 0 else 'lost'} {abs(gross) * 100:.2f} %."
+    assert promised.startswith(
+        f"None of {result.diagnostics.entries.entries} entries expected to earn back the 2.00 %"
+    )
+    assert chance.startswith("Random entries did as well or better ")
+
+
+def test_without_a_trade_it_says_what_was_missing(tmp_path, fits):
+    text = text_of(run_backtest(tmp_path, strict=True, fee=0.9), details=False)
+    assert "Nothing was traded. In the same time, buying and holding BTC " in text
+    assert "No trade --strict blocked all" in text
+    assert "┤" not in text
 
 
 def test_where_there_is_no_break_even_fee_the_reason_is_given(tmp_path, fits):
@@ -114,7 +146,7 @@ def test_where_there_is_no_break_even_fee_the_reason_is_given(tmp_path, fits):
 def test_what_was_not_judged_has_no_verdict(tmp_path, fits):
     result = run_backtest(tmp_path, assess=False)
     text = text_of(result)
-    assert text.startswith("Backtest BTC/USD")
+    assert "Verdict Not tested against chance." in text
     assert not any(label in text for label in LUCK)
     assert "too few to tell skill from luck" in text
     assert (backtest_json(result)["significance"], backtest_json(result)["verdict"]) == (None, None)
@@ -138,7 +170,7 @@ def test_the_gap_behind_blind_closes_is_named_with_the_first_close_that_works_ag
     assert (first.start, first.stop, second.start, second.stop) == (end - 60, end - 50, end - 30, end - 22)
     decided = result.walk.signals.decided_at
     assert first.decided_from == decided[decided > first.stop][0]
-    text = " ".join(text_of(result).split())
+    text = text_of(result)
     named = to_local_text(first.decided_from, ZoneInfo("UTC"))
     assert f"the gap of 10 h from {to_local_text(end - 60, ZoneInfo('UTC'))} to " in text
     assert f"the first close that can be decided on again is {named}" in text
@@ -148,7 +180,7 @@ def test_the_gap_behind_blind_closes_is_named_with_the_first_close_that_works_ag
 def test_bars_without_any_volume_are_pointed_out(tmp_path, fits):
     bars = sample_bars(1500)
     result = run_backtest(tmp_path, remade(bars, volume=np.zeros(1500)))
-    assert "obv, vwap and volume can never hold" in " ".join(text_of(result).split())
+    assert "obv, vwap and volume can never hold" in text_of(result)
     assert any("obv, vwap and volume can never hold" in hint for hint in backtest_json(result)["hints"])
     assert backtest_json(run_backtest(tmp_path / "other", bars))["hints"] == []
 
@@ -157,7 +189,7 @@ def test_a_spent_account_says_so(tmp_path, fits):
     result = run_backtest(tmp_path, fee=0.9)
     assert result.requested.metrics.final_balance < 0.01
     spent = "The account is spent since "
-    assert spent in " ".join(text_of(result).split())
+    assert spent in text_of(result)
     assert [
         hint.startswith(("--fee is a fraction: 0.9 is 90 %", spent))
         for hint in backtest_json(result)["hints"]

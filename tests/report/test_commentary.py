@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import html
-import io
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
-from rich.console import Console
 from support.example_results import backtested, evaluated
 from support.stub_models import remade, sample_bars, without
 
@@ -16,7 +14,7 @@ from crypto_refactor.market.hours import to_iso, to_local_text
 from crypto_refactor.report import commentary
 from crypto_refactor.report.documents.backtest import backtest_json, evaluation_json
 from crypto_refactor.report.html.page import report_html
-from crypto_refactor.report.terminal.backtest import print_backtest, print_evaluation
+from crypto_refactor.report.terminal.backtest import run_text
 
 DENVER = ZoneInfo("America/Denver")
 
@@ -38,10 +36,9 @@ def halted(result):
     return replace(result, scenarios=replace(result.scenarios, requested=requested, alpaca=alpaca)), hour
 
 
-def printed(print_it, result):
-    console = Console(width=1000, file=io.StringIO())
-    print_it(result, DENVER, console)
-    return console.file.getvalue()
+def printed(result):
+    """Return all that is printed of a run, on one line."""
+    return " ".join(run_text(result, DENVER, details=True).split())
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +59,7 @@ def test_text_and_page_say_the_same_of_a_backtest(backtest):
         commentary.window_text(result.window, DENVER),
     ]
     assert len(remarks) >= 9
-    text, page = printed(print_backtest, result), html.unescape(report_html(result, command=None, tz=DENVER))
+    text, page = printed(result), html.unescape(report_html(result, command=None, tz=DENVER))
     assert [remark for remark in remarks if remark not in text] == []
     assert [remark for remark in remarks if remark not in page] == []
 
@@ -79,7 +76,7 @@ def test_people_read_a_halt_in_their_zone_and_json_stays_utc(backtest):
 
 @pytest.mark.parametrize("words", ["exceed 5 %", "are forward-filled and", "withheld below 90 days"])
 def test_targets_are_told_what_a_backtest_is(backtest, evaluation, words):
-    text = printed(print_evaluation, evaluation)
+    text = printed(evaluation)
     (remark,) = [text for text in commentary.evaluation_remarks(evaluation, DENVER) if words in text]
     assert remark in text
     assert any(words in text for text in commentary.backtest_remarks(backtest[0], DENVER))
@@ -100,8 +97,8 @@ def test_the_sizes_of_entries_stand_in_both_documents(backtest, evaluation):
 
 
 def test_no_row_is_left_empty_for_forecasts_that_were_never_made(backtest, evaluation):
-    assert "Rank IC" in printed(print_backtest, backtest[0])
-    text = printed(print_evaluation, evaluation)
+    assert "Rank IC" in printed(backtest[0])
+    text = printed(evaluation)
     assert "Break-even fee" in text
     assert "Rank IC" not in text
 

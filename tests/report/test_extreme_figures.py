@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from rich.console import Console
 from support.html_dom import without_plotly
 from support.stub_models import BTC, HeldBars
 
@@ -21,7 +19,7 @@ from crypto_refactor.market.hours import to_iso
 from crypto_refactor.report.csv_files import trades_csv
 from crypto_refactor.report.documents.backtest import evaluation_json
 from crypto_refactor.report.html.page import evaluation_html
-from crypto_refactor.report.terminal.backtest import print_evaluation
+from crypto_refactor.report.terminal.backtest import run_text
 
 UTC = ZoneInfo("UTC")
 UNDEFINED = re.compile(r"\b(nan|inf|infinity)\b", re.IGNORECASE)
@@ -93,11 +91,10 @@ def evaluated(rng, path):
 def test_every_output_of_an_evaluation_can_be_written(seed, tmp_path):
     rng = np.random.default_rng(seed)
     result = evaluated(rng, tmp_path / "targets.csv")
-    console = Console(width=200, file=io.StringIO())
-    print_evaluation(result, UTC, console)
+    shown = run_text(result, UTC, width=80, details=True)
     document = json.dumps(evaluation_json(result), allow_nan=False)
     page = without_plotly(evaluation_html(result, command=None, tz=UTC))
-    for text in (console.file.getvalue(), document, page, trades_csv(result)):
+    for text in (shown, document, page, trades_csv(result)):
         assert not UNDEFINED.search(text), UNDEFINED.search(text)
     for run in (result.requested, result.one_hour_later.run, result.buy_and_hold):
         assert 0 <= run.metrics.max_drawdown_hours <= result.hours

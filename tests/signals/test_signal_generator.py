@@ -42,7 +42,7 @@ class TestDocument:
     def test_it_has_exactly_the_documented_keys(self, made):
         document = made.to_dict()
         assert " ".join(document) == (
-            "schema ticker timeframe source simulated end made_at target_at signal direction confidence "
+            "schema ticker timeframe source simulated end made_at target_at signal direction advice confidence "
             "current_price predicted_price price_difference interval threshold expected_move round_trip_cost "
             "conditions confirmations indicators occlusion plugins model_info data trading_loop data_quality hints"
         )
@@ -50,8 +50,8 @@ class TestDocument:
         assert list(document["confirmations"]) == ["passed", "required"]
         assert len(document["indicators"]) == 14
         assert " ".join(document["model_info"]) == (
-            "path fingerprint decision reason last_trained trained_from trained_through lookback_period network "
-            "residual stop_loss_ratio evidence"
+            "name path fingerprint decision reason last_trained trained_from trained_through lookback_period network "
+            "residual stop_loss_ratio rows seed exact evidence"
         )
         assert " ".join(document["model_info"]["evidence"]) == (
             "n slope slope_se shrink mean_slope mean_slope_se mean_shrink hit_rate rank_correlation rmse_ratio mae_ratio "
@@ -142,13 +142,14 @@ def test_it_can_be_asked_again_about_an_earlier_hour(generator):
     assert replace(then, **strip) == replace(now, **strip)
 
 
-def test_a_model_from_the_future_of_the_hour_asked_about_is_not_used(generator):
+def test_a_model_from_the_future_of_the_hour_asked_about_is_not_used_and_stays(generator):
     end = int(sample_bars(900).closed[-50])
-    generator().generate_signals(hours=150)
+    current = generator().generate_signals(hours=150)
     earlier = generator().generate_signals(hours=150, end=end)
     assert earlier.model.decision == "trained"
-    assert "it was trained on later bars" in earlier.model.reason
+    assert earlier.model.name == "lstm_v2_lookback-12_hours-150_small_past"
     assert earlier.model.trained_through == end
+    assert generator().generate_signals(hours=150).model.fingerprint == current.model.fingerprint
 
 
 @pytest.mark.parametrize(

@@ -143,9 +143,9 @@ def _whole(
 def _too_few(trades: int, hours: int) -> str:
     parts = []
     if trades < MIN_TRADES:
-        parts.append(f"{trades} of at least {MIN_TRADES} closed trades")
+        parts.append(f"{trades:,} closed trade{'s' * (trades != 1)} ({MIN_TRADES} needed)")
     if hours < MIN_HOURS:
-        parts.append(f"{hours:,} of at least {MIN_HOURS:,} hours")
+        parts.append(f"{hours:,} hours ({MIN_HOURS:,} needed)")
     return ", ".join(parts)
 
 

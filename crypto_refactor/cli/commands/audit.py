@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from crypto_refactor.cli import options
-from crypto_refactor.cli.output import console
+from crypto_refactor.cli.output import say, text_width
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.strategy_options import run_backtest, strategy_options
 from crypto_refactor.errors import EXIT_AUDIT_FAILED, EXIT_OK
@@ -28,12 +28,12 @@ def command(full: bool, retrain: bool, **values: Any) -> int:
     from crypto_refactor.backtest.audit.auditor import audit
     from crypto_refactor.cli.progress import TrainingBars
     from crypto_refactor.report.documents.backtest import audit_json
-    from crypto_refactor.report.terminal.audit import print_audit
+    from crypto_refactor.report.terminal.audit import audit_text
 
     result = run_backtest(values, assess=False)
     findings = audit(result, full=full, retrain=TrainingBars() if retrain else None)
     if values["as_json"]:
         print_json(audit_json(result, findings))
     else:
-        print_audit(result, findings, values["tz"], console())
+        say(audit_text(result, findings, values["tz"], text_width()))
     return EXIT_OK if findings.passed else EXIT_AUDIT_FAILED

@@ -54,10 +54,16 @@ _VARIABLE = ", ".join(options.names(deciding_options))
 @strategy_options
 @options.file_option("--csv", "FILE.csv", "Write the table.", "table")
 @options.report
+@options.wide
 @no_journal
 @options.bars
 def command(
-    vary: tuple[str, ...], fraction: float | None, table: Path | None, report: Path | None, **values: Any
+    vary: tuple[str, ...],
+    fraction: float | None,
+    table: Path | None,
+    report: Path | None,
+    wide: bool,
+    **values: Any,
 ) -> int:
     """Backtest several tickers and settings over one window, and rank them.
 
@@ -110,7 +116,7 @@ def command(
     else:
         from crypto_refactor.report.terminal.comparison import print_comparison
 
-        print_comparison(comparison, values["tz"], console(), held_out)
+        print_comparison(comparison, values["tz"], console(), held_out, wide=wide)
     parts = [comparison] if held_out is None or held_out.rest is None else [comparison, held_out.rest]
     if any(part.audits_passed < len(part.trials) for part in parts):
         return EXIT_AUDIT_FAILED
@@ -141,8 +147,9 @@ def _parameter_sets(
 )
 @options.option("--limit", "Show the newest ones, at most so many.  [default: all]", type=click.IntRange(1))
 @options.file_option("--csv", "FILE.csv", "Write the table.", "table")
+@options.wide
 @options.state
-def trials(table: Path | None, **values: Any) -> None:
+def trials(table: Path | None, wide: bool, **values: Any) -> None:
     """List the journal of trials: each backtest, trial of a comparison and evaluation, the newest first.
 
     The same settings on the same bars are one trial, however often they ran.  Verdicts and deflated Sharpe ratios
@@ -166,7 +173,7 @@ def trials(table: Path | None, **values: Any) -> None:
     else:
         from crypto_refactor.report.terminal.trials import print_trials
 
-        print_trials(rows, console())
+        print_trials(rows, console(), wide=wide)
 
 
 COMMANDS = {"compare": command, "trials": trials}

@@ -9,8 +9,8 @@ from crypto_refactor.cli.commands.backtest import command as backtest
 from crypto_refactor.cli.commands.signal import command as signal
 from crypto_refactor.cli.runner import PROGRAM, run_command
 
-_SIGNAL = "--ticker BTC/USD --hours 240 --source sample --network small"
-_BACKTEST = "--ticker BTC/USD --hours 2160 --source sample --network linear"
+_SIGNAL = "--ticker BTC/USD --source sample --network small"
+_BACKTEST = "--hours 2160 --source sample --network linear"
 _NEXT = "--ticker BTC/USD --hours 240"
 
 
@@ -22,7 +22,7 @@ def command() -> None:
 
     in_checkout = checkout_root() is not None
     click.echo(
-        "Everything below is SIMULATED: no market, no keys, no network. The first run takes under a minute.\n"
+        "Everything below is SIMULATED: no market, no keys, no network.\nThe first run takes under a minute.\n"
     )
     click.secho(
         f"$ {'python3 models/app_lstm.py' if in_checkout else f'{PROGRAM} signal'} {_SIGNAL}", bold=True
@@ -32,9 +32,7 @@ def command() -> None:
     backtester = "python3 models/app_backtester.py" if in_checkout else f"{PROGRAM} backtest"
     click.secho(f"$ {backtester} {_BACKTEST}", bold=True)
     backtest.main(shlex.split(_BACKTEST), standalone_mode=False)
-    click.echo(
-        "\nNext, a signal on Alpaca's bars with the full network; it needs no keys and trains for half a minute:"
-    )
+    click.echo("\nNow with real bars and the full network; needs no keys, trains for half a minute:")
     following = ".venv/bin/python models/app_lstm.py" if in_checkout else f"{PROGRAM} signal"
     click.secho(f"  {following} {_NEXT}", bold=True)
 

@@ -1,5 +1,6 @@
 """`crypto-refactor evaluate`: external targets through the same engine, costs and metrics."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -7,13 +8,11 @@ import click
 
 from crypto_refactor.cli import options
 from crypto_refactor.cli.journal import no_journal, recorded
-from crypto_refactor.cli.output import check_outputs, console
+from crypto_refactor.cli.output import check_outputs, say, text_width
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.strategy_options import execution_options, rule_options
 from crypto_refactor.execution.options import EXECUTION_OPTIONS, NEEDS_A_FORECAST
 from crypto_refactor.storage.output_file import write_text
-
-_PROGRAM = ("crypto-refactor", "evaluate")
 
 
 @click.command("evaluate")
@@ -39,8 +38,11 @@ _PROGRAM = ("crypto-refactor", "evaluate")
 @options.trades
 @options.report
 @no_journal
+@options.details
 @options.bars
-def command(targets: Path, stamped: str, trades: Path | None, report: Path | None, **values: Any) -> None:
+def command(
+    targets: Path, stamped: str, trades: Path | None, report: Path | None, details: bool, **values: Any
+) -> None:
     """Backtest external targets over a past window.
 
     A target is filled at the first open at or after the hour at which it is known, with fees, as the
@@ -53,6 +55,7 @@ def command(targets: Path, stamped: str, trades: Path | None, report: Path | Non
     from crypto_refactor.backtest.external.target_file import Stamped, read_targets
     from crypto_refactor.backtest.journal.recording import EVALUATE, record_run
     from crypto_refactor.report.csv_files import trades_csv
+    from crypto_refactor.report.reproduce import repeat_command
 
     check_outputs({"--trades": trades, "--report": report}, {"--targets": targets})
     result = evaluate_targets(
@@ -67,22 +70,31 @@ def command(targets: Path, stamped: str, trades: Path | None, report: Path | Non
         allow_jumps=values["allow_jumps"],
     )
     result = recorded(values, result, lambda journal, run: record_run(journal, run, EVALUATE))
+    again = repeat_command("evaluate", result.window.source, result.end)
     if trades is not None:
         write_text(trades, trades_csv(result))
     if report is not None:
         from crypto_refactor.report.html.page import evaluation_html
-        from crypto_refactor.report.reproduce import repeat_command
 
-        repeat = repeat_command(_PROGRAM, result.window.source, result.end)
-        write_text(report, evaluation_html(result, command=repeat, tz=values["tz"]))
+        write_text(report, evaluation_html(result, command=shlex.join(again), tz=values["tz"]))
     if values["as_json"]:
         from crypto_refactor.report.documents.backtest import evaluation_json
 
         print_json(evaluation_json(result))
     else:
-        from crypto_refactor.report.terminal.backtest import print_evaluation
+        from crypto_refactor.report.terminal.backtest import run_text
 
-        print_evaluation(result, values["tz"], console())
+        files = {"report": report, "trades": trades}
+        say(
+            run_text(
+                result,
+                values["tz"],
+                width=text_width(),
+                details=details,
+                files={kind: path for kind, path in files.items() if path is not None},
+                commands={"Again": again},
+            )
+        )
 
 
 command.params = [parameter for parameter in command.params if parameter.name not in NEEDS_A_FORECAST]

@@ -1,9 +1,11 @@
 """`crypto-refactor models`: list trained models, or prune their cache."""
 
+from __future__ import annotations
+
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,12 +13,14 @@ from crypto_refactor.cli import options
 from crypto_refactor.cli.output import console
 from crypto_refactor.cli.runner import print_json
 
+if TYPE_CHECKING:
+    from crypto_refactor.model.artifact import Card
+
 _GB = 10**9
-_CARD_KEYS = ("ticker", "source", "simulated", "network", "lookback", "rows")
-_COLUMNS = (
-    *("name", "ticker", "source", "network", "lookback"),
-    *("trained through (UTC)", "supported", "RMSE / zero", "MB"),
+_DELETE = (
+    "To delete a named model, delete its .keras, .onnx and .json file. --prune makes room in the cache alone."
 )
+_CARD_KEYS = ("ticker", "source", "simulated", "network", "lookback", "rows")
 
 
 @click.command("models")
@@ -27,13 +31,15 @@ _COLUMNS = (
     default=2.0,
     type=click.FloatRange(0, 1_000_000),
 )
+@options.wide
 @options.as_json
 @options.debug
-def command(prune: bool, keep_gb: float, as_json: bool) -> None:
+def command(prune: bool, keep_gb: float, wide: bool, as_json: bool) -> None:
     """List the trained models and the cache of backtests, or make room.
 
-    Named models belong to app_lstm; the cache holds the models of backtests, one per cut-off.
-    A model that is removed is trained again when it is needed.
+    Named models belong to app_lstm: one of each set of options that was asked for.  They stay until their files are
+    deleted.  The cache holds the models of backtests, one per cut-off.  A model that is removed is trained again when it
+    is needed.
     """
     from crypto_refactor.config import settings
     from crypto_refactor.model.cache import prune_cache
@@ -50,8 +56,8 @@ def command(prune: bool, keep_gb: float, as_json: bool) -> None:
         print_json({"schema": 1, "folder": str(folder), "models": rows, "removed": removed})
         return
     if prune:
-        click.echo(f"Removed {len(removed)} models and damaged files.")
-    _print(folder, rows)
+        click.echo(f"Removed {len(removed)} model{'' if len(removed) == 1 else 's'} and damaged files.")
+    _print(folder, rows, wide=wide)
 
 
 def _remove_damaged(folder: Path) -> list[str]:
@@ -92,6 +98,7 @@ def _row(path: Path) -> dict[str, Any]:
         "damaged": False,
         **{name: getattr(card, name) for name in _CARD_KEYS},
         "trained_through": to_iso(card.trained_through),
+        "options": _options(card, cached=cached),
         "created_at": card.created_at,
         "shrink": card.evidence.shrink,
         "rmse_ratio": card.evidence.rmse_ratio,
@@ -99,37 +106,55 @@ def _row(path: Path) -> dict[str, Any]:
     }
 
 
-def _print(folder: Path, rows: list[dict[str, Any]]) -> None:
-    from rich.table import Table
+def _options(card: Card, *, cached: bool) -> list[str]:
+    """Return what sets a model apart from one of the default options; a cached one has as many rows as its bars give."""
+    from crypto_refactor.model.named_models import DEFAULT_HOURS, options_of
+
+    named = options_of(card, DEFAULT_HOURS if cached else card.rows, card.plugins)
+    return [f"{name} {value}".lstrip() for name, value in named]
+
+
+def _print(folder: Path, rows: list[dict[str, Any]], *, wide: bool) -> None:
+    from crypto_refactor.report.terminal.tables import Column, FittedTable, print_lines, print_table
 
     screen = console()
     total = sum(row["bytes"] for row in rows)
-    screen.print(f"{len(rows)} models in {folder}, {total / 10**6:,.1f} MB", highlight=False, soft_wrap=True)
+    count = f"{len(rows)} model{'' if len(rows) == 1 else 's'}"
+    print_lines(screen, [f"{count} in {folder}, {total / 10**6:,.1f} MB"])
     if not rows:
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in _COLUMNS:
-        table.add_column(column, no_wrap=column in {"name", "ticker", "source", "network"}, overflow="fold")
+    table = FittedTable(
+        Column("name", left=True, wraps=True),
+        Column("ticker", left=True),
+        Column("options", left=True, wraps=True),
+        Column("trained through\n(UTC)", left=True),
+        Column("skill\nshown", hide=2),
+        Column("size\nMB", hide=1),
+        all_in="--wide",
+    )
     for row in rows:
-        table.add_row(*_cells(row), f"{row['bytes'] / 10**6:.1f}")
-    screen.print(table)
+        table.add(*_cells(row), f"{row['bytes'] / 10**6:.2f}")
+    print_table(screen, table, wide=wide)
+    if not all(row["cached"] for row in rows):
+        print_lines(screen, ["", _DELETE])
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
+    from crypto_refactor.market.ticker import Ticker
     from crypto_refactor.report.formatting import number
 
-    if row["damaged"]:
-        return [row["name"], "damaged", *[""] * 6]
     name = str(row["name"])
     if row["cached"]:
         name = f"cache {name[:8]}" + (", in a ledger" if row["in_ledger"] else "")
+    if row["damaged"]:
+        return [name, "", "damaged", "", ""]
+    if not row["cached"]:  # as --model takes it
+        name = name.removeprefix(f"{Ticker.parse(row['ticker']).slug}_")
+    marks = ["SIMULATED"] if row["simulated"] else [row["source"]] if row["source"] != "alpaca" else []
     return [
         name,
         row["ticker"],
-        "SIMULATED" if row["simulated"] else row["source"],
-        row["network"],
-        str(row["lookback"]),
+        ", ".join([*marks, *row["options"]]) or "default",
         row["trained_through"][:16].replace("T", " "),
         number(row["shrink"]),
-        number(row["rmse_ratio"], 4),
     ]

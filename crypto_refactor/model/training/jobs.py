@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -25,6 +25,7 @@ class TrainingJob:
 
     data: TrainingSet
     bars: Bars
+    origin: str = ""  # the folder of the bars, for the card of a named model
 
 
 def fit_and_write(
@@ -55,7 +56,8 @@ def fit_and_write(
             if isinstance(trained, ModelError):
                 yield path, trained
                 continue
-            card = make_card(trained, data[position], jobs[path].bars, settings)
+            job = jobs[path]
+            card = replace(make_card(trained, job.data, job.bars, settings), origin=job.origin)
             yield path, artifact.write(path, card, keras=trained.keras, onnx=trained.onnx)
     finally:
         observer.end()

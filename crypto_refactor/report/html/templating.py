@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crypto_refactor.report.commentary import HYPOTHETICAL, earlier_trials_text
+from crypto_refactor.report.commentary import HYPOTHETICAL, earlier_trials_text, result_text
 from crypto_refactor.report.forecast_text import BASELINE_NAMES, part_verdicts, residual_text
 from crypto_refactor.report.formatting import UNDEFINED, money, number, percent, price
 from crypto_refactor.report.html.packing import packed_json, packed_plotly
@@ -58,6 +58,7 @@ def environment() -> Environment:
         "packed_plotly": packed_plotly,
         "part_verdicts": part_verdicts,
         "earlier_trials_text": earlier_trials_text,
+        "result_text": result_text,
         "residual_text": residual_text,
         "sharpe_noise": sharpe_noise,
         "side": Side,

@@ -2,43 +2,40 @@
 
 from zoneinfo import ZoneInfo
 
-from rich.console import Console, Group, RenderableType
-from rich.text import Text
-
 from crypto_refactor.backtest.audit_findings import Audit, Difference, Value
 from crypto_refactor.backtest.result import BacktestResult
 from crypto_refactor.market.hours import to_local_text
-from crypto_refactor.report.commentary import AUDIT_TITLES, audit_line, window_text
-from crypto_refactor.report.formatting import UNDEFINED, simulated_mark
-from crypto_refactor.report.terminal.tables import plain_table
+from crypto_refactor.report.commentary import AUDIT_TITLES, audit_line
+from crypto_refactor.report.formatting import UNDEFINED
+from crypto_refactor.report.terminal.wrapping import MAX_PROSE, wrapped
+from crypto_refactor.report.verdict_lines import run_title
+
+_INDENT = 8
 
 
-def print_audit(result: BacktestResult, audit: Audit, tz: ZoneInfo, console: Console) -> None:
-    """Print the audit of a backtest, times in `tz`."""
-    mark = simulated_mark(simulated=result.window.simulated)
-    parts: list[RenderableType] = [
-        Text(f"Audit of a backtest of {result.ticker}{mark}", style="bold"),
-        window_text(result.window, tz),
-        "",
-        *audit_block(audit, tz),
-    ]
+def audit_text(result: BacktestResult, audit: Audit, tz: ZoneInfo, width: int = MAX_PROSE) -> str:
+    """Return the audit of a backtest, times in `tz`."""
+    lines = [*wrapped(f"Audit of {run_title(result, tz)}", width, 2), *audit_lines(audit, tz, width)]
+    further = []
     if not audit.full:
-        parts += ["", "Recompute every decision with --full."]
+        further.append("--full recomputes every decision")
     if result.pinned is None and all(check.name != "retraining" for check in audit.checks):
-        parts += ["", "Train one model again with --retrain."]
-    console.print(Group(*parts), highlight=False)
+        further.append("--retrain trains one model again")
+    if further:
+        lines += wrapped(f"More: {'; '.join(further)}.", width, 2)
+    return "\n".join(lines)
 
 
-def audit_block(audit: Audit, tz: ZoneInfo) -> list[RenderableType]:
+def audit_lines(audit: Audit, tz: ZoneInfo, width: int) -> list[str]:
     """Return the outcome of every check, times in `tz`."""
-    names = ("outcome", "check", "detail")
-    table = plain_table(*names, left=names, wrap=("detail",), header=False)
+    lines = wrapped(audit_line(audit), width, 2)
     for check in audit.checks:
-        mark = Text("passed") if check.passed else Text("FAILED", style="bold red")
-        table.add_row(mark, AUDIT_TITLES[check.name], check.detail)
+        mark = "passed" if check.passed else "FAILED"
+        lines += wrapped(f"{mark}  {AUDIT_TITLES[check.name]}: {check.detail}", width, _INDENT)
         if check.difference is not None:
-            table.add_row("", "", difference_text(check.difference, tz))
-    return [Text(audit_line(audit), style="bold" if audit.passed else "bold red"), table]
+            indent = "\N{NO-BREAK SPACE}" * _INDENT
+            lines += wrapped(indent + difference_text(check.difference, tz), width, _INDENT)
+    return lines
 
 
 def difference_text(difference: Difference, tz: ZoneInfo) -> str:

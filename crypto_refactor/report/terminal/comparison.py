@@ -2,8 +2,7 @@
 
 from zoneinfo import ZoneInfo
 
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
+from rich.console import Console
 from rich.text import Text
 
 from crypto_refactor.backtest.comparison.dropped import FailedTicker
@@ -17,27 +16,30 @@ from crypto_refactor.report.comparison_notes import comparison_notes
 from crypto_refactor.report.formatting import UNDEFINED, money, percent, simulated_mark
 from crypto_refactor.report.metric_rows import sharpe_text
 from crypto_refactor.report.terminal.held_out import held_out_lines
-from crypto_refactor.report.terminal.tables import plain_table
+from crypto_refactor.report.terminal.tables import Column, FittedTable, print_lines, room_of, unit_line
 from crypto_refactor.report.verdict_lines import counted, has_traded, span_text
 from crypto_refactor.signals.condition_catalogue import conditions_of, volume_hint
 
-_NAMES = ("#", "ticker", "setting")
-_FIRST_FIGURES = ("return %", "Alpaca %", "hold %", "Sharpe ± SE", "max DD %", "trades")
-_FIGURES = (*_FIRST_FIGURES, "win %", "fees", "exposed %")
-_MIN_WIDTH = 100
-"""A narrower terminal shows the first figures only: none is ever cut off."""
+_SHARPE = 3
+"""Where the Sharpe ratio stands among the figures."""
 _NEVER_TRADED = "never traded"
 
 
 def print_comparison(
-    comparison: Comparison, tz: ZoneInfo, console: Console, held_out: HeldOutTest | None = None
+    comparison: Comparison,
+    tz: ZoneInfo,
+    console: Console,
+    held_out: HeldOutTest | None = None,
+    *,
+    wide: bool = False,
 ) -> None:
     """Print a comparison, times in `tz`; where it is the choice of `held_out`, the test of what it chose too."""
+    room = room_of(console, wide=wide)
     parts = _heading(comparison, tz, held_out)
     if comparison.trials:
-        parts += [_table(comparison, console.width), "", *_notes(comparison)]
+        parts += [*_table(comparison).lines(room), "", *_notes(comparison)]
     if held_out is not None:
-        parts += held_out_lines(held_out, tz)
+        parts += held_out_lines(held_out, tz, room)
     parts += [
         f"Not offered: {_where(gone.ticker, gone.where)}: {gone.why}" for gone in comparison.unavailable
     ]
@@ -45,14 +47,14 @@ def print_comparison(
     end = comparison.end if held_out is None else held_out.end
     if end is not None:
         parts.append(f"Repeat with --end {to_iso(end)}.")
-    console.print(Group(*parts), highlight=False, markup=False)
+    print_lines(console, parts)
 
 
-def _heading(comparison: Comparison, tz: ZoneInfo, held_out: HeldOutTest | None) -> list[RenderableType]:
+def _heading(comparison: Comparison, tz: ZoneInfo, held_out: HeldOutTest | None) -> list[str | Text]:
     request, end = comparison.request, comparison.end
     mark = simulated_mark(simulated=request.source.name == SAMPLE)
     tickers, settings = counted(len(request.tickers), "ticker"), counted(len(request.settings), "setting")
-    lines: list[RenderableType] = [Text(f"Comparison of {tickers} with {settings}{mark}", style="bold")]
+    lines: list[str | Text] = [Text(f"Comparison of {tickers} with {settings}{mark}", style="bold")]
     if end is not None:
         lines.append(span_text(comparison, end, tz))
     if held_out is not None:
@@ -64,7 +66,7 @@ def _heading(comparison: Comparison, tz: ZoneInfo, held_out: HeldOutTest | None)
     return [*lines, ""]
 
 
-def _notes(comparison: Comparison) -> list[RenderableType]:
+def _notes(comparison: Comparison) -> list[str | Text]:
     notes = [
         Text(note.text, style="bold") if note.strong else note.text for note in comparison_notes(comparison)
     ]
@@ -84,35 +86,56 @@ def _volume_hints(comparison: Comparison) -> list[str]:
     return [f"{ticker}: {volume_hint(*numbers)}" for ticker, *numbers in sorted(silent, key=str)]
 
 
-def _shared_rules(comparison: Comparison) -> list[RenderableType]:
+def _shared_rules(comparison: Comparison) -> list[str | Text]:
     """State the rules and models of the first setting, which the others vary."""
     request = comparison.request
     first = request.settings[0]
     trial = next((trial for trial in comparison.trials if trial.parameter_set is first), comparison.trials[0])
-    varied = " Each setting overrides the options it names." if len(request.settings) > 1 else ""
+    rules = rules_text(trial.scenarios.requested.rules)
+    if len(request.settings) > 1:
+        names = ", ".join(name for name, _ in first.varied)
+        rules = f"Varied: {names}. {rules.replace('Rules: ', 'Rules of the first setting: ', 1)}"
     schedule = schedule_text(first.settings) if request.model is None else f"pinned, {request.model}"
     models = models_text(first.settings, schedule, first.signal_rules, first.settings.plugins)
     return [
-        rules_text(trial.scenarios.requested.rules) + varied,
+        rules,
         f"{models}; {comparison.trained or 'none'} trained for this run.",
     ]
 
 
-def _table(comparison: Comparison, width: int) -> Table:
-    figures = _FIGURES if width >= _MIN_WIDTH else _FIRST_FIGURES
-    table = plain_table(*_NAMES, *figures, left=("ticker", "setting"), wrap=("setting",), gap=1)
+def _columns(unit: str) -> tuple[Column, ...]:
+    return (
+        Column("#"),
+        Column("ticker", left=True),
+        Column("setting", left=True, wraps=True),
+        Column("return\n%", signed=True),
+        Column("at\nAlpaca\n%", hide=5, signed=True),
+        Column("buy and\nhold\n%", hide=6, signed=True),
+        Column("Sharpe ± SE", hide=8),
+        Column("max draw-\ndown\n%", hide=4),
+        Column("trades", hide=7),
+        Column("won\n%", hide=3),
+        Column(f"fees{unit}", hide=2),
+        Column("in the\nmarket\n%", hide=1),
+    )
+
+
+def _table(comparison: Comparison) -> FittedTable:
+    columns = _columns(unit_line(trial.ticker for trial in comparison.trials))
+    table = FittedTable(*columns, all_in="--wide, --csv FILE", gap=1)
     for rank, trial in enumerate(comparison.trials, start=1):
         cells = _figures(*trial.scenarios.metrics)
         traded = has_traded(trial)
         if not traded:
-            cells[_FIGURES.index("Sharpe ± SE")] = _NEVER_TRADED
+            cells[_SHARPE] = _NEVER_TRADED
         place = str(rank) if traded else UNDEFINED
-        table.add_row(place, str(trial.ticker), trial.parameter_set.label, *cells[: len(figures)])
-    table.add_row()
-    for portfolio in comparison.portfolios:
+        table.add(place, str(trial.ticker), trial.parameter_set.label, *cells)
+    sums = [portfolio for portfolio in comparison.portfolios if len(portfolio.tickers) > 1]
+    if sums:
+        table.add()
+    for portfolio in sums:
         cells = _figures(portfolio.metrics, portfolio.alpaca_metrics, portfolio.hold_metrics)
-        name = f"sum of {len(portfolio.tickers)}"
-        table.add_row("", name, portfolio.parameter_set.label, *cells[: len(figures)])
+        table.add("", f"sum of {len(portfolio.tickers)}", portfolio.parameter_set.label, *cells)
     return table
 
 

@@ -6,17 +6,17 @@ from rich.console import Console
 from rich.text import Text
 
 from crypto_refactor.report.formatting import UNDEFINED
-from crypto_refactor.report.terminal.tables import plain_table
+from crypto_refactor.report.terminal.tables import Column, FittedTable, print_lines, print_table
 
 
 def print_values(title: str, rows: Iterable[tuple[str, object, str]], console: Console) -> None:
     """Print names, values and where each value comes from."""
-    table = plain_table("name", "from", "value", left=("name", "from", "value"), wrap=("value",))
+    names = Column("name", left=True), Column("from", left=True), Column("value", left=True, wraps=True)
+    table = FittedTable(*names, all_in="--json")
     for name, value, source in rows:
-        table.add_row(Text(name), source, Text(_text(value)))
-    console.print()
-    console.print(Text(title, style="bold"))
-    console.print(table)
+        table.add(name, source, _text(value))
+    print_lines(console, ["", Text(title, style="bold")])
+    print_table(console, table)
 
 
 def _text(value: object) -> str:

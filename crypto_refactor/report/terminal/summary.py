@@ -1,24 +1,42 @@
-"""A result in at most ten lines of plain text: the verdict first, then the figures."""
+"""A result in a few lines of plain text, as a prompt shows it: the answer first, then the figures."""
 
-from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from crypto_refactor.backtest.comparison.runner import Comparison
 from crypto_refactor.backtest.result import RunResult
-from crypto_refactor.report.short_tables import TRIALS_SHOWN, Table, account_table, trial_table
-from crypto_refactor.report.verdict_lines import comparison_title, comparison_verdict, run_title, run_verdict
+from crypto_refactor.report.commentary import result_text
+from crypto_refactor.report.short_tables import TRIALS_SHOWN, account_table, trial_table
+from crypto_refactor.report.terminal.wrapping import MAX_PROSE, entry, table_lines, wrapped
+from crypto_refactor.report.verdict_lines import (
+    comparison_title,
+    comparison_verdict,
+    run_alarm,
+    run_title,
+    verdict_text,
+)
 
 
-def run_summary(result: RunResult, tz: ZoneInfo) -> str:
-    """Return a run: the verdict, what was run, and the key figures of its accounts."""
-    return "\n".join([run_verdict(result), run_title(result, tz), *_aligned(account_table(result))])
+def run_summary(result: RunResult, tz: ZoneInfo, width: int = MAX_PROSE) -> str:
+    """Return a run: what was run, how it ended, the verdict, and the key figures of its accounts."""
+    return "\n".join([*run_answer(result, tz, width), *table_lines(account_table(result), width=width)])
+
+
+def run_answer(result: RunResult, tz: ZoneInfo, width: int) -> list[str]:
+    """Return what was run, how it ended, and the verdict; what speaks against the figures comes before."""
+    alarm = run_alarm(result)
+    return [
+        *([] if alarm is None else wrapped(alarm, width, 2)),
+        *wrapped(run_title(result, tz), width, 2),
+        *wrapped(result_text(result), width),
+        *entry("Verdict", verdict_text(result), width),
+    ]
 
 
 def comparison_summary(comparison: Comparison, tz: ZoneInfo) -> str:
     """Return a comparison: what is left of the best trial, what was compared, the first trials and what is not shown."""
     lines = [comparison_verdict(comparison), comparison_title(comparison, tz)]
     if comparison.trials:
-        lines += _aligned(trial_table(comparison))
+        lines += table_lines(trial_table(comparison), width=1_000)
     more, gone = len(comparison.trials) - TRIALS_SHOWN, comparison.failed
     if more > 0:
         lines.append(f"… and {more} more in .table")
@@ -28,16 +46,3 @@ def comparison_summary(comparison: Comparison, tz: ZoneInfo) -> str:
             f"Failed: {len(gone)} ({names}{', …' if len(gone) > TRIALS_SHOWN else ''}); why is in .failed"
         )
     return "\n".join(lines)
-
-
-def _aligned(table: Table) -> Sequence[str]:
-    """Return rows of cells as lines, the first columns flush left, the others flush right."""
-    rows = [table.header, *table.rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(table.header))]
-    return [
-        "  ".join(
-            cell.ljust(width) if column < table.names else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]

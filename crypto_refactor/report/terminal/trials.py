@@ -8,17 +8,26 @@ from rich.console import Console
 from crypto_refactor.backtest.journal.store import JournalRow
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.report.formatting import UNDEFINED, number, percent
-from crypto_refactor.report.terminal.tables import plain_table
+from crypto_refactor.report.terminal.tables import Column, FittedTable, print_table
 
-_LEFT = ("ticker", "command", "first run", "traded hours", "differs in", "verdict")
+_COLUMNS = (
+    Column("#"),
+    Column("ticker", left=True),
+    Column("command", left=True, hide=3),
+    Column("first run\n(UTC)", left=True, hide=2),
+    Column("traded hours\n(UTC)", left=True, hide=5),
+    Column("differs in", left=True, wraps=True),
+    Column("return", signed=True),
+    Column("Sharpe ± SE", hide=6),
+    Column("trades", hide=7),
+    Column("runs", hide=1),
+    Column("verdict", left=True, hide=4),
+)
 
 
-def print_trials(rows: Sequence[JournalRow], console: Console) -> None:
+def print_trials(rows: Sequence[JournalRow], console: Console, *, wide: bool = False) -> None:
     """Print trials, in the given order, each with the settings in which not all of them agree."""
-    figures = ("return", "Sharpe ± SE", "trades", "runs")
-    table = plain_table(
-        "#", *_LEFT[:-1], *figures, "verdict", left=_LEFT, wrap=("traded hours", "differs in"), gap=1
-    )
+    table = FittedTable(*_COLUMNS, all_in="--wide, --csv FILE", gap=1)
     shared = _shared([row.record.settings for row in rows])
     for row in rows:
         record = row.record
@@ -26,7 +35,7 @@ def print_trials(rows: Sequence[JournalRow], console: Console) -> None:
             UNDEFINED if record.sharpe is None else f"{number(record.sharpe)} ± {number(record.sharpe_se)}"
         )
         own = {name: value for name, value in record.settings.items() if name not in shared}
-        table.add_row(
+        table.add(
             str(row.number),
             record.ticker,
             record.command,
@@ -39,7 +48,7 @@ def print_trials(rows: Sequence[JournalRow], console: Console) -> None:
             str(row.runs),
             row.verdict or UNDEFINED,
         )
-    console.print(table, highlight=False, markup=False)
+    print_table(console, table, wide=wide)
 
 
 def _shared(settings: Sequence[Mapping[str, Any]]) -> set[str]:

@@ -88,13 +88,13 @@ def test_all_passed_is_evidence_and_says_how_often_it_is_wrong():
 @pytest.mark.parametrize(
     ("trades", "hours", "text"),
     [
-        (29, 2160, "Not enough data for a verdict: 29 of at least 30 closed trades."),
-        (1, 9000, "Not enough data for a verdict: 1 of at least 30 closed trades."),
-        (400, 2159, "Not enough data for a verdict: 2,159 of at least 2,160 hours."),
+        (29, 2160, "Not enough data for a verdict: 29 closed trades (30 needed)."),
+        (1, 9000, "Not enough data for a verdict: 1 closed trade (30 needed)."),
+        (400, 2159, "Not enough data for a verdict: 2,159 hours (2,160 needed)."),
         (
             0,
             720,
-            "Not enough data for a verdict: 0 of at least 30 closed trades, 720 of at least 2,160 hours.",
+            "Not enough data for a verdict: 0 closed trades (30 needed), 720 hours (2,160 needed).",
         ),
     ],
 )

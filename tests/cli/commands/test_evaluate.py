@@ -102,16 +102,17 @@ def test_people_read_the_verdict_first_and_what_cannot_be_checked(run, targets):
     targets.write_text(
         TARGETS.replace("target\n", "target,[red]why\n").replace("1\n", "1,x\n").replace("0\n", "0,x\n")
     )
-    out = run(f"--source sample --targets {targets} --tz America/Denver").out
-    lines = out.splitlines()
-    assert lines[0].startswith("Not enough data for a verdict")
-    assert "Evaluation of targets BTC/USD   SIMULATED" in out
+    out = run(f"--source sample --targets {targets} --tz America/Denver --details").out
     text = " ".join(out.split())
+    title = "BTC/USD evaluation of targets, 4 days (2024-11-30 17:00 MST to 2024-12-04 17:00 MST), sample SIMULATED"
+    assert text.startswith(title)
+    verdict = text.index("Verdict Not enough data for a verdict")
+    assert len(title) < verdict < text.index("External targets cannot be audited") < text.index("This run")
     assert "2024-11-30 17:00 MST to 2024-12-04 17:00 MST: 96 hourly bars" in text
     assert "An hour without a row keeps the last target." in text
     assert "Ignored columns: [red]why." in text
     assert "External targets cannot be audited" in text
-    assert "for the next open: enter long." in text
+    assert "Next action enter long (decided at 2024-12-04 17:00 MST for the next open)" in text
 
 
 def test_the_window_can_be_narrowed(run, targets):
@@ -153,8 +154,8 @@ def test_the_targets_are_never_overwritten(run, targets):
 @pytest.mark.parametrize(
     ("files", "named"),
     [
-        ("--report {targets}", ("--targets", "--report")),
-        ("--trades x --report ./x", ("--trades", "--report")),
+        ("--trades {targets}", ("--targets", "--trades")),
+        ("--trades x.html --report ./x.html", ("--trades", "--report")),
     ],
 )
 def test_no_file_is_written_over_another(run, targets, home, files, named):
@@ -228,7 +229,7 @@ class TestFeeInPerCent:
     def test_the_account_is_spent_and_the_fee_explained(self, market):
         done = market(walk(1500), turns(1500), "--fee 0.1")
         assert "--fee is a fraction: 0.1 is 10 % (0.1 % would be 0.001)." in done.err
-        assert re.search(r"Final balance +0\.00 ", done.out)
+        assert re.search(r"Final balance, USD +0\.00 ", done.out)
         assert "The account is spent since 2024-01-0" in done.out
 
     def test_the_document_has_the_hints_too(self, market):
@@ -264,7 +265,7 @@ def test_the_length_of_a_drawdown_is_in_hours_across_a_gap(market):
     found = one_document(done.out)
     assert found["metrics"]["max_drawdown_hours"] == 399 - peak
     assert found["buy_and_hold"]["max_drawdown_hours"] == 399 - peak
-    assert f"{399 - peak} h" in market(bars, [(1, 1), (399, 1)], "--allow-gaps --fee 0").out
+    assert f"{399 - peak} h" in market(bars, [(1, 1), (399, 1)], "--allow-gaps --fee 0 --details").out
 
 
 def test_prices_have_five_significant_digits_however_small(market, home):
@@ -289,7 +290,7 @@ class TestTheHour:
         columns = next(line for line in done.out.splitlines() if "This run" in line)
         assert "One hour later" in columns
         page = (home.work / "a.html").read_text(encoding="utf-8").split("<main>")[1]
-        assert page.index("WARNING: the sign") < page.index("days this run")
+        assert page.index("WARNING: the sign") < page.index("In the same time, buying and holding")
         assert "hangs on one hour: do not trust it" in page
         assert "One hour later" in page
 

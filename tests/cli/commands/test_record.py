@@ -156,7 +156,7 @@ def test_a_signal_is_recorded_once_and_shows_how_earlier_ones_ended(home):
     first = home.json(f"{SIGNAL} --end 2024-11-30T22:00Z")["record"]
     assert (first["series"], first["forecasts"], first["scored"]) == ("model/lstm_v2/sample", 1, 1)
     home.run(f"{SIGNAL} --end 2024-11-30T22:00Z")
-    assert "Record        its last 2 forecasts" in home.run(f"{SIGNAL} --end {END}").stdout
+    assert "Record       its last 2 forecasts" in home.run(f"{SIGNAL} --end {END}").stdout
     found = home.json("crypto-refactor record --model lstm_v2")
     assert (found["forecasts"], found["scored"], found["simulated"]) == (2, 2, True)
     assert found["after_the_fact"] == 2

@@ -54,7 +54,7 @@ def test_a_second_run_prints_the_same_whatever_was_tried_in_between(run, ask):
 
 
 def test_a_backtest_says_how_many_came_before_and_what_is_left_of_it(run, ask):
-    assert "no other one on these hours of BTC/USD came before." in run(backtest, LINE).out
+    assert "no other one on these hours of BTC/USD came before." in run(backtest, f"{LINE} --details").out
     search = ask(compare, f"{LINE} --vary exit=neutral,opposite,fade --vary fee=0,0.002")
     found = ask(backtest, f"{LINE} --fee 0.0005")
     earlier = found["earlier_trials"]
@@ -62,7 +62,7 @@ def test_a_backtest_says_how_many_came_before_and_what_is_left_of_it(run, ask):
     assert earlier["with_sharpe"] == search["luck"]["counted"] + 1
     assert earlier["deflated_sharpe"] < found["significance"]["probabilistic_sharpe"]
     assert found["verdict"]["text"].startswith("The 8th trial on these hours: not enough data")
-    text = " ".join(run(backtest, f"{LINE} --fee 0.0005").out.split())
+    text = " ".join(run(backtest, f"{LINE} --fee 0.0005 --details").out.split())
     assert "Trials: 7 different ones on overlapping hours of BTC/USD came before." in text
     assert f"Deflated Sharpe ratio: {earlier['deflated_sharpe']:.2f}." in text
 

@@ -38,9 +38,10 @@ _NEVER_TRADED = "No account has been traded yet"
     "Exit with code 5 when no decision was recorded in this time: 90m, 2h, 1d.",
     metavar="TIME",
 )
+@options.wide
 @options.tz
 @account_options
-def status(report: Path | None, max_age: str | None, tz: ZoneInfo, **values: Any) -> int:
+def status(report: Path | None, max_age: str | None, wide: bool, tz: ZoneInfo, **values: Any) -> int:
     """Show an account: cash, positions, equity, last decisions, halts and unsettled orders.
 
     Reads the ledger only: no broker or source is asked, and nothing changes.  Times are UTC, those of the page in --tz.
@@ -48,7 +49,7 @@ def status(report: Path | None, max_age: str | None, tz: ZoneInfo, **values: Any
     from datetime import UTC, datetime
 
     from crypto_refactor.report.documents.account import status_json
-    from crypto_refactor.trading.account_status import account_status
+    from crypto_refactor.trading.account_status import account_status, trades_of
     from crypto_refactor.trading.health.decision_age import decision_age, parse_length
     from crypto_refactor.trading.kill_switch import halt_reason
     from crypto_refactor.trading.record.record import account_record
@@ -72,7 +73,7 @@ def status(report: Path | None, max_age: str | None, tz: ZoneInfo, **values: Any
     else:
         from crypto_refactor.report.terminal.accounts.account import print_status
 
-        print_status(account, console(), record)
+        print_status(account, trades_of(account, ledger), console(), record, wide=wide)
     if age is None:
         return EXIT_OK
     if not values["as_json"]:
@@ -254,8 +255,9 @@ def _show_drawdown_halts(
 
 @click.command("trades")
 @options.file_option("--csv", "FILE.csv", "Write every trade.", "file")
+@options.wide
 @account_options
-def trades(file: Path | None, **values: Any) -> None:
+def trades(file: Path | None, wide: bool, **values: Any) -> None:
     """List the trades of an account, and its open positions at the last recorded price."""
     from crypto_refactor.report.csv_files import trades_text
     from crypto_refactor.report.documents.account import trades_json
@@ -277,7 +279,7 @@ def trades(file: Path | None, **values: Any) -> None:
     else:
         from crypto_refactor.report.terminal.accounts.account import print_trades
 
-        print_trades(row.name, listed, console(), simulated=simulated)
+        print_trades(row.name, listed, console(), simulated=simulated, wide=wide)
 
 
 COMMANDS = {"status": status, "close": close, "halt": halt, "resume": resume, "trades": trades}

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 )
 @options.file_option("--csv", "FILE.csv", "Write both sides hour by hour.", "table")
 @options.report
+@options.wide
 @account_options
 def reconcile(
     accept: bool,
@@ -48,6 +49,7 @@ def reconcile(
     since: int | None,
     table: Path | None,
     report: Path | None,
+    wide: bool,
     **values: Any,
 ) -> int:
     """Hold an account against the backtest of its own lifetime, and name the cause of every difference.
@@ -79,7 +81,7 @@ def reconcile(
 
         result = replace(result, missing={**result.missing, "holdings": why})
     _write(result, table, report)
-    _show(result, holdings, as_json=values["as_json"])
+    _show(result, holdings, as_json=values["as_json"], wide=wide)
     if requested is None and since is None and result.tickers:
         _keep(state, result)
     return _exit_code(result, holdings)
@@ -186,7 +188,9 @@ def _write(result: AccountReconciliation, table: Path | None, report: Path | Non
         write_text(report, reconciliation_html(result))
 
 
-def _show(result: AccountReconciliation, holdings: Reconciliation | None, *, as_json: bool) -> None:
+def _show(
+    result: AccountReconciliation, holdings: Reconciliation | None, *, as_json: bool, wide: bool
+) -> None:
     if as_json:
         from crypto_refactor.report.documents.reconciliation import reconciliation_json
 
@@ -194,7 +198,7 @@ def _show(result: AccountReconciliation, holdings: Reconciliation | None, *, as_
         return
     from crypto_refactor.report.terminal.accounts.reconciliation import print_reconciliation
 
-    print_reconciliation(result, holdings, console())
+    print_reconciliation(result, holdings, console(), wide=wide)
 
 
 COMMANDS = {"reconcile": reconcile}

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     "--model", "Name of a model that gives signals without an account (models/app_lstm.py).", metavar="NAME"
 )
 @options.file_option("--csv", "FILE.csv", "Write every forecast and its outcome.", "file")
-def record(model: str | None, file: Path | None, **values: Any) -> None:
+@options.wide
+def record(model: str | None, file: Path | None, wide: bool, **values: Any) -> None:
     """Score every forecast of an account, or of a model without one, and watch whether its confidence comes true.
 
     Outcomes come from the ledger, and where it does not know them, from the bars of the account's source.
@@ -60,7 +61,7 @@ def record(model: str | None, file: Path | None, **values: Any) -> None:
     else:
         from crypto_refactor.report.terminal.accounts.record import print_record
 
-        print_record(made, console(), simulated=simulated)
+        print_record(made, console(), simulated=simulated, wide=wide)
     for note in notes:
         click.echo(f"Outcomes are missing, as bars cannot be read: {note}")
     if others:

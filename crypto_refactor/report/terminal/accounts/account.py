@@ -3,43 +3,87 @@
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from crypto_refactor.execution.sub_account import Trade
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.report.account_notes import decision_text, minute, ticker_alerts
+from crypto_refactor.report.account_notes import account_kind, decision_text, minute, ticker_alerts
 from crypto_refactor.report.forecast_text import record_line
-from crypto_refactor.report.formatting import UNDEFINED, money, percent, price, simulated_mark
-from crypto_refactor.report.terminal.tables import plain_table
+from crypto_refactor.report.formatting import UNDEFINED, amount, money, percent, price, simulated_mark
+from crypto_refactor.report.terminal.tables import Column, FittedTable, print_lines, print_table, unit_line
+from crypto_refactor.report.verdict_lines import counted
 from crypto_refactor.sides import Side
 from crypto_refactor.trading.account_status import AccountStatus, TickerStatus
 from crypto_refactor.trading.health.decision_age import DecisionAge, length_text
 from crypto_refactor.trading.manual.close import CloseResult
 from crypto_refactor.trading.record.record import SeriesRecord
 
+_OTHERS_SHOWN = 5
 
-def print_status(status: AccountStatus, console: Console, record: SeriesRecord | None = None) -> None:
-    """Print one account: a table of its sub-accounts, then notes on each."""
+
+def print_status(
+    status: AccountStatus,
+    trades: Sequence[tuple[Ticker, Trade]],
+    console: Console,
+    record: SeriesRecord | None = None,
+    *,
+    wide: bool = False,
+) -> None:
+    """Print one account with its `trades`: its result, a table of its sub-accounts, then notes on each."""
     row = status.row
-    mark = simulated_mark(simulated=status.simulated)
-    lines = [f"{row.name}{mark}   opened {minute(row.opened_at)}, last traded {minute(row.traded_at)}"]
-    if not status.tickers:
-        lines.append("No ticker has been traded in this account yet.")
-    _print_lines(console, *lines)
+    kind = account_kind(row.name)
+    times = f"opened {minute(row.opened_at)} UTC, last traded {minute(row.traded_at)} UTC"
+    print_lines(
+        console,
+        [f"{row.name}{simulated_mark(simulated=status.simulated)}", f"{kind[:1].upper()}{kind[1:]}, {times}"],
+    )
     if status.tickers:
-        console.print(_status_table(status))
-    for part in status.tickers:
-        _print_lines(console, *(f"{part.ticker}: {note}" for note in _notes(part)))
+        print_lines(console, [*_result_lines(status, trades), ""])
+        print_table(console, _status_table(status), wide=wide)
+        print_lines(console, [""])
+    else:
+        print_lines(console, ["No ticker has been traded in this account yet."])
+    print_lines(console, (f"{part.ticker}: {note}" for part in status.tickers for note in _notes(part)))
     if record is not None:
-        _print_lines(console, f"Record of forecasts: {record_line(record)}")
+        print_lines(console, [f"Record of forecasts: {record_line(record)}"])
     if status.halt is not None:
-        _print_lines(console, f"{status.halt}. Run `crypto-refactor resume` to lift the halt.")
-    if status.others:
-        simulated = status.simulated_others
-        others = (f"{name} (SIMULATED)" if name in simulated else name for name in status.others)
-        _print_lines(console, f"Other accounts: {', '.join(others)}")
+        print_lines(console, [f"{status.halt}. Run `crypto-refactor resume` to lift the halt."])
+    print_lines(console, _other_accounts(status))
+
+
+def _result_lines(status: AccountStatus, trades: Sequence[tuple[Ticker, Trade]]) -> list[str]:
+    """State what the account is worth, what it has earned since it was opened, and how its trades ended."""
+    unit = unit_line(part.ticker for part in status.tickers).replace("\n", " ")
+    closed = [trade for _, trade in trades if trade.closed]
+    won = sum(trade.net_pnl > 0 for trade in closed)
+    held = sum(part.account.side != 0 for part in status.tickers)
+    ended = f", {percent(won / len(closed), 0)} of them with a gain" if closed else ""
+    gained = (
+        f"{_return(status.equity, status.opened_with)} since it was opened with {money(status.opened_with)}"
+    )
+    lines = [
+        f"Equity {money(status.equity)}{unit}: {gained}",
+        f"{_some(held, 'open position')}; {_some(len(closed), 'closed trade')}{ended}",
+    ]
+    proceeds = sum(-part.account.quantity * part.price for part in status.tickers if part.account.side < 0)
+    if proceeds > 0:
+        back = f"{money(proceeds)}{unit} of it buys those coins back at the last price"
+        lines.append(f"Cash includes what short sales have brought in; {back}.")
+    return lines
+
+
+def _some(count: int, noun: str) -> str:
+    return counted(count, noun) if count else f"no {noun}"
+
+
+def _other_accounts(status: AccountStatus) -> list[str]:
+    names = status.others[:_OTHERS_SHOWN]
+    lines = ["Other accounts (--account NAME):"] if names else []
+    for name in names:
+        mark = ", SIMULATED" if name in status.simulated_others else ""
+        lines.append(f"  {name}  {account_kind(name)}{mark}")
+    more = len(status.others) - len(names)
+    return [*lines, f"  and {more} more, which --json lists"] if more else lines
 
 
 def age_text(age: DecisionAge) -> str:
@@ -55,15 +99,26 @@ def age_text(age: DecisionAge) -> str:
     return f"{last}, {length_text(age.age)} ago: too long ({allowed})."
 
 
-def _status_table(status: AccountStatus) -> Table:
-    names = ("ticker", "position", "quantity", "entry\nprice", "cash", "equity", "opened\nwith", "return")
-    table = plain_table(*names, "as of (UTC)", left=("ticker", "position", "as of (UTC)"))
+def _status_table(status: AccountStatus) -> FittedTable:
+    unit = unit_line(part.ticker for part in status.tickers)
+    table = FittedTable(
+        Column("ticker", left=True),
+        Column("position", left=True),
+        Column("quantity", hide=4),
+        Column(f"entry\nprice{unit}", hide=3),
+        Column(f"cash{unit}", hide=5),
+        Column(f"equity{unit}"),
+        Column(f"opened\nwith{unit}", hide=1),
+        Column("return", signed=True),
+        Column("as of (UTC)", left=True, hide=2),
+        all_in="--wide",
+    )
     for part in status.tickers:
         account = part.account
-        table.add_row(
+        table.add(
             str(part.ticker),
             Side(account.side).label,
-            f"{account.quantity:.9g}" if account.quantity else UNDEFINED,
+            amount(account.quantity) if account.quantity else UNDEFINED,
             price(account.average_price) if account.side else UNDEFINED,
             money(account.cash),
             money(part.equity),
@@ -73,8 +128,7 @@ def _status_table(status: AccountStatus) -> Table:
         )
     if len(status.tickers) > 1:
         totals = money(status.cash), money(status.equity), money(status.opened_with)
-        table.add_section()
-        table.add_row("total", "", "", "", *totals, _return(status.equity, status.opened_with), "")
+        table.add("total", "", "", "", *totals, _return(status.equity, status.opened_with), "")
     return table
 
 
@@ -92,38 +146,61 @@ def _notes(part: TickerStatus) -> list[str]:
 
 
 def print_trades(
-    account: str, trades: Sequence[tuple[Ticker, Trade]], console: Console, *, simulated: bool
+    account: str,
+    trades: Sequence[tuple[Ticker, Trade]],
+    console: Console,
+    *,
+    simulated: bool,
+    wide: bool = False,
 ) -> None:
     """Print the trades of an account and their sum."""
-    _print_lines(console, f"{account}{simulated_mark(simulated=simulated)}")
+    print_lines(console, [f"{account}{simulated_mark(simulated=simulated)}"])
     if not trades:
-        _print_lines(console, "No trades yet.")
+        print_lines(console, ["No trades yet."])
         return
-    left = ("ticker", "side", "entry (UTC)", "exit (UTC)", "exit\nreason")
-    figures = ("quantity", "fees", "net", "return")
-    table = plain_table(*left[:3], "entry\nprice", left[3], "exit\nprice", *figures, left[4], left=left)
+    print_table(console, _trades_table(trades), wide=wide)
+    closed = [trade for _, trade in trades if trade.closed]
+    fees, net = sum(trade.fees for trade in closed), sum(trade.net_pnl for trade in closed)
+    won = sum(trade.net_pnl > 0 for trade in closed)
+    ended = f", {percent(won / len(closed), 0)} of them with a gain" if closed else ""
+    unit = unit_line(ticker for ticker, _ in trades).replace("\n", " ")
+    lines = [f"{len(closed)} closed{ended}; fees {money(fees)}, net {net:+,.2f}{unit}."]
+    if len(closed) < len(trades):
+        lines.append("Trades marked open or dust are valued at the last price, not sold.")
+    print_lines(console, ["", *lines])
+
+
+def _trades_table(trades: Sequence[tuple[Ticker, Trade]]) -> FittedTable:
+    unit = unit_line(ticker for ticker, _ in trades)
+    table = FittedTable(
+        Column("ticker", left=True),
+        Column("side", left=True),
+        Column("entry (UTC)", left=True, hide=7),
+        Column(f"entry\nprice{unit}", hide=4),
+        Column("exit (UTC)", left=True),
+        Column(f"exit\nprice{unit}", hide=3),
+        Column("quantity", hide=1),
+        Column(f"fees{unit}", hide=2),
+        Column(f"net{unit}", signed=True),
+        Column("return", signed=True, hide=6),
+        Column("exit\nreason", left=True, hide=5),
+        all_in="--wide, --csv FILE",
+    )
     for ticker, trade in trades:
-        table.add_row(
+        table.add(
             str(ticker),
             Side(trade.direction).label,
             minute(to_iso(trade.entry_hour)),
             price(trade.entry_price),
             minute(to_iso(trade.exit_hour)),
             price(trade.exit_price),
-            f"{trade.quantity:.6g}",
+            amount(trade.quantity),
             money(trade.fees),
             f"{trade.net_pnl:+,.2f}",
             percent(trade.net_return, signed=True),
             trade.exit_reason,
         )
-    console.print(table)
-    closed = [trade for _, trade in trades if trade.closed]
-    fees, net = sum(trade.fees for trade in closed), sum(trade.net_pnl for trade in closed)
-    _print_lines(
-        console,
-        f"{len(closed)} closed, fees {money(fees)}, net {net:+,.2f}. "
-        "Trades marked open or dust are valued at the last price, not sold.",
-    )
+    return table
 
 
 def closing_text(closing: CloseResult) -> list[str]:
@@ -142,8 +219,3 @@ def closing_text(closing: CloseResult) -> list[str]:
     elif closing.error is None:
         lines.append("will not re-enter this side until the target changes")
     return [f"{ticker}: {line}" for line in (*lines, *executed.notes)]
-
-
-def _print_lines(console: Console, *lines: str) -> None:
-    for line in lines:
-        console.print(escape(line), highlight=False, soft_wrap=True)

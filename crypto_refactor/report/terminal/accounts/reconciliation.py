@@ -1,30 +1,31 @@
 """A reconciliation in the terminal."""
 
-import textwrap
 from collections.abc import Iterator
 
 from rich.console import Console
-from rich.markup import escape
 
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.price_text import price_text
 from crypto_refactor.report.documents.reconciliation import headline, holdings_agree, is_explained_by_fees
 from crypto_refactor.report.formatting import money, percent, simulated_mark
-from crypto_refactor.report.terminal.tables import plain_table
+from crypto_refactor.report.terminal.tables import Column, FittedTable, print_lines, print_table, unit_line
 from crypto_refactor.trading.manual.reconcile import HoldingDifference, Reconciliation
 from crypto_refactor.trading.reconciliation.result import AccountReconciliation
 
 _HOURS_SHOWN = 12
-_WIDTH = 80
 
 
 def print_reconciliation(
-    result: AccountReconciliation, holdings: Reconciliation | None, console: Console
+    result: AccountReconciliation,
+    holdings: Reconciliation | None,
+    console: Console,
+    *,
+    wide: bool = False,
 ) -> None:
     """Print the headline, the causes with their money, what happened in the first hours of each, and the holdings."""
     if result.tickers:
         _say(console, f"{result.account}{simulated_mark(simulated=result.simulated)}", headline(result), "")
-        console.print(_table(result), width=_WIDTH)
+        print_table(console, _table(result), wide=wide)
         _say(console, "", *_hours(result))
     else:
         _say(console, f"{result.account}: nothing could be reconciled.")
@@ -40,22 +41,27 @@ def print_reconciliation(
         print_holdings(result.account, holdings, console, result=result)
 
 
-def _table(result: AccountReconciliation) -> object:
+def _table(result: AccountReconciliation) -> FittedTable:
     start = result.start
-    table = plain_table("cause", "money", "of start", "hours", left=("cause",))
+    table = FittedTable(
+        Column("cause", left=True, wraps=True),
+        Column(f"money{unit_line(part.ticker for part in result.tickers)}", signed=True),
+        Column("of\nstart", hide=2, signed=True),
+        Column("hours", hide=1),
+        all_in="--wide, --csv FILE",
+    )
     backtest, account = (
         sum(getattr(part, side) for part in result.tickers) for side in ("backtest", "account")
     )
-    table.add_row("backtest", money(backtest - start), percent(result.backtest_return, signed=True), "")
+    table.add("backtest", money(backtest - start), percent(result.backtest_return, signed=True), "")
     for cause in result.causes:
         share = percent(cause.money / start, signed=True)
-        table.add_row(f"  {cause.cause.text}", money(cause.money), share, str(len(cause.hours)))
+        table.add(f"  {cause.cause.text}", money(cause.money), share, str(len(cause.hours)))
     if not result.explained:
-        table.add_row(
+        table.add(
             "  no cause", money(result.unexplained), percent(result.unexplained / start, signed=True), ""
         )
-    table.add_section()
-    table.add_row("account", money(account - start), percent(result.account_return, signed=True), "")
+    table.add("account", money(account - start), percent(result.account_return, signed=True), "")
     return table
 
 
@@ -108,6 +114,4 @@ def _difference_text(difference: HoldingDifference, result: AccountReconciliatio
 
 
 def _say(console: Console, *lines: str) -> None:
-    for line in lines:
-        text = textwrap.fill(line, _WIDTH, subsequent_indent="  ", break_on_hyphens=False)
-        console.print(escape(text), soft_wrap=True, highlight=False)
+    print_lines(console, lines)

@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.report.forecast_text import outcome_lines, record_line
 from crypto_refactor.report.formatting import UNDEFINED, number, percent, simulated_mark
-from crypto_refactor.report.terminal.tables import plain_table
+from crypto_refactor.report.terminal.tables import Column, FittedTable, print_lines, print_table
 from crypto_refactor.trading.record.martingales import ALARM, EVIDENCE
 from crypto_refactor.trading.record.record import SeriesRecord
 from crypto_refactor.trading.record.scores import NOMINAL_COVERAGE, Score, ScoreGroup
@@ -17,7 +15,7 @@ from crypto_refactor.trading.record.scores import NOMINAL_COVERAGE, Score, Score
 _MOST_MODELS = 12
 
 
-def print_record(record: SeriesRecord, console: Console, *, simulated: bool) -> None:
+def print_record(record: SeriesRecord, console: Console, *, simulated: bool, wide: bool = False) -> None:
     """Print the record of a series: its last line, its figures, and tables by confidence, ticker, month and model."""
     first, last = (record.forecasts[at].record.bar for at in (0, -1))
     _print_lines(
@@ -32,12 +30,12 @@ def print_record(record: SeriesRecord, console: Console, *, simulated: bool) -> 
         return
     _print_lines(console, "", *_figures(record.score), *_sequential(record))
     if record.score.calibration.bins:
-        console.print()
-        console.print(_calibration_table(record.score))
+        print_lines(console, [""])
+        print_table(console, _calibration_table(record.score), wide=wide)
     for title, groups in (("ticker", record.by_ticker), ("month", record.by_month)):
-        _print_groups(console, title, groups)
+        _print_groups(console, title, groups, wide=wide)
     models = record.by_model[-_MOST_MODELS:]
-    _print_groups(console, "model", models)
+    _print_groups(console, "model", models, wide=wide)
     hidden = len(record.by_model) - len(models)
     if hidden:
         _print_lines(console, f"{hidden} earlier models are in --json only.")
@@ -72,26 +70,36 @@ def _sequential(record: SeriesRecord) -> list[str]:
     ]
 
 
-def _calibration_table(score: Score) -> Table:
-    table = plain_table("confidence", "n", "stated", "came true", left=("confidence",))
+def _calibration_table(score: Score) -> FittedTable:
+    names = Column("confidence", left=True), Column("n"), Column("stated"), Column("came true")
+    table = FittedTable(*names, all_in="--wide")
     for each in score.calibration.bins:
-        table.add_row(
+        table.add(
             f"{each.low:.2f} to {each.high:.2f}", f"{each.n:,}", f"{each.stated:.3f}", f"{each.observed:.3f}"
         )
     return table
 
 
-def _print_groups(console: Console, title: str, groups: Sequence[ScoreGroup]) -> None:
-    table = plain_table(
-        *(title, "n", "stated", "right", "share", "±", "said", "rank\ncorr.", "error\nratio", "in\n90 %"),
-        "evi-\ndence",
-        left=(title,),
+def _print_groups(console: Console, title: str, groups: Sequence[ScoreGroup], *, wide: bool) -> None:
+    table = FittedTable(
+        Column(title, left=True),
+        Column("n"),
+        Column("stated", hide=5),
+        Column("right", hide=4),
+        Column("share"),
+        Column("±"),
+        Column("said"),
+        Column("rank\ncorr.", hide=3),
+        Column("error\nratio", hide=2),
+        Column("in\n90 %", hide=1),
+        Column("evi-\ndence"),
+        all_in="--wide",
         gap=1,
     )
     for group in groups:
         score = group.score
         hit, coverage = score.hit_rate, score.coverage
-        table.add_row(
+        table.add(
             group.name,
             f"{score.n:,}",
             f"{score.stated:,}",
@@ -104,8 +112,8 @@ def _print_groups(console: Console, title: str, groups: Sequence[ScoreGroup]) ->
             number(None if coverage is None else coverage.value),
             f"{score.product:.3g}",
         )
-    console.print()
-    console.print(table)
+    print_lines(console, [""])
+    print_table(console, table, wide=wide)
 
 
 def _share(value: float | None, error: float | None) -> str:
@@ -119,5 +127,4 @@ def _minute(hour: int) -> str:
 
 
 def _print_lines(console: Console, *lines: str) -> None:
-    for line in lines:
-        console.print(escape(line), highlight=False, soft_wrap=True)
+    print_lines(console, lines)
