@@ -49,6 +49,10 @@ class SessionObserver(Protocol):
         """Receive a sentence for people: waiting, retrying."""
         ...
 
+    def waiting(self, until: datetime, text: str) -> None:
+        """Receive until when nothing is done, and how things stand; called again and again meanwhile."""
+        ...
+
     def announce(
         self,
         kind: str,

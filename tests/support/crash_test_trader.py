@@ -198,6 +198,9 @@ class Log:
     def note(self, text):
         say(text)
 
+    def waiting(self, until, text):
+        say(f"waiting until {until}: {text}")
+
     def row_again(self, row):
         self.row(row)
 

@@ -264,9 +264,11 @@ def test_a_bar_is_acted_on_once_however_often_the_loop_is_started(world):
 
 def test_it_says_now_and_then_that_it_waits_and_what_it_holds(world):
     world.loop().run(3)
-    beats = [note for note in world.notes if "waiting for" in note]
-    assert len(beats) == 2 * 3
-    assert any("no position" in note or "BTC" in note for note in beats)
+    assert [hour for hour in sorted({until for until, _ in world.waits})] == [
+        to_datetime(FIRST + after) + timedelta(seconds=WAKE_SECONDS) for after in (1, 2)
+    ]
+    assert len(world.waits) >= 2 * 4
+    assert all("no position" in text or "BTC" in text for _, text in world.waits)
 
 
 def test_a_machine_that_slept_trades_the_latest_bar_only(world):
