@@ -193,4 +193,4 @@ class _Run:
             from crypto_refactor.report.terminal.tables import room_of
 
             room = room_of(console(), wide=self.values["verbose"])
-            self.screen.text("\n" + replay_summary(result, self.values["tz"], room))
+            self.screen.summary("\n" + replay_summary(result, self.values["tz"], room))

@@ -170,9 +170,10 @@ class Screen:
         """Print one line of JSON, at once."""
         self._write(json.dumps(document, allow_nan=False), as_is=True)
 
-    def text(self, text: str) -> None:
-        """Print lines that fit already."""
-        self._write(text, as_is=True)
+    def summary(self, text: str) -> None:
+        """Print what a replay came to, in lines that fit already; the log has its hours."""
+        self._status.clear()
+        click.echo(text)
 
     def note(self, text: str, *, as_is: bool = False) -> None:
         """Show a sentence to people only; `as_is` keeps a command in one piece."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from datetime import timedelta
 from itertools import pairwise
 
 import numpy as np
@@ -25,6 +26,7 @@ from support.stub_models import BTC, HeldBars
 from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.errors import BrokerError, ModelError, UnavailableError
 from crypto_refactor.execution.rules import ExecutionOptions, ExitRule
+from crypto_refactor.market.hours import to_datetime
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.signals.conditions import SignalRules
 from crypto_refactor.trading.brokers.base import NotTradedError, UnreachableError
@@ -264,7 +266,7 @@ def test_a_bar_is_acted_on_once_however_often_the_loop_is_started(world):
 
 def test_it_says_now_and_then_that_it_waits_and_what_it_holds(world):
     world.loop().run(3)
-    assert [hour for hour in sorted({until for until, _ in world.waits})] == [
+    assert sorted({until for until, _ in world.waits}) == [
         to_datetime(FIRST + after) + timedelta(seconds=WAKE_SECONDS) for after in (1, 2)
     ]
     assert len(world.waits) >= 2 * 4
