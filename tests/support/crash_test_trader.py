@@ -198,8 +198,8 @@ class Log:
     def note(self, text):
         say(text)
 
-    def waiting(self, until, text):
-        say(f"waiting until {until}: {text}")
+    def waiting(self, until, sentences):
+        say(f"waiting until {until}: {' '.join(sentences)}")
 
     def row_again(self, row):
         self.row(row)

@@ -233,8 +233,8 @@ class PassingHours:
     def note(self, text):
         self.notes.append(text)
 
-    def waiting(self, until, text):
-        self.waits.append((until, text))
+    def waiting(self, until, sentences):
+        self.waits.append((until, " ".join(sentences)))
 
     def row_again(self, row):
         self.again.append((self.now, row))

@@ -136,16 +136,17 @@ class Screen:
         if to_datetime(hour).hour == 0 or hour == start.last:
             self._tell("  ".join(parts))
 
-    def waiting(self, until: datetime, text: str) -> None:
+    def waiting(self, until: datetime, sentences: Sequence[str]) -> None:
         """Show until when nothing is done, and how things stand."""
         parts = [
             f"Next hour at {until:%H:%M:%S} UTC",
             *([self._totals.equity_text] if self._totals.parts else []),
+            *sentences,
         ]
-        self._status.show([*parts, text], at_once=True)
+        self._status.show(parts, at_once=True)
         if until != self._waiting_until:
             self._waiting_until = until
-            self._tell("; ".join([*parts, text]), err=True)
+            self._tell("; ".join(parts), err=True)
 
     def _tell(self, text: str, *, err: bool = False) -> None:
         """Say in a line of its own, and in the log, what a terminal shows in the line that is rewritten."""

@@ -229,10 +229,10 @@ class TradingLoop:
         ahead = max(self._pass.source.clock_skew_seconds or 0.0, 0.0)
         due, waited = to_datetime(hour) + timedelta(seconds=WAKE_SECONDS + ahead), 0.0
         failing = ", ".join(map(str, self._conditions.tickers))
-        again = f" Not traded now, and asked for again then: {failing}." if failing else ""
+        again = [f"Not traded now, and asked for again then: {failing}."] if failing else []
         while waited < _MAX_WAIT_SECONDS and (remaining := (due - self._session.clock()).total_seconds()) > 0:
             self._beat()
-            self._observer.waiting(due, f"{self._positions()}{again}")
+            self._observer.waiting(due, [self._positions(), *again])
             self._session.sleep(min(remaining, _WAITING_SECONDS))
             waited += min(remaining, _WAITING_SECONDS)
 

@@ -105,7 +105,7 @@ def test_a_terminal_gets_one_line_that_is_rewritten_and_cleared(terminal, capsys
 def test_a_line_never_comes_after_what_is_left_of_the_status(terminal):
     stream = terminal()
     shown = screen()
-    shown.waiting(datetime(2024, 6, 1, 1, 0, 5, tzinfo=UTC), "no position in demo/alpaca.")
+    shown.waiting(datetime(2024, 6, 1, 1, 0, 5, tzinfo=UTC), ["no position in demo/alpaca."])
     shown.note("ETH/USD: retrying.")
     before, _, after = stream.getvalue().partition("ETH/USD")
     assert before.endswith(f"demo/alpaca.{CLEAR}")
@@ -115,8 +115,8 @@ def test_a_line_never_comes_after_what_is_left_of_the_status(terminal):
 def test_a_loop_tells_a_pipe_once_an_hour_until_when_it_waits(capsys):
     shown = screen()
     for minute in (0, 15, 30):
-        shown.waiting(datetime(2024, 6, 1, 1, 0, 5, tzinfo=UTC), f"no position after {minute} minutes.")
-    shown.waiting(datetime(2024, 6, 1, 2, 0, 5, tzinfo=UTC), "no position.")
+        shown.waiting(datetime(2024, 6, 1, 1, 0, 5, tzinfo=UTC), [f"no position after {minute} minutes."])
+    shown.waiting(datetime(2024, 6, 1, 2, 0, 5, tzinfo=UTC), ["no position."])
     assert capsys.readouterr().err.splitlines() == [
         "Next hour at 01:00:05 UTC; no position after 0 minutes.",
         "Next hour at 02:00:05 UTC; no position.",
