@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shlex
 import shutil
 import sys
@@ -17,7 +18,7 @@ import click
 from crypto_refactor.cli.trading.lasting_output import LastingOutput
 from crypto_refactor.cli.trading.log_file import SHOWN
 from crypto_refactor.cli.trading.status_line import StatusLine
-from crypto_refactor.trading.outcomes import Failure, TickerRow
+from crypto_refactor.trading.outcomes import Failure, TickerOutcome, TickerRow
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -161,7 +162,9 @@ class Screen:
         if not self._as_json:
             from crypto_refactor.report.terminal.accounts.trading import outcome_line
 
-            self._write(outcome_line(row, self._tz))
+            self._write(
+                outcome_line(row, self._tz), strong=isinstance(row, TickerOutcome) and bool(row.fills)
+            )
         elif self._lines:
             from crypto_refactor.report.documents.trading import row_json
 
@@ -235,11 +238,13 @@ class Screen:
         if self._lasting is not None:
             self._lasting.close()
 
-    def _write(self, text: str, *, err: bool = False, as_is: bool = False) -> None:
+    def _write(self, text: str, *, err: bool = False, as_is: bool = False, strong: bool = False) -> None:
         _log.info("%s", text)
         self._status.clear()
         if not as_is:
             text = _fitted(text, sys.stderr if err else sys.stdout)
+        if strong and not os.environ.get("NO_COLOR"):  # click takes it away where there is no terminal
+            text = click.style(text, bold=True)
         if self._lasting is None:
             click.echo(text, err=err)
         else:

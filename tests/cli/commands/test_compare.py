@@ -250,7 +250,7 @@ def test_a_corrupted_ticker_is_named_and_the_others_are_compared(run, folder):
     assert "Failed: SOL/USD" in text
     assert "line 4" in text
     # Tickers without a file are named once, and are no failure.
-    assert text.count("Not offered: DOT/USD") == 1
+    assert text.count("Left out: DOT/USD") == 1
     found = one_document(run(f"{line} --json", code=1).out)
     assert {row["ticker"] for row in found["trials"]} == {"BTC/USD", "ETH/USD"}
     (failed,) = found["failed"]

@@ -86,3 +86,4 @@ def test_words_are_never_broken_and_later_lines_are_indented():
         "  now",
     ]
     assert wrapped("as it is", None) == ["as it is"]
+    assert wrapped("it is 0.043 % now", 11) == ["it is", "  0.043 %", "  now"]
