@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 from support.stub_models import BTC
 
+from crypto_refactor.cli.command_table import load_command
 from crypto_refactor.cli.trading.log_file import SHOWN
 from crypto_refactor.cli.trading.screen import Screen
 from crypto_refactor.cli.trading.status_line import StatusLine
@@ -164,3 +165,32 @@ def test_rows_are_broken_between_words_in_a_terminal_alone(terminal, capsys):
     lines = stream.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
     assert all(line.startswith("    word") for line in lines[1:])
+
+
+REPLAY = "--demo --source sample --network linear --train-hours 240 --replay-hours 5"
+
+
+def test_a_replay_says_what_it_trades_and_shows_every_hour_only_when_asked(run, fits):
+    trade = load_command("trade")
+    few, every = run(trade, REPLAY), run(trade, f"{REPLAY} --verbose")
+    assert "--strict would not enter" in few.err
+    assert "--initial-balance 100000 " in few.err, "a round number in the command of the backtest"
+    rows = [line for line in every.out.splitlines() if "  BTC/USD    " in line]
+    assert len(rows) == 6
+    assert len([line for line in few.out.splitlines() if "  BTC/USD    " in line]) < 6
+    assert "hour 5 of 5" in few.out
+    assert "hour 5 of 5" not in every.out
+
+
+def test_strict_entries_need_no_warning(run, fits):
+    assert "--strict would not enter" not in run(load_command("trade"), f"{REPLAY} --strict").err
+
+
+def test_who_stops_a_replay_learns_how_to_go_on(run, fits, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("crypto_refactor.cli.trading.screen.Screen.replayed", stop)
+    err = run(load_command("trade"), REPLAY, code=130).err
+    assert "Run the same command again to go on where it stopped." in err
+    assert "\n  crypto-refactor status --account replay/" in err
