@@ -31,7 +31,7 @@ def ticker_alerts(part: TickerStatus) -> list[str]:
     """Return what a person has to know of a sub-account: unknown outcomes, halts, blocked sides."""
     account = part.account
     alerts = [
-        f"order {order.client_order_id} is UNSETTLED since {minute(order.sent_at)}; the next run checks it"
+        f"order {order.client_order_id} is UNSETTLED since {minute(order.sent_at)} UTC; the next run checks it"
         for order in part.unsettled
     ]
     if account.halted:
@@ -55,4 +55,4 @@ def decision_text(part: TickerStatus) -> str:
     """Return the last decision: when, and why."""
     if part.decision is None:
         return UNDEFINED
-    return f"{minute(to_iso(part.decision['bar']))}: {part.decision.get('reason', UNDEFINED)}"
+    return f"{minute(to_iso(part.decision['bar']))} UTC: {part.decision.get('reason', UNDEFINED)}"

@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from crypto_refactor.execution.options import EXECUTION_OPTIONS
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.sources.folder_source import source_option
+from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.session import TradingSession
 
 _NOT_OF_THE_RESULT = frozenset(
@@ -108,18 +109,28 @@ def _data_dir(source: str, words: list[str]) -> list[str]:
     return ["--data-dir", str(folder)]
 
 
-def equivalent_backtest(session: TradingSession, hours: int, end: int | None, data_dir: Path | None) -> str:
-    """Return the backtester command that trades by the very same rules, in a sentence."""
-    tickers = session.tickers
+def equivalent_backtest(
+    session: TradingSession,
+    hours: int,
+    end: int | None,
+    data_dir: Path | None,
+    *,
+    tickers: Sequence[Ticker],
+) -> str:
+    """Return the backtester command that trades the first of `tickers` by the very same rules, in a sentence."""
     words = ["python3", "models/app_backtester.py", "--ticker", str(tickers[0]), "--hours", str(hours)]
-    words += ["--initial-balance", repr(session.initial_balance / len(tickers)), *_changed(session)]
+    words += [
+        "--initial-balance",
+        f"{session.initial_balance / len(tickers):.2f}".removesuffix(".00"),
+        *_changed(session),
+    ]
     source = source_option(session.source.name)
     words += ["--source", source]
     words += ["--data-dir", str(data_dir)] if data_dir is not None else _data_dir(source, words)
     if end is not None:
         words += ["--end", to_iso(end)]
-    split = f", per ticker (balance split across {len(tickers)})" if len(tickers) > 1 else ""
-    return f"Equivalent backtest{split}: {shlex.join(words)}"
+    share = f" (for {tickers[0]}, whose share is one of {len(tickers)})" if len(tickers) > 1 else ""
+    return f"Backtest these exact rules{share}: {shlex.join(words)}"
 
 
 def _changed(session: TradingSession) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """What a trading command was asked for, in one value, and the parts each ticker needs of it."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -47,6 +47,10 @@ class SessionObserver(Protocol):
 
     def note(self, text: str) -> None:
         """Receive a sentence for people: waiting, retrying."""
+        ...
+
+    def waiting(self, until: datetime, sentences: Sequence[str]) -> None:
+        """Receive until when nothing is done, and how things stand; called again and again meanwhile."""
         ...
 
     def announce(

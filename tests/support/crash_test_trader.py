@@ -198,6 +198,9 @@ class Log:
     def note(self, text):
         say(text)
 
+    def waiting(self, until, sentences):
+        say(f"waiting until {until}: {' '.join(sentences)}")
+
     def row_again(self, row):
         self.row(row)
 

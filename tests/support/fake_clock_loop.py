@@ -101,6 +101,7 @@ class PassingHours:
         self.server = AlpacaDataServer()
         self.ahead, self.late, self.slept = 0.0, {}, []
         self.notes, self.rows, self.again, self.blocks, self.announced = [], [], [], [], []
+        self.waits = []
         self.block_lasted, self.summaries, self.announced_details = [], [], {}
         self.traded = {}
         self._events, self._lock = [], threading.RLock()
@@ -231,6 +232,9 @@ class PassingHours:
 
     def note(self, text):
         self.notes.append(text)
+
+    def waiting(self, until, sentences):
+        self.waits.append((until, " ".join(sentences)))
 
     def row_again(self, row):
         self.again.append((self.now, row))

@@ -88,7 +88,8 @@ def replay_run(folder, *held, tickers=None, hours=72, end=None, explicitly_reque
         end,
         delay=0.0,
         on_row=rows.append,
-        on_start=lambda *_: None,
+        on_start=lambda _: None,
+        on_hour=lambda _: None,
     )
     return result, rows
 

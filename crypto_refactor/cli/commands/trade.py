@@ -54,6 +54,10 @@ _trading = options.combined(
         metavar="N",
     ),
     options.option("--replay-delay", "Seconds to wait after each replayed hour.  [default: 0]", type=float),
+    options.flag(
+        "--verbose",
+        "Show every hour of every ticker, and every column.  [default: hours in which something happens]",
+    ),
     options.notify,
     options.file_option(
         "--report",

@@ -77,6 +77,8 @@ class RealtimeRun:
             outcome = self._trade()
         except BaseException as stop:
             self._end(*_cause(stop), remedy=stop.remedy if isinstance(stop, CryptoRefactorError) else None)
+            if not isinstance(stop, Exception) and self.account is not None:
+                self.screen.how_to_go_on(self.account)
             raise
         self._end("no ticker is available", outcome.exit_code)
         return outcome

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import click
-
 from crypto_refactor.cli.data_notes import with_data_notes
+from crypto_refactor.cli.output import console
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.trading.account_page import AccountPage
 from crypto_refactor.cli.trading.log_file import run_log
 from crypto_refactor.cli.trading.realtime_run import RealtimeRun
 from crypto_refactor.cli.trading.request import AccountKind, TradingRequest
 from crypto_refactor.cli.trading.run_outcome import RunOutcome
-from crypto_refactor.cli.trading.screen import Screen
+from crypto_refactor.cli.trading.screen import COSTLY_SIGNALS, Screen
 from crypto_refactor.cli.trading.service_manager import ServiceManager
 from crypto_refactor.config import settings
 from crypto_refactor.errors import EXIT_AUDIT_FAILED, EXIT_OK, BrokerError, UnavailableError
 from crypto_refactor.market.bars import SAMPLE
+from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.report.reproduce import equivalent_backtest
 from crypto_refactor.trading.account_names import demo_account, ledger_of
-from crypto_refactor.trading.historical.replay import ReplayResult, run_replay
+from crypto_refactor.trading.historical.replay import ReplayResult, ReplayStart, run_replay
 from crypto_refactor.trading.historical.single_pass import DemoPass, SignalPass, run_single_pass
-from crypto_refactor.trading.outcomes import Failure
+from crypto_refactor.trading.outcomes import Failure, Unavailable
 from crypto_refactor.trading.session import about
 
 
@@ -70,6 +70,7 @@ def _show(request: TradingRequest, values: Mapping[str, Any], *, failures: bool)
         failures=failures,
         notifier=notifier,
         lasting=request.lasting,
+        every_row=request.once or values["verbose"],
     )
     try:
         return _Run(request, values, screen).carry_out()
@@ -92,8 +93,10 @@ class _Run:
 
     def carry_out(self) -> RunOutcome:
         """Trade as requested; list the open positions when Ctrl-C or SIGTERM stops the run."""
-        hours = self.request.replay_hours if self.request.replays else 720
-        self.screen.note(equivalent_backtest(self.session, hours, self.request.end, self.values["data_dir"]))
+        if self.request.realtime:
+            self._name_backtest(720, self.session.tickers)
+        if self.request.where is not AccountKind.NOWHERE and not self.session.options.strict:
+            self.screen.note(COSTLY_SIGNALS)
         if self.request.lasting:
             manager = ServiceManager()
             request = replace(self.request, session=replace(self.session, sleep=manager.sleep))
@@ -104,7 +107,16 @@ class _Run:
             account = self.account if self._realtime is None else self._realtime.account
             if not isinstance(stop, Exception) and account is not None:
                 self._list_positions(account)
+                if self.request.replays:
+                    self.screen.how_to_go_on(account)
             raise
+
+    def _name_backtest(self, hours: int, tickers: Sequence[Ticker]) -> None:
+        if tickers:
+            end, folder = self.request.end, self.values["data_dir"]
+            self.screen.note(
+                equivalent_backtest(self.session, hours, end, folder, tickers=tickers), as_is=True
+            )
 
     def _list_positions(self, account: str) -> None:
         try:
@@ -128,6 +140,8 @@ class _Run:
             self._open(name)
             mode = DemoPass(self.session, self.ledger, name)
         rows = run_single_pass(self.session, mode, self.request.end, self.screen.row)
+        left_out = {row.ticker for row in rows if isinstance(row, Unavailable)}
+        self._name_backtest(720, [ticker for ticker in self.session.tickers if ticker not in left_out])
         self._write_page()
         return RunOutcome.of(rows)
 
@@ -141,11 +155,13 @@ class _Run:
         self.account = account
 
     def _replay(self) -> RunOutcome:
-        def started(account: str, resumed: bool) -> None:
-            self.account = account
-            self.screen.heading(account, self.session.source.name, self.session.tickers)
-            if resumed:
+        def started(start: ReplayStart) -> None:
+            self.account = start.account
+            self._name_backtest(self.request.replay_hours, tuple(start.played))
+            self.screen.heading(start.account, self.session.source.name, tuple(start.played))
+            if start.resumed:
                 self.screen.note("An earlier run of this replay was interrupted; it resumes there.")
+            self.screen.begin_replay(start)
 
         result = run_replay(
             self.session,
@@ -155,6 +171,7 @@ class _Run:
             delay=self.request.replay_delay,
             on_row=self.screen.row,
             on_start=started,
+            on_hour=self.screen.replayed,
         )
         if result.replayed:
             self._show_result(result)
@@ -173,6 +190,7 @@ class _Run:
             self.screen.line(with_data_notes(replay_json(result)))
         else:
             from crypto_refactor.report.terminal.accounts.replay import replay_summary
+            from crypto_refactor.report.terminal.tables import room_of
 
-            click.echo()
-            click.echo(replay_summary(result, self.values["tz"]))
+            room = room_of(console(), wide=self.values["verbose"])
+            self.screen.summary("\n" + replay_summary(result, self.values["tz"], room))

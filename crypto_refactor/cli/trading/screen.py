@@ -4,25 +4,50 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import shlex
+import shutil
+import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 from zoneinfo import ZoneInfo
 
 import click
 
 from crypto_refactor.cli.trading.lasting_output import LastingOutput
 from crypto_refactor.cli.trading.log_file import SHOWN
-from crypto_refactor.trading.outcomes import Failure, TickerRow
+from crypto_refactor.cli.trading.status_line import StatusLine
+from crypto_refactor.trading.outcomes import Failure, TickerOutcome, TickerRow
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from crypto_refactor.execution.sub_account import SubAccount
     from crypto_refactor.market.ticker import Ticker
+    from crypto_refactor.trading.historical.replay import ReplayStart
     from crypto_refactor.trading.notifications import Notifier
 _log = logging.getLogger(SHOWN)
 
 
+COSTLY_SIGNALS = "Every signal is traded, also one that promises less than its round trip costs; --strict would not enter on those."
 _CLOSING_SECONDS = 8.0
 """How long the end of a run may be held up by its last notices; some services take one in five seconds."""
+
+
+def _fitted(text: str, stream: TextIO | None) -> str:
+    """Return lines that a terminal breaks between words; whatever else reads them gets them whole."""
+    if stream is None or stream.closed or not stream.isatty():
+        return text
+    from crypto_refactor.report.terminal.tables import wrapped
+
+    room = shutil.get_terminal_size().columns
+    return "\n".join(part for line in text.split("\n") for part in wrapped(line, room, indent=4))
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}"
 
 
 class Screen:
@@ -30,7 +55,9 @@ class Screen:
 
     With `as_json`, each row is one line if `lines`; otherwise the rows wait for the one document at the end.
     A ticker that ended in an error has a row only if `failures`; otherwise that error is raised at the end.
-    With `lasting`, output that cannot be written ends nothing.
+    With `lasting`, output that cannot be written ends nothing.  Without `every_row`, text shows the rows in which
+    something happens, and beside them how far the run is: in a line that is rewritten in a terminal, else once a day
+    of a replay and once an hour of a run that lasts.
     """
 
     def __init__(
@@ -42,13 +69,22 @@ class Screen:
         failures: bool,
         notifier: Notifier | None,
         lasting: bool = False,
+        every_row: bool = True,
     ) -> None:
+        from crypto_refactor.report.terminal.accounts.events import AccountTotals, HourEvents
+
         self._tz = tz
         self._failures = failures
         self._as_json = as_json
         self._lines = lines
         self._notifier = notifier
         self._lasting = LastingOutput(self._post_output_failure) if lasting else None
+        self._every_row = every_row or as_json
+        self._events, self._totals = HourEvents(), AccountTotals()
+        self._status = StatusLine()
+        self._replay: ReplayStart | None = None
+        self._began, self._played_before = 0.0, 0
+        self._waiting_until: datetime | None = None
 
     def heading(self, account: str | None, source: str, tickers: Sequence[Ticker]) -> None:
         """Show the account and the source of its bars."""
@@ -60,7 +96,9 @@ class Screen:
     def row(self, row: TickerRow) -> None:
         """Show one ticker's row."""
         try:
-            self._show_row(row)
+            self._totals.take(row)
+            if self._events.is_event(row) or self._every_row:
+                self._show_row(row)
         except Exception as error:  # a row that cannot be drawn is no reason to stop trading
             if self._lasting is None:
                 raise
@@ -71,13 +109,62 @@ class Screen:
         """Post once more what keeps a ticker with a position from being traded."""
         self._post_row(row)
 
+    def begin_replay(self, start: ReplayStart) -> None:
+        """Take what a replay begins with."""
+        from crypto_refactor.report.terminal.accounts.events import Worth
+
+        self._replay, self._began = start, time.monotonic()
+        self._totals.begin({ticker: Worth(*worth) for ticker, worth in start.played.items()})
+
+    def replayed(self, hour: int) -> None:
+        """Show how far a replay is, with the account as a whole."""
+        from crypto_refactor.market.hours import to_datetime, to_local_text
+
+        start = self._replay
+        if self._every_row or start is None:
+            return
+        now, done, total = time.monotonic(), hour - start.first, start.last - start.first
+        self._played_before = self._played_before or done
+        so_far = now - self._began
+        left = so_far * (total - done) / max(done - self._played_before, 1)
+        parts = [
+            to_local_text(hour, self._tz),
+            f"hour {done} of {total}",
+            self._totals.equity_text,
+            self._totals.positions_text,
+        ]
+        self._status.show([*parts, f"{_clock(left)} left", f"{_clock(so_far)} so far"])
+        if to_datetime(hour).hour == 0 or hour == start.last:
+            self._tell("  ".join(parts))
+
+    def waiting(self, until: datetime, sentences: Sequence[str]) -> None:
+        """Show until when nothing is done, and how things stand."""
+        parts = [
+            f"Next hour at {until:%H:%M:%S} UTC",
+            *([self._totals.equity_text] if self._totals.parts else []),
+            *sentences,
+        ]
+        self._status.show(parts, at_once=True)
+        if until != self._waiting_until:
+            self._waiting_until = until
+            self._tell("; ".join(parts), err=True)
+
+    def _tell(self, text: str, *, err: bool = False) -> None:
+        """Say in a line of its own, and in the log, what a terminal shows in the line that is rewritten."""
+        if self._status.rewrites:
+            _log.info("%s", text)
+        else:
+            self._write(text, err=err)
+
     def _show_row(self, row: TickerRow) -> None:
         if isinstance(row, Failure) and not self._failures:
             return
         if not self._as_json:
             from crypto_refactor.report.terminal.accounts.trading import outcome_line
 
-            self._write(outcome_line(row, self._tz))
+            self._write(
+                outcome_line(row, self._tz), strong=isinstance(row, TickerOutcome) and bool(row.fills)
+            )
         elif self._lines:
             from crypto_refactor.report.documents.trading import row_json
 
@@ -85,11 +172,16 @@ class Screen:
 
     def line(self, document: object) -> None:
         """Print one line of JSON, at once."""
-        self._write(json.dumps(document, allow_nan=False))
+        self._write(json.dumps(document, allow_nan=False), as_is=True)
 
-    def note(self, text: str) -> None:
-        """Show a sentence to people only."""
-        self._write(text, err=True)
+    def summary(self, text: str) -> None:
+        """Print what a replay came to, in lines that fit already; the log has its hours."""
+        self._status.clear()
+        click.echo(text)
+
+    def note(self, text: str, *, as_is: bool = False) -> None:
+        """Show a sentence to people only; `as_is` keeps a command in one piece."""
+        self._write(text, err=True, as_is=as_is)
 
     def announce(
         self,
@@ -132,15 +224,27 @@ class Screen:
         for text in positions_text(holdings, self._tz):
             self.note(f"  {text}")
 
+    def how_to_go_on(self, account: str) -> None:
+        """Say what can be done after a run that was stopped."""
+        self.note("Run the same command again to go on where it stopped. To look at the account:")
+        for command in ("status", "trades"):
+            self.note(f"  crypto-refactor {command} --account {shlex.quote(account)}", as_is=True)
+
     def close(self) -> None:
         """Deliver what can be delivered, and say what could not."""
+        self._status.clear()
         if self._notifier is not None:
             self._notifier.close(_CLOSING_SECONDS)
         if self._lasting is not None:
             self._lasting.close()
 
-    def _write(self, text: str, *, err: bool = False) -> None:
+    def _write(self, text: str, *, err: bool = False, as_is: bool = False, strong: bool = False) -> None:
         _log.info("%s", text)
+        self._status.clear()
+        if not as_is:
+            text = _fitted(text, sys.stderr if err else sys.stdout)
+        if strong and not os.environ.get("NO_COLOR"):  # click takes it away where there is no terminal
+            text = click.style(text, bold=True)
         if self._lasting is None:
             click.echo(text, err=err)
         else:

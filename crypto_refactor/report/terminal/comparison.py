@@ -40,9 +40,7 @@ def print_comparison(
         parts += [*_table(comparison).lines(room), "", *_notes(comparison)]
     if held_out is not None:
         parts += held_out_lines(held_out, tz, room)
-    parts += [
-        f"Not offered: {_where(gone.ticker, gone.where)}: {gone.why}" for gone in comparison.unavailable
-    ]
+    parts += [f"Left out: {_where(gone.ticker, gone.where)}: {gone.why}" for gone in comparison.unavailable]
     parts += [_failure(failed) for failed in comparison.failed]
     end = comparison.end if held_out is None else held_out.end
     if end is not None:

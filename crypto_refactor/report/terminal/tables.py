@@ -13,6 +13,8 @@ from crypto_refactor.market.ticker import Ticker
 
 _NARROWEST_NAME = 16
 """A column of names breaks its lines between words down to this width, before figures are hidden."""
+_NO_BREAK = "\N{NO-BREAK SPACE}"
+"""Keeps a figure and its unit in one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +187,14 @@ def wrapped(text: str, width: int | None, *, indent: int = 2) -> list[str]:
     if width is None or cell_len(text) <= width:
         return [text]
     lead = " " * (len(text) - len(text.lstrip()) + indent)
-    return textwrap.wrap(
-        text, max(width, 1), subsequent_indent=lead, break_long_words=False, break_on_hyphens=False
-    ) or [""]
+    lines = textwrap.wrap(
+        text.replace(" %", f"{_NO_BREAK}%"),
+        max(width, 1),
+        subsequent_indent=lead,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [line.replace(_NO_BREAK, " ") for line in lines] or [""]
 
 
 def room_of(console: Console, *, wide: bool) -> int | None:

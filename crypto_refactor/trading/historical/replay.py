@@ -80,6 +80,30 @@ class ReplayResult:
     rows: tuple[TickerRow, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayStart:
+    """A replay that is about to be played.
+
+    Attributes
+    ----------
+    resumed : bool
+        Whether an interrupted replay continues.
+    share : float
+        What each sub-account is opened with.
+    first, last : int
+        The hours between which it is played.
+    played : dict of Ticker to (float, int)
+        Equity and side of each sub-account by now.
+    """
+
+    account: str
+    resumed: bool
+    share: float
+    first: int
+    last: int
+    played: Mapping[Ticker, tuple[float, int]]
+
+
 def run_replay(
     session: TradingSession,
     ledger: Ledger,
@@ -88,7 +112,8 @@ def run_replay(
     *,
     delay: float,
     on_row: OnRow,
-    on_start: Callable[[str, bool], None],
+    on_start: Callable[[ReplayStart], None],
+    on_hour: Callable[[int], None],
 ) -> ReplayResult:
     """Replay the `hours` hours up to `end` for every ticker, hour by hour.
 
@@ -107,7 +132,9 @@ def run_replay(
     on_row : callable
         Receives each bar of each ticker.
     on_start : callable
-        Receives the account's name, and whether an interrupted replay continues.
+        Receives what is known before the first hour.
+    on_hour : callable
+        Receives each hour once every ticker has been played there.
     """
     if hours < 1:
         raise UsageError(
@@ -122,10 +149,20 @@ def run_replay(
         )
         with locked(session.state_dir, account):
             ledger.reset_if_finished(account)
+            played = _played(ledger, account, windows, share)
             resumed = bool(ledger.states(account))
             ledger.prepare_account(account, session.clock().isoformat(), about(session))
-            on_start(account, resumed)
-            _play(session, ledger, account, share, windows, pool, delay)
+            if windows:
+                start = ReplayStart(
+                    account=account,
+                    resumed=resumed,
+                    share=share,
+                    first=min(window.start for window in windows.values()),
+                    last=max(window.end for window in windows.values()),
+                    played=played,
+                )
+                on_start(start)
+            _play(session, ledger, account, share, windows, pool, delay, on_hour)
             rows = tuple(row for row in pool.rows if not isinstance(row, TickerOutcome))
             failed = {row.ticker for row in rows if row.ticker in windows}
             replayed = tuple(
@@ -136,6 +173,21 @@ def run_replay(
             if not failed:
                 ledger.mark_finished(account)
     return ReplayResult(account=account, resumed=resumed, replayed=replayed, rows=rows)
+
+
+def _played(
+    ledger: Ledger, account: str, windows: Mapping[Ticker, Window], share: float
+) -> dict[Ticker, tuple[float, int]]:
+    """Return equity and side of each sub-account: as an interrupted replay left it, or as it will be opened."""
+    states = ledger.states(account)
+    return {
+        ticker: (
+            (ledger.equity(account, ticker)[-1][1], states[ticker].account.side)
+            if ticker in states
+            else (share, 0)
+        )
+        for ticker in windows
+    }
 
 
 def _windows(
@@ -163,6 +215,7 @@ def _play(
     windows: dict[Ticker, Window],
     pool: TickerPool,
     delay: float,
+    on_hour: Callable[[int], None],
 ) -> None:
     traders = {ticker: _trader(session, ledger, account, share, window) for ticker, window in windows.items()}
     hours = _hours_to_replay(windows, ledger, account)
@@ -175,6 +228,7 @@ def _play(
                 except CryptoRefactorError as error:
                     del traders[ticker]
                     pool.report_error(ticker, error)
+        on_hour(hour)
         if due and delay:
             session.sleep(delay)
 

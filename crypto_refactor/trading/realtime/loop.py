@@ -42,7 +42,7 @@ WAKE_SECONDS = 5
 _CLOCK_SECONDS = 15.0
 """How long Alpaca is asked for its time before an hour begins."""
 _WAITING_SECONDS = 900
-"""How often people are told that the loop waits."""
+"""How long the loop sleeps at most before it shows a sign of life."""
 _MAX_WAIT_SECONDS = 3600 + WAKE_SECONDS + MAX_SKEW_SECONDS
 _FAILED_REQUESTS = (SourceFailedError, UnreachableError, UnknownOutcomeError)
 
@@ -228,13 +228,13 @@ class TradingLoop:
         """Wait until a few seconds after `hour` by both clocks, and never much longer than an hour."""
         ahead = max(self._pass.source.clock_skew_seconds or 0.0, 0.0)
         due, waited = to_datetime(hour) + timedelta(seconds=WAKE_SECONDS + ahead), 0.0
+        failing = ", ".join(map(str, self._conditions.tickers))
+        again = [f"Not traded now, and asked for again then: {failing}."] if failing else []
         while waited < _MAX_WAIT_SECONDS and (remaining := (due - self._session.clock()).total_seconds()) > 0:
             self._beat()
+            self._observer.waiting(due, [self._positions(), *again])
             self._session.sleep(min(remaining, _WAITING_SECONDS))
             waited += min(remaining, _WAITING_SECONDS)
-            if remaining > _WAITING_SECONDS:
-                clock = f"{self._session.clock():%H:%M} UTC"
-                self._observer.note(f"{clock}: waiting for {due:%H:%M:%S}; {self._positions()}")
 
     def _begin_days(self, hour: int) -> None:
         try:

@@ -116,18 +116,23 @@ def test_status_shows_everything_of_the_account_traded_last(tool, ledger, put, t
     with ledger.transaction(PAPER, BTC) as writer:
         writer.add_intent(ORDER)
     out = tool("status").out
-    assert out.splitlines()[0] == f"{PAPER}   opened 2024-06-01 00:00, last traded 2024-06-01 00:00"
+    assert out.splitlines()[:4] == [
+        PAPER,
+        "Paper account at Alpaca, opened 2024-06-01 00:00 UTC, last traded 2024-06-01 00:00 UTC",
+        "Equity 2,000.00 USD: +0.00 % since it was opened with 2,000.00",
+        "1 open position; no closed trade",
+    ]
     (row,) = [line.split() for line in out.splitlines() if line.startswith("BTC/USD  ")]
-    assert row[:9] == ["BTC/USD", "long", "10", "90.000", "0.00", "1,000.00", "1,000.00", "+0.00", "%"]
+    assert row[:9] == ["BTC/USD", "long", "10.000", "90.000", "0.00", "1,000.00", "1,000.00", "+0.00", "%"]
     (total,) = [line.split() for line in out.splitlines() if line.startswith("total")]
     assert total[:4] == ["total", "1,000.00", "2,000.00", "2,000.00"]
     for text in (
-        "BTC/USD: decided 2024-06-01 00:00: forecast [bold]+0.300 %: enter long",
+        "BTC/USD: decided 2024-06-01 00:00 UTC: forecast [bold]+0.300 %: enter long",
         "BTC/USD: pending for the next open: exit (opposite)",
         f"order {ORDER.client_order_id} is UNSETTLED since 2024-06-01 00:00",
         "BTC/USD: HALTED by drawdown from a peak of 1,200.00",
         "BTC/USD: will not re-enter long until the target changes",
-        "Other accounts: demo/sample (SIMULATED)",
+        "  demo/sample (SIMULATED): demo account on the bundled simulation",
     ):
         assert text in out
     assert out.count("SIMULATED") == 1
@@ -235,7 +240,11 @@ def test_simulated_accounts_are_marked_wherever_accounts_are_listed(tool, put):
     put("demo/sample", LONG, source="sample")
     put("replay/1a2b", LONG, source="sample")
     put(PAPER, FLAT)
-    assert "Other accounts: replay/1a2b (SIMULATED), demo/sample (SIMULATED)" in tool("status").out
+    others = [line for line in tool("status").out.splitlines() if line.startswith("  ")][-2:]
+    assert [line.partition(":")[0] for line in others] == [
+        "  replay/1a2b (SIMULATED)",
+        "  demo/sample (SIMULATED)",
+    ]
     shown = document(tool("status --json"))
     assert shown["simulated_others"] == ["replay/1a2b", "demo/sample"]
     assert "demo/sample (SIMULATED) holds something" in tool("close --all", code=5).err
@@ -477,11 +486,11 @@ def test_trades_are_readable_and_add_up(tool, put):
     )
     out = tool("trades").out
     assert out.splitlines()[0] == "demo/sample   SIMULATED"
-    assert "2 closed, fees 4.00, net -4.00" in out
+    assert "2 closed, 50 % of them with a gain; fees 4.00, net -4.00 USD." in out
     (row,) = [line.split() for line in out.splitlines() if "short" in line]
     assert row == [
         *["BTC/USD", "short", "2024-05-31", "15:00", "100.00", "2024-05-31", "17:00", "110.00"],
-        *["10", "2.00", "-102.00", "-10.20", "%", "stop_loss"],
+        *["10.000", "2.00", "-102.00", "-10.20", "%", "stop_loss"],
     ]
 
 

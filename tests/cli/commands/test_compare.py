@@ -141,7 +141,7 @@ def test_a_trial_that_never_traded_has_no_rank_and_a_losing_one_is_not_called_th
     assert "best observed" not in text.lower()
 
 
-@pytest.mark.parametrize("columns", [80, 99, 120])
+@pytest.mark.parametrize("columns", [60, 80, 120])
 def test_no_figure_is_cut_off_on_a_narrow_terminal(run, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setattr("rich.console.Console.is_terminal", True)
@@ -150,7 +150,8 @@ def test_no_figure_is_cut_off_on_a_narrow_terminal(run, monkeypatch, columns):
     assert "…" not in out
     for trial in document["trials"]:
         assert f"{trial['metrics']['total_return'] * 100:+,.2f}" in out
-        assert (f"{trial['metrics']['fees_paid']:,.2f}" in out) == (columns >= 100)
+        assert (f"{trial['metrics']['fees_paid']:,.2f}" in out) == (columns == 120)
+    assert ("hidden" in out) == (columns < 120)
 
 
 def test_one_trial_was_not_chosen_among_others(run):
@@ -249,7 +250,7 @@ def test_a_corrupted_ticker_is_named_and_the_others_are_compared(run, folder):
     assert "Failed: SOL/USD" in text
     assert "line 4" in text
     # Tickers without a file are named once, and are no failure.
-    assert text.count("Not offered: DOT/USD") == 1
+    assert text.count("Left out: DOT/USD") == 1
     found = one_document(run(f"{line} --json", code=1).out)
     assert {row["ticker"] for row in found["trials"]} == {"BTC/USD", "ETH/USD"}
     (failed,) = found["failed"]

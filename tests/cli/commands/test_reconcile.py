@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sqlite3
 
 import pytest
@@ -13,6 +14,7 @@ from support.stub_models import BTC
 
 from crypto_refactor.report.documents.reconciliation import headline
 from crypto_refactor.report.html.reconciliation import reconciliation_html
+from crypto_refactor.report.terminal.accounts.reconciliation import print_reconciliation
 from crypto_refactor.trading.reconciliation.causes import Cause, CauseHour, CauseMoney
 from crypto_refactor.trading.reconciliation.result import (
     AccountReconciliation,
@@ -162,3 +164,23 @@ def test_the_page_shows_every_cause_and_hour_as_text():
     assert "no cause" in page.sections["causes"]
     assert "<b>what</b> happened" in page.sections["hours"]
     assert "b" not in {tag for tag, _ in page.tags}
+
+
+def test_it_is_whole_at_every_width():
+    from rich.console import Console
+
+    found = result(
+        [cause(kind, -1_234_567.89, 400_000, 400_001) for kind in list(Cause)[:4]], unexplained=-5.0
+    )
+
+    def shown(columns, *, terminal):
+        console = Console(width=columns, force_terminal=terminal, no_color=True, file=io.StringIO())
+        print_reconciliation(found, None, console)
+        return [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in console.file.getvalue().splitlines()]
+
+    tokens = set(" ".join(shown(80, terminal=False)).split())
+    for columns in (40, 60, 80, 120):
+        lines = shown(columns, terminal=True)
+        text = re.sub(r"^\d columns? hidden.*?FILE\.", "", "\n".join(lines), flags=re.DOTALL | re.MULTILINE)
+        assert set(text.split()) <= tokens
+        assert max(map(len, lines)) <= columns

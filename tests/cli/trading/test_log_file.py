@@ -32,12 +32,12 @@ def keep(path, notify=None):
 
 
 def test_a_run_leaves_a_log_of_what_it_showed(run, path, fits):
-    line = "--demo --source sample --network linear --train-hours 240 --replay-hours 2"
+    line = "--demo --source sample --network linear --train-hours 240 --replay-hours 2 --verbose"
     run(load_command("trade"), f"{line} --log-file {path}")
     lines = path.read_text(encoding="utf-8").splitlines()
     assert "begins, process" in lines[0]
     assert lines[-1].endswith("ended")
-    assert any("Equivalent backtest" in each for each in lines)
+    assert any("Backtest these exact rules" in each for each in lines)
     assert sum("BTC/USD    " in each for each in lines) >= 2
     assert all(LINE.match(each) for each in lines if each.startswith("2"))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -53,7 +53,7 @@ class TestReplay:
     def test_a_replay_of_72_hours_ends_with_a_summary_that_equals_the_backtest(self, desk):
         shown = desk.run(BTC).stdout
         assert shown.splitlines()[0].startswith("Trading in replay/")
-        for text in ("SIMULATED", "buy and hold", "fees", "Equity", "┤", "Equal to the backtest"):
+        for text in ("SIMULATED", "buy and", "fees", "Equity", "┤", "Equal to the backtest"):
             assert text in shown
         assert "72 hours" in shown
 
@@ -213,7 +213,8 @@ class TestFiles:
         assert len([row for row in by_ticker.values() if "unavailable" in row]) == len(ALL) - 4
         text = run(trade.multi, "--mode parallel", code=1)
         assert "ADA/USD" in text
-        assert "not offered" in text
+        assert "left out" in text
+        assert "ada_usd_1h.csv does not exist" in text
 
     @pytest.mark.parametrize(
         ("tickers", "failed", "code"),
@@ -360,7 +361,8 @@ def test_the_equivalent_backtest_is_named_and_trades_the_same(desk):
     options = "--long-only --fee 0.002 --stop-loss 0.01 --initial-balance 5000 --replay-hours 48"
     done = desk.run(f"run_trading --ticker ETH/USD --demo {SAMPLE} {options} --json")
     summary = json.loads(done.stdout.splitlines()[-1])
-    named = done.stderr.splitlines()[0].partition("models/app_backtester.py ")[2]
+    (named,) = [line for line in done.stderr.splitlines() if "models/app_backtester.py " in line]
+    named = named.partition("models/app_backtester.py ")[2]
     result = desk.json(f"app_backtester {named}")
     assert summary["tickers"][0]["metrics"] == result["metrics"]
 

@@ -157,23 +157,24 @@ def test_several_tickers_have_a_total(several):
     assert "Equity, all tickers together" in text
 
 
-def test_windows_that_differ_are_named_one_by_one(several):
+def test_windows_that_differ_are_named_with_their_tickers(several):
     text, end = text_of(several), int(sample_bars(1200).closed[-1])
-    assert f"BTC/USD: {to_local_text(end - 40, UTC)} to {to_local_text(end, UTC)}, 40 hours" in text
-    assert f"ETH/USD: {to_local_text(end - 50, UTC)} to {to_local_text(end - 10, UTC)}, 40 hours" in text
+    assert f"{to_local_text(end - 40, UTC)} to {to_local_text(end, UTC)}, 40 hours: BTC/USD" in text
+    assert f"{to_local_text(end - 50, UTC)} to {to_local_text(end - 10, UTC)}, 40 hours: ETH/USD" in text
 
 
-def test_what_was_not_replayed_is_named(several):
+def test_what_was_not_replayed_is_named_and_its_reason_is_not_repeated(several):
     error = DataError("The file is damaged.", expected="bars.", remedy="download it again.")
     text = text_of(replace(several, rows=(*several.rows, Failure(ticker=BTC, error=error))))
-    assert "There are no bars of SOL/USD." in text
-    assert "The file is damaged. Remedy: download it again." in text
+    assert "Failed, see above: BTC/USD." in text
+    assert "Left out, see above: SOL/USD." in text
+    assert "There are no bars of SOL/USD." not in text
 
 
 def test_a_replay_of_nothing_says_so(several):
     text = text_of(replace(several, replayed=()))
     assert "No ticker was replayed to its end." in text
-    assert "There are no bars of SOL/USD." in text
+    assert "Left out, see above: SOL/USD." in text
     assert PARITY not in text
 
 

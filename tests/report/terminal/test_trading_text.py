@@ -216,7 +216,7 @@ def test_a_failure_names_what_happened_and_what_to_do(outcomes):
 
 def test_a_ticker_that_is_not_offered_is_no_failure():
     text = line(Unavailable(ticker=ETH, why="There are no bars of ETH/USD."))
-    assert "not offered" in text
+    assert "left out" in text
     assert "failed" not in text
     assert text.endswith("There are no bars of ETH/USD.")
 

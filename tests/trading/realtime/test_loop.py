@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from datetime import timedelta
 from itertools import pairwise
 
 import numpy as np
@@ -25,6 +26,7 @@ from support.stub_models import BTC, HeldBars
 from crypto_refactor.backtest.backtester import Backtester
 from crypto_refactor.errors import BrokerError, ModelError, UnavailableError
 from crypto_refactor.execution.rules import ExecutionOptions, ExitRule
+from crypto_refactor.market.hours import to_datetime
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.signals.conditions import SignalRules
 from crypto_refactor.trading.brokers.base import NotTradedError, UnreachableError
@@ -264,9 +266,11 @@ def test_a_bar_is_acted_on_once_however_often_the_loop_is_started(world):
 
 def test_it_says_now_and_then_that_it_waits_and_what_it_holds(world):
     world.loop().run(3)
-    beats = [note for note in world.notes if "waiting for" in note]
-    assert len(beats) == 2 * 3
-    assert any("no position" in note or "BTC" in note for note in beats)
+    assert sorted({until for until, _ in world.waits}) == [
+        to_datetime(FIRST + after) + timedelta(seconds=WAKE_SECONDS) for after in (1, 2)
+    ]
+    assert len(world.waits) >= 2 * 4
+    assert all("no position" in text or "BTC" in text for _, text in world.waits)
 
 
 def test_a_machine_that_slept_trades_the_latest_bar_only(world):

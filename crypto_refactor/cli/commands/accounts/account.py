@@ -78,8 +78,9 @@ def status(report: Path | None, max_age: str | None, wide: bool, tz: ZoneInfo, *
         return EXIT_OK
     if not values["as_json"]:
         from crypto_refactor.report.terminal.accounts.account import age_text
+        from crypto_refactor.report.terminal.tables import print_lines
 
-        click.echo(age_text(age))
+        print_lines(console(), [age_text(age)])
     return EXIT_OK if age.is_recent else BrokerError.exit_code
 
 

@@ -62,10 +62,11 @@ def record(model: str | None, file: Path | None, wide: bool, **values: Any) -> N
         from crypto_refactor.report.terminal.accounts.record import print_record
 
         print_record(made, console(), simulated=simulated, wide=wide)
-    for note in notes:
-        click.echo(f"Outcomes are missing, as bars cannot be read: {note}")
+    from crypto_refactor.report.terminal.tables import print_lines
+
+    print_lines(console(), [f"Outcomes are missing, as bars cannot be read: {note}" for note in notes])
     if others:
-        click.echo(f"Other series: {', '.join(others)}")
+        print_lines(console(), ["Other series (--account NAME):", *(f"  {name}" for name in others)])
 
 
 def _selected_series(

@@ -80,8 +80,8 @@ def _other_accounts(status: AccountStatus) -> list[str]:
     names = status.others[:_OTHERS_SHOWN]
     lines = ["Other accounts (--account NAME):"] if names else []
     for name in names:
-        mark = ", SIMULATED" if name in status.simulated_others else ""
-        lines.append(f"  {name}  {account_kind(name)}{mark}")
+        mark = " (SIMULATED)" if name in status.simulated_others else ""
+        lines.append(f"  {name}{mark}: {account_kind(name)}")
     more = len(status.others) - len(names)
     return [*lines, f"  and {more} more, which --json lists"] if more else lines
 

@@ -21,7 +21,8 @@ def print_record(record: SeriesRecord, console: Console, *, simulated: bool, wid
     _print_lines(
         console,
         f"{record.series}{simulated_mark(simulated=simulated)}",
-        f"{len(record.forecasts):,} forecasts, {_minute(first)} to {_minute(last)} UTC, {record.score.n:,} of them scored",
+        f"{len(record.forecasts):,} forecast{'s' * (len(record.forecasts) > 1)}, {_minute(first)} to {_minute(last)} UTC, "
+        f"{record.score.n:,} scored",
         *(f"  {line}" for line in outcome_lines(record)),
         "",
         f"{record_line(record).capitalize()}.",

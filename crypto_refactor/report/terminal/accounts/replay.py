@@ -8,33 +8,45 @@ from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.report.commentary import few_trades, jump_remarks, rules_text, still_open
 from crypto_refactor.report.formatting import amount, money, percent, price, simulated_mark, source_name
 from crypto_refactor.report.replay_summary import ReplayFigures, ticker_figures, total_curve, total_figures
-from crypto_refactor.report.terminal.accounts.trading import outcome_line
 from crypto_refactor.report.terminal.equity_chart import chart
+from crypto_refactor.report.terminal.tables import Column, FittedTable, unit_line, wrapped
 from crypto_refactor.sides import Side
 from crypto_refactor.trading.historical.replay import ReplayResult, TickerReplay
+from crypto_refactor.trading.outcomes import Failure, TickerRow, Unavailable
 
 MAX_TRADES_LISTED = 20
 
-_FIGURES = ("", "start", "final", "return", "buy and hold", "closed trades", "win rate", "fees")
-_TRADES = ("Trades", "", "entry", "entry price", "exit", "exit price", "quantity", "net", "exit reason")
+_ALL = "--verbose"
+"""What shows every column."""
 
 
-def replay_summary(result: ReplayResult, tz: ZoneInfo) -> str:
-    """Return the summary, several lines, times in `tz`."""
-    others = [outcome_line(row, tz) for row in result.rows]
+def replay_summary(result: ReplayResult, tz: ZoneInfo, room: int | None = None) -> str:
+    """Return the summary, several lines of at most `room` characters, times in `tz`."""
+    others = _others(result.rows)
     if not result.replayed:
-        parts = [[f"Replay {result.account}", "No ticker was replayed to its end."], others]
+        parts = [_fitted([f"Replay {result.account}", "No ticker was replayed to its end.", *others], room)]
     else:
         parts = [
-            _heading(result, tz),
-            _figures(result),
-            _remarks(result, tz),
-            _trades(result, tz),
+            _fitted(_heading(result, tz), room),
+            _figures(result, room),
+            _fitted(_remarks(result, tz), room),
+            _trades(result, tz, room),
             _equity(result, tz),
-            ["Not replayed", *others] if others else [],
-            _parity(result.replayed),
+            _fitted([*others, *_parity(result.replayed)], room),
         ]
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+
+def _fitted(lines: Sequence[str], room: int | None) -> list[str]:
+    return [part for line in lines for part in wrapped(line, room)]
+
+
+def _others(rows: Sequence[TickerRow]) -> list[str]:
+    """Name what was not replayed to its end; why was said when it was found."""
+    failed = ", ".join(str(row.ticker) for row in rows if isinstance(row, Failure))
+    missing = ", ".join(str(row.ticker) for row in rows if isinstance(row, Unavailable))
+    lines = [f"Failed, see above: {failed}."] if failed else []
+    return [*lines, f"Left out, see above: {missing}."] if missing else lines
 
 
 def _heading(result: ReplayResult, tz: ZoneInfo) -> list[str]:
@@ -52,16 +64,33 @@ def _heading(result: ReplayResult, tz: ZoneInfo) -> list[str]:
     if len(set(spans.values())) == 1:
         lines.append(f"{spans[first.ticker]}, {source}")
     else:
-        lines += [source, *(f"  {ticker}: {span}" for ticker, span in spans.items())]
+        named = {
+            span: [str(ticker) for ticker, own in spans.items() if own == span] for span in spans.values()
+        }
+        lines += [*(f"{span}: {', '.join(tickers)}" for span, tickers in named.items()), source]
     resumed = " (an interrupted replay, resumed and played to its end)" if result.resumed else ""
     return [*lines, f"Account {result.account}{resumed}", rules_text(first.requested.rules)]
 
 
-def _figures(result: ReplayResult) -> list[str]:
+def _figures(result: ReplayResult, room: int | None) -> list[str]:
     figures = {str(replayed.ticker): ticker_figures(replayed) for replayed in result.replayed}
     if len(figures) > 1:
         figures["Total"] = total_figures(figures.values())
-    return _aligned([_FIGURES, *(_figure_cells(name, part) for name, part in figures.items())])
+    unit = unit_line(replayed.ticker for replayed in result.replayed)
+    table = FittedTable(
+        Column("", left=True),
+        Column(f"start{unit}", hide=2),
+        Column(f"final{unit}"),
+        Column("return"),
+        Column("buy and\nhold", hide=5),
+        Column("closed\ntrades", hide=4),
+        Column("won", hide=1),
+        Column(f"fees{unit}", hide=3),
+        all_in=_ALL,
+    )
+    for name, part in figures.items():
+        table.add(*_figure_cells(name, part))
+    return table.text(room)
 
 
 def _figure_cells(name: str, figures: ReplayFigures) -> tuple[str, ...]:
@@ -90,7 +119,7 @@ def _remarks(result: ReplayResult, tz: ZoneInfo) -> list[str]:
     ]
 
 
-def _trades(result: ReplayResult, tz: ZoneInfo) -> list[str]:
+def _trades(result: ReplayResult, tz: ZoneInfo, room: int | None) -> list[str]:
     rows = [(replayed.ticker, trade) for replayed in result.replayed for trade in replayed.trades]
     if not rows:
         return ["No trade was closed."]
@@ -98,8 +127,21 @@ def _trades(result: ReplayResult, tz: ZoneInfo) -> list[str]:
         command = f"crypto-refactor trades --account {result.account} --csv FILE"
         return [f"{len(rows)} trades were closed; `{command}` lists them."]
     rows.sort(key=lambda row: (row[1].exit_hour, row[1].entry_hour))
-    cells = [
-        (
+    unit = unit_line(ticker for ticker, _ in rows)
+    table = FittedTable(
+        Column("Trades", left=True),
+        Column("side", left=True),
+        Column("entry", hide=5),
+        Column(f"entry\nprice{unit}", hide=3),
+        Column("exit"),
+        Column(f"exit\nprice{unit}", hide=2),
+        Column("quantity", hide=1),
+        Column(f"net{unit}"),
+        Column("exit\nreason", left=True, hide=4),
+        all_in=_ALL,
+    )
+    for ticker, trade in rows:
+        table.add(
             str(ticker),
             Side(trade.direction).label,
             to_local_text(trade.entry_hour, tz),
@@ -110,9 +152,7 @@ def _trades(result: ReplayResult, tz: ZoneInfo) -> list[str]:
             f"{trade.net_pnl:+,.2f}",
             trade.exit_reason,
         )
-        for ticker, trade in rows
-    ]
-    return _aligned([_TRADES, *cells], left=(0, 1, len(_TRADES) - 1))
+    return table.text(room)
 
 
 def _equity(result: ReplayResult, tz: ZoneInfo) -> list[str]:
@@ -131,16 +171,4 @@ def _parity(replays: Sequence[TickerReplay]) -> list[str]:
         f"WARNING: NOT EQUAL to the backtest of the same window: {', '.join(differing)}.",
         "  The figures above are those of the replay. Either bars or models changed during it, or the tool has a bug:",
         "  run the replay again, and report the difference if it persists.",
-    ]
-
-
-def _aligned(rows: Sequence[Sequence[str]], left: tuple[int, ...] = (0,)) -> list[str]:
-    """Return the rows of a table, the columns `left` flush left and the others flush right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            f"{cell:<{width}}" if place in left else f"{cell:>{width}}"
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
     ]

@@ -32,7 +32,7 @@ def outcome_line(row: TickerRow, tz: ZoneInfo) -> str:
     if isinstance(row, Failure):
         return _unreported(row.ticker, "✗ failed", f"{row.error.what} Remedy: {row.error.remedy}", tz)
     if isinstance(row, Unavailable):
-        return _unreported(row.ticker, "– not offered", row.why, tz)
+        return _unreported(row.ticker, "– left out", row.why, tz)
     late = ["LATE, more than 10 minutes after the close"] if row.late else []
     exits = iter(row.trades)
     facts = "; ".join([*late, *(_fill(fill, exits, row, tz) for fill in row.fills)])

@@ -1,0 +1,196 @@
+"""What a run shows beside its rows: how far it is, in a terminal and elsewhere."""
+
+from __future__ import annotations
+
+import io
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from support.stub_models import BTC
+
+from crypto_refactor.cli.command_table import load_command
+from crypto_refactor.cli.trading.log_file import SHOWN
+from crypto_refactor.cli.trading.screen import Screen
+from crypto_refactor.cli.trading.status_line import StatusLine
+from crypto_refactor.market.hours import zone
+from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.trading.historical.replay import ReplayStart
+from crypto_refactor.trading.outcomes import TickerOutcome
+
+ETH = Ticker("ETH", "USD")
+MIDNIGHT = 477_000  # 2024-06-01T00:00Z
+CLEAR = "\r\x1b[2K"
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Make stderr a terminal of 80 columns, from within a test, and return it."""
+
+    def made():
+        stream = Terminal()
+        monkeypatch.setattr("sys.stderr", stream)
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setenv("COLUMNS", "80")
+        return stream
+
+    return made
+
+
+def screen(**more):
+    return Screen(
+        zone("UTC"),
+        **{"as_json": False, "lines": True, "failures": True, "notifier": None, "every_row": False} | more,
+    )
+
+
+def play(shown, hours=50):
+    """Play two tickers, one of them short, from midnight."""
+    shown.begin_replay(
+        ReplayStart(
+            account="replay/x",
+            resumed=False,
+            share=5_000.0,
+            first=MIDNIGHT,
+            last=MIDNIGHT + hours,
+            played={BTC: (5_000.0, 0), ETH: (6_000.0, -1)},
+        )
+    )
+    for hour in range(hours + 1):
+        shown.replayed(MIDNIGHT + hour)
+    shown.close()
+
+
+def test_a_pipe_gets_a_line_a_day_and_one_at_the_end(capsys):
+    play(screen())
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [
+        f"{day}  hour {hour} of 50  equity 11,000.00  1 open position"
+        for day, hour in (
+            ("2024-06-01 00:00 UTC", 0),
+            ("2024-06-02 00:00 UTC", 24),
+            ("2024-06-03 00:00 UTC", 48),
+            ("2024-06-03 02:00 UTC", 50),
+        )
+    ]
+    assert err == ""
+
+
+@pytest.mark.parametrize("more", [{"as_json": True}, {"every_row": True}])
+def test_json_and_every_row_need_no_such_line(capsys, more):
+    play(screen(**more))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_terminal_gets_one_line_that_is_rewritten_and_cleared(terminal, capsys, monkeypatch):
+    stream, log, kept = terminal(), logging.getLogger(SHOWN), io.StringIO()
+    monkeypatch.setattr(log, "handlers", [logging.StreamHandler(kept)])
+    log.setLevel(logging.INFO)
+    try:
+        play(screen())
+    finally:
+        log.setLevel(logging.NOTSET)
+    assert capsys.readouterr().out == ""
+    assert "\n" not in stream.getvalue()
+    assert stream.getvalue().startswith(f"{CLEAR}2024-06-01 00:00 UTC  hour 0 of 50  equity 11,000.00")
+    assert stream.getvalue().endswith(CLEAR)
+    assert len(kept.getvalue().splitlines()) == 4, "a log gets what a pipe would"
+
+
+def test_a_line_never_comes_after_what_is_left_of_the_status(terminal):
+    stream = terminal()
+    shown = screen()
+    shown.waiting(datetime(2024, 6, 1, 1, 0, 5, tzinfo=UTC), ["no position in demo/alpaca."])
+    shown.note("ETH/USD: retrying.")
+    before, _, after = stream.getvalue().partition("ETH/USD")
+    assert before.endswith(f"demo/alpaca.{CLEAR}")
+    assert after == ": retrying.\n"
+
+
+def test_a_loop_tells_a_pipe_once_an_hour_until_when_it_waits(capsys):
+    shown = screen()
+    for minute in (0, 15, 30):
+        shown.waiting(datetime(2024, 6, 1, 1, 0, 5, tzinfo=UTC), [f"no position after {minute} minutes."])
+    shown.waiting(datetime(2024, 6, 1, 2, 0, 5, tzinfo=UTC), ["no position."])
+    assert capsys.readouterr().err.splitlines() == [
+        "Next hour at 01:00:05 UTC; no position after 0 minutes.",
+        "Next hour at 02:00:05 UTC; no position.",
+    ]
+
+
+def test_hours_without_an_event_have_no_row_but_count(capsys):
+    quiet = TickerOutcome(ticker=BTC, simulated=False, account="demo/x", bar=MIDNIGHT, price=1.0, reason="up")
+    shown = screen()
+    shown.row(quiet)  # nothing could be decided: told once
+    shown.row(replace(quiet, bar=MIDNIGHT + 1))
+    assert len(capsys.readouterr().out.splitlines()) == 1
+    everything = screen(every_row=True)
+    everything.row(quiet)
+    everything.row(quiet)
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_parts_that_have_no_room_are_left_out_whole(terminal):
+    stream = terminal()
+    StatusLine().show(["2024-06-01 00:00 UTC", "hour 1 of 2", "x" * 60, "y"])
+    assert stream.getvalue() == f"{CLEAR}2024-06-01 00:00 UTC  hour 1 of 2"
+
+
+@pytest.mark.parametrize("kind", ["dumb", "pipe"])
+def test_where_a_line_cannot_be_rewritten_none_is_shown(terminal, monkeypatch, kind):
+    stream = terminal()
+    if kind == "dumb":
+        monkeypatch.setenv("TERM", "dumb")
+    else:
+        monkeypatch.setattr("sys.stderr", io.StringIO())
+    line = StatusLine()
+    line.show(["hour 1"])
+    line.clear()
+    assert stream.getvalue() == ""
+    assert not line.rewrites
+
+
+def test_rows_are_broken_between_words_in_a_terminal_alone(terminal, capsys):
+    text = "word " * 30
+    screen().note(text.strip())
+    assert capsys.readouterr().err == text.strip() + "\n"
+    stream = terminal()
+    screen().note(text.strip())
+    lines = stream.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert all(line.startswith("    word") for line in lines[1:])
+
+
+REPLAY = "--demo --source sample --network linear --train-hours 240 --replay-hours 5"
+
+
+def test_a_replay_says_what_it_trades_and_shows_every_hour_only_when_asked(run, fits):
+    trade = load_command("trade")
+    few, every = run(trade, REPLAY), run(trade, f"{REPLAY} --verbose")
+    assert "--strict would not enter" in few.err
+    assert "--initial-balance 100000 " in few.err, "a round number in the command of the backtest"
+    rows = [line for line in every.out.splitlines() if "  BTC/USD    " in line]
+    assert len(rows) == 6
+    assert len([line for line in few.out.splitlines() if "  BTC/USD    " in line]) < 6
+    assert "hour 5 of 5" in few.out
+    assert "hour 5 of 5" not in every.out
+
+
+def test_strict_entries_need_no_warning(run, fits):
+    assert "--strict would not enter" not in run(load_command("trade"), f"{REPLAY} --strict").err
+
+
+def test_who_stops_a_replay_learns_how_to_go_on(run, fits, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("crypto_refactor.cli.trading.screen.Screen.replayed", stop)
+    err = run(load_command("trade"), REPLAY, code=130).err
+    assert "Run the same command again to go on where it stopped." in err
+    assert "\n  crypto-refactor status --account replay/" in err
