@@ -148,10 +148,10 @@ def test_a_variation_without_the_pieces_it_needs_is_refused(home, options, said)
 
 def test_a_signal_shows_its_condition_and_its_indicator(home):
     line = f"app_lstm --source sample --network linear --hours 120 --end {END} --plugin {EXAMPLE}"
-    text = home.run(line).stdout
+    text = home.run(f"{line} --details").stdout
     (file,) = read_plugins(EXAMPLE)
-    assert f"Plug-ins      plugin {file.hash}" in text
-    assert "of 10 confirmations" in text
+    assert f"Plug-ins     plugin {file.hash}" in text
+    assert "of 10 checks hold for" in text
     document = home.json(line)
     assert list(document["indicators"])[-1] == "cci"
     assert document["plugins"] == [file.to_dict()]

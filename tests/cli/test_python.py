@@ -16,7 +16,7 @@ EXAMPLES = sorted(
 NOTEBOOK = ROOT / "examples" / "notebook.ipynb"
 FROM_THE_CHECKOUT = f"import sys; sys.path.insert(0, {str(ROOT)!r}); "
 PRINTED = {
-    "hourly_signal": ("BTC/USD   confidence", "Hold for the forecast's side: ", "The model forecasts by "),
+    "hourly_signal": ("Likely range ", "Hold for the forecast's side: ", "The model forecasts by "),
     "backtest_with_report": (
         "ETH/USD backtest, ",
         "Buy and hold",

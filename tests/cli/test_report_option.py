@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
 import pytest
@@ -70,3 +71,36 @@ def test_two_files_of_one_name_are_refused_before_any_work(invoke, fits, home, f
 def test_a_report_that_cannot_be_written_is_refused_before_any_work(invoke, fits):
     assert invoke(command, f"{LINE} --report nowhere/x.html").code == 3
     assert fits.trained == 0
+
+
+@pytest.mark.parametrize("name", ["x.pdf", "x.csv"])
+def test_a_name_that_promises_another_format_is_refused_before_any_work(invoke, fits, name):
+    found = invoke(command, f"{LINE} --report {name}")
+    assert found.code == 2
+    assert "write --report x.html" in found.err
+    assert fits.trained == 0
+
+
+def suggested(text, label):
+    """Return the words of the command behind a label, as a shell reads them."""
+    found = re.search(rf"^{label} {{2,}}((?:.*\\\n)*.*)$", text, flags=re.MULTILINE)
+    return shlex.split(found[1].replace("\\\n", ""))
+
+
+def test_every_file_is_named_and_the_line_that_repeats_the_run_gives_the_same(invoke, fits, home):
+    found = invoke(command, f"{LINE} --report a.html --trades t.csv --signals s.csv --no-journal")
+    assert found.code == 0, found.err
+    for name, kind in (("a.html", "report"), ("t.csv", "trades"), ("s.csv", "signals")):
+        assert f"Written      {name} ({kind})" in found.out
+        assert (home.work / name).is_file()
+    again = suggested(found.out, "Again")
+    assert again[:2] == ["python3", "models/app_backtester.py"]
+    repeated_run = invoke(command, shlex.join([*again[2:], "--no-journal"]))
+    kept = [line for line in found.out.splitlines() if not line.startswith(("Written", "More"))]
+    assert [line for line in repeated_run.out.splitlines() if not line.startswith("More")] == kept
+
+
+def test_what_is_suggested_next_is_a_command_that_works(invoke, fits):
+    following = suggested(invoke(command, f"{LINE} --no-journal").out, "Next")
+    values = command.make_context("backtest", following[2:]).params
+    assert (values["hours"], values["network"], values["lookback"]) == (2160, "linear", 12)
