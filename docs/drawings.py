@@ -9,21 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import matplotlib
-import numpy as np
-
-matplotlib.use("svg")
-matplotlib.rcParams |= {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 10,
-    "svg.fonttype": "path",  # the same on every machine
-    "svg.hashsalt": "crypto_refactor",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
-
 import matplotlib.pyplot as plt
+import numpy as np
 
 from crypto_refactor.backtest.engine import Simulation, simulate
 from crypto_refactor.execution.decisions import SignalPlan
@@ -37,6 +24,15 @@ from crypto_refactor.model.settings import ModelSettings
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+STYLE = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 10,
+    "svg.fonttype": "path",  # the same on every machine
+    "svg.hashsalt": "crypto_refactor",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
 PICTURES = Path(__file__).parent / "pictures"
 LONG, FALL, RISE, LINE = "#2962ff", "#c62828", "#2e7d32", "#607d8b"
 
@@ -90,7 +86,9 @@ def example_rows() -> list[str]:
             f"fee {fill.fee:.2f} ({WHY[fill.reason]})"
         )
         signal = ("flat", "long")[BARS[place][4]]
-        rows.append(f"| {_clock(closed)} | {BARS[place][3]:.2f} | {signal} | {done} | {result.equity[place]:,.2f} |")
+        rows.append(
+            f"| {_clock(closed)} | {BARS[place][3]:.2f} | {signal} | {done} | {result.equity[place]:,.2f} |"
+        )
     return rows
 
 
@@ -119,10 +117,14 @@ def draw_fills() -> None:
         level = trade.entry_price * (1 - RULES.stop_loss)
         left, right = trade.entry_hour - FIRST, trade.exit_hour - FIRST
         prices.plot((left, right), (level, level), "--", color=FALL, lw=1)
-        prices.annotate("stop-loss 3 %", (left, level), (2, 3), textcoords="offset points", fontsize=8, color=FALL)
+        prices.annotate(
+            "stop-loss 3 %", (left, level), (2, 3), textcoords="offset points", fontsize=8, color=FALL
+        )
     prices.set_ylim(95.2, 106.4)
     prices.set_ylabel("price, USD")
-    prices.set_title("A decision at a close fills at the next open; a stop is checked at closes, too", loc="left")
+    prices.set_title(
+        "A decision at a close fills at the next open; a stop is checked at closes, too", loc="left"
+    )
     equity.plot(np.arange(1, len(BARS) + 1), result.equity, color=LINE, drawstyle="default", marker=".")
     equity.set_ylabel("equity, USD")
     equity.set_xticks(range(len(BARS) + 1), [_clock(FIRST + hour) for hour in range(len(BARS) + 1)])
@@ -171,9 +173,13 @@ def draw_cutoffs() -> None:
     axes.text((first + end) / 2, -0.72, "the 90 days of the backtest", ha="center", color=LONG)
     axes.set_ylim(len(cutoffs) - 0.1, -1.0)
     axes.set_yticks(range(len(cutoffs)), [f"model {row + 1}" for row in range(len(cutoffs))])
-    ticks = [hour for hour in range(cutoffs[0] - settings.train_hours, end + 1) if to_iso(hour)[8:13] == "01T00"]
+    ticks = [
+        hour for hour in range(cutoffs[0] - settings.train_hours, end + 1) if to_iso(hour)[8:13] == "01T00"
+    ]
     axes.set_xticks(ticks, [to_iso(hour)[:7] for hour in ticks])
-    axes.set_title("Each hour is decided by a model that has learnt from hours before its cut-off only", loc="left")
+    axes.set_title(
+        "Each hour is decided by a model that has learnt from hours before its cut-off only", loc="left"
+    )
     _write(figure, "cutoffs.svg")
 
 
@@ -185,8 +191,9 @@ def _write(figure: plt.Figure, name: str) -> None:
 
 
 def main() -> int:
-    draw_fills()
-    draw_cutoffs()
+    with plt.rc_context(STYLE):
+        draw_fills()
+        draw_cutoffs()
     return 0
 
 

@@ -28,8 +28,8 @@ from crypto_refactor.report.csv_files import (
     TRIAL_COLUMNS,
     signal_columns,
 )
-from crypto_refactor.signals.condition_catalogue import BUILTIN_CONDITIONS, CONDITIONS
 from crypto_refactor.signals import SignalRules
+from crypto_refactor.signals.condition_catalogue import BUILTIN_CONDITIONS, CONDITIONS
 
 DOCS = Path(__file__).parent
 _DEFAULT = re.compile(r"\s*\[default: (?P<value>[^\]]*)\]")
@@ -151,8 +151,16 @@ CSV_FILES = {
         "`<base>_<quote>_1h.csv`, read by `--source files`, written by `import` and `download`; oldest first.",
         (STAMP, *COLUMNS),
     ),
-    "targets": ("Targets", "Read by `evaluate --targets`; other columns are ignored and named.", (MADE_AT, TARGET)),
-    "trades": ("Trades", "`--trades` of a backtest or an evaluation, `trades --csv` of an account.", TRADE_COLUMNS),
+    "targets": (
+        "Targets",
+        "Read by `evaluate --targets`; other columns are ignored and named.",
+        (MADE_AT, TARGET),
+    ),
+    "trades": (
+        "Trades",
+        "`--trades` of a backtest or an evaluation, `trades --csv` of an account.",
+        TRADE_COLUMNS,
+    ),
     "signals": (
         "Signals",
         "`--signals` of a backtest: one row per real bar; `evaluate --targets` reads it.",
@@ -195,7 +203,8 @@ def files_page() -> str:
     """Return the columns of CSV files and the fields of JSON documents, in Markdown."""
     meanings = field_meanings()
     tables = (
-        f"\n### {title}\n\n{text}\n\n" + _table(("column", "meaning"), [(f"`{name}`", said[name]) for name in columns])
+        f"\n### {title}\n\n{text}\n\n"
+        + _table(("column", "meaning"), [(f"`{name}`", said[name]) for name in columns])
         for title, text, columns, said in (
             (title, text, columns, meanings["common"] | meanings["csv"].get(key, {}))
             for key, (title, text, columns) in CSV_FILES.items()
@@ -215,7 +224,11 @@ def field_meanings() -> dict[str, dict[str, Any]]:
 
 def _field_rows(path: Path, meanings: dict[str, dict[str, Any]]) -> list[tuple[str, str, str]]:
     said = meanings["common"] | meanings["json"].get(path.stem, {})
-    return [(f"`{name}`", kind, said.get(name, "")) for name, kind in fields(path) if "." not in name or name in said]
+    return [
+        (f"`{name}`", kind, said.get(name, ""))
+        for name, kind in fields(path)
+        if "." not in name or name in said
+    ]
 
 
 def fields(path: Path) -> list[tuple[str, str]]:

@@ -33,7 +33,9 @@ def terminal_text(line: str, work: Path) -> str:
     """Return what a command prints to a terminal, with its control sequences."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, COLUMNS, 0, 0))
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("CRYPTO_", "ALPACA_"))}
+    environment = {
+        key: value for key, value in os.environ.items() if not key.startswith(("CRYPTO_", "ALPACA_"))
+    }
     environment |= {"CRYPTO_MODEL_DIR": str(work / "models"), "CRYPTO_STATE_DIR": str(work / "state")}
     environment |= {"CRYPTO_JOURNAL": "false", "TERM": "xterm-256color"}
     command = [sys.executable, "-m", "crypto_refactor", *line.split()]
@@ -59,7 +61,9 @@ def draw_terminal(name: str, line: str, work: Path) -> None:
     """Draw a run of a command as a terminal."""
     terminal_text(line, work)  # trains the models: the picture shows the run that answers at once
     shown = f"$ crypto-refactor {line}\n{terminal_text(line, work).rstrip()}"
-    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    console = Console(
+        record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor"
+    )
     console.print(Text.from_ansi(shown))
     svg = console.export_svg(title="crypto-refactor", unique_id=name)
     svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)  # no font is fetched from anywhere
@@ -74,8 +78,19 @@ def draw_page(work: Path) -> None:
     terminal_text(PAGE, work)
     subprocess.run(  # noqa: S603 - found above
         [
-            *(browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1200,1150"),
-            *("--virtual-time-budget=20000", f"--screenshot={PICTURES / 'report.png'}", (work / "page.html").as_uri()),
+            *(
+                browser,
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--hide-scrollbars",
+                "--window-size=1200,1150",
+            ),
+            *(
+                "--virtual-time-budget=20000",
+                f"--screenshot={PICTURES / 'report.png'}",
+                (work / "page.html").as_uri(),
+            ),
         ],
         check=True,
         capture_output=True,

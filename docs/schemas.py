@@ -36,7 +36,10 @@ RUNS = (
     ("evaluate", "evaluate --source sample --targets targets.csv --ticker BTC/USD --no-journal"),
     ("audit", f"audit {BARS} --hours 48"),
     ("compare", f"compare {BARS} --hours 240 --ticker BTC/USD --ticker ETH/USD --vary exit=neutral,fade"),
-    ("compare", f"compare {BARS} --hours 480 --ticker BTC/USD --vary min-confirmations=0,3 --select-then-test 0.7"),
+    (
+        "compare",
+        f"compare {BARS} --hours 480 --ticker BTC/USD --vary min-confirmations=0,3 --select-then-test 0.7",
+    ),
     ("compare", f"compare {BARS} --hours 48 --ticker BTC/USD --plugin PLUGIN --vary plugin=on,off"),
     ("replay", f"multi {BARS} --mode demo --replay-hours 48 --ticker BTC/USD --ticker ETH/USD"),
     ("replay", f"trade {BARS} --demo --replay-hours 72 --min-confirmations 0"),
@@ -67,15 +70,24 @@ RUNS = (
 """Documents and the command lines that print them; later ones meet what earlier ones left behind."""
 
 OPEN = {
-    *("conditions", "indicators", "occlusion", "feature_correlation", "input_importance", "causes", "missing", "reasons"),
+    *(
+        "conditions",
+        "indicators",
+        "occlusion",
+        "feature_correlation",
+        "input_importance",
+        "causes",
+        "missing",
+        "reasons",
+    ),
     *("baselines", "varied", "options", "plugins", "by_reason", "failed", "unavailable", "signals"),
 }
 """Objects whose keys are names of things: conditions, indicators, options, tickers, reasons."""
 
 
-NULL = {
-    name: ("signal", "target", "decision", "position", "equity", "price", "bar") for name in ("pass", "replay-line")
-}
+NULL = dict.fromkeys(
+    ("pass", "replay-line"), ("signal", "target", "decision", "position", "equity", "price", "bar")
+)
 """Fields that are null where nothing could be decided or nothing is traded, which simulated bars do not show."""
 
 
@@ -88,7 +100,9 @@ def documents() -> Iterator[tuple[str, dict[str, Any]]]:
         targets = [f"{at},{(place // 7) % 3 - 1}" for place, at in enumerate(hours)]
         (work / "targets.csv").write_text("made_at,target\n" + "\n".join(targets) + "\n", encoding="utf-8")
         rows = [f"{at},{100 + place % 9},{112},{99},{101 + place % 7},5" for place, at in enumerate(hours)]
-        (work / "export.csv").write_text("Date,Open,High,Low,Close,Volume\n" + "\n".join(rows) + "\n", encoding="utf-8")
+        (work / "export.csv").write_text(
+            "Date,Open,High,Low,Close,Volume\n" + "\n".join(rows) + "\n", encoding="utf-8"
+        )
         (work / "models" / "sample").mkdir(parents=True)
         (work / "models" / "sample" / "btc_usd_damaged.keras").write_text("not a model", encoding="utf-8")
         for name, line in RUNS:
@@ -96,10 +110,17 @@ def documents() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _run(name: str, line: str, work: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("CRYPTO_", "ALPACA_"))}
+    environment = {
+        key: value for key, value in os.environ.items() if not key.startswith(("CRYPTO_", "ALPACA_"))
+    }
     environment |= {"CRYPTO_MODEL_DIR": str(work / "models"), "CRYPTO_STATE_DIR": str(work / "state")}
     done = subprocess.run(  # noqa: S603 - the command lines above
-        [*TOOL, *line.split(), "--json"], cwd=work, env=environment, capture_output=True, text=True, check=False
+        [*TOOL, *line.split(), "--json"],
+        cwd=work,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     texts = done.stdout.strip()
     if (done.returncode != 0) != (name == "error") or not texts:

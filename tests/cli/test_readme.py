@@ -22,7 +22,10 @@ from crypto_refactor.cli.commands.operations.config import command as config
 from crypto_refactor.cli.commands.signal import command as signal
 from crypto_refactor.config import EnvironmentSettings
 
-GUIDES = ("README.md", *(f"docs/{name}.md" for name in ("quickstart", "signals", "backtests", "trading", "data")))
+GUIDES = (
+    "README.md",
+    *(f"docs/{name}.md" for name in ("quickstart", "signals", "backtests", "trading", "data")),
+)
 TEXTS = [(ROOT / name).read_text(encoding="utf-8") for name in GUIDES]
 SETTINGS = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
 COMMANDS = {name: load_command(name) for name in GROUPED}
@@ -212,4 +215,6 @@ def test_the_readme_can_be_read_in_one_sitting():
 def test_the_readme_names_every_guide():
     linked = set(re.findall(r"\]\((docs/[a-z]+\.md)\)", TEXTS[0]))
     of_the_site = {"index.md", "contributing.md", "changelog.md"}
-    assert linked == {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")} - {f"docs/{name}" for name in of_the_site}
+    assert linked == {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")} - {
+        f"docs/{name}" for name in of_the_site
+    }

@@ -25,7 +25,9 @@ def insist_on_schema(words, document):
     if schema is None:
         return
     jsonschema.Draft202012Validator(schema).validate(document)
-    assert sorted(set(document) - set(schema["properties"])) == [], "a new field: `make docs`, docs/fields.toml"
+    assert sorted(set(document) - set(schema["properties"])) == [], (
+        "a new field: `make docs`, docs/fields.toml"
+    )
 
 
 def _name(words, document):
