@@ -160,6 +160,8 @@ class TrainingProgress:
         running, passed = len(self.running), duration_text(now - self.began)
         if not running and not self.trained and not self.failed:
             return f"{_models(len(self.fits))} to train: starting, {passed} so far"
+        if len(self.fits) == 1:
+            return f"Training 1 model{self.left_text(now)}, {passed} so far"
         failed = f", {self.failed} failed" if self.failed else ""
         return (
             f"{self.trained} of {len(self.fits)} trained{failed}, {running} running{self.left_text(now)}, "

@@ -81,6 +81,7 @@ class TestEstimate:
         played.step(0, Phase.FITTING)
         played.epochs(0, 100, 1, 2)
         assert played.training.seconds_left(played.now) == pytest.approx(1000)
+        assert played.total == "Training 1 model, at most about 17 min left, 3:20 so far"
         played.now += 90
         assert played.training.seconds_left(played.now) == pytest.approx(910)
 
