@@ -44,18 +44,21 @@ bench: $(VENV)/.dev  ## every job beside its peers and this machine's limits (DA
 clean:  ## remove the environment; models and bars stay
 	rm -rf $(VENV)
 
-$(VENV)/bin/python:
+# Marked when it is complete: an interrupted one holds a Python without pip, and is made again.
+$(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 ..."; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
-
-$(VENV)/.tool: pyproject.toml | $(VENV)/bin/python
-	@echo "Installing crypto-refactor and what it needs (TensorFlow among it, about 2 GB) into $(VENV)."
-	@echo "This takes one to five minutes, once; nothing outside this folder is touched."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.tool: pyproject.toml hatch_build.py | $(VENV)/.made
+	@echo "Installing crypto-refactor and what it needs into $(VENV): TensorFlow, Keras, pandas and smaller libraries,"
+	@echo "about 2 GB on disk. This takes one to five minutes, once; nothing outside this folder is touched but pip's cache."
+	@echo "Stop it whenever you like: make demo goes on with what pip has kept."
+	@$(BIN)/python -m pip install --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml hatch_build.py | $(VENV)/.made
 	@echo "Installing crypto-refactor, its tools and the libraries its tests compare with (about 3 GB) into $(VENV)."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(BIN)/python -m pip install --disable-pip-version-check -e '.[dev]'
 	@touch $@

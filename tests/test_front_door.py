@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import sysconfig
-import venv
 from importlib import import_module
-from pathlib import Path
-from zipfile import ZipFile
 
 import pytest
 from support.cli_runner import ROOT
+from support.packages import build, install
 
 import crypto_refactor
 
@@ -102,23 +99,7 @@ def test_importing_the_package_imports_no_library():
 def installed(tmp_path_factory):
     """The Python of an environment into which the wheel was installed, beside the libraries of this one."""
     folder = tmp_path_factory.mktemp("installed")
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
-    (wheel,) = folder.glob("*.whl")
-    with ZipFile(wheel) as file:
-        file.extractall(folder / "wheel")
-    venv.create(folder / "venv", with_pip=False)
-    python = folder / "venv" / "bin" / "python"
-    site = sysconfig.get_path(
-        "purelib", vars={"base": str(folder / "venv"), "platbase": str(folder / "venv")}
-    )
-    libraries = [path for path in sys.path if "site-packages" in path]
-    Path(site, "installed.pth").write_text("\n".join([str(folder / "wheel"), *libraries]), encoding="utf-8")
-    return python
+    return install(build(folder)["wheel"], folder / "venv")
 
 
 @pytest.mark.slow
@@ -143,15 +124,3 @@ def test_a_users_mypy_sees_the_types_of_the_wheel(installed, tmp_path):
     assert 'Unexpected keyword argument "feee"' in wrong[0]
     assert "Literal" in wrong[1]
     assert 'Unexpected keyword argument "exit"' in wrong[2]
-
-
-@pytest.mark.slow
-def test_the_demo_runs_from_the_wheel_and_names_the_commands_that_are_there(installed, tmp_path):
-    environment = {"PATH": "", "HOME": str(tmp_path), "KERAS_BACKEND": "tensorflow"}
-    command = [str(installed), "-m", "crypto_refactor", "demo"]
-    run = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True, env=environment)
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.startswith("Everything below is SIMULATED")
-    assert "models/app_" not in run.stdout
-    assert run.stdout.rstrip().endswith("crypto-refactor signal --ticker BTC/USD --hours 240")
-    assert (tmp_path / ".local" / "share" / "crypto-refactor" / "models").is_dir()

@@ -62,7 +62,7 @@ def parse_hour(context: click.Context, parameter: click.Parameter, value: str | 
         return None if value is None else _hour_since_1970(value)
     except ValueError as error:
         raise UsageError(
-            f"{parameter.opts[0]} is {value!r}: {error}.",
+            f"{parameter.opts[0]}: {error}.",
             expected="a full hour, ISO-8601, UTC unless it names an offset: 2024-06-01T00:00Z.",
             remedy=f"correct {parameter.opts[0]}, or leave it out.",
         ) from error

@@ -5,13 +5,13 @@ import io
 import json
 import logging
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import IO, Any, NoReturn
 
 import click
 
+from crypto_refactor.cli.click_errors import usage_error
 from crypto_refactor.cli.command_table import HELP_OPTIONS
 from crypto_refactor.cli.configuration.applied import name_file
 from crypto_refactor.cli.data_notes import with_data_notes
@@ -64,7 +64,7 @@ def _run(command: click.Command, args: list[str], name: str | None) -> int:
         click.echo(error.format_message(), err=True)
         return UsageError.exit_code
     except click.ClickException as error:
-        return _report(name_file(_from_click(error, name or command.name)), as_json=as_json, debug=debug)
+        return _report(name_file(usage_error(error, name or command.name)), as_json=as_json, debug=debug)
     except CryptoRefactorError as error:
         return _report(name_file(error), as_json=as_json, debug=debug)
     except (BrokenPipeError, SystemExit):
@@ -108,38 +108,6 @@ def _no_space(error: OSError) -> DataError:
         expected="a device with free space behind stdout.",
         remedy="free space, or send the output elsewhere.",
     )
-
-
-def _from_click(error: click.ClickException, name: str | None) -> CryptoRefactorError:
-    context = getattr(error, "ctx", None)
-    path = name if context is None else context.command_path
-    message = error.format_message()
-    number = _NO_NUMBER.search(message)
-    meant = None if number is None else _number_meant(number[1], whole=number[2] == "integer")
-    return UsageError(
-        message,
-        expected="the options and values that --help lists." if number is None else _NUMBERS[number[2]],
-        remedy=f"run `{path} --help`." if meant is None else f"write {meant}.",
-    )
-
-
-_NO_NUMBER = re.compile(r"'([^']*)' is not a valid (integer|float)")
-_NUMBERS = {"integer": "a whole number.", "float": "a number."}
-_FACTORS = {"k": 1e3, "h": 1, "d": 24, "w": 168}
-"""Suffixes of numbers; lengths are hours."""
-
-
-def _number_meant(text: str, *, whole: bool) -> str | None:
-    """Return the plain number that a text such as ``0.1%``, ``10k`` or ``30d`` means; None where it means none."""
-    match = re.fullmatch(r"([+-]?[0-9][0-9_,]*(?:\.[0-9]+)?)\s*(%|[kKhHdDwW])?", text.strip())
-    if match is None:
-        return None
-    value = float(match[1].replace(",", "").replace("_", ""))
-    if match[2] == "%":
-        value /= 100
-    elif match[2]:
-        value *= _FACTORS[match[2].lower()]
-    return f"{round(value) if whole else value:.12g}"
 
 
 def _report(error: CryptoRefactorError, *, as_json: bool, debug: bool) -> int:

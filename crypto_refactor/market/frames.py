@@ -64,12 +64,17 @@ def columns_of_frame(frame: pd.DataFrame, ticker: Ticker) -> dict[str, Any]:
             "open, high, low, close and volume",
             "rename its columns",
         )
-    try:
-        numbers: dict[str, Any] = {name: named[name].to_numpy(dtype=np.float64) for name in _NUMBERS}
-    except (TypeError, ValueError) as error:
-        raise _wrong(
-            ticker, f"does not hold numbers: {error}", "prices and volumes", "convert its columns"
-        ) from error
+    numbers: dict[str, Any] = {}
+    for name in _NUMBERS:
+        try:
+            numbers[name] = named[name].to_numpy(dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise _wrong(
+                ticker,
+                f"has more than numbers in its column {name}",
+                "prices and volumes",
+                "convert it, with pd.to_numeric for one",
+            ) from error
     stamps = named[STAMP].array if STAMP in named else frame.index
     opened = hours_of(
         pd.Index(stamps), f"The DataFrame of {ticker} has", STAMP, "the hour in which each bar opened"

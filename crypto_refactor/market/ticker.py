@@ -119,8 +119,10 @@ def _lines(path: Path) -> list[str]:
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
         lines = content.decode("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise _unreadable(path, getattr(error, "strerror", None) or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise _unreadable(path, "it is not UTF-8 text") from error
+    except OSError as error:
+        raise _unreadable(path, error.strerror or "it cannot be read") from error
     if len(content) > _MAX_BYTES:
         raise _unreadable(path, "it is larger than a list of tickers can be")
     return lines

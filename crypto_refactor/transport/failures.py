@@ -2,6 +2,7 @@
 
 import math
 import re
+import socket
 from dataclasses import dataclass, field
 
 import requests
@@ -68,6 +69,13 @@ def excerpt(response: requests.Response, secrets: tuple[str, ...]) -> str:
     return redact_and_truncate(response.text[:_READ_CHARACTERS], secrets)
 
 
+_WITHOUT_NETWORK: tuple[tuple[type[OSError], str], ...] = (
+    (socket.gaierror, "its address cannot be looked up, as without a network"),
+    (ConnectionRefusedError, "the connection is refused"),
+    (ConnectionResetError, "the connection is cut"),
+)
+
+
 def describe_failure(error: BaseException, secrets: tuple[str, ...]) -> str:
     """Return why there was no response, fit for a message."""
     if isinstance(error, requests.ConnectTimeout):
@@ -76,4 +84,9 @@ def describe_failure(error: BaseException, secrets: tuple[str, ...]) -> str:
         return "no answer in time"
     while error.__context__ is not None:
         error = error.__context__
+    for kind, text in _WITHOUT_NETWORK:
+        if isinstance(error, kind):
+            return text
+    if isinstance(error, OSError) and error.strerror:
+        return redact_and_truncate(error.strerror[:1].lower() + error.strerror[1:], secrets)
     return redact_and_truncate(str(error) or type(error).__name__, secrets)

@@ -58,7 +58,7 @@ class TestFrames:
             (lambda f: f.tz_localize(None), "no time stamps with a time zone"),
             (lambda f: f.reset_index(drop=True), "no time stamps with a time zone"),
             (lambda f: f.shift(30, freq="min"), "not a full hour"),
-            (lambda f: f.assign(volume="many"), "does not hold numbers"),
+            (lambda f: f.assign(volume="many"), "has more than numbers in its column volume"),
             (lambda f: f.assign(close=-1.0), "is not a bar"),
             (lambda f: f.iloc[::-1], "is not a bar"),
         ],

@@ -11,10 +11,10 @@ class HeardTraining(TrainingObserver):
     def __init__(self):
         self.heard = []
 
-    def begin(self, jobs, max_epochs):
-        self.heard.append(("begin", jobs))
+    def begin(self, fits, max_epochs):
+        self.heard.append(("begin", len(fits)))
 
-    def finished(self, job):
+    def finished(self, job, *, failed=False):
         self.heard.append(("finished", job))
 
     def end(self):

@@ -20,6 +20,7 @@ from crypto_refactor.model.dataset import TrainingSet
 from crypto_refactor.model.recipe import RECIPE
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.parallel import TrainingObserver, fit_all
+from crypto_refactor.model.training.phases import fit_name
 
 _FIGURES = ("weights", "volatility_floor", "threshold_scale", "epochs", "stop_loss")
 
@@ -42,7 +43,8 @@ def check_retraining(result: BacktestResult, observer: TrainingObserver) -> Audi
         )
     part, fills = _most_filled(result)
     data = training_alone(result, part.period)[1]
-    trained = _train(data, result.settings, observer)
+    name = fit_name(result.ticker, data.trained_through)
+    trained = _train(name, data, result.settings, observer)
     period = f"{to_iso(part.period.first)} to {to_iso(part.period.last)}"
     return AuditCheck.of(
         "retraining",
@@ -66,11 +68,11 @@ def _most_filled(result: BacktestResult) -> tuple[PeriodSignals, int]:
     return result.walk.periods[most], counts[most]
 
 
-def _train(data: TrainingSet, settings: ModelSettings, observer: TrainingObserver) -> TrainedModel:
-    observer.begin(1, RECIPE.max_epochs)
+def _train(name: str, data: TrainingSet, settings: ModelSettings, observer: TrainingObserver) -> TrainedModel:
+    observer.begin([name], RECIPE.max_epochs if settings.fits_network else 0)
     try:
         ((_, trained),) = fit_all([data], settings, observer.progress)
-        observer.finished(0)
+        observer.finished(0, failed=isinstance(trained, ModelError))
     finally:
         observer.end()
     if isinstance(trained, ModelError):

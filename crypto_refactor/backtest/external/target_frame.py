@@ -87,7 +87,7 @@ def _sides(column: "pd.Series[float]") -> FloatArray:
         values = np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise DataError(
-            f"The targets are no numbers: {error}.", expected="-1, 0 or 1.", remedy="convert them."
+            f"The targets are no numbers but {column.dtype}.", expected="-1, 0 or 1.", remedy="convert them."
         ) from error
     wrong = ~np.isin(values, (-1.0, 0.0, 1.0))
     if wrong.any():

@@ -31,6 +31,8 @@ def command(full: bool, retrain: bool, **values: Any) -> int:
     from crypto_refactor.report.terminal.audit import audit_text
 
     result = run_backtest(values, assess=False)
+    if full:
+        click.echo("Recomputing every decision …", err=True)
     findings = audit(result, full=full, retrain=TrainingBars() if retrain else None)
     if values["as_json"]:
         print_json(audit_json(result, findings))

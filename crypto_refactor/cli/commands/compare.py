@@ -97,6 +97,8 @@ def command(
         observer=TrainingBars(),
         cluster=training_cluster(values),
     )
+    sets = f"{len(request.settings)} setting{'s' if len(request.settings) > 1 else ''}"
+    click.echo(f"Comparing {len(tickers)} ticker{'s' if len(tickers) > 1 else ''} with {sets} …", err=True)
     held_out = None
     if fraction is None:
         comparison = recorded(values, run_comparison(request), record_comparison)

@@ -57,8 +57,6 @@ def command(folder: Path, **values: Any) -> None:
     if values["as_json"]:
         print_json({"schema": 1, "source": name, "tickers": rows})
         return
-    for row in rows:
-        _print(row)
     if venue is not None:
         click.echo(f"Use them with --source files --data-dir {folder}")
 
@@ -137,18 +135,21 @@ def _row(bars: Bars, path: Path) -> dict[str, object]:
 def _each_ticker(
     values: Mapping[str, Any], download: Callable[[Ticker], dict[str, object]]
 ) -> list[dict[str, object]]:
-    """Write one file per ticker; an unavailable one is named, and is an error only if it was requested."""
+    """Write one file per ticker and say so; an unavailable one is named, and is an error only if it was requested."""
     tickers = options.selected_tickers(values)
     rows: list[dict[str, object]] = []
     unavailable: list[UnavailableError] = []
     for ticker in tickers:
         try:
-            rows.append(download(ticker))
+            row = download(ticker)
         except UnavailableError as error:
             if values["tickers"]:
                 raise
             unavailable.append(error)
-            rows.append({"ticker": str(ticker), "bars": 0, "unavailable": error.what})
+            row = {"ticker": str(ticker), "bars": 0, "unavailable": error.what}
+        rows.append(row)
+        if not values["as_json"]:
+            _print(row)  # at once: the next ticker may take minutes
     if len(unavailable) == len(tickers):
         raise unavailable[0]
     return rows

@@ -32,8 +32,10 @@ def read_json(path: Path) -> tuple[tuple[str, ...] | None, list[list[str]]]:
         raise unusable(path, f"it holds more than {_MAX_CHARACTERS // 2**20} MiB", remedy="split it by time.")
     try:
         document = json.loads(content, parse_float=str, parse_int=str, parse_constant=str)
+    except json.JSONDecodeError as error:
+        raise unusable(path, f"it is no JSON (line {error.lineno}, column {error.colno})") from error
     except (ValueError, RecursionError) as error:
-        raise unusable(path, f"it is no JSON ({error})") from error
+        raise unusable(path, "it is no JSON of bars") from error
     rows = _rows(document)
     if not rows:
         raise unusable(path, "its JSON holds no list of bars, or several")

@@ -71,7 +71,7 @@ def read_feather(path: Path) -> pd.DataFrame:
             "freqtrade by `freqtrade convert-data --format-from feather --format-to json`.",
         ) from error
     except (OSError, ValueError, TypeError, MemoryError) as error:
-        raise unusable(path, f"its feather content is damaged ({error})") from error
+        raise unusable(path, "its feather content is damaged") from error
 
 
 @contextmanager
@@ -84,11 +84,13 @@ def open_text(path: Path) -> Iterator[IO[str]]:
     except UnicodeDecodeError as error:
         raise unusable(path, "it holds bytes that are not UTF-8", remedy="save it as UTF-8.") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile) as error:
-        raise unusable(path, f"it is damaged ({error})", remedy="download it again.") from error
+        raise unusable(path, "it is damaged", remedy="download it again.") from error
     except OSError as error:
         raise _unreadable(path, error) from error
     except (RuntimeError, NotImplementedError) as error:  # of zipfile: a password, or another compression
-        raise unusable(path, f"it cannot be unpacked ({error})", remedy="unpack it first.") from error
+        raise unusable(
+            path, "it has a password, or a compression that is not read here", remedy="unpack it first."
+        ) from error
 
 
 def _unreadable(path: Path, error: OSError) -> DataError:

@@ -32,8 +32,9 @@ def request_error(subject: str, failure: RequestFailedError, *, attempts: int) -
         return unreadable(subject, failure.text)
     return SourceFailedError(
         f"The request to Alpaca for {subject} failed: {failure.text}.",
-        expected=f"an answer within {attempts} attempts.",
-        remedy="check the network, then run the command again; bars already stored were kept.",
+        expected=f"an answer, asked for {attempts} times." if attempts > 1 else "an answer.",
+        remedy="check the network and run the command again (bars already stored were kept), or work without one: "
+        "--source sample has simulated bars, --source files --data-dir FOLDER your own.",
     )
 
 

@@ -17,6 +17,7 @@ from crypto_refactor.model.reuse_policy import make_card
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.cluster import Cluster
 from crypto_refactor.model.training.parallel import TrainingObserver, fit_all
+from crypto_refactor.model.training.phases import fit_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,18 +48,21 @@ def fit_and_write(
     """
     _require_libraries(cluster)
     paths = list(jobs)
-    observer.begin(len(paths), RECIPE.max_epochs)
+    data = [jobs[path].data for path in paths]
+    names = [fit_name(jobs[path].bars.ticker, jobs[path].data.trained_through) for path in paths]
+    observer.begin(names, RECIPE.max_epochs if settings.fits_network else 0)
     try:
-        data = [jobs[path].data for path in paths]
         for position, trained in fit_all(data, settings, observer.progress, workers=workers, cluster=cluster):
             path = paths[position]
-            observer.finished(position)
             if isinstance(trained, ModelError):
+                observer.finished(position, failed=True)
                 yield path, trained
                 continue
             job = jobs[path]
             card = replace(make_card(trained, job.data, job.bars, settings), origin=job.origin)
-            yield path, artifact.write(path, card, keras=trained.keras, onnx=trained.onnx)
+            model = artifact.write(path, card, keras=trained.keras, onnx=trained.onnx)
+            observer.finished(position)
+            yield path, model
     finally:
         observer.end()
 

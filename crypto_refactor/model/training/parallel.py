@@ -17,6 +17,7 @@ from crypto_refactor.model.dataset import TrainingSet
 from crypto_refactor.model.settings import ModelSettings
 from crypto_refactor.model.training.cluster import Cluster
 from crypto_refactor.model.training.compiled_network import needs_fresh_process
+from crypto_refactor.model.training.phases import Phase
 
 _POLL_SECONDS = 0.25
 _SKIPS_PER_PROCESS = 200
@@ -25,11 +26,12 @@ _SKIPS_PER_PROCESS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """A finished epoch, from 1, of the fit `job`, or 0 when it begins; `stop_loss` is the stop slice's data loss."""
+    """A step of the fit `job`: it enters a phase, with epoch 0, or ends an epoch, from 1."""
 
     job: int
-    epoch: int
-    stop_loss: float
+    phase: Phase
+    epoch: int = 0
+    stop_loss: float = math.nan  # data loss of the stop slice after the epoch
 
 
 OnProgress = Callable[[Progress], None]
@@ -38,14 +40,14 @@ OnProgress = Callable[[Progress], None]
 class TrainingObserver:
     """Follows training; this one ignores what it receives."""
 
-    def begin(self, jobs: int, max_epochs: int) -> None:
-        """Receive the number of fits that begin."""
+    def begin(self, fits: Sequence[str], max_epochs: int) -> None:
+        """Receive the names of the fits that begin, in their order, and the most epochs of each; 0 without a network."""
 
     def progress(self, progress: Progress) -> None:
-        """Receive a finished epoch."""
+        """Receive a step of a fit, maybe in another thread than the rest."""
 
-    def finished(self, job: int) -> None:
-        """Receive a finished fit."""
+    def finished(self, job: int, *, failed: bool = False) -> None:
+        """Learn that a fit has ended: its model is kept, or it failed."""
 
     def end(self) -> None:
         """Learn that no fit runs any more."""
@@ -116,13 +118,14 @@ def _fit_one(
 ) -> tuple[int, TrainedModel | ModelError]:
     from crypto_refactor.model.training.trainer import train
 
-    on_progress(Progress(job=position, epoch=0, stop_loss=float("nan")))
+    def enter(phase: Phase) -> None:
+        on_progress(Progress(job=position, phase=phase))
 
     def report(epoch: int, loss: float) -> None:
-        on_progress(Progress(job=position, epoch=epoch, stop_loss=loss))
+        on_progress(Progress(job=position, phase=Phase.FITTING, epoch=epoch, stop_loss=loss))
 
     try:
-        return position, train(data, settings, report)
+        return position, train(data, settings, report, enter)
     except ModelError as error:
         return position, error
 
@@ -169,7 +172,7 @@ class _Append:
         # A worker on another machine, or of another user, has no such folder: its progress shows at the end.
         if os.access(self.folder, os.W_OK | os.X_OK):
             with (Path(self.folder) / str(progress.job)).open("a", encoding="ascii") as file:
-                file.write(f"{progress.epoch} {progress.stop_loss!r}\n")
+                file.write(f"{progress.phase} {progress.epoch} {progress.stop_loss!r}\n")
 
 
 @contextmanager
@@ -198,6 +201,8 @@ def _relay_new_lines(folder: Path, line_counts: dict[str, int], on_progress: OnP
         # The last piece is empty, or a line that is still being written.
         lines = file.read_text(encoding="ascii").split("\n")[:-1]
         for line in lines[line_counts.get(file.name, 0) :]:
-            epoch, loss = line.split()
-            on_progress(Progress(job=int(file.name), epoch=int(epoch), stop_loss=float(loss)))
+            phase, epoch, loss = line.split()
+            on_progress(
+                Progress(job=int(file.name), phase=Phase(phase), epoch=int(epoch), stop_loss=float(loss))
+            )
         line_counts[file.name] = len(lines)

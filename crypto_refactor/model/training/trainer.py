@@ -1,5 +1,6 @@
 """Fits a model and measures what it knows; writes nothing to a shared place."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ from crypto_refactor.model.training.compiled_network import (
     without_bytecode,
 )
 from crypto_refactor.model.training.export import check_serving, export, keras_output, weights_hash
+from crypto_refactor.model.training.phases import Phase
 from crypto_refactor.model.training.residual import FittedResidual, Report, fit_residual
 
 
@@ -28,21 +30,34 @@ def _ignore(epoch: int, loss: float) -> None:
     """Report nothing."""
 
 
+def _unseen(phase: Phase) -> None:
+    """Tell nobody."""
+
+
 @without_bytecode()
-def train(data: TrainingSet, settings: ModelSettings, report: Report = _ignore) -> TrainedModel:
+def train(
+    data: TrainingSet,
+    settings: ModelSettings,
+    report: Report = _ignore,
+    enter: Callable[[Phase], None] = _unseen,
+) -> TrainedModel:
     """Fit a model on `data`: the skip, and the residual of the network of `settings`.
 
     The first 70 % of the rows are fitted, the next 15 % choose between no forecast, the skip, and the skip with its
     residual, the last 15 % measure a residual that was kept.  A skip alone is fitted again on all rows, and measured by
-    its chained forecasts.  The same data, settings and seed give the same weights on the same machine.
+    its chained forecasts.  The same data, settings and seed give the same weights on the same machine.  `report` receives
+    each epoch, `enter` each phase.
 
     Raises
     ------
     ModelError
         If the loss is not finite, or the exported network does not compute what Keras computes.
     """
-    choice = _choose(data, settings, report)
+    enter(Phase.LOADING)
     keras = import_keras()
+    enter(Phase.FITTING)
+    choice = _choose(data, settings, report)
+    enter(Phase.CHECKING)
     # Collecting garbage here would take four times as long as fitting a skip alone.
     keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(settings.seed)

@@ -1,5 +1,6 @@
 """A comparison in the terminal: one ranked table, the portfolios, and what chance alone would show."""
 
+from collections.abc import Iterable
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
@@ -41,7 +42,7 @@ def print_comparison(
     if held_out is not None:
         parts += held_out_lines(held_out, tz, room)
     parts += [f"Left out: {_where(gone.ticker, gone.where)}: {gone.why}" for gone in comparison.unavailable]
-    parts += [_failure(failed) for failed in comparison.failed]
+    parts += _failures(comparison.failed)
     end = comparison.end if held_out is None else held_out.end
     if end is not None:
         parts.append(f"Repeat with --end {to_iso(end)}.")
@@ -160,5 +161,12 @@ def _where(ticker: object, where: str) -> str:
     return f"{ticker} ({where})" if where else str(ticker)
 
 
-def _failure(failed: FailedTicker) -> str:
-    return f"Failed: {_where(failed.ticker, failed.where)}: {failed.error.to_text()}"
+def _failures(failures: Iterable[FailedTicker]) -> list[str]:
+    """Return a text for each error, with every ticker that ended in it."""
+    alike: dict[str, list[FailedTicker]] = {}
+    for failed in failures:
+        alike.setdefault(failed.error.to_text().replace(str(failed.ticker), ""), []).append(failed)
+    return [
+        f"Failed: {', '.join(_where(each.ticker, each.where) for each in group)}: {group[0].error.to_text()}"
+        for group in alike.values()
+    ]
