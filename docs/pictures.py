@@ -22,7 +22,7 @@ PICTURES = Path(__file__).parent / "pictures"
 BARS = "--ticker BTC/USD --source sample --network small"
 TERMINALS = {
     "signal": f"signal {BARS} --hours 240",
-    "backtest": f"backtest {BARS} --hours 720",
+    "backtest": "backtest --ticker BTC/USD --source sample --network linear --hours 2160",
 }
 PAGE = f"backtest {BARS} --hours 2160 --report page.html"
 COLUMNS = 88
