@@ -4,7 +4,7 @@ import difflib
 
 import click
 
-from crypto_refactor.cli.command_table import COMMANDS, GROUPS, load_command
+from crypto_refactor.cli.command_table import COMMANDS, GROUPS, HELP_OPTIONS, load_command
 from crypto_refactor.cli.runner import PROGRAM, run_command
 from crypto_refactor.version import __version__
 
@@ -55,7 +55,8 @@ _EXAMPLES = (
 """Two for each group."""
 
 
-@click.group(cls=_LazyGroup, no_args_is_help=True)
+# In the settings of the group: click keeps the help option of whoever asks first, and completion asks without them.
+@click.group(cls=_LazyGroup, no_args_is_help=True, context_settings={"help_option_names": HELP_OPTIONS})
 @click.version_option(__version__, prog_name=PROGRAM)
 def cli() -> None:
     """Hourly crypto research: bars, 14 indicators, an LSTM signal, an honest backtest."""

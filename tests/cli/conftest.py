@@ -80,6 +80,7 @@ def invoke(monkeypatch, capsys, home):
         if name.startswith("CRYPTO_"):
             monkeypatch.setenv(name, value)
     monkeypatch.chdir(home.work)
+    settings.cache_clear()
 
     def run(command, line, *, models=None):
         if models is not None:

@@ -97,6 +97,11 @@ def test_a_shell_completes_commands_options_and_values(home):
     assert offered("signal", "--source") == ["alpaca", "files", "sample"]
 
 
+def test_h_is_help_after_a_shell_has_completed_in_this_process(invoke):
+    assert offered(incomplete="rec")
+    assert invoke(cli, "-h").code == 0
+
+
 def test_a_shell_completes_accounts_and_models(home, invoke):
     assert offered("status", "--account") == []
     ledger = ledger_of(home.folder / "state")
