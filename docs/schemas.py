@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -142,34 +142,43 @@ def schema_of(documents: list[dict[str, Any]]) -> dict[str, Any]:
     return _tidy(builder.to_schema())
 
 
-def _tidy(schema: dict[str, Any], name: str = "") -> dict[str, Any]:
-    """Return `schema` without the names of things, and open where nothing but null was seen."""
+def _tidy(schema: dict[str, Any], name: str = "", depth: int = 0) -> dict[str, Any]:
+    """Return `schema` without the names of things, and open where nothing but null was seen.
+
+    Below the first level a figure or a text may be undefined in another run, and a key may be missing in what an
+    earlier release wrote.
+    """
     schema = dict(schema)
     if schema.get("type") == "null":
         return {}
+    if depth > 1 and schema.get("type") in {"number", "string"}:
+        schema["type"] = ["null", schema["type"]]
     if "anyOf" in schema:
-        schema["anyOf"] = [_tidy(each, name) for each in schema["anyOf"]]
+        schema["anyOf"] = [_tidy(each, name, depth) for each in schema["anyOf"]]
     if "items" in schema:
-        schema["items"] = _tidy(schema["items"], name)
+        schema["items"] = _tidy(schema["items"], name, depth + 1)
     if "properties" in schema:
-        parts = {key: _tidy(value, key) for key, value in sorted(schema["properties"].items())}
+        parts = dict(sorted(schema["properties"].items()))
         if name in OPEN or any("/" in key for key in parts):
             del schema["properties"]
             schema.pop("required", None)
-            schema["additionalProperties"] = _merged(list(parts.values()))
+            schema["additionalProperties"] = _tidy(_merged(parts.values()), depth=2)
         else:
-            schema["properties"] = parts
+            schema["properties"] = {key: _tidy(value, key, depth + 1) for key, value in parts.items()}
             schema["required"] = sorted(schema.get("required", []))
+            if depth:
+                del schema["required"]
     if isinstance(schema.get("type"), list):
         schema["type"] = sorted(schema["type"])
     return schema
 
 
-def _merged(schemas: list[dict[str, Any]]) -> dict[str, Any]:
+def _merged(schemas: Iterable[dict[str, Any]]) -> dict[str, Any]:
     builder = SchemaBuilder(schema_uri=None)
     for schema in schemas:
-        builder.add_schema({key: value for key, value in schema.items() if key != "additionalProperties"})
-    return _tidy(builder.to_schema())
+        builder.add_schema(schema)
+    merged: dict[str, Any] = builder.to_schema()
+    return merged
 
 
 def main() -> int:

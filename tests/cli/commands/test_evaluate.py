@@ -123,7 +123,7 @@ def test_the_window_can_be_narrowed(run, targets):
 
 @pytest.mark.parametrize("option", ["--exit fade", "--strict", "--min-confirmations 4", "--network small"])
 def test_options_that_ask_for_a_forecast_are_unknown(run, targets, option):
-    assert "No such option" in run(f"--source sample --targets {targets} {option}", code=2).err
+    assert "There is no option" in run(f"--source sample --targets {targets} {option}", code=2).err
 
 
 @pytest.mark.parametrize(

@@ -86,12 +86,12 @@ class TestImport:
     @pytest.mark.parametrize(
         ("line", "code", "said"),
         [
-            ("{file}", 2, "Missing option '--ticker'"),
-            ("--ticker BTC/USD", 2, "Missing argument"),
+            ("{file}", 2, "--ticker is missing"),
+            ("--ticker BTC/USD", 2, "FILE... is missing"),
             ("{file} --ticker BTC", 2, "'BTC' is not a ticker"),
             ("{file} --ticker BTC/USD --tz Mars/Olympus", 2, "not a known time zone"),
             ("{file} --ticker BTC/USD --columns a,b", 3, "--columns names 2 columns"),
-            ("{file} --ticker BTC/USD --dates year-first", 2, "is not one of"),
+            ("{file} --ticker BTC/USD --dates year-first", 2, "day-first or month-first"),
             ("{file}.none --ticker BTC/USD", 3, "No such file"),
             ("{file} --ticker BTC/USD --data-dir {file}", 2, "is a file"),
         ],

@@ -106,12 +106,12 @@ def test_a_cached_model_of_other_bars_is_never_used(run, two_folders, fits):
     ]
 
 
-def test_a_named_model_of_other_bars_is_trained_anew_or_refused(run, two_folders, fits):
+def test_a_named_model_of_other_bars_is_refused_until_it_may_be_replaced(run, two_folders, fits):
     line = "--hours 240 --lookback 12 --network linear --allow-jumps --end 2024-05-25T00:00Z --source files"
     run(signal, f"{line} --data-dir plain --model mine")
-    found = one_document(run(signal, f"{line} --data-dir bars --model mine --json").out)
-    assert found["model_info"]["decision"] == "trained"
-    assert "source" in found["model_info"]["reason"]
+    assert f"files:{NAME}" in run(signal, f"{line} --data-dir bars --model mine", code=4).err
+    found = one_document(run(signal, f"{line} --data-dir bars --model mine --retrain --json").out)
+    assert found["source"] == f"files:{NAME}"
     line = f"--source files --hours 24 --model mine {MODELS} --allow-jumps"
     run(backtest, f"{line} --data-dir bars --seed 0")
     refused = run(backtest, f"{line} --data-dir plain", code=4).err
