@@ -54,6 +54,7 @@ $(VENV)/.made:
 $(VENV)/.tool: pyproject.toml hatch_build.py | $(VENV)/.made
 	@echo "Installing crypto-refactor and what it needs into $(VENV): TensorFlow, Keras, pandas and smaller libraries,"
 	@echo "about 2 GB on disk. This takes one to five minutes, once; nothing outside this folder is touched but pip's cache."
+	@echo "Its last step, 'Installing collected packages', stands still for one or two minutes."
 	@echo "Stop it whenever you like: make demo goes on with what pip has kept."
 	@$(BIN)/python -m pip install --disable-pip-version-check -e .
 	@touch $@

@@ -145,7 +145,7 @@ def evaluate(
     stamped : {"open", "close"}, optional
         Whether an hour is the close of the bar its target was made from, so that the target is known then, or the bar's
         open, so that it is known an hour later.  By default the close, but the open where the index is named ``opened``,
-        as that of `Bars.to_frame` is.
+        as that of `Bars.to_frame` is, or ``timestamp``, as that of a file of bars is.
     source : AnySource, optional
         Where bars come from (see `source_of`); by default the environment's ``CRYPTO_SOURCE``.
     hours : int, optional

@@ -98,7 +98,7 @@ def selection_bias_text(bias: SelectionBias, best: str, idle: int) -> str:
         outcome = f"Best observed: {observed}."
     else:
         outcome = f"Every trial that traded lost; the highest Sharpe ratio is {observed}."
-    earlier = f" after {bias.earlier:,} earlier ones on overlapping hours" if bias.earlier else ""
+    earlier = f" after {counted(bias.earlier, 'earlier one')} on overlapping hours" if bias.earlier else ""
     return (
         f"{counted(bias.trials, 'trial')}{never}{earlier}. Best Sharpe ratio expected by chance: {number(bias.expected_best_sharpe)}. "
         f"{outcome} Deflated Sharpe ratio: {number(bias.deflated_sharpe)} (at least {number(REQUIRED_PROBABILITY)} is required)."

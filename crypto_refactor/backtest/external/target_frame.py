@@ -8,7 +8,7 @@ import pandas as pd
 from crypto_refactor.arrays import FloatArray
 from crypto_refactor.backtest.external.target_file import MADE_AT, TARGET, ExternalTargets, Stamped, bad_row
 from crypto_refactor.errors import DataError, UsageError
-from crypto_refactor.market.frames import OPENED, hours_of
+from crypto_refactor.market.frames import OPENED, STAMP, hours_of
 from crypto_refactor.market.hours import to_iso
 
 
@@ -23,12 +23,13 @@ def targets_of_frame(
         The targets -1, 0 or 1, in the column ``target`` of a DataFrame, indexed by full hours with a time zone, which
         may also stand in the column ``made_at``.
     stamped : {"open", "close"} or None
-        What the hours are.  By default closes, unless they are named ``opened``, as those of `Bars.to_frame` are.
+        What the hours are.  By default closes, unless they are named ``opened``, as those of `Bars.to_frame` are, or
+        ``timestamp``, as those of a file of bars are.
 
     Raises
     ------
     UsageError
-        If hours named ``opened`` are said to be closes.
+        If hours named ``opened`` or ``timestamp`` are said to be closes.
     DataError
         If targets or hours are missing or out of order, or are none; the first bad row is shown.
     """
@@ -40,7 +41,7 @@ def targets_of_frame(
             remedy="rename the column, or give the one that holds the targets.",
         )
     stamps = pd.Index(frame[MADE_AT].array) if MADE_AT in frame else frame.index
-    end = _stamped(stamped, opened=stamps.name == OPENED)
+    end = _stamped(stamped, stamps.name)
     hours = hours_of(
         stamps, "The targets have", MADE_AT, f"the {end} of the bar that each target was made from"
     )
@@ -68,15 +69,16 @@ def targets_of_frame(
     )
 
 
-def _stamped(given: str | None, *, opened: bool) -> Stamped:
+def _stamped(given: str | None, name: object) -> Stamped:
+    opened = name in {OPENED, STAMP}
     if given is None:
         return Stamped.OPEN if opened else Stamped.CLOSE
     end = Stamped.of(given)
     if opened and end is Stamped.CLOSE:
         # An hour too early, every target would know the bar it trades.
         raise UsageError(
-            f"Hours named {OPENED} were said to be closes.",
-            expected=f"another name for closes: {OPENED} are the opens of bars.",
+            f"Hours named {name} were said to be closes.",
+            expected=f"another name for closes: {name} holds the opens of bars.",
             remedy="leave stamped out; or, if they are closes, rename the index.",
         )
     return end

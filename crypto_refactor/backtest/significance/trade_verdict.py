@@ -32,7 +32,7 @@ def trade_verdict(
     detectable = DETECTABLE_ERRORS * error
     chance, entry = significance.probabilistic_sharpe, significance.random_entry
     measured = f"Sharpe ratio {metrics.sharpe:+.1f} ± {error:.1f} after costs"
-    shown = f"one of {detectable:.1f} would have been shown with 80 %"
+    shown = f"a true one of {detectable:.1f} would be found in 80 of 100 such runs"
     if metrics.trades < MIN_TRADES or chance is None or entry is None:
         few = f"{metrics.trades} of at least {MIN_TRADES} closed trades"
         return PartVerdict(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +105,8 @@ def check_plugin(plugin: str, as_json: bool, **values: Any) -> int:
     if values["tickers"]:
         source = options.open_selected_source(values)
         series += [_bars(source, ticker, values["end"]) for ticker in values["tickers"]]
+    if sys.stderr.isatty():  # a loop over bars in Python takes a minute
+        click.echo(f"Checking {file.name}: every bar is computed again without later ones …", err=True)
     report = checker.check_plugin(file, series)
     if as_json:
         print_json(report.to_dict())

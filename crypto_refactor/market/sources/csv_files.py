@@ -171,10 +171,19 @@ class FilesSource(LoadedSource):
         origin = "" if venue is None else f" --from {venue}"
         return UnavailableError(
             f"The source {self.name} has no bars of {ticker}: {path} does not exist.",
-            expected=f"a file of that name with the columns {HEADER_LINE}.",
-            remedy=f"write it with `crypto-refactor download --ticker {ticker}{origin} --data-dir {self.data_dir}`, "
-            "or choose another --data-dir or --source.",
+            expected=f"a file of that name with the columns {HEADER_LINE}{self._others()}.",
+            remedy=f"convert a file of yours with `crypto-refactor import FILE --ticker {ticker}{origin} --data-dir "
+            f"{self.data_dir}`, write it with `crypto-refactor download` and the same options, or choose another --ticker, "
+            "--data-dir or --source.",
         )
+
+    def _others(self) -> str:
+        suffix = "_1h.csv"
+        names = sorted(
+            path.name.removesuffix(suffix).replace("_", "/").upper()
+            for path in self.data_dir.glob(f"*_*{suffix}")
+        )
+        return f"; the folder has {', '.join(names[:10])}{', …' if len(names) > 10 else ''}" if names else ""
 
 
 def unfinished_text(hour: Hour) -> str:

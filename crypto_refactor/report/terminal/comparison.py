@@ -93,7 +93,7 @@ def _shared_rules(comparison: Comparison) -> list[str | Text]:
     rules = rules_text(trial.scenarios.requested.rules)
     if len(request.settings) > 1:
         names = ", ".join(name for name, _ in first.varied)
-        rules = f"Varied: {names}. {rules.replace('Rules: ', 'Rules of the first setting: ', 1)}"
+        rules = f"Varied: {names}. {rules.replace('Rules: ', 'Rules of the setting named first: ', 1)}"
     schedule = schedule_text(first.settings) if request.model is None else f"pinned, {request.model}"
     models = models_text(first.settings, schedule, first.signal_rules, first.settings.plugins)
     return [

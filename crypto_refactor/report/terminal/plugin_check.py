@@ -10,7 +10,7 @@ def plugin_check_text(report: PluginReport) -> str:
     lines = [f"Plug-in {report.file.name} {report.file.hash}, {report.file.path}", *_pieces(report), ""]
     broken = [contract for contract in report.contracts if not contract.kept]
     count = len(report.contracts)
-    lines.append(f"{count - len(broken)} of {count} contracts are kept, on {', '.join(report.bars)}.")
+    lines.append(f"{count - len(broken)} of {count} contracts are kept, on {'; '.join(report.bars)}.")
     return "\n".join(lines)
 
 

@@ -193,7 +193,7 @@ class TestTrades:
     def test_it_states_the_smallest_sharpe_ratio_that_would_have_been_shown(self):
         found = trade_verdict(self.RUN, replace(PASSING, random_entry=entry_of(0.5)))
         assert found.detectable == pytest.approx(2.895 * 0.8, abs=0.01)
-        assert "one of 2.3 would have been shown with 80 %" in found.text
+        assert "a true one of 2.3 would be found in 80 of 100 such runs" in found.text
 
     def test_too_few_of_them_do_not_silence_the_forecasts(self):
         rng = np.random.default_rng(0)
