@@ -186,6 +186,7 @@ def halt(why: str, **values: Any) -> None:
         print_json({"schema": 1, "halt": reason})
     else:
         click.echo(f"{reason}. Exits continue. Run `crypto-refactor resume` to lift the halt.")
+        click.echo("Replays, and demo accounts on files or sample, do not heed a halt.")
 
 
 @click.command("resume")
