@@ -32,7 +32,7 @@ def command() -> None:
     backtester = "python3 models/app_backtester.py" if in_checkout else f"{PROGRAM} backtest"
     click.secho(f"$ {backtester} {_BACKTEST}", bold=True)
     backtest.main(shlex.split(_BACKTEST), standalone_mode=False)
-    click.echo("\nNow with real bars and the full network; needs no keys, trains for half a minute:")
+    click.echo("\nNow with real bars and the full network; no keys, half a minute of training:")
     following = ".venv/bin/python models/app_lstm.py" if in_checkout else f"{PROGRAM} signal"
     click.secho(f"  {following} {_NEXT}", bold=True)
 
