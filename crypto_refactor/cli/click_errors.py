@@ -81,10 +81,14 @@ def _bad_value(error: click.BadParameter, parameter: click.Parameter, helped: st
         return UsageError(what, expected=expected, remedy=f"correct {name}.")
     value = refused[1] or refused[2]
     meant = number_meant(value, whole=isinstance(kind, click.types.IntParamType))
+    if isinstance(kind, click.Choice):
+        like = difflib.get_close_matches(value, list(map(str, kind.choices)), n=1)
+        meant = like[0] if like else None
+    written = f"{name} {meant}" if isinstance(parameter, click.Option) else meant
     return UsageError(
         f"{name} is {value!r}." if refused[1] is not None else f"{name} is {value}.",
         expected=f"{_expected(kind)}.",
-        remedy=f"correct {name}." if meant is None or refused[1] is None else f"write {name} {meant}.",
+        remedy=f"correct {name}." if meant is None or refused[1] is None else f"write {written}.",
     )
 
 
@@ -101,13 +105,23 @@ def _expected(kind: Any) -> str:
 
 
 def number_meant(text: str, *, whole: bool) -> str | None:
-    """Return the plain number that a text such as ``0.1%``, ``10k`` or ``30d`` means; None where it means none."""
-    match = re.fullmatch(r"([+-]?[0-9][0-9_,]*(?:\.[0-9]+)?)\s*(%|[kKmMhHdDwW])?", text.strip())
+    """Return the plain number that a text such as ``0.1%``, ``0,001``, ``10k`` or ``30d`` means; None where it means none.
+
+    A comma is one of thousands where three digits follow each and no zero leads, else the decimal one.
+    """
+    match = re.fullmatch(r"([+-]?)([0-9][0-9_,]*(?:\.[0-9]+)?)\s*(%|[kKmMhHdDwW])?", text.strip())
     if match is None:
         return None
-    value = float(match[1].replace(",", "").replace("_", ""))
-    if match[2] == "%":
+    digits = match[2].replace("_", "")
+    if re.fullmatch(r"[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]+)?", digits):
+        digits = digits.replace(",", "")
+    elif re.fullmatch(r"[0-9]+,[0-9]+", digits):
+        digits = digits.replace(",", ".")
+    elif "," in digits:
+        return None
+    value = float(match[1] + digits)
+    if match[3] == "%":
         value /= 100
-    elif match[2]:
-        value *= _FACTORS[match[2].lower()]
+    elif match[3]:
+        value *= _FACTORS[match[3].lower()]
     return f"{round(value) if whole else value:.12g}"

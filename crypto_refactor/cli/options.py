@@ -183,7 +183,7 @@ venue = option(
 )
 state_dir = option(
     "--state-dir",
-    "Folder of the bar store and the ledger.  [default: state/ of the checkout, or CRYPTO_STATE_DIR]",
+    "Folder of the bar store and the ledger.  [default: state/ of the checkout or of the user's data folder, or CRYPTO_STATE_DIR]",
     type=click.Path(path_type=Path, file_okay=False, resolve_path=True),
 )
 end = option(

@@ -285,7 +285,7 @@ def pinned_model(path: Path, bars: Bars, settings: ModelSettings, first_decision
     if model is None:
         raise ModelError(
             f"There is no model {path}.",
-            expected="a model trained by models/app_lstm.py with the same --model, --ticker and --source.",
+            expected="a model trained by `signal` (models/app_lstm.py) with the same --model, --ticker and --source.",
             remedy="train it first, or leave out --model to let the walk-forward models decide.",
         )
     card = model.card

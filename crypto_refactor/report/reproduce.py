@@ -32,7 +32,8 @@ def program(name: str) -> list[str]:
     """Return how the running command calls the command `name`: as itself was called, or by its script in a checkout."""
     from crypto_refactor.config import checkout_root
 
-    grouped = click.get_current_context().parent is not None
+    context = click.get_current_context(silent=True)
+    grouped = context is not None and context.parent is not None
     if grouped or name not in _SCRIPTS or checkout_root() is None:
         return ["crypto-refactor", name]
     return ["python3", _SCRIPTS[name]]
@@ -118,7 +119,7 @@ def equivalent_backtest(
     tickers: Sequence[Ticker],
 ) -> str:
     """Return the backtester command that trades the first of `tickers` by the very same rules, in a sentence."""
-    words = ["python3", "models/app_backtester.py", "--ticker", str(tickers[0]), "--hours", str(hours)]
+    words = [*program("backtest"), "--ticker", str(tickers[0]), "--hours", str(hours)]
     words += [
         "--initial-balance",
         f"{session.initial_balance / len(tickers):.2f}".removesuffix(".00"),

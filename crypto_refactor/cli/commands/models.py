@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _GB = 10**9
 _DELETE = (
-    "To delete a named model, delete its .keras, .onnx and .json file. --prune makes room in the cache alone."
+    "To delete a named model, delete <base>_<quote>_<name>.keras, .onnx and .json there or in a folder below. "
+    "--prune makes room in the cache alone."
 )
 _CARD_KEYS = ("ticker", "source", "simulated", "network", "lookback", "rows")
 

@@ -159,6 +159,13 @@ class FilesSource(LoadedSource):
         self._left_out[ticker] = texts
 
     def _missing(self, ticker: Ticker, path: Path, error: OSError) -> DataError:
+        if self.data_dir.is_file():
+            return DataError(
+                f"The data folder {self.data_dir} is a file.",
+                expected="a folder of <base>_<quote>_1h.csv files.",
+                remedy="name its folder; `crypto-refactor import FILE --ticker TICKER --data-dir FOLDER` converts a file of "
+                "another name or layout.",
+            )
         if not self.data_dir.is_dir():
             return DataError(
                 f"The data folder {self.data_dir} does not exist.",
@@ -172,9 +179,9 @@ class FilesSource(LoadedSource):
         return UnavailableError(
             f"The source {self.name} has no bars of {ticker}: {path} does not exist.",
             expected=f"a file of that name with the columns {HEADER_LINE}{self._others()}.",
-            remedy=f"convert a file of yours with `crypto-refactor import FILE --ticker {ticker}{origin} --data-dir "
-            f"{self.data_dir}`, write it with `crypto-refactor download` and the same options, or choose another --ticker, "
-            "--data-dir or --source.",
+            remedy=f"write it with `crypto-refactor download --ticker {ticker}{origin} --data-dir {self.data_dir}`, "
+            f"convert a file of yours with `crypto-refactor import FILE --ticker {ticker}{origin} --data-dir {self.data_dir}`, "
+            "or choose another --data-dir or --source.",
         )
 
     def _others(self) -> str:

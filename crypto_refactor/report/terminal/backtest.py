@@ -50,7 +50,7 @@ def run_text(
     lines += [*table_lines(account_table(result), width=width), *_chart(result, tz, width), ""]
     title, reasons = commentary.held_back(result)
     lines += entry(title, " ".join(reasons), width)
-    if result.alpaca is None:
+    if result.alpaca is None:  # its column is empty
         lines += entry("At Alpaca", commentary.alpaca_note(result, tz), width)
     for caution in commentary.cautions(result, tz):
         lines += entry("Note", caution, width)

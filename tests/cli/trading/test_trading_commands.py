@@ -296,7 +296,7 @@ REFUSED = [
     ("run_trading --demo --source sample --initial-balance -5", 2, "--initial-balance is -5"),
     ("run_trading --demo --source sample --ticker ADA/USD --venue alpaca", 2, "no venue rules"),
     ("run_trading --demo --source sample --notify ftp://x", 2, "--notify"),
-    ("run_multi_ticker --mode all", 2, "sequential or parallel or demo or once or continuous"),
+    ("run_multi_ticker --mode all", 2, "--mode is 'all'"),
     ("run_multi_ticker --mode sequential --max-workers 8 --source sample", 2, "with --mode sequential"),
     ("run_trading --demo --source sample --data-dir /tmp", 2, "--data-dir was given with the source sample"),
     ("run_trading --once --venue none", 2, "--venue none was given"),

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from crypto_refactor.config import tickers_file
+from crypto_refactor.config import packaged_tickers, tickers_file
 from crypto_refactor.errors import UnavailableError
 from crypto_refactor.market.bars import fill_gaps, segment_starts
 from crypto_refactor.market.hours import to_iso
@@ -35,7 +35,7 @@ def correlation(x, y):
 
 
 def test_it_offers_exactly_the_supported_tickers():
-    assert tuple(TICKERS) == read_tickers(tickers_file())
+    assert tuple(TICKERS) == read_tickers(tickers_file(), packaged_tickers())
 
 
 @pytest.mark.parametrize("ticker", [Ticker("DOGE", "USD"), Ticker("BTC", "EUR")])
