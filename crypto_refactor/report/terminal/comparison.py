@@ -53,7 +53,8 @@ def _heading(comparison: Comparison, tz: ZoneInfo, held_out: HeldOutTest | None)
     request, end = comparison.request, comparison.end
     mark = simulated_mark(simulated=request.source.name == SAMPLE)
     tickers, settings = counted(len(request.tickers), "ticker"), counted(len(request.settings), "setting")
-    lines: list[str | Text] = [Text(f"Comparison of {tickers} with {settings}{mark}", style="bold")]
+    title = f"Comparison of {tickers} with {settings}, ranked by Sharpe ratio{mark}"
+    lines: list[str | Text] = [Text(title, style="bold")]
     if end is not None:
         lines.append(span_text(comparison, end, tz))
     if held_out is not None:
