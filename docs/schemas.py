@@ -151,7 +151,7 @@ def _tidy(schema: dict[str, Any], name: str = "", depth: int = 0) -> dict[str, A
     schema = dict(schema)
     if schema.get("type") == "null":
         return {}
-    if depth > 1 and schema.get("type") in {"number", "string"}:
+    if depth > 1 and schema.get("type") in ("number", "string"):  # it may also be a list
         schema["type"] = ["null", schema["type"]]
     if "anyOf" in schema:
         schema["anyOf"] = [_tidy(each, name, depth) for each in schema["anyOf"]]

@@ -120,7 +120,9 @@ def test_a_trial_is_what_the_backtester_says_with_its_options(run):
 
 def test_the_table_ranks_and_the_sentence_says_how_many_were_tried(run):
     out = run(f"{LINE} {TWO} {VARY}").out
-    assert out.splitlines()[0] == "Comparison of 2 tickers with 4 settings, ranked by Sharpe ratio   SIMULATED"
+    assert (
+        out.splitlines()[0] == "Comparison of 2 tickers with 4 settings, ranked by Sharpe ratio   SIMULATED"
+    )
     text = " ".join(out.split())
     assert "8 trials. Best Sharpe ratio expected by chance: " in text
     assert "Deflated Sharpe ratio:" in text
