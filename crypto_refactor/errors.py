@@ -20,7 +20,7 @@ prints it, once, and ends the process with the exit code.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Self
 
 EXIT_OK = 0
@@ -87,6 +87,15 @@ class UsageError(CryptoRefactorError):
     def invalid(cls, option: str, value: object, expected: str) -> Self:
         """Return the error of an option whose value is out of its range."""
         return cls(f"{option} is {value!r}.", expected=f"{expected}.", remedy=f"correct {option}.")
+
+    @classmethod
+    def not_one_of(cls, option: str, value: object, choices: Collection[str]) -> Self:
+        """Return the error of an option that takes one of `choices`; it names the one that was probably meant."""
+        import difflib
+
+        near = difflib.get_close_matches(str(value), choices, n=1)
+        remedy = f"write {option} {near[0]}." if near else f"correct {option}."
+        return cls(f"{option} is {value!r}.", expected=f"{' or '.join(choices)}.", remedy=remedy)
 
 
 class PluginError(UsageError):

@@ -12,6 +12,8 @@ myst_heading_anchors = 4  # links name a heading as they do in a repository
 nitpicky = True
 
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_title = "crypto_refactor"
 html_copy_source = False
 html_show_sphinx = False

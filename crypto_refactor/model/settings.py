@@ -62,9 +62,7 @@ class ModelSettings:
     def _require_choice(self, name: str, choices: tuple[str, ...]) -> None:
         value: str = getattr(self, name)
         if value not in choices:
-            raise UsageError(
-                f"--{name} is {value!r}.", expected=f"{' or '.join(choices)}.", remedy=f"correct --{name}."
-            )
+            raise UsageError.not_one_of(f"--{name}", value, choices)
 
     def _require_range(self, name: str, low: int, high: int, unit: str = "") -> None:
         value: object = getattr(self, name)

@@ -20,13 +20,18 @@ class Note:
 def comparison_notes(comparison: Comparison) -> list[Note]:
     """Return the notes on a comparison with at least one trial."""
     trials = comparison.trials
-    shares = dict.fromkeys(money(portfolio.share) for portfolio in comparison.portfolios)
+    sums = [portfolio for portfolio in comparison.portfolios if len(portfolio.tickers) > 1]
+    shares = dict.fromkeys(money(portfolio.share) for portfolio in sums)
     notes = [
         *_luck(comparison),
         Note(overfitting_text(comparison.overfitting)),
-        Note(
-            f"Sums: portfolios of equal sub-accounts of {' or '.join(shares)} each, with no transfers between them, "
-            "as run_multi_ticker.py trades."
+        *(
+            Note(
+                f"Sums: portfolios of equal sub-accounts of {each} each, with no transfers between them, "
+                "as run_multi_ticker.py trades."
+            )
+            for each in [" or ".join(shares)]
+            if each
         ),
         *_forecasts(comparison),
         _audits(comparison),

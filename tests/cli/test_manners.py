@@ -59,6 +59,8 @@ def test_every_command_says_its_version(invoke, name):
         ("backtest --fee 0,001", "write --fee 0.001."),
         ("multi --mode sequental", "write --mode sequential."),
         ("config sginal", "write signal."),
+        ("backtest --source sample --network smal", "write --network small."),
+        ("compare --source sample --vary fees=0,0.001", "write --vary fee=0,0.001."),
         ("backtest --hours 30d", "write --hours 720."),
         ("backtest --fee cheap", "Expected: a number."),
         ("backtest --feee 0", "did you mean --fee?"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -118,8 +119,11 @@ def parse_axis(text: str) -> Axis:
     """
     name, equals, values = (part.strip() for part in text.partition("="))
     if name not in _VARIABLES or not equals:
-        raise UsageError.invalid(
-            "--vary", text, "NAME=V1,V2,… with NAME one of " + ", ".join(VARIABLE_OPTIONS)
+        near = difflib.get_close_matches(name, VARIABLE_OPTIONS, n=1)
+        raise UsageError(
+            f"--vary is {text!r}.",
+            expected=f"NAME=V1,V2,… with NAME one of {', '.join(VARIABLE_OPTIONS)}.",
+            remedy=f"write --vary {near[0]}={values or '…'}." if near else "correct --vary.",
         )
     return Axis(name=name, values=tuple(dict.fromkeys(_parse(name, value) for value in values.split(","))))
 

@@ -91,6 +91,7 @@ def test_no_trade_at_all_is_said(tmp_path, fits):
     result, _ = replay_run(tmp_path, sample_bars(1200), hours=20, strict=True, fee=0.5)
     text = text_of(result)
     assert "No trade was closed." in text
+    assert "BTC/USD: --strict blocked all" in text or "BTC/USD: There was no signal" in text
     assert cells(text, "BTC/USD")[5:] == ["0", "–", "0.00"]
 
 

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from crypto_refactor.backtest.significance.trade_verdict import MIN_TRADES
 from crypto_refactor.market.hours import to_local_text
-from crypto_refactor.report.commentary import few_trades, jump_remarks, rules_text, still_open
+from crypto_refactor.report.commentary import few_trades, held_back, jump_remarks, rules_text, still_open
 from crypto_refactor.report.formatting import amount, money, percent, price, simulated_mark, source_name
 from crypto_refactor.report.replay_summary import ReplayFigures, ticker_figures, total_curve, total_figures
 from crypto_refactor.report.terminal.equity_chart import chart
@@ -122,7 +122,7 @@ def _remarks(result: ReplayResult, tz: ZoneInfo) -> list[str]:
 def _trades(result: ReplayResult, tz: ZoneInfo, room: int | None) -> list[str]:
     rows = [(replayed.ticker, trade) for replayed in result.replayed for trade in replayed.trades]
     if not rows:
-        return ["No trade was closed."]
+        return ["No trade was closed.", *_why_no_trade(result)]
     if len(rows) > MAX_TRADES_LISTED:
         command = f"crypto-refactor trades --account {result.account} --csv FILE"
         return [f"{len(rows)} trades were closed; `{command}` lists them."]
@@ -153,6 +153,15 @@ def _trades(result: ReplayResult, tz: ZoneInfo, room: int | None) -> list[str]:
             trade.exit_reason,
         )
     return table.text(room)
+
+
+def _why_no_trade(result: ReplayResult) -> list[str]:
+    """Say what held back each ticker that was never entered, as its backtest does."""
+    return [
+        f"{replayed.ticker}: {' '.join(held_back(replayed.backtest)[1])}"
+        for replayed in result.replayed
+        if not replayed.fills
+    ]
 
 
 def _equity(result: ReplayResult, tz: ZoneInfo) -> list[str]:
