@@ -86,7 +86,9 @@ def test_a_backtest_interrupted_while_its_workers_train_takes_them_along(home, t
     notes.mkdir()
     process = home.start(BACKTEST, TMPDIR=str(notes))
     # Each worker notes its finished epochs in a file of its own: the first one means that training runs.
-    wait_for(lambda: any("\n1 " in file.read_text() for file in notes.glob("crypto-refactor-*/*")), process)
+    wait_for(
+        lambda: any("fitting 1 " in file.read_text() for file in notes.glob("crypto-refactor-*/*")), process
+    )
     if number == signal.SIGINT:
         os.killpg(process.pid, number)  # what a terminal does on Ctrl-C
     else:

@@ -115,7 +115,7 @@ def test_the_documented_commands_are_found():
 @pytest.mark.parametrize("line", list(runnable()))
 def test_a_documented_command_works(reader, line):
     done = reader.run(line)
-    first = "\n".join(done.stdout.splitlines()[:12])
+    first = "\n".join(done.stdout.splitlines()[:20])  # a comparison begins with its rules
     ticker = re.search(r"--ticker (\S+)", line)
     assert (ticker[1] if ticker else "") in first
     assert "SIMULATED" in done.stdout or "--source" not in line
@@ -182,7 +182,9 @@ def test_the_demo_is_marked_and_ends_on_one_command_to_try(reader):
     shown = reader.run("demo").stdout
     assert shown.splitlines()[0].startswith("Everything below is SIMULATED")
     assert shown.count("SIMULATED") >= 3
-    suggested = shown.rstrip().splitlines()[-1].split()
+    *_, line, guide = shown.rstrip().splitlines()
+    assert (ROOT / guide.split(": ")[1].split(",")[0]).is_file()
+    suggested = line.split()
     assert (ROOT / suggested[1]).is_file()
     command = SCRIPTS[suggested[1]][1]
     assert command.make_context("tool", list(suggested[2:])).params["hours"] == 240

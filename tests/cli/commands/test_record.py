@@ -74,7 +74,7 @@ def test_where_nothing_was_ever_forecast_it_says_so_and_makes_nothing(run, home)
 def test_the_text_begins_with_how_the_last_forecasts_ended(run, trade):
     trade()
     shown = run(record, "--source alpaca").out
-    assert "21 forecasts, 2024-06-01 00:00 to 2024-06-01 20:00 UTC, 20 of them scored" in shown
+    assert "21 forecasts, 2024-06-01 00:00 to 2024-06-01 20:00 UTC, 20 scored" in shown
     assert "Its last 20 forecasts: 12 right, stated 0.60." in shown
     assert "Direction         12 of 20 right: 0.600, stated 0.600" in shown
     assert "1 not scored yet: no later bar is known" in shown

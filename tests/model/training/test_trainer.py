@@ -32,6 +32,7 @@ from crypto_refactor.model.skip import chained_forecasts, fit_skip
 from crypto_refactor.model.training.compiled_network import batch_shape
 from crypto_refactor.model.training.dask_worker import run_in_process
 from crypto_refactor.model.training.parallel import fit_all
+from crypto_refactor.model.training.phases import Phase
 from crypto_refactor.model.training.trainer import train
 
 pytestmark = pytest.mark.slow  # trains networks in a process of its own
@@ -323,8 +324,11 @@ def test_progress_of_every_fit_is_relayed_in_order(side_by_side):
     alone, other, heard = side_by_side
     for job, trained in enumerate((alone, other)):
         mine = [progress for progress in heard if progress.job == job]
-        assert [progress.epoch for progress in mine] == list(range(trained.epochs + 1))
-        best = min(progress.stop_loss for progress in mine[1:])
+        entered = [progress.phase for progress in mine if not progress.epoch]
+        assert entered == [Phase.LOADING, Phase.FITTING, Phase.CHECKING]
+        epochs = [progress for progress in mine if progress.epoch]
+        assert [progress.epoch for progress in epochs] == list(range(1, trained.epochs + 1))
+        best = min(progress.stop_loss for progress in epochs)
         if trained.residual_decision.decision == KEPT:
             assert best == pytest.approx(trained.stop_loss, rel=1e-5)  # Keras counts in float32
         else:
@@ -338,7 +342,8 @@ class TestFitAll:
     def instant(self, monkeypatch):
         """Replace the fit itself: what it returns says what it was given."""
 
-        def train(data, settings, report):
+        def train(data, settings, report, enter):
+            enter(Phase.FITTING)
             report(1, 0.5)
             return (data, settings.seed)
 
@@ -347,7 +352,10 @@ class TestFitAll:
     def test_a_single_fit_runs_here_and_reports(self):
         heard = []
         assert list(fit_all(["rows"], replace(SETTINGS, seed=4), heard.append)) == [(0, ("rows", 4))]
-        assert [(progress.job, progress.epoch) for progress in heard] == [(0, 0), (0, 1)]
+        assert [(progress.phase, progress.epoch) for progress in heard] == [
+            (Phase.FITTING, 0),
+            (Phase.FITTING, 1),
+        ]
 
     def test_one_worker_fits_one_after_another(self):
         found = list(fit_all(["a", "b"], SETTINGS, lambda _progress: None, workers=1))
