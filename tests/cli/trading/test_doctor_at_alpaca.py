@@ -6,7 +6,13 @@ import json
 
 import pytest
 
-from .test_trading_at_alpaca import RULES, models, open_world, within_one_hour  # noqa: F401 - fixtures
+from .test_trading_at_alpaca import RULES, open_world, within_one_hour  # noqa: F401 - a fixture
+
+
+@pytest.fixture
+def models(tmp_path):
+    """A folder of its own: a loop in another test may train the model of the next close beside this one."""
+    return tmp_path / "models"
 
 
 def examine(world, code=0, **more):
