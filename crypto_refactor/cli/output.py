@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING
@@ -13,7 +13,11 @@ from crypto_refactor.errors import UsageError
 from crypto_refactor.storage.output_file import check_writable
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from rich.console import Console
+
+    from crypto_refactor.backtest.result import RunResult
 
 _PIPED_WIDTH = 120
 
@@ -42,6 +46,21 @@ def say(text: str, colour: str | None = None) -> None:
         file=sys.stdout,
         color=False if plain else None,
     )
+
+
+def say_run(
+    result: RunResult,
+    tz: ZoneInfo,
+    *,
+    details: bool,
+    files: Mapping[str, Path | None],
+    commands: Mapping[str, Sequence[str]],
+) -> None:
+    """Say what a backtest or an evaluation came to, which of the `files` it wrote, and the `commands` to go on with."""
+    from crypto_refactor.report.terminal.backtest import run_text
+
+    written = {kind: path for kind, path in files.items() if path is not None}
+    say(run_text(result, tz, width=text_width(), details=details, files=written, commands=commands))
 
 
 def say_hints(hints: Iterable[str]) -> None:

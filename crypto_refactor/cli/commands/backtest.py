@@ -11,7 +11,7 @@ import click
 from crypto_refactor.cli import options
 from crypto_refactor.cli.command_table import load_command
 from crypto_refactor.cli.journal import no_journal, recorded
-from crypto_refactor.cli.output import check_outputs, say, text_width
+from crypto_refactor.cli.output import check_outputs, say_run
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.strategy_options import run_backtest, strategy_options
 from crypto_refactor.errors import EXIT_AUDIT_FAILED, EXIT_OK
@@ -62,18 +62,13 @@ def command(
 
         print_json(backtest_json(result))
     else:
-        from crypto_refactor.report.terminal.backtest import run_text
-
         files = {"report": report, "trades": trades, "signals": signals}
-        say(
-            run_text(
-                result,
-                values["tz"],
-                width=text_width(),
-                details=details,
-                files={kind: path for kind, path in files.items() if path is not None},
-                commands={"Next": _next(result), "Again": again},
-            )
+        say_run(
+            result,
+            values["tz"],
+            details=details,
+            files=files,
+            commands={"Next": _next(result), "Again": again},
         )
     return EXIT_OK if result.audit is None or result.audit.passed else EXIT_AUDIT_FAILED
 

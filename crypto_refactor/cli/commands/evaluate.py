@@ -8,7 +8,7 @@ import click
 
 from crypto_refactor.cli import options
 from crypto_refactor.cli.journal import no_journal, recorded
-from crypto_refactor.cli.output import check_outputs, say, text_width
+from crypto_refactor.cli.output import check_outputs, say_run
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.strategy_options import execution_options, rule_options
 from crypto_refactor.execution.options import EXECUTION_OPTIONS, NEEDS_A_FORECAST
@@ -82,19 +82,8 @@ def command(
 
         print_json(evaluation_json(result))
     else:
-        from crypto_refactor.report.terminal.backtest import run_text
-
         files = {"report": report, "trades": trades}
-        say(
-            run_text(
-                result,
-                values["tz"],
-                width=text_width(),
-                details=details,
-                files={kind: path for kind, path in files.items() if path is not None},
-                commands={"Again": again},
-            )
-        )
+        say_run(result, values["tz"], details=details, files=files, commands={"Again": again})
 
 
 command.params = [parameter for parameter in command.params if parameter.name not in NEEDS_A_FORECAST]

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from crypto_refactor.cli.progress import duration_text
 from crypto_refactor.cli.trading.lasting_output import LastingOutput
 from crypto_refactor.cli.trading.log_file import SHOWN
 from crypto_refactor.cli.trading.status_line import StatusLine
@@ -43,11 +44,6 @@ def _fitted(text: str, stream: TextIO | None) -> str:
 
     room = shutil.get_terminal_size().columns
     return "\n".join(part for line in text.split("\n") for part in wrapped(line, room, indent=4))
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02}"
 
 
 class Screen:
@@ -133,7 +129,7 @@ class Screen:
             self._totals.equity_text,
             self._totals.positions_text,
         ]
-        self._status.show([*parts, f"{_clock(left)} left", f"{_clock(so_far)} so far"])
+        self._status.show([*parts, f"{duration_text(left)} left", f"{duration_text(so_far)} so far"])
         if to_datetime(hour).hour == 0 or hour == start.last:
             self._tell("  ".join(parts))
 

@@ -1,20 +1,17 @@
 """The one look of tables in the terminal, and of the lines around them: nothing is cut off, whatever the width."""
 
-import textwrap
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.report.terminal.wrapping import GLUED, broken
 
 _NARROWEST_NAME = 16
 """A column of names breaks its lines between words down to this width, before figures are hidden."""
-_NO_BREAK = "\N{NO-BREAK SPACE}"
-"""Keeps a figure and its unit in one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,15 +183,8 @@ def wrapped(text: str, width: int | None, *, indent: int = 2) -> list[str]:
     """Return text in lines of at most `width`, broken between words alone; the later ones are indented."""
     if width is None or cell_len(text) <= width:
         return [text]
-    lead = " " * (len(text) - len(text.lstrip()) + indent)
-    lines = textwrap.wrap(
-        text.replace(" %", f"{_NO_BREAK}%"),
-        max(width, 1),
-        subsequent_indent=lead,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return [line.replace(_NO_BREAK, " ") for line in lines] or [""]
+    lead = len(text) - len(text.lstrip()) + indent
+    return broken(text.replace(" %", f"{GLUED}%"), max(width, 1), lead) or [""]
 
 
 def room_of(console: Console, *, wide: bool) -> int | None:
@@ -217,32 +207,3 @@ def print_lines(console: Console, lines: Iterable[str | Text], *, wide: bool = F
 def print_table(console: Console, table: FittedTable, *, wide: bool = False) -> None:
     """Print a table, as wide as there is room."""
     print_lines(console, table.lines(room_of(console, wide=wide)))
-
-
-def plain_table(
-    *columns: str,
-    left: Collection[str] = (),
-    wrap: Collection[str] = (),
-    title: str | None = None,
-    header: bool = True,
-    gap: int = 2,
-) -> Table:
-    """Return a table without borders.
-
-    Columns named in `left` are flush left, all others flush right; only those named in `wrap` break their lines.
-    """
-    table = Table(
-        box=None,
-        pad_edge=False,
-        padding=(0, gap, 0, 0),
-        show_header=header,
-        title=title,
-        title_justify="left",
-        title_style="bold",
-    )
-    for name in columns:
-        if name in wrap:
-            table.add_column(name, justify="left" if name in left else "right", overflow="fold")
-        else:
-            table.add_column(name, justify="left" if name in left else "right", no_wrap=True)
-    return table

@@ -10,7 +10,8 @@ from crypto_refactor.report.short_tables import Table
 MAX_PROSE = 100
 """Longer lines are hard to read, however wide the terminal."""
 _LABEL = 13
-_GLUED = "\N{NO-BREAK SPACE}"
+GLUED = "\N{NO-BREAK SPACE}"
+"""Stands for a blank at which no line is broken."""
 _INSEPARABLE = re.compile(
     r"(?<=\d) (?=%|[A-Z]{2,6}\b|h\b|days?\b|months?\b|of \d)|(?<=of) (?=\d)|(?<=[\d%]) (?=±)|(?<=±) (?=\d)"
     r"|(?<=\d{4}-\d\d-\d\d) (?=\d\d:\d\d)"
@@ -22,19 +23,20 @@ def wrapped(text: str, width: int, hanging: int = 0) -> list[str]:
 
     A word that is wider, such as a path, has a line of its own.
     """
+    return broken(_INSEPARABLE.sub(GLUED, text), min(width, MAX_PROSE), hanging)
+
+
+def broken(text: str, width: int, hanging: int) -> list[str]:
+    """Return `text` broken between words alone, and not at `GLUED`, which becomes a blank."""
     wrapper = TextWrapper(
-        min(width, MAX_PROSE),
-        subsequent_indent=" " * hanging,
-        break_long_words=False,
-        break_on_hyphens=False,
-        drop_whitespace=True,
+        width, subsequent_indent=" " * hanging, break_long_words=False, break_on_hyphens=False
     )
-    return [line.replace(_GLUED, " ") for line in wrapper.wrap(_INSEPARABLE.sub(_GLUED, text))]
+    return [line.replace(GLUED, " ") for line in wrapper.wrap(text)]
 
 
 def entry(label: str, text: str, width: int) -> list[str]:
     """Return a text behind its label."""
-    return wrapped(f"{label:<{_LABEL}}".replace(" ", _GLUED) + text, width, _LABEL)
+    return wrapped(f"{label:<{_LABEL}}".replace(" ", GLUED) + text, width, _LABEL)
 
 
 def command_lines(label: str, words: Sequence[str], width: int) -> list[str]:
