@@ -15,6 +15,7 @@ import tempfile
 import termios
 from pathlib import Path
 
+from homes import TOOL, environment_of
 from rich.console import Console
 from rich.text import Text
 
@@ -33,12 +34,8 @@ def terminal_text(line: str, work: Path) -> str:
     """Return what a command prints to a terminal, with its control sequences."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, COLUMNS, 0, 0))
-    environment = {
-        key: value for key, value in os.environ.items() if not key.startswith(("CRYPTO_", "ALPACA_"))
-    }
-    environment |= {"CRYPTO_MODEL_DIR": str(work / "models"), "CRYPTO_STATE_DIR": str(work / "state")}
-    environment |= {"CRYPTO_JOURNAL": "false", "TERM": "xterm-256color"}
-    command = [sys.executable, "-m", "crypto_refactor", *line.split()]
+    environment = environment_of(work) | {"CRYPTO_JOURNAL": "false", "TERM": "xterm-256color"}
+    command = [*TOOL, *line.split()]
     with subprocess.Popen(  # noqa: S603 - the command lines above
         command, cwd=work, env=environment, stdin=subprocess.DEVNULL, stdout=theirs, stderr=subprocess.DEVNULL
     ) as process:

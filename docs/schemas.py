@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -15,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from genson import SchemaBuilder
+from homes import TOOL, environment_of
 
 SCHEMAS = Path(__file__).parent / "schemas"
-TOOL = [sys.executable, "-m", "crypto_refactor"]
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 BARS = "--source sample --network linear"
 
@@ -110,14 +109,10 @@ def documents() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _run(name: str, line: str, work: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    environment = {
-        key: value for key, value in os.environ.items() if not key.startswith(("CRYPTO_", "ALPACA_"))
-    }
-    environment |= {"CRYPTO_MODEL_DIR": str(work / "models"), "CRYPTO_STATE_DIR": str(work / "state")}
     done = subprocess.run(  # noqa: S603 - the command lines above
         [*TOOL, *line.split(), "--json"],
         cwd=work,
-        env=environment,
+        env=environment_of(work),
         capture_output=True,
         text=True,
         check=False,

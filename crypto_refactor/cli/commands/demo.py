@@ -32,7 +32,7 @@ def command() -> None:
     backtester = "python3 models/app_backtester.py" if in_checkout else f"{PROGRAM} backtest"
     click.secho(f"$ {backtester} {_BACKTEST}", bold=True)
     backtest.main(shlex.split(_BACKTEST), standalone_mode=False)
-    click.echo("\nNow with real bars and the full network (no keys, about a minute of training):")
+    click.echo("\nNow with real bars and the full network (no keys, less than a minute of training):")
     following = ".venv/bin/python models/app_lstm.py" if in_checkout else f"{PROGRAM} signal"
     click.secho(f"  {following} {_NEXT}", bold=True)
     if in_checkout:
