@@ -219,7 +219,6 @@ def run_tests(folder):
     """Run the fast tests on the package in `folder`; return (exit code, the first failed test or the output)."""
     patterns = ("execution/test_*.py", "backtest/test_engine_*.py", "backtest/test_metrics.py")
     tests = [path for pattern in patterns for path in sorted((ROOT / "tests").glob(pattern))]
-    tests.sort(key=lambda path: "properties" in path.name)  # they take longest
     options = ["-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "-m", "not slow and not oracle"]
     options += ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT)]
     output = folder / "output.txt"
@@ -231,6 +230,14 @@ def run_tests(folder):
     text = output.read_text(encoding="utf-8")
     failed = [line for line in text.splitlines() if line.startswith(("FAILED ", "ERROR "))]
     return child.exitcode, failed[0].split(" - ")[0] if failed else text[-2000:]
+
+
+class PropertiesLast:
+    """Tries what takes milliseconds first: hundreds of random examples take seconds."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items):
+        items.sort(key=lambda item: hasattr(item.obj, "hypothesis"))
 
 
 def pytest_on(folder, arguments, output):
@@ -245,7 +252,7 @@ def pytest_on(folder, arguments, output):
         contextlib.redirect_stdout(stream),
         contextlib.redirect_stderr(stream),
     ):
-        code = pytest.main(arguments)
+        code = pytest.main(arguments, plugins=[PropertiesLast()])
     sys.exit(int(code))
 
 
