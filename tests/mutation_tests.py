@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # What every run needs, imported once: each bug is tried in a fork of this process.
+import hypothesis.strategies  # noqa: F401
 import numpy as np  # noqa: F401
 import pandas as pd  # noqa: F401
 import pytest
@@ -221,6 +222,9 @@ def run_tests(folder):
     tests = [path for pattern in patterns for path in sorted((ROOT / "tests").glob(pattern))]
     options = ["-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "-m", "not slow and not oracle"]
     options += ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT)]
+    options += [
+        "--assert=plain"
+    ]  # which test fails is all that is asked; rewriting takes longer than most runs
     output = folder / "output.txt"
     child = multiprocessing.get_context("fork").Process(
         target=pytest_on, args=(folder, [*options, *map(str, tests)], output)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -70,6 +71,12 @@ def missing_to_train() -> list[str]:
 
 def _version(name: str) -> str:
     try:
-        return version(name)
+        return _installed(name)
     except PackageNotFoundError:
         return MISSING
+
+
+@cache
+def _installed(name: str) -> str:
+    """Return the version that this process has found first: what is imported stays, whatever is installed later."""
+    return version(name)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -71,6 +72,10 @@ def _as_usual(handler):
         trades = {symbol: api.trades[symbol] for symbol in request.symbols if symbol in api.trades}
         code, content = 200, {"trades": trades}
     handler.answer(code, json.dumps(content))
+
+
+def _never_if_none(seconds):
+    return math.inf if seconds is None else seconds
 
 
 class PassingHours:
@@ -170,9 +175,15 @@ class PassingHours:
 
     def _show(self, instant):
         self.now = self.server.date = instant
+        moment = instant.timestamp()
         for ticker, rows in self._all.items():
             bars = self.bars[ticker]
-            self.server.rows[str(ticker)] = [row for close, row in rows if self._there(ticker, close)]
+            late = {
+                close: _never_if_none(seconds) for (of, close), seconds in self.late.items() if of == ticker
+            }
+            self.server.rows[str(ticker)] = [
+                row for close, row in rows if close * 3600 + late.get(close, LAG) <= moment
+            ]
             next_bar = floor_hour(instant) - int(bars.opened[0])
             if 0 <= next_bar < len(bars):
                 # The first trade of an hour is at the price its bar opens at.
@@ -180,10 +191,6 @@ class PassingHours:
                     "t": to_iso(int(bars.opened[next_bar])),
                     "p": self.traded.get(ticker, float(bars.open[next_bar])),
                 }
-
-    def _there(self, ticker, close):
-        seconds = self.late.get((ticker, close), LAG)
-        return seconds is not None and to_datetime(close) + timedelta(seconds=seconds) <= self.now
 
     def source(self, **options):
         defaults = {"url": self.server.url, "limits": LIMITS, "clock": self.clock, "sleep": self.sleep}
