@@ -147,7 +147,7 @@ def test_a_warm_run_asks_no_cluster_and_imports_nothing_of_one(warm):
 
 @pytest.mark.slow
 def test_a_backtest_on_a_cluster_is_the_backtest_at_home(tmp_path):
-    line = "crypto-refactor backtest --network small --hours 120 --source sample"
+    line = f"crypto-refactor backtest --hours 120 --refit-every 72 {SHORT}"
     here, there = Home(tmp_path / "here"), Home(tmp_path / "there")
     with dask_cluster(tmp_path / "dask", workers=2) as running:
         spread = there.json(f"{line} --cluster {running.address}")
