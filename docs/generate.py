@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from crypto_refactor.backtest.external.target_file import MADE_AT, TARGET
-from crypto_refactor.cli.command_table import GROUPS, load_command
+from crypto_refactor.cli.command_table import GROUPS, by_group, load_command
 from crypto_refactor.features.catalogue import CATALOGUE, WARMUP
 from crypto_refactor.market.bars import COLUMNS
 from crypto_refactor.market.frames import STAMP
@@ -55,9 +55,11 @@ def _command(name: str, line: str) -> str:
         parameter.human_readable_name for parameter in command.params if isinstance(parameter, click.Argument)
     ]
     usage = " ".join(["crypto-refactor", name, *words, "[OPTIONS]"])
-    rows = [_row(parameter) for parameter in command.params if isinstance(parameter, click.Option)]
-    table = "\n".join(["| option | default | |", "|---|---|---|", *rows])
-    return f"### {name}\n\n{line}\n\n```\n{usage}\n```\n\n{_help(command)}\n\n{table}\n"
+    tables = "\n\n".join(
+        "\n".join([f"| {title.lower()} | default | |", "|---|---|---|", *map(_row, options)])
+        for title, options in by_group(command.params).items()
+    )
+    return f"### {name}\n\n{line}\n\n```\n{usage}\n```\n\n{_help(command)}\n\n{tables}\n"
 
 
 def _help(command: click.Command) -> str:

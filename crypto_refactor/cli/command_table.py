@@ -1,9 +1,13 @@
-"""Every command: its module in `cli/commands`, and its line in `crypto-refactor --help`."""
+"""Every command: its module in `cli/commands`, its line in `crypto-refactor --help`, and the sections of its own help."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from importlib import import_module
+from typing import Any
 
 import click
+
+from crypto_refactor.execution.options import EXECUTION_OPTIONS
 
 GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Research": {
@@ -51,6 +55,51 @@ COMMANDS: Mapping[str, tuple[str, str]] = dict(
     sorted(row for group in GROUPS.values() for row in group.items())
 )
 HELP_OPTIONS = ["-h", "--help"]
+_OTHERS = "Options"
+OPTION_GROUPS: Mapping[str, frozenset[str]] = {
+    "Signals and models": frozenset(
+        {
+            "model",
+            "lookback",
+            "train-hours",
+            "refit-every",
+            "retrain",
+            "retrain-threshold",
+            "walk-forward",
+            "min-confirmations",
+            "threshold-scale",
+            "network",
+            "plugin",
+            "residual",
+            "seed",
+            "cluster",
+        }
+    ),
+    "Orders and costs": frozenset(spec.name for spec in EXECUTION_OPTIONS.values()),
+    "Limits of the account": frozenset(
+        {"max-deviation", "max-daily-loss", "max-loss", "max-positions", "max-orders-per-day"}
+    ),
+    "Bars": frozenset({"source", "data-dir", "end", "allow-gaps", "allow-jumps"}),
+    "Output": frozenset(
+        {
+            "csv",
+            "details",
+            "json",
+            "log-file",
+            "no-journal",
+            "no-record",
+            "notify",
+            "report",
+            "signals",
+            "trades",
+            "tz",
+            "verbose",
+            "wide",
+        }
+    ),
+    "Program": frozenset({"config", "debug", "help", "state-dir", "version"}),
+}
+"""The names of the options of each section; what is in none is what the command itself is about, and stands first."""
 
 
 def load_command(name: str) -> click.Command:
@@ -59,4 +108,32 @@ def load_command(name: str) -> click.Command:
     command = module.COMMANDS[name] if hasattr(module, "COMMANDS") else module.command
     assert isinstance(command, click.Command), "what the table names"
     command.context_settings.setdefault("help_option_names", HELP_OPTIONS)
+    command.context_settings.setdefault("max_content_width", 120)
     return command
+
+
+class GroupedCommand(click.Command):
+    """A command whose help lists its options by what they are about."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one section for each group of which the command has options."""
+        for title, options in by_group(self.get_params(ctx)).items():
+            with formatter.section(title):
+                formatter.write_dl([record for option in options if (record := option.get_help_record(ctx))])
+
+
+def by_group(parameters: Iterable[click.Parameter]) -> dict[str, list[click.Option]]:
+    """Return the options among `parameters` by the title of their section; every section has one."""
+    sections: dict[str, list[click.Option]] = {title: [] for title in (_OTHERS, *OPTION_GROUPS)}
+    for parameter in parameters:
+        if isinstance(parameter, click.Option):
+            names = {name.removeprefix("--") for name in parameter.opts}
+            titles = (title for title, group in OPTION_GROUPS.items() if names & group)
+            sections[next(titles, _OTHERS)].append(parameter)
+    return {title: options for title, options in sections.items() if options}
+
+
+grouped_command: Callable[..., Callable[[Callable[..., Any]], GroupedCommand]] = partial(
+    click.command, cls=GroupedCommand
+)
+"""Make a command of a function, as `click.command` does, with sections in its help."""

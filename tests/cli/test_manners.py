@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
+import click
 import pytest
 from click.shell_completion import BashComplete
 from support.ledgers import open_sub_account
 
-from crypto_refactor.cli.command_table import COMMANDS, GROUPS
+from crypto_refactor.cli.command_table import COMMANDS, GROUPS, OPTION_GROUPS, load_command
 from crypto_refactor.cli.main import cli
 from crypto_refactor.cli.runner import PROGRAM
 from crypto_refactor.config import tickers_file
@@ -41,6 +44,33 @@ def test_every_example_of_the_help_is_a_command_with_options_it_takes(invoke):
         command = cli.get_command(None, name)
         known = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= known
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_the_help_of_a_command_has_each_option_once_below_what_it_is_about(invoke, name):
+    shown = invoke(cli, f"{name} --help").out
+    sections = re.findall(r"^(\w[\w ]*):$", shown, flags=re.MULTILINE)
+    assert sections == [title for title in ("Options", *OPTION_GROUPS) if title in sections]
+    shown = shown[shown.index(f"\n{sections[0]}:\n") :]
+    for option in (each for each in load_command(name).params if isinstance(each, click.Option)):
+        assert len(re.findall(rf"^  {option.opts[0]}\b(?!-)", shown, flags=re.MULTILINE)) == 1
+
+
+def test_the_sections_of_help_name_options_that_some_command_has():
+    options = {
+        name.removeprefix("--")
+        for command in COMMANDS
+        for option in load_command(command).params
+        for name in option.opts
+    }
+    assert {name for group in OPTION_GROUPS.values() for name in group} - options == {"help"}
+
+
+@pytest.mark.parametrize(("columns", "widest"), [(80, 78), (100, 98), (200, 118)])
+def test_help_takes_the_width_there_is(invoke, monkeypatch, columns, widest):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = invoke(cli, "backtest --help").out.splitlines()
+    assert widest - 10 < max(map(len, lines)) <= widest
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

@@ -5,13 +5,14 @@ from typing import Any
 import click
 
 from crypto_refactor.cli import options
+from crypto_refactor.cli.command_table import grouped_command
 from crypto_refactor.cli.output import say, text_width
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.strategy_options import run_backtest, strategy_options
 from crypto_refactor.errors import EXIT_AUDIT_FAILED, EXIT_OK
 
 
-@click.command("audit")
+@grouped_command("audit")
 @options.ticker
 @options.hours_to_trade
 @options.initial_balance

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crypto_refactor.cli import options
+from crypto_refactor.cli.command_table import grouped_command
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.errors import EXIT_AUDIT_FAILED, EXIT_OK, DataError, UsageError
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _PLUGIN_HOURS = 3500
 
 
-@click.command("check-history")
+@grouped_command("check-history")
 @options.ticker
 @options.option("--hours", "Hours of bars to check.", default=240, type=options.BAR_HOURS)
 @options.source
@@ -43,7 +44,7 @@ def history(as_json: bool, **values: Any) -> int:
     return _show(f"Historical bars of {ticker} from {source.name}", checks, as_json=as_json)
 
 
-@click.command("check-mountain-time")
+@grouped_command("check-mountain-time")
 @options.as_json
 @options.debug
 def mountain_time(as_json: bool) -> int:
@@ -67,7 +68,7 @@ def _show(title: str, checks: Sequence[SelfCheck], *, as_json: bool) -> int:
     return DataError.exit_code if failed else EXIT_OK
 
 
-@click.command("check-plugin")
+@grouped_command("check-plugin")
 @click.argument("plugin", metavar="FILE.py")
 @options.option(
     "--ticker",

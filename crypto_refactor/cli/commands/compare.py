@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crypto_refactor.cli import options
+from crypto_refactor.cli.command_table import grouped_command
 from crypto_refactor.cli.journal import no_journal, open_journal, recorded
 from crypto_refactor.cli.output import check_outputs, console, say_hints
 from crypto_refactor.cli.runner import print_json
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _VARIABLE = ", ".join(options.names(deciding_options))
 
 
-@click.command("compare")
+@grouped_command("compare")
 @options.tickers
 @options.hours_to_trade
 @options.option(
@@ -141,7 +142,7 @@ def _parameter_sets(
     return sets
 
 
-@click.command("trials")
+@grouped_command("trials")
 @options.option(
     "--ticker",
     "Show the trials of this pair alone.  [default: all]",

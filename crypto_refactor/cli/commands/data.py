@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crypto_refactor.cli import options
+from crypto_refactor.cli.command_table import grouped_command
 from crypto_refactor.cli.output import console
 from crypto_refactor.cli.runner import print_json
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _MAX_ROWS = 12
 
 
-@click.command("data")
+@grouped_command("data")
 @options.ticker
 @options.option("--hours", "Hours of bars to read.", default=240, type=options.BAR_HOURS)
 @options.bars

@@ -5,6 +5,7 @@ import shlex
 import click
 
 from crypto_refactor.cli import options
+from crypto_refactor.cli.command_table import grouped_command
 from crypto_refactor.cli.commands.backtest import command as backtest
 from crypto_refactor.cli.commands.signal import command as signal
 from crypto_refactor.cli.runner import PROGRAM, run_command
@@ -14,7 +15,7 @@ _BACKTEST = "--hours 2160 --source sample --network linear"
 _NEXT = "--ticker BTC/USD --hours 240"
 
 
-@click.command("demo")
+@grouped_command("demo")
 @options.debug
 def command() -> None:
     """Show a signal and a backtest on simulated bars, with models that are trained in seconds."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crypto_refactor.cli import options
+from crypto_refactor.cli.command_table import grouped_command
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.errors import UnavailableError, UsageError
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from crypto_refactor.market.ticker import Ticker
 
 
-@click.command("download")
+@grouped_command("download")
 @options.tickers
 @options.option("--hours", "Hours of bars, up to --end.", default=4320, type=options.BAR_HOURS)
 @options.option(

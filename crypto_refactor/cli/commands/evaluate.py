@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from crypto_refactor.cli import options
+from crypto_refactor.cli.command_table import grouped_command
 from crypto_refactor.cli.journal import no_journal, recorded
 from crypto_refactor.cli.output import check_outputs, say_run
 from crypto_refactor.cli.runner import print_json
@@ -15,7 +16,7 @@ from crypto_refactor.execution.options import EXECUTION_OPTIONS, NEEDS_A_FORECAS
 from crypto_refactor.storage.output_file import write_text
 
 
-@click.command("evaluate")
+@grouped_command("evaluate")
 @options.file_option(
     "--targets",
     "FILE.csv",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crypto_refactor.cli import options
+from crypto_refactor.cli.command_table import grouped_command
 from crypto_refactor.cli.runner import print_json
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def _parse_names(context: click.Context, parameter: click.Parameter, value: str 
     return () if value is None else tuple(name.strip() for name in value.split(","))
 
 
-@click.command("import")
+@grouped_command("import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @options.required_ticker
 @options.option(

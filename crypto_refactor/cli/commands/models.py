@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crypto_refactor.cli import options
+from crypto_refactor.cli.command_table import grouped_command
 from crypto_refactor.cli.output import console
 from crypto_refactor.cli.runner import print_json
 
@@ -24,7 +25,7 @@ _DELETE = (
 _CARD_KEYS = ("ticker", "source", "simulated", "network", "lookback", "rows")
 
 
-@click.command("models")
+@grouped_command("models")
 @options.flag("--prune", "Remove the least recently used models of the cache, and damaged files.")
 @options.option(
     "--keep-gb",

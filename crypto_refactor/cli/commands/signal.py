@@ -5,10 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from crypto_refactor.cli import completion, options
-from crypto_refactor.cli.command_table import load_command
+from crypto_refactor.cli.command_table import grouped_command, load_command
 from crypto_refactor.cli.forecast_record import no_record, recorded_signal
 from crypto_refactor.cli.output import say, text_width
 from crypto_refactor.cli.runner import print_json
@@ -25,7 +23,7 @@ _CLOSING_SECONDS = 15.0
 """How long the notice of a signal may take."""
 
 
-@click.command("signal")
+@grouped_command("signal")
 @options.ticker
 @options.option("--hours", "Hours of history to train on, at least 120.", default=240)
 @options.option(

@@ -8,6 +8,7 @@ import click
 from click.core import ParameterSource
 
 from crypto_refactor.cli import options
+from crypto_refactor.cli.command_table import grouped_command
 from crypto_refactor.cli.strategy_options import strategy_options
 from crypto_refactor.cli.trading.request import DEFAULT_REPLAY_HOURS, AccountKind, read_request
 from crypto_refactor.errors import UsageError
@@ -74,7 +75,7 @@ _trading = options.combined(
 )
 
 
-@click.command("trade")
+@grouped_command("trade")
 @options.ticker
 @options.flag("--once", "Decide once and exit.  [default: until stopped]")
 @_trading
@@ -91,7 +92,7 @@ def trade(ticker: Ticker, once: bool, **values: Any) -> int:
     return run_single(request, values)
 
 
-@click.command("multi")
+@grouped_command("multi")
 @options.option(
     "--mode",
     "sequential, parallel: one pass of signals, traded in the demo account with --demo; demo: until stopped, "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crypto_refactor.cli import options
+from crypto_refactor.cli.command_table import grouped_command
 from crypto_refactor.cli.output import console
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.trading.account_page import write_account_page
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 _NEVER_TRADED = "No account has been traded yet"
 
 
-@click.command("status")
+@grouped_command("status")
 @options.file_option("--report", "FILE.html", "Write a page with charts of its equity, prices and forecasts.")
 @options.option(
     "--max-age",
@@ -84,7 +85,7 @@ def status(report: Path | None, max_age: str | None, wide: bool, tz: ZoneInfo, *
     return EXIT_OK if age.is_recent else BrokerError.exit_code
 
 
-@click.command("close")
+@grouped_command("close")
 @options.option("--ticker", "Ticker to close; repeat for several.", "tickers", multiple=True, metavar="T")
 @options.flag("--all", "Close every ticker.", "everything")
 @account_options
@@ -166,7 +167,7 @@ def _title(account: str, *, simulated: bool) -> str:
     return f"{account}{'   SIMULATED' if simulated else ''}"
 
 
-@click.command("halt")
+@grouped_command("halt")
 @click.option("--why", metavar="TEXT", default="", help="Reason, shown with every entry that is not made.")
 @options.state
 def halt(why: str, **values: Any) -> None:
@@ -189,7 +190,7 @@ def halt(why: str, **values: Any) -> None:
         click.echo("Replays, and demo accounts on files or sample, do not heed a halt.")
 
 
-@click.command("resume")
+@grouped_command("resume")
 @options.flag("--drawdown", "Lift drawdown halts of the tickers named with --ticker, and nothing else.")
 @options.option("--ticker", "Ticker whose drawdown halt ends; repeat.", "tickers", multiple=True, metavar="T")
 @account_options
@@ -255,7 +256,7 @@ def _show_drawdown_halts(
         )
 
 
-@click.command("trades")
+@grouped_command("trades")
 @options.file_option("--csv", "FILE.csv", "Write every trade.", "file")
 @options.wide
 @account_options

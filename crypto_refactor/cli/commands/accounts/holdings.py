@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crypto_refactor.cli import options
+from crypto_refactor.cli.command_table import grouped_command
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.trading.account_selection import (
     account_options,
@@ -64,7 +65,7 @@ def _untraded_account(values: Mapping[str, Any]) -> tuple[AccountRow, AlpacaBrok
     return replace(row, name=name), broker
 
 
-@click.command("adopt")
+@grouped_command("adopt")
 @options.option("--ticker", "Coins to adopt.", required=True, metavar="T")
 @options.option("--cost", "Price of one coin, quote currency.", type=float, required=True)
 @options.option("--quantity", "Coins.  [default: all that this ledger does not hold]", type=float)
@@ -95,7 +96,7 @@ def adopt(ticker: str, cost: float, quantity: float | None, **values: Any) -> No
         )
 
 
-@click.command("panic")
+@grouped_command("panic")
 @click.option("--why", metavar="TEXT", default="panic", help="Reason of the halt.")
 @account_options
 def panic(why: str, **values: Any) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crypto_refactor.cli import options
+from crypto_refactor.cli.command_table import grouped_command
 from crypto_refactor.cli.commands.accounts.holdings import account_at_alpaca
 from crypto_refactor.cli.output import check_outputs, console
 from crypto_refactor.cli.runner import print_json
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from crypto_refactor.trading.reconciliation.result import AccountReconciliation
 
 
-@click.command("reconcile")
+@grouped_command("reconcile")
 @options.flag("--accept", "Book Alpaca's holdings as they are, and accept orders of other ledgers up to now.")
 @options.option("--ticker", "Only this ticker; repeat for several.", "tickers", multiple=True, metavar="T")
 @options.option(

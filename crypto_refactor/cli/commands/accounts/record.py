@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crypto_refactor.cli import options
+from crypto_refactor.cli.command_table import grouped_command
 from crypto_refactor.cli.output import console
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.trading.account_selection import account_options, open_ledger, selected_account
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from crypto_refactor.trading.ledger.ledger import AccountRow
 
 
-@click.command("record")
+@grouped_command("record")
 @account_options
 @options.option(
     "--model", "Name of a model that gives signals without an account (models/app_lstm.py).", metavar="NAME"

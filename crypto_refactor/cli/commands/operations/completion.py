@@ -4,13 +4,14 @@ import click
 from click.shell_completion import get_completion_class
 
 from crypto_refactor.cli import options
+from crypto_refactor.cli.command_table import grouped_command
 from crypto_refactor.cli.runner import PROGRAM
 
 _COMPLETE_VARIABLE = "_CRYPTO_REFACTOR_COMPLETE"
 """What click looks for, derived from the name of the program."""
 
 
-@click.command("completion")
+@grouped_command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @options.debug
 def command(shell: str) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import click
 
 from crypto_refactor.cli import command_table, options
+from crypto_refactor.cli.command_table import grouped_command
 from crypto_refactor.cli.configuration.applied import applied_file
 from crypto_refactor.cli.output import console
 from crypto_refactor.cli.runner import print_json
 
 
-@click.command("config", context_settings={"ignore_unknown_options": True})
+@grouped_command("config", context_settings={"ignore_unknown_options": True})
 @click.argument(
     "command", required=False, type=click.Choice(sorted(command_table.COMMANDS)), metavar="[COMMAND]"
 )

@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from crypto_refactor.cli.command_table import grouped_command
 from crypto_refactor.cli.output import console
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.trading.account_selection import account_options, open_ledger, selected_account
@@ -25,7 +24,7 @@ _SOURCE_SECONDS = 60.0
 """How long Alpaca is waited for in all."""
 
 
-@click.command("doctor")
+@grouped_command("doctor")
 @account_options
 def command(**values: Any) -> int:
     """Check what an unattended run needs, and say what to do about it.

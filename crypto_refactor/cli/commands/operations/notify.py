@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from crypto_refactor.cli import options
+from crypto_refactor.cli.command_table import grouped_command
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.errors import EXIT_OK, EXIT_TICKERS_DIFFER, UsageError
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from crypto_refactor.trading.notifications.sender import Sender
 
 
-@click.command("notify")
+@grouped_command("notify")
 @options.flag("--test", "Send a test notice to each receiver, once.", "send_test")
 @options.notify
 @options.as_json
