@@ -41,8 +41,12 @@ class SessionObserver(Protocol):
         """Receive one ticker's row; called from one thread at a time."""
         ...
 
-    def row_again(self, row: TickerRow) -> None:
-        """Receive the row of a ticker that failed as in the hour before, while it has a position."""
+    def given_up(self, rows: Sequence[TickerRow]) -> None:
+        """Receive the rows of tickers that are not traded this hour; several may have failed for one reason."""
+        ...
+
+    def given_up_again(self, rows: Sequence[TickerRow]) -> None:
+        """Receive the rows of tickers that are not traded for the reason of the hour before, while they have positions."""
         ...
 
     def note(self, text: str) -> None:

@@ -201,8 +201,11 @@ class Log:
     def waiting(self, until, sentences):
         say(f"waiting until {until}: {' '.join(sentences)}")
 
-    def row_again(self, row):
-        self.row(row)
+    def given_up(self, rows):
+        for row in rows:
+            self.row(row)
+
+    given_up_again = given_up
 
     def announce(self, kind, text, *, account, ticker=None, **details):
         say(f"{account}: {kind}: {ticker}: {text}")

@@ -236,8 +236,11 @@ class PassingHours:
     def waiting(self, until, sentences):
         self.waits.append((until, " ".join(sentences)))
 
-    def row_again(self, row):
-        self.again.append((self.now, row))
+    def given_up(self, rows):
+        self.rows += [(self.now, row) for row in rows]
+
+    def given_up_again(self, rows):
+        self.again += [(self.now, row) for row in rows]
 
     def announce(self, kind, text, *, account, ticker=None, **details):
         if kind == "summary":

@@ -13,6 +13,7 @@ from crypto_refactor.cli.trading.account_page import AccountPage
 from crypto_refactor.cli.trading.log_file import run_log
 from crypto_refactor.cli.trading.realtime_run import RealtimeRun
 from crypto_refactor.cli.trading.request import AccountKind, TradingRequest
+from crypto_refactor.cli.trading.rows_in_turn import RowsInTurn
 from crypto_refactor.cli.trading.run_outcome import RunOutcome
 from crypto_refactor.cli.trading.screen import COSTLY_SIGNALS, Screen
 from crypto_refactor.cli.trading.service_manager import ServiceManager
@@ -139,7 +140,14 @@ class _Run:
             name = demo_account(self.session.source)
             self._open(name)
             mode = DemoPass(self.session, self.ledger, name)
-        rows = run_single_pass(self.session, mode, self.request.end, self.screen.row)
+        if self.values["as_json"]:
+            rows = run_single_pass(self.session, mode, self.request.end, self.screen.row)
+        else:
+            in_turn = RowsInTurn(self.session.tickers, self.screen.row)
+            try:
+                rows = run_single_pass(self.session, mode, self.request.end, in_turn.take)
+            finally:
+                in_turn.end()
         left_out = {row.ticker for row in rows if isinstance(row, Unavailable)}
         self._name_backtest(720, [ticker for ticker in self.session.tickers if ticker not in left_out])
         self._write_page()

@@ -19,7 +19,7 @@ from crypto_refactor.cli.progress import duration_text
 from crypto_refactor.cli.trading.lasting_output import LastingOutput
 from crypto_refactor.cli.trading.log_file import SHOWN
 from crypto_refactor.cli.trading.status_line import StatusLine
-from crypto_refactor.trading.outcomes import Failure, TickerOutcome, TickerRow
+from crypto_refactor.trading.outcomes import Failure, TickerOutcome, TickerRow, failed_together, is_hopeless
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -76,6 +76,7 @@ class Screen:
         self._notifier = notifier
         self._lasting = LastingOutput(self._post_output_failure) if lasting else None
         self._every_row = every_row or as_json
+        self._tickers: tuple[Ticker, ...] = ()
         self._events, self._totals = HourEvents(), AccountTotals()
         self._status = StatusLine()
         self._replay: ReplayStart | None = None
@@ -84,6 +85,7 @@ class Screen:
 
     def heading(self, account: str | None, source: str, tickers: Sequence[Ticker]) -> None:
         """Show the account and the source of its bars."""
+        self._tickers = tuple(tickers)
         if not self._as_json:
             from crypto_refactor.report.terminal.accounts.trading import heading
 
@@ -101,9 +103,15 @@ class Screen:
             self.note(f"{row.ticker}: its row cannot be shown ({type(error).__name__}: {error}).")
         self._post_row(row)
 
-    def row_again(self, row: TickerRow) -> None:
-        """Post once more what keeps a ticker with a position from being traded."""
-        self._post_row(row)
+    def given_up(self, rows: Iterable[TickerRow]) -> None:
+        """Show why tickers are not traded this hour; in text, those that failed for one reason share a row."""
+        for row in rows if self._as_json else failed_together(rows):
+            self.row(row)
+
+    def given_up_again(self, rows: Iterable[TickerRow]) -> None:
+        """Post once more what keeps tickers with positions from being traded."""
+        for row in failed_together(rows):
+            self._post_row(row)
 
     def begin_replay(self, start: ReplayStart) -> None:
         """Take what a replay begins with."""
@@ -143,7 +151,7 @@ class Screen:
         self._status.show(parts, at_once=True)
         if until != self._waiting_until:
             self._waiting_until = until
-            self._tell("; ".join(parts), err=True)
+            self._tell("; ".join(part.removesuffix(".") for part in parts) + ".", err=True)
 
     def _tell(self, text: str, *, err: bool = False) -> None:
         """Say in a line of its own, and in the log, what a terminal shows in the line that is rewritten."""
@@ -158,9 +166,10 @@ class Screen:
         if not self._as_json:
             from crypto_refactor.report.terminal.accounts.trading import outcome_line
 
-            self._write(
-                outcome_line(row, self._tz), strong=isinstance(row, TickerOutcome) and bool(row.fills)
-            )
+            text = outcome_line(row, self._tz, self._tickers)
+            if isinstance(row, Failure) and self._lasting is not None and not is_hopeless(row.error):
+                text += " It is tried again each hour."
+            self._write(text, strong=isinstance(row, TickerOutcome) and bool(row.fills))
         elif self._lines:
             from crypto_refactor.report.documents.trading import row_json
 
@@ -216,8 +225,10 @@ class Screen:
         from crypto_refactor.report.formatting import simulated_mark
         from crypto_refactor.report.terminal.accounts.trading import positions_text
 
-        self.note(f"Open in {account}:{simulated_mark(simulated=simulated)}")
-        for text in positions_text(holdings, self._tz):
+        positions = positions_text(holdings, self._tz)
+        nothing = "" if positions else " nothing."
+        self.note(f"Open in {account}:{nothing}{simulated_mark(simulated=simulated)}")
+        for text in positions:
             self.note(f"  {text}")
 
     def how_to_go_on(self, account: str) -> None:

@@ -12,14 +12,16 @@ from support.stub_models import BTC
 
 from crypto_refactor.cli.command_table import load_command
 from crypto_refactor.cli.trading.log_file import SHOWN
+from crypto_refactor.cli.trading.rows_in_turn import RowsInTurn
 from crypto_refactor.cli.trading.screen import Screen
 from crypto_refactor.cli.trading.status_line import StatusLine
+from crypto_refactor.errors import DataError
 from crypto_refactor.market.hours import zone
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.historical.replay import ReplayStart
-from crypto_refactor.trading.outcomes import TickerOutcome
+from crypto_refactor.trading.outcomes import Failure, TickerOutcome
 
-ETH = Ticker("ETH", "USD")
+ETH, SOL, ADA = (Ticker(base, "USD") for base in ("ETH", "SOL", "ADA"))
 MIDNIGHT = 477_000  # 2024-06-01T00:00Z
 CLEAR = "\r\x1b[2K"
 
@@ -165,6 +167,43 @@ def test_rows_are_broken_between_words_in_a_terminal_alone(terminal, capsys):
     lines = stream.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
     assert all(line.startswith("    word") for line in lines[1:])
+
+
+def failure(ticker, what="Alpaca cannot be reached."):
+    return Failure(ticker=ticker, error=DataError(what, expected="an answer.", remedy="check the network."))
+
+
+def test_rows_wait_for_their_turn():
+    told = []
+    turn = RowsInTurn((BTC, ETH, SOL, ADA), told.append)
+    rows = [failure(ticker, f"{ticker} failed.") for ticker in (SOL, BTC, ETH)]
+    for row in rows:
+        turn.take(row)
+    turn.end()
+    assert [row.ticker for row in told] == [BTC, ETH, SOL], "the last one was never told"
+
+
+def test_neighbours_that_failed_for_one_reason_share_a_row(capsys):
+    shown = screen()
+    shown.heading(None, "alpaca", (BTC, ETH, SOL))
+    turn = RowsInTurn((BTC, ETH, SOL), shown.row)
+    for ticker in (ETH, SOL, BTC):
+        turn.take(failure(ticker))
+    turn.end()
+    (line,) = capsys.readouterr().out.splitlines()[1:]
+    assert "all 3 tickers  ✗ failed" in line
+
+
+def test_what_a_loop_gives_up_together_is_said_once_and_is_complete_in_json(capsys):
+    rows = [failure(BTC), failure(ETH)]
+    shown = screen(lasting=True)
+    shown.given_up(rows)
+    shown.close()
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "BTC/USD, ETH/USD  ✗ failed" in line
+    assert line.endswith("It is tried again each hour.")
+    screen(as_json=True).given_up(rows)
+    assert len(capsys.readouterr().out.splitlines()) == 2
 
 
 REPLAY = "--demo --source sample --network linear --train-hours 240 --replay-hours 5"

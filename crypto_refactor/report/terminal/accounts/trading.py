@@ -8,6 +8,7 @@ from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.report.formatting import amount, money, price, source_name
 from crypto_refactor.sides import Side
+from crypto_refactor.trading.explanations import tickers_in_words
 from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
 from crypto_refactor.trading.outcomes import Failure, TickerOutcome, TickerRow, Unavailable
 
@@ -24,15 +25,16 @@ def heading(account: str | None, source: str, tickers: Sequence[Ticker]) -> str:
     return f"{where}, on bars from {source_name(source)}: {', '.join(map(str, tickers))}"
 
 
-def outcome_line(row: TickerRow, tz: ZoneInfo) -> str:
+def outcome_line(row: TickerRow, tz: ZoneInfo, traded: Sequence[Ticker] = ()) -> str:
     """Return one ticker's row: time, ticker, position, equity, fills | reason and what follows.
 
-    Notes follow in lines of their own, indented.  Times are in `tz`.
+    Notes follow in lines of their own, indented.  Times are in `tz`; `traded` are all tickers of the run.
     """
     if isinstance(row, Failure):
-        return _unreported(row.ticker, "✗ failed", f"{row.error.what} Remedy: {row.error.remedy}", tz)
+        text = f"{row.error.what} Remedy: {row.error.remedy}"
+        return _unreported(tickers_in_words(row.tickers, traded), "✗ failed", text, tz)
     if isinstance(row, Unavailable):
-        return _unreported(row.ticker, "– left out", row.why, tz)
+        return _unreported(str(row.ticker), "– left out", row.why, tz)
     late = ["LATE, more than 10 minutes after the close"] if row.late else []
     exits = iter(row.trades)
     facts = "; ".join([*late, *(_fill(fill, exits, row, tz) for fill in row.fills)])
@@ -49,20 +51,19 @@ def outcome_line(row: TickerRow, tz: ZoneInfo) -> str:
 
 
 def positions_text(holdings: Mapping[Ticker, SubAccount], tz: ZoneInfo = _UTC) -> list[str]:
-    """Return one line per open position, or a line that states that there is none."""
-    lines = [
+    """Return one line per open position."""
+    return [
         f"{ticker!s:<{_TICKER_WIDTH}}  {Side(account.side).arrow} {Side(account.side).label} "
         f"{amount(abs(account.quantity))} {ticker.base} since {to_local_text(account.entry_hour, tz)}, "
         f"entry price {price(account.average_price)}"
         for ticker, account in holdings.items()
         if account.side
     ]
-    return lines or ["no open position"]
 
 
-def _unreported(ticker: Ticker, state: str, text: str, tz: ZoneInfo) -> str:
+def _unreported(tickers: str, state: str, text: str, tz: ZoneInfo) -> str:
     when = " " * len(to_local_text(0, tz))
-    return f"{when}  {ticker!s:<{_TICKER_WIDTH}}  {state:<{_STATE_WIDTH}}  {text}"
+    return f"{when}  {tickers:<{_TICKER_WIDTH}}  {state:<{_STATE_WIDTH}}  {text}"
 
 
 def _state(outcome: TickerOutcome) -> str:
