@@ -1,5 +1,7 @@
 """What stands against an account's trading, in sentences."""
 
+from collections.abc import Sequence
+
 from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.report.formatting import UNDEFINED, money
@@ -51,8 +53,18 @@ def account_alerts(status: AccountStatus) -> list[str]:
     return halt + [f"{part.ticker}: {alert}" for part in status.tickers for alert in ticker_alerts(part)]
 
 
+def reason_text(reason: str, pending: Sequence[str]) -> str:
+    """Return the reason of a decision, and what it leaves for the next open."""
+    if not pending:
+        return reason
+    # The reason ends with the decision, which is stated once, with its time.
+    decision = " and ".join(pending)
+    return f"{reason.removesuffix(f': {decision}')}; at the next open: {decision}"
+
+
 def decision_text(part: TickerStatus) -> str:
-    """Return the last decision: when, and why."""
+    """Return the last decision: when, why, and what is left for the next open."""
     if part.decision is None:
-        return UNDEFINED
-    return f"{minute(to_iso(part.decision['bar']))} UTC: {part.decision.get('reason', UNDEFINED)}"
+        return reason_text(UNDEFINED, part.pending)
+    reason = reason_text(part.decision.get("reason", UNDEFINED), part.pending)
+    return f"{minute(to_iso(part.decision['bar']))} UTC: {reason}"

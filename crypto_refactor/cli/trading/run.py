@@ -167,9 +167,7 @@ class _Run:
             self.account = start.account
             self._name_backtest(self.request.replay_hours, tuple(start.played))
             self.screen.heading(start.account, self.session.source.name, tuple(start.played))
-            if start.resumed:
-                self.screen.note("An earlier run of this replay was interrupted; it resumes there.")
-            self.screen.begin_replay(start)
+            self.screen.begin_replay(start, self.request.replay_hours)
 
         result = run_replay(
             self.session,

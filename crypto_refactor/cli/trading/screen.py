@@ -113,9 +113,23 @@ class Screen:
         for row in failed_together(rows):
             self._post_row(row)
 
-    def begin_replay(self, start: ReplayStart) -> None:
-        """Take what a replay begins with."""
+    def begin_replay(self, start: ReplayStart, hours: int) -> None:
+        """Take what a replay of `hours` hours for each ticker begins with, and say what is not plain from that."""
+        from crypto_refactor.market.hours import to_local_text
         from crypto_refactor.report.terminal.accounts.events import Worth
+
+        total = start.last - start.first
+        if start.first_end != start.last:
+            first_end, last = (to_local_text(hour, self._tz) for hour in (start.first_end, start.last))
+            self.note(
+                f"The tickers' bars end between {first_end} and {last}. Each is replayed over its own last {hours} hours; "
+                f"from the first to the last it is {total}."
+            )
+        if start.resumed:
+            text = "An earlier run of this replay was interrupted; it goes on at"
+            self.note(
+                f"{text} {to_local_text(start.next, self._tz)}, hour {start.next - start.first} of {total}."
+            )
 
         self._replay, self._began = start, time.monotonic()
         self._totals.begin({ticker: Worth(*worth) for ticker, worth in start.played.items()})

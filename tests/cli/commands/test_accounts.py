@@ -112,7 +112,7 @@ def test_status_shows_everything_of_the_account_traded_last(tool, ledger, put, t
     put(PAPER, FLAT, ticker=ETH)
     pending = (Exit("opposite"),)
     halted = LONG._replace(halted=True, blocked_side=1)
-    put(PAPER, halted, pending=pending, reason="forecast [bold]+0.300 %: enter long")
+    put(PAPER, halted, pending=pending, reason="forecast [bold]+0.300 %: exit (opposite)")
     with ledger.transaction(PAPER, BTC) as writer:
         writer.add_intent(ORDER)
     out = tool("status").out
@@ -127,8 +127,7 @@ def test_status_shows_everything_of_the_account_traded_last(tool, ledger, put, t
     (total,) = [line.split() for line in out.splitlines() if line.startswith("total")]
     assert total[:4] == ["total", "1,000.00", "2,000.00", "2,000.00"]
     for text in (
-        "BTC/USD: decided 2024-06-01 00:00 UTC: forecast [bold]+0.300 %: enter long",
-        "BTC/USD: pending for the next open: exit (opposite)",
+        "BTC/USD: decided 2024-06-01 00:00 UTC: forecast [bold]+0.300 %; at the next open: exit (opposite)",
         f"order {ORDER.client_order_id} is UNSETTLED since 2024-06-01 00:00",
         "BTC/USD: HALTED by drawdown from a peak of 1,200.00",
         "BTC/USD: will not re-enter long until the target changes",

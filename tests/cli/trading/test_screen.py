@@ -52,18 +52,24 @@ def screen(**more):
     )
 
 
+def begun(hours, **more):
+    """Return the start of a replay of two tickers, one of them short, from midnight."""
+    defaults = {
+        "account": "replay/x",
+        "resumed": False,
+        "share": 5_000.0,
+        "first": MIDNIGHT,
+        "last": MIDNIGHT + hours,
+        "first_end": MIDNIGHT + hours,
+        "next": MIDNIGHT,
+        "played": {BTC: (5_000.0, 0), ETH: (6_000.0, -1)},
+    }
+    return ReplayStart(**(defaults | more))
+
+
 def play(shown, hours=50):
     """Play two tickers, one of them short, from midnight."""
-    shown.begin_replay(
-        ReplayStart(
-            account="replay/x",
-            resumed=False,
-            share=5_000.0,
-            first=MIDNIGHT,
-            last=MIDNIGHT + hours,
-            played={BTC: (5_000.0, 0), ETH: (6_000.0, -1)},
-        )
-    )
+    shown.begin_replay(begun(hours), hours)
     for hour in range(hours + 1):
         shown.replayed(MIDNIGHT + hour)
     shown.close()
@@ -82,6 +88,23 @@ def test_a_pipe_gets_a_line_a_day_and_one_at_the_end(capsys):
         )
     ]
     assert err == ""
+
+
+def test_a_replay_that_resumes_says_at_which_hour(capsys):
+    screen().begin_replay(begun(50, resumed=True, next=MIDNIGHT + 7), 50)
+    assert capsys.readouterr().err.splitlines() == [
+        "An earlier run of this replay was interrupted; it goes on at 2024-06-01 07:00 UTC, hour 7 of 50."
+    ]
+
+
+def test_a_replay_says_why_it_is_longer_than_the_hours_it_was_asked_for(capsys):
+    screen().begin_replay(begun(50, first_end=MIDNIGHT + 40), 40)
+    err = capsys.readouterr().err
+    assert (
+        "end between 2024-06-02 16:00 UTC and 2024-06-03 02:00 UTC. Each is replayed over its own last 40 hours;"
+        in err
+    )
+    assert "from the first to the last it is 50." in err
 
 
 @pytest.mark.parametrize("more", [{"as_json": True}, {"every_row": True}])

@@ -137,12 +137,8 @@ def _return(equity: float, balance: float) -> str:
 
 
 def _notes(part: TickerStatus) -> list[str]:
-    notes = []
-    if part.decision is not None:
-        notes.append(f"decided {decision_text(part)}")
-    if part.pending:
-        notes.append(f"pending for the next open: {' and '.join(part.pending)}")
-    return notes + ticker_alerts(part)
+    decided = [f"decided {decision_text(part)}"] if part.decision is not None or part.pending else []
+    return decided + ticker_alerts(part)
 
 
 def print_trades(

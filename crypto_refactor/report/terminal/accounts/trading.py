@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade
 from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.report.account_notes import reason_text
 from crypto_refactor.report.formatting import amount, money, price, source_name
 from crypto_refactor.sides import Side
 from crypto_refactor.trading.explanations import tickers_in_words
@@ -44,7 +45,7 @@ def outcome_line(row: TickerRow, tz: ZoneInfo, traded: Sequence[Ticker] = ()) ->
         f"{_state(row):<{_STATE_WIDTH}}",
         _worth(row),
         *(["SIMULATED"] if row.simulated else []),
-        f"{facts + ' ' if facts else ''}| {_why(row)}",
+        f"{facts + ' ' if facts else ''}| {reason_text(row.reason, row.pending)}",
     ]
     line = "  ".join(columns)
     return "\n".join([line, *(f"{_INDENT}{note}" for note in _notes(row))])
@@ -105,14 +106,6 @@ _VERBS = {
     (False, 1): "bought back",
 }
 """By whether the fill is an entry, and by its side."""
-
-
-def _why(outcome: TickerOutcome) -> str:
-    if not outcome.pending:
-        return outcome.reason
-    # The reason ends with the decision, which is stated once, with its time.
-    decision = " and ".join(outcome.pending)
-    return f"{outcome.reason.removesuffix(f': {decision}')}; at the next open: {decision}"
 
 
 def _notes(outcome: TickerOutcome) -> list[str]:
