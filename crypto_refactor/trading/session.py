@@ -53,6 +53,10 @@ class SessionObserver(Protocol):
         """Receive a sentence for people: waiting, retrying."""
         ...
 
+    def retrying(self, at: datetime, tickers: Sequence[Ticker], training: Sequence[Ticker]) -> None:
+        """Receive when `tickers` are tried again within the hour; the models of some are being trained."""
+        ...
+
     def waiting(self, until: datetime, sentences: Sequence[str]) -> None:
         """Receive until when nothing is done, and how things stand; called again and again meanwhile."""
         ...

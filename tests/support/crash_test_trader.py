@@ -198,6 +198,9 @@ class Log:
     def note(self, text):
         say(text)
 
+    def retrying(self, at, tickers, training):
+        say(f"next look at {at}: {tickers}, training {training}")
+
     def waiting(self, until, sentences):
         say(f"waiting until {until}: {' '.join(sentences)}")
 

@@ -101,7 +101,7 @@ class PassingHours:
         self.server = AlpacaDataServer()
         self.ahead, self.late, self.slept = 0.0, {}, []
         self.notes, self.rows, self.again, self.blocks, self.announced = [], [], [], [], []
-        self.waits = []
+        self.waits, self.retries = [], []
         self.block_lasted, self.summaries, self.announced_details = [], [], {}
         self.traded = {}
         self._events, self._lock = [], threading.RLock()
@@ -232,6 +232,9 @@ class PassingHours:
 
     def note(self, text):
         self.notes.append(text)
+
+    def retrying(self, at, tickers, training):
+        self.retries.append((at, tickers, training))
 
     def waiting(self, until, sentences):
         self.waits.append((until, " ".join(sentences)))

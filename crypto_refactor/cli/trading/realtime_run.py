@@ -67,6 +67,7 @@ class RealtimeRun:
         rows = loop.once()
         if self._page is not None and self.account is not None:
             self._page.write(self.account)
+            self.screen.note(f"Report: {self.request.report}", as_is=True)
         return RunOutcome.of(rows, EXIT_OK if loop.blocked is None else BrokerError.exit_code)
 
     def until_stopped(self) -> RunOutcome:

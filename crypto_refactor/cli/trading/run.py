@@ -156,6 +156,7 @@ class _Run:
     def _write_page(self) -> None:
         if self._page is not None and self.account is not None:
             self._page.write(self.account)
+            self.screen.note(f"Report: {self.request.report}", as_is=True)
 
     def _open(self, account: str) -> None:
         self.screen.heading(account, self.session.source.name, self.session.tickers)

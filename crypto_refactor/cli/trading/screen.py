@@ -19,6 +19,7 @@ from crypto_refactor.cli.progress import duration_text
 from crypto_refactor.cli.trading.lasting_output import LastingOutput
 from crypto_refactor.cli.trading.log_file import SHOWN
 from crypto_refactor.cli.trading.status_line import StatusLine
+from crypto_refactor.trading.explanations import tickers_in_words
 from crypto_refactor.trading.outcomes import Failure, TickerOutcome, TickerRow, failed_together, is_hopeless
 
 if TYPE_CHECKING:
@@ -154,6 +155,13 @@ class Screen:
         self._status.show([*parts, f"{duration_text(left)} left", f"{duration_text(so_far)} so far"])
         if to_datetime(hour).hour == 0 or hour == start.last:
             self._tell("  ".join(parts))
+
+    def retrying(self, at: datetime, tickers: Sequence[Ticker], training: Sequence[Ticker]) -> None:
+        """Show in a terminal what is waited for within the hour; elsewhere a note has said it."""
+        parts = [f"training {tickers_in_words(training, self._tickers)}"] if training else []
+        others = [ticker for ticker in tickers if ticker not in training]
+        parts += [f"waiting for {tickers_in_words(others, self._tickers)}"] if others else []
+        self._status.show([f"Next look at {at:%H:%M:%S} UTC", *parts], at_once=True)
 
     def waiting(self, until: datetime, sentences: Sequence[str]) -> None:
         """Show until when nothing is done, and how things stand."""

@@ -164,7 +164,10 @@ class TradingLoop:
             if tickers:
                 until = min(self._deadline(errors[ticker], hour, began) for ticker in tickers)
                 last_note = self._note_retry({t: errors[t].what for t in tickers}, until, last_note)
-                self._session.sleep(retry_seconds(attempt))
+                training = tuple(t for t in tickers if isinstance(errors[t], StillTrainingError))
+                seconds = retry_seconds(attempt)
+                self._observer.retrying(self._session.clock() + timedelta(seconds=seconds), tickers, training)
+                self._session.sleep(seconds)
                 attempt += 1
         return rows
 

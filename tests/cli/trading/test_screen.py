@@ -138,6 +138,17 @@ def test_a_line_never_comes_after_what_is_left_of_the_status(terminal):
     assert after == ": retrying.\n"
 
 
+def test_a_terminal_sees_what_a_loop_waits_for_within_the_hour(terminal, capsys):
+    at = datetime(2024, 6, 1, 1, 0, 10, tzinfo=UTC)
+    shown = screen()
+    shown.retrying(at, (BTC, ETH), (ETH,))
+    assert capsys.readouterr() == ("", ""), "a note has said it"
+    stream = terminal()
+    shown = screen()
+    shown.retrying(at, (BTC, ETH), (ETH,))
+    assert stream.getvalue() == f"{CLEAR}Next look at 01:00:10 UTC  training ETH/USD  waiting for BTC/USD"
+
+
 def test_a_loop_tells_a_pipe_once_an_hour_until_when_it_waits(capsys):
     shown = screen()
     for minute in (0, 15, 30):
