@@ -252,6 +252,17 @@ def test_simulated_accounts_are_marked_wherever_accounts_are_listed(tool, put):
     assert "demo/sample (SIMULATED): BTC/USD was not halted by its drawdown" in resumed
 
 
+def test_a_manual_close_takes_the_place_of_the_decision_before_it(tool, put):
+    put(
+        "demo/sample",
+        LONG,
+        pending=(Exit("close"),),
+        reason="forecast +0.300 %: exit (neutral)",
+        source="sample",
+    )
+    assert "UTC: forecast +0.300 %; at the next open: exit (close)\n" in tool("status").out
+
+
 # close
 
 
@@ -402,6 +413,9 @@ def test_a_halt_is_shown_until_it_is_lifted(tool, put):
     put("demo/alpaca")
     assert "elections" in tool("halt --why elections").out
     assert "HALTED since" in tool("status").out
+    assert "to lift the halt" in tool("status").out
+    put("demo/sample", source="sample")
+    assert "This account does not heed the halt" in tool("status --account demo/sample").out
     assert "The halt is lifted." in tool("resume").out
     assert "Entries were not halted." in tool("resume").out
     assert "HALTED" not in tool("status").out
