@@ -7,7 +7,7 @@ from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.report.formatting import UNDEFINED, money
 from crypto_refactor.sides import Side
-from crypto_refactor.trading.account_names import DEMO, LIVE, PAPER, REALTIME_DEMO, REPLAY
+from crypto_refactor.trading.account_names import DEMO, LIVE, PAPER, REALTIME_DEMO, REPLAY, heeds_halt
 from crypto_refactor.trading.account_status import AccountStatus, TickerStatus
 
 _KINDS = (
@@ -53,8 +53,7 @@ def halt_lines(status: AccountStatus) -> list[str]:
     """Return the halt of entries, if there is one, and whether it concerns this account."""
     if status.halt is None:
         return []
-    name = status.row.name
-    if name.startswith(REPLAY) or (name.startswith(DEMO) and name != REALTIME_DEMO):
+    if not heeds_halt(status.row.name):
         return [
             f"{status.halt}. This account does not heed the halt: only those that trade as time passes do."
         ]

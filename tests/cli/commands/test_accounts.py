@@ -263,6 +263,13 @@ def test_a_manual_close_takes_the_place_of_the_decision_before_it(tool, put):
     assert "UTC: forecast +0.300 %; at the next open: exit (close)\n" in tool("status").out
 
 
+def test_a_panic_says_where_no_halt_keeps_the_account_flat(invoke, put):
+    put("demo/alpaca", FLAT)
+    assert "Run `crypto-refactor resume` to allow entries again." in invoke(HOLDINGS["panic"], "").out
+    put("demo/sample", FLAT, source="sample")
+    assert "a later run may enter again." in invoke(HOLDINGS["panic"], "--account demo/sample").out
+
+
 # close
 
 
