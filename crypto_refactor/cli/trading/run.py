@@ -72,6 +72,7 @@ def _show(request: TradingRequest, values: Mapping[str, Any], *, failures: bool)
         notifier=notifier,
         lasting=request.lasting,
         every_row=request.once or values["verbose"],
+        training=request.session.observer,
     )
     try:
         return _Run(request, values, screen).carry_out()

@@ -19,6 +19,7 @@ from crypto_refactor.cli.progress import duration_text
 from crypto_refactor.cli.trading.lasting_output import LastingOutput
 from crypto_refactor.cli.trading.log_file import SHOWN
 from crypto_refactor.cli.trading.status_line import StatusLine
+from crypto_refactor.model.training.parallel import TrainingObserver
 from crypto_refactor.trading.explanations import tickers_in_words
 from crypto_refactor.trading.outcomes import Failure, TickerOutcome, TickerRow, failed_together, is_hopeless
 
@@ -54,7 +55,7 @@ class Screen:
     A ticker that ended in an error has a row only if `failures`; otherwise that error is raised at the end.
     With `lasting`, output that cannot be written ends nothing.  Without `every_row`, text shows the rows in which
     something happens, and beside them how far the run is: in a line that is rewritten in a terminal, else once a day
-    of a replay and once an hour of a run that lasts.
+    of a replay and once an hour of a run that lasts.  `training` shows progress in the same terminal.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Screen:
         notifier: Notifier | None,
         lasting: bool = False,
         every_row: bool = True,
+        training: TrainingObserver | None = None,
     ) -> None:
         from crypto_refactor.report.terminal.accounts.events import AccountTotals, HourEvents
 
@@ -77,6 +79,7 @@ class Screen:
         self._notifier = notifier
         self._lasting = LastingOutput(self._post_output_failure) if lasting else None
         self._every_row = every_row or as_json
+        self._training = training or TrainingObserver()
         self._tickers: tuple[Ticker, ...] = ()
         self._events, self._totals = HourEvents(), AccountTotals()
         self._status = StatusLine()
@@ -274,10 +277,11 @@ class Screen:
             text = _fitted(text, sys.stderr if err else sys.stdout)
         if strong and not os.environ.get("NO_COLOR"):  # click takes it away where there is no terminal
             text = click.style(text, bold=True)
-        if self._lasting is None:
-            click.echo(text, err=err)
-        else:
-            self._lasting.write(text, err=err)
+        with self._training.aside():
+            if self._lasting is None:
+                click.echo(text, err=err)
+            else:
+                self._lasting.write(text, err=err)
 
     def _post_output_failure(self, text: str) -> None:
         from crypto_refactor.trading.notifications import of_run
