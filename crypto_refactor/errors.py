@@ -10,6 +10,7 @@ For programs it is `crypto_refactor.errors`; the classes are stable, the texts a
     ├── DataError                 3  bars, the bar store, output files
     │   ├── UnavailableError      3  the source does not offer this ticker
     │   ├── SourceFailedError     3  the source gave no usable answer
+    │   │   └── SourceUnreachableError  3  there is no connection to the source
     │   └── KeysRefusedError      3  the source does not accept the keys
     ├── ModelError                4  a model or the folder it lives in
     ├── BrokerError               5  the broker, the account, the ledger, the state folder
@@ -123,6 +124,10 @@ class UnavailableError(DataError):
 
 class SourceFailedError(DataError):
     """The source gave no usable answer; asking again may help."""
+
+
+class SourceUnreachableError(SourceFailedError):
+    """There is no connection to the source, whatever it is asked for."""
 
 
 class KeysRefusedError(DataError):

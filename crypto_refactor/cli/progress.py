@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +18,7 @@ from crypto_refactor.model.training.phases import Phase
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.live import Live
 
 _BAR_COLUMNS = 16
 _NARROW = 76
@@ -197,7 +200,8 @@ class TrainingBars(TrainingObserver):
         self._clock = clock
         self._training: TrainingProgress | None = None
         self._said = 0.0
-        self._live: Any = None
+        self._live: Live | None = None
+        self._moving = threading.Lock()
 
     def begin(self, fits: Sequence[str], max_epochs: int) -> None:
         """Show the total; where nothing can move, say how many models are trained."""
@@ -207,15 +211,7 @@ class TrainingBars(TrainingObserver):
         if not console.is_terminal:
             self.note(f"Training {_models(len(fits))} …")
             return
-        from rich.live import Live
-
-        self._live = Live(
-            console=console,
-            transient=True,
-            refresh_per_second=4,
-            get_renderable=lambda: training_lines(training, self._clock(), console.width, console.height),
-        )
-        self._live.start()
+        self._live = _moving_lines(training, console, self._clock)
 
     def progress(self, progress: Progress) -> None:
         """Move one line."""
@@ -233,9 +229,10 @@ class TrainingBars(TrainingObserver):
 
     def end(self) -> None:
         """Leave one line, with the time that it took."""
-        live, self._live = self._live, None
-        if live is not None:
-            live.stop()
+        with self._moving:
+            live, self._live = self._live, None
+            if live is not None:
+                live.stop()
         training, self._training = self._training, None
         if training is None:
             return
@@ -243,9 +240,38 @@ class TrainingBars(TrainingObserver):
         if text is not None and (live is not None or training.trained < len(training.fits)):
             self.note(text)
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Take the moving lines away while something else is printed, maybe by another thread."""
+        with self._moving:
+            if self._live is None:
+                yield
+                return
+            self._live.stop()
+            try:
+                yield
+            finally:  # begun anew: one that goes on would erase what was printed
+                assert self._training is not None
+                assert self._console is not None
+                self._live = _moving_lines(self._training, self._console, self._clock)
+
     def note(self, text: str) -> None:
         """Print a sentence."""
         click.echo(text, err=True)
+
+
+def _moving_lines(training: TrainingProgress, console: Console, clock: Callable[[], float]) -> Live:
+    """Return lines that are shown from now on, until they are stopped."""
+    from rich.live import Live
+
+    live = Live(
+        console=console,
+        transient=True,
+        refresh_per_second=4,
+        get_renderable=lambda: training_lines(training, clock(), console.width, console.height),
+    )
+    live.start()
+    return live
 
 
 def training_lines(training: TrainingProgress, now: float, width: int, height: int) -> RenderableType:

@@ -1,10 +1,13 @@
 """What stands against an account's trading, in sentences."""
 
+import re
+from collections.abc import Sequence
+
 from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.report.formatting import UNDEFINED, money
 from crypto_refactor.sides import Side
-from crypto_refactor.trading.account_names import DEMO, LIVE, PAPER, REALTIME_DEMO, REPLAY
+from crypto_refactor.trading.account_names import DEMO, LIVE, PAPER, REALTIME_DEMO, REPLAY, heeds_halt
 from crypto_refactor.trading.account_status import AccountStatus, TickerStatus
 
 _KINDS = (
@@ -15,6 +18,7 @@ _KINDS = (
     (LIVE, "account with real money at Alpaca"),
     (REPLAY, "replay of past hours"),
 )
+_DECISION_AT_END = re.compile(r"[:;] (?:enter|exit) [^:;]*$")
 
 
 def account_kind(name: str) -> str:
@@ -45,14 +49,35 @@ def ticker_alerts(part: TickerStatus) -> list[str]:
     return alerts
 
 
+def halt_lines(status: AccountStatus) -> list[str]:
+    """Return the halt of entries, if there is one, and whether it concerns this account."""
+    if status.halt is None:
+        return []
+    if not heeds_halt(status.row.name):
+        return [
+            f"{status.halt}. This account does not heed the halt: only those that trade as time passes do."
+        ]
+    return [f"{status.halt}. Run `crypto-refactor resume` to lift the halt."]
+
+
 def account_alerts(status: AccountStatus) -> list[str]:
     """Return the alerts of an account and of each of its tickers."""
-    halt = [] if status.halt is None else [f"{status.halt}. Run `crypto-refactor resume` to lift the halt."]
-    return halt + [f"{part.ticker}: {alert}" for part in status.tickers for alert in ticker_alerts(part)]
+    return halt_lines(status) + [
+        f"{part.ticker}: {alert}" for part in status.tickers for alert in ticker_alerts(part)
+    ]
+
+
+def reason_text(reason: str, pending: Sequence[str]) -> str:
+    """Return the reason of a decision, and what it leaves for the next open."""
+    if not pending:
+        return reason
+    # The reason ends with its decision, which is stated once, with its time, or was replaced by a manual close.
+    return f"{_DECISION_AT_END.sub('', reason)}; at the next open: {' and '.join(pending)}"
 
 
 def decision_text(part: TickerStatus) -> str:
-    """Return the last decision: when, and why."""
+    """Return the last decision: when, why, and what is left for the next open."""
     if part.decision is None:
-        return UNDEFINED
-    return f"{minute(to_iso(part.decision['bar']))} UTC: {part.decision.get('reason', UNDEFINED)}"
+        return reason_text(UNDEFINED, part.pending)
+    reason = reason_text(part.decision.get("reason", UNDEFINED), part.pending)
+    return f"{minute(to_iso(part.decision['bar']))} UTC: {reason}"

@@ -36,10 +36,11 @@ def sharpe_text(metrics: Metrics) -> str:
 
 
 def correlation_text(correlation: Correlation) -> str:
-    """Return a correlation with its standard error."""
+    """Return a correlation with its standard error, where it has one."""
     if correlation.value is None:
         return UNDEFINED
-    return f"{correlation.value:+.3f} ± {number(correlation.se, 3)}"
+    error = "" if correlation.se is None else f" ± {number(correlation.se, 3)}"
+    return f"{correlation.value:+.3f}{error}"
 
 
 def hit_rate_text(share: Mean | None) -> str:

@@ -20,6 +20,11 @@ REALTIME_DEMO = f"{DEMO}alpaca"
 """The demo account on Alpaca's bars, which fills at once."""
 
 
+def heeds_halt(account: str) -> bool:
+    """Whether `halt` stops entries in an account: in those that trade as time passes."""
+    return account == REALTIME_DEMO or not account.startswith((REPLAY, DEMO))
+
+
 def ledger_of(state: Path) -> Ledger:
     """Return the one ledger of a state folder."""
     return Ledger(state / "ledger.sqlite")

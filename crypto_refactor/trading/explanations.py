@@ -165,3 +165,9 @@ def unfilled_entry_note(decisions: Sequence[Decision], fills: Sequence[Fill]) ->
 def positions_in_words(positions: Mapping[Ticker, SubAccount]) -> str:
     """Return each position with its signed quantity; empty where there is none."""
     return ", ".join(f"{ticker} {held.quantity:+.6g} {ticker.base}" for ticker, held in positions.items())
+
+
+def tickers_in_words(tickers: Sequence[Ticker], traded: Sequence[Ticker]) -> str:
+    """Name some of the tickers that a run trades; more than two, if they are all of them, by their number."""
+    everything = len(tickers) > 2 and len(tickers) == len(traded)
+    return f"all {len(tickers)} tickers" if everything else ", ".join(map(str, tickers))

@@ -1,9 +1,10 @@
 """What one pass found and did for one ticker."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Self
 
-from crypto_refactor.errors import CryptoRefactorError, UnavailableError
+from crypto_refactor.errors import CryptoRefactorError, KeysRefusedError, UnavailableError, UsageError
 from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.ticker import Ticker
@@ -86,10 +87,22 @@ class TickerOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A ticker for which a pass ended in an error."""
+    """A ticker for which a pass ended in an error.
+
+    Attributes
+    ----------
+    also : tuple of Ticker
+        Further tickers that failed for the same reason, where one row stands for them all.
+    """
 
     ticker: Ticker
     error: CryptoRefactorError
+    also: tuple[Ticker, ...] = ()
+
+    @property
+    def tickers(self) -> tuple[Ticker, ...]:
+        """Every ticker that the row stands for."""
+        return self.ticker, *self.also
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,9 +117,26 @@ TickerRow = TickerOutcome | Failure | Unavailable
 """The result of a pass for one ticker."""
 
 
+def failed_together(rows: Iterable[TickerRow]) -> list[TickerRow]:
+    """Return `rows` with one row for neighbours that failed for the same reason, one that names no ticker."""
+    merged: list[TickerRow] = []
+    for row in rows:
+        last = merged[-1] if merged else None
+        if isinstance(row, Failure) and isinstance(last, Failure) and row.error.what == last.error.what:
+            merged[-1] = replace(last, also=last.also + row.tickers)
+        else:
+            merged.append(row)
+    return merged
+
+
 def is_unavailable(error: CryptoRefactorError) -> bool:
     """Whether an error means that the source or the venue does not offer the ticker."""
     return isinstance(error, UnavailableError | NotTradedError)
+
+
+def is_hopeless(error: CryptoRefactorError) -> bool:
+    """Whether time mends nothing: the command line or the keys are wrong."""
+    return isinstance(error, UsageError | KeysRefusedError)
 
 
 def error_row(ticker: Ticker, error: CryptoRefactorError, *, explicitly_requested: bool) -> TickerRow:

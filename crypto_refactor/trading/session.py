@@ -41,12 +41,20 @@ class SessionObserver(Protocol):
         """Receive one ticker's row; called from one thread at a time."""
         ...
 
-    def row_again(self, row: TickerRow) -> None:
-        """Receive the row of a ticker that failed as in the hour before, while it has a position."""
+    def given_up(self, rows: Sequence[TickerRow]) -> None:
+        """Receive the rows of tickers that are not traded this hour; several may have failed for one reason."""
+        ...
+
+    def given_up_again(self, rows: Sequence[TickerRow]) -> None:
+        """Receive the rows of tickers that are not traded for the reason of the hour before, while they have positions."""
         ...
 
     def note(self, text: str) -> None:
         """Receive a sentence for people: waiting, retrying."""
+        ...
+
+    def retrying(self, at: datetime, tickers: Sequence[Ticker], training: Sequence[Ticker]) -> None:
+        """Receive when `tickers` are tried again within the hour; the models of some are being trained."""
         ...
 
     def waiting(self, until: datetime, sentences: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 from threading import Lock
 from typing import TypeVar
 
-from crypto_refactor.errors import CryptoRefactorError, InternalError, ModelError
+from crypto_refactor.errors import CryptoRefactorError, InternalError, ModelError, SourceUnreachableError
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.training.jobs import TrainingJob
 from crypto_refactor.trading.interrupts import deferred_interrupts
@@ -26,7 +26,8 @@ OnError = Callable[[Ticker, CryptoRefactorError], None]
 class TickerPool:
     """Runs work for several tickers, as many side by side as the session has workers.
 
-    `on_error` receives each ticker's error; by default the error becomes the ticker's row.
+    `on_error` receives each ticker's error; by default the error becomes the ticker's row.  A source that cannot be
+    reached for one ticker is not asked for the others: they get the same error.
     """
 
     def __init__(self, session: TradingSession, on_row: OnRow, on_error: OnError | None = None) -> None:
@@ -36,6 +37,7 @@ class TickerPool:
         self._lock = Lock()
         self._pool = ThreadPoolExecutor(session.workers, thread_name_prefix="ticker")
         self._pending: set[Future[None]] = set()
+        self._unreachable: SourceUnreachableError | None = None
         self.rows: list[TickerRow] = []
 
     def report(self, row: TickerRow) -> None:
@@ -56,9 +58,14 @@ class TickerPool:
         return self._session.share(unavailable)
 
     def prefetch(self, tickers: Iterable[Ticker]) -> None:
-        """Load bars of all tickers in one request; where that fails, each ticker's own request remains."""
+        """Load bars of all tickers in one request; where that fails, each ticker's own request remains.
+
+        There is none where the source cannot be reached at all.
+        """
         try:
             self._session.prefetch(tuple(tickers))
+        except SourceUnreachableError as error:
+            self._unreachable = error
         except Exception as error:  # noqa: BLE001 - each ticker meets it again, and reports it
             _log.info("%s Each ticker is requested on its own.", as_error(error).what)
 
@@ -67,7 +74,14 @@ class TickerPool:
         results: dict[Ticker, T] = {}
 
         def store(ticker: Ticker) -> None:
-            results[ticker] = work(ticker)
+            if self._unreachable is not None:
+                self.report_error(ticker, self._unreachable)
+                return
+            try:
+                results[ticker] = work(ticker)
+            except SourceUnreachableError as error:
+                self._unreachable = error
+                raise
 
         tickers = tuple(tickers)
         for ticker in tickers:

@@ -3,6 +3,7 @@
 from crypto_refactor.transport.endpoints import is_loopback, validate_keys, validate_url
 from crypto_refactor.transport.failures import (
     HttpStatusError,
+    NoConnectionError,
     NoResponseError,
     RequestFailedError,
     UnreadableResponseError,
@@ -14,6 +15,7 @@ __all__ = [
     "BoundedSession",
     "HttpLimits",
     "HttpStatusError",
+    "NoConnectionError",
     "NoResponseError",
     "RequestFailedError",
     "UnreadableResponseError",

@@ -16,16 +16,23 @@ class Connections:
     """The open connections of one session.
 
     A socket's time-out bounds a single wait: a server that sends a byte a second never meets it.
+
+    Attributes
+    ----------
+    opened : bool
+        Whether any connection was ever established.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
         self._ended = False
+        self.opened = False
 
     def add(self, opened: socket.socket) -> bool:
         """Note a new connection; False where it comes too late."""
         with self._lock:
+            self.opened = True
             if not self._ended:
                 # A handle of its own, since TLS takes over the socket itself.
                 self._sockets.append(opened.dup())

@@ -24,6 +24,10 @@ class NoResponseError(RequestFailedError):
     """No response arrived within the bounds."""
 
 
+class NoConnectionError(NoResponseError):
+    """No connection was established within the bounds: the server cannot be reached, whatever is asked of it."""
+
+
 class UnreadableResponseError(RequestFailedError):
     """A 2xx response that does not hold what the API documents."""
 

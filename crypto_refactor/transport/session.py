@@ -22,6 +22,7 @@ from crypto_refactor.errors import CryptoRefactorError
 from crypto_refactor.transport.connections import ConnectionAdapter, Connections
 from crypto_refactor.transport.endpoints import is_loopback
 from crypto_refactor.transport.failures import (
+    NoConnectionError,
     NoResponseError,
     RequestFailedError,
     UnreadableResponseError,
@@ -133,7 +134,7 @@ class BoundedSession(requests.Session):
         except (RequestFailedError, CryptoRefactorError):
             raise
         except TimeoutError:
-            failure = NoResponseError(f"no complete answer within {self._seconds:g} s")
+            failure = self._no_response(f"no complete answer within {self._seconds:g} s")
         except Exception as error:  # noqa: BLE001 - on an unexpected body the SDK raises whatever it runs into
             _log.debug("%s while a response was read", type(error).__name__)
             failure = UnreadableResponseError(self.last_text)
@@ -193,7 +194,7 @@ class BoundedSession(requests.Session):
         except requests.RequestException as error:
             # Returned, not raised: chained, it would carry the request and its keys.
             retry_after = 0.0 if isinstance(error, _RETRIED) else math.inf
-            return NoResponseError(describe_failure(error, self._secrets), retry_after=retry_after)
+            return self._no_response(describe_failure(error, self._secrets), retry_after)
         response.encoding = "utf-8"  # guessing it takes seconds on a full page
         date = _parse_date(response.headers.get("Date"))
         if date is not None:
@@ -203,6 +204,10 @@ class BoundedSession(requests.Session):
         self.server_time = self.server_time or date
         self.last_text = excerpt(response, self._secrets)
         return response
+
+    def _no_response(self, text: str, retry_after: float = math.inf) -> NoResponseError:
+        kind = NoResponseError if self._connections.opened else NoConnectionError
+        return kind(text, retry_after=retry_after)
 
     def _read_body(self, response: requests.Response) -> None:
         """Read a body within the bounds: 1 MB on the wire may unpack to 1 GB."""

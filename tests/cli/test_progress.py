@@ -260,6 +260,20 @@ class TestTerminal:
         assert capsys.readouterr().err == f"Trained {NAMES[0]} in 1:47.\n"
         assert out.getvalue().endswith("\x1b[2K")  # the moving lines are gone
 
+    def test_what_is_printed_meanwhile_stays(self):
+        out = io.StringIO()
+        bars = TrainingBars(console=Console(file=out, width=80, force_terminal=True), clock=lambda: 0.0)
+        bars.begin(NAMES[:1], 12)
+        with bars.aside():
+            out.write("a row\n")
+        bars.end()
+        before, after = out.getvalue().split("a row\n")
+        assert before.endswith("\x1b[2K"), "the moving lines are out of the way"
+        assert after.index("1 model to train") < after.index("\x1b[1A"), "and begin below it"
+        with bars.aside():
+            out.write("another row\n")
+        assert out.getvalue().endswith("\x1b[2Kanother row\n")
+
     def test_several_models_are_counted(self, capsys):
         console = Console(file=io.StringIO(), width=80, force_terminal=True)
         bars = TrainingBars(console=console, clock=lambda: 0.0)

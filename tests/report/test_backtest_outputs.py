@@ -108,7 +108,7 @@ def test_the_answer_comes_first_and_what_it_rests_on_with_details(tmp_path, fits
         f"{result.significance.random_entry.p:.3f}",
         "",
         # A hundred hours are five days: too few for an error.
-        f"{result.significance.skill.model.spearman.value:+.3f} ± –",
+        f"{result.significance.skill.model.spearman.value:+.3f}",
     )
     for label, figure in zip(LUCK, figures, strict=True):
         assert f"{label} {figure}" in whole

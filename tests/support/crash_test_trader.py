@@ -198,11 +198,17 @@ class Log:
     def note(self, text):
         say(text)
 
+    def retrying(self, at, tickers, training):
+        say(f"next look at {at}: {tickers}, training {training}")
+
     def waiting(self, until, sentences):
         say(f"waiting until {until}: {' '.join(sentences)}")
 
-    def row_again(self, row):
-        self.row(row)
+    def given_up(self, rows):
+        for row in rows:
+            self.row(row)
+
+    given_up_again = given_up
 
     def announce(self, kind, text, *, account, ticker=None, **details):
         say(f"{account}: {kind}: {ticker}: {text}")

@@ -106,7 +106,7 @@ class PassingHours:
         self.server = AlpacaDataServer()
         self.ahead, self.late, self.slept = 0.0, {}, []
         self.notes, self.rows, self.again, self.blocks, self.announced = [], [], [], [], []
-        self.waits = []
+        self.waits, self.retries = [], []
         self.block_lasted, self.summaries, self.announced_details = [], [], {}
         self.traded = {}
         self._events, self._lock = [], threading.RLock()
@@ -240,11 +240,17 @@ class PassingHours:
     def note(self, text):
         self.notes.append(text)
 
+    def retrying(self, at, tickers, training):
+        self.retries.append((at, tickers, training))
+
     def waiting(self, until, sentences):
         self.waits.append((until, " ".join(sentences)))
 
-    def row_again(self, row):
-        self.again.append((self.now, row))
+    def given_up(self, rows):
+        self.rows += [(self.now, row) for row in rows]
+
+    def given_up_again(self, rows):
+        self.again += [(self.now, row) for row in rows]
 
     def announce(self, kind, text, *, account, ticker=None, **details):
         if kind == "summary":

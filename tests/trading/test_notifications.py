@@ -123,6 +123,12 @@ def test_failures_are_told_with_their_remedy(kind, told):
     assert notice["code"] == kind.exit_code
 
 
+def test_tickers_that_failed_together_are_told_in_one_notice():
+    (notice,) = notices(Failure(ticker=ETH, error=error(DataError), also=(BTC,)))
+    assert (notice["kind"], notice["ticker"]) == ("failure", None)
+    assert (notice["text"], notice["tickers"]) == ("ETH/USD, BTC/USD: What happened.", ["ETH/USD", "BTC/USD"])
+
+
 # How it is posted
 
 

@@ -13,7 +13,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from crypto_refactor.transport import BoundedSession, HttpLimits, RequestFailedError
+from crypto_refactor.transport import (
+    BoundedSession,
+    HttpLimits,
+    NoConnectionError,
+    NoResponseError,
+    RequestFailedError,
+)
 
 SECRET = "s3cret"
 
@@ -199,3 +205,25 @@ def test_the_password_of_a_proxy_is_not_shown():
 
     shown = redact_and_truncate("Cannot connect to http://user:p4ss@proxy:3128/ now", ())
     assert shown == "Cannot connect to http://***@proxy:3128/ now"
+
+
+# A server that cannot be reached, and one that does not answer
+
+
+def test_a_server_that_takes_no_connection_cannot_be_reached(serve):
+    server = serve(lambda connection: None)
+    server.close()
+    with pytest.raises(NoConnectionError, match="refused"):
+        call(server)
+
+
+def test_a_connection_that_never_comes_about_is_none(serve, monkeypatch):
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: threading.Event().wait(30))
+    with pytest.raises(NoConnectionError, match="no complete answer"):
+        call(serve(lambda connection: None), seconds=0.2)
+
+
+def test_a_server_that_hangs_up_was_reached(serve):
+    with pytest.raises(NoResponseError) as caught:
+        call(serve(lambda connection: connection.close()))
+    assert not isinstance(caught.value, NoConnectionError)

@@ -67,6 +67,7 @@ class RealtimeRun:
         rows = loop.once()
         if self._page is not None and self.account is not None:
             self._page.write(self.account)
+            self.screen.note(f"Report: {self.request.report}", as_is=True)
         return RunOutcome.of(rows, EXIT_OK if loop.blocked is None else BrokerError.exit_code)
 
     def until_stopped(self) -> RunOutcome:
@@ -182,7 +183,8 @@ class RealtimeRun:
             try:
                 for account in self._accounts_concerned():
                     holdings = self.ledger.positions(account)
-                    self.screen.left_open(account, holdings, simulated=False)
+                    if holdings:  # otherwise the line of the end says so
+                        self.screen.left_open(account, holdings, simulated=False)
                     self._announce("stop", f"{ended}; {_sentence(holdings)}", holdings, account, **details)
             except Exception as error:  # noqa: BLE001 - raised from here, it would replace the cause
                 text = f"{ended}; {self._open_at_broker(as_error(error))}"

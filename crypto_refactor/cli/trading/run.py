@@ -13,6 +13,7 @@ from crypto_refactor.cli.trading.account_page import AccountPage
 from crypto_refactor.cli.trading.log_file import run_log
 from crypto_refactor.cli.trading.realtime_run import RealtimeRun
 from crypto_refactor.cli.trading.request import AccountKind, TradingRequest
+from crypto_refactor.cli.trading.rows_in_turn import RowsInTurn
 from crypto_refactor.cli.trading.run_outcome import RunOutcome
 from crypto_refactor.cli.trading.screen import COSTLY_SIGNALS, Screen
 from crypto_refactor.cli.trading.service_manager import ServiceManager
@@ -71,6 +72,7 @@ def _show(request: TradingRequest, values: Mapping[str, Any], *, failures: bool)
         notifier=notifier,
         lasting=request.lasting,
         every_row=request.once or values["verbose"],
+        training=request.session.observer,
     )
     try:
         return _Run(request, values, screen).carry_out()
@@ -139,7 +141,14 @@ class _Run:
             name = demo_account(self.session.source)
             self._open(name)
             mode = DemoPass(self.session, self.ledger, name)
-        rows = run_single_pass(self.session, mode, self.request.end, self.screen.row)
+        if self.values["as_json"]:
+            rows = run_single_pass(self.session, mode, self.request.end, self.screen.row)
+        else:
+            in_turn = RowsInTurn(self.session.tickers, self.screen.row)
+            try:
+                rows = run_single_pass(self.session, mode, self.request.end, in_turn.take)
+            finally:
+                in_turn.end()
         left_out = {row.ticker for row in rows if isinstance(row, Unavailable)}
         self._name_backtest(720, [ticker for ticker in self.session.tickers if ticker not in left_out])
         self._write_page()
@@ -148,6 +157,7 @@ class _Run:
     def _write_page(self) -> None:
         if self._page is not None and self.account is not None:
             self._page.write(self.account)
+            self.screen.note(f"Report: {self.request.report}", as_is=True)
 
     def _open(self, account: str) -> None:
         self.screen.heading(account, self.session.source.name, self.session.tickers)
@@ -159,9 +169,7 @@ class _Run:
             self.account = start.account
             self._name_backtest(self.request.replay_hours, tuple(start.played))
             self.screen.heading(start.account, self.session.source.name, tuple(start.played))
-            if start.resumed:
-                self.screen.note("An earlier run of this replay was interrupted; it resumes there.")
-            self.screen.begin_replay(start)
+            self.screen.begin_replay(start, self.request.replay_hours)
 
         result = run_replay(
             self.session,

@@ -19,7 +19,9 @@ from crypto_refactor.cli.progress import duration_text
 from crypto_refactor.cli.trading.lasting_output import LastingOutput
 from crypto_refactor.cli.trading.log_file import SHOWN
 from crypto_refactor.cli.trading.status_line import StatusLine
-from crypto_refactor.trading.outcomes import Failure, TickerOutcome, TickerRow
+from crypto_refactor.model.training.parallel import TrainingObserver
+from crypto_refactor.trading.explanations import tickers_in_words
+from crypto_refactor.trading.outcomes import Failure, TickerOutcome, TickerRow, failed_together, is_hopeless
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -53,7 +55,7 @@ class Screen:
     A ticker that ended in an error has a row only if `failures`; otherwise that error is raised at the end.
     With `lasting`, output that cannot be written ends nothing.  Without `every_row`, text shows the rows in which
     something happens, and beside them how far the run is: in a line that is rewritten in a terminal, else once a day
-    of a replay and once an hour of a run that lasts.
+    of a replay and once an hour of a run that lasts.  `training` shows progress in the same terminal.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Screen:
         notifier: Notifier | None,
         lasting: bool = False,
         every_row: bool = True,
+        training: TrainingObserver | None = None,
     ) -> None:
         from crypto_refactor.report.terminal.accounts.events import AccountTotals, HourEvents
 
@@ -76,6 +79,8 @@ class Screen:
         self._notifier = notifier
         self._lasting = LastingOutput(self._post_output_failure) if lasting else None
         self._every_row = every_row or as_json
+        self._training = training or TrainingObserver()
+        self._tickers: tuple[Ticker, ...] = ()
         self._events, self._totals = HourEvents(), AccountTotals()
         self._status = StatusLine()
         self._replay: ReplayStart | None = None
@@ -84,6 +89,7 @@ class Screen:
 
     def heading(self, account: str | None, source: str, tickers: Sequence[Ticker]) -> None:
         """Show the account and the source of its bars."""
+        self._tickers = tuple(tickers)
         if not self._as_json:
             from crypto_refactor.report.terminal.accounts.trading import heading
 
@@ -101,13 +107,33 @@ class Screen:
             self.note(f"{row.ticker}: its row cannot be shown ({type(error).__name__}: {error}).")
         self._post_row(row)
 
-    def row_again(self, row: TickerRow) -> None:
-        """Post once more what keeps a ticker with a position from being traded."""
-        self._post_row(row)
+    def given_up(self, rows: Iterable[TickerRow]) -> None:
+        """Show why tickers are not traded this hour; in text, those that failed for one reason share a row."""
+        for row in rows if self._as_json else failed_together(rows):
+            self.row(row)
 
-    def begin_replay(self, start: ReplayStart) -> None:
-        """Take what a replay begins with."""
+    def given_up_again(self, rows: Iterable[TickerRow]) -> None:
+        """Post once more what keeps tickers with positions from being traded."""
+        for row in failed_together(rows):
+            self._post_row(row)
+
+    def begin_replay(self, start: ReplayStart, hours: int) -> None:
+        """Take what a replay of `hours` hours for each ticker begins with, and say what is not plain from that."""
+        from crypto_refactor.market.hours import to_local_text
         from crypto_refactor.report.terminal.accounts.events import Worth
+
+        total = start.last - start.first
+        if start.first_end != start.last:
+            first_end, last = (to_local_text(hour, self._tz) for hour in (start.first_end, start.last))
+            self.note(
+                f"The tickers' bars end between {first_end} and {last}. Each is replayed over its own last {hours} hours; "
+                f"from the first to the last it is {total}."
+            )
+        if start.resumed:
+            text = "An earlier run of this replay was interrupted; it goes on at"
+            self.note(
+                f"{text} {to_local_text(start.next, self._tz)}, hour {start.next - start.first} of {total}."
+            )
 
         self._replay, self._began = start, time.monotonic()
         self._totals.begin({ticker: Worth(*worth) for ticker, worth in start.played.items()})
@@ -133,6 +159,13 @@ class Screen:
         if to_datetime(hour).hour == 0 or hour == start.last:
             self._tell("  ".join(parts))
 
+    def retrying(self, at: datetime, tickers: Sequence[Ticker], training: Sequence[Ticker]) -> None:
+        """Show in a terminal what is waited for within the hour; elsewhere a note has said it."""
+        parts = [f"training {tickers_in_words(training, self._tickers)}"] if training else []
+        others = [ticker for ticker in tickers if ticker not in training]
+        parts += [f"waiting for {tickers_in_words(others, self._tickers)}"] if others else []
+        self._status.show([f"Next look at {at:%H:%M:%S} UTC", *parts], at_once=True)
+
     def waiting(self, until: datetime, sentences: Sequence[str]) -> None:
         """Show until when nothing is done, and how things stand."""
         parts = [
@@ -143,7 +176,7 @@ class Screen:
         self._status.show(parts, at_once=True)
         if until != self._waiting_until:
             self._waiting_until = until
-            self._tell("; ".join(parts), err=True)
+            self._tell("; ".join(part.removesuffix(".") for part in parts) + ".", err=True)
 
     def _tell(self, text: str, *, err: bool = False) -> None:
         """Say in a line of its own, and in the log, what a terminal shows in the line that is rewritten."""
@@ -158,9 +191,10 @@ class Screen:
         if not self._as_json:
             from crypto_refactor.report.terminal.accounts.trading import outcome_line
 
-            self._write(
-                outcome_line(row, self._tz), strong=isinstance(row, TickerOutcome) and bool(row.fills)
-            )
+            text = outcome_line(row, self._tz, self._tickers)
+            if isinstance(row, Failure) and self._lasting is not None and not is_hopeless(row.error):
+                text += " It is tried again each hour."
+            self._write(text, strong=isinstance(row, TickerOutcome) and bool(row.fills))
         elif self._lines:
             from crypto_refactor.report.documents.trading import row_json
 
@@ -216,8 +250,10 @@ class Screen:
         from crypto_refactor.report.formatting import simulated_mark
         from crypto_refactor.report.terminal.accounts.trading import positions_text
 
-        self.note(f"Open in {account}:{simulated_mark(simulated=simulated)}")
-        for text in positions_text(holdings, self._tz):
+        positions = positions_text(holdings, self._tz)
+        nothing = "" if positions else " nothing."
+        self.note(f"Open in {account}:{nothing}{simulated_mark(simulated=simulated)}")
+        for text in positions:
             self.note(f"  {text}")
 
     def how_to_go_on(self, account: str) -> None:
@@ -241,10 +277,11 @@ class Screen:
             text = _fitted(text, sys.stderr if err else sys.stdout)
         if strong and not os.environ.get("NO_COLOR"):  # click takes it away where there is no terminal
             text = click.style(text, bold=True)
-        if self._lasting is None:
-            click.echo(text, err=err)
-        else:
-            self._lasting.write(text, err=err)
+        with self._training.aside():
+            if self._lasting is None:
+                click.echo(text, err=err)
+            else:
+                self._lasting.write(text, err=err)
 
     def _post_output_failure(self, text: str) -> None:
         from crypto_refactor.trading.notifications import of_run

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from crypto_refactor.errors import DataError, UnavailableError
+from crypto_refactor.errors import DataError, SourceUnreachableError, UnavailableError
 from crypto_refactor.market.bars import Bars
 from crypto_refactor.market.hours import floor_hour, parse_instant, to_datetime, to_iso
 from crypto_refactor.market.sources.alpaca_parser import (
@@ -167,11 +167,13 @@ class AlpacaSource:
     def prefetch(self, tickers: Iterable[Ticker], hours: int, end: int | None = None) -> None:
         """Fetch the last `hours` hours of several tickers at once, for the next `bars` of each.
 
-        One request serves all tickers that lack the same hours.  What goes wrong is left for each ticker's own
-        `bars`, which requests what is still missing.  `end` is now by default.
+        One request serves all tickers that lack the same hours.  What goes wrong with its answer is left for each
+        ticker's own `bars`, which requests what is still missing.  `end` is now by default.
 
         Raises
         ------
+        SourceUnreachableError
+            If there is no connection to Alpaca.
         DataError
             If the bar store fails.
         """
@@ -231,6 +233,8 @@ class AlpacaSource:
         """Fill one gap of several tickers; return those it failed for."""
         try:
             answer = self._fetch(group, *gap)
+        except SourceUnreachableError:
+            raise
         except DataError as error:  # one unknown symbol, for example, fails the request for all
             _log.info("%s Each ticker is requested on its own.", error.what)
             return group

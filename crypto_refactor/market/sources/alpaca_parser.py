@@ -8,13 +8,24 @@ from typing import Any
 
 import numpy as np
 
-from crypto_refactor.errors import DataError, KeysRefusedError, SourceFailedError, UnavailableError
+from crypto_refactor.errors import (
+    DataError,
+    KeysRefusedError,
+    SourceFailedError,
+    SourceUnreachableError,
+    UnavailableError,
+)
 from crypto_refactor.market.bars import COLUMNS, Bars, price_rules
 from crypto_refactor.market.hours import floor_hour, parse_hour, parse_instant, to_iso
 from crypto_refactor.market.quality import STALE_HOURS
 from crypto_refactor.market.sources.base import LatestPrice
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.transport import HttpStatusError, RequestFailedError, UnreadableResponseError
+from crypto_refactor.transport import (
+    HttpStatusError,
+    NoConnectionError,
+    RequestFailedError,
+    UnreadableResponseError,
+)
 
 ALPACA = "alpaca"
 DELISTED_AFTER_HOURS = 72
@@ -30,10 +41,13 @@ def request_error(subject: str, failure: RequestFailedError, *, attempts: int) -
         return _status_error(subject, failure)
     if isinstance(failure, UnreadableResponseError):
         return unreadable(subject, failure.text)
-    return SourceFailedError(
-        f"The request to Alpaca for {subject} failed: {failure.text}.",
+    kind, what = SourceFailedError, f"The request to Alpaca for {subject} failed: {failure.text}."
+    if isinstance(failure, NoConnectionError):
+        kind, what = SourceUnreachableError, f"Alpaca cannot be reached: {failure.text}."
+    return kind(
+        what,
         expected=f"an answer, asked for {attempts} times." if attempts > 1 else "an answer.",
-        remedy="check the network and run the command again (bars already stored were kept), or work without one: "
+        remedy="check the network (bars already stored were kept), or work without one: "
         "--source sample has simulated bars, --source files --data-dir FOLDER your own.",
     )
 

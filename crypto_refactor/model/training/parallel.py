@@ -55,6 +55,11 @@ class TrainingObserver:
     def note(self, text: str) -> None:
         """Receive a sentence for the user."""
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Keep what moves in the terminal out of the way of something else that is printed meanwhile."""
+        yield
+
 
 def fit_all(
     jobs: Sequence[TrainingSet],

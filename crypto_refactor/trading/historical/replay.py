@@ -92,6 +92,10 @@ class ReplayStart:
         What each sub-account is opened with.
     first, last : int
         The hours between which it is played.
+    first_end : int
+        The hour at which the first ticker ends; others may end later, where their bars do.
+    next : int
+        The first hour that is left to play.
     played : dict of Ticker to (float, int)
         Equity and side of each sub-account by now.
     """
@@ -101,6 +105,8 @@ class ReplayStart:
     share: float
     first: int
     last: int
+    first_end: int
+    next: int
     played: Mapping[Ticker, tuple[float, int]]
 
 
@@ -153,12 +159,18 @@ def run_replay(
             resumed = bool(ledger.states(account))
             ledger.prepare_account(account, session.clock().isoformat(), about(session))
             if windows:
+                ends = [window.end for window in windows.values()]
+                last = max(ends)
                 start = ReplayStart(
                     account=account,
                     resumed=resumed,
                     share=share,
                     first=min(window.start for window in windows.values()),
-                    last=max(window.end for window in windows.values()),
+                    last=last,
+                    first_end=min(ends),
+                    next=min(
+                        set[int]().union(*_hours_to_replay(windows, ledger, account).values()), default=last
+                    ),
                     played=played,
                 )
                 on_start(start)

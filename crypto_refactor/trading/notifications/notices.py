@@ -28,14 +28,19 @@ def notices(row: TickerRow) -> list[Notice]:
     if isinstance(row, Unavailable):
         return []
     if isinstance(row, Failure):
-        return [of_failure(row.error, row.ticker)]
+        return [of_failure(row.error, *row.tickers)]
     return list(_outcome_notices(row) if row.account is not None else _signal_notices(row))
 
 
-def of_failure(error: CryptoRefactorError, ticker: Ticker) -> Notice:
-    """Return the notice of what a ticker ended in: a failure or, of an order, an unknown outcome."""
+def of_failure(error: CryptoRefactorError, *tickers: Ticker) -> Notice:
+    """Return the notice of what tickers ended in: a failure or, of an order, an unknown outcome."""
     kind = "unknown_outcome" if isinstance(error, UnknownOutcomeError) else "failure"
-    return _notice(kind, str(ticker), error.what, code=error.exit_code, remedy=error.remedy)
+    details: Any = {"code": error.exit_code, "remedy": error.remedy}
+    names = list(map(str, tickers))
+    if len(names) == 1:
+        return _notice(kind, names[0], error.what, **details)
+    text = f"{', '.join(names)}: {error.what}"
+    return {**_notice(kind, None, text, **details, tickers=names), "text": text}
 
 
 def of_signal(signal: Signal) -> Notice:

@@ -5,23 +5,28 @@ for hours is reported when it begins and when it ends.  Nothing but a signal, or
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from crypto_refactor.errors import (
     CryptoRefactorError,
     InternalError,
-    KeysRefusedError,
     SourceFailedError,
     UsageError,
 )
 from crypto_refactor.market.hours import floor_hour, to_datetime, to_iso
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers import UnknownOutcomeError, UnreachableError
-from crypto_refactor.trading.explanations import positions_in_words
+from crypto_refactor.trading.explanations import positions_in_words, tickers_in_words
 from crypto_refactor.trading.kill_switch import halt_reason
 from crypto_refactor.trading.model_choice import StillTrainingError
-from crypto_refactor.trading.outcomes import TickerOutcome, TickerRow, error_row, is_unavailable
+from crypto_refactor.trading.outcomes import (
+    TickerOutcome,
+    TickerRow,
+    error_row,
+    is_hopeless,
+    is_unavailable,
+)
 from crypto_refactor.trading.realtime.conditions import Conditions
 from crypto_refactor.trading.realtime.daily_summary import SummaryDays, decided_through, summarise
 from crypto_refactor.trading.realtime.hourly_pass import (
@@ -149,46 +154,69 @@ class TradingLoop:
             rows += result.rows
             self._note_recovered(result.rows)
             errors = {ticker: result.errors[ticker] for ticker in tickers if ticker in result.errors}
-            tickers = ()
-            for ticker, error in errors.items():
-                if self._is_final(error, hour, began, patient=patient):
-                    rows.append(self._give_up(ticker, error))
-                else:
-                    tickers += (ticker,)
+            given_up = {
+                ticker: error
+                for ticker, error in errors.items()
+                if self._is_final(error, hour, began, patient=patient)
+            }
+            rows += self._give_up(given_up)
+            tickers = tuple(ticker for ticker in errors if ticker not in given_up)
             if tickers:
                 until = min(self._deadline(errors[ticker], hour, began) for ticker in tickers)
                 last_note = self._note_retry({t: errors[t].what for t in tickers}, until, last_note)
-                self._session.sleep(retry_seconds(attempt))
+                training = tuple(t for t in tickers if isinstance(errors[t], StillTrainingError))
+                seconds = retry_seconds(attempt)
+                self._observer.retrying(self._session.clock() + timedelta(seconds=seconds), tickers, training)
+                self._session.sleep(seconds)
                 attempt += 1
         return rows
 
-    def _give_up(self, ticker: Ticker, error: CryptoRefactorError) -> TickerRow:
-        """Report why a ticker is not traded this hour, unless that is known from the hour before."""
-        row = error_row(ticker, error, explicitly_requested=self._session.explicitly_requested)
-        holds = self._has_position(ticker)
-        if self._conditions.begin(ticker, error):
-            self._observer.row(row)
+    def _give_up(self, errors: Mapping[Ticker, CryptoRefactorError]) -> list[TickerRow]:
+        """Report why tickers are not traded this hour, unless that is known from the hour before."""
+        rows: list[TickerRow] = []
+        new: list[TickerRow] = []
+        known: list[TickerRow] = []
+        for ticker, error in errors.items():
+            row = error_row(ticker, error, explicitly_requested=self._session.explicitly_requested)
+            holds = self._has_position(ticker)
+            rows.append(row)
+            if self._conditions.begin(ticker, error):
+                new.append(row)
+            elif holds:
+                known.append(row)
+            self.dropped.pop(ticker, None)
+            if is_unavailable(error) and not holds:
+                self.dropped[ticker] = row
+            if is_hopeless(error):
+                self._hopeless[ticker] = error
+        self._observer.given_up(new)
+        self._observer.given_up_again(known)
+        for row in new:
+            error = errors[row.ticker]
             if is_unavailable(error):
                 text = f"{error.what} It is asked for again each hour."
-                self._observer.announce("unavailable", text, account=self._account, ticker=ticker)
-        elif holds:
-            self._observer.row_again(row)
-        self.dropped.pop(ticker, None)
-        if is_unavailable(error) and not holds:
-            self.dropped[ticker] = row
-        if isinstance(error, UsageError | KeysRefusedError):
-            self._hopeless[ticker] = error
-        return row
+                self._observer.announce("unavailable", text, account=self._account, ticker=row.ticker)
+        return rows
 
     def _note_recovered(self, rows: list[TickerRow]) -> None:
-        for ticker in {row.ticker for row in rows if isinstance(row, TickerOutcome)}:
+        """Announce what is traded again; tickers that failed together return together."""
+        returned: dict[tuple[str, str], list[Ticker]] = {}
+        for ticker in dict.fromkeys(row.ticker for row in rows if isinstance(row, TickerOutcome)):
             self.dropped.pop(ticker, None)
             ended = self._conditions.end(ticker)
             if ended is not None:
                 error, lasted = ended
                 kind = "available" if is_unavailable(error) else "recovered"
-                text = f"is traded again after {lasted} (it was: {error.what})"
-                self._observer.announce(kind, text, account=self._account, ticker=ticker)
+                text = f"traded again after {lasted} (it was: {error.what})"
+                returned.setdefault((kind, text), []).append(ticker)
+        for (kind, text), tickers in returned.items():
+            if len(tickers) == 1:
+                self._observer.announce(kind, f"is {text}", account=self._account, ticker=tickers[0])
+            else:
+                self._observer.announce(kind, f"{self._named(tickers)} are {text}", account=self._account)
+
+    def _named(self, tickers: Sequence[Ticker]) -> str:
+        return tickers_in_words(tickers, self._session.tickers)
 
     def _has_position(self, ticker: Ticker) -> bool:
         """Whether the ledger holds some of it; it counts as held while the ledger cannot be read."""
@@ -220,16 +248,16 @@ class TradingLoop:
         new = {ticker: what for ticker, what in errors.items() if not self._conditions.lasts(ticker)}
         text = " ".join(dict.fromkeys(new.values()))
         if text and text != last_note:
-            tickers = ", ".join(map(str, new))
-            self._observer.note(f"{tickers}: {text} Retrying until {until:%H:%M:%S} UTC.")
+            named = self._named(tuple(new))
+            self._observer.note(f"{named[0].upper()}{named[1:]}: {text} Retrying until {until:%H:%M:%S} UTC.")
         return text
 
     def _wait_for(self, hour: int) -> None:
         """Wait until a few seconds after `hour` by both clocks, and never much longer than an hour."""
         ahead = max(self._pass.source.clock_skew_seconds or 0.0, 0.0)
         due, waited = to_datetime(hour) + timedelta(seconds=WAKE_SECONDS + ahead), 0.0
-        failing = ", ".join(map(str, self._conditions.tickers))
-        again = [f"Not traded now, and asked for again then: {failing}."] if failing else []
+        failing = self._named(self._conditions.tickers)
+        again = [f"not traded now, and asked for again then: {failing}"] if failing else []
         while waited < _MAX_WAIT_SECONDS and (remaining := (due - self._session.clock()).total_seconds()) > 0:
             self._beat()
             self._observer.waiting(due, [self._positions(), *again])
@@ -269,7 +297,7 @@ class TradingLoop:
             return
         failing = [str(ticker) for ticker in self._conditions.tickers]
         blocked = halt_reason(self._session.state_dir) or self.blocked
-        health = [f"Not traded now: {', '.join(failing)}."] if failing else []
+        health = [f"Not traded now: {self._named(self._conditions.tickers)}."] if failing else []
         health += [f"Entries are blocked: {blocked}."] if blocked is not None else []
         self._observer.announce(
             "summary",
@@ -283,7 +311,7 @@ class TradingLoop:
     def _beat(self) -> None:
         if not self._heartbeat.due():
             return
-        failing = ", ".join(map(str, self._conditions.tickers))
+        failing = self._named(self._conditions.tickers)
         self._observer.announce(
             "heartbeat",
             f"alive; {self._positions()}{f' Not traded now: {failing}.' if failing else ''}",

@@ -112,7 +112,7 @@ def test_status_shows_everything_of_the_account_traded_last(tool, ledger, put, t
     put(PAPER, FLAT, ticker=ETH)
     pending = (Exit("opposite"),)
     halted = LONG._replace(halted=True, blocked_side=1)
-    put(PAPER, halted, pending=pending, reason="forecast [bold]+0.300 %: enter long")
+    put(PAPER, halted, pending=pending, reason="forecast [bold]+0.300 %: exit (opposite)")
     with ledger.transaction(PAPER, BTC) as writer:
         writer.add_intent(ORDER)
     out = tool("status").out
@@ -127,8 +127,7 @@ def test_status_shows_everything_of_the_account_traded_last(tool, ledger, put, t
     (total,) = [line.split() for line in out.splitlines() if line.startswith("total")]
     assert total[:4] == ["total", "1,000.00", "2,000.00", "2,000.00"]
     for text in (
-        "BTC/USD: decided 2024-06-01 00:00 UTC: forecast [bold]+0.300 %: enter long",
-        "BTC/USD: pending for the next open: exit (opposite)",
+        "BTC/USD: decided 2024-06-01 00:00 UTC: forecast [bold]+0.300 %; at the next open: exit (opposite)",
         f"order {ORDER.client_order_id} is UNSETTLED since 2024-06-01 00:00",
         "BTC/USD: HALTED by drawdown from a peak of 1,200.00",
         "BTC/USD: will not re-enter long until the target changes",
@@ -251,6 +250,24 @@ def test_simulated_accounts_are_marked_wherever_accounts_are_listed(tool, put):
     assert "demo/sample (SIMULATED)" in tool("status --account demo", code=5).err
     resumed = tool("resume --account demo/sample --drawdown --ticker BTC/USD").out
     assert "demo/sample (SIMULATED): BTC/USD was not halted by its drawdown" in resumed
+
+
+def test_a_manual_close_takes_the_place_of_the_decision_before_it(tool, put):
+    put(
+        "demo/sample",
+        LONG,
+        pending=(Exit("close"),),
+        reason="forecast +0.300 %: exit (neutral)",
+        source="sample",
+    )
+    assert "UTC: forecast +0.300 %; at the next open: exit (close)\n" in tool("status").out
+
+
+def test_a_panic_says_where_no_halt_keeps_the_account_flat(invoke, put):
+    put("demo/alpaca", FLAT)
+    assert "Run `crypto-refactor resume` to allow entries again." in invoke(HOLDINGS["panic"], "").out
+    put("demo/sample", FLAT, source="sample")
+    assert "a later run may enter again." in invoke(HOLDINGS["panic"], "--account demo/sample").out
 
 
 # close
@@ -403,6 +420,9 @@ def test_a_halt_is_shown_until_it_is_lifted(tool, put):
     put("demo/alpaca")
     assert "elections" in tool("halt --why elections").out
     assert "HALTED since" in tool("status").out
+    assert "to lift the halt" in tool("status").out
+    put("demo/sample", source="sample")
+    assert "This account does not heed the halt" in tool("status --account demo/sample").out
     assert "The halt is lifted." in tool("resume").out
     assert "Entries were not halted." in tool("resume").out
     assert "HALTED" not in tool("status").out

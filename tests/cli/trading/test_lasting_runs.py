@@ -68,7 +68,7 @@ def test_a_reader_that_leaves_does_not_end_trading(world):
     wait_for(lambda: decided(world), process)
     _, err = stop(process)
     assert err.count("stdout cannot be written (Broken pipe); trading goes on.") == 1
-    assert "Open in paper/" in err
+    assert "; open: " in err
 
 
 @within_one_hour
@@ -78,7 +78,7 @@ def test_a_full_disk_under_stdout_does_not_end_trading(world):
     wait_for(lambda: decided(world), process)
     _, err = stop(process)
     assert err.count("stdout cannot be written (No space left on device); trading goes on.") == 1
-    assert "Open in paper/" in err
+    assert "; open: " in err
 
 
 @pytest.mark.parametrize("redirection", [">&-", "2>&-", ">&- 2>&-", ">/dev/full 2>/dev/full", "2>&1 | :"])
@@ -259,4 +259,4 @@ def test_all_tickers_are_traded_until_stopped(world, account):
     assert names == {"demo" if account else "paper"}
     assert process.poll() is None
     _, err = stop(process)
-    assert "Open in " in err
+    assert "; open: " in err

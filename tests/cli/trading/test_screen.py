@@ -12,14 +12,16 @@ from support.stub_models import BTC
 
 from crypto_refactor.cli.command_table import load_command
 from crypto_refactor.cli.trading.log_file import SHOWN
+from crypto_refactor.cli.trading.rows_in_turn import RowsInTurn
 from crypto_refactor.cli.trading.screen import Screen
 from crypto_refactor.cli.trading.status_line import StatusLine
+from crypto_refactor.errors import DataError
 from crypto_refactor.market.hours import zone
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.historical.replay import ReplayStart
-from crypto_refactor.trading.outcomes import TickerOutcome
+from crypto_refactor.trading.outcomes import Failure, TickerOutcome
 
-ETH = Ticker("ETH", "USD")
+ETH, SOL, ADA = (Ticker(base, "USD") for base in ("ETH", "SOL", "ADA"))
 MIDNIGHT = 477_000  # 2024-06-01T00:00Z
 CLEAR = "\r\x1b[2K"
 
@@ -50,18 +52,24 @@ def screen(**more):
     )
 
 
+def begun(hours, **more):
+    """Return the start of a replay of two tickers, one of them short, from midnight."""
+    defaults = {
+        "account": "replay/x",
+        "resumed": False,
+        "share": 5_000.0,
+        "first": MIDNIGHT,
+        "last": MIDNIGHT + hours,
+        "first_end": MIDNIGHT + hours,
+        "next": MIDNIGHT,
+        "played": {BTC: (5_000.0, 0), ETH: (6_000.0, -1)},
+    }
+    return ReplayStart(**(defaults | more))
+
+
 def play(shown, hours=50):
     """Play two tickers, one of them short, from midnight."""
-    shown.begin_replay(
-        ReplayStart(
-            account="replay/x",
-            resumed=False,
-            share=5_000.0,
-            first=MIDNIGHT,
-            last=MIDNIGHT + hours,
-            played={BTC: (5_000.0, 0), ETH: (6_000.0, -1)},
-        )
-    )
+    shown.begin_replay(begun(hours), hours)
     for hour in range(hours + 1):
         shown.replayed(MIDNIGHT + hour)
     shown.close()
@@ -80,6 +88,23 @@ def test_a_pipe_gets_a_line_a_day_and_one_at_the_end(capsys):
         )
     ]
     assert err == ""
+
+
+def test_a_replay_that_resumes_says_at_which_hour(capsys):
+    screen().begin_replay(begun(50, resumed=True, next=MIDNIGHT + 7), 50)
+    assert capsys.readouterr().err.splitlines() == [
+        "An earlier run of this replay was interrupted; it goes on at 2024-06-01 07:00 UTC, hour 7 of 50."
+    ]
+
+
+def test_a_replay_says_why_it_is_longer_than_the_hours_it_was_asked_for(capsys):
+    screen().begin_replay(begun(50, first_end=MIDNIGHT + 40), 40)
+    err = capsys.readouterr().err
+    assert (
+        "end between 2024-06-02 16:00 UTC and 2024-06-03 02:00 UTC. Each is replayed over its own last 40 hours;"
+        in err
+    )
+    assert "from the first to the last it is 50." in err
 
 
 @pytest.mark.parametrize("more", [{"as_json": True}, {"every_row": True}])
@@ -111,6 +136,17 @@ def test_a_line_never_comes_after_what_is_left_of_the_status(terminal):
     before, _, after = stream.getvalue().partition("ETH/USD")
     assert before.endswith(f"demo/alpaca.{CLEAR}")
     assert after == ": retrying.\n"
+
+
+def test_a_terminal_sees_what_a_loop_waits_for_within_the_hour(terminal, capsys):
+    at = datetime(2024, 6, 1, 1, 0, 10, tzinfo=UTC)
+    shown = screen()
+    shown.retrying(at, (BTC, ETH), (ETH,))
+    assert capsys.readouterr() == ("", ""), "a note has said it"
+    stream = terminal()
+    shown = screen()
+    shown.retrying(at, (BTC, ETH), (ETH,))
+    assert stream.getvalue() == f"{CLEAR}Next look at 01:00:10 UTC  training ETH/USD  waiting for BTC/USD"
 
 
 def test_a_loop_tells_a_pipe_once_an_hour_until_when_it_waits(capsys):
@@ -165,6 +201,43 @@ def test_rows_are_broken_between_words_in_a_terminal_alone(terminal, capsys):
     lines = stream.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
     assert all(line.startswith("    word") for line in lines[1:])
+
+
+def failure(ticker, what="Alpaca cannot be reached."):
+    return Failure(ticker=ticker, error=DataError(what, expected="an answer.", remedy="check the network."))
+
+
+def test_rows_wait_for_their_turn():
+    told = []
+    turn = RowsInTurn((BTC, ETH, SOL, ADA), told.append)
+    rows = [failure(ticker, f"{ticker} failed.") for ticker in (SOL, BTC, ETH)]
+    for row in rows:
+        turn.take(row)
+    turn.end()
+    assert [row.ticker for row in told] == [BTC, ETH, SOL], "the last one was never told"
+
+
+def test_neighbours_that_failed_for_one_reason_share_a_row(capsys):
+    shown = screen()
+    shown.heading(None, "alpaca", (BTC, ETH, SOL))
+    turn = RowsInTurn((BTC, ETH, SOL), shown.row)
+    for ticker in (ETH, SOL, BTC):
+        turn.take(failure(ticker))
+    turn.end()
+    (line,) = capsys.readouterr().out.splitlines()[1:]
+    assert "all 3 tickers  ✗ failed" in line
+
+
+def test_what_a_loop_gives_up_together_is_said_once_and_is_complete_in_json(capsys):
+    rows = [failure(BTC), failure(ETH)]
+    shown = screen(lasting=True)
+    shown.given_up(rows)
+    shown.close()
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "BTC/USD, ETH/USD  ✗ failed" in line
+    assert line.endswith("It is tried again each hour.")
+    screen(as_json=True).given_up(rows)
+    assert len(capsys.readouterr().out.splitlines()) == 2
 
 
 REPLAY = "--demo --source sample --network linear --train-hours 240 --replay-hours 5"

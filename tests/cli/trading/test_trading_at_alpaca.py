@@ -241,8 +241,9 @@ def test_the_loop_decides_at_once_and_names_what_is_open_when_stopped(world, num
     process.send_signal(number)
     out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (code, "")
-    assert f"Open in {entry['account']}:" in err
-    assert ("BTC/USD" in err.split("Open in")[1]) == (entry["position"]["side"] != 0)
+    held = entry["position"]["side"] != 0
+    assert (f"Open in {entry['account']}:" in err) == held
+    assert ("; open: BTC/USD" in err, "; open: nothing." in err.partition("ended: ")[2]) == (held, not held)
 
 
 @within_one_hour

@@ -252,5 +252,4 @@ class TestPositions:
 
     def test_dust_and_flat_accounts_are_no_positions(self):
         dust = self.LONG._replace(side=0, quantity=1e-9)
-        assert positions_text({BTC: SubAccount.open(1.0), ETH: dust}) == ["no open position"]
-        assert positions_text({}) == ["no open position"]
+        assert positions_text({BTC: SubAccount.open(1.0), ETH: dust}) == []

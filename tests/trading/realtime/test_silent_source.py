@@ -12,10 +12,11 @@ from support.stub_models import BTC
 from crypto_refactor.execution.rules import ExecutionOptions, ExitRule
 from crypto_refactor.market.hours import to_datetime
 from crypto_refactor.market.sources.alpaca import AlpacaSource
+from crypto_refactor.market.sources.alpaca_parser import request_error
 from crypto_refactor.market.sources.request_budget import RequestBudget
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.realtime.hourly_pass import FETCH_SECONDS, PRICE_SECONDS
-from crypto_refactor.transport import BoundedSession, HttpLimits, NoResponseError
+from crypto_refactor.transport import BoundedSession, HttpLimits, NoConnectionError, NoResponseError
 
 BASES = ("BTC", "ETH", "SOL", "ADA", "DOT", "UNI", "XTZ", "AVAX", "ATOM", "ALGO", "LINK", "AAVE", "MATIC")
 TICKERS = tuple(Ticker(base, "USD") for base in BASES)
@@ -104,6 +105,30 @@ def test_the_silence_of_every_ticker_costs_no_more_than_that_of_one(make_world, 
     told = first_decided(world)
     assert set(told) == set(TICKERS)
     assert max(told.values()) <= 5 + FETCH_SECONDS + 15
+
+
+def test_a_source_that_cannot_be_reached_is_asked_once_for_all_tickers(make_world, monkeypatch):
+    world, asked = make_world(), []
+    usual, state = AlpacaSource._request, {"down": True}
+
+    def request(self, subject, pages, work):
+        if not state["down"]:
+            return usual(self, subject, pages, work)
+        asked.append((world.now - to_datetime(FIRST)).total_seconds())
+        raise request_error(subject, NoConnectionError("the connection is refused"), attempts=4)
+
+    monkeypatch.setattr(AlpacaSource, "_request", request)
+    world.at(FIRST + 1, 30, lambda: state.update(down=False))
+    world.loop(source=world.source()).run(2)
+    first_hour = [seconds for seconds in asked if seconds < 3600]
+    assert 10 <= len(first_hour) - 1 <= 30, "once in an attempt, and once for the clock"
+    assert [row.ticker for told, row in world.rows if told < to_datetime(FIRST + 1)] == list(TICKERS)
+    assert world.notes[0].startswith("All 13 tickers: Alpaca cannot be reached: the connection is refused.")
+    assert all("not traded now, and asked for again then: all 13 tickers" in text for _, text in world.waits)
+    assert set(first_decided(world, FIRST + 1)) == set(TICKERS)
+    ((kind, ticker, text),) = world.announced
+    assert (kind, ticker) == ("recovered", None)
+    assert text.startswith("all 13 tickers are traded again after ")
 
 
 @pytest.mark.slow

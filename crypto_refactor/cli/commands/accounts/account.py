@@ -75,6 +75,8 @@ def status(report: Path | None, max_age: str | None, wide: bool, tz: ZoneInfo, *
         from crypto_refactor.report.terminal.accounts.account import print_status
 
         print_status(account, trades_of(account, ledger), console(), record, wide=wide)
+        if report is not None:
+            click.echo(f"Report: {report}")
     if age is None:
         return EXIT_OK
     if not values["as_json"]:

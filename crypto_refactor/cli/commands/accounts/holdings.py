@@ -159,10 +159,20 @@ def _show_panic(account: str | None, results: list[CloseResult], *, as_json: boo
         print_json(closings_json(account, results, simulated=False))
     elif account is None:
         click.echo("No account has been traded yet: nothing to close.")
-    elif any(result.waiting for result in results):
-        click.echo(f"{account}: everything is closed at the next open, by the next run that has that bar.")
     else:
-        click.echo(f"{account} is flat. Run `crypto-refactor resume` to allow entries again.")
+        from crypto_refactor.trading.account_names import heeds_halt
+
+        if any(result.waiting for result in results):
+            click.echo(
+                f"{account}: everything is closed at the next open, by the next run that has that bar."
+            )
+        else:
+            click.echo(f"{account} is flat.")
+        click.echo(
+            "Run `crypto-refactor resume` to allow entries again."
+            if heeds_halt(account)
+            else "This account does not heed the halt: a later run may enter again."
+        )
 
 
 COMMANDS = {"adopt": adopt, "panic": panic}

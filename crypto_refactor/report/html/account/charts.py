@@ -131,7 +131,15 @@ def decisions_chart(part: TickerHistory, tz: ZoneInfo) -> Chart | None:
         "shapes": _held_spans(part, rows[0]["bar"], tz),
     }
     if names:
-        layout["yaxis2"] = axis(type="category", domain=[0, share], showgrid=False, tickfont={"size": 11})
+        # A label for each condition, also on paper, where plotly would leave out every other one.
+        layout["yaxis2"] = axis(
+            type="category",
+            domain=[0, share],
+            showgrid=False,
+            tickfont={"size": 11},
+            tickmode="linear",
+            dtick=1,
+        )
     fills = sum(fill.at >= rows[0]["bar"] for fill in part.fills)
     summary = f"{part.status.ticker}: {len(rows)} hourly closes, the forecast of each and {fills} fills."
     return Chart(name=chart_name(part), summary=summary, traces=traces, layout=layout, height=height)

@@ -5,7 +5,7 @@ from functools import partial
 from zoneinfo import ZoneInfo
 
 from crypto_refactor.market.hours import to_local_text
-from crypto_refactor.report.account_notes import account_alerts, decision_text
+from crypto_refactor.report.account_notes import account_alerts, reason_text
 from crypto_refactor.report.forecast_text import outcome_lines, record_line
 from crypto_refactor.report.html.account import charts
 from crypto_refactor.report.html.account.history import AccountHistory
@@ -89,7 +89,7 @@ def account_html(
             record_line=record_line,
             outcome_lines=outcome_lines,
             alerts=account_alerts(status),
-            decision_text=decision_text,
+            reason_text=reason_text,
             chart_name=charts.chart_name,
             exit_text=charts.exit_text,
             trades_shown=TRADES_SHOWN,

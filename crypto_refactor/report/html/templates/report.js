@@ -50,6 +50,7 @@
     layout.width = PAPER_WIDTH;
     layout.height = paperHeight(layout.height);
     layout.font = { ...layout.font, size: 9 };
+    if (layout.yaxis2?.type === "category") layout.yaxis2 = { ...layout.yaxis2, tickfont: { size: 7 } };
     if (layout.xaxis) layout.xaxis = { ...layout.xaxis, rangeslider: { visible: false }, rangeselector: { visible: false } };
   };
   const reprint = (paper) => {

@@ -7,7 +7,13 @@ from rich.console import Console
 from crypto_refactor.execution.sub_account import Trade
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.report.account_notes import account_kind, decision_text, minute, ticker_alerts
+from crypto_refactor.report.account_notes import (
+    account_kind,
+    decision_text,
+    halt_lines,
+    minute,
+    ticker_alerts,
+)
 from crypto_refactor.report.forecast_text import record_line
 from crypto_refactor.report.formatting import UNDEFINED, amount, money, percent, price, simulated_mark
 from crypto_refactor.report.terminal.tables import Column, FittedTable, print_lines, print_table, unit_line
@@ -46,8 +52,7 @@ def print_status(
     print_lines(console, (f"{part.ticker}: {note}" for part in status.tickers for note in _notes(part)))
     if record is not None:
         print_lines(console, [f"Record of forecasts: {record_line(record)}"])
-    if status.halt is not None:
-        print_lines(console, [f"{status.halt}. Run `crypto-refactor resume` to lift the halt."])
+    print_lines(console, halt_lines(status))
     print_lines(console, _other_accounts(status))
 
 
@@ -137,12 +142,8 @@ def _return(equity: float, balance: float) -> str:
 
 
 def _notes(part: TickerStatus) -> list[str]:
-    notes = []
-    if part.decision is not None:
-        notes.append(f"decided {decision_text(part)}")
-    if part.pending:
-        notes.append(f"pending for the next open: {' and '.join(part.pending)}")
-    return notes + ticker_alerts(part)
+    decided = [f"decided {decision_text(part)}"] if part.decision is not None or part.pending else []
+    return decided + ticker_alerts(part)
 
 
 def print_trades(

@@ -6,8 +6,10 @@ from zoneinfo import ZoneInfo
 from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade
 from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.report.account_notes import reason_text
 from crypto_refactor.report.formatting import amount, money, price, source_name
 from crypto_refactor.sides import Side
+from crypto_refactor.trading.explanations import tickers_in_words
 from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
 from crypto_refactor.trading.outcomes import Failure, TickerOutcome, TickerRow, Unavailable
 
@@ -24,15 +26,16 @@ def heading(account: str | None, source: str, tickers: Sequence[Ticker]) -> str:
     return f"{where}, on bars from {source_name(source)}: {', '.join(map(str, tickers))}"
 
 
-def outcome_line(row: TickerRow, tz: ZoneInfo) -> str:
+def outcome_line(row: TickerRow, tz: ZoneInfo, traded: Sequence[Ticker] = ()) -> str:
     """Return one ticker's row: time, ticker, position, equity, fills | reason and what follows.
 
-    Notes follow in lines of their own, indented.  Times are in `tz`.
+    Notes follow in lines of their own, indented.  Times are in `tz`; `traded` are all tickers of the run.
     """
     if isinstance(row, Failure):
-        return _unreported(row.ticker, "✗ failed", f"{row.error.what} Remedy: {row.error.remedy}", tz)
+        text = f"{row.error.what} Remedy: {row.error.remedy}"
+        return _unreported(tickers_in_words(row.tickers, traded), "✗ failed", text, tz)
     if isinstance(row, Unavailable):
-        return _unreported(row.ticker, "– left out", row.why, tz)
+        return _unreported(str(row.ticker), "– left out", row.why, tz)
     late = ["LATE, more than 10 minutes after the close"] if row.late else []
     exits = iter(row.trades)
     facts = "; ".join([*late, *(_fill(fill, exits, row, tz) for fill in row.fills)])
@@ -42,27 +45,26 @@ def outcome_line(row: TickerRow, tz: ZoneInfo) -> str:
         f"{_state(row):<{_STATE_WIDTH}}",
         _worth(row),
         *(["SIMULATED"] if row.simulated else []),
-        f"{facts + ' ' if facts else ''}| {_why(row)}",
+        f"{facts + ' ' if facts else ''}| {reason_text(row.reason, row.pending)}",
     ]
     line = "  ".join(columns)
     return "\n".join([line, *(f"{_INDENT}{note}" for note in _notes(row))])
 
 
 def positions_text(holdings: Mapping[Ticker, SubAccount], tz: ZoneInfo = _UTC) -> list[str]:
-    """Return one line per open position, or a line that states that there is none."""
-    lines = [
+    """Return one line per open position."""
+    return [
         f"{ticker!s:<{_TICKER_WIDTH}}  {Side(account.side).arrow} {Side(account.side).label} "
         f"{amount(abs(account.quantity))} {ticker.base} since {to_local_text(account.entry_hour, tz)}, "
         f"entry price {price(account.average_price)}"
         for ticker, account in holdings.items()
         if account.side
     ]
-    return lines or ["no open position"]
 
 
-def _unreported(ticker: Ticker, state: str, text: str, tz: ZoneInfo) -> str:
+def _unreported(tickers: str, state: str, text: str, tz: ZoneInfo) -> str:
     when = " " * len(to_local_text(0, tz))
-    return f"{when}  {ticker!s:<{_TICKER_WIDTH}}  {state:<{_STATE_WIDTH}}  {text}"
+    return f"{when}  {tickers:<{_TICKER_WIDTH}}  {state:<{_STATE_WIDTH}}  {text}"
 
 
 def _state(outcome: TickerOutcome) -> str:
@@ -104,14 +106,6 @@ _VERBS = {
     (False, 1): "bought back",
 }
 """By whether the fill is an entry, and by its side."""
-
-
-def _why(outcome: TickerOutcome) -> str:
-    if not outcome.pending:
-        return outcome.reason
-    # The reason ends with the decision, which is stated once, with its time.
-    decision = " and ".join(outcome.pending)
-    return f"{outcome.reason.removesuffix(f': {decision}')}; at the next open: {decision}"
 
 
 def _notes(outcome: TickerOutcome) -> list[str]:
