@@ -263,7 +263,7 @@ def _reuse(path: Path, bars: Bars, request: ModelRequest) -> ModelChoice | tuple
         model=model,
         name=_name_of(path, bars),
         decision="reused",
-        reason=f"it is {age} h old, within the threshold of {request.retrain_threshold} h: nothing was trained",
+        reason=f"trained {age:,} h ago; retrained after {request.retrain_threshold} h",
         exact=not age and not other_options(model.card, bars, request),
     )
 

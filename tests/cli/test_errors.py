@@ -69,7 +69,7 @@ MALFORMED = [
     (cli, "sing", 2, "No such command 'sing'"),
 ]
 IMPOSSIBLE = [
-    (signal, f"{SAMPLE} --hours 100000", 3, "cannot be trained on 100000 hours of BTC/USD"),
+    (signal, f"{SAMPLE} --hours 100000", 3, "Not enough history of BTC/USD to train on 100,000 hours"),
     (signal, f"{SAMPLE} --end 2030-01-01T00:00Z", 3, ""),
     (signal, f"{SAMPLE} --end 2025-01-02T00:00Z", 3, "24 h before the end"),
     (signal, f"{SAMPLE} --end 2023-06-01T00:00Z", 3, ""),

@@ -143,7 +143,9 @@ def test_a_model_that_knows_the_future_of_the_bars_is_not_used(card):
 def test_a_model_older_than_the_threshold_is_retrained(card, age, threshold, retrained):
     must = retrain_reason(card, bars_up_to(NOW + age), replace(WISH, retrain_threshold=threshold))
     assert must == (
-        ("retrained", f"it is {age} h old, above the threshold of {threshold} h") if retrained else None
+        ("retrained", f"the last one was trained {age:,} h ago; retrained after {threshold} h")
+        if retrained
+        else None
     )
 
 
@@ -176,7 +178,7 @@ class TestSmartModel:
         assert (first.decision, first.reason) == ("trained", "there was no model btc_usd_lstm_v2.keras yet")
         assert (second.decision, second.reason) == (
             "reused",
-            "it is 0 h old, within the threshold of 24 h: nothing was trained",
+            "trained 0 h ago; retrained after 24 h",
         )
         assert second.model == first.model
         assert fits.trained == 1
