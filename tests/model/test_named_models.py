@@ -340,6 +340,21 @@ class TestKept:
         exchange = ask(bars=remade(bars_up_to(NOW), source="alpaca"))
         assert (exchange.decision, exchange.name) == ("trained", "lstm_v2_alpaca")
 
+    def test_a_model_makes_way_although_one_of_other_bars_has_its_name(self, ask):
+        small = {"settings": replace(DEFAULTS, network="small")}
+
+        def held(folder, scale):
+            bars = remade(bars_up_to(NOW), source="files")
+            return {"bars": remade(bars, volume=bars.volume * scale), "origin": folder}
+
+        mine, theirs = ask(**held("/bars/mine", 1), **small), ask(**held("/bars/theirs", 2), **small)
+        assert (mine.name, theirs.name) == ("lstm_v2", "lstm_v2_small")
+        assert ask(**held("/bars/mine", 1)).name == "lstm_v2"
+        kept = ask(**held("/bars/mine", 1), **small)
+        assert re.fullmatch(r"lstm_v2_small_files-mine-[0-9a-f]{4}", kept.name)
+        assert (kept.decision, kept.model.card) == ("reused", mine.model.card)
+        assert ask(**held("/bars/theirs", 2), **small).model == theirs.model
+
     def test_every_name_can_be_pinned(self, ask, tmp_path):
         settings = replace(DEFAULTS, lookback=24, network="small", residual="never", seed=2**31 - 1)
         ask()
