@@ -12,6 +12,7 @@ from crypto_refactor.cli import completion
 from crypto_refactor.cli.configuration.applied import apply_config
 from crypto_refactor.cli.data_notes import remember
 from crypto_refactor.errors import UsageError
+from crypto_refactor.execution.options import EXECUTION_OPTIONS
 from crypto_refactor.version import __version__
 
 if TYPE_CHECKING:
@@ -22,6 +23,71 @@ if TYPE_CHECKING:
 
 Option = Callable[[Any], Any]
 """A decorator that adds one or more options to a command."""
+
+
+class _Command(click.Command):
+    """A command whose help groups its options where there are many."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        records = [
+            (each.name, record) for each in self.get_params(ctx) if (record := each.get_help_record(ctx))
+        ]
+        if len(records) <= _FEW:
+            super().format_options(ctx, formatter)
+            return
+        grouped: dict[str, list[tuple[str, str]]] = {title: [] for title in (*_SECTIONS, _REST)}
+        for name, record in records:
+            grouped[next((title for title, names in _SECTIONS.items() if name in names), _REST)].append(
+                record
+            )
+        for title, rows in grouped.items():
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
+_FEW = 16
+"""So many options are read as one list."""
+_SECTIONS: Mapping[str, frozenset[str]] = {
+    "Bars": frozenset(
+        [
+            "ticker",
+            "tickers",
+            "hours",
+            "replay_hours",
+            "source",
+            "data_dir",
+            "end",
+            "allow_gaps",
+            "allow_jumps",
+        ]
+    ),
+    "Model and signal": frozenset(
+        [
+            "model",
+            "lookback",
+            "retrain_threshold",
+            "retrain",
+            "walk_forward",
+            "train_hours",
+            "refit_every",
+            "network",
+            "plugins",
+            "residual",
+            "seed",
+            "cluster",
+            "min_confirmations",
+            "threshold_scale",
+        ]
+    ),
+    "Rules of trading": frozenset({"initial_balance", *EXECUTION_OPTIONS}),
+}
+_REST = "Run and output"
+
+
+def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
+    """Return the decorator that makes a command of a function."""
+    return click.command(name, cls=_Command)
 
 
 def option(name: str, help_text: str, *parameter: str, **more: Any) -> Option:
@@ -237,7 +303,7 @@ notify = option(
 )
 residual = option(
     "--residual",
-    "Add the network's forecast to that of the linear skip: auto: where it clearly helps; always; never.",
+    "Whether the network's forecast is added to that of the linear skip: auto (where it clearly helps), always or never.",
     type=click.Choice(["auto", "always", "never"]),
     default="auto",
 )

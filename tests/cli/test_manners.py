@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import click
 import pytest
 from click.shell_completion import BashComplete
 from support.ledgers import open_sub_account
@@ -31,6 +32,23 @@ def test_the_help_lists_every_command_once_in_80_columns(invoke):
     names = [line.split()[0] for line in shown.splitlines() if line.startswith("  ") and line.strip()]
     assert [name for name in COMMANDS if names.count(name) != 1] == []
     assert max(map(len, shown.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", ["signal", "backtest", "compare", "evaluate", "audit", "trade", "multi"])
+def test_many_options_are_grouped_and_each_stands_in_one_group(invoke, name):
+    shown = "Bars:" + invoke(cli, f"{name} --help").out.partition("\nBars:")[2]
+    titles = [line for line in shown.splitlines() if line.endswith(":") and not line.startswith(" ")]
+    assert {"Bars:", "Run and output:"} <= set(titles)
+    assert ("Model and signal:" in titles) == (name != "evaluate")
+    assert ("Rules of trading:" in titles) == (name != "signal")
+    listed = [line.split()[0].partition("/")[0] for line in shown.splitlines() if line.startswith("  -")]
+    options = [each.opts for each in cli.get_command(None, name).params if isinstance(each, click.Option)]
+    assert sorted(word for word in listed if word.startswith("--")) == sorted(opts[0] for opts in options)
+
+
+def test_help_is_as_wide_as_the_terminal_up_to_what_is_easy_to_read(invoke, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert 90 < max(map(len, invoke(cli, "backtest --help").out.splitlines())) <= 110
 
 
 def test_every_example_of_the_help_is_a_command_with_options_it_takes(invoke):

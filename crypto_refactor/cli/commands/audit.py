@@ -11,7 +11,7 @@ from crypto_refactor.cli.strategy_options import run_backtest, strategy_options
 from crypto_refactor.errors import EXIT_AUDIT_FAILED, EXIT_OK
 
 
-@click.command("audit")
+@options.command("audit")
 @options.ticker
 @options.hours_to_trade
 @options.initial_balance

@@ -6,8 +6,6 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from crypto_refactor.cli import options
 from crypto_refactor.cli.command_table import load_command
 from crypto_refactor.cli.journal import no_journal, recorded
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
     from crypto_refactor.backtest.result import BacktestResult
 
 
-@click.command("backtest")
+@options.command("backtest")
 @options.ticker
 @options.hours_to_trade
 @options.initial_balance

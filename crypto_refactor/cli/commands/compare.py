@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _VARIABLE = ", ".join(options.names(deciding_options))
 
 
-@click.command("compare")
+@options.command("compare")
 @options.tickers
 @options.hours_to_trade
 @options.option(
@@ -141,7 +141,7 @@ def _parameter_sets(
     return sets
 
 
-@click.command("trials")
+@options.command("trials")
 @options.option(
     "--ticker",
     "Show the trials of this pair alone.  [default: all]",

@@ -15,7 +15,7 @@ from crypto_refactor.execution.options import EXECUTION_OPTIONS, NEEDS_A_FORECAS
 from crypto_refactor.storage.output_file import write_text
 
 
-@click.command("evaluate")
+@options.command("evaluate")
 @options.file_option(
     "--targets",
     "FILE.csv",

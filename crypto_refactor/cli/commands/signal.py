@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from crypto_refactor.cli import completion, options
 from crypto_refactor.cli.command_table import load_command
 from crypto_refactor.cli.forecast_record import no_record, recorded_signal
@@ -25,7 +23,7 @@ _CLOSING_SECONDS = 15.0
 """How long the notice of a signal may take."""
 
 
-@click.command("signal")
+@options.command("signal")
 @options.ticker
 @options.option("--hours", "Hours of history to train on, at least 120.", default=240)
 @options.option(

@@ -74,7 +74,7 @@ _trading = options.combined(
 )
 
 
-@click.command("trade")
+@options.command("trade")
 @options.ticker
 @options.flag("--once", "Decide once and exit.  [default: until stopped]")
 @_trading
@@ -91,7 +91,7 @@ def trade(ticker: Ticker, once: bool, **values: Any) -> int:
     return run_single(request, values)
 
 
-@click.command("multi")
+@options.command("multi")
 @options.option(
     "--mode",
     "sequential, parallel: one pass of signals, traded in the demo account with --demo; demo: until stopped, "
