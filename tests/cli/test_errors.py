@@ -80,7 +80,7 @@ IMPOSSIBLE = [
         "The data folder nowhere does not exist",
     ),
     (signal, "--network linear --source files --data-dir .", 3, "has no bars of BTC/USD"),
-    (backtest, f"{SAMPLE} --hours 100000", 3, "103440 hours of BTC/USD"),
+    (backtest, f"{SAMPLE} --hours 100000", 3, "Not enough history of BTC/USD: 103,440 hours"),
     (backtest, f"{SHORT} --end 2030-01-01T00:00Z", 3, ""),
     (backtest, f"{SHORT} --end 2023-06-01T00:00Z", 3, ""),
     (backtest, f"{SHORT} --trades nowhere/trades.csv", 3, "nowhere/trades.csv cannot be written"),
