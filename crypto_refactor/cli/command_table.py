@@ -56,6 +56,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = dict(
 )
 HELP_OPTIONS = ["-h", "--help"]
 _OTHERS = "Options"
+_FEW = 16
+"""So many options are read as one list."""
 OPTION_GROUPS: Mapping[str, frozenset[str]] = {
     "Signals and models": frozenset(
         {
@@ -108,12 +110,11 @@ def load_command(name: str) -> click.Command:
     command = module.COMMANDS[name] if hasattr(module, "COMMANDS") else module.command
     assert isinstance(command, click.Command), "what the table names"
     command.context_settings.setdefault("help_option_names", HELP_OPTIONS)
-    command.context_settings.setdefault("max_content_width", 120)
     return command
 
 
 class GroupedCommand(click.Command):
-    """A command whose help lists its options by what they are about."""
+    """A command whose help lists its options by what they are about, if there are many."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one section for each group of which the command has options."""
@@ -123,13 +124,15 @@ class GroupedCommand(click.Command):
 
 
 def by_group(parameters: Iterable[click.Parameter]) -> dict[str, list[click.Option]]:
-    """Return the options among `parameters` by the title of their section; every section has one."""
+    """Return the options among `parameters` by the title of their section; a few need no sections."""
+    given = [parameter for parameter in parameters if isinstance(parameter, click.Option)]
+    if len(given) <= _FEW:
+        return {_OTHERS: given}
     sections: dict[str, list[click.Option]] = {title: [] for title in (_OTHERS, *OPTION_GROUPS)}
-    for parameter in parameters:
-        if isinstance(parameter, click.Option):
-            names = {name.removeprefix("--") for name in parameter.opts}
-            titles = (title for title, group in OPTION_GROUPS.items() if names & group)
-            sections[next(titles, _OTHERS)].append(parameter)
+    for option in given:
+        names = {name.removeprefix("--") for name in option.opts}
+        titles = (title for title, group in OPTION_GROUPS.items() if names & group)
+        sections[next(titles, _OTHERS)].append(option)
     return {title: options for title, options in sections.items() if options}
 
 

@@ -213,8 +213,8 @@ debug = combined(
 seed = option("--seed", "Seed of the training.  [default: 0]", type=int)
 network = option(
     "--network",
-    "LSTM 256-128-64 on a linear skip; 32-16-8 for trials and tests; the skip alone, which fits in milliseconds; or a "
-    "plug-in's.",
+    "documented: an LSTM of 256-128-64 units on a linear skip; small: one of 32-16-8, for a quick try; linear: the skip "
+    "alone, which fits in milliseconds; or one of a plug-in.",
     metavar="[documented|small|linear|NAME]",
     default="documented",
 )
@@ -237,7 +237,7 @@ notify = option(
 )
 residual = option(
     "--residual",
-    "Add the network's forecast to the skip's: where it clearly helps, always, or never.",
+    "Whether the network's forecast is added to that of the linear skip: auto (where it clearly helps), always or never.",
     type=click.Choice(["auto", "always", "never"]),
     default="auto",
 )

@@ -24,7 +24,7 @@ _BAR_COLUMNS = 16
 _NARROW = 76
 """Below this width a line has no bar."""
 _QUIET_SECONDS = 3.0
-"""Fits without a network take a fraction of a second: where lines stay, they have one in so many seconds."""
+"""Fits without a network take a fraction of a second: where lines stay, they have one in so many seconds, and the last."""
 
 
 def duration_text(seconds: float) -> str:
@@ -223,7 +223,9 @@ class TrainingBars(TrainingObserver):
         assert self._training is not None
         now = self._clock()
         self._training.finish(job, now, failed=failed)
-        if self._live is None and (self._training.max_epochs or now - self._said >= _QUIET_SECONDS):
+        last = len(self._training.fits) > 1 and all(fit.took is not None for fit in self._training.fits)
+        due = self._training.max_epochs or last or now - self._said >= _QUIET_SECONDS
+        if self._live is None and due:
             self._said = now
             self.note(self._training.finished_text(job, now))
 

@@ -28,6 +28,8 @@ from crypto_refactor.errors import (
 )
 
 PROGRAM = "crypto-refactor"
+_HELP_COLUMNS = 110
+"""A wider terminal does not make help easier to read."""
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
@@ -57,7 +59,13 @@ def run_command(
 def _run(command: click.Command, args: list[str], name: str | None) -> int:
     debug, as_json = "--debug" in args, "--json" in args
     try:
-        code = command.main(args, prog_name=name, standalone_mode=False, help_option_names=HELP_OPTIONS)
+        code = command.main(
+            args,
+            prog_name=name,
+            standalone_mode=False,
+            help_option_names=HELP_OPTIONS,
+            max_content_width=_HELP_COLUMNS,
+        )
         if sys.stdout is not None:  # None where it was closed (`>&-`)
             sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:

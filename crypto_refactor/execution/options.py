@@ -157,7 +157,8 @@ EXECUTION_OPTIONS: Mapping[str, OptionSpec] = {
     ),
     "exit": OptionSpec(
         "exit",
-        "Close when the signal ends, at the opposite signal, or also when the forecast turns.",
+        "neutral: close when the signal ends; opposite: at the opposite signal; fade: also once the forecast has the other "
+        "sign.",
         default="neutral",
         choices=("neutral", "opposite", "fade"),
         kind=str,

@@ -110,6 +110,11 @@ class Bars:
     def __len__(self) -> int:
         return len(self.opened)
 
+    def __repr__(self) -> str:
+        """Say what the bars are of, and from when: a prompt that prints arrays shows nothing."""
+        span = f", {to_iso(int(self.opened[0]))} to {to_iso(int(self.closed[-1]))}" if len(self) else ""
+        return f"<Bars of {self.ticker} from {self.source}: {len(self):,} hours{span}>"
+
     @property
     def closed(self) -> HourArray:
         """When each bar closed, hours since 1970, shape (n,)."""

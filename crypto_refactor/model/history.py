@@ -1,5 +1,7 @@
 """The bars of a window and the history that its models need."""
 
+import math
+
 from crypto_refactor.errors import DataError
 from crypto_refactor.market.bars import MAX_FILLED_GAP_HOURS, Bars, fill_gaps
 from crypto_refactor.market.hours import to_iso
@@ -40,10 +42,11 @@ def bars_with_history(
         require_reached(source, ticker, end)
         overhead = needed - hours
         raise DataError(
-            f"{needed} hours of {ticker} up to {to_iso(end)} are needed, {available} were found.",
-            expected=f"{hours} of the window and {overhead} before it ({settings.train_hours} to train, "
+            f"Not enough history of {ticker}: {needed:,} hours up to {to_iso(end)} are needed, {available:,} were found.",
+            expected=f"{hours:,} of the window and {overhead:,} before it ({settings.train_hours:,} to train, "
             f"{settings.refit_every} between refits, {settings.lookback} lookback, 500 warm-up).",
-            remedy=f"{_shorter(available, overhead, option)}, or choose another window or source.",
+            remedy=f"{_shorter(available, overhead, option)}, add {math.ceil((needed - available) / 24):,} days of bars, "
+            "or choose another window or source.",
         )
     require_recent(bars, end)
     quality = quality_report(fill_gaps(bars), end - needed, end)

@@ -233,7 +233,9 @@ def _keep_apart(model: Model, slug: str, bars: Bars, observer: TrainingObserver)
     """Keep a model that has the default name, and other options, under the name of its own; return what is said of it."""
     card = model.card
     own = DEFAULT_MODEL_NAME + _options_suffix(card, card.rows, card.plugins)
-    if card.source != bars.source:
+    there = _card(model.path.with_name(f"{slug}_{own}.keras"))
+    taken = there is not None and (there.source, there.origin) != (card.source, card.origin)
+    if card.source != bars.source or taken:
         own += _origin_suffix(card.source, card.origin)
     path = model.path.with_name(f"{slug}_{own}.keras")
     if path == model.path:
@@ -263,7 +265,7 @@ def _reuse(path: Path, bars: Bars, request: ModelRequest) -> ModelChoice | tuple
         model=model,
         name=_name_of(path, bars),
         decision="reused",
-        reason=f"it is {age} h old, within the threshold of {request.retrain_threshold} h: nothing was trained",
+        reason=f"trained {age:,} h ago; retrained after {request.retrain_threshold} h",
         exact=not age and not other_options(model.card, bars, request),
     )
 

@@ -85,7 +85,10 @@ def retrain_reason(card: Card, bars: Bars, request: ModelRequest) -> tuple[str, 
         return "trained", f"it was trained on later bars (through {to_iso(through)})"
     age = now - through
     if age > request.retrain_threshold:
-        return "retrained", f"it is {age} h old, above the threshold of {request.retrain_threshold} h"
+        return (
+            "retrained",
+            f"the last one was trained {age:,} h ago; retrained after {request.retrain_threshold} h",
+        )
     return None
 
 

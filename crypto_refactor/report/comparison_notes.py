@@ -1,5 +1,6 @@
 """What is to be said of a comparison below its ranking, wherever that is shown."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from crypto_refactor.backtest.comparison.runner import Comparison
@@ -59,14 +60,33 @@ def _forecasts(comparison: Comparison) -> list[Note]:
     """State what the forecasts of all tickers together show, once for sets that say the same."""
     texts: dict[str, list[str]] = {}
     for pooled in comparison.forecasts:
+        right = "none with a direction"
+        if pooled.hit_rate is not None:
+            right = f"direction right in {hit_rate_text(pooled.hit_rate)}"
         text = (
-            f"{pooled.hours:,} forecasts of {counted(len(pooled.tickers), 'ticker')}, direction right in "
-            f"{hit_rate_text(pooled.hit_rate)}: {pooled.verdict.text}."
+            f"{pooled.hours:,} forecasts of {counted(len(pooled.tickers), 'ticker')}, {right}: "
+            f"{pooled.verdict.text}."
         )
         texts.setdefault(text, []).append(pooled.parameter_set.label)
     if len(texts) == 1:
         return [Note(f"Forecasts: {text}") for text in texts]
-    return [Note(f"Forecasts, {', '.join(labels)}: {text}") for text, labels in texts.items()]
+    every = [label for labels in texts.values() for label in labels]
+    return [
+        Note(f"Forecasts, {distinction(labels, set(every).difference(labels))}: {text}")
+        for text, labels in texts.items()
+    ]
+
+
+def distinction(labels: Sequence[str], others: Iterable[str]) -> str:
+    """Return what the labels share and no other has all of; where there is no such thing, the labels."""
+    shared = [part for part in _parts(labels[0]) if all(part in _parts(label) for label in labels)]
+    if not shared or any(set(shared) <= set(_parts(other)) for other in others):
+        return "; ".join(labels)
+    return ", ".join(shared)
+
+
+def _parts(label: str) -> list[str]:
+    return label.split(", ")
 
 
 def _audits(comparison: Comparison) -> Note:

@@ -56,7 +56,7 @@ def skill_remarks(skill: Skill) -> list[str]:
         beyond = UNDEFINED if skill.beyond_threshold is None else percent(skill.beyond_threshold, 1)
         remarks.append(
             f"{percent(skill.long / directed, 0)} of the forecasts are long, {percent(skill.short / directed, 0)} short; "
-            f"{beyond} lie beyond their threshold, which a fifth of the chained forecasts did."
+            f"{beyond} exceed their threshold, which was set so that a fifth of those in training did."
         )
     return remarks
 

@@ -1,5 +1,6 @@
 """The public API: a ticker in, a signal out."""
 
+import math
 import os
 from collections.abc import Iterable
 from dataclasses import replace
@@ -299,12 +300,16 @@ class SignalGenerator:
         usable = 0
         if len(bars):
             usable = len(labelled_rows(self._features(bars), self.settings.lookback))
-        remedy = f"use --hours {usable} at most" if usable >= MIN_LABELLED_ROWS else "choose a later --end"
+        lacking = f"add {math.ceil((needed - len(bars)) / 24):,} days of bars, or choose a later --end"
+        if usable >= MIN_LABELLED_ROWS:
+            remedy = f"use --hours {usable} at most"
+        else:
+            remedy = lacking if len(bars) < needed else "choose a later --end"
         return DataError(
-            f"A model cannot be trained on {hours} hours of {self.ticker}: "
-            f"{len(bars)} bars up to {to_iso(end)} were found.",
-            expected=f"{needed} bars ({WARMUP} to warm up, {self.settings.lookback - 1} before the first row, "
-            f"{hours} rows, the outcome of the last).",
+            f"Not enough history of {self.ticker} to train on {hours:,} hours: {needed:,} hourly bars are needed, "
+            f"{len(bars):,} up to {to_iso(end)} were found.",
+            expected=f"{WARMUP} bars to warm up, {self.settings.lookback - 1} before the first row, {hours:,} rows, and "
+            "the outcome of the last.",
             remedy=f"{remedy}, or another source.",
         )
 

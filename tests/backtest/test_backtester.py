@@ -157,8 +157,8 @@ class TestTooFewBars:
             backtester(held).run(HOURS)
         error = caught.value
         assert error.exit_code == 3
-        assert f"{BEFORE + HOURS} hours" in error.what
-        assert f"{BEFORE + HOURS - missing} were found" in error.what
+        assert f"{BEFORE + HOURS:,} hours" in error.what
+        assert f"{BEFORE + HOURS - missing:,} were found" in error.what
         largest = int(re.search(r"--hours (\d+)", error.remedy)[1])
         assert largest == HOURS - missing
         backtester(held).run(largest)

@@ -263,7 +263,7 @@ def test_the_second_signal_trains_nothing_and_says_so(warm):
     done = warm.home.run(f"{warm.signal_line} --json")
     again = json.loads(done.stdout)
     assert again["model_info"]["decision"] == "reused"
-    assert "nothing was trained" in again["model_info"]["reason"]
+    assert again["model_info"]["reason"].startswith("trained 0 h ago")
     assert done.stderr == ""
     assert without_circumstances(again) == without_circumstances(warm.signal)
 
@@ -436,7 +436,7 @@ def test_a_model_of_simulated_bars_never_decides_on_files(warm, warm_copy, sampl
     assert found["model_info"]["path"] == str(warm_copy.models / "btc_usd_lstm_v2_hours-120_linear.keras")
     text = warm_copy.run(f"app_lstm {line} --hours 120 --end 2024-12-31T00:00Z --details").stdout
     assert "SIMULATED" not in text
-    assert "nothing was trained" in text
+    assert "reused: trained" in text
 
 
 @pytest.mark.slow

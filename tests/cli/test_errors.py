@@ -69,7 +69,7 @@ MALFORMED = [
     (cli, "sing", 2, "No such command 'sing'"),
 ]
 IMPOSSIBLE = [
-    (signal, f"{SAMPLE} --hours 100000", 3, "cannot be trained on 100000 hours of BTC/USD"),
+    (signal, f"{SAMPLE} --hours 100000", 3, "Not enough history of BTC/USD to train on 100,000 hours"),
     (signal, f"{SAMPLE} --end 2030-01-01T00:00Z", 3, ""),
     (signal, f"{SAMPLE} --end 2025-01-02T00:00Z", 3, "24 h before the end"),
     (signal, f"{SAMPLE} --end 2023-06-01T00:00Z", 3, ""),
@@ -80,7 +80,7 @@ IMPOSSIBLE = [
         "The data folder nowhere does not exist",
     ),
     (signal, "--network linear --source files --data-dir .", 3, "has no bars of BTC/USD"),
-    (backtest, f"{SAMPLE} --hours 100000", 3, "103440 hours of BTC/USD"),
+    (backtest, f"{SAMPLE} --hours 100000", 3, "Not enough history of BTC/USD: 103,440 hours"),
     (backtest, f"{SHORT} --end 2030-01-01T00:00Z", 3, ""),
     (backtest, f"{SHORT} --end 2023-06-01T00:00Z", 3, ""),
     (backtest, f"{SHORT} --trades nowhere/trades.csv", 3, "nowhere/trades.csv cannot be written"),

@@ -151,7 +151,7 @@ def test_a_signal_shows_its_condition_and_its_indicator(home):
     text = home.run(f"{line} --details").stdout
     (file,) = read_plugins(EXAMPLE)
     assert f"Plug-ins     plugin {file.hash}" in text
-    assert "of 10 checks hold for" in text
+    assert "of the other 10 checks hold for" in text
     document = home.json(line)
     assert list(document["indicators"])[-1] == "cci"
     assert document["plugins"] == [file.to_dict()]

@@ -226,8 +226,9 @@ class TestPipe:
             bars.finished(job)
         bars.end()
         lines = capsys.readouterr().err.splitlines()
-        assert len(lines) == 5
+        assert len(lines) == 6
         assert "(6 of 26, about 10 s left)" in lines[1]
+        assert lines[-1].endswith("(26 of 26)")
 
     def test_an_interruption_says_what_is_kept_and_how_to_go_on(self, played, capsys):
         clock, bars = played

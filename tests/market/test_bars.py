@@ -204,3 +204,10 @@ def test_within_a_segment_every_hour_is_there_and_between_them_more_than_72_are_
 def test_without_synthetic_bars_the_real_ones_are_left(bars):
     assert fill_gaps(bars).without_synthetic().fingerprint() == bars.fingerprint()
     assert bars.without_synthetic() is bars
+
+
+def test_a_prompt_shows_what_the_bars_are_of_and_no_array():
+    assert repr(tape(range(48))) == (
+        "<Bars of BTC/USD from files: 48 hours, 2024-01-01T00:00:00Z to 2024-01-03T00:00:00Z>"
+    )
+    assert repr(empty_bars(BTC, "files")) == "<Bars of BTC/USD from files: 0 hours>"

@@ -143,7 +143,9 @@ def test_a_model_that_knows_the_future_of_the_bars_is_not_used(card):
 def test_a_model_older_than_the_threshold_is_retrained(card, age, threshold, retrained):
     must = retrain_reason(card, bars_up_to(NOW + age), replace(WISH, retrain_threshold=threshold))
     assert must == (
-        ("retrained", f"it is {age} h old, above the threshold of {threshold} h") if retrained else None
+        ("retrained", f"the last one was trained {age:,} h ago; retrained after {threshold} h")
+        if retrained
+        else None
     )
 
 
@@ -176,7 +178,7 @@ class TestSmartModel:
         assert (first.decision, first.reason) == ("trained", "there was no model btc_usd_lstm_v2.keras yet")
         assert (second.decision, second.reason) == (
             "reused",
-            "it is 0 h old, within the threshold of 24 h: nothing was trained",
+            "trained 0 h ago; retrained after 24 h",
         )
         assert second.model == first.model
         assert fits.trained == 1
@@ -337,6 +339,21 @@ class TestKept:
         assert ask(**held("/bars/theirs", 2)).model == other.model
         exchange = ask(bars=remade(bars_up_to(NOW), source="alpaca"))
         assert (exchange.decision, exchange.name) == ("trained", "lstm_v2_alpaca")
+
+    def test_a_model_makes_way_although_one_of_other_bars_has_its_name(self, ask):
+        small = {"settings": replace(DEFAULTS, network="small")}
+
+        def held(folder, scale):
+            bars = remade(bars_up_to(NOW), source="files")
+            return {"bars": remade(bars, volume=bars.volume * scale), "origin": folder}
+
+        mine, theirs = ask(**held("/bars/mine", 1), **small), ask(**held("/bars/theirs", 2), **small)
+        assert (mine.name, theirs.name) == ("lstm_v2", "lstm_v2_small")
+        assert ask(**held("/bars/mine", 1)).name == "lstm_v2"
+        kept = ask(**held("/bars/mine", 1), **small)
+        assert re.fullmatch(r"lstm_v2_small_files-mine-[0-9a-f]{4}", kept.name)
+        assert (kept.decision, kept.model.card) == ("reused", mine.model.card)
+        assert ask(**held("/bars/theirs", 2), **small).model == theirs.model
 
     def test_every_name_can_be_pinned(self, ask, tmp_path):
         settings = replace(DEFAULTS, lookback=24, network="small", residual="never", seed=2**31 - 1)

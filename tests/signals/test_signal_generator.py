@@ -214,7 +214,7 @@ class TestRefusals:
             generator(held).generate_signals(hours=150)
         error = caught.value
         assert error.exit_code == 3
-        assert str(NEEDED) in error.expected
+        assert f"{NEEDED} hourly bars are needed" in error.what
         assert str(NEEDED - missing) in error.what
         largest = int(re.search(r"--hours (\d+)", error.remedy)[1])
         assert largest == 150 - missing

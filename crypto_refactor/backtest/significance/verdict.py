@@ -145,7 +145,8 @@ def _too_few(trades: int, hours: int) -> str:
     if trades < MIN_TRADES:
         parts.append(f"{trades:,} closed trade{'s' * (trades != 1)} ({MIN_TRADES} needed)")
     if hours < MIN_HOURS:
-        parts.append(f"{hours:,} hours ({MIN_HOURS:,} needed)")
+        days = math.floor(hours / 2.4) / 10  # rounded down: 89.96 days are not 90
+        parts.append(f"{days:,g} days ({MIN_HOURS // 24} needed)")
     return ", ".join(parts)
 
 

@@ -41,7 +41,8 @@ def history(as_json: bool, **values: Any) -> int:
     ticker, source = values["ticker"], options.open_selected_source(values)
     end = source.now(ticker) if values["end"] is None else values["end"]
     checks = history_checks(source, ticker, values["hours"], end)
-    return _show(f"Historical bars of {ticker} from {source.name}", checks, as_json=as_json)
+    title = f"Historical bars of {ticker}, the last {values['hours']:,} hours (--hours), from {source.name}"
+    return _show(title, checks, as_json=as_json)
 
 
 @grouped_command("check-mountain-time")

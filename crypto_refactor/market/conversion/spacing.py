@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
 from crypto_refactor.errors import DataError
 from crypto_refactor.market.conversion.stamps import HOUR, Seconds
 from crypto_refactor.market.local_time import some, zones_at_minute
-
-_LENGTHS: Final = ((86_400, "day"), (HOUR, "hour"), (60, "minute"), (1, "second"))
+from crypto_refactor.market.sources.csv_files import other_length
 
 
 def require_hourly(path: Path, seconds: Seconds, *, naive: bool) -> None:
@@ -33,7 +31,7 @@ def require_hourly(path: Path, seconds: Seconds, *, naive: bool) -> None:
     lengths, counts = np.unique(steps, return_counts=True)
     usual = int(lengths[counts.argmax()])
     if usual != HOUR:
-        raise _other_length(path, usual)
+        raise other_length(path, usual)
     off = seconds % HOUR != 0
     if not off.any():
         return
@@ -51,14 +49,4 @@ def require_hourly(path: Path, seconds: Seconds, *, naive: bool) -> None:
         f"{path}, row {row + 1}: the stamp lies between two hours, {int(seconds[row]) % HOUR} seconds after one.",
         expected="bars that open on the full hour UTC.",
         remedy="correct or remove that row, or export hourly bars.",
-    )
-
-
-def _other_length(path: Path, seconds: int) -> DataError:
-    size, unit = next((size, unit) for size, unit in _LENGTHS if seconds % size == 0)
-    count = seconds // size
-    return DataError(
-        f"{path} holds bars of {count} {unit}{'' if count == 1 else 's'}.",
-        expected="hourly bars.",
-        remedy="export or download bars of one hour; other lengths are neither split nor joined.",
     )

@@ -8,6 +8,8 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from crypto_refactor.errors import DataError, UnavailableError, UsageError
 from crypto_refactor.market.bars import COLUMNS, Bars, price_rules
 from crypto_refactor.market.hours import Hour, floor_hour, to_iso
@@ -21,6 +23,9 @@ from crypto_refactor.storage.private import create_folder
 
 LAYOUT = CsvLayout(stamp="timestamp", columns=COLUMNS, rules=price_rules)
 HEADER_LINE = ",".join(LAYOUT.required)
+_FEW_BARS = 10
+"""So few bars may lie on the grid of a longer bar by chance."""
+_LENGTHS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 _log = logging.getLogger(__name__)
 _Version = tuple[Path, int, int]
 
@@ -63,9 +68,23 @@ def read_bar_file(path: Path, ticker: Ticker, source: str | None = None) -> BarF
     """
     conversion = _conversion(path, ticker)
     table = read_table(path, replace(LAYOUT, conversion=conversion))
+    step = int(np.gcd.reduce(np.diff(table.hours))) if len(table.hours) > _FEW_BARS else 1
+    if step > 1:
+        raise other_length(path, step * 3600)
     source = source or venue_source(venue_of(path.parent))
     bars = Bars(ticker=ticker, source=source, opened=table.hours, **table.values)
     return BarFile(bars=bars, naive=table.naive, conversion=conversion)
+
+
+def other_length(path: Path, seconds: int) -> DataError:
+    """Return the error of a file whose bars are not of an hour."""
+    size, unit = next((size, unit) for size, unit in _LENGTHS if seconds % size == 0)
+    count = seconds // size
+    return DataError(
+        f"{path} holds bars of {count} {unit}{'' if count == 1 else 's'}.",
+        expected="hourly bars.",
+        remedy="export or download bars of one hour; other lengths are neither split nor joined.",
+    )
 
 
 def read_csv(path: Path, ticker: Ticker) -> Bars:
@@ -177,7 +196,7 @@ class FilesSource(LoadedSource):
         venue = venue_of(self.data_dir)
         origin = "" if venue is None else f" --from {venue}"
         return UnavailableError(
-            f"The source {self.name} has no bars of {ticker}: {path} does not exist.",
+            f"{self.data_dir} has no bars of {ticker}: there is no {path.name}.",
             expected=f"a file of that name with the columns {HEADER_LINE}{self._others()}.",
             remedy=f"write it with `crypto-refactor download --ticker {ticker}{origin} --data-dir {self.data_dir}`, "
             f"convert a file of yours with `crypto-refactor import FILE --ticker {ticker}{origin} --data-dir {self.data_dir}`, "

@@ -157,7 +157,7 @@ def _open_files(data_dir: Path | None, _state_dir: Path | None) -> Source:
         data_dir = settings().data_dir
     if data_dir is None:
         raise UsageError(
-            "The source files has no folder to read from.",
+            "--source files has no folder to read from.",
             expected="a folder of <base>_<quote>_1h.csv files.",
             remedy="set --data-dir or CRYPTO_DATA_DIR.",
         )

@@ -14,9 +14,9 @@ from crypto_refactor.sides import Side
 from crypto_refactor.signals.conditions import SignalFrame
 
 EXIT_REASONS: Mapping[str, str] = {
-    "neutral": "the target left this side",
-    "opposite": "the target turned to the opposite side",
-    "fade": "the forecast turned to the opposite side",
+    "neutral": "signal ended",
+    "opposite": "opposite signal",
+    "fade": "forecast turned",
     "stop_loss": "stop-loss",
     "take_profit": "take-profit",
     "no_data": "too many missing bars for a decision",

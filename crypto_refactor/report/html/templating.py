@@ -73,9 +73,11 @@ def unbroken(text: str) -> str:
 
 
 def interval_text(ends: tuple[float, float] | None, unit: str = "percent") -> str:
-    """Return an interval, in per cent or as plain numbers."""
-    show = percent if unit == "percent" else number
-    return UNDEFINED if ends is None else unbroken(f"{show(ends[0])} to {show(ends[1])}")
+    """Return an interval with its signs, in per cent or as plain numbers."""
+    if ends is None:
+        return UNDEFINED
+    shown = (percent(end, signed=True) if unit == "percent" else f"{end:+,.2f}" for end in ends)
+    return unbroken(" to ".join(shown))
 
 
 def fact_text(value: object) -> str:

@@ -74,7 +74,13 @@ def _metrics(result: RunResult) -> Table:
     """Return every metric of every account, and the figures that the verdict rests on."""
     columns = account_columns(result)
     blank = ("",) * (len(columns) - 1)
-    rows = [(row.label, *map(row.text, columns.values())) for row in METRIC_ROWS]
+    rows = [
+        (
+            f"{row.label}, {result.ticker.quote}" if row.is_money else row.label,
+            *map(row.text, columns.values()),
+        )
+        for row in METRIC_ROWS
+    ]
     if result.significance is not None:
         rows += [(label, text, *blank) for label, text in _significance_rows(result.significance)]
     return Table(1, ("", *columns), rows)
@@ -106,7 +112,7 @@ def _significance_rows(significance: Significance) -> list[tuple[str, str]]:
 
 
 def _models(result: BacktestResult, tz: ZoneInfo) -> Table:
-    header = ("Signals from", "to", "Trained through", "Slope ± SE", "Loss ratio", "Network", "Weights")
+    header = ("Signals from", "to", "Trained through", "Slope ± SE", "Error / no move", "Network", "Weights")
     rows = []
     for period in result.walk.periods:
         card = period.model.card

@@ -18,7 +18,7 @@ from crypto_refactor.report.formatting import (
 from crypto_refactor.report.terminal.wrapping import MAX_PROSE, command_lines, entry, wrapped
 from crypto_refactor.sides import Side
 from crypto_refactor.signals.condition_catalogue import FORECAST, descriptions_of
-from crypto_refactor.signals.signal import WALK_FORWARD, Advice, Signal
+from crypto_refactor.signals.signal import WALK_FORWARD, Advice, DataFacts, Signal
 from crypto_refactor.trading.record.record import SeriesRecord
 
 Commands = Mapping[str, Sequence[str]]
@@ -181,15 +181,14 @@ def _confidence(signal: Signal) -> str:
 def _why(signal: Signal, width: int) -> list[str]:
     """Return why the signal is what it is: the forecast, and which checks hold."""
     side = Side(signal.forecast_side or Side.LONG).label
-    checks = (
-        f"{signal.passed} of {len(signal.conditions) - 1} checks hold for {side} ({signal.required} needed)"
-    )
+    others = len(signal.conditions) - 1
+    checks = f"{signal.passed} of the other {others} checks hold for {side} ({signal.required} needed)"
     if signal.signal:
-        reason = f"the forecast is large enough, and {checks}"
+        reason = f"forecast large enough; {checks}"
     elif not signal.conditions[FORECAST]:
-        reason = f"{'the forecast is too small' if signal.forecast_side else 'no move is forecast'}; {checks}"
+        reason = f"{'forecast too small' if signal.forecast_side else 'no move forecast'}; {checks}"
     else:
-        reason = f"too few confirmations, {checks}"
+        reason = f"forecast large enough, but only {checks}"
     lines = wrapped(f"Why {signal.direction.upper()}: {reason}", width, 2)
     for label, wanted in (("yes", True), ("no", False)):
         names = [name for name, held in signal.conditions.items() if held is wanted]
@@ -234,10 +233,10 @@ def condition_values(signal: Signal, side: int) -> Mapping[str, str]:
     """Return what each condition compares with its limit, for the side 1 or -1."""
     values = signal.indicators
     above, below = ("above", "below") if side > 0 else ("below", "above")
-    threshold = ("" if side > 0 else "-") + price(signal.threshold)
+    threshold, quote = ("" if side > 0 else "-") + price(signal.threshold), signal.ticker.partition("/")[2]
     own = descriptions_of(signal.plugins)
     return {name: texts[side < 0] for name, texts in own.items()} | {
-        FORECAST: f"forecast move {price(signal.price_difference)}, needs {above} {threshold}",
+        FORECAST: f"forecast move {price(signal.price_difference)} {quote}, needs {above} {threshold} {quote}",
         "rsi": f"RSI {number(values['rsi'], 1)}, needs {below} {65 if side > 0 else 35}",
         "macd": f"MACD histogram {values['macd_histogram']:.4g}, needs {above} 0",
         "obv": f"OBV minus its 20-bar mean {values['obv']:,.4g}, needs {above} 0",
@@ -263,7 +262,13 @@ def _labelled_facts(signal: Signal, tz: ZoneInfo) -> list[tuple[str, str]]:
     model, data, values, bands = signal.model, signal.data, signal.indicators, signal.bands
     evidence = model.evidence
     return [
-        ("Threshold", f"{price(signal.threshold)} ({percent(signal.threshold / signal.current_price, 3)})"),
+        (
+            "Threshold",
+            (
+                f"a move of more than {price(signal.threshold)} {signal.ticker.partition('/')[2]} "
+                f"({percent(signal.threshold / signal.current_price, 3)})"
+            ),
+        ),
         (
             "Evidence",
             (
@@ -302,10 +307,17 @@ def _labelled_facts(signal: Signal, tz: ZoneInfo) -> list[tuple[str, str]]:
             "Data",
             (
                 f"{source_name(signal.source)}, {data.bars:,} hourly bars from {to_local_text(data.first, tz)}, "
-                f"{data.synthetic} forward-filled, {data.zero_volume} without volume"
+                f"{_gaps(data)}"
             ),
         ),
     ]
+
+
+def _gaps(data: DataFacts) -> str:
+    """Return how many hours lack a bar, and how many bars a trade."""
+    gaps = f"{data.synthetic} h without a bar, filled flat" if data.synthetic else "no gaps"
+    quiet = f"{data.zero_volume} bars" if data.zero_volume else "no hour"
+    return f"{gaps}; {quiet} without trades"
 
 
 def _misses(signal: Signal) -> list[tuple[str, str]]:

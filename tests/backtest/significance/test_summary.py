@@ -90,7 +90,7 @@ class TestOfABacktest:
     def test_a_short_window_is_too_short_to_judge(self, run):
         found = run(100).verdict
         assert found.code == "too_few"
-        assert "100 hours (2,160 needed)" in found.text
+        assert "4.1 days (90 needed)" in found.text
 
     def test_the_document_is_json_with_null_where_undefined(self, run):
         for hours in (1, 30, 300):

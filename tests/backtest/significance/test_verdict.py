@@ -90,11 +90,11 @@ def test_all_passed_is_evidence_and_says_how_often_it_is_wrong():
     [
         (29, 2160, "Not enough data for a verdict: 29 closed trades (30 needed)."),
         (1, 9000, "Not enough data for a verdict: 1 closed trade (30 needed)."),
-        (400, 2159, "Not enough data for a verdict: 2,159 hours (2,160 needed)."),
+        (400, 2159, "Not enough data for a verdict: 89.9 days (90 needed)."),
         (
             0,
             720,
-            "Not enough data for a verdict: 0 closed trades (30 needed), 720 hours (2,160 needed).",
+            "Not enough data for a verdict: 0 closed trades (30 needed), 30 days (90 needed).",
         ),
     ],
 )

@@ -212,8 +212,16 @@ def test_a_file_without_permission_is_refused(written):
 def test_a_missing_file_means_the_ticker_is_not_offered(tmp_path):
     with pytest.raises(UnavailableError) as caught:
         FilesSource(tmp_path).bars(BTC, 0, 1)
-    assert str(tmp_path / "btc_usd_1h.csv") in caught.value.what
+    assert caught.value.what == f"{tmp_path} has no bars of BTC/USD: there is no btc_usd_1h.csv."
     assert "crypto-refactor download" in caught.value.remedy
+
+
+@pytest.mark.parametrize(("step", "length"), [(24, "1 day"), (4, "4 hours")])
+def test_bars_of_another_length_are_called_so(written, step, length):
+    path = written(*(f"{to_iso(FIRST + step * bar)},10,12,9,11,5" for bar in range(20)))
+    with pytest.raises(DataError, match=f"holds bars of {length}") as caught:
+        read_csv(path, BTC)
+    assert "hourly" in caught.value.expected
 
 
 @pytest.mark.parametrize("kind", ["missing", "file"])

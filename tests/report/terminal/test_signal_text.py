@@ -32,7 +32,7 @@ def make_signal(forecast=0.01, *, evidence=KNOWN, scale=0.1, required=6, loop=No
         exact=True,
         fingerprint="0123456789abcdef",
         decision="reused",
-        reason="it is 3 h old, within the threshold of 24 h: nothing was trained",
+        reason="trained 3 h ago; retrained after 24 h",
         last_trained="2024-01-01T00:00:00+00:00",
         trained_from=473_000,
         trained_through=473_998,
@@ -109,7 +109,7 @@ def test_a_short_signal_shows_the_conditions_of_its_side():
     assert "Conditions for short" in text
     assert "RSI 64.0, needs above 35" in text
     assert "MACD histogram -1, needs below 0" in text
-    assert "9 of 9 checks hold for short (6 needed)" in line(text, "Why SHORT")
+    assert "9 of the other 9 checks hold for short (6 needed)" in line(text, "Why SHORT")
 
 
 def test_simulated_bars_are_marked():
@@ -144,19 +144,19 @@ class TestConfidence:
 class TestWhy:
     def test_a_signal_says_how_many_confirmations_hold(self):
         text = shown(make_signal(), details=False)
-        assert "the forecast is large enough, and 9 of 9 checks hold for long (6 needed)" in words(text)
+        assert "forecast large enough; 9 of the other 9 checks hold for long (6 needed)" in words(text)
         assert f"yes {', '.join(CONDITIONS)}" in words(text)
         assert "\n  no" not in text
 
     def test_a_forecast_within_its_threshold_is_named_as_the_reason(self):
-        assert "Why FLAT: the forecast is too small" in shown(make_signal(scale=10.0))
-        assert "Why FLAT: no move is forecast" in shown(make_signal(0.0))
+        assert "Why FLAT: forecast too small" in shown(make_signal(scale=10.0))
+        assert "Why FLAT: no move forecast" in shown(make_signal(0.0))
 
     def test_missing_confirmations_are_named(self):
         signal = make_signal(rsi=70.0, adx=10.0, macd_histogram=-1.0, obv=-1.0)
         text = shown(signal, details=False)
         assert signal.signal == 0
-        assert "too few confirmations, 5 of 9 checks hold for long (6 needed)" in text
+        assert "only 5 of the other 9 checks hold for long (6 needed)" in text
         assert "  no  rsi, macd, obv, adx\n" in text
 
 
@@ -216,7 +216,7 @@ def test_times_are_shown_in_the_zone_asked_for():
 def test_the_model_and_why_it_answered_are_named():
     text = shown(make_signal())
     assert "lstm_v2, trained 3 h ago, documented network on 240 h." in line(text, "Model")
-    assert "reused: it is 3 h old" in text
+    assert "reused: trained 3 h ago; retrained after 24 h" in text
     assert "0123456789abcdef" in text
     assert "forecasts by its linear skip alone" in text
     assert "validation loss / that of no forecast 0.9950, network dropped, t 0.4" in text
