@@ -172,9 +172,7 @@ def test_what_a_guide_shows_is_what_comes(tmp_path, line, shown):
     # Figures depend on the machine and on versions; the lines and their order do not. Nor may they depend
     # on what ran before: a guide shows a first run, which trains its model.
     line = line.removesuffix(" --source sample --network linear")
-    out = iter(
-        [label(text) for text in Home(tmp_path).run(line, CRYPTO_JOURNAL="false").stdout.splitlines()]
-    )
+    out = iter([label(text) for text in Home(tmp_path).run(line, CRYPTO_JOURNAL="false").stdout.splitlines()])
     expected = [label(text) for text in shown if text.strip() not in {"", "…"}]
     assert len(expected) > 5
     assert [text for text in expected if text not in out] == []
