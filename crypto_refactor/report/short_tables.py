@@ -36,8 +36,9 @@ def account_table(result: RunResult) -> Table:
 
 
 def _range_text(result: RunResult) -> str:
-    """Return the range of the return; nothing where it was not measured."""
-    interval = None if result.significance is None else result.significance.intervals.total_return
+    """Return the range of the return; nothing where it was not measured, or nothing was traded."""
+    measured = result.significance if result.requested.simulation.fills else None
+    interval = None if measured is None else measured.intervals.total_return
     return "" if interval is None else " to ".join(f"{end * 100:+.1f}" for end in interval)
 
 
