@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -75,7 +76,13 @@ class TestThePage:
 
     def test_has_a_tile_for_each_figure_that_carries_the_verdict(self, page):
         tiles = page.sections["verdict"]
-        assert all(name in tiles for name in ("95 % interval", "Random entries", "Break-even fee"))
+        assert all(
+            name in tiles for name in ("95\N{NO-BREAK SPACE}% interval", "Random entries", "Break-even fee")
+        )
+
+    def test_no_figure_stands_apart_from_its_unit(self, markup):
+        words = re.sub(r"<(script|style|pre)\b.*?</\1>|<[^>]*>", "", markup, flags=re.DOTALL)
+        assert re.findall(r".{20}\d (?:%|USD\b|h\b|days?\b|bp\b|±).*", words) == []
 
     def test_is_the_same_for_the_same_result(self, evaluation, markup):
         assert evaluation_html(evaluation, command=COMMAND, tz=UTC) == markup
