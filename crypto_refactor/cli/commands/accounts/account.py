@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crypto_refactor.cli import options
-from crypto_refactor.cli.output import console
+from crypto_refactor.cli.output import console, fitted
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.trading.account_page import write_account_page
 from crypto_refactor.cli.trading.account_selection import (
@@ -159,7 +159,7 @@ def _show_closings(
         for line in closing_text(result):
             click.echo(line)
         if result.error is not None:
-            click.echo(f"{result.ticker}: {result.error.to_text()}", err=True)
+            click.echo(fitted(f"{result.ticker}: {result.error.to_text()}"), err=True)
 
 
 def _title(account: str, *, simulated: bool) -> str:
