@@ -87,7 +87,7 @@ def fitted(text: str) -> str:
             break_long_words=False,
             break_on_hyphens=False,
         )
-        glued = re.sub(r"`[^`]*`", lambda command: command[0].replace(" ", blank), line)
+        glued = re.sub(r"`[^`]*`|--[a-z-]+ \S", lambda command: command[0].replace(" ", blank), line)
         lines += [part.replace(blank, " ") for part in wrapper.wrap(glued) or [""]]
     return "\n".join(lines)
 

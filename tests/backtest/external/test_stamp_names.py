@@ -7,7 +7,7 @@ from support.stub_models import sample_bars
 from crypto_refactor import evaluate
 from crypto_refactor.backtest.external.target_file import Stamped
 from crypto_refactor.backtest.external.target_frame import targets_of_frame
-from crypto_refactor.errors import UsageError
+from crypto_refactor.errors import DataError, UsageError
 
 
 def targets(name):
@@ -30,6 +30,14 @@ def test_an_index_that_does_not_say_what_it_holds_is_warned_of(name):
         assert evaluate("BTC/USD", bars_long(name), source=sample_bars(400)).targets.stamped is Stamped.CLOSE
     assert warned[0].filename == __file__
     assert evaluate("BTC/USD", bars_long(name), source=sample_bars(400), stamped="close").targets
+
+
+def test_the_first_open_given_for_a_close_is_answered_with_the_argument_that_says_so():
+    bars = sample_bars(400)
+    hours = pd.to_datetime(bars.opened * 3600, unit="s", utc=True)
+    with pytest.raises(DataError) as caught:
+        evaluate("BTC/USD", pd.Series([0, 1] * 200, index=hours), source=bars, stamped="close")
+    assert caught.value.remedy.startswith("if the hours are the opens of bars, say stamped='open'; ")
 
 
 def bars_long(name):
