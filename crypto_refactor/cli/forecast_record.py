@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crypto_refactor.cli import options
+from crypto_refactor.cli.output import fitted
 from crypto_refactor.errors import BrokerError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def recorded_signal(
         keep_signal(ledger, series, signal)
         made = {ticker: ledger.forecasts(series)[ticker]}
     except BrokerError as error:
-        click.echo(f"Not recorded, and earlier forecasts are not told: {error.to_text()}", err=True)
+        click.echo(fitted(f"Not recorded, and earlier forecasts are not told: {error.to_text()}"), err=True)
         return None
     bars, missing = bars_behind(source, made)
     for why in missing:

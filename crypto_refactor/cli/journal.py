@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from crypto_refactor.cli import options
+from crypto_refactor.cli.output import fitted
 from crypto_refactor.errors import DataError
 
 if TYPE_CHECKING:
@@ -42,5 +43,5 @@ def recorded(
     try:
         return record(open_journal(values), result)
     except DataError as error:
-        click.echo(f"Not recorded, and earlier trials are not counted: {error.to_text()}", err=True)
+        click.echo(fitted(f"Not recorded, and earlier trials are not counted: {error.to_text()}"), err=True)
         return result

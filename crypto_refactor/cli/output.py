@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from shutil import get_terminal_size
+from textwrap import TextWrapper
 from typing import TYPE_CHECKING
 
 from crypto_refactor.errors import UsageError
@@ -68,7 +70,26 @@ def say_hints(hints: Iterable[str]) -> None:
     import click
 
     for hint in hints:
-        click.echo(f"Hint: {hint}", err=True)
+        click.echo(fitted(f"Hint: {hint}"), err=True)
+
+
+def fitted(text: str) -> str:
+    """Return text for stderr: on a terminal broken between words, but not within a command, so that it can be pasted."""
+    if not sys.stderr.isatty():
+        return text
+    blank = "\N{NO-BREAK SPACE}"
+    lines = []
+    for line in text.splitlines():
+        lead = len(line) - len(line.lstrip())
+        wrapper = TextWrapper(
+            get_terminal_size().columns,
+            subsequent_indent=" " * (lead + 4),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        glued = re.sub(r"`[^`]*`|--[a-z-]+ \S", lambda command: command[0].replace(" ", blank), line)
+        lines += [part.replace(blank, " ") for part in wrapper.wrap(glued) or [""]]
+    return "\n".join(lines)
 
 
 def check_outputs(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path] | None = None) -> None:

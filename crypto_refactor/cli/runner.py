@@ -16,6 +16,7 @@ from crypto_refactor.cli.command_table import HELP_OPTIONS
 from crypto_refactor.cli.configuration.applied import name_file
 from crypto_refactor.cli.data_notes import with_data_notes
 from crypto_refactor.cli.encoding import write_likenesses
+from crypto_refactor.cli.output import fitted
 from crypto_refactor.cli.termination import Terminated, raise_on_signals
 from crypto_refactor.errors import (
     EXIT_FAULT,
@@ -105,7 +106,7 @@ def discard(stream: IO[str]) -> None:
 def _say(text: str) -> None:
     """Tell people how the command ended; where nobody can be told, the exit code still tells."""
     try:
-        click.echo(text, err=True)
+        click.echo(fitted(text), err=True)
     except OSError:
         discard(sys.stderr)
 

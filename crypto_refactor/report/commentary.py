@@ -10,6 +10,7 @@ from crypto_refactor.backtest.jump_shares import JumpShare
 from crypto_refactor.backtest.metrics import MIN_HOURS_TO_ANNUALISE, figures_by_side
 from crypto_refactor.backtest.result import BacktestResult, RunResult
 from crypto_refactor.backtest.significance.trade_verdict import MIN_TRADES
+from crypto_refactor.backtest.significance.verdict import TOO_FEW
 from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.sub_account import Trade
 from crypto_refactor.execution.venues import ALPACA_RULES_AS_OF
@@ -99,18 +100,13 @@ def audit_line(audit: Audit) -> str:
 
 
 def result_text(result: RunResult) -> str:
-    """State what the run gained or lost, beside buying and holding and an account at Alpaca."""
-    run, alpaca, hold = result.scenarios.metrics
-    fees = f"{money(run.fees_paid)} {result.ticker.quote}"
+    """State what the run gained or lost, beside buying and holding."""
+    run, _, hold = result.scenarios.metrics
+    text = "Nothing was traded"
     if result.requested.simulation.fills:
-        fee = percent(result.requested.rules.fee)
-        text = f"{change_text(run.total_return).capitalize()} after {fees} of fees ({fee} per fill)."
-    else:
-        text = "Nothing was traded."
-    others = [f"buying and holding {result.ticker.base} {change_text(hold.total_return)}"]
-    if alpaca is not None:
-        others.append(f"an account at Alpaca {change_text(alpaca.total_return)}")
-    return f"{text} In the same time, {', '.join(others)}."
+        fees = f"{money(run.fees_paid)} {result.ticker.quote}"
+        text = f"{change_text(run.total_return).capitalize()} after {fees} of fees"
+    return f"{text}; buying and holding {result.ticker.base} {change_text(hold.total_return)}."
 
 
 def change_text(change: float) -> str:
@@ -131,8 +127,8 @@ def held_back(result: RunResult) -> tuple[str, list[str]]:
     if isinstance(result, BacktestResult):
         parts += _promises(result)
     entry = None if result.significance is None else result.significance.random_entry
-    if entry is not None:
-        parts.append(f"Random entries did as well or better {percent(entry.p, 0)} of the time.")
+    if entry is not None and (result.verdict is None or result.verdict.code == TOO_FEW):
+        parts.append(f"Random entries did as well {percent(entry.p, 0)} of the time.")
     return "Why it lost" if metrics.total_return < 0 else "Behind it", parts
 
 
@@ -147,7 +143,7 @@ def _promises(result: BacktestResult) -> list[str]:
     if not entries:
         return []
     count = f"{diagnostics.entries_beyond_cost or 'None'} of {entries}"
-    return [f"{count} entries expected to earn back the {cost} that a round trip costs."]
+    return [f"{count} entries expected to earn its {cost} cost."]
 
 
 def alpaca_note(result: RunResult, tz: ZoneInfo | None = None) -> str:

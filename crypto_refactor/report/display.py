@@ -5,6 +5,7 @@
 
 from functools import singledispatch
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any
 
 from crypto_refactor.backtest.comparison.runner import Comparison
@@ -22,25 +23,29 @@ from crypto_refactor.storage.output_file import check_writable, write_text
 _UTC = zone("UTC")
 
 
+def _width() -> int:
+    return get_terminal_size((80, 24)).columns
+
+
 @singledispatch
 def summary_text(result: object) -> str:
-    """Return a result in at most ten lines."""
+    """Return a result in a few lines that fit the terminal, or 80 columns where there is none."""
     raise TypeError(f"{type(result).__name__} is no result")
 
 
 @summary_text.register
 def _(result: Signal) -> str:
-    return signal_summary(result, _UTC)
+    return signal_summary(result, _UTC, _width())
 
 
 @summary_text.register
 def _(result: RunResult) -> str:
-    return run_summary(result, _UTC)
+    return run_summary(result, _UTC, _width())
 
 
 @summary_text.register
 def _(result: Comparison) -> str:
-    return comparison_summary(result, _UTC)
+    return comparison_summary(result, _UTC, _width())
 
 
 @singledispatch

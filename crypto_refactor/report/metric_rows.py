@@ -70,6 +70,12 @@ def _signed(value: float) -> str:
     return f"{value * 100:+,.2f}"
 
 
+def _drawdown(metrics: Metrics) -> str:
+    """Return the deepest fall, and how long the account was under water."""
+    hours, depth = metrics.max_drawdown_hours, _share(metrics.max_drawdown, 2)
+    return f"{depth}, {hours_text(hours).removesuffix('ays')}" if hours else depth
+
+
 def _won(metrics: Metrics) -> str:
     return f"{metrics.trades:,}, {_share(metrics.win_rate)}" if metrics.trades else "0"
 
@@ -79,13 +85,12 @@ def _held(metrics: Metrics) -> str:
     return exposed if held is None else f"{hours_text(held)}, {exposed}"
 
 
-RETURN_RANGE = "95 % range, %"
+RETURN_RANGE = "  95 % range"
 KEY_FIGURES = (
     KeyFigure("Final balance, {quote}", lambda m: money(m.final_balance)),
     KeyFigure("Return, %", lambda m: _signed(m.total_return)),
     KeyFigure(RETURN_RANGE, lambda _: ""),
-    KeyFigure("Max drawdown, %", lambda m: _share(m.max_drawdown, 2)),
-    KeyFigure("  under water", lambda m: hours_text(m.max_drawdown_hours)),
+    KeyFigure("Max drawdown, %", _drawdown),
     KeyFigure("Sharpe ratio ± SE", sharpe_text),
     KeyFigure("Trades, % won", _won),
     KeyFigure("Average trade, {quote}", lambda m: money(m.expectancy)),

@@ -36,14 +36,18 @@ def account_table(result: RunResult) -> Table:
 
 
 def _range_text(result: RunResult) -> str:
-    """Return the range of the return; nothing where it was not measured."""
-    interval = None if result.significance is None else result.significance.intervals.total_return
-    return "" if interval is None else " to ".join(f"{end * 100:+.1f}" for end in interval)
+    """Return the range of the return; nothing where it was not measured, or nothing was traded."""
+    measured = result.significance if result.requested.simulation.fills else None
+    interval = None if measured is None else measured.intervals.total_return
+    if interval is None:
+        return ""
+    decimals = 1 if max(map(abs, interval)) < 1 else 0  # three digits before the point say enough
+    return " to ".join(f"{end * 100:+.{decimals}f}" for end in interval)
 
 
 def trial_table(comparison: Comparison) -> Table:
     """Return the first trials of a comparison."""
-    header = ("#", "ticker", "setting", "return", "at Alpaca", "buy and hold", "Sharpe ± SE", "trades")
+    header = ("#", "ticker", "setting", "return, %", "at Alpaca", "buy and hold", "Sharpe ± SE", "trades")
     first = enumerate(comparison.trials[:TRIALS_SHOWN], start=1)
     return Table(3, header, [_trial_row(rank, trial) for rank, trial in first])
 
@@ -51,7 +55,7 @@ def trial_table(comparison: Comparison) -> Table:
 def _trial_row(rank: int, trial: Trial) -> tuple[str, ...]:
     requested, alpaca, hold = trial.scenarios.metrics
     returns = [
-        UNDEFINED if run is None else percent(run.total_return, signed=True)
+        UNDEFINED if run is None else percent(run.total_return, signed=True).removesuffix(" %")
         for run in (requested, alpaca, hold)
     ]
     names = (str(rank), str(trial.ticker), trial.parameter_set.label)

@@ -46,11 +46,15 @@ def comparison_verdict(comparison: Comparison) -> str:
 
 def run_title(result: RunResult, tz: ZoneInfo) -> str:
     """State what was run, over which window, on whose bars."""
-    kind = "evaluation of targets" if isinstance(result, EvaluationResult) else "backtest"
-    window = result.window
-    first, last = (to_local_text(int(window.closed[end]), tz) for end in (0, -1))
+    kind = "targets" if isinstance(result, EvaluationResult) else "backtest"
+    window, length = result.window, hours_text(result.hours)
+    first, last = (to_local_text(int(window.closed[end]), tz).split(" ") for end in (0, -1))
+    if length.endswith("days"):  # the hour of day matters less than the room it takes
+        first, last = ([at[0], at[-1]] for at in (first, last))
+    if first[-1] == last[-1]:  # the zone's name, which changes with the clocks
+        first = first[:-1]
     return (
-        f"{result.ticker} {kind}, {hours_text(result.hours)} ({first} to {last}), "
+        f"{result.ticker} {kind}, {length} ({' '.join(first)} to {' '.join(last)}), "
         f"{window.source}{simulated_mark(simulated=window.simulated)}"
     )
 

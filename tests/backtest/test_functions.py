@@ -203,7 +203,8 @@ class TestEvaluate:
     @pytest.fixture
     def targets(self, bars):
         """Long above the mean of a day, by the closes of bars."""
-        close = pd.Series(bars.close, index=pd.to_datetime(bars.closed * 3600, unit="s", utc=True))
+        hours = pd.to_datetime(bars.closed * 3600, unit="s", utc=True)
+        close = pd.Series(bars.close, index=hours.rename("made_at"))
         return (close > close.rolling(24).mean()).astype(int)[-300:]
 
     @pytest.fixture
@@ -242,7 +243,9 @@ class TestEvaluate:
             assert by_open.targets.stamped == "open"
         with pytest.raises(UsageError, match="said to be closes"):
             evaluate(BTC, opened, source=bars, stamped="close")
-        assert evaluate(BTC, opened.rename_axis(None), source=bars).metrics != by_close.metrics
+        assert (
+            evaluate(BTC, opened.rename_axis(None), source=bars, stamped="close").metrics != by_close.metrics
+        )
 
     def test_what_is_computed_on_a_frame_of_bars_does_not_know_the_bar_it_trades(self, bars):
         frame = bars.to_frame()

@@ -11,6 +11,7 @@ from support.ledgers import open_sub_account
 
 from crypto_refactor.cli.command_table import COMMANDS, GROUPS, OPTION_GROUPS, load_command
 from crypto_refactor.cli.main import cli
+from crypto_refactor.cli.output import fitted
 from crypto_refactor.cli.runner import PROGRAM
 from crypto_refactor.config import tickers_file
 from crypto_refactor.execution.stepper import new_state
@@ -170,3 +171,16 @@ def test_the_script_of_each_shell_asks_this_program(invoke, shell):
     done = invoke(cli, f"completion {shell}")
     assert done.code == 0
     assert "_CRYPTO_REFACTOR_COMPLETE" in done.out
+
+
+def test_errors_are_broken_between_words_and_never_within_a_command(monkeypatch):
+    command = "`crypto-refactor import FILE --ticker BTC/USD --data-dir /home/somebody/a/folder`"
+    text = f"Error: there are no bars here that could be read.\n  Remedy: write them with {command}, or leave it."
+    monkeypatch.setenv("COLUMNS", "40")
+    assert fitted(text) == text  # a file or a pipe
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    lines = fitted(text).splitlines()
+    assert lines[0] == "Error: there are no bars here that could"
+    assert f"      {command}," in lines
+    assert [line for line in lines if len(line) > 40 and command not in line] == []
+    assert " ".join(" ".join(lines).split()) == " ".join(text.split())

@@ -25,7 +25,7 @@ PRINTED = {
         "backtest.html",
     ),
     "own_targets": (
-        "SOL/USD evaluation of targets",
+        "SOL/USD targets, ",
         "With a leak:\nWARNING: the sign of this result hangs on one hour",
     ),
     "study_over_tickers": ("12 trials", "Deflated Sharpe ratio", "total_return", "exit=fade, long-only=off"),
@@ -70,7 +70,7 @@ def test_an_example_is_short_and_prints_what_it_says(home, path):
 
 def test_the_code_of_the_readme_works(home):
     out = run_python(home, blocks("README.md"))
-    assert "BTC/USD evaluation of targets" in out
+    assert "BTC/USD targets, " in out
     assert (home.work / "trend.html").is_file()
 
 

@@ -123,6 +123,9 @@ class ExternalTargets:
         shown = f"'{to_iso(int(self.made_at[row]) - early)},{self.target[row]}'"
         expected = f"{MADE_AT} to be the {verb} of a bar; the {bars.ticker} bars from {bars.source} {reach}"
         remedy = "correct or remove that line, choose another --source, or narrow the window with --hours and --end."
+        if self.stamped is Stamped.CLOSE and int(self.made_at[row]) == begin - 1:  # where the first bar opens
+            option = "stamped='open'" if self.path is None else "--stamped open"
+            remedy = f"if the hours are the opens of bars, say {option}; else {remedy}"
         if self.path is not None:
             raise bad_line(self.path, int(self.lines[row]), shown, expected, remedy)
         raise bad_row(int(self.lines[row]), shown, expected, remedy)

@@ -1,6 +1,7 @@
 """External targets from pandas."""
 
-from typing import Literal
+import warnings
+from typing import Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,10 @@ from crypto_refactor.backtest.external.target_file import MADE_AT, TARGET, Exter
 from crypto_refactor.errors import DataError, UsageError
 from crypto_refactor.market.frames import OPENED, STAMP, hours_of
 from crypto_refactor.market.hours import to_iso
+
+_OPENS: Final = frozenset({OPENED, STAMP})
+_CLOSES: Final = frozenset({MADE_AT, "closed", "decided_at"})
+_CALLER: Final = 4  # of `evaluate`, from where the warning is given
 
 
 def targets_of_frame(
@@ -24,7 +29,8 @@ def targets_of_frame(
         may also stand in the column ``made_at``.
     stamped : {"open", "close"} or None
         What the hours are.  By default closes, unless they are named ``opened``, as those of `Bars.to_frame` are, or
-        ``timestamp``, as those of a file of bars are.
+        ``timestamp``, as those of a file of bars are.  Closes that are not named ``made_at``, ``closed`` or
+        ``decided_at`` are warned of: an index without a name may hold either.
 
     Raises
     ------
@@ -40,11 +46,18 @@ def targets_of_frame(
             expected=f"a Series, or a DataFrame with the column {TARGET}: -1, 0 or 1.",
             remedy="rename the column, or give the one that holds the targets.",
         )
-    stamps = pd.Index(frame[MADE_AT].array) if MADE_AT in frame else frame.index
+    stamps = pd.Index(frame[MADE_AT].array, name=MADE_AT) if MADE_AT in frame else frame.index
     end = _stamped(stamped, stamps.name)
     hours = hours_of(
         stamps, "The targets have", MADE_AT, f"the {end} of the bar that each target was made from"
     )
+    if stamped is None and end is Stamped.CLOSE and stamps.name not in _CLOSES:
+        named = "which has no name" if stamps.name is None else f"named {stamps.name!r}"
+        warnings.warn(
+            f"The index of the targets, {named}, is taken for the closes of bars. If it holds their opens, every target "
+            "knows the bar it trades: say stamped='open', or stamped='close' to confirm.",
+            stacklevel=_CALLER,
+        )
     if len(hours) < 2:
         raise DataError(
             f"There are {len(hours)} targets.",
@@ -70,7 +83,7 @@ def targets_of_frame(
 
 
 def _stamped(given: str | None, name: object) -> Stamped:
-    opened = name in {OPENED, STAMP}
+    opened = name in _OPENS
     if given is None:
         return Stamped.OPEN if opened else Stamped.CLOSE
     end = Stamped.of(given)

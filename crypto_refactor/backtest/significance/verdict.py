@@ -93,7 +93,7 @@ def with_place(text: str, earlier: EarlierTrials | None) -> str:
     """Return the text of a verdict behind the place of the run among all trials; as it is for the first one."""
     if earlier is None or not earlier.count:
         return text
-    return f"The {ordinal(earlier.count + 1)} trial on these hours: {text[0].lower()}{text[1:]}"
+    return f"{ordinal(earlier.count + 1)} trial on these hours: {text[0].lower()}{text[1:]}"
 
 
 def ordinal(count: int) -> str:
@@ -129,7 +129,7 @@ def _whole(
 ) -> tuple[str, str]:
     missing = _too_few(metrics.trades, hours)
     if missing:
-        return TOO_FEW, f"Not enough data for a verdict: {missing}."
+        return TOO_FEW, f"Not enough data: {missing}."
     failures = _failures(significance, chance)
     if audit_passed is False:
         failures.insert(0, "the run failed its audit")
@@ -143,7 +143,7 @@ def _whole(
 def _too_few(trades: int, hours: int) -> str:
     parts = []
     if trades < MIN_TRADES:
-        parts.append(f"{trades:,} closed trade{'s' * (trades != 1)} ({MIN_TRADES} needed)")
+        parts.append(f"{trades:,} trade{'s' * (trades != 1)} ({MIN_TRADES} needed)")
     if hours < MIN_HOURS:
         days = math.floor(hours / 2.4) / 10  # rounded down: 89.96 days are not 90
         parts.append(f"{days:,g} days ({MIN_HOURS // 24} needed)")
@@ -157,11 +157,11 @@ def _failures(significance: Significance, chance: _Chance) -> list[str]:
     if chance.probability is None:
         failures.append("the Sharpe ratio is undefined")
     elif chance.probability < 1 - FALSE_POSITIVE_RATE:
-        failures.append(f"{_chance_text(chance)} (98 % is required)")
+        failures.append(f"{_chance_text(chance)} (98 % needed)")
     if entry is None:
         failures.append("there are no trades to compare with random entries")
     elif entry.p > FALSE_POSITIVE_RATE:
-        failures.append(f"{_entries_text(entry)} (2 % is allowed)")
+        failures.append(f"{_entries_text(entry)} (2 % allowed)")
     if significance.skill is not None:
         failures += _forecast_failures(significance.skill)
     return failures
@@ -170,10 +170,10 @@ def _failures(significance: Significance, chance: _Chance) -> list[str]:
 def _forecast_failures(skill: Skill) -> list[str]:
     ic = skill.model.spearman
     if ic.value is None or ic.se is None:
-        return ["the forecasts' rank correlation with the next return is undefined"]
+        return ["the forecasts' rank correlation is undefined"]
     if ic.value - ERRORS * ic.se > 0:
         return []
-    text = f"the forecasts' rank correlation with the next return, {ic.value:+.3f} ± {ic.se:.3f}"
+    text = f"the forecasts' rank correlation, {ic.value:+.3f} ± {ic.se:.3f}"
     return [f"{text}, is not {ERRORS:.2f} errors above 0"]
 
 
@@ -183,7 +183,7 @@ def _evidence(significance: Significance, chance: _Chance) -> str:
     parts = [_chance_text(chance), _entries_text(entry)]
     if significance.skill is not None:
         ic = significance.skill.model.spearman
-        parts.append(f"the forecasts' rank correlation with the next return is {ic.value:+.3f} ± {ic.se:.3f}")
+        parts.append(f"the forecasts' rank correlation is {ic.value:+.3f} ± {ic.se:.3f}")
     return f"Evidence of an edge: {'; '.join(parts)}; up to one run in fifty without an edge looks like this."
 
 
@@ -195,7 +195,7 @@ def _chance_text(chance: _Chance) -> str:
         probability < 1 - FALSE_POSITIVE_RATE <= percent / 100
     ):  # a figure that fails must not read as its limit
         percent = math.floor(probability * 1000) / 10
-    return f"the probability that the true Sharpe ratio is {chance.text} is {percent:.1f} %"
+    return f"the true Sharpe ratio is {chance.text} with {percent:.1f} % probability"
 
 
 def _entries_text(entry: RandomEntry) -> str:

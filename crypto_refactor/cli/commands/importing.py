@@ -9,6 +9,7 @@ import click
 
 from crypto_refactor.cli import options
 from crypto_refactor.cli.command_table import grouped_command
+from crypto_refactor.cli.output import say_hints
 from crypto_refactor.cli.runner import print_json
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ def _parse_names(context: click.Context, parameter: click.Parameter, value: str 
     metavar="NAME,…",
 )
 @options.venue
-@options.option("--symbol", "The symbol in the file whose bars are those of --ticker.", metavar="NAME")
+@options.option(
+    "--symbol", "The symbol in the file, or in its name, whose bars are those of --ticker.", metavar="NAME"
+)
 @options.option(
     "--keep",
     "Which of two different bars of one hour counts: files in their order, what is there already before them.",
@@ -87,6 +90,13 @@ def command(files: tuple[Path, ...], **values: Any) -> None:
         print_json(_document(result))
     else:
         _print(result)
+    ticker = values["ticker"]
+    say_hints(
+        f"prices in {part.other_dollar} are taken as {ticker.quote} ({part.path.name}). "
+        f"--ticker {ticker.base}/{part.other_dollar} keeps the two apart."
+        for part in result.parts
+        if part.other_dollar is not None
+    )
 
 
 def _document(result: ImportResult) -> dict[str, object]:

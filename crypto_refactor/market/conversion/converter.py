@@ -19,7 +19,7 @@ from crypto_refactor.market.conversion.numbers import parse_numbers
 from crypto_refactor.market.conversion.raw_table import MAX_ROWS, RawTable, read_raw
 from crypto_refactor.market.conversion.spacing import require_hourly
 from crypto_refactor.market.conversion.stamps import HOUR, Seconds, parse_stamps, to_opens
-from crypto_refactor.market.conversion.symbols import rows_of_ticker
+from crypto_refactor.market.conversion.symbols import other_dollar, rows_of_ticker
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
 
@@ -71,6 +71,7 @@ class ForeignBars:
     ignored: tuple[str, ...]
     naive: bool
     well_known: bool = False
+    other_dollar: str | None = None  # the currency of its prices, where it is not that of the ticker
 
     @property
     def order(self) -> str:
@@ -109,7 +110,7 @@ def read_foreign(path: Path, ticker: Ticker, reading: Reading) -> ForeignBars:
 
 def _convert(table: RawTable, ticker: Ticker, reading: Reading) -> ForeignBars:
     layout = with_names(table, reading.columns) if reading.columns else recognize(table)
-    table, names = rows_of_ticker(table, layout.columns, ticker, reading.symbol)
+    table, names, called = rows_of_ticker(table, layout.columns, ticker, reading.symbol)
     places = find_columns(table, names, ticker)
     stamps = parse_stamps(table.path, _stamp_texts(table, places), dates=reading.dates, tz=reading.tz)
     if stamps.naive and places.local:
@@ -134,6 +135,7 @@ def _convert(table: RawTable, ticker: Ticker, reading: Reading) -> ForeignBars:
         ignored=places.ignored,
         naive=stamps.naive,
         well_known=layout.name not in {NAMED, AS_NAMED},
+        other_dollar=other_dollar(called, ticker),
     )
 
 

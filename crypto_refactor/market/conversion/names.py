@@ -39,6 +39,12 @@ LOCAL_STAMPS: Final = frozenset(
 )
 NAMELESS: Final = frozenset({"", "unnamed0", "index"})
 SYMBOLS: Final = frozenset(["symbol", "ticker", "pair", "productid", "market", "instrument"])
+COINS: Final = (
+    "AAVE|ADA|ALGO|APT|ARB|ATOM|AVAX|BCH|BNB|BONK|BTC|COMP|CRV|DASH|DOGE|DOT|EOS|ETC|ETH|FIL|FTM|GRT|HBAR|ICP|INJ|LINK|LTC|MANA|"
+    "MATIC|MKR|NEAR|OP|PEPE|POL|SAND|SHIB|SNX|SOL|SUI|SUSHI|TON|TRX|UNI|VET|WIF|XBT|XLM|XMR|XRP|XTZ|YFI|ZEC"
+)
+"""Coins that are known in the name of a file, as a regular expression; others may be any word."""
+CURRENCIES: Final = "USD|USDT|USDC|BUSD|FDUSD|TUSD|DAI|EUR|GBP|CHF|JPY|AUD|CAD|BRL|TRY|BTC|ETH|BNB"
 PRICES: Final[Mapping[str, frozenset[str]]] = {
     "open": frozenset({"open", "o", "openprice", "priceopen"}),
     "high": frozenset({"high", "h", "highprice", "pricehigh"}),

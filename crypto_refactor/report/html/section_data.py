@@ -22,7 +22,7 @@ from crypto_refactor.version import __version__
 _HEADLINES = {
     EVIDENCE: ("✓", "Evidence of an edge"),
     NO_EVIDENCE: ("–", "No evidence of an edge"),
-    TOO_FEW: ("?", "Not enough data for a verdict"),
+    TOO_FEW: ("?", "Not enough data"),
 }
 
 Data = dict[str, Any]

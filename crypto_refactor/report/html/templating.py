@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 HEAT_STEPS, HEAT_STEP = 4, 0.02
+_INSEPARABLE = re.compile(
+    # Not between an hour and its zone: a column of times may be narrow.
+    r"(?<=\d) (?=%|bp\b|h\b|days?\b)|(?<=\d)(?<!:\d\d) (?=[A-Z]{3,5}\b)|(?<=[\d%]) (?=±)|(?<=±) (?=\d)"
+)
 BEYOND_BY_CHANCE = 0.0455
 """Share of normal draws more than two standard errors from their mean."""
 
@@ -33,22 +38,22 @@ def environment() -> Environment:
         loader=PackageLoader("crypto_refactor.report.html"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=lambda value: unbroken(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     jinja.filters |= {
-        "correlation": lambda correlation: unbroken(correlation_text(correlation)),
+        "correlation": correlation_text,
         "fact": fact_text,
         "heat": heat_class,
-        "hit_rate": lambda share: unbroken(hit_rate_text(share)),
+        "hit_rate": hit_rate_text,
         "interval": interval_text,
         "money": money,
         "number": number,
         "packed_json": packed_json,
-        "percent": lambda *given, **more: unbroken(percent(*given, **more)),
+        "percent": percent,
         "price": price,
         "sign": sign_class,
-        "unbroken": unbroken,
     }
     jinja.globals |= {
         "baseline_names": BASELINE_NAMES,
@@ -69,15 +74,14 @@ def environment() -> Environment:
 
 def unbroken(text: str) -> str:
     """Keep figures and their units on one line."""
-    return text.replace(" %", "\u00a0%").replace("± ", "±\u00a0")
+    return _INSEPARABLE.sub("\u00a0", text)
 
 
 def interval_text(ends: tuple[float, float] | None, unit: str = "percent") -> str:
     """Return an interval with its signs, in per cent or as plain numbers."""
     if ends is None:
         return UNDEFINED
-    shown = (percent(end, signed=True) if unit == "percent" else f"{end:+,.2f}" for end in ends)
-    return unbroken(" to ".join(shown))
+    return " to ".join(percent(end, signed=True) if unit == "percent" else f"{end:+,.2f}" for end in ends)
 
 
 def fact_text(value: object) -> str:

@@ -6,18 +6,17 @@ from zoneinfo import ZoneInfo
 
 from crypto_refactor.backtest.external.evaluation import EvaluationResult
 from crypto_refactor.backtest.result import BacktestResult, RunResult
-from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.report import commentary
 from crypto_refactor.report.formatting import money
 from crypto_refactor.report.short_tables import account_table
 from crypto_refactor.report.terminal.audit import audit_lines
 from crypto_refactor.report.terminal.backtest_details import run_details
-from crypto_refactor.report.terminal.equity_chart import chart
+from crypto_refactor.report.terminal.equity_chart import small_chart
 from crypto_refactor.report.terminal.signal import Commands
 from crypto_refactor.report.terminal.summary import run_answer
 from crypto_refactor.report.terminal.wrapping import MAX_PROSE, command_lines, entry, table_lines
 
-_CHART_HEIGHT, _CHART_WIDTH = 3, 60
+_CHART_WIDTH = 80
 
 
 def run_text(
@@ -47,7 +46,7 @@ def run_text(
         Command lines to go on with, by their labels.
     """
     lines = [*run_answer(result, tz, width), *_checked(result, tz, width), ""]
-    lines += [*table_lines(account_table(result), width=width), *_chart(result, tz, width), ""]
+    lines += [*table_lines(account_table(result), width=width), *_chart(result, width), ""]
     title, reasons = commentary.held_back(result)
     lines += entry(title, " ".join(reasons), width)
     if result.alpaca is None:  # its column is empty
@@ -55,8 +54,8 @@ def run_text(
     for caution in commentary.cautions(result, tz):
         lines += entry("Note", caution, width)
     lines += entry("Next action", commentary.pending_text(result, tz), width)
-    for kind, path in (files or {}).items():
-        lines += entry("Written", f"{path} ({kind})", width)
+    if files:
+        lines += entry("Written", ", ".join(f"{path} ({kind})" for kind, path in files.items()), width)
     for label, words in (commands or {}).items():
         lines += command_lines(label, words, width)
     if details:
@@ -67,7 +66,7 @@ def run_text(
 
 
 def _more(result: RunResult, *, reported: bool) -> str:
-    shown = "models, conditions, features" if isinstance(result, BacktestResult) else "targets, remarks"
+    shown = "model, feature" if isinstance(result, BacktestResult) else "target, remark"
     return f"--details: every figure, {shown}" + ("" if reported else "; --report FILE.html: charts")
 
 
@@ -78,24 +77,13 @@ def _checked(result: RunResult, tz: ZoneInfo, width: int) -> list[str]:
         return []
     if not result.audit.passed:
         return audit_lines(result.audit, tz, width)
-    return entry("Checked", commentary.audit_line(result.audit), width)
+    recomputed = f"{result.audit.bars_checked:,} of {result.audit.bars:,} decisions recomputed"
+    return entry("Checked", f"Audit passed: no look-ahead in {recomputed}.", width)
 
 
-def _chart(result: RunResult, tz: ZoneInfo, width: int) -> list[str]:
+def _chart(result: RunResult, width: int) -> list[str]:
     """Return the equity of the requested account as a small chart; none where it never changes."""
     equity = result.requested.simulation.equity.tolist()
     if min(equity) == max(equity):
         return []
-    margin = max(len(money(value)) for value in (min(equity), max(equity))) + 2
-    closed = result.window.closed
-    return [
-        f"Equity of this run, {result.ticker.quote}",
-        *chart(
-            equity,
-            label=money,
-            first=to_local_text(int(closed[0]), tz)[:10],
-            last=to_local_text(int(closed[-1]), tz)[:10],
-            width=max(min(width, MAX_PROSE, _CHART_WIDTH + margin) - margin, 24),
-            height=_CHART_HEIGHT,
-        ),
-    ]
+    return small_chart(equity, label=money, title="Equity", width=min(width, _CHART_WIDTH))

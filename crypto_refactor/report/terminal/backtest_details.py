@@ -41,6 +41,8 @@ def _about(result: RunResult, tz: ZoneInfo) -> list[str]:
     """State the verdicts on forecasts and trades, earlier trials, the window, the rules and the models."""
     lines = [] if result.verdict is None else forecast_text.part_verdicts(result.verdict)
     lines += commentary.earlier_trials_text(result)
+    if isinstance(result, BacktestResult) and result.audit is not None:
+        lines.append(commentary.audit_line(result.audit))
     lines.append(f"Window: {commentary.window_text(result.window, tz)}.")
     lines.append(commentary.rules_text(result.requested.rules))
     if isinstance(result, BacktestResult):

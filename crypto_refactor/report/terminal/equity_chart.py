@@ -1,6 +1,6 @@
-"""A chart of block characters."""
+"""Charts of block characters."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _PER_CELL = len(_EIGHTHS) - 1
@@ -22,17 +22,35 @@ def chart(
     """
     columns = _thinned(values, width)
     low, high = _range(columns)
-    levels = [_level((value - low) / (high - low), height) for value in columns]
     labels = {height - 1: label(high), height // 2: label(low + (high - low) / 2), 0: label(low)}
     margin = max(map(len, labels.values()))
-    lines = [
-        f"{labels.get(row, ''):>{margin}} {'┤' if row in labels else '│'}{_row(levels, row)}".rstrip()
-        for row in reversed(range(height))
-    ]
+    lines = _drawn(columns, (low, high), labels, height)
     lines.append(f"{'':{margin}} └{'─' * width}")
     gap = max(width - len(first) - len(last), 1)
     lines.append(f"{'':{margin}}  {first}{' ' * gap}{last}")
     return lines
+
+
+def small_chart(
+    values: Sequence[float], *, label: Callable[[float], str], title: str, width: int
+) -> list[str]:
+    """Draw the same without an axis in two lines: the first one begins with `title`, both are `width` wide at most."""
+    low, high = _range(values)
+    labels = [f"{title}  {label(high)}", label(low)]
+    columns = _thinned(values, max(width - max(map(len, labels)) - 2, 8))
+    return _drawn(columns, (low, high), dict(enumerate(reversed(labels))), len(labels))
+
+
+def _drawn(
+    columns: Sequence[float], ends: tuple[float, float], labels: Mapping[int, str], height: int
+) -> list[str]:
+    low, high = ends
+    levels = [_level((value - low) / (high - low), height) for value in columns]
+    margin = max(map(len, labels.values()))
+    return [
+        f"{labels.get(row, ''):>{margin}} {'┤' if row in labels else '│'}{_row(levels, row)}".rstrip()
+        for row in reversed(range(height))
+    ]
 
 
 def _thinned(values: Sequence[float], width: int) -> list[float]:

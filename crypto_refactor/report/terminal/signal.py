@@ -89,9 +89,9 @@ def _again(signal: Signal, repeat: Sequence[str], width: int) -> list[str]:
     return [*command_lines("Again", repeat, width), *note]
 
 
-def signal_summary(signal: Signal, tz: ZoneInfo) -> str:
+def signal_summary(signal: Signal, tz: ZoneInfo, width: int = MAX_PROSE) -> str:
     """Return what the signal is and what it is worth, without its reasons."""
-    return "\n".join(signal_answer(signal, tz, MAX_PROSE))
+    return "\n".join(signal_answer(signal, tz, width))
 
 
 def signal_answer(signal: Signal, tz: ZoneInfo, width: int, *, now: int | None = None) -> list[str]:

@@ -32,17 +32,21 @@ def run_answer(result: RunResult, tz: ZoneInfo, width: int) -> list[str]:
     ]
 
 
-def comparison_summary(comparison: Comparison, tz: ZoneInfo) -> str:
+def comparison_summary(comparison: Comparison, tz: ZoneInfo, width: int = MAX_PROSE) -> str:
     """Return a comparison: what is left of the best trial, what was compared, the first trials and what is not shown."""
-    lines = [comparison_verdict(comparison), comparison_title(comparison, tz)]
+    lines = [
+        *wrapped(comparison_verdict(comparison), width),
+        *wrapped(comparison_title(comparison, tz), width, 2),
+    ]
     if comparison.trials:
-        lines += table_lines(trial_table(comparison), width=1_000)
+        lines += table_lines(trial_table(comparison), width=width)
     more, gone = len(comparison.trials) - TRIALS_SHOWN, comparison.failed
     if more > 0:
         lines.append(f"… and {more} more in .table")
     if gone:
         names = ", ".join(str(failed.ticker) for failed in gone[:TRIALS_SHOWN])
-        lines.append(
+        failed = (
             f"Failed: {len(gone)} ({names}{', …' if len(gone) > TRIALS_SHOWN else ''}); why is in .failed"
         )
+        lines += wrapped(failed, width, 2)
     return "\n".join(lines)

@@ -79,8 +79,8 @@ def test_all_passed_is_evidence_and_says_how_often_it_is_wrong():
     found = judged()
     assert found.code == EVIDENCE == "evidence"
     assert found.text == (
-        "Evidence of an edge: the probability that the true Sharpe ratio is above 0 is 99.1 %; 0.4 % of random "
-        "entries do as well or better; the forecasts' rank correlation with the next return is +0.060 ± 0.020; "
+        "Evidence of an edge: the true Sharpe ratio is above 0 with 99.1 % probability; 0.4 % of random "
+        "entries do as well or better; the forecasts' rank correlation is +0.060 ± 0.020; "
         "up to one run in fifty without an edge looks like this."
     )
 
@@ -88,13 +88,13 @@ def test_all_passed_is_evidence_and_says_how_often_it_is_wrong():
 @pytest.mark.parametrize(
     ("trades", "hours", "text"),
     [
-        (29, 2160, "Not enough data for a verdict: 29 closed trades (30 needed)."),
-        (1, 9000, "Not enough data for a verdict: 1 closed trade (30 needed)."),
-        (400, 2159, "Not enough data for a verdict: 89.9 days (90 needed)."),
+        (29, 2160, "Not enough data: 29 trades (30 needed)."),
+        (1, 9000, "Not enough data: 1 trade (30 needed)."),
+        (400, 2159, "Not enough data: 89.9 days (90 needed)."),
         (
             0,
             720,
-            "Not enough data for a verdict: 0 closed trades (30 needed), 30 days (90 needed).",
+            "Not enough data: 0 trades (30 needed), 30 days (90 needed).",
         ),
     ],
 )
@@ -108,11 +108,11 @@ def test_too_few_whatever_the_figures(trades, hours, text):
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        ({"probabilistic_sharpe": 0.9799}, "Sharpe ratio is above 0 is 97.9 % (98 % is required)"),
+        ({"probabilistic_sharpe": 0.9799}, "Sharpe ratio is above 0 with 97.9 % probability (98 % needed)"),
         ({"probabilistic_sharpe": None}, "the Sharpe ratio is undefined"),
         (
             {"random_entry": entry_of(21 / 1001)},
-            "2.1 % of random entries do as well or better (2 % is allowed)",
+            "2.1 % of random entries do as well or better (2 % allowed)",
         ),
         ({"random_entry": None}, "no trades to compare"),
         ({"skill": skill_of(0.05, 0.03)}, "+0.050 ± 0.030, is not 2.05 errors above 0"),
@@ -230,21 +230,21 @@ class TestEarlierTrials:
         best = expected_best_sharpe([*sharpes, 3.0])
         assert found.code == NO_EVIDENCE
         assert found.text.startswith(
-            "The 37th trial on these hours: no evidence of an edge: the probability that"
+            "37th trial on these hours: no evidence of an edge: the true Sharpe ratio"
         )
-        assert f"above {best:.1f}, where chance puts the best of 37 trials that traded, is " in found.text
+        assert f"above {best:.1f}, where chance puts the best of 37 trials that traded, with " in found.text
         assert found.trades.code == "skill_below_cost"
 
     def test_a_run_that_is_better_than_luck_explains_stays_evidence(self):
         close = self.judged(EarlierTrials(count=36, sharpes=tuple(np.linspace(2.9, 3.1, 36).tolist())))
         assert close.code == EVIDENCE
-        assert close.text.startswith("The 37th trial on these hours: evidence of an edge: ")
+        assert close.text.startswith("37th trial on these hours: evidence of an edge: ")
 
     def test_trials_that_never_traded_had_no_chance_at_luck(self):
         found = self.judged(EarlierTrials(count=5, sharpes=()))
         assert found.code == EVIDENCE
-        assert found.text.startswith("The 6th trial on these hours: evidence")
-        assert "above 0 is 99.1 %" in found.text
+        assert found.text.startswith("6th trial on these hours: evidence")
+        assert "above 0 with 99.1 %" in found.text
 
     def test_more_trials_leave_less(self):
         deflated = [

@@ -104,9 +104,9 @@ def test_people_read_the_verdict_first_and_what_cannot_be_checked(run, targets):
     )
     out = run(f"--source sample --targets {targets} --tz America/Denver --details").out
     text = " ".join(out.split())
-    title = "BTC/USD evaluation of targets, 4 days (2024-11-30 17:00 MST to 2024-12-04 17:00 MST), sample SIMULATED"
+    title = "BTC/USD targets, 4 days (2024-11-30 to 2024-12-04 MST), sample SIMULATED"
     assert text.startswith(title)
-    verdict = text.index("Verdict Not enough data for a verdict")
+    verdict = text.index("Verdict Not enough data: ")
     assert len(title) < verdict < text.index("External targets cannot be audited") < text.index("This run")
     assert "2024-11-30 17:00 MST to 2024-12-04 17:00 MST: 96 hourly bars" in text
     assert "An hour without a row keeps the last target." in text
@@ -291,7 +291,7 @@ class TestTheHour:
         columns = next(line for line in done.out.splitlines() if "This run" in line)
         assert "One hour later" in columns
         page = (home.work / "a.html").read_text(encoding="utf-8").split("<main>")[1]
-        assert page.index("WARNING: the sign") < page.index("In the same time, buying and holding")
+        assert page.index("WARNING: the sign") < page.index("; buying and holding")
         assert "hangs on one hour: do not trust it" in page
         assert "One hour later" in page
 

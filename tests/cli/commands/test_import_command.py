@@ -57,6 +57,11 @@ class TestImport:
         ]
         assert run(history, f"--source files --data-dir {tmp_path}/bars --hours 1500").code == 0
 
+    def test_it_says_which_dollar_is_taken_for_which(self, run, tmp_path):
+        (tmp_path / "BTCUSDT-1h.csv").write_text(kraken(3), encoding="utf-8")
+        found = run(convert, f"{tmp_path}/BTCUSDT-1h.csv --ticker BTC/USD --data-dir {tmp_path}/bars")
+        assert "Hint: prices in USDT are taken as USD (BTCUSDT-1h.csv). --ticker BTC/USDT" in found.err
+
     def test_its_document_names_each_file(self, run, tmp_path):
         for name, text in (("a.csv", kraken(4)), ("b.csv", kraken(4, FIRST + 3))):
             (tmp_path / name).write_text(text, encoding="utf-8")

@@ -61,7 +61,7 @@ def test_a_backtest_says_how_many_came_before_and_what_is_left_of_it(run, ask):
     assert earlier["count"] == 7
     assert earlier["with_sharpe"] == search["luck"]["counted"] + 1
     assert earlier["deflated_sharpe"] < found["significance"]["probabilistic_sharpe"]
-    assert found["verdict"]["text"].startswith("The 8th trial on these hours: not enough data")
+    assert found["verdict"]["text"].startswith("8th trial on these hours: not enough data")
     text = " ".join(run(backtest, f"{LINE} --fee 0.0005 --details").out.split())
     assert "Trials: 7 different ones on overlapping hours of BTC/USD came before." in text
     assert f"Deflated Sharpe ratio: {earlier['deflated_sharpe']:.2f}." in text
@@ -72,7 +72,7 @@ def test_the_page_says_it_too(run, tmp_path):
     page = tmp_path / "report.html"
     run(backtest, f"{LINE} --report {page}")
     text = " ".join(page.read_text(encoding="utf-8").split())
-    assert "The 2nd trial on these hours: not enough data" in text
+    assert "2nd trial on these hours: not enough data" in text
     assert "Trials: 1 different one on overlapping hours of BTC/USD came before." in text
     run(backtest, f"{LINE} --report {page} --no-journal")
     assert "came before" not in page.read_text(encoding="utf-8")

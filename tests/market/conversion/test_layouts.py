@@ -412,8 +412,8 @@ AMBIGUOUS = {
     ),
     "local time": (["Local time,Open,High,Low,Close,Volume", *rows(form("%Y-%m-%d %H:%M"))], "--tz ZONE"),
     "another symbol": (
-        ["symbol,timestamp,open,high,low,close,volume", *rows(form("BTCUSDT,%Y-%m-%dT%H:%M:%SZ"))],
-        "--symbol BTCUSDT",
+        ["symbol,timestamp,open,high,low,close,volume", *rows(form("BTCEUR,%Y-%m-%dT%H:%M:%SZ"))],
+        "--symbol BTCEUR",
     ),
     "two volumes": ([PLAIN + ",vol", *rows(iso, "{stamp},{o},{h},{l},{c},{v},9")], "--columns"),
     "a volume in something else": (
@@ -470,10 +470,56 @@ def test_each_option_decides(file):
         assert read_foreign(commas, BTC, Reading(decimal=decimal)).numbers["close"].tolist() == [price, price]
     shifted = file([PLAIN, *rows(lambda at: iso(at + 3600))])
     check(read_foreign(shifted, BTC, Reading(stamped="close")))
-    symbol = file(["symbol,timestamp,open,high,low,close,volume", *rows(form("BTCUSDT,%Y-%m-%dT%H:%M:%SZ"))])
-    check(read_foreign(symbol, BTC, Reading(symbol="BTCUSDT")))
+    symbol = file(["symbol,timestamp,open,high,low,close,volume", *rows(form("BTCEUR,%Y-%m-%dT%H:%M:%SZ"))])
+    check(read_foreign(symbol, BTC, Reading(symbol="BTCEUR")))
 
 
 def test_a_symbol_for_a_file_without_symbols_is_a_contradiction(file):
     with pytest.raises(DataError, match="names no symbols"):
         read_foreign(file([PLAIN, *rows(iso)]), BTC, Reading(symbol="BTCUSDT"))
+
+
+def test_prices_in_another_dollar_are_taken_and_named(file, tmp_path):
+    column = ["symbol,timestamp,open,high,low,close,volume", *rows(form("BTC/USDT,%Y-%m-%dT%H:%M:%SZ"))]
+    found = read_foreign(file(column), BTC, Reading())
+    check(found)
+    assert found.other_dollar == "USDT"
+    for name, dollar in {
+        "BTCUSDT-1h-2024-01.csv": "USDT",
+        "BTC_USDC-1h.csv": "USDC",
+        "COINBASE_BTCUSD, 60.csv": None,
+        "XBTUSD_60.csv": None,
+        "btc-usd.csv": None,
+        "bitstampUSD.csv": None,
+        "my_usd.csv": None,
+    }.items():
+        path = tmp_path / name
+        path.write_text("\n".join([PLAIN, *rows(iso)]), encoding="utf-8")
+        found = read_foreign(path, BTC, Reading())
+        check(found)
+        assert found.other_dollar == dollar
+
+
+@pytest.mark.parametrize(
+    ("name", "pair"),
+    [
+        ("COINBASE_ETHUSD, 60.csv", "ETHUSD"),
+        ("eth_usd_1h.csv", "eth_usd"),
+        ("BTCEUR.csv", "BTCEUR"),
+        ("ETH_BTC-1h.csv", "ETH_BTC"),
+    ],
+)
+def test_a_file_named_after_another_pair_is_refused_unless_it_is_named(tmp_path, name, pair):
+    path = tmp_path / name
+    path.write_text("\n".join([PLAIN, *rows(iso)]), encoding="utf-8")
+    with pytest.raises(DataError, match=f"is named after {pair}, which is not BTC/USD") as caught:
+        read_foreign(path, BTC, Reading())
+    assert f"--symbol {pair}." in caught.value.remedy
+    check(read_foreign(path, BTC, Reading(symbol=pair)))
+
+
+def test_a_column_of_symbols_counts_more_than_the_name_of_the_file(tmp_path):
+    path = tmp_path / "ETHUSD.csv"
+    lines = ["symbol,timestamp,open,high,low,close,volume", *rows(form("BTCUSD,%Y-%m-%dT%H:%M:%SZ"))]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    check(read_foreign(path, BTC, Reading()))

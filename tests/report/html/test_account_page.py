@@ -168,7 +168,9 @@ def test_the_backtest_of_the_same_hours_is_drawn_where_there_is_one(filled, tmp_
     backtest = {AT + 1: 1500.0, AT + 2: 1495.0}
     reconciled = KeptReconciliation(headline="backtest -0.33 %, account -0.80 %", backtest=backtest)
     markup = page(filled, tmp_path, reconciled=reconciled)
-    assert "Until 2024-06-01 02:00: backtest -0.33 %, account -0.80 %." in markup
+    assert "Until 2024-06-01 02:00: backtest -0.33 %, account -0.80 %." in markup.replace(
+        "\N{NO-BREAK SPACE}", " "
+    )
     chart = drawn(markup)["account-equity"]
     assert trace(chart, "Its backtest")["y"] == [None, 1500.0, 1495.0, None]
 

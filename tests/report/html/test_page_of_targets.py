@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -70,12 +71,19 @@ class TestThePage:
 
     def test_says_first_that_the_targets_cannot_be_audited(self, evaluation, page):
         verdict = page.sections["verdict"]
-        assert evaluation.verdict.text.partition(": ")[2] in verdict
-        assert verdict.index("Not enough data for a verdict") < verdict.index("cannot be audited")
+        assert evaluation.verdict.text.partition(": ")[2] in verdict.replace("\N{NO-BREAK SPACE}", " ")
+        assert verdict.count("Not enough data") == 1, "the headline says it"
+        assert verdict.index("Not enough data") < verdict.index("cannot be audited")
 
     def test_has_a_tile_for_each_figure_that_carries_the_verdict(self, page):
         tiles = page.sections["verdict"]
-        assert all(name in tiles for name in ("95 % interval", "Random entries", "Break-even fee"))
+        assert all(
+            name in tiles for name in ("95\N{NO-BREAK SPACE}% interval", "Random entries", "Break-even fee")
+        )
+
+    def test_no_figure_stands_apart_from_its_unit(self, markup):
+        words = re.sub(r"<(script|style|pre)\b.*?</\1>|<[^>]*>", "", markup, flags=re.DOTALL)
+        assert re.findall(r".{20}\d (?:%|USD\b|h\b|days?\b|bp\b|±).*", words) == []
 
     def test_is_the_same_for_the_same_result(self, evaluation, markup):
         assert evaluation_html(evaluation, command=COMMAND, tz=UTC) == markup

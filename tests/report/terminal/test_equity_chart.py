@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crypto_refactor.report.terminal.equity_chart import chart
+from crypto_refactor.report.terminal.equity_chart import chart, small_chart
 
 
 def drawn(values, **options):
@@ -23,6 +23,14 @@ def test_a_rising_series_is_drawn_by_hand():
         "    └───",
         "     a b",
     ]
+
+
+def test_a_small_chart_has_two_lines_and_the_range_of_all_values():
+    values = [5.0] * 500 + [6.0, *[5.0] * 500, 7.0]
+    first, second = small_chart(values, label="{:.0f}".format, title="Equity", width=30)
+    assert (first[:11], second[:11]) == ("Equity  7 ┤", "        5 ┤")
+    assert first.endswith("█")
+    assert {len(first), len(second)} == {30}
 
 
 def test_the_first_and_the_last_value_stand_at_the_ends():

@@ -89,6 +89,10 @@ def test_a_figure_stands_beside_its_unit(views, name, width):
     assert [line for line in lines if re.match(r"\s*(%|USD|h|days|±)(\s|$)", line)] == []
 
 
+def test_an_answer_is_short(views):
+    assert len(views["backtest"](80).splitlines()) <= 28
+
+
 def test_what_goes_on_hangs_below_its_beginning():
     lines = entry("Verdict", "word " * 40, 60)
     assert len(lines) > 2

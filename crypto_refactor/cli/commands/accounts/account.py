@@ -10,7 +10,7 @@ import click
 
 from crypto_refactor.cli import options
 from crypto_refactor.cli.command_table import grouped_command
-from crypto_refactor.cli.output import console
+from crypto_refactor.cli.output import console, fitted
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.trading.account_page import write_account_page
 from crypto_refactor.cli.trading.account_selection import (
@@ -162,7 +162,7 @@ def _show_closings(
         for line in closing_text(result):
             click.echo(line)
         if result.error is not None:
-            click.echo(f"{result.ticker}: {result.error.to_text()}", err=True)
+            click.echo(fitted(f"{result.ticker}: {result.error.to_text()}"), err=True)
 
 
 def _title(account: str, *, simulated: bool) -> str:

@@ -12,7 +12,7 @@ import click
 from crypto_refactor.cli import options
 from crypto_refactor.cli.command_table import grouped_command
 from crypto_refactor.cli.commands.accounts.holdings import account_at_alpaca
-from crypto_refactor.cli.output import check_outputs, console
+from crypto_refactor.cli.output import check_outputs, console, fitted
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.trading.account_selection import (
     account_options,
@@ -96,7 +96,7 @@ def _keep(state: Path, result: AccountReconciliation) -> None:
     try:
         keep_reconciliation(state, result, headline(result))
     except BrokerError as error:
-        click.echo(f"Not kept for the page of the account: {error.to_text()}", err=True)
+        click.echo(fitted(f"Not kept for the page of the account: {error.to_text()}"), err=True)
 
 
 def _exit_code(result: AccountReconciliation, holdings: Reconciliation | None) -> int:
