@@ -1,10 +1,24 @@
 """Numbers and names as people read them."""
 
+from collections.abc import Mapping
+
 from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.plugins import PluginFile
 from crypto_refactor.price_text import price_text
 
 UNDEFINED = "–"
+_EXITS: Mapping[str, str] = {
+    "neutral": "signal ended",
+    "opposite": "opposite signal",
+    "fade": "forecast turned",
+    "stop_loss": "stop-loss",
+    "take_profit": "take-profit",
+    "no_data": "too many missing bars for a decision",
+    "close": "closed by hand",
+    "ruin": "the short lost all equity",
+    "open": "still open at the end, marked at the last close",
+    "dust": "remainder of rounding, marked at the last close",
+}
 
 
 def money(value: float | None) -> str:
@@ -43,3 +57,8 @@ def simulated_mark(*, simulated: bool) -> str:
 def plugins_text(plugins: tuple[PluginFile, ...]) -> str:
     """Name plug-ins with the hashes of their contents."""
     return ", ".join(f"{file.name} {file.hash}" for file in plugins) or "none"
+
+
+def exit_text(reason: str) -> str:
+    """Return why a position was closed, in words; a plug-in's exit has its own name."""
+    return _EXITS.get(reason, reason)

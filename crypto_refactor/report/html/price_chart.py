@@ -1,29 +1,17 @@
 """The price with every entry and exit, and why each was made."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from zoneinfo import ZoneInfo
 
 from crypto_refactor.backtest.external.target_file import ExternalTargets
 from crypto_refactor.backtest.result import RunResult
 from crypto_refactor.execution.sub_account import Trade
 from crypto_refactor.market.hours import to_local_text
-from crypto_refactor.report.formatting import money, percent, price
+from crypto_refactor.report.formatting import exit_text, money, percent, price
 from crypto_refactor.report.html import plotly_style as style
 from crypto_refactor.report.html.plotly_style import Chart, Layout, Trace, axis, chart_text, line, short
 from crypto_refactor.sides import Side
 from crypto_refactor.signals.conditions import SignalFrame
-
-EXIT_REASONS: Mapping[str, str] = {
-    "neutral": "signal ended",
-    "opposite": "opposite signal",
-    "fade": "forecast turned",
-    "stop_loss": "stop-loss",
-    "take_profit": "take-profit",
-    "no_data": "too many missing bars for a decision",
-    "ruin": "the short lost all equity",
-    "open": "still open at the end, marked at the last close",
-    "dust": "remainder of rounding, marked at the last close",
-}
 
 Reasons = Callable[[int], list[str]]
 """Returns the reasons for an entry decided at an hour, one per line."""
@@ -132,7 +120,7 @@ def _exit(trade: Trade, quote: str, tz: ZoneInfo) -> _Point:
     lines = (
         f"<b>{Side(trade.direction).label} exit</b> at {price(trade.exit_price)}",
         to_local_text(trade.exit_hour, tz),
-        chart_text(EXIT_REASONS.get(trade.exit_reason, trade.exit_reason)),
+        chart_text(exit_text(trade.exit_reason)),
         f"net {percent(trade.net_return, signed=True)}, {money(trade.net_pnl)} {chart_text(quote)}",
         f"held {trade.bars_held} h",
     )

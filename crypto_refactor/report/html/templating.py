@@ -10,9 +10,8 @@ import numpy as np
 
 from crypto_refactor.report.commentary import HYPOTHETICAL, earlier_trials_text, result_text
 from crypto_refactor.report.forecast_text import BASELINE_NAMES, part_verdicts, residual_text
-from crypto_refactor.report.formatting import UNDEFINED, money, number, percent, price
+from crypto_refactor.report.formatting import UNDEFINED, exit_text, money, number, percent, price
 from crypto_refactor.report.html.packing import packed_json, packed_plotly
-from crypto_refactor.report.html.price_chart import EXIT_REASONS
 from crypto_refactor.report.html.series import sharpe_noise
 from crypto_refactor.report.metric_rows import correlation_text, hit_rate_text
 from crypto_refactor.sides import Side
@@ -58,7 +57,7 @@ def environment() -> Environment:
     jinja.globals |= {
         "baseline_names": BASELINE_NAMES,
         "beyond_by_chance": BEYOND_BY_CHANCE,
-        "exit_reasons": EXIT_REASONS,
+        "exit_text": exit_text,
         "hypothetical": HYPOTHETICAL,
         "packed_plotly": packed_plotly,
         "part_verdicts": part_verdicts,

@@ -343,7 +343,7 @@ def test_a_paper_account_is_closed_at_the_broker(tool, put, ledger, paper):
     put(PAPER, LONG)
     server = paper()
     out = tool("close --all").out
-    assert "BTC/USD: sold 10 BTC at 100.00, fee 2.50 (close)" in out
+    assert "BTC/USD: sold 10 BTC at 100.00, fee 2.50 (closed by hand)" in out
     assert "BTC/USD: will not re-enter this side until the target changes" in out
     assert (server.held("BTC/USD"), server.held("ETH/USD")) == (0, 10)
     assert ledger.state(PAPER, BTC).account.side == 0
@@ -510,7 +510,7 @@ def test_trades_are_readable_and_add_up(tool, put):
     (row,) = [line.split() for line in out.splitlines() if "short" in line]
     assert row == [
         *["BTC/USD", "short", "2024-05-31", "15:00", "100.00", "2024-05-31", "17:00", "110.00"],
-        *["10.000", "2.00", "-102.00", "-10.20", "%", "stop_loss"],
+        *["10.000", "2.00", "-102.00", "-10.20", "%", "stop-loss"],
     ]
 
 

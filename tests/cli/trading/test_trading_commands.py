@@ -214,7 +214,7 @@ class TestFiles:
         text = run(trade.multi, "--mode parallel", code=1)
         assert "ADA/USD" in text
         assert "left out" in text
-        assert "ada_usd_1h.csv does not exist" in text
+        assert "there is no ada_usd_1h.csv" in text
 
     @pytest.mark.parametrize(
         ("tickers", "failed", "code"),

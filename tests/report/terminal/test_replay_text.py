@@ -11,6 +11,7 @@ from support.stub_models import BTC, remade, sample_bars
 
 from crypto_refactor.errors import DataError
 from crypto_refactor.market.hours import to_local_text, zone
+from crypto_refactor.report.formatting import exit_text
 from crypto_refactor.report.replay_summary import total_curve
 from crypto_refactor.report.terminal.accounts.replay import MAX_TRADES_LISTED, replay_summary
 from crypto_refactor.trading.outcomes import Failure
@@ -73,7 +74,7 @@ def test_few_trades_are_listed_with_what_they_earned(single):
             to_local_text(trade.exit_hour, UTC),
             f"{trade.exit_price:,.2f}",
             f"{trade.net_pnl:+,.2f}",
-            trade.exit_reason,
+            exit_text(trade.exit_reason),
         ):
             assert cell in line
 

@@ -12,6 +12,7 @@ from crypto_refactor.errors import DataError
 from crypto_refactor.execution.sub_account import Fill, SubAccount
 from crypto_refactor.market.hours import to_local_text, zone
 from crypto_refactor.market.ticker import Ticker
+from crypto_refactor.report.formatting import exit_text
 from crypto_refactor.report.terminal.accounts.trading import heading, outcome_line, positions_text
 from crypto_refactor.trading.historical.single_pass import SignalPass, run_single_pass
 from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
@@ -89,7 +90,7 @@ def test_a_fill_names_the_side_before_quantity_price_and_fee(outcomes):
 def test_an_exit_names_its_reason_and_what_it_earned(tmp_path, fits):
     entry = first(entries(tmp_path, hours=60), lambda entry: entry.trades)
     text = line(entry)
-    assert f"net {entry.trades[0].net_pnl:+,.2f} ({entry.trades[0].exit_reason})" in text
+    assert f"net {entry.trades[0].net_pnl:+,.2f} ({exit_text(entry.trades[0].exit_reason)})" in text
     assert " (was " in text
 
 
@@ -105,14 +106,14 @@ def test_an_exit_names_its_reason_and_what_it_earned(tmp_path, fits):
 def test_each_kind_of_fill_has_its_verb(outcomes, side, reason, words):
     text = line(filled(outcomes[0], fill(side, reason, outcomes[0].bar)))
     assert words in text
-    assert ("(stop_loss)" in text) == (reason == "stop_loss")
+    assert ("(stop-loss)" in text) == (reason == "stop_loss")
 
 
 def test_both_legs_of_a_flip_are_named(outcomes):
     at = outcomes[0].bar
     text = line(filled(outcomes[0], fill(-1, "opposite", at), fill(-1, "entry", at), side=-1))
     assert "▼ short (was long)" in text
-    assert "sold 1.5000 at 67,800.00, fee 84.20 (opposite); sold short 1.5000 at" in text
+    assert "sold 1.5000 at 67,800.00, fee 84.20 (opposite signal); sold short 1.5000 at" in text
 
 
 def test_a_sale_of_a_part_leaves_the_side_as_it_was(outcomes):

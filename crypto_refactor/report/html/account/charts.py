@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from crypto_refactor.execution.sub_account import Trade
 from crypto_refactor.market.hours import to_local_text
-from crypto_refactor.report.formatting import money, percent, price
+from crypto_refactor.report.formatting import exit_text, money, percent, price
 from crypto_refactor.report.html import plotly_style as style
 from crypto_refactor.report.html import series
 from crypto_refactor.report.html.account.history import AccountHistory, TickerHistory
@@ -20,9 +20,7 @@ from crypto_refactor.report.html.plotly_style import (
     short,
     time_axis,
 )
-from crypto_refactor.report.html.price_chart import EXIT_REASONS
 from crypto_refactor.sides import Side
-from crypto_refactor.trading.orders.lifecycle import CLOSED_BY_HAND
 from crypto_refactor.trading.record.scores import Score
 
 _CONDITION_HEIGHT = 19
@@ -227,11 +225,6 @@ def _entries(trades: Sequence[Trade], side: int, since: int) -> list[tuple[int, 
         for trade in trades
         if trade.direction == side and trade.entry_hour >= since
     ]
-
-
-def exit_text(reason: str) -> str:
-    """Return why a position was closed, in words."""
-    return "closed by hand" if reason == CLOSED_BY_HAND else EXIT_REASONS.get(reason, reason)
 
 
 def _exit_text(reason: str, net: float, net_return: float) -> str:

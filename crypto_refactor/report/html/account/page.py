@@ -91,7 +91,6 @@ def account_html(
             alerts=account_alerts(status),
             reason_text=reason_text,
             chart_name=charts.chart_name,
-            exit_text=charts.exit_text,
             trades_shown=TRADES_SHOWN,
         )
     )

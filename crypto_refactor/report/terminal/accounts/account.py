@@ -15,7 +15,15 @@ from crypto_refactor.report.account_notes import (
     ticker_alerts,
 )
 from crypto_refactor.report.forecast_text import record_line
-from crypto_refactor.report.formatting import UNDEFINED, amount, money, percent, price, simulated_mark
+from crypto_refactor.report.formatting import (
+    UNDEFINED,
+    amount,
+    exit_text,
+    money,
+    percent,
+    price,
+    simulated_mark,
+)
 from crypto_refactor.report.terminal.tables import Column, FittedTable, print_lines, print_table, unit_line
 from crypto_refactor.report.verdict_lines import counted
 from crypto_refactor.sides import Side
@@ -199,7 +207,7 @@ def _trades_table(trades: Sequence[tuple[Ticker, Trade]]) -> FittedTable:
             money(trade.fees),
             f"{trade.net_pnl:+,.2f}",
             percent(trade.net_return, signed=True),
-            trade.exit_reason,
+            exit_text(trade.exit_reason),
         )
     return table
 
@@ -209,7 +217,7 @@ def closing_text(closing: CloseResult) -> list[str]:
     ticker, executed = closing.ticker, closing.result
     lines = [
         f"{'sold' if fill.side < 0 else 'bought back'} {fill.quantity:.9g} {ticker.base} at {price(fill.price)}, "
-        f"fee {money(fill.fee)} ({fill.reason})"
+        f"fee {money(fill.fee)} ({exit_text(fill.reason)})"
         for fill in executed.fills
     ]
     lines += [f"net {trade.net_pnl:+,.2f} after fees" for trade in executed.trades]

@@ -6,7 +6,15 @@ from zoneinfo import ZoneInfo
 from crypto_refactor.backtest.significance.trade_verdict import MIN_TRADES
 from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.report.commentary import few_trades, held_back, jump_remarks, rules_text, still_open
-from crypto_refactor.report.formatting import amount, money, percent, price, simulated_mark, source_name
+from crypto_refactor.report.formatting import (
+    amount,
+    exit_text,
+    money,
+    percent,
+    price,
+    simulated_mark,
+    source_name,
+)
 from crypto_refactor.report.replay_summary import ReplayFigures, ticker_figures, total_curve, total_figures
 from crypto_refactor.report.terminal.equity_chart import chart
 from crypto_refactor.report.terminal.tables import Column, FittedTable, unit_line, wrapped
@@ -150,7 +158,7 @@ def _trades(result: ReplayResult, tz: ZoneInfo, room: int | None) -> list[str]:
             price(trade.exit_price),
             amount(trade.quantity),
             f"{trade.net_pnl:+,.2f}",
-            trade.exit_reason,
+            exit_text(trade.exit_reason),
         )
     return table.text(room)
 

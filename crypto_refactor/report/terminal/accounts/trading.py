@@ -7,7 +7,7 @@ from crypto_refactor.execution.sub_account import Fill, SubAccount, Trade
 from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.report.account_notes import reason_text
-from crypto_refactor.report.formatting import amount, money, price, source_name
+from crypto_refactor.report.formatting import amount, exit_text, money, price, source_name
 from crypto_refactor.sides import Side
 from crypto_refactor.trading.explanations import tickers_in_words
 from crypto_refactor.trading.ledger.order_record import OrderRecord, OrderStatus
@@ -96,7 +96,7 @@ def _fill(fill: Fill, exits: Iterator[Trade], outcome: TickerOutcome, tz: ZoneIn
         return text
     trade = next(exits, None)
     net = "" if trade is None else f", net {trade.net_pnl:+,.2f}"
-    return f"{text}{net} ({fill.reason})"
+    return f"{text}{net} ({exit_text(fill.reason)})"
 
 
 _VERBS = {
