@@ -10,6 +10,7 @@ import time
 import tracemalloc
 from contextlib import suppress
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -210,11 +211,11 @@ def test_the_password_of_a_proxy_is_not_shown():
 # A server that cannot be reached, and one that does not answer
 
 
-def test_a_server_that_takes_no_connection_cannot_be_reached(serve):
-    server = serve(lambda connection: None)
-    server.close()
-    with pytest.raises(NoConnectionError, match="refused"):
-        call(server)
+def test_a_server_that_takes_no_connection_cannot_be_reached():
+    with socket.socket() as deaf:  # it has a port, so that nobody else listens there
+        deaf.bind(("127.0.0.1", 0))
+        with pytest.raises(NoConnectionError, match="refused"):
+            call(SimpleNamespace(url=f"http://127.0.0.1:{deaf.getsockname()[1]}/x"))
 
 
 def test_a_connection_that_never_comes_about_is_none(serve, monkeypatch):
