@@ -28,7 +28,8 @@ def measure(data_dir: Path, hours: int, repeats: int) -> list[Row]:
     words = ["--hours", str(hours), "--source", "files", "--data-dir", str(data_dir), "--json"]
     folder = os.environ.get("CRYPTO_MODEL_DIR")
     with tempfile.TemporaryDirectory() as temporary:
-        environment = {"CRYPTO_MODEL_DIR": folder or temporary}
+        home = folder or temporary
+        environment = {"CRYPTO_MODEL_DIR": home, "CRYPTO_STATE_DIR": f"{home}/state"}
         process([*OURS, *words], environment)  # trains what is missing
         _require_same_result(words, environment)
         medians = processes(

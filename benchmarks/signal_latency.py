@@ -23,7 +23,7 @@ MEMORY_GOAL = 200
 def measure(data_dir: Path, repeats: int) -> list[Row]:
     bars = data_dir / "btc_usd_1h.csv"
     with tempfile.TemporaryDirectory() as folder:
-        environment = {"CRYPTO_MODEL_DIR": folder}
+        environment = {"CRYPTO_MODEL_DIR": folder, "CRYPTO_STATE_DIR": f"{folder}/state"}
         signal = [SCRIPT, "--source", "files", "--data-dir", str(data_dir)]
         process(signal, environment)  # trains
         keras = [
