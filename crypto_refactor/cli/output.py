@@ -75,7 +75,7 @@ def say_hints(hints: Iterable[str]) -> None:
 
 def fitted(text: str) -> str:
     """Return text for stderr: on a terminal broken between words, but not within a command, so that it can be pasted."""
-    if sys.stderr is None or not sys.stderr.isatty():  # None where it was closed (`2>&-`)
+    if not sys.stderr.isatty():
         return text
     blank = "\N{NO-BREAK SPACE}"
     lines = []

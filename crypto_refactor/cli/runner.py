@@ -43,6 +43,7 @@ def run_command(
     """
     args = list(sys.argv[1:] if args is None else args)
     raise_on_signals()
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # Neither a mark nor a folder's name need be text in the terminal's encoding.
@@ -67,8 +68,7 @@ def _run(command: click.Command, args: list[str], name: str | None) -> int:
             help_option_names=HELP_OPTIONS,
             max_content_width=_HELP_COLUMNS,
         )
-        if sys.stdout is not None:  # None where it was closed (`>&-`)
-            sys.stdout.flush()
+        sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return UsageError.exit_code
@@ -92,6 +92,25 @@ def _run(command: click.Command, args: list[str], name: str | None) -> int:
             return _report(_no_space(error), as_json=False, debug=debug)
         return _report(InternalError.of(error), as_json=as_json, debug=debug)
     return code if isinstance(code, int) else EXIT_OK
+
+
+def _open_closed_streams() -> None:
+    """Let a stream that was closed (`2>&-`) lead nowhere: the next file to be opened would take its place."""
+    for name, own in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(_null_device(own), "w", encoding="utf-8"))
+
+
+def _null_device(own: int) -> int:
+    """Open the null device under the descriptor of a stream, unless another file has taken that already."""
+    given = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.fstat(own)
+    except OSError:
+        os.dup2(given, own)
+        os.close(given)
+        return own
+    return given
 
 
 def _discard_stdout() -> None:

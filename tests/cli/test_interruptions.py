@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -174,6 +175,17 @@ def test_a_full_device_behind_stdout_is_named(home, option):
     assert done.returncode == 3
     assert done.stderr.startswith("Error: The results cannot be written: No space left on device.")
     assert "Exception ignored" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("redirection", ["2>&-", ">&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_keeps_no_command_from_its_work(home, redirection):
+    line = "app_lstm --source sample --network linear --hours 120"
+    script = f"exec {shlex.join(words(line))} {redirection}"
+    done = subprocess.run(["bash", "-c", script], timeout=PATIENCE, check=False, **home.options())
+    assert done.returncode == 0
+    assert ("BTC/USD" in done.stdout) == (redirection == "2>&-")
+    assert len(model_files(home)) == 3
 
 
 def test_two_homes_are_strangers(warm, tmp_path):
