@@ -115,6 +115,7 @@ class TestTheSameCommandGivesTheSameBacktest:
         assert (first.walk.trained, second.walk.trained) == (len(first.walk.periods), 0)
         assert_same(first, second)
 
+    @pytest.mark.slow
     def test_whatever_lies_in_the_model_folder(self, backtester, tmp_path):
         alone = backtester(folder="empty").run(HOURS)
         # Models of other windows, seeds and sources, app_lstm's own, and rubbish.
@@ -230,6 +231,7 @@ class TestHoles:
 
 
 class TestAtAlpaca:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "options",
         [

@@ -96,6 +96,7 @@ def trades_of(home):
     return [dict(zip(header.split(","), row.split(","), strict=True)) for row in rows]
 
 
+@pytest.mark.slow
 def test_a_replay_equals_the_backtest(backtest, tmp_path):
     home = backtest[0].copy(tmp_path / "home")
     line = f"run_trading --demo {OPTIONS} {RULES} --replay-hours 168 --end {END} --ticker BTC/USD"
@@ -191,6 +192,7 @@ def test_a_check_on_bars_of_no_pair_is_refused(home, options):
     assert "was given without --ticker" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "said"),
     [

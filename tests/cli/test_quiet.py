@@ -160,6 +160,7 @@ def test_a_network_is_loaded_in_silence(watched, tmp_path):
 SETTINGS = "import os, crypto_refactor.model.training.{module}; print(os.environ['ORT_DISABLE_TELEMETRY'], os.environ['KERAS_HOME'])"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["parallel", "dask_worker", "jobs", "trainer"])
 def test_every_process_that_fits_is_told_before_anything_is_imported(watched, module):
     """What a fit process and a worker of a cluster import first."""

@@ -66,6 +66,7 @@ def test_the_group_names_every_subcommand(home):
     assert [name for name in SUBCOMMANDS if f"\n  {name} " not in listed] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", ["signal_line", "backtest_line"])
 @pytest.mark.parametrize("form", ["", " --json"])
 def test_a_warm_answer_imports_nothing_that_trains_or_draws(warm, line, form):
@@ -74,6 +75,7 @@ def test_a_warm_answer_imports_nothing_that_trains_or_draws(warm, line, form):
     assert heavy == []
 
 
+@pytest.mark.slow
 def test_the_subcommands_are_the_same_jobs_as_the_scripts(warm):
     for script, name in (("app_lstm", "signal"), ("app_backtester", "backtest")):
         line = warm.signal_line if name == "signal" else warm.backtest_line
@@ -92,6 +94,7 @@ def test_python_m_works_from_the_checkout(home):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", ["signal_line", "backtest_line"])
 def test_scripts_run_from_any_folder_and_write_nothing_there(warm, line):
     assert list(warm.home.work.iterdir()) == []

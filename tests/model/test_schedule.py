@@ -102,6 +102,7 @@ def assert_same_part(a, b):
 HOLES = st.lists(st.tuples(st.integers(-80, 1000), st.sampled_from([1, 2, 6, 7, 30, 72])), max_size=3)
 
 
+@pytest.mark.slow
 @holds_for(HOLES, st.integers(0, 90), st.integers(0, 60), st.integers(0, 130), examples=60)
 def test_a_model_is_the_same_wherever_the_bars_at_hand_begin_and_end(holes, offset, earlier, later):
     bars = sample_bars(1600)

@@ -239,6 +239,7 @@ def test_ten_honest_indicators_keep_every_contract(tmp_path):
     assert report.passed
 
 
+@pytest.mark.slow
 def test_the_built_in_ones_keep_every_contract(monkeypatch):
     """Declared as a plug-in declares them."""
     monkeypatch.setattr(IndicatorTrial, "_indicator", lambda trial: INDICATORS[trial.name])

@@ -85,6 +85,7 @@ def walk(ledger, case, name="replay/x"):
         holding = done.state
 
 
+@pytest.mark.slow
 @holds_for(cases(max_bars=25), examples=20)
 def test_the_rows_of_an_account_add_up_to_its_equity_and_are_the_backtests(tmp_path_factory, case):
     assume(not case.bars.synthetic[-1])  # a hole at the end of the data is never carried

@@ -374,6 +374,7 @@ def test_at_the_hour_of_a_cut_off_training_begins_and_the_hour_after_it_is_used(
     assert not any("is being trained" in note for note in world.notes[1:])
 
 
+@pytest.mark.slow
 def test_training_for_the_next_hour_waits_for_no_ticker(make_world):
     world = make_world(BTC, ETH)
     world.late[BTC, CUTOFF] = None

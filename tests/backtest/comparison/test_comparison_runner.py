@@ -122,6 +122,7 @@ class TestATrialIsABacktest:
 
 
 class TestModels:
+    @pytest.mark.slow
     def test_all_tickers_are_trained_side_by_side_once_for_each_network(self, run, fits):
         settings = settings_of("network=small,documented", "exit=neutral,fade")
         found = run(*bars_of(BTC, ETH), settings=settings)

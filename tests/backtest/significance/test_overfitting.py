@@ -72,6 +72,7 @@ def test_noise_gives_a_half_on_average():
     assert error < 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trials", [2, 3, 4, 5])
 def test_noise_gives_a_half_for_few_trials_odd_or_even(trials):
     found = [overfitting(list(noise(trials, seed=seed)), blocks=8).probability for seed in range(300)]

@@ -77,6 +77,7 @@ class TestOfABacktest:
         assert found.skill.n == 400
         assert 0 < found.random_entry.p <= 1
 
+    @pytest.mark.slow
     def test_the_same_command_gives_the_same_figures(self, run):
         one, other = run(300), run(300)
         assert one.significance == other.significance
@@ -156,6 +157,7 @@ class TestWithoutModels:
         # One for each fee of the sweep; the others find the break-even fee. All other tests are vectorised.
         assert len(FEE_FACTORS) < len(fees) <= len(FEE_FACTORS) + 12
 
+    @pytest.mark.slow
     def test_without_an_edge_evidence_is_rarer_than_one_run_in_fifty_even_free_of_charge(self, random_bars):
         rules, codes = ExecutionRules(fee=0.0), []
         for seed in range(60):

@@ -322,6 +322,7 @@ def test_the_report_holds_every_trial_and_loads_nothing(run, tmp_path):
     assert "default-src 'none'" in page
 
 
+@pytest.mark.slow
 def test_the_report_of_a_choice_shows_what_it_came_to_on_hours_it_never_saw(run, tmp_path):
     path = tmp_path / "chosen.html"
     line = f"--source sample --hours 300 {MODELS} {TWO} --vary exit=neutral,fade --select-then-test 0.5"

@@ -53,6 +53,7 @@ def evaluation(folder, *more):
     return line("evaluate", folder, "--targets", str(folder / "targets.csv"), *more)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["bad tick", "decimal point", "redenomination"])
 def test_evaluate_refuses_them_and_with_allow_jumps_counts_none(home, folder, bars, kind):
     clean = home.json(evaluation(folder(None)))

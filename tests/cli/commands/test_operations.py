@@ -77,6 +77,7 @@ def test_plugins_of_which_only_hashes_are_kept_are_said_and_not_guessed(examine,
     assert "plug-ins" in found["next hour"]["text"]
 
 
+@pytest.mark.slow
 def test_a_source_that_cannot_be_reached_fails_alone_and_names_what_is_not_checked(examine, monkeypatch):
     monkeypatch.setenv("CRYPTO_ALPACA_DATA_URL", "http://127.0.0.1:9")
     document, found = examine("--source alpaca")
@@ -215,6 +216,7 @@ def test_a_model_that_is_missing_there_is_an_error_with_a_remedy(home, serve):
     assert "CRYPTO_MODEL_DIR" in done.stderr
 
 
+@pytest.mark.slow
 def test_doctor_says_there_whether_the_next_model_is_at_hand(warm_copy, serve):
     serve(warm_copy, "run_trading --demo --source sample --network linear --train-hours 240 --once")
     found = json.loads(serve(warm_copy, "crypto-refactor doctor --json").stdout)["findings"]

@@ -129,6 +129,7 @@ def test_status_of_an_account_without_a_forecast_has_none(run, ledger):
     assert run(record, "").out == f"No forecast of {DEMO} has been recorded yet.\n"
 
 
+@pytest.mark.slow
 def test_an_account_is_named_as_everywhere(run, trade):
     trade()
     trade("demo/sample", right=5, wrong=0, source="sample")

@@ -82,6 +82,7 @@ def test_walk_forward_and_named_models_exclude_each_other(run, other):
     assert "--walk-forward was given with" in run(command, f"--walk-forward {other}", code=2).err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line",
     [

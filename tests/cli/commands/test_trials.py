@@ -35,6 +35,7 @@ def numbers(rows):
     return [row["number"] for row in rows]
 
 
+@pytest.mark.slow
 def test_a_second_run_prints_the_same_whatever_was_tried_in_between(run, ask):
     first = run(backtest, f"{LINE} --json").out
     tried = run(backtest, f"{LINE} --exit fade --json").out

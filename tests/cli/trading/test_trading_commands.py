@@ -84,6 +84,7 @@ class TestReplay:
         afresh = desk.run(line).stdout.splitlines()
         assert [json.loads(text) for text in afresh[:-1]] == [json.loads(text) for text in whole[:-1]]
 
+    @pytest.mark.slow
     def test_another_setting_is_another_replay(self, desk):
         accounts = {
             desk.documents(f"{BTC} --replay-hours 6 {more}")[-1]["account"]

@@ -149,6 +149,7 @@ class TestApart:
         wait_until(lambda: os.waitid(os.P_PID, number, os.WEXITED | os.WNOHANG | os.WNOWAIT))
         assert run_in_process(os.getpid) not in {number, os.getpid()}
 
+    @pytest.mark.slow
     def test_it_ends_with_whoever_asked_in_the_middle_of_a_call(self, tmp_path):
         said = tmp_path / "pid"
         paths = os.pathsep.join([str(Path(__file__).parent), str(TESTS), *sys.path])
@@ -214,6 +215,7 @@ def nothing_stays_open():
 
 
 class TestWork:
+    @pytest.mark.slow
     def test_every_call_is_made_on_the_cluster(self, two):
         found = list(on_cluster(two.cluster, [partial(_slow_pid, 0.2) for _ in range(6)]))
         assert len(found) == 6
@@ -226,12 +228,14 @@ class TestWork:
         assert len(found) == 1
         assert os.getpid() not in found
 
+    @pytest.mark.slow
     def test_calls_begin_in_their_order(self, tmp_path):
         order = tmp_path / "order"
         with dask_cluster(tmp_path, workers=1) as one:
             list(on_cluster(one.cluster, [partial(_append, str(order), n) for n in range(12)]))
         assert order.read_text().split() == [str(n) for n in range(12)]
 
+    @pytest.mark.slow
     def test_a_worker_that_comes_late_is_waited_for(self, tmp_path):
         with dask_cluster(tmp_path) as late:
             threading.Timer(2, late.worker).start()
@@ -291,6 +295,7 @@ class TestTrouble:
             port = free.getsockname()[1]
         assert "cannot be reached" in self.refusal(Cluster(f"tcp://127.0.0.1:{port}"))
 
+    @pytest.mark.slow
     def test_somebody_listens_and_says_nothing(self, impatient):
         impatient(CONNECT_SECONDS=1.5)
         with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -329,6 +334,7 @@ class TestTrouble:
             with pytest.raises(ModelError, match="has had no worker"):
                 next(results)
 
+    @pytest.mark.slow
     def test_whoever_begins_a_call_dies(self, tmp_path):
         with dask_cluster(tmp_path, workers=2, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="1") as running:
             assert "every worker that began it died, 2 in all" in self.refusal(running.cluster, die)
@@ -341,6 +347,7 @@ class TestTrouble:
             with pytest.raises(ModelError, match="was lost during training"):
                 next(results)
 
+    @pytest.mark.slow
     def test_the_scheduler_says_nothing_any_more(self, tmp_path, impatient):
         with dask_cluster(tmp_path, workers=1) as running:
             results = self.begun(running)
@@ -414,6 +421,7 @@ def _train(data):
     return weights_and_evidence(train(data, SETTINGS))
 
 
+@pytest.mark.slow
 def test_a_worker_that_would_train_other_weights_is_refused(tmp_path):
     with dask_cluster(tmp_path) as running:
         running.worker(TF_ENABLE_ONEDNN_OPTS="0")

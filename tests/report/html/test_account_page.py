@@ -216,6 +216,7 @@ def test_only_a_page_that_is_rewritten_asks_to_be_loaded_again(filled, tmp_path)
     assert '<meta http-equiv="refresh" content="300">' in page(filled, tmp_path, refresh=300)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(binary() is None, reason="no Chromium (Debian: apt install chromium)")
 @pytest.mark.parametrize("phone", [False, True])
 def test_the_page_draws_its_charts_loads_nothing_and_never_scrolls_sideways(filled, tmp_path, phone):

@@ -74,6 +74,7 @@ class TestThePage:
         charts, _ = charts_of(page)
         assert all(chart["layout"]["annotations"][0]["text"] == "SIMULATED" for chart in charts.values())
 
+    @pytest.mark.slow
     def test_does_not_mark_real_ones(self, tmp_path):
         real = remade(sample_bars(1400), source="files")
         result, audit = backtested(tmp_path, bars=real)

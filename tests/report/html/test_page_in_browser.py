@@ -101,6 +101,7 @@ def test_an_entry_of_foreign_targets_names_its_row_under_the_pointer(chromium, f
     assert "line 2 of the file" in hovered(chromium, "Long entry")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["report", "foreign"])
 @pytest.mark.parametrize("phone", [False, True])
 def test_the_page_never_scrolls_sideways(chromium, request, which, phone):
@@ -175,6 +176,7 @@ def test_night_follows_the_system_and_the_button_overrules_it(chromium, report):
     assert chromium.complaints() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["report", "foreign"])
 def test_paper_holds_every_column_and_no_controls(chromium, request, which):
     chromium.show(width=1100)

@@ -91,6 +91,7 @@ def check(ledger, result):
     assert [row["target"] for row in rows] == [targets[row["bar"]] for row in rows]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RULES)
 def test_a_replay_is_the_backtest_to_the_last_bit(name, bars, tmp_path, fits):
     result = backtest(bars, RULES[name], tmp_path)

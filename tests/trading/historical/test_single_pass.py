@@ -150,6 +150,7 @@ def failed(rows):
 # Acted on
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -167,6 +168,7 @@ def test_visits_hour_by_hour_are_the_backtest(visit, source, ledger, fits, tmp_p
     check(ledger, BTC, result)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 4])
 def test_tickers_side_by_side_are_backtests_with_a_share_each(visit, source, ledger, fits, tmp_path, workers):
     for hour in range(FIRST + 10, FIRST + 19):

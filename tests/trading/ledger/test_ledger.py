@@ -50,6 +50,7 @@ def walk(ledger, case, name="replay/x"):
             writer.record_decision(int(bars.closed[row]), done.target, {"reason": "test"})
 
 
+@pytest.mark.slow
 @holds_for(cases(max_bars=30), examples=15)
 def test_a_ledger_remembers_a_walk_to_the_last_bit(tmp_path_factory, case):
     ledger = Ledger(tmp_path_factory.mktemp("ledger") / "ledger.sqlite")

@@ -65,6 +65,7 @@ def test_a_day_is_told_in_the_first_hour_after_it_and_says_what_the_ledger_holds
     assert second["fills"] == sum(MIDNIGHT - 24 < fill.at <= MIDNIGHT for fill in fills)
 
 
+@pytest.mark.slow
 def test_forecasts_are_scored_by_the_closes_that_came(make_world):
     world = make_world(first=MIDNIGHT - 30)
     world.loop().run(31)

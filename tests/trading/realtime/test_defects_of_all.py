@@ -41,6 +41,7 @@ def spoil(world, hour, defect):
         world.revise(ticker, hour, **(dict(before) if defect == {"t": None} else defect))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DEFECTS)
 def test_every_ticker_loses_that_hour_and_no_more_and_is_closed(world, name):
     world.loop(options=OPTIONS).run(1)

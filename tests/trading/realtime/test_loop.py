@@ -318,6 +318,7 @@ def test_a_clock_that_was_put_right_trades_again_within_the_hour_after(world, ah
 # Sources that fail
 
 
+@pytest.mark.slow
 def test_old_bars_are_not_traded(world):
     for hour in range(FIRST + 1, FIRST + 6):
         world.late[BTC, hour] = None

@@ -25,6 +25,7 @@ def uncollected():
     gc.enable()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [status(503), reset()], ids=["503", "reset"])
 def test_an_hour_leaves_nothing_behind_that_the_next_one_does_not_free(tmp_path, fits, uncollected, fault):
     with PassingHours({BTC: alpaca_bars(BTC)}, tmp_path) as world:

@@ -60,6 +60,7 @@ def demo(folder, hours, *, skipped=(), between=None, **rules):
     return ledger
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rules", RULES)
 def test_a_replay_differs_by_nothing(tmp_path, rules):
     eth = sample_bars(1200, ETH)

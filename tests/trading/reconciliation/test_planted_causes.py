@@ -114,6 +114,7 @@ def test_any_combination_of_plants_closes_to_the_cent(tmp_path, seed):
     check_sum(found, worth)
 
 
+@pytest.mark.slow
 def test_a_late_decision_has_the_money_of_its_fill(tmp_path):
     found, worth = lived(tmp_path, hours=12, delayed=range(1, 9))
     check_sum(found, worth)
@@ -133,6 +134,7 @@ def test_a_later_part_of_a_life_is_reconciled_from_where_the_account_was(tmp_pat
     check_sum(part, worth)
 
 
+@pytest.mark.slow
 def test_what_the_ledger_was_made_to_say_has_no_cause(tmp_path):
     with AccountLife(tmp_path, hours=12) as life:
         life.trade()
@@ -214,6 +216,7 @@ def test_a_demo_account_in_real_time_differs_by_nothing(tmp_path):
     assert found.tickers[0].account != found.tickers[0].start
 
 
+@pytest.mark.slow
 def test_a_demo_account_in_real_time_has_its_missed_and_halted_hours_and_its_fills_named(tmp_path):
     with AccountLife(
         tmp_path, hours=40, demo=SHORTS, missed=(4, 5, 20), halted=range(10, 14), late_model=range(25, 32)
