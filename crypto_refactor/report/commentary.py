@@ -143,7 +143,7 @@ def _promises(result: BacktestResult) -> list[str]:
     if not entries:
         return []
     count = f"{diagnostics.entries_beyond_cost or 'None'} of {entries}"
-    return [f"{count} entries expected to earn its {cost} cost."]
+    return [f"{count} entries expected to earn the cost of {cost}."]
 
 
 def alpaca_note(result: RunResult, tz: ZoneInfo | None = None) -> str:

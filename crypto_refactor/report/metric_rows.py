@@ -56,9 +56,13 @@ def _holding_time(metrics: Metrics) -> str:
     return UNDEFINED if hours is None else f"{hours:.1f} h"
 
 
-def hours_text(hours: float) -> str:
-    """Return a length of time in the unit that people would take."""
-    return f"{hours / 24:,.0f} days" if hours >= 72 else f"{hours:,.0f} h"
+IN_DAYS = 72
+"""Hours from which on a length of time is told in days."""
+
+
+def hours_text(hours: float, days: str = "days") -> str:
+    """Return a length of time in the unit that people would take; `days` is the word for the longer one."""
+    return f"{hours / 24:,.0f} {days}" if hours >= IN_DAYS else f"{hours:,.0f} h"
 
 
 def _share(value: float | None, decimals: int = 0) -> str:
@@ -73,7 +77,7 @@ def _signed(value: float) -> str:
 def _drawdown(metrics: Metrics) -> str:
     """Return the deepest fall, and how long the account was under water."""
     hours, depth = metrics.max_drawdown_hours, _share(metrics.max_drawdown, 2)
-    return f"{depth}, {hours_text(hours).removesuffix('ays')}" if hours else depth
+    return f"{depth}, {hours_text(hours, 'd')}" if hours else depth
 
 
 def _won(metrics: Metrics) -> str:

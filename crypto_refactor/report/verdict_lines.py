@@ -11,7 +11,7 @@ from crypto_refactor.backtest.significance.sharpe import SelectionBias
 from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.report.formatting import number, simulated_mark, source_name
 from crypto_refactor.report.hour_remarks import hour_warning
-from crypto_refactor.report.metric_rows import hours_text
+from crypto_refactor.report.metric_rows import IN_DAYS, hours_text
 
 UNTESTED = "Not tested against chance."
 REQUIRED_PROBABILITY = 0.95
@@ -47,14 +47,14 @@ def comparison_verdict(comparison: Comparison) -> str:
 def run_title(result: RunResult, tz: ZoneInfo) -> str:
     """State what was run, over which window, on whose bars."""
     kind = "targets" if isinstance(result, EvaluationResult) else "backtest"
-    window, length = result.window, hours_text(result.hours)
+    window = result.window
     first, last = (to_local_text(int(window.closed[end]), tz).split(" ") for end in (0, -1))
-    if length.endswith("days"):  # the hour of day matters less than the room it takes
+    if result.hours >= IN_DAYS:  # the hour of day matters less than the room it takes
         first, last = ([at[0], at[-1]] for at in (first, last))
     if first[-1] == last[-1]:  # the zone's name, which changes with the clocks
         first = first[:-1]
     return (
-        f"{result.ticker} {kind}, {length} ({' '.join(first)} to {' '.join(last)}), "
+        f"{result.ticker} {kind}, {hours_text(result.hours)} ({' '.join(first)} to {' '.join(last)}), "
         f"{window.source}{simulated_mark(simulated=window.simulated)}"
     )
 

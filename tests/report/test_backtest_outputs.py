@@ -124,7 +124,7 @@ def test_why_it_lost_counts_fees_promises_and_chance(tmp_path, fits):
     gross = result.metrics.total_return + result.metrics.fees_paid / 100_000
     assert before == f"Before fees it {'gained' if gross > 0 else 'lost'} {abs(gross) * 100:.2f} %."
     assert promised.startswith(
-        f"None of {result.diagnostics.entries.entries} entries expected to earn its 2.00 % cost."
+        f"None of {result.diagnostics.entries.entries} entries expected to earn the cost of 2.00 %."
     )
     assert chance.startswith("Random entries did as well ")
 

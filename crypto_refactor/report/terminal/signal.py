@@ -132,7 +132,7 @@ def length_text(hours: int) -> str:
 
 
 def _figures(signal: Signal, width: int) -> list[str]:
-    quote = signal.ticker.partition("/")[2]
+    quote = _quote(signal)
     low, high = signal.interval
     return [
         *entry("Price now", f"{price(signal.current_price)} {quote}", width),
@@ -233,7 +233,7 @@ def condition_values(signal: Signal, side: int) -> Mapping[str, str]:
     """Return what each condition compares with its limit, for the side 1 or -1."""
     values = signal.indicators
     above, below = ("above", "below") if side > 0 else ("below", "above")
-    threshold, quote = ("" if side > 0 else "-") + price(signal.threshold), signal.ticker.partition("/")[2]
+    threshold, quote = ("" if side > 0 else "-") + price(signal.threshold), _quote(signal)
     own = descriptions_of(signal.plugins)
     return {name: texts[side < 0] for name, texts in own.items()} | {
         FORECAST: f"forecast move {price(signal.price_difference)} {quote}, needs {above} {threshold} {quote}",
@@ -265,7 +265,7 @@ def _labelled_facts(signal: Signal, tz: ZoneInfo) -> list[tuple[str, str]]:
         (
             "Threshold",
             (
-                f"a move of more than {price(signal.threshold)} {signal.ticker.partition('/')[2]} "
+                f"a move of more than {price(signal.threshold)} {_quote(signal)} "
                 f"({percent(signal.threshold / signal.current_price, 3)})"
             ),
         ),
@@ -307,10 +307,14 @@ def _labelled_facts(signal: Signal, tz: ZoneInfo) -> list[tuple[str, str]]:
             "Data",
             (
                 f"{source_name(signal.source)}, {data.bars:,} hourly bars from {to_local_text(data.first, tz)}, "
-                f"{_gaps(data)}"
+                + _gaps(data)
             ),
         ),
     ]
+
+
+def _quote(signal: Signal) -> str:
+    return signal.ticker.partition("/")[2]
 
 
 def _gaps(data: DataFacts) -> str:
