@@ -17,7 +17,7 @@ from crypto_refactor.cli.configuration.applied import name_file
 from crypto_refactor.cli.data_notes import with_data_notes
 from crypto_refactor.cli.encoding import write_likenesses
 from crypto_refactor.cli.output import fitted
-from crypto_refactor.cli.termination import Terminated, raise_on_signals
+from crypto_refactor.cli.termination import Terminated, arrived, raise_on_signals
 from crypto_refactor.errors import (
     EXIT_FAULT,
     EXIT_INTERRUPTED,
@@ -81,9 +81,11 @@ def _run(command: click.Command, args: list[str], name: str | None) -> int:
         _discard_stdout()
         return EXIT_OK
     except (KeyboardInterrupt, click.Abort):
+        arrived()
         _say("Interrupted.")
         return EXIT_INTERRUPTED
     except Terminated as stop:
+        arrived()
         _say("Terminated.")
         return stop.exit_code
     except Exception as error:  # noqa: BLE001 - nothing above this call can handle it

@@ -1,4 +1,4 @@
-"""SIGTERM and a terminal that went away, as an exception that always arrives."""
+"""Ctrl-C, SIGTERM and a terminal that went away, as exceptions that always arrive."""
 
 import signal
 import sys
@@ -10,7 +10,9 @@ from crypto_refactor.errors import EXIT_HUNG_UP, EXIT_TERMINATED
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
-_AGAIN_SECONDS = 0.05
+_FIRST_LOOK_SECONDS = 0.05
+_LOOK_SECONDS = 0.5
+"""How often it is looked whether a stop is still on its way."""
 
 
 class Terminated(BaseException):
@@ -23,27 +25,43 @@ class Terminated(BaseException):
 
 
 def raise_on_signals() -> None:
-    """Raise `Terminated` on SIGTERM and SIGHUP, and raise it and Ctrl-C again where they are lost.
+    """Raise `KeyboardInterrupt` on Ctrl-C and `Terminated` on SIGTERM and SIGHUP, until `arrived` is called.
 
-    A handler may run within a finaliser or the callback of a weak reference, where the interpreter prints an exception
-    and goes on: the process would never stop.
+    A handler runs between any two steps of Python: also within a finaliser, where the interpreter prints an exception
+    and goes on, and within what an extension calls, where its C code may take any exception for a missing attribute.
+    The process would never stop.  So what is lost is raised again.
     """
-    signal.signal(signal.SIGTERM, _terminate)
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # `nohup` ignores it
-        signal.signal(signal.SIGHUP, _terminate)
-    sys.unraisablehook = _raise_again
+    signal.signal(signal.SIGTERM, _stop)
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is usual:  # `nohup` and background jobs ignore them
+            signal.signal(number, _stop)
+    sys.unraisablehook = _print_unless_stop
 
 
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise Terminated(number)
+def arrived() -> None:
+    """Note that a stop has come to where it ends the command."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _raise_again(lost: "UnraisableHookArgs") -> None:
-    stop = lost.exc_value
-    if not isinstance(stop, Terminated | KeyboardInterrupt):
-        sys.__unraisablehook__(lost)
-        return
-    number = stop.number if isinstance(stop, Terminated) else signal.SIGINT
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    def look(_: int, __: FrameType | None) -> None:
+        if not _on_its_way():
+            signal.raise_signal(number)  # to the handler of that moment, which may be a deferring one
+
     # A timer of the system: a thread could wait for a lock that the interrupted code holds.
-    signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(number))
-    signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
+    signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, _FIRST_LOOK_SECONDS, _LOOK_SECONDS)
+    raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
+
+
+def _on_its_way() -> bool:
+    """Whether the interrupted code runs because of a stop: in a `finally`, an `__exit__` or an `except`."""
+    error = sys.exception()
+    while error is not None and not isinstance(error, Terminated | KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
+
+
+def _print_unless_stop(lost: "UnraisableHookArgs") -> None:
+    if not isinstance(lost.exc_value, Terminated | KeyboardInterrupt):
+        sys.__unraisablehook__(lost)

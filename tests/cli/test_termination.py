@@ -11,10 +11,31 @@ from support.cli_runner import PATIENCE, ROOT, foreground
 LOST = """
 import os, signal, sys, time, weakref
 import click
+import numpy
 from crypto_refactor.cli.runner import run_command
 
 class Held:
     pass
+
+def stop_once(number):
+    asked = []
+    def look_up(self, name):
+        asked.append(name)
+        if len(asked) == 1:
+            os.kill(os.getpid(), number)
+        raise AttributeError(name)
+    return look_up
+
+def replaced(number):
+    try:
+        try:
+            os.kill(os.getpid(), number)
+        except BaseException as stop:
+            raise ValueError("of a library that catches everything") from stop
+    except ValueError as error:
+        kept.append(error)
+
+kept = []
 
 @click.command()
 def wait():
@@ -29,6 +50,8 @@ run_command(wait, [])
 CALLBACKS = {
     "weak reference": "reference = weakref.ref(held, lambda _: os.kill(os.getpid(), signal.{name}))",
     "finaliser": "Held.__del__ = lambda _: os.kill(os.getpid(), signal.{name})",
+    "a look-up by C code": "Held.__getattr__ = stop_once(signal.{name}); numpy.ones(1) == held",
+    "an error of its own": "replaced(signal.{name})",
 }
 
 
@@ -50,6 +73,34 @@ def test_a_stop_that_the_interpreter_swallows_comes_again(place, name, code):
     done = ended(script)
     assert done.returncode == code
     assert "went on" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+SLOW_END = """
+import os, signal, time
+import click
+from crypto_refactor.cli.runner import run_command
+
+@click.command()
+def work():
+    try:
+        os.kill(os.getpid(), signal.{name})
+    finally:
+        try:
+            raise ValueError("on the way")
+        except ValueError:
+            time.sleep(1.2)
+        print("cleaned up", flush=True)
+
+run_command(work, [])
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_stop_that_is_on_its_way_does_not_disturb_what_cleans_up(name, code):
+    done = ended(SLOW_END.format(name=name))
+    assert done.returncode == code
+    assert done.stdout.strip() == "cleaned up"
     assert "Traceback" not in done.stderr
 
 

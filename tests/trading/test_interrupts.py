@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -97,6 +98,73 @@ def test_impatience_does_not_end_a_step_either_and_the_first_signal_counts(told)
         step()
     assert done == ["rest"]
     assert told == [signal.SIGTERM]
+
+
+def test_a_step_with_a_limit_waits_for_its_end_all_the_same(told):
+    before, done = handlers(), []
+
+    def step():
+        with deferred_interrupts(at_most=PATIENCE):
+            signal.raise_signal(signal.SIGTERM)
+            done.append("rest")
+
+    with pytest.raises(Stopped):
+        step()
+    assert done == ["rest"]
+    assert told == [signal.SIGTERM]
+    assert handlers() == before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_a_step_that_takes_longer_than_its_limit_is_interrupted(told):
+    before, done = handlers(), []
+
+    def step():
+        with deferred_interrupts(at_most=0.01):
+            signal.raise_signal(signal.SIGTERM)
+            done.append("begun")
+            time.sleep(PATIENCE)
+            done.append("rest")
+
+    with pytest.raises(Stopped):
+        step()
+    assert done == ["begun"]
+    assert set(told) == {signal.SIGTERM}
+    assert handlers() == before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_who_asks_twice_interrupts_a_step_with_a_limit(told):
+    before, done = handlers(), []
+
+    def step():
+        with deferred_interrupts(at_most=PATIENCE):
+            signal.raise_signal(signal.SIGINT)
+            done.append("begun")
+            signal.raise_signal(signal.SIGINT)
+            done.append("rest")
+
+    with pytest.raises(Stopped):
+        step()
+    assert done == ["begun"]
+    assert handlers() == before
+
+
+def test_a_limit_does_not_reach_into_a_step_without_one(told):
+    done = []
+
+    def step():
+        with deferred_interrupts(at_most=0.01):
+            with deferred_interrupts():
+                signal.raise_signal(signal.SIGTERM)
+                done.append("inner")
+            # The inner step passes it on to the outer one, whose time begins.
+            time.sleep(PATIENCE)
+            done.append("outer")
+
+    with pytest.raises(Stopped):
+        step()
+    assert done == ["inner"]
 
 
 def test_an_error_of_the_step_does_not_swallow_the_signal(told):

@@ -16,6 +16,8 @@ _log = logging.getLogger(__name__)
 
 _PARTS_OF_THE_TIMEOUT = 3
 """How often the loop reports within the time that the watchdog allows."""
+_NAP_SECONDS = 1.0
+"""How long a signal may go unnoticed that comes in the moment in which a sleep begins."""
 
 
 class ServiceManager:
@@ -52,13 +54,23 @@ class ServiceManager:
 
         Threads that process a ticker wait here, too.  They say nothing about the loop.
         """
-        if self.interval is None or threading.current_thread() is not threading.main_thread():
+        if threading.current_thread() is not threading.main_thread():
             self._sleep_once(seconds)
             return
         until = self._clock() + seconds
-        self._send("WATCHDOG=1")
+        self._show_life()
         while (remaining := until - self._clock()) > 0:
-            self._sleep_once(min(remaining, self.interval))
+            self._nap(min(remaining, self.interval or remaining))
+            self._show_life()
+
+    def _nap(self, seconds: float) -> None:
+        """Wait in small parts: Python looks for signals between two of them."""
+        until = self._clock() + seconds
+        while (remaining := until - self._clock()) > 0:
+            self._sleep_once(min(remaining, _NAP_SECONDS))
+
+    def _show_life(self) -> None:
+        if self.interval is not None:
             self._send("WATCHDOG=1")
 
     def _send(self, message: str) -> None:

@@ -9,11 +9,11 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
-from typing import Any
 
 from crypto_refactor.errors import CryptoRefactorError
 from crypto_refactor.model.cache import ModelProvider
@@ -27,13 +27,13 @@ _RETRY_SECONDS = 600.0
 @dataclass(frozen=True, slots=True)
 class _RunningFit:
     process: SpawnProcess
-    errors: Connection
+    pipe: Connection
 
     def close(self) -> None:
         """Wait for its end, and release its resources."""
         self.process.join()
         self.process.close()
-        self.errors.close()
+        self.pipe.close()
 
 
 class BackgroundTrainer:
@@ -97,17 +97,19 @@ class BackgroundTrainer:
 
     def _start(self, key: str, job: TrainingJob) -> _RunningFit:
         context = get_context("spawn")
-        receiver, sender = context.Pipe(duplex=False)
-        arguments = (self._models, key, job, sender)
-        process = context.Process(target=_fit, args=arguments, daemon=True)
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_fit, args=(theirs,), daemon=True)
         try:
             process.start()
         except OSError:
-            receiver.close()
+            ours.close()
             raise
         finally:
-            sender.close()
-        return _RunningFit(process, receiver)
+            theirs.close()
+        # Not as an argument: `start` would wait for ever for a process that ended before it read a large one.
+        with suppress(ConnectionError):  # how it ended is found with all others
+            ours.send((self._models, key, job))
+        return _RunningFit(process, ours)
 
     def _collect_finished(self) -> None:
         for key, fit in list(self._running.items()):
@@ -117,28 +119,32 @@ class BackgroundTrainer:
             self._failed.pop(key, None)
             code = fit.process.exitcode
             if code != 0:
-                self._fail(key, _error_text(fit.errors) or f"its process ended with {code}")
+                self._fail(key, _error_text(fit.pipe) or f"its process ended with {code}")
             fit.close()
 
     def _fail(self, key: str, why: str) -> None:
         self._failed[key] = self._monotonic(), why
 
 
-def _error_text(errors: Connection) -> str | None:
+def _error_text(pipe: Connection) -> str | None:
     try:
-        return str(errors.recv()) if errors.poll() else None
-    except EOFError:
+        return str(pipe.recv()) if pipe.poll() else None
+    except (EOFError, ConnectionError):
         return None
 
 
-def _fit(models: ModelProvider, key: str, job: TrainingJob, errors: Any) -> None:
-    """Fit one model, or have it fitted, in a process of its own."""
+def _fit(parent: Connection) -> None:
+    """Fit the model that the parent sends, or have it fitted, in a process of its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
+        models, key, job = parent.recv()
+    except EOFError:  # it was killed
+        raise SystemExit(1) from None
+    try:
         models.get_or_train(key, job)
     except CryptoRefactorError as error:
-        errors.send(error.what)
+        parent.send(error.what)
         raise SystemExit(1) from None
 
 

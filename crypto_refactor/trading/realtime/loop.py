@@ -18,6 +18,7 @@ from crypto_refactor.market.hours import floor_hour, to_datetime, to_iso
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.trading.brokers import UnknownOutcomeError, UnreachableError
 from crypto_refactor.trading.explanations import positions_in_words, tickers_in_words
+from crypto_refactor.trading.interrupts import deferred_interrupts
 from crypto_refactor.trading.kill_switch import halt_reason
 from crypto_refactor.trading.model_choice import StillTrainingError
 from crypto_refactor.trading.outcomes import (
@@ -46,6 +47,8 @@ WAKE_SECONDS = 5
 """How long after the close the loop first asks for the bar."""
 _CLOCK_SECONDS = 15.0
 """How long Alpaca is asked for its time before an hour begins."""
+_STOP_SECONDS = 2.0
+"""How long a stop waits for the work of an hour; then it interrupts it."""
 _WAITING_SECONDS = 900
 """How long the loop sleeps at most before it shows a sign of life."""
 _MAX_WAIT_SECONDS = 3600 + WAKE_SECONDS + MAX_SKEW_SECONDS
@@ -108,11 +111,12 @@ class TradingLoop:
             hour = self._now()
             if not passes:
                 self._begin_days(hour)
-            self._guarded_hour(hour)
-            self._look_at_record()
-            self._summarise(hour)
-            if self._after_hour is not None:
-                self._after_hour()
+            with deferred_interrupts(at_most=_STOP_SECONDS):
+                self._guarded_hour(hour)
+                self._look_at_record()
+                self._summarise(hour)
+                if self._after_hour is not None:
+                    self._after_hour()
             passes += 1
             if passes == 1:
                 if len(self.dropped) == len(self._session.tickers):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import threading
 import time
 from dataclasses import replace
+from multiprocessing import resource_tracker, spawn
 from pathlib import Path
 
 import numpy as np
@@ -47,12 +49,13 @@ class Process:
     """A process of the test: it ends when it is told to."""
 
     def __init__(self, context, args):
-        self.models, self.key, self.job, _ = args
+        (self.pipe,) = args
         self.context, self.exitcode, self.killed, self.closed = context, None, False, False
 
     def start(self):
         if self.context.refuses:
             raise OSError(12, "Cannot allocate memory")
+        self.pipe.reader = self
         self.context.started.append(self)
         self.context.most = max(
             self.context.most, sum(each.exitcode is None for each in self.context.started)
@@ -82,9 +85,13 @@ class Process:
 
 
 class End:
-    """One end of a pipe."""
+    """One end of a pipe; the other one's reader knows at once what is sent."""
 
-    error = None
+    error, reader = None, None
+    other = None
+
+    def send(self, what):
+        self.other.reader.models, self.other.reader.key, self.other.reader.job = what
 
     def poll(self):
         return self.error is not None
@@ -102,9 +109,10 @@ class Context:
     def __init__(self):
         self.started, self.refuses, self.ends, self.most = [], False, {}, 0
 
-    def Pipe(self, duplex):
+    def Pipe(self):
         self.latest = End()
-        return self.latest, End()
+        self.latest.other = End()
+        return self.latest, self.latest.other
 
     def Process(self, target, args, daemon):
         assert daemon
@@ -319,6 +327,15 @@ def test_processes_of_their_own_train_models_that_serve_and_tell_what_fails(real
     assert models_in(tmp_path).get("bad") is None
     assert "tensorflow" not in sys.modules
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_process_that_ends_before_it_has_read_its_job_holds_nobody_up(real, monkeypatch):
+    resource_tracker.ensure_running()  # a process as well, which others need
+    monkeypatch.setattr(spawn, "get_executable", lambda: b"/bin/false")
+    assert len(pickle.dumps(job())) > 2**16  # more than a pipe holds
+    real.begin("a", job())
+    wait_until(lambda: real.failure("a"))
+    assert real.failure("a") == "its process ended with 1"
 
 
 @pytest.mark.slow
