@@ -28,8 +28,9 @@ def raise_on_signals() -> None:
     """Raise `KeyboardInterrupt` on Ctrl-C and `Terminated` on SIGTERM and SIGHUP, until `arrived` is called.
 
     A handler runs between any two steps of Python: also within a finaliser, where the interpreter prints an exception
-    and goes on, and within what an extension calls, where its C code may take any exception for a missing attribute.
-    The process would never stop.  So what is lost is raised again.
+    and goes on, within the `close` of a forgotten stream, where it does not even do that, and within what an extension
+    calls, whose C code may take any exception for a missing attribute.  The process would never stop.  So what is lost
+    is raised again.
     """
     signal.signal(signal.SIGTERM, _stop)
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):

@@ -9,13 +9,19 @@ import pytest
 from support.cli_runner import PATIENCE, ROOT, foreground
 
 LOST = """
-import os, signal, sys, time, weakref
+import io, os, signal, sys, time, weakref
 import click
 import numpy
 from crypto_refactor.cli.runner import run_command
 
 class Held:
     pass
+
+class Closed(io.RawIOBase):
+    def close(self):
+        if not self.closed:
+            super().close()
+            os.kill(os.getpid(), self.number)
 
 def stop_once(number):
     asked = []
@@ -50,6 +56,7 @@ run_command(wait, [])
 CALLBACKS = {
     "weak reference": "reference = weakref.ref(held, lambda _: os.kill(os.getpid(), signal.{name}))",
     "finaliser": "Held.__del__ = lambda _: os.kill(os.getpid(), signal.{name})",
+    "a stream that is forgotten": "Closed.number = signal.{name}; Closed()",
     "a look-up by C code": "Held.__getattr__ = stop_once(signal.{name}); numpy.ones(1) == held",
     "an error of its own": "replaced(signal.{name})",
 }
