@@ -9,7 +9,6 @@ import click
 
 from crypto_refactor.cli import completion, options
 from crypto_refactor.cli.output import say_hints
-from crypto_refactor.errors import UsageError
 from crypto_refactor.execution.options import EXECUTION_OPTIONS, OptionSpec, option_hints
 
 if TYPE_CHECKING:
@@ -86,25 +85,12 @@ def rule_options(values: Mapping[str, Any]) -> ExecutionOptions:
     return options
 
 
-def require_residual(values: Mapping[str, Any]) -> None:
-    """Refuse to add the forecast of a network where there is none."""
-    from crypto_refactor.model.networks import LINEAR
-
-    if values["network"] == LINEAR and values["residual"] == "always":
-        raise UsageError(
-            "--residual always was given with --network linear.",
-            expected="a network whose forecast can be added; linear is the skip alone.",
-            remedy="leave out --residual, or name another --network.",
-        )
-
-
 def model_settings(values: Mapping[str, Any]) -> ModelSettings:
     """Return the models asked for."""
     from dataclasses import fields
 
     from crypto_refactor.model.settings import ModelSettings
 
-    require_residual(values)
     given = {field.name: values[field.name] for field in fields(ModelSettings)}
     return ModelSettings(**given | {"seed": values["seed"] or 0})
 

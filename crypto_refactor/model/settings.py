@@ -43,6 +43,12 @@ class ModelSettings:
         self._require_range("refit_every", 1, 87_600, " hours")
         self._require_choice("network", tuple(networks_of(self.plugins)))
         self._require_choice("residual", RESIDUALS)
+        if self.residual == "always" and self.builder is None:
+            raise UsageError(
+                f"--residual always was given with --network {self.network}.",
+                expected="a network whose forecast can be added to the skip's; this one is the skip alone.",
+                remedy="leave out --residual, or name another --network.",
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as outputs and records state them."""

@@ -215,6 +215,8 @@ class TestTooLittleToLearnFrom:
         ("--train-hours", {"train_hours": 239}),
         ("--refit-every", {"refit_every": 0}),
         ("--network", {"network": "large"}),
+        ("--residual", {"residual": "sometimes"}),
+        ("--residual always", {"network": "linear", "residual": "always"}),
     ],
 )
 def test_settings_that_cannot_be_are_refused(option, changed):

@@ -148,7 +148,7 @@ def _build(real_bars):
         file.write_bytes(trained.keras)
         model = keras.models.load_model(file)
     alone = {
-        "linear": train(data, replace(SETTINGS, network="linear")),
+        "linear": train(data, replace(SETTINGS, network="linear", residual="auto")),
         "never": train(data, replace(SETTINGS, residual="never")),
         "auto": train(data, replace(SETTINGS, residual="auto")),
     }

@@ -10,7 +10,7 @@ from crypto_refactor.cli.command_table import grouped_command, load_command
 from crypto_refactor.cli.forecast_record import no_record, recorded_signal
 from crypto_refactor.cli.output import say, text_width
 from crypto_refactor.cli.runner import print_json
-from crypto_refactor.cli.strategy_options import require_residual, signal_rules
+from crypto_refactor.cli.strategy_options import signal_rules
 from crypto_refactor.errors import CryptoRefactorError, UsageError
 
 if TYPE_CHECKING:
@@ -133,7 +133,6 @@ def _generated(values: dict[str, Any]) -> tuple[Signal, SeriesRecord | None]:
             expected="one of them: the models of the trading loop have no names, and never change.",
             remedy="leave out --walk-forward, or the other one.",
         )
-    require_residual(values)
     source = options.open_selected_source(values)
     model = DEFAULT_MODEL_NAME if values["model"] is None else values["model"]
     generator = SignalGenerator(

@@ -74,7 +74,7 @@ def targets(data, trained, part):
 
 def train_alone(data):
     """Train the skip alone, in a process of its own."""
-    return run_in_process(partial(train, data, replace(SETTINGS, network="linear")))
+    return run_in_process(partial(train, data, replace(SETTINGS, network="linear", residual="auto")))
 
 
 def huber(difference):
