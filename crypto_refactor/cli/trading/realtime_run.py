@@ -91,7 +91,9 @@ class RealtimeRun:
         account = self._open()
         holdings = self._answer(lambda: self.ledger.positions(account.name), LedgerUnavailableError)
         tickers = ", ".join(map(str, session.tickers))
-        self._announce("start", f"trading {tickers}; {_sentence(holdings)}", holdings)
+        held = _sentence(holdings)
+        self.screen.note(f"{account.name}: {held}")  # the heading has named the tickers
+        self._announce("start", f"trading {tickers}; {held}", holdings, shown=False)
         if session.cluster is None:  # otherwise these processes only wait for the cluster
             workers = min(os.cpu_count() or 1, workers, session.workers)
         trainer = BackgroundTrainer(session.models, workers=workers)
