@@ -1,17 +1,22 @@
 """Sentences about forecasts: what they show, which baselines they beat, how confirmations agree with them, how they ended."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-from crypto_refactor.backtest.result import BacktestResult
-from crypto_refactor.backtest.significance.forecast_skill import Skill
-from crypto_refactor.backtest.significance.verdict import Verdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.model.artifact import DROPPED, KEPT, ResidualDecision
 from crypto_refactor.model.skip import RIDGE
 from crypto_refactor.report.formatting import UNDEFINED, number, percent
 from crypto_refactor.signals.condition_catalogue import FORECAST
-from crypto_refactor.trading.record.record import SeriesRecord
-from crypto_refactor.trading.record.scores import Score
+
+if TYPE_CHECKING:
+    from crypto_refactor.backtest.result import BacktestResult
+    from crypto_refactor.backtest.significance.forecast_skill import Skill
+    from crypto_refactor.backtest.significance.verdict import Verdict
+    from crypto_refactor.trading.record.record import SeriesRecord
+    from crypto_refactor.trading.record.scores import Score
 
 BASELINE_NAMES = {
     "minus_last_return": "minus the last return",

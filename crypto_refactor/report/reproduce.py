@@ -1,10 +1,12 @@
 """Commands that give the same figures again, or trade by the same rules."""
 
+from __future__ import annotations
+
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -13,7 +15,9 @@ from crypto_refactor.execution.options import EXECUTION_OPTIONS
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.sources.folder_source import source_option
 from crypto_refactor.market.ticker import Ticker
-from crypto_refactor.trading.session import TradingSession
+
+if TYPE_CHECKING:
+    from crypto_refactor.trading.session import TradingSession
 
 _NOT_OF_THE_RESULT = frozenset(
     {

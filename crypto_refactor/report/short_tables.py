@@ -1,13 +1,18 @@
 """The few figures that a result shows where there is room for ten lines."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-from crypto_refactor.backtest.comparison.runner import Comparison
-from crypto_refactor.backtest.comparison.trials import Trial
-from crypto_refactor.backtest.result import RunResult
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 from crypto_refactor.report.formatting import UNDEFINED, percent
 from crypto_refactor.report.hour_remarks import account_columns
 from crypto_refactor.report.metric_rows import KEY_FIGURES, RETURN_RANGE, sharpe_text
+
+if TYPE_CHECKING:
+    from crypto_refactor.backtest.comparison.runner import Comparison
+    from crypto_refactor.backtest.comparison.trials import Trial
+    from crypto_refactor.backtest.result import RunResult
 
 TRIALS_SHOWN = 5
 

@@ -1,11 +1,17 @@
 """Lines that fit a terminal: no word, no figure and its unit is ever broken, and what goes on hangs below its beginning."""
 
+from __future__ import annotations
+
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from textwrap import TextWrapper
+from typing import TYPE_CHECKING
 
-from crypto_refactor.report.short_tables import Table
+if TYPE_CHECKING:
+    from crypto_refactor.report.short_tables import Table
+
 
 MAX_PROSE = 100
 """Longer lines are hard to read, however wide the terminal."""
@@ -102,7 +108,6 @@ def _parts(table: Table, width: int) -> Iterator[Table]:
             taken += 2 + widths[end - 1]
             end += 1
         rows = [(row[0], *row[begin:end]) for row in table.rows if any(row[begin:end])]
-        yield Table(
-            min(end, table.names) if begin == 1 else 1, (table.header[0], *table.header[begin:end]), rows
-        )
+        names = min(end, table.names) if begin == 1 else 1
+        yield replace(table, names=names, header=(table.header[0], *table.header[begin:end]), rows=rows)
         begin = end
