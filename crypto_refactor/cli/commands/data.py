@@ -80,13 +80,16 @@ def _print(bars: Bars, report: QualityReport, latest: LatestPrice, tz: ZoneInfo)
         f"[bold]{bars.ticker}[/bold]: {len(bars):,} hourly bars from {source_name(bars.source)}",
         highlight=False,
     )
-    screen.print(f"Latest price {price(latest.price)} at {latest.at}\n", highlight=False)
+    screen.print(f"Latest price {price(latest.price)} {bars.ticker.quote} at {latest.at}\n", highlight=False)
+    shown = min(len(bars), _MAX_ROWS)
+    first = f"The last {shown} of them" if shown < len(bars) else "All of them"
+    screen.print(f"{first}, prices in {bars.ticker.quote}, volume in {bars.ticker.base}:", highlight=False)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(f"opened ({tz.key})")
     table.add_column("opened (Mountain Time)")
     for name in ("open", "high", "low", "close", "volume"):
         table.add_column(name, justify="right")
-    for row in range(max(0, len(bars) - _MAX_ROWS), len(bars)):
+    for row in range(len(bars) - shown, len(bars)):
         opened = int(bars.opened[row])
         prices = (price(float(getattr(bars, name)[row])) for name in ("open", "high", "low", "close"))
         table.add_row(

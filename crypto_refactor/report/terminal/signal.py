@@ -201,7 +201,9 @@ def _model(signal: Signal, width: int) -> list[str]:
     """Return which model answered, how old it is, and whether backtests and the loop use it."""
     model, loop = signal.model, signal.loop
     age = signal.decided_at - model.trained_through
-    when = f"trained {length_text(age)} ago" if model.decision == "reused" else f"{model.decision} now"
+    when = f"{model.decision} now"
+    if model.decision == "reused":
+        when = f"trained on bars up to {length_text(age)} ago" if age else "trained on bars up to this hour"
     answered = f"{model.name}, {when}, {model.network} network on {model.rows:,} h."
     if model.name == WALK_FORWARD:
         return entry("Model", f"{answered} Backtests and the trading loop decide this hour by it too.", width)
@@ -220,7 +222,8 @@ def _details(signal: Signal, tz: ZoneInfo, width: int) -> list[str]:
 
 def _conditions(signal: Signal, width: int) -> list[str]:
     side = signal.forecast_side or 1
-    lines = [f"Conditions for {Side(side).label} (the forecast's side)"]
+    why = "the forecast's side" if signal.forecast_side else "the forecast has no side"
+    lines = [f"Conditions for {Side(side).label} ({why})"]
     values = condition_values(signal, side)
     column = max(12, *map(len, signal.conditions))
     for name, held in signal.conditions.items():

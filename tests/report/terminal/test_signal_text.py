@@ -215,7 +215,7 @@ def test_times_are_shown_in_the_zone_asked_for():
 
 def test_the_model_and_why_it_answered_are_named():
     text = shown(make_signal())
-    assert "lstm_v2, trained 3 h ago, documented network on 240 h." in line(text, "Model")
+    assert "lstm_v2, trained on bars up to 3 h ago, documented network on 240 h." in line(text, "Model")
     assert "reused: trained 3 h ago; retrained after 24 h" in text
     assert "0123456789abcdef" in text
     assert "forecasts by its linear skip alone" in text
