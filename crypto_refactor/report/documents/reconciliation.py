@@ -40,7 +40,7 @@ def _name(cause: CauseMoney) -> str:
 
 
 def _points(result: AccountReconciliation, money: float) -> str:
-    return f"{money / result.start * 100 + 0.0:+.2f}"
+    return percent(money / result.start + 0.0, signed=True)
 
 
 def is_explained_by_fees(difference: HoldingDifference, result: AccountReconciliation) -> bool:
