@@ -266,6 +266,16 @@ def test_a_manual_close_takes_the_place_of_the_decision_before_it(tool, put):
     assert "UTC: forecast +0.300 %; at the next open: exit (close)\n" in tool("status").out
 
 
+@pytest.mark.parametrize("account", ["replay/1a2b", "demo/unknown"])
+def test_a_panic_that_closes_nothing_says_that_entries_stay_halted(invoke, tool, put, account):
+    put("replay/1a2b", LONG, source="sample")
+    done = invoke(HOLDINGS["panic"], f"--account {account}")
+    assert done.code != 0
+    assert "Entries stay halted; `crypto-refactor resume` lifts that." in done.err
+    assert "The halt is lifted." in tool("resume").out
+    assert "stay halted" not in tool("close --all --account demo/unknown", code=5).err
+
+
 def test_a_panic_says_where_no_halt_keeps_the_account_flat(invoke, put):
     put("demo/alpaca", FLAT)
     assert "Run `crypto-refactor resume` to allow entries again." in invoke(HOLDINGS["panic"], "").out
@@ -457,6 +467,22 @@ def test_a_replay_is_never_resumed(tool, put, ledger):
     assert "The halt is lifted." in out
     assert "its drawdown halts stay" in out
     assert ledger.state("replay/1", BTC).account.halted
+    put("replay/2", LONG, source="sample")
+    assert tool("resume").out == "Entries were not halted.\n"
+
+
+@pytest.mark.parametrize("command", ["halt --why", "panic --why"])
+def test_a_terminal_gets_lines_that_fit_and_a_pipe_whole_ones(invoke, put, monkeypatch, command):
+    name, _, rest = command.partition(" ")
+    line = f"{rest} '{'a long reason ' * 8}'"
+    run = {**COMMANDS, **HOLDINGS}[name]
+    whole = invoke(run, line).out.splitlines()
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    fitted = invoke(run, line).out.splitlines()
+    assert max(map(len, whole)) > 100
+    assert max(map(len, fitted)) <= 60
+    assert len(fitted) > len(whole)
 
 
 # trades
