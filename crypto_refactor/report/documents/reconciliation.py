@@ -20,7 +20,7 @@ _NAMES = {
 
 
 def headline(result: AccountReconciliation) -> str:
-    """Return the difference and its causes in one line: the largest first, in percentage points of the start."""
+    """Return the difference and its causes in one line: the largest first, in per cent of the start."""
     both = f"backtest {percent(result.backtest_return, signed=True)}, account {percent(result.account_return, signed=True)}"
     moved = [each for each in result.causes if abs(each.money) >= CENT]
     parts = [
