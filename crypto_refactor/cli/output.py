@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from shutil import get_terminal_size
 from textwrap import TextWrapper
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from crypto_refactor.errors import UsageError
 from crypto_refactor.storage.output_file import check_writable
@@ -73,9 +73,19 @@ def say_hints(hints: Iterable[str]) -> None:
         click.echo(fitted(f"Hint: {hint}"), err=True)
 
 
-def fitted(text: str) -> str:
-    """Return text for stderr: on a terminal broken between words, but not within a command, so that it can be pasted."""
-    if not sys.stderr.isatty():
+def tell(text: str) -> None:
+    """Print prose on stdout: a terminal gets lines that fit, a pipe gets them whole."""
+    import click
+
+    click.echo(fitted(text, sys.stdout))
+
+
+def fitted(text: str, stream: IO[str] | None = None) -> str:
+    """Return text for `stream`, by default stderr: on a terminal broken between words, but not within a command.
+
+    So a command can be pasted.
+    """
+    if not (stream or sys.stderr).isatty():
         return text
     blank = "\N{NO-BREAK SPACE}"
     lines = []

@@ -45,7 +45,10 @@ def ticker_alerts(part: TickerStatus) -> list[str]:
         alerts.append("a short position lost all equity: no further trades")
     if account.blocked_side:
         side = Side(account.blocked_side).label
-        alerts.append(f"will not re-enter {side} until the target changes (closed manually or stopped out)")
+        held = "once its position is closed, " if account.side == account.blocked_side else ""
+        alerts.append(
+            f"{held}will not re-enter {side} until the target changes (closed manually or stopped out)"
+        )
     return alerts
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -121,8 +120,8 @@ def equivalent_backtest(
     data_dir: Path | None,
     *,
     tickers: Sequence[Ticker],
-) -> str:
-    """Return the backtester command that trades the first of `tickers` by the very same rules, in a sentence."""
+) -> tuple[str, list[str]]:
+    """Return what to call the backtest that trades the first of `tickers` by the very same rules, and its command."""
     words = [*program("backtest"), "--ticker", str(tickers[0]), "--hours", str(hours)]
     words += [
         "--initial-balance",
@@ -135,7 +134,7 @@ def equivalent_backtest(
     if end is not None:
         words += ["--end", to_iso(end)]
     share = f" (for {tickers[0]}, whose share is one of {len(tickers)})" if len(tickers) > 1 else ""
-    return f"Backtest these exact rules{share}: {shlex.join(words)}"
+    return f"Backtest these exact rules{share}", words
 
 
 def _changed(session: TradingSession) -> Iterator[str]:

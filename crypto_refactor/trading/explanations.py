@@ -3,10 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from crypto_refactor.execution.decisions import Decision, Enter
 from crypto_refactor.execution.rules import ExecutionRules
+from crypto_refactor.execution.stepper import SubAccountState
 from crypto_refactor.execution.sub_account import Fill, SubAccount
 from crypto_refactor.market.bars import Bars
+from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.plausibility import find_jumps
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.sides import Side
@@ -152,6 +156,19 @@ def jump_notes(bars: Bars, since: int = 0) -> tuple[str, ...]:
     return tuple(
         f"jump in the bar that opened {jump.text}" for jump in find_jumps(bars) if jump.opened >= since
     )
+
+
+def missed_hours_note(previous: SubAccountState | None, bars: Bars, hour: int) -> tuple[str, ...]:
+    """Return a note where bars closed after the last hour of `previous` and before `hour`."""
+    if previous is None:
+        return ()
+    since = previous.processed_through
+    missed = int(np.count_nonzero((bars.closed > since) & (bars.closed < hour)))
+    if not missed:
+        return ()
+    hours = "1 hour" if missed == 1 else f"{missed:,} hours"
+    cost = "`crypto-refactor reconcile` shows what that cost"
+    return (f"no decision was made in {hours} since {to_iso(since)[:16].replace('T', ' ')} UTC; {cost}",)
 
 
 def unfilled_entry_note(decisions: Sequence[Decision], fills: Sequence[Fill]) -> tuple[str, ...]:

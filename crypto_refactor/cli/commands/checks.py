@@ -10,6 +10,7 @@ import click
 
 from crypto_refactor.cli import options
 from crypto_refactor.cli.command_table import grouped_command
+from crypto_refactor.cli.output import fitted, tell
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.errors import EXIT_AUDIT_FAILED, EXIT_OK, DataError, UsageError
 
@@ -62,10 +63,10 @@ def _show(title: str, checks: Sequence[SelfCheck], *, as_json: bool) -> int:
             {"schema": 1, "title": title, "checks": [asdict(check) for check in checks], "failed": failed}
         )
     else:
-        click.echo(title + ("   SIMULATED" if title.endswith("from sample") else ""))
+        tell(title + ("   SIMULATED" if title.endswith("from sample") else ""))
         for check in checks:
-            click.echo(f"  {'ok    ' if check.holds else 'FAILED'}  {check.what}: {check.found}")
-        click.echo(f"{len(checks) - failed} of {len(checks)} checks hold.")
+            tell(f"  {'ok    ' if check.holds else 'FAILED'}  {check.what}: {check.found}")
+        tell(f"{len(checks) - failed} of {len(checks)} checks hold.")
     return DataError.exit_code if failed else EXIT_OK
 
 
@@ -108,12 +109,14 @@ def check_plugin(plugin: str, as_json: bool, **values: Any) -> int:
         source = options.open_selected_source(values)
         series += [_bars(source, ticker, values["end"]) for ticker in values["tickers"]]
     if sys.stderr.isatty():  # a loop over bars in Python takes a minute
-        click.echo(f"Checking {file.name}: every bar is computed again without later ones …", err=True)
+        click.echo(
+            fitted(f"Checking {file.name}: every bar is computed again without later ones …"), err=True
+        )
     report = checker.check_plugin(file, series)
     if as_json:
         print_json(report.to_dict())
     else:
-        click.echo(plugin_check_text(report))
+        tell(plugin_check_text(report))
     return EXIT_OK if report.passed else EXIT_AUDIT_FAILED
 
 

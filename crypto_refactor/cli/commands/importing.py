@@ -9,7 +9,7 @@ import click
 
 from crypto_refactor.cli import options
 from crypto_refactor.cli.command_table import grouped_command
-from crypto_refactor.cli.output import say_hints
+from crypto_refactor.cli.output import say_hints, tell
 from crypto_refactor.cli.runner import print_json
 
 if TYPE_CHECKING:
@@ -132,21 +132,21 @@ def _print(result: ImportResult) -> None:
     from crypto_refactor.market.hours import to_iso
 
     for part in result.parts:
-        click.echo(f"{part.path.name}: {part.describe()}")
+        tell(f"{part.path.name}: {part.describe()}")
     bars = result.bars
     first, last = to_iso(int(bars.opened[0])), to_iso(int(bars.opened[-1]))
-    click.echo(f"{bars.ticker}: {len(bars):,} bars, {first} to {last}, in {result.path}")
+    tell(f"{bars.ticker}: {len(bars):,} bars, {first} to {last}, in {result.path}")
     if result.repeated:
         rows = (
             "1 row repeated an hour and was"
             if result.repeated == 1
             else f"{result.repeated:,} rows repeated an hour and were"
         )
-        click.echo(f"  {rows} joined")
+        tell(f"  {rows} joined")
     if result.already_there:
-        click.echo(f"  {result.already_there:,} bars were there before")
+        tell(f"  {result.already_there:,} bars were there before")
     if result.original is not None:
-        click.echo(f"  the file as it was is now {result.original}")
+        tell(f"  the file as it was is now {result.original}")
     for text in result.left_out:
-        click.echo(f"  {text}")
-    click.echo(f"Use them with --source files --data-dir {result.path.parent}")
+        tell(f"  {text}")
+    tell(f"Use them with --source files --data-dir {result.path.parent}")

@@ -116,9 +116,7 @@ class _Run:
     def _name_backtest(self, hours: int, tickers: Sequence[Ticker]) -> None:
         if tickers:
             end, folder = self.request.end, self.values["data_dir"]
-            self.screen.note(
-                equivalent_backtest(self.session, hours, end, folder, tickers=tickers), as_is=True
-            )
+            self.screen.command(*equivalent_backtest(self.session, hours, end, folder, tickers=tickers))
 
     def _list_positions(self, account: str) -> None:
         try:

@@ -20,6 +20,7 @@ from crypto_refactor.cli.trading.lasting_output import LastingOutput
 from crypto_refactor.cli.trading.log_file import SHOWN
 from crypto_refactor.cli.trading.status_line import StatusLine
 from crypto_refactor.model.training.parallel import TrainingObserver
+from crypto_refactor.report.terminal.wrapping import command_lines
 from crypto_refactor.trading.explanations import tickers_in_words
 from crypto_refactor.trading.outcomes import Failure, TickerOutcome, TickerRow, failed_together, is_hopeless
 
@@ -38,9 +39,13 @@ _CLOSING_SECONDS = 8.0
 """How long the end of a run may be held up by its last notices; some services take one in five seconds."""
 
 
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and not stream.closed and stream.isatty()
+
+
 def _fitted(text: str, stream: TextIO | None) -> str:
     """Return lines that a terminal breaks between words; whatever else reads them gets them whole."""
-    if stream is None or stream.closed or not stream.isatty():
+    if not _is_terminal(stream):
         return text
     from crypto_refactor.report.terminal.tables import wrapped
 
@@ -213,6 +218,14 @@ class Screen:
         """Show a sentence to people only; `as_is` keeps a command in one piece."""
         self._write(text, err=True, as_is=as_is)
 
+    def command(self, label: str, words: Sequence[str]) -> None:
+        """Show people a command behind its label; in a terminal it takes lines that can be pasted into a shell."""
+        whole = shown = f"{label}: {shlex.join(words)}"
+        if _is_terminal(sys.stderr):
+            room = shutil.get_terminal_size().columns
+            shown = "\n".join([_fitted(f"{label}:", sys.stderr), *command_lines("", words, room, 2)])
+        self._write(shown, err=True, as_is=True, logged=whole)
+
     def announce(
         self,
         kind: str,
@@ -270,8 +283,16 @@ class Screen:
         if self._lasting is not None:
             self._lasting.close()
 
-    def _write(self, text: str, *, err: bool = False, as_is: bool = False, strong: bool = False) -> None:
-        _log.info("%s", text)
+    def _write(
+        self,
+        text: str,
+        *,
+        err: bool = False,
+        as_is: bool = False,
+        strong: bool = False,
+        logged: str | None = None,
+    ) -> None:
+        _log.info("%s", text if logged is None else logged)
         self._status.clear()
         if not as_is:
             text = _fitted(text, sys.stderr if err else sys.stdout)

@@ -20,7 +20,7 @@ _NAMES = {
 
 
 def headline(result: AccountReconciliation) -> str:
-    """Return the difference and its causes in one line: the largest first, in percentage points of the start."""
+    """Return the difference and its causes in one line: the largest first, in per cent of the start."""
     both = f"backtest {percent(result.backtest_return, signed=True)}, account {percent(result.account_return, signed=True)}"
     moved = [each for each in result.causes if abs(each.money) >= CENT]
     parts = [
@@ -40,7 +40,7 @@ def _name(cause: CauseMoney) -> str:
 
 
 def _points(result: AccountReconciliation, money: float) -> str:
-    return f"{money / result.start * 100 + 0.0:+.2f}"
+    return percent(money / result.start + 0.0, signed=True)
 
 
 def is_explained_by_fees(difference: HoldingDifference, result: AccountReconciliation) -> bool:

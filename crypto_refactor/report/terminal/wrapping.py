@@ -45,13 +45,16 @@ def entry(label: str, text: str, width: int) -> list[str]:
     return wrapped(f"{label:<{_LABEL}}".replace(" ", GLUED) + text, width, _LABEL)
 
 
-def command_lines(label: str, words: Sequence[str], width: int) -> list[str]:
-    """Return a command behind its label; where it takes several lines, it can still be pasted into a shell."""
-    indent = " " * _LABEL
-    lines = [f"{label:<{_LABEL}}"]
+def command_lines(label: str, words: Sequence[str], width: int, labelled: int = _LABEL) -> list[str]:
+    """Return a command behind its label, which takes `labelled` columns.
+
+    Where it takes several lines, it can still be pasted into a shell.
+    """
+    indent = " " * labelled
+    lines = [f"{label:<{labelled}}"]
     for part in _options(words):
         line = lines[-1]
-        separator = "" if len(line) == _LABEL else " "
+        separator = "" if len(line) == labelled else " "
         # Two columns are kept for what continues a line.
         if separator and len(line) + 1 + len(part) + 2 > min(width, MAX_PROSE):
             lines[-1] = line + " \\"

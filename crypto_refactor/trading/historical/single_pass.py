@@ -10,7 +10,7 @@ from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.model.training.jobs import TrainingJob
 from crypto_refactor.trading.account_names import share_note
 from crypto_refactor.trading.decider import Decider
-from crypto_refactor.trading.explanations import jump_notes
+from crypto_refactor.trading.explanations import jump_notes, missed_hours_note
 from crypto_refactor.trading.historical.trader import HistoricalTrader
 from crypto_refactor.trading.ledger import ForecastRecord, Ledger
 from crypto_refactor.trading.locks import locked
@@ -116,8 +116,9 @@ class DemoPass(SignalPass):
         trader = HistoricalTrader(self._ledger, self._account, decider=loaded.decider, processor=processor)
         with locked(self._session.state_dir, self._account, ticker):
             notes = share_note(self._ledger, self._account, ticker, share)
+            missed = missed_hours_note(self._ledger.state(self._account, ticker), loaded.bars, loaded.hour)
             outcome = trader.process_bar(loaded.bars, loaded.hour)
-        return replace(outcome, notes=outcome.notes + notes + jump_notes(loaded.bars))
+        return replace(outcome, notes=missed + outcome.notes + notes + jump_notes(loaded.bars))
 
 
 def run_single_pass(

@@ -19,6 +19,7 @@ from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.price_text import price_text
 from crypto_refactor.trading.bar_processor import BarProcessor, ProcessedBar
 from crypto_refactor.trading.decider import ModelDecision
+from crypto_refactor.trading.explanations import missed_hours_note
 from crypto_refactor.trading.ledger import Ledger, LedgerEvent, LedgerTransaction
 from crypto_refactor.trading.locks import locked
 from crypto_refactor.trading.orders.executor import ExecutionResult, Executor, OrderPlan
@@ -172,7 +173,8 @@ class RealtimeTrader:
             # A sub-account is not opened with money that it may not use.
             self._keep_forecast(ticker, bar)
             return self._outcome(outcome, recovered)
-        result = recovered + self._executor.execute(self._plan(bars, bar, decision))
+        missed = ExecutionResult(notes=missed_hours_note(previous, bars, hour))
+        result = recovered + missed + self._executor.execute(self._plan(bars, bar, decision))
         outcome = replace(outcome, acted=True, late=late, newly_halted=bar.newly_halted)
         return self._outcome(outcome, result)
 

@@ -14,7 +14,7 @@ _BPS = 0.05
 """A fill nearer to the open than this is at the open, in basis points."""
 _EVENT_TEXTS = {
     LedgerEvent.RESUMED: (Cause.MANUAL, "the drawdown halt was lifted"),
-    LedgerEvent.CLOSE_ORDERED: (Cause.MANUAL, "`close` replaced what was pending"),
+    LedgerEvent.CLOSE_ORDERED: (Cause.MANUAL, "`close` or `panic` replaced what was pending"),
     LedgerEvent.HALTED_BETWEEN: (Cause.PROTECTIONS, "the drawdown halted entries between two closes"),
 }
 

@@ -6,10 +6,11 @@ import csv
 import io
 import itertools
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from rich.console import Console
 from support.alpaca_trading_server import KEY, SECRET, AlpacaTradingServer
 from support.ledgers import open_sub_account
 
@@ -21,7 +22,9 @@ from crypto_refactor.execution.stepper import SubAccountState, new_state
 from crypto_refactor.execution.sub_account import SubAccount, Trade
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.report.csv_files import TRADE_COLUMNS
+from crypto_refactor.report.terminal.accounts.account import print_status
 from crypto_refactor.trading.account_names import demo_account_name
+from crypto_refactor.trading.account_status import account_status
 from crypto_refactor.trading.ledger.ledger import Ledger
 from crypto_refactor.trading.ledger.order_record import OrderRecord
 
@@ -130,7 +133,7 @@ def test_status_shows_everything_of_the_account_traded_last(tool, ledger, put, t
         "BTC/USD: decided 2024-06-01 00:00 UTC: forecast [bold]+0.300 %; at the next open: exit (opposite)",
         f"order {ORDER.client_order_id} is UNSETTLED since 2024-06-01 00:00",
         "BTC/USD: HALTED by drawdown from a peak of 1,200.00",
-        "BTC/USD: will not re-enter long until the target changes",
+        "BTC/USD: once its position is closed, will not re-enter long until the target changes",
         "  demo/sample (SIMULATED): demo account on the bundled simulation",
     ):
         assert text in out
@@ -261,6 +264,16 @@ def test_a_manual_close_takes_the_place_of_the_decision_before_it(tool, put):
         source="sample",
     )
     assert "UTC: forecast +0.300 %; at the next open: exit (close)\n" in tool("status").out
+
+
+@pytest.mark.parametrize("account", ["replay/1a2b", "demo/unknown"])
+def test_a_panic_that_closes_nothing_says_that_entries_stay_halted(invoke, tool, put, account):
+    put("replay/1a2b", LONG, source="sample")
+    done = invoke(HOLDINGS["panic"], f"--account {account}")
+    assert done.code != 0
+    assert "Entries stay halted; `crypto-refactor resume` lifts that." in done.err
+    assert "The halt is lifted." in tool("resume").out
+    assert "stay halted" not in tool("close --all --account demo/unknown", code=5).err
 
 
 def test_a_panic_says_where_no_halt_keeps_the_account_flat(invoke, put):
@@ -454,6 +467,22 @@ def test_a_replay_is_never_resumed(tool, put, ledger):
     assert "The halt is lifted." in out
     assert "its drawdown halts stay" in out
     assert ledger.state("replay/1", BTC).account.halted
+    put("replay/2", LONG, source="sample")
+    assert tool("resume").out == "Entries were not halted.\n"
+
+
+@pytest.mark.parametrize("command", ["halt --why", "panic --why"])
+def test_a_terminal_gets_lines_that_fit_and_a_pipe_whole_ones(invoke, put, monkeypatch, command):
+    name, _, rest = command.partition(" ")
+    line = f"{rest} '{'a long reason ' * 8}'"
+    run = {**COMMANDS, **HOLDINGS}[name]
+    whole = invoke(run, line).out.splitlines()
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    fitted = invoke(run, line).out.splitlines()
+    assert max(map(len, whole)) > 100
+    assert max(map(len, fitted)) <= 60
+    assert len(fitted) > len(whole)
 
 
 # trades
@@ -506,12 +535,64 @@ def test_trades_are_readable_and_add_up(tool, put):
     )
     out = tool("trades").out
     assert out.splitlines()[0] == "demo/sample   SIMULATED"
-    assert "2 closed, 50 % of them with a gain; fees 4.00, net -4.00 USD." in out
+    assert (
+        "2 closed: 50 % of them with a gain, fees 4.00, net -4.00 USD. 1 open: fees 0.00, net +100.00 USD so far."
+        in out
+    )
     (row,) = [line.split() for line in out.splitlines() if "short" in line]
     assert row == [
         *["BTC/USD", "short", "2024-05-31", "15:00", "100.00", "2024-05-31", "17:00", "110.00"],
         *["10.000", "2.00", "-102.00", "-10.20", "%", "stop-loss"],
     ]
+
+
+def test_an_open_position_never_looks_like_a_closed_trade(tool, put):
+    put("demo/sample", LONG._replace(open_fees=1.5), source="sample", trades=[TRADE])
+    out = tool("trades").out
+    closed, held = (line.split() for line in out.splitlines() if line.startswith("BTC/USD"))
+    assert closed[5:7] == ["2024-05-31", "17:00"]
+    assert held[4:7] == ["90.000", "open", "100.00"]
+    assert (
+        "1 closed: with a gain, fees 2.00, net +98.00 USD. 1 open: fees 1.50, net +98.50 USD so far." in out
+    )
+    put("demo/sample", LONG, ticker=ETH, source="sample", trades=[TRADE._replace(exit_price=90.0)])
+    assert "2 closed: 50 % of them with a gain" in tool("trades").out
+
+
+def test_an_account_that_has_closed_nothing_counts_no_gain(tool, put):
+    put("demo/sample", LONG, source="sample")
+    out = tool("trades").out
+    assert "\n1 open: fees 0.00, net +100.00 USD so far." in out
+    assert "closed:" not in out
+    assert "1 open position; no closed trade\n" in tool("status").out
+
+
+@pytest.mark.parametrize(("exit_price", "words"), [(110.0, "with a gain"), (90.0, "with a loss")])
+def test_one_closed_trade_has_no_percentage(tool, put, exit_price, words):
+    put("demo/sample", source="sample", trades=[TRADE._replace(exit_price=exit_price)])
+    assert f"; 1 closed trade, {words}\n" in tool("status").out
+
+
+def test_the_status_of_a_replay_names_the_hours_it_has_played(put, ledger, home):
+    for ticker in (BTC, ETH):
+        put("replay/1", ticker=ticker, source="sample")
+    rows = ledger.accounts()
+    status = account_status(ledger, home.folder / "state", rows[0], rows)
+    ahead, behind = status.tickers
+    played = replace(status, tickers=(replace(ahead, marked_at=AT + 30), replace(behind, marked_at=AT + 29)))
+    console = Console(file=io.StringIO(), width=120)
+    print_status(played, [], console)
+    assert console.file.getvalue().splitlines()[1] == (
+        "Replay of 2024-06-01 00:00 to 2024-06-02 06:00 UTC; opened 2024-06-01 00:00 UTC, "
+        "last traded 2024-06-01 00:00 UTC"
+    )
+
+
+def test_a_side_that_is_blocked_and_still_held_is_not_called_closed(tool, put):
+    put("demo/sample", LONG._replace(blocked_side=1), source="sample")
+    assert "BTC/USD: once its position is closed, will not re-enter long until" in tool("status").out
+    put("demo/alpaca", FLAT._replace(blocked_side=1))
+    assert "BTC/USD: will not re-enter long until" in tool("status").out
 
 
 def test_an_account_without_trades_says_so(tool, put, home):

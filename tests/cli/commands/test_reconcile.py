@@ -152,9 +152,9 @@ def test_the_headline_explains_the_money_the_largest_first():
         ]
     )
     assert headline(found) == (
-        "backtest +1.20 %, account +0.41 %: fills -0.46, 2 missed hours -0.21, fees -0.12"
+        "backtest +1.20 %, account +0.41 %: fills -0.46 %, 2 missed hours -0.21 %, fees -0.12 %"
     )
-    assert headline(result([], unexplained=-5.0)).endswith(": no cause -0.05")
+    assert headline(result([], unexplained=-5.0)).endswith(": no cause -0.05 %")
 
 
 def test_the_page_shows_every_cause_and_hour_as_text():
@@ -164,6 +164,19 @@ def test_the_page_shows_every_cause_and_hour_as_text():
     assert "no cause" in page.sections["causes"]
     assert "<b>what</b> happened" in page.sections["hours"]
     assert "b" not in {tag for tag, _ in page.tags}
+
+
+def test_consecutive_hours_of_one_kind_are_one_line():
+    from rich.console import Console
+
+    hours = [*range(400_000, 400_155), 400_200]
+    console = Console(file=io.StringIO(), width=120)
+    print_reconciliation(result([cause(Cause.MISSED, -21.0, *hours)]), None, console)
+    lines = [line for line in console.file.getvalue().splitlines() if line.startswith("missed: ")]
+    assert lines == [
+        "missed: BTC/USD 2015-08-19T16:00:00Z to 2015-08-26T02:00:00Z, 155 hours: <b>what</b> happened",
+        "missed: BTC/USD 2015-08-28T00:00:00Z <b>what</b> happened",
+    ]
 
 
 def test_it_is_whole_at_every_width():

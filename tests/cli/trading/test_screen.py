@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import shlex
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -105,6 +106,37 @@ def test_a_replay_says_why_it_is_longer_than_the_hours_it_was_asked_for(capsys):
         in err
     )
     assert "from the first to the last it is 50." in err
+
+
+WORDS = [
+    "crypto-refactor",
+    "backtest",
+    "--ticker",
+    "BTC/USD",
+    "--hours",
+    "720",
+    "--data-dir",
+    "a folder",
+    "--end",
+    "x",
+]
+
+
+def test_a_command_can_be_pasted_from_a_terminal_and_is_one_line_in_a_pipe_and_the_log(
+    terminal, capsys, caplog
+):
+    screen().command("Backtest these exact rules", WORDS)
+    whole = f"Backtest these exact rules: {shlex.join(WORDS)}"
+    assert capsys.readouterr().err == f"{whole}\n"
+    caplog.set_level(logging.INFO, logger=SHOWN)
+    stream = terminal()
+    screen().command("Backtest these exact rules", WORDS)
+    label, *lines = stream.getvalue().removeprefix(CLEAR).splitlines()
+    assert label == "Backtest these exact rules:"
+    assert max(map(len, lines)) <= 80
+    assert len(lines) > 1
+    assert shlex.split("\n".join(lines).replace("\\\n", "")) == WORDS
+    assert whole in caplog.messages
 
 
 @pytest.mark.parametrize("more", [{"as_json": True}, {"every_row": True}])

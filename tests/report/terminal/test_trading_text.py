@@ -84,7 +84,7 @@ def test_a_fill_names_the_side_before_quantity_price_and_fee(outcomes):
     (sold,) = entry.fills
     text = line(entry)
     assert "▼ short (was flat)" in text
-    assert f"sold short {sold.quantity:.5f} at {sold.price:,.2f}, fee {sold.fee:.2f} |" in text
+    assert f" sold short {sold.quantity:.5f} at {sold.price:,.2f}, fee {sold.fee:.2f} |" in text
 
 
 def test_an_exit_names_its_reason_and_what_it_earned(tmp_path, fits):
@@ -113,7 +113,9 @@ def test_both_legs_of_a_flip_are_named(outcomes):
     at = outcomes[0].bar
     text = line(filled(outcomes[0], fill(-1, "opposite", at), fill(-1, "entry", at), side=-1))
     assert "▼ short (was long)" in text
-    assert "sold 1.5000 at 67,800.00, fee 84.20 (opposite signal); sold short 1.5000 at" in text
+    when = f"at {to_local_text(at, UTC)[11:16]}"
+    exit_leg = f"{when} sold 1.5000 at 67,800.00, fee 84.20 (opposite signal)"
+    assert f"{exit_leg}; {when} sold short 1.5000 at" in text
 
 
 def test_a_sale_of_a_part_leaves_the_side_as_it_was(outcomes):
@@ -122,11 +124,25 @@ def test_a_sale_of_a_part_leaves_the_side_as_it_was(outcomes):
     assert "was" not in text
 
 
-def test_a_fill_of_long_ago_names_its_time(outcomes):
-    bar = outcomes[0].bar
-    old, new = (line(filled(outcomes[0], fill(1, "entry", at), side=1)) for at in (bar - 30, bar - 1))
-    assert f"on {to_local_text(bar - 30, UTC)}, fee" in old
-    assert to_local_text(bar - 1, UTC) not in new
+@pytest.mark.parametrize(
+    ("at", "when"),
+    [
+        (AT, "at 01:00 bought"),
+        (AT - 1, "at 00:00 bought"),
+        (AT - 2, "on 2024-01-27 23:00 UTC bought"),
+        (AT - 30, "on 2024-01-26 19:00 UTC bought"),
+    ],
+)
+def test_a_fill_names_its_own_hour_which_is_not_that_of_its_row(outcomes, at, when):
+    assert f"  {when} 1.5000 at 67,800.00, fee" in line(
+        filled(outcomes[0], fill(1, "entry", at), side=1, bar=AT)
+    )
+
+
+def test_the_hour_of_a_fill_is_in_the_zone_of_the_row(outcomes):
+    text = line(filled(outcomes[0], fill(1, "entry", AT - 1), side=1, bar=AT), zone("America/Denver"))
+    assert text.startswith("2024-01-27 18:00 MST")
+    assert "at 17:00 bought" in text
 
 
 def test_tiny_prices_and_huge_quantities_can_be_read(outcomes):

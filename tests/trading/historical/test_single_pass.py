@@ -232,6 +232,22 @@ def test_a_run_after_several_bars_walks_them_and_decides_the_last(visit, source,
     assert [fill.at for fill in row.fills] == [hour]
     assert [bar for bar, _ in ledger.equity(ACCOUNT, BTC)] == list(range(hour, hour + 7))
     assert [found["bar"] for found in ledger.decisions(ACCOUNT, BTC)] == [hour, hour + 6]
+    since = to_iso(hour)[:16].replace("T", " ")
+    (note,) = [note for note in row.notes if "no decision" in note]
+    assert note.startswith(f"no decision was made in 5 hours since {since} UTC; `crypto-refactor reconcile`")
+
+
+def test_only_bars_that_closed_and_were_not_decided_are_noted(visit, source, ledger, fits, tmp_path):
+    _, hour = entry_ahead(source, tmp_path / "other")
+    source.held[BTC] = without(source.held[BTC], (hour + 2, hour + 4))
+    missed = {}
+    for source.until in (hour, hour + 1, hour + 5, hour + 7):  # next, after a gap, after a pause
+        (row,) = visit()
+        missed[source.until - hour] = [note for note in row.notes if "no decision" in note]
+    assert missed[0] == missed[1] == []
+    assert [len(missed[after]) for after in (5, 7)] == [1, 1]
+    assert missed[5][0].startswith("no decision was made in 1 hour since")
+    assert missed[7][0].startswith("no decision was made in 1 hour since")
 
 
 def test_an_entry_whose_next_bar_is_missing_lapses(visit, source, ledger, fits, tmp_path):

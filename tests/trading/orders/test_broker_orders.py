@@ -196,6 +196,17 @@ def test_a_server_that_never_answers_costs_bounded_time(hasty, server):
     assert time.monotonic() - began < 5
 
 
+def test_hours_that_passed_without_a_decision_are_noted_and_the_next_hour_is_not(desk, server):
+    rows = [desk.act(0)]
+    for hours in (1, 1, 3):
+        for _ in range(hours):
+            desk.later()
+        rows.append(desk.act(0))
+    noted = [[note for note in row.notes if "no decision was made" in note] for row in rows]
+    assert noted[:3] == [[], [], []]
+    assert noted[3][0].startswith("no decision was made in 2 hours since ")
+
+
 # Refusals
 
 

@@ -10,7 +10,7 @@ import click
 
 from crypto_refactor.cli import options
 from crypto_refactor.cli.command_table import grouped_command
-from crypto_refactor.cli.output import console, fitted
+from crypto_refactor.cli.output import console, fitted, tell
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.trading.account_page import write_account_page
 from crypto_refactor.cli.trading.account_selection import (
@@ -68,9 +68,9 @@ def status(report: Path | None, max_age: str | None, wide: bool, tz: ZoneInfo, *
     if values["as_json"]:
         print_json(status_json(account, ledger.path, reason, record, age))
     elif account is None:
-        click.echo(f"{_NEVER_TRADED}: {ledger.path} does not exist or holds no account.")
+        tell(f"{_NEVER_TRADED}: {ledger.path} does not exist or holds no account.")
         if reason is not None:
-            click.echo(f"{reason}. `crypto-refactor resume` lifts it.")
+            tell(f"{reason}. `crypto-refactor resume` lifts it.")
     else:
         from crypto_refactor.report.terminal.accounts.account import print_status
 
@@ -153,14 +153,14 @@ def _show_closings(
     from crypto_refactor.report.terminal.accounts.account import closing_text
 
     if account is None:
-        click.echo(f"{_NEVER_TRADED}: nothing to close.")
+        tell(f"{_NEVER_TRADED}: nothing to close.")
         return
     click.echo(_title(account, simulated=simulated))
     if not results:
-        click.echo("Nothing to close.")
+        tell("Nothing to close.")
     for result in results:
         for line in closing_text(result):
-            click.echo(line)
+            tell(line)
         if result.error is not None:
             click.echo(fitted(f"{result.ticker}: {result.error.to_text()}"), err=True)
 
@@ -188,8 +188,8 @@ def halt(why: str, **values: Any) -> None:
     if values["as_json"]:
         print_json({"schema": 1, "halt": reason})
     else:
-        click.echo(f"{reason}. Exits continue. Run `crypto-refactor resume` to lift the halt.")
-        click.echo("Replays, and demo accounts on files or sample, do not heed a halt.")
+        tell(f"{reason}. Exits continue. Run `crypto-refactor resume` to lift the halt.")
+        tell("Replays, and demo accounts on files or sample, do not heed a halt.")
 
 
 @grouped_command("resume")
@@ -236,9 +236,10 @@ def resume(drawdown: bool, tickers: tuple[str, ...], **values: Any) -> None:
         )
         return
     if not drawdown:
-        click.echo("The halt is lifted." if lifted else "Entries were not halted.")
-    if replayed:
-        click.echo(f"{name} is a replay, and its drawdown halts stay; --account names another account.")
+        tell("The halt is lifted." if lifted else "Entries were not halted.")
+    if row is not None and replayed:
+        if requested or halted_tickers(ledger, row.name):
+            tell(f"{name} is a replay, and its drawdown halts stay; --account names another account.")
     elif row is not None:
         _show_drawdown_halts(name, peaks, halted, [other for other in requested if other not in peaks])
 
@@ -248,11 +249,11 @@ def _show_drawdown_halts(
 ) -> None:
     """Show which drawdown halts are lifted, which were none, and which remain."""
     for ticker, peak in peaks.items():
-        click.echo(f"{name}: {ticker} may enter again; its drawdown is measured from {peak:,.2f}.")
+        tell(f"{name}: {ticker} may enter again; its drawdown is measured from {peak:,.2f}.")
     for ticker in not_halted:
-        click.echo(f"{name}: {ticker} was not halted by its drawdown.")
+        tell(f"{name}: {ticker} was not halted by its drawdown.")
     for ticker in halted:
-        click.echo(
+        tell(
             f"{name}: {ticker} is halted by its drawdown; "
             f"`crypto-refactor resume --drawdown --ticker {ticker}` lifts that."
         )
@@ -278,9 +279,9 @@ def trades(file: Path | None, wide: bool, **values: Any) -> None:
     if values["as_json"]:
         print_json(trades_json(None if row is None else row.name, listed, simulated=simulated))
     elif row is None:
-        click.echo(f"{_NEVER_TRADED}: no trades.")
+        tell(f"{_NEVER_TRADED}: no trades.")
     elif file is not None:
-        click.echo(f"{_title(row.name, simulated=simulated)}: {len(listed)} rows written to {file}.")
+        tell(f"{_title(row.name, simulated=simulated)}: {len(listed)} rows written to {file}.")
     else:
         from crypto_refactor.report.terminal.accounts.account import print_trades
 

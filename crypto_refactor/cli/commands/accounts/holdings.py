@@ -10,6 +10,7 @@ import click
 
 from crypto_refactor.cli import options
 from crypto_refactor.cli.command_table import grouped_command
+from crypto_refactor.cli.output import fitted, tell
 from crypto_refactor.cli.runner import print_json
 from crypto_refactor.cli.trading.account_selection import (
     account_options,
@@ -18,7 +19,7 @@ from crypto_refactor.cli.trading.account_selection import (
     open_ledger,
     selected_account,
 )
-from crypto_refactor.errors import EXIT_OK, BrokerError, combined_exit_code
+from crypto_refactor.errors import EXIT_OK, BrokerError, CryptoRefactorError, combined_exit_code
 from crypto_refactor.price_text import price_text
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def adopt(ticker: str, cost: float, quantity: float | None, **values: Any) -> No
     if values["as_json"]:
         print_json({"schema": 1, "account": row.name, "ticker": ticker, "fill": fill.to_dict()})
     else:
-        click.echo(
+        tell(
             f"{row.name}: {fill.quantity:.9g} {adoption.ticker.base} adopted at {price_text(fill.price)} each, "
             f"{fill.notional:,.2f} in all."
         )
@@ -104,20 +105,32 @@ def panic(why: str, **values: Any) -> int:
 
     Waits as long as it takes; Ctrl-C ends it and names what is still open.  The halt stays until `resume`.
     """
-    import time
     from datetime import UTC, datetime
 
     from crypto_refactor.config import settings
     from crypto_refactor.trading import kill_switch
-    from crypto_refactor.trading.manual.close import closable, close_until_flat, require_closable
 
     state_dir = values["state_dir"] or settings().state_dir
     try:
         kill_switch.halt(state_dir, at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), why=why.strip())
     except BrokerError as error:  # what is open is closed all the same
-        click.echo(f"Entries are not halted: {error.what} Stop every process that trades.", err=True)
+        click.echo(fitted(f"Entries are not halted: {error.what} Stop every process that trades."), err=True)
+    halted = kill_switch.halt_reason(state_dir)
     if not values["as_json"]:
-        click.echo(f"{kill_switch.halt_reason(state_dir) or 'NOT HALTED'}.")
+        tell(f"{halted or 'NOT HALTED'}.")
+    try:
+        return _close_everything(values)
+    except CryptoRefactorError:
+        if halted is not None:
+            click.echo(fitted("Entries stay halted; `crypto-refactor resume` lifts that."), err=True)
+        raise
+
+
+def _close_everything(values: Mapping[str, Any]) -> int:
+    import time
+
+    from crypto_refactor.trading.manual.close import closable, close_until_flat, require_closable
+
     state, ledger, rows = open_ledger(values)
     row = selected_account(values, rows)
     if row is None:
@@ -135,7 +148,7 @@ def panic(why: str, **values: Any) -> int:
         )
     except KeyboardInterrupt:
         held = ", ".join(map(str, closable(ledger, row.name, None))) or "nothing"
-        click.echo(f"Stopped. Still open in {row.name}: {held}. Entries stay halted.", err=True)
+        click.echo(fitted(f"Stopped. Still open in {row.name}: {held}. Entries stay halted."), err=True)
         raise
     _show_panic(row.name, results, as_json=values["as_json"])
     return combined_exit_code(
@@ -147,9 +160,9 @@ def _show_close(result: CloseResult) -> None:
     from crypto_refactor.report.terminal.accounts.account import closing_text
 
     for line in closing_text(result):
-        click.echo(line)
+        tell(line)
     if result.error is not None:
-        click.echo(f"{result.ticker}: {result.error.what} Trying again.", err=True)
+        click.echo(fitted(f"{result.ticker}: {result.error.what} Trying again."), err=True)
 
 
 def _show_panic(account: str | None, results: list[CloseResult], *, as_json: bool) -> None:
@@ -158,17 +171,15 @@ def _show_panic(account: str | None, results: list[CloseResult], *, as_json: boo
 
         print_json(closings_json(account, results, simulated=False))
     elif account is None:
-        click.echo("No account has been traded yet: nothing to close.")
+        tell("No account has been traded yet: nothing to close.")
     else:
         from crypto_refactor.trading.account_names import heeds_halt
 
         if any(result.waiting for result in results):
-            click.echo(
-                f"{account}: everything is closed at the next open, by the next run that has that bar."
-            )
+            tell(f"{account}: everything is closed at the next open, by the next run that has that bar.")
         else:
-            click.echo(f"{account} is flat.")
-        click.echo(
+            tell(f"{account} is flat.")
+        tell(
             "Run `crypto-refactor resume` to allow entries again."
             if heeds_halt(account)
             else "This account does not heed the halt: a later run may enter again."

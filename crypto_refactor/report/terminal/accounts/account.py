@@ -27,12 +27,15 @@ from crypto_refactor.report.formatting import (
 from crypto_refactor.report.terminal.tables import Column, FittedTable, print_lines, print_table, unit_line
 from crypto_refactor.report.verdict_lines import counted
 from crypto_refactor.sides import Side
+from crypto_refactor.trading.account_names import REPLAY
 from crypto_refactor.trading.account_status import AccountStatus, TickerStatus
 from crypto_refactor.trading.health.decision_age import DecisionAge, length_text
 from crypto_refactor.trading.manual.close import CloseResult
 from crypto_refactor.trading.record.record import SeriesRecord
 
 _OTHERS_SHOWN = 5
+_MARKS = ("open", "dust")
+"""Exit reasons of what was not sold."""
 
 
 def print_status(
@@ -46,11 +49,9 @@ def print_status(
     """Print one account with its `trades`: its result, a table of its sub-accounts, then notes on each."""
     row = status.row
     kind = account_kind(row.name)
+    title = _replayed_span(status) or f"{kind[:1].upper()}{kind[1:]}, "
     times = f"opened {minute(row.opened_at)} UTC, last traded {minute(row.traded_at)} UTC"
-    print_lines(
-        console,
-        [f"{row.name}{simulated_mark(simulated=status.simulated)}", f"{kind[:1].upper()}{kind[1:]}, {times}"],
-    )
+    print_lines(console, [f"{row.name}{simulated_mark(simulated=status.simulated)}", f"{title}{times}"])
     if status.tickers:
         print_lines(console, [*_result_lines(status, trades), ""])
         print_table(console, _status_table(status), wide=wide)
@@ -64,19 +65,26 @@ def print_status(
     print_lines(console, _other_accounts(status))
 
 
+def _replayed_span(status: AccountStatus) -> str:
+    """Return the hours that a replay has played, as far as the ledger knows them; empty for other accounts."""
+    if not status.row.name.startswith(REPLAY) or not status.tickers:
+        return ""
+    first = min(part.opening.at for part in status.tickers)
+    last = max(part.marked_at for part in status.tickers)
+    return f"Replay of {minute(to_iso(first))} to {minute(to_iso(last))} UTC; "
+
+
 def _result_lines(status: AccountStatus, trades: Sequence[tuple[Ticker, Trade]]) -> list[str]:
     """State what the account is worth, what it has earned since it was opened, and how its trades ended."""
     unit = unit_line(part.ticker for part in status.tickers).replace("\n", " ")
     closed = [trade for _, trade in trades if trade.closed]
-    won = sum(trade.net_pnl > 0 for trade in closed)
     held = sum(part.account.side != 0 for part in status.tickers)
-    ended = f", {percent(won / len(closed), 0)} of them with a gain" if closed else ""
     gained = (
         f"{_return(status.equity, status.opened_with)} since it was opened with {money(status.opened_with)}"
     )
     lines = [
         f"Equity {money(status.equity)}{unit}: {gained}",
-        f"{_some(held, 'open position')}; {_some(len(closed), 'closed trade')}{ended}",
+        f"{_some(held, 'open position')}; {_some(len(closed), 'closed trade')}{_gains(closed, ', ')}",
     ]
     proceeds = sum(-part.account.quantity * part.price for part in status.tickers if part.account.side < 0)
     if proceeds > 0:
@@ -87,6 +95,16 @@ def _result_lines(status: AccountStatus, trades: Sequence[tuple[Ticker, Trade]])
 
 def _some(count: int, noun: str) -> str:
     return counted(count, noun) if count else f"no {noun}"
+
+
+def _gains(closed: Sequence[Trade], before: str) -> str:
+    """Return after `before` how many of the closed trades have gained; empty where there are none."""
+    won = sum(trade.net_pnl > 0 for trade in closed)
+    if not closed:
+        return ""
+    if len(closed) == 1:
+        return f"{before}with a {'gain' if won else 'loss'}"
+    return f"{before}{percent(won / len(closed), 0)} of them with a gain"
 
 
 def _other_accounts(status: AccountStatus) -> list[str]:
@@ -168,15 +186,27 @@ def print_trades(
         print_lines(console, ["No trades yet."])
         return
     print_table(console, _trades_table(trades), wide=wide)
-    closed = [trade for _, trade in trades if trade.closed]
-    fees, net = sum(trade.fees for trade in closed), sum(trade.net_pnl for trade in closed)
-    won = sum(trade.net_pnl > 0 for trade in closed)
-    ended = f", {percent(won / len(closed), 0)} of them with a gain" if closed else ""
     unit = unit_line(ticker for ticker, _ in trades).replace("\n", " ")
-    lines = [f"{len(closed)} closed{ended}; fees {money(fees)}, net {net:+,.2f}{unit}."]
+    print_lines(console, ["", *_sums([trade for _, trade in trades], unit)])
+
+
+def _sums(trades: Sequence[Trade], unit: str) -> list[str]:
+    """State what closed trades came to, and what is held beside them: its fees are paid, its net is not yet earned."""
+    closed = [trade for trade in trades if trade.closed]
+    sums = [f"{len(closed)} closed:{_gains(closed, ' ')}, {_fees_and_net(closed, unit)}."] if closed else []
+    for mark in _MARKS:
+        marked = [trade for trade in trades if trade.exit_reason == mark]
+        if marked:
+            sums.append(f"{len(marked)} {mark}: {_fees_and_net(marked, unit)} so far.")
+    lines = [" ".join(sums)]
     if len(closed) < len(trades):
         lines.append("Trades marked open or dust are valued at the last price, not sold.")
-    print_lines(console, ["", *lines])
+    return lines
+
+
+def _fees_and_net(trades: Sequence[Trade], unit: str) -> str:
+    fees, net = sum(trade.fees for trade in trades), sum(trade.net_pnl for trade in trades)
+    return f"fees {money(fees)}, net {net:+,.2f}{unit}"
 
 
 def _trades_table(trades: Sequence[tuple[Ticker, Trade]]) -> FittedTable:
@@ -201,7 +231,7 @@ def _trades_table(trades: Sequence[tuple[Ticker, Trade]]) -> FittedTable:
             Side(trade.direction).label,
             minute(to_iso(trade.entry_hour)),
             price(trade.entry_price),
-            minute(to_iso(trade.exit_hour)),
+            trade.exit_reason if trade.exit_reason in _MARKS else minute(to_iso(trade.exit_hour)),
             price(trade.exit_price),
             amount(trade.quantity),
             money(trade.fees),

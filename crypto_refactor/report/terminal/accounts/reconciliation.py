@@ -1,15 +1,18 @@
 """A reconciliation in the terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from rich.console import Console
 
 from crypto_refactor.market.hours import to_iso
+from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.price_text import price_text
 from crypto_refactor.report.documents.reconciliation import headline, holdings_agree, is_explained_by_fees
 from crypto_refactor.report.formatting import money, percent, simulated_mark
 from crypto_refactor.report.terminal.tables import Column, FittedTable, print_lines, print_table, unit_line
 from crypto_refactor.trading.manual.reconcile import HoldingDifference, Reconciliation
+from crypto_refactor.trading.reconciliation.causes import CauseHour
 from crypto_refactor.trading.reconciliation.result import AccountReconciliation
 
 _HOURS_SHOWN = 12
@@ -68,10 +71,29 @@ def _table(result: AccountReconciliation) -> FittedTable:
 def _hours(result: AccountReconciliation) -> Iterator[str]:
     for cause in result.causes:
         hours = result.hours_of(cause.cause)
-        for ticker, each in hours[:_HOURS_SHOWN]:
-            yield f"{cause.cause}: {ticker} {to_iso(each.hour)} {each.text}"
-        if len(hours) > _HOURS_SHOWN:
-            yield f"{cause.cause}: and {len(hours) - _HOURS_SHOWN} more; --csv lists every hour"
+        spans = _spans(hours)
+        for ticker, each, count in spans[:_HOURS_SHOWN]:
+            last = "" if count == 1 else f" to {to_iso(each.hour + count - 1)}, {count:,} hours:"
+            yield f"{cause.cause}: {ticker} {to_iso(each.hour)}{last} {each.text}"
+        told = sum(count for _, _, count in spans[:_HOURS_SHOWN])
+        if len(hours) > told:
+            yield f"{cause.cause}: and {len(hours) - told:,} more; --csv lists every hour"
+
+
+def _spans(hours: Sequence[tuple[Ticker, CauseHour]]) -> list[tuple[Ticker, CauseHour, int]]:
+    """Return the first of consecutive hours in which the same happened to a ticker, and how many they are."""
+    spans: list[tuple[Ticker, CauseHour, int]] = []
+    latest: dict[Ticker, int] = {}  # the place of the last span of each ticker
+    for ticker, each in hours:
+        at = latest.get(ticker)
+        if at is not None:
+            _, first, count = spans[at]
+            if each == replace(first, hour=first.hour + count):
+                spans[at] = ticker, first, count + 1
+                continue
+        latest[ticker] = len(spans)
+        spans.append((ticker, each, 1))
+    return spans
 
 
 def print_holdings(

@@ -87,11 +87,12 @@ def _worth(outcome: TickerOutcome) -> str:
 
 
 def _fill(fill: Fill, exits: Iterator[Trade], outcome: TickerOutcome, tz: ZoneInfo) -> str:
-    text = f"{_VERBS[fill.reason == 'entry', fill.side]} {amount(fill.quantity)} at {price(fill.price)}"
-    # Orders fill at the open or the close of the bar; a run that catches up reports older fills.
-    if fill.at < outcome.bar - 1:
-        text += f" on {to_local_text(fill.at, tz)}"
-    text += f", fee {money(fill.fee)}"
+    # Most fill an hour before the row, at the open of its bar; a run that catches up reports older fills.
+    at = to_local_text(fill.at, tz)
+    day, minute, _ = at.split(" ", 2)
+    when = f"at {minute}" if to_local_text(outcome.bar, tz).startswith(day) else f"on {at}"
+    verb = _VERBS[fill.reason == "entry", fill.side]
+    text = f"{when} {verb} {amount(fill.quantity)} at {price(fill.price)}, fee {money(fill.fee)}"
     if fill.reason == "entry":
         return text
     trade = next(exits, None)
