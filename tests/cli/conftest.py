@@ -72,7 +72,7 @@ class Outcome:
 @pytest.fixture
 def invoke(monkeypatch, capsys, home):
     """Run a click command through the edge, in this process: nothing but speed sets it apart."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     unraisable = sys.unraisablehook
     for name in [name for name in os.environ if name.startswith("CRYPTO_")]:
         monkeypatch.delenv(name)

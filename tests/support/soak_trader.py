@@ -23,7 +23,7 @@ from pydantic import SecretStr
 from support.alpaca_trading_server import KEY, SECRET
 from support.stub_models import planted_model, planted_network
 
-from crypto_refactor.cli.termination import Terminated, raise_on_signals
+from crypto_refactor.cli.termination import Terminated, arrived, raise_on_signals
 from crypto_refactor.cli.trading.realtime_run import RealtimeRun
 from crypto_refactor.cli.trading.request import AccountKind, TradingRequest
 from crypto_refactor.cli.trading.screen import Screen
@@ -190,6 +190,7 @@ def main():
     try:
         RealtimeRun(asked_for, ledger_of(asked_for.session.state_dir), screen).until_stopped()
     except Terminated as stop:
+        arrived()
         screen.close()
         sys.exit(stop.exit_code)
 
