@@ -123,12 +123,18 @@ def test_an_account_without_a_ticker_has_a_page(ledger, tmp_path):
 def test_the_page_shows_worth_alerts_decisions_and_trades(filled, tmp_path):
     markup = page(filled, tmp_path)
     assert "-0.80\u00a0% since it was opened: 1,488.00 USD" in markup
+    assert "would have lost 0.67\u00a0%, before fees." in markup
     assert "BTC/USD: HALTED by drawdown from a peak of 1,000.00" in markup
     assert "closed by hand" in markup
     assert "forecast &lt;b&gt;beyond&lt;/b&gt; its threshold: enter long" in markup
     assert "<b>beyond" not in markup
     assert "demo/files:&lt;prices&gt;" in markup
     assert 'id="orders"' not in markup
+
+
+def test_the_labels_of_a_small_drawdown_differ(filled, tmp_path):
+    # A fall of 0.8 % has labels 0.2 % apart, which a whole per cent would show as equal.
+    assert drawn(page(filled, tmp_path))["account-equity"]["layout"]["yaxis2"]["tickformat"] == ".2~%"
 
 
 def test_an_order_whose_outcome_is_unknown_has_a_section(filled, tmp_path):
@@ -178,7 +184,10 @@ def test_the_backtest_of_the_same_hours_is_drawn_where_there_is_one(filled, tmp_
 def test_the_record_of_forecasts_is_a_section(filled, tmp_path):
     markup = page(filled, tmp_path)
     # 100 to 102 was forecast to rise, and did; the other two fell; the last bar has not closed yet.
-    assert "Its last 3 forecasts: 1 right, stated 0.53." in markup
+    assert (
+        "Not yet better than a coin toss: of the last 3 forecasts 1 came true (33\N{NO-BREAK SPACE}%; the model said 53\N{NO-BREAK SPACE}%)."
+        in markup
+    )
     assert "1 not scored yet" in markup
     assert drawn(markup)["record"]["data"][1]["customdata"] == [3]
     assert 'id="record"' not in page(filled, tmp_path, record=None)
