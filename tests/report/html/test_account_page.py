@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -238,6 +239,33 @@ def test_the_page_draws_its_charts_loads_nothing_and_never_scrolls_sideways(fill
         assert browser.ask("document.documentElement.scrollWidth <= innerWidth")
         assert browser.complaints() == []
         assert browser.requests() == [path.resolve().as_uri()]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(binary() is None, reason="no Chromium (Debian: apt install chromium)")
+def test_on_paper_the_names_of_conditions_stand_apart_and_titles_are_no_larger_than_labels(ledger, tmp_path):
+    ledger.open_account(NAME, "2024-06-01T00:00:00+00:00", {})
+    open_sub_account(ledger, NAME, BTC, new_state(1000.0, AT))
+    with ledger.transaction(NAME, BTC) as writer:
+        for hour in CLOSES:
+            record(writer, hour, 0, conditions={f"condition_{number}": True for number in range(10)})
+    path = tmp_path / "account.html"
+    path.write_text(page(ledger, tmp_path), encoding="utf-8")
+    with Chromium(tmp_path / "profile") as browser:
+        browser.show(width=1100)
+        browser.open(path)
+        browser.ask("dispatchEvent(new Event('beforeprint'))")
+        names = "[...document.querySelectorAll('#chart-price-BTC-USD .y2tick text')]"
+        boxes = browser.ask(
+            f"{names}.map((name) => name.getBoundingClientRect()).map((box) => [box.top, box.bottom])"
+        )
+        titles = browser.ask(
+            "[...document.querySelectorAll('.xtitle, .ytitle')].map((title) => title.style.fontSize)"
+        )
+    assert len(boxes) == 10
+    boxes.sort()
+    assert all(above[1] <= below[0] + 1 for above, below in itertools.pairwise(boxes))
+    assert set(titles) == {"9px"}
 
 
 def test_equity_is_finite_where_the_opening_balance_is_nothing(ledger, tmp_path):
