@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from crypto_refactor.backtest.comparison.runner import Comparison
 from crypto_refactor.backtest.significance.trade_verdict import MIN_TRADES
+from crypto_refactor.report.commentary import models_text, rules_text, schedule_text
 from crypto_refactor.report.formatting import money
 from crypto_refactor.report.metric_rows import hit_rate_text
 from crypto_refactor.report.verdict_lines import counted, luck_text, overfitting_text
@@ -16,6 +17,20 @@ class Note:
 
     text: str
     strong: bool = False
+
+
+def shared_rules(comparison: Comparison) -> list[str]:
+    """State the rules and models of the first setting, which the others vary; the comparison has at least one trial."""
+    request = comparison.request
+    first = request.settings[0]
+    trial = next((trial for trial in comparison.trials if trial.parameter_set is first), comparison.trials[0])
+    rules = rules_text(trial.scenarios.requested.rules)
+    if len(request.settings) > 1:
+        names = ", ".join(name for name, _ in first.varied)
+        rules = f"Varied: {names}. {rules.replace('Rules: ', 'Rules of the setting named first: ', 1)}"
+    schedule = schedule_text(first.settings) if request.model is None else f"pinned, {request.model}"
+    models = models_text(first.settings, schedule, first.signal_rules, first.settings.plugins)
+    return [rules, f"{models}; {comparison.trained or 'none'} trained for this run."]
 
 
 def comparison_notes(comparison: Comparison) -> list[Note]:

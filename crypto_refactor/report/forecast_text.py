@@ -50,11 +50,11 @@ def skill_remarks(skill: Skill) -> list[str]:
     model, directed = skill.model, skill.long + skill.short
     remarks = []
     if model.hit_rate is not None:
-        error = model.hit_rate.se
-        spread = "" if error is None else f" ± {number(100 * error, 1)}"
+        share, error = model.hit_rate.value, model.hit_rate.se
+        right = percent(share, 1) if error is None else f"{number(100 * share, 1)} ± {percent(error, 1)}"
         remarks.append(
             f"The forecast is the median of the next hour, not its mean: its direction was right in "
-            f"{percent(model.hit_rate.value, 1)}{spread} of {directed:,} hours; by rank correlation it is "
+            f"{right} of {directed:,} hours; by rank correlation it is "
             f"{unbeaten_text(skill.unbeaten)}."
         )
     if directed:
@@ -86,8 +86,11 @@ def agreement_remark(result: BacktestResult) -> str | None:
 
 
 def record_line(record: SeriesRecord) -> str:
-    """Return a record in one line: how the last forecasts ended, and an alarm."""
+    """Return a record in one line: whether it shows skill, how the last forecasts ended, and an alarm."""
     line = _recent_forecasts(record.recent)
+    if record.score.stated:
+        skilled = record.score.evidence_at is not None
+        line = f"{'better than a coin toss so far' if skilled else 'not yet better than a coin toss'}: {line}"
     if record.alarmed_at is not None:
         line += f"; ALARM at {to_iso(record.alarmed_at)}: stated confidence does not come true"
     return line
@@ -96,14 +99,19 @@ def record_line(record: SeriesRecord) -> str:
 def _recent_forecasts(recent: Score) -> str:
     if not recent.n:
         return "no forecast has been scored yet"
-    subject = "its last forecast" if recent.n == 1 else f"its last {recent.n} forecasts"
-    verb = "states" if recent.n == 1 else "state"
+    subject = "the last forecast" if recent.n == 1 else f"the last {recent.n} forecasts"
     if not recent.stated or recent.stated_confidence is None:
-        return f"{subject} {verb} no direction (confidence 0.50)"
-    stated = f"stated {recent.stated_confidence:.2f}"
-    if recent.stated == recent.n:
-        return f"{subject}: {recent.right} right, {stated}"
-    return f"{subject}: {recent.right} of {recent.stated} with a direction right, {stated}"
+        return f"{subject} gave no direction (confidence 0.50)"
+    said = f"the model said {percent(recent.stated_confidence, 0)}"
+    if recent.n == 1:
+        return f"{subject} {'came' if recent.right else 'did not come'} true ({said})"
+    gave = "" if recent.stated == recent.n else f"{recent.stated} gave a direction, "
+    return f"of {subject} {gave}{recent.right} came true ({percent(recent.right / recent.stated, 0)}; {said})"
+
+
+def sentence(line: str) -> str:
+    """Return a line as a sentence of its own; names and times keep their letters."""
+    return f"{line[:1].upper()}{line[1:]}."
 
 
 def outcome_lines(record: SeriesRecord) -> list[str]:
@@ -112,9 +120,13 @@ def outcome_lines(record: SeriesRecord) -> list[str]:
     if record.waiting:
         lines.append(f"{record.waiting:,} not scored yet: no later bar is known")
     if record.unscored:
-        lines.append(f"{record.unscored:,} never scored: no bar is known for their hour, or its close jumps")
-    if record.after_the_fact:
+        whose = "its" if record.unscored == 1 else "their"
         lines.append(
-            f"{record.after_the_fact:,} made after their hour had closed, as in a replay: what would have been said"
+            f"{record.unscored:,} never scored: no bar is known for {whose} hour, or its close jumps"
         )
+    late = record.after_the_fact
+    if late:
+        made = "1 was made after its" if late == 1 else f"{late:,} were made after their"
+        every = "All " if late == len(record.forecasts) > 1 else ""
+        lines.append(f"{every}{made} hour had closed, as in a replay: what would have been said")
     return lines

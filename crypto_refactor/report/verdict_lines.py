@@ -97,16 +97,30 @@ def luck_text(comparison: Comparison) -> str:
 def selection_bias_text(bias: SelectionBias, best: str, idle: int) -> str:
     """State how many trials there were, what chance alone would show, and what is left of the best."""
     never = f" ({idle} never traded)" if idle else ""
-    observed = f"{number(bias.best_sharpe)} ({best})"
-    if bias.best_sharpe > 0:
-        outcome = f"Best observed: {observed}."
-    else:
-        outcome = f"Every trial that traded lost; the highest Sharpe ratio is {observed}."
     earlier = f" after {counted(bias.earlier, 'earlier one')} on overlapping hours" if bias.earlier else ""
+    highest = f"{number(bias.best_sharpe)} ({best})"
+    if bias.best_sharpe > 0:
+        outcome = f"Best Sharpe ratio {highest}; the best"
+    else:
+        outcome = f"Every trial that traded lost; the highest Sharpe ratio is {highest}. The best"
     return (
-        f"{counted(bias.trials, 'trial')}{never}{earlier}. Best Sharpe ratio expected by chance: {number(bias.expected_best_sharpe)}. "
-        f"{outcome} Deflated Sharpe ratio: {number(bias.deflated_sharpe)} (at least {number(REQUIRED_PROBABILITY)} is required)."
+        f"{counted(bias.trials, 'trial')}{never}{earlier}. {outcome} of so many would reach "
+        f"{number(bias.expected_best_sharpe)} by chance. {_lead(bias)}: deflated Sharpe ratio {number(bias.deflated_sharpe)}, "
+        f"at least {number(REQUIRED_PROBABILITY)} needed."
     )
+
+
+def beats_chance(bias: SelectionBias) -> bool:
+    """Whether the best of several trials counts as evidence."""
+    return bias.deflated_sharpe is not None and bias.deflated_sharpe >= REQUIRED_PROBABILITY
+
+
+def _lead(bias: SelectionBias) -> str:
+    if beats_chance(bias):
+        return "The lead is clear"
+    if bias.best_sharpe <= bias.expected_best_sharpe:
+        return "There is no lead"
+    return "The lead is too small"
 
 
 def overfitting_text(found: Overfitting) -> str:

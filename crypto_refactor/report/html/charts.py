@@ -56,7 +56,7 @@ def equity_chart(result: RunResult, tz: ZoneInfo) -> Chart:
     layout = {
         "xaxis": time_axis(f"time ({tz.key})", anchor="y2"),
         "yaxis": axis(result.ticker.quote, domain=[0.36, 1], tickformat=",.4~s"),
-        "yaxis2": axis("drawdown", domain=[0, 0.28], tickformat=".0%"),
+        "yaxis2": axis("drawdown", domain=[0, 0.28], tickformat=".2~%"),
         "hoversubplots": "axis",
     }
     summary = "Equity of this run, at Alpaca and of buy and hold, each with its drawdown."
@@ -97,13 +97,13 @@ def correlation_chart(correlations: dict[str, FeatureCorrelation]) -> Chart:
     """Draw the correlation of each feature with the next return; bars of two errors hold 0 where it may be noise."""
     names = list(reversed(correlations))
     figures = [correlations[name] for name in names]
-    known = [
-        value
+    ends = [
+        abs(value) + error
         for figure in figures
-        for value in (figure.train, figure.out_of_sample, figure.noise)
+        for value, error in ((figure.train, 0.0), (figure.out_of_sample, figure.noise or 0.0))
         if value is not None
     ]
-    reach = 1.2 * max(map(abs, known), default=1.0)
+    reach = 1.1 * max(ends, default=1.0)
     layout = {
         "xaxis": axis(
             "correlation with the next hour's return", tickformat="+.2f", range=[-reach, reach], zeroline=True

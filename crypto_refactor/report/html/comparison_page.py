@@ -2,13 +2,14 @@
 
 from zoneinfo import ZoneInfo
 
+from crypto_refactor.backtest.comparison.parameter_grid import value_text
 from crypto_refactor.backtest.comparison.runner import Comparison
 from crypto_refactor.backtest.comparison.selection import HeldOutTest
 from crypto_refactor.backtest.comparison.trials import Trial
 from crypto_refactor.backtest.metrics import Metrics
 from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.market.hours import to_iso
-from crypto_refactor.report.comparison_notes import comparison_notes
+from crypto_refactor.report.comparison_notes import comparison_notes, shared_rules
 from crypto_refactor.report.html import plotly_style as style
 from crypto_refactor.report.html.plotly_style import (
     Chart,
@@ -23,7 +24,12 @@ from crypto_refactor.report.html.plotly_style import (
 )
 from crypto_refactor.report.html.templating import environment
 from crypto_refactor.report.metric_rows import sharpe_text
-from crypto_refactor.report.verdict_lines import REQUIRED_PROBABILITY, comparison_title, has_traded
+from crypto_refactor.report.verdict_lines import (
+    REQUIRED_PROBABILITY,
+    beats_chance,
+    comparison_title,
+    has_traded,
+)
 
 SECTIONS = {
     "verdict": "Verdict",
@@ -35,7 +41,11 @@ SECTIONS = {
 }
 """Titles of the sections in order; each name is an anchor and that of a template."""
 BARS_SHOWN, CURVES_SHOWN = 40, 6
+_LABEL = 24
+"""Characters of varied values in the label of a trial: the axis takes its room from the bars."""
 _COLOURS = (style.RUN, style.ALPACA, style.GAIN, style.LOSS, style.INK, style.MUTED)
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+"""Lines differ without their colours, too: on paper and to the colour-blind."""
 _FOOTER = (
     "The best of many trials looks better than it is. A backtest does not predict the result of the next trade, and it "
     "is not advice."
@@ -82,6 +92,10 @@ def comparison_html(comparison: Comparison, held_out: HeldOutTest | None, *, tz:
             tested={} if held_out is None else _tested(held_out),
             headline=_headline(comparison),
             notes=comparison_notes(comparison) if comparison.trials else [],
+            varied=[name for name, _ in comparison.request.settings[0].varied],
+            compared=shared_rules(comparison) if comparison.trials else [],
+            quote=_quotes(comparison),
+            required_probability=REQUIRED_PROBABILITY,
             has_traded=has_traded,
             sharpe_text=sharpe_text,
             end_text=None if repeated is None else to_iso(repeated),
@@ -99,13 +113,9 @@ def _headline(comparison: Comparison) -> dict[str, str]:
         return {"look": "failed", "mark": "!", "text": "Audits failed: do not trust these figures"}
     if bias is None:
         return {"look": "unjudged", "mark": "?", "text": "Nothing to rank"}
-    if bias.deflated_sharpe is None or bias.deflated_sharpe < REQUIRED_PROBABILITY:
-        return {
-            "look": "no-evidence",
-            "mark": "–",
-            "text": "The best trial is not better than chance alone would show",
-        }
-    return {"look": "evidence", "mark": "✓", "text": "The best trial is better than chance alone would show"}
+    if not beats_chance(bias):
+        return {"look": "no-evidence", "mark": "–", "text": "The best trial does not clearly beat chance"}
+    return {"look": "evidence", "mark": "✓", "text": "The best trial clearly beats chance"}
 
 
 def _absent(comparison: Comparison, held_out: HeldOutTest | None) -> set[str]:
@@ -152,23 +162,27 @@ def _has_ratio(trial: Trial) -> bool:
 def _sharpe_chart(comparison: Comparison, ranked: list[Trial]) -> Chart:
     """Draw the Sharpe ratio of each trial, two of its errors, and what the best would show by chance."""
     metrics = [trial.scenarios.requested.metrics for trial in reversed(ranked)]
-    places = [f"{place}. {trial.ticker}" for place, trial in enumerate(ranked, start=1)]
+    several = len(comparison.request.settings) > 1
+    places = [
+        f"{place}. {trial.ticker}" + (f", {_values(trial)}" if several else "")
+        for place, trial in enumerate(ranked, start=1)
+    ]
     errors = [2 * (each.sharpe_se or 0.0) for each in metrics]
     ratios = [each.sharpe or 0.0 for each in metrics]
     dots = scatter(
         "Sharpe ratio",
         "markers",
         short(ratios),
-        places[::-1],
+        [chart_text(place) for place in reversed(places)],
         text=[chart_text(trial.parameter_set.label) for trial in reversed(ranked)],
         error_x=style.error_bars(errors, style.RUN),
         marker={"size": 9, "color": style.RUN},
-        hovertemplate="%{y}, %{text}: %{x:+.2f}<extra></extra>",
+        hovertemplate="%{y} (%{text}): %{x:+.2f}<extra></extra>",
     )
     bias = comparison.selection_bias
     shapes = [] if bias is None else [_chance_line(bias.expected_best_sharpe)]
     layout = {
-        "xaxis": axis("annualised Sharpe ratio; bars of two standard errors", zeroline=True),
+        "xaxis": axis("annualised Sharpe ratio", zeroline=True),
         "yaxis": axis(type="category"),
         "hovermode": "closest",
         "shapes": shapes,
@@ -176,6 +190,12 @@ def _sharpe_chart(comparison: Comparison, ranked: list[Trial]) -> Chart:
     }
     summary = f"Sharpe ratios of the first {len(ranked)} trials, with two standard errors."
     return Chart(name="sharpe", summary=summary, traces=[dots], layout=layout, height=120 + 26 * len(ranked))
+
+
+def _values(trial: Trial) -> str:
+    """Return the values that the setting of a trial varies, as short as an axis needs."""
+    text = ", ".join(value_text(name, value) for name, value in trial.parameter_set.varied)
+    return text if len(text) <= _LABEL else f"{text[: _LABEL - 1]}…"
 
 
 def _chance_line(value: float) -> dict[str, object]:
@@ -192,12 +212,17 @@ def _chance_line(value: float) -> dict[str, object]:
     }
 
 
+def _quotes(comparison: Comparison) -> str:
+    """Return the currency of the amounts."""
+    return " and ".join(sorted({trial.ticker.quote for trial in comparison.trials}))
+
+
 def _portfolio_chart(comparison: Comparison, tz: ZoneInfo) -> Chart:
+    looks = zip(_COLOURS, _DASHES, strict=True)
     traces: list[Trace] = [
-        line(portfolio.parameter_set.label, short(portfolio.equity), colour, hovertemplate="%{y:,.2f}")
-        for portfolio, colour in zip(comparison.portfolios, _COLOURS, strict=False)
+        line(portfolio.parameter_set.label, short(portfolio.equity), *look, hovertemplate="%{y:,.2f}")
+        for portfolio, look in zip(comparison.portfolios, looks, strict=False)
     ]
-    quotes = " and ".join(sorted({trial.ticker.quote for trial in comparison.trials}))
-    layout = {"xaxis": time_axis(f"time ({tz.key})"), "yaxis": axis(quotes, tickformat=",.6~g")}
+    layout = {"xaxis": time_axis(f"time ({tz.key})"), "yaxis": axis(_quotes(comparison), tickformat=",.6~g")}
     summary = f"Equity of the portfolios of the first {len(traces)} settings."
     return Chart(name="portfolios", summary=summary, traces=traces, layout=layout)

@@ -12,8 +12,7 @@ from crypto_refactor.backtest.comparison.selection import HeldOutTest
 from crypto_refactor.backtest.metrics import Metrics
 from crypto_refactor.market.bars import SAMPLE
 from crypto_refactor.market.hours import to_iso
-from crypto_refactor.report.commentary import models_text, rules_text, schedule_text
-from crypto_refactor.report.comparison_notes import comparison_notes
+from crypto_refactor.report.comparison_notes import comparison_notes, shared_rules
 from crypto_refactor.report.formatting import UNDEFINED, money, percent, simulated_mark
 from crypto_refactor.report.metric_rows import sharpe_text
 from crypto_refactor.report.terminal.held_out import held_out_lines
@@ -62,7 +61,7 @@ def _heading(comparison: Comparison, tz: ZoneInfo, held_out: HeldOutTest | None)
             f"These are the first {percent(held_out.fraction, 0)} of the hours, which choose; the rest tests."
         )
     if comparison.trials:
-        lines += _shared_rules(comparison)
+        lines += shared_rules(comparison)
     return [*lines, ""]
 
 
@@ -84,23 +83,6 @@ def _volume_hints(comparison: Comparison) -> list[str]:
         if not trial.prepared.window.volume.any()
     }
     return [f"{ticker}: {volume_hint(*numbers)}" for ticker, *numbers in sorted(silent, key=str)]
-
-
-def _shared_rules(comparison: Comparison) -> list[str | Text]:
-    """State the rules and models of the first setting, which the others vary."""
-    request = comparison.request
-    first = request.settings[0]
-    trial = next((trial for trial in comparison.trials if trial.parameter_set is first), comparison.trials[0])
-    rules = rules_text(trial.scenarios.requested.rules)
-    if len(request.settings) > 1:
-        names = ", ".join(name for name, _ in first.varied)
-        rules = f"Varied: {names}. {rules.replace('Rules: ', 'Rules of the setting named first: ', 1)}"
-    schedule = schedule_text(first.settings) if request.model is None else f"pinned, {request.model}"
-    models = models_text(first.settings, schedule, first.signal_rules, first.settings.plugins)
-    return [
-        rules,
-        f"{models}; {comparison.trained or 'none'} trained for this run.",
-    ]
 
 
 def _columns(unit: str) -> tuple[Column, ...]:

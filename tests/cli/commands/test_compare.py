@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 import pytest
 from support.cli_runner import one_document, stamps
+from support.html_dom import charts_of
 from support.stub_models import sample_bars
 
 from crypto_refactor.cli.commands.backtest import command as backtest
@@ -124,8 +126,8 @@ def test_the_table_ranks_and_the_sentence_says_how_many_were_tried(run):
         out.splitlines()[0] == "Comparison of 2 tickers with 4 settings, ranked by Sharpe ratio   SIMULATED"
     )
     text = " ".join(out.split())
-    assert "8 trials. Best Sharpe ratio expected by chance: " in text
-    assert "Deflated Sharpe ratio:" in text
+    assert "8 trials. Best Sharpe ratio " in text
+    assert ": deflated Sharpe ratio " in text
     assert text.count("sum of 2") == 4
     assert "Repeat with --end 2025-01-01T00:00:00Z." in text
     assert "none trained for this run" in " ".join(run(f"{LINE} {TWO} {VARY}").out.split())
@@ -319,6 +321,15 @@ def test_the_report_holds_every_trial_and_loads_nothing(run, tmp_path):
     for text in ("SIMULATED", 'id="sharpe"', 'id="portfolios"', f"--end {found['end']}"):
         assert text in page
     assert 'id="held-out"' not in page
+    assert '<p class="note compared">Varied: exit, long-only. Rules of the setting named first: fee' in page
+    assert "Initial balance: 100,000.00 USD." in page
+    assert '<button type="button">Fees, USD</button>' in page
+    heads = re.findall(r"<button type=\"button\">([^<]+)</button></th>", page.partition('id="trial-list"')[2])
+    assert heads[:5] == ["#", "Ticker", "Return", "Sharpe ± SE", "Setting"]
+    bars = charts_of(page)[0]["sharpe"]["data"][0]
+    assert bars["y"][-1] == f"1. {found['trials'][0]['ticker']}, " + ", ".join(
+        part.partition("=")[2] for part in found["trials"][0]["setting"].split(", ")
+    )
     assert "default-src 'none'" in page
 
 

@@ -75,7 +75,15 @@ def test_the_text_begins_with_how_the_last_forecasts_ended(run, trade):
     trade()
     shown = run(record, "--source alpaca").out
     assert "21 forecasts, 2024-06-01 00:00 to 2024-06-01 20:00 UTC, 20 scored" in shown
-    assert "Its last 20 forecasts: 12 right, stated 0.60." in shown
+    assert (
+        "Not yet better than a coin toss: of the last 20 forecasts 12 came true (60 %; the model said 60 %)."
+        in shown
+    )
+    assert "All 21 were made after their hour had closed, as in a replay" in shown
+    assert (
+        "Evidence          1.50 from 1 unit bet on the stated directions; 50 shows skill: not reached"
+        in shown
+    )
     assert "Direction         12 of 20 right: 0.600, stated 0.600" in shown
     assert "1 not scored yet: no later bar is known" in shown
     assert "Outcomes are missing, as bars cannot be read: BTC/USD" in shown
@@ -116,7 +124,8 @@ def test_the_file_holds_every_forecast_and_its_outcome(run, trade, tmp_path):
 def test_status_shows_the_last_line(run, trade):
     trade()
     assert (
-        "Record of forecasts: its last 20 forecasts: 12 right, stated 0.60" in run(ACCOUNT["status"], "").out
+        "Record of forecasts: not yet better than a coin toss: of the last 20 forecasts 12 came true (60 %; the model"
+        in run(ACCOUNT["status"], "").out
     )
     found = document(run(ACCOUNT["status"], "--json"))["record"]
     assert (found["series"], found["recent"]["right"]) == (DEMO, 12)
@@ -157,7 +166,8 @@ def test_a_signal_is_recorded_once_and_shows_how_earlier_ones_ended(home):
     first = home.json(f"{SIGNAL} --end 2024-11-30T22:00Z")["record"]
     assert (first["series"], first["forecasts"], first["scored"]) == ("model/lstm_v2/sample", 1, 1)
     home.run(f"{SIGNAL} --end 2024-11-30T22:00Z")
-    assert "Record       its last 2 forecasts" in home.run(f"{SIGNAL} --end {END}").stdout
+    shown = home.run(f"{SIGNAL} --end {END}").stdout
+    assert "the last 2 forecasts" in " ".join(shown.partition("\nRecord  ")[2].split())
     found = home.json("crypto-refactor record --model lstm_v2")
     assert (found["forecasts"], found["scored"], found["simulated"]) == (2, 2, True)
     assert found["after_the_fact"] == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -123,12 +124,18 @@ def test_an_account_without_a_ticker_has_a_page(ledger, tmp_path):
 def test_the_page_shows_worth_alerts_decisions_and_trades(filled, tmp_path):
     markup = page(filled, tmp_path)
     assert "-0.80\u00a0% since it was opened: 1,488.00 USD" in markup
+    assert "would have lost 0.67\u00a0%, before fees." in markup
     assert "BTC/USD: HALTED by drawdown from a peak of 1,000.00" in markup
     assert "closed by hand" in markup
     assert "forecast &lt;b&gt;beyond&lt;/b&gt; its threshold: enter long" in markup
     assert "<b>beyond" not in markup
     assert "demo/files:&lt;prices&gt;" in markup
     assert 'id="orders"' not in markup
+
+
+def test_the_labels_of_a_small_drawdown_differ(filled, tmp_path):
+    # A fall of 0.8 % has labels 0.2 % apart, which a whole per cent would show as equal.
+    assert drawn(page(filled, tmp_path))["account-equity"]["layout"]["yaxis2"]["tickformat"] == ".2~%"
 
 
 def test_an_order_whose_outcome_is_unknown_has_a_section(filled, tmp_path):
@@ -178,7 +185,10 @@ def test_the_backtest_of_the_same_hours_is_drawn_where_there_is_one(filled, tmp_
 def test_the_record_of_forecasts_is_a_section(filled, tmp_path):
     markup = page(filled, tmp_path)
     # 100 to 102 was forecast to rise, and did; the other two fell; the last bar has not closed yet.
-    assert "Its last 3 forecasts: 1 right, stated 0.53." in markup
+    assert (
+        "Not yet better than a coin toss: of the last 3 forecasts 1 came true (33\N{NO-BREAK SPACE}%; the model said 53\N{NO-BREAK SPACE}%)."
+        in markup
+    )
     assert "1 not scored yet" in markup
     assert drawn(markup)["record"]["data"][1]["customdata"] == [3]
     assert 'id="record"' not in page(filled, tmp_path, record=None)
@@ -229,6 +239,33 @@ def test_the_page_draws_its_charts_loads_nothing_and_never_scrolls_sideways(fill
         assert browser.ask("document.documentElement.scrollWidth <= innerWidth")
         assert browser.complaints() == []
         assert browser.requests() == [path.resolve().as_uri()]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(binary() is None, reason="no Chromium (Debian: apt install chromium)")
+def test_on_paper_the_names_of_conditions_stand_apart_and_titles_are_no_larger_than_labels(ledger, tmp_path):
+    ledger.open_account(NAME, "2024-06-01T00:00:00+00:00", {})
+    open_sub_account(ledger, NAME, BTC, new_state(1000.0, AT))
+    with ledger.transaction(NAME, BTC) as writer:
+        for hour in CLOSES:
+            record(writer, hour, 0, conditions={f"condition_{number}": True for number in range(10)})
+    path = tmp_path / "account.html"
+    path.write_text(page(ledger, tmp_path), encoding="utf-8")
+    with Chromium(tmp_path / "profile") as browser:
+        browser.show(width=1100)
+        browser.open(path)
+        browser.ask("dispatchEvent(new Event('beforeprint'))")
+        names = "[...document.querySelectorAll('#chart-price-BTC-USD .y2tick text')]"
+        boxes = browser.ask(
+            f"{names}.map((name) => name.getBoundingClientRect()).map((box) => [box.top, box.bottom])"
+        )
+        titles = browser.ask(
+            "[...document.querySelectorAll('.xtitle, .ytitle')].map((title) => title.style.fontSize)"
+        )
+    assert len(boxes) == 10
+    boxes.sort()
+    assert all(above[1] <= below[0] + 1 for above, below in itertools.pairwise(boxes))
+    assert set(titles) == {"9px"}
 
 
 def test_equity_is_finite_where_the_opening_balance_is_nothing(ledger, tmp_path):

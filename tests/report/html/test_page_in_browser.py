@@ -185,5 +185,5 @@ def test_paper_holds_every_column_and_no_controls(chromium, request, which):
     assert pages <= 8
     for word in ("Net,", "Return", "Held", "Exit reason"):
         assert word in text
-    for control in ("Dark or light", "Logarithmic", "1 week"):
+    for control in ("Dark or light", "Logarithmic", "1 week", "Hover over", "Click a header"):
         assert control not in text

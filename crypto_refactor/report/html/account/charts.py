@@ -81,7 +81,7 @@ def account_equity_chart(history: AccountHistory, backtest: Mapping[int, float],
     layout = {
         "xaxis": time_axis(f"time ({tz.key})", anchor="y2"),
         "yaxis": axis(history.quote, domain=[0.36, 1], tickformat=",.6~g"),
-        "yaxis2": axis("drawdown", domain=[0, 0.28], tickformat=".1%"),
+        "yaxis2": axis("drawdown", domain=[0, 0.28], tickformat=".2~%"),
         "hoversubplots": "axis",
     }
     summary = "Equity of the account beside buy and hold and the backtest of the same hours."

@@ -60,7 +60,8 @@ class AccountHistory:
     hours : ndarray of int, shape (n,)
         Closes at which the equity of any sub-account was recorded.
     equity, held : ndarray of float, shape (n,)
-        Equity, and what buying with each opening balance at its first close and holding would be worth; quote currency.
+        Equity, and what buying with each opening balance at its first close and holding would be worth, before fees; quote
+        currency.
         A sub-account counts with its opening balance before it opens, and with its last value between its records.
     """
 

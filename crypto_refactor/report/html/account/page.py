@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 
 from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.report.account_notes import account_alerts, reason_text
-from crypto_refactor.report.forecast_text import outcome_lines, record_line
+from crypto_refactor.report.commentary import change_text
+from crypto_refactor.report.forecast_text import outcome_lines, record_line, sentence
 from crypto_refactor.report.html.account import charts
 from crypto_refactor.report.html.account.history import AccountHistory
 from crypto_refactor.report.html.plotly_style import Chart, chart_data, wall_clock
@@ -83,11 +84,13 @@ def account_html(
             status=status,
             quote=history.quote,
             figures=_figures(history),
+            change_text=change_text,
             record=record,
             reconciled=reconciled,
             scores={} if record is None else _scores(record),
             record_line=record_line,
             outcome_lines=outcome_lines,
+            sentence=sentence,
             alerts=account_alerts(status),
             reason_text=reason_text,
             chart_name=charts.chart_name,

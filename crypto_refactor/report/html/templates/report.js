@@ -44,19 +44,25 @@
 
   /* On paper nothing can be zoomed or switched, and a page holds several charts. */
   const PAPER_WIDTH = 700;
-  const paperHeight = (height) => Math.max(200, 0.55 * height);
+  const stripped = (layout) => layout.yaxis2?.type === "category";
+  /* Each row of a strip needs room for its name. */
+  const paperHeight = (layout) => Math.max(200, (stripped(layout) ? 0.85 : 0.55) * layout.height);
   let printing = false;
   const forPaper = (layout) => {
     layout.width = PAPER_WIDTH;
-    layout.height = paperHeight(layout.height);
+    layout.height = paperHeight(layout);
     layout.font = { ...layout.font, size: 9 };
-    if (layout.yaxis2?.type === "category") layout.yaxis2 = { ...layout.yaxis2, tickfont: { size: 7 } };
+    for (const name of Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key))) {
+      const { title } = layout[name];
+      if (title) layout[name] = { ...layout[name], title: { ...title, font: { ...title.font, size: 9 } } };
+    }
+    if (stripped(layout)) layout.yaxis2 = { ...layout.yaxis2, tickfont: { size: 7 } };
     if (layout.xaxis) layout.xaxis = { ...layout.xaxis, rangeslider: { visible: false }, rangeselector: { visible: false } };
   };
   const reprint = (paper) => {
     printing = paper;
     for (const chart of charts) {
-      const height = paper ? paperHeight(chart.layout.height) : chart.layout.height;
+      const height = paper ? paperHeight(chart.layout) : chart.layout.height;
       document.getElementById(`chart-${chart.name}`).style.height = `${height}px`;
       draw(chart);
     }

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from crypto_refactor.market.hours import to_iso
-from crypto_refactor.report.forecast_text import outcome_lines, record_line
+from crypto_refactor.report.forecast_text import outcome_lines, record_line, sentence
 from crypto_refactor.report.formatting import UNDEFINED, number, percent, simulated_mark
 from crypto_refactor.report.terminal.tables import Column, FittedTable, print_lines, print_table
 from crypto_refactor.trading.record.martingales import ALARM, EVIDENCE
@@ -25,7 +25,7 @@ def print_record(record: SeriesRecord, console: Console, *, simulated: bool, wid
         f"{record.score.n:,} scored",
         *(f"  {line}" for line in outcome_lines(record)),
         "",
-        f"{record_line(record).capitalize()}.",
+        sentence(record_line(record)),
     )
     if not record.score.n:
         return
@@ -66,8 +66,8 @@ def _sequential(record: SeriesRecord) -> list[str]:
     evidence = "not reached" if reached is None else f"reached {_minute(reached)}"
     alarms = ", ".join(_minute(at) for at in record.alarms[-3:]) or "none"
     return [
-        f"Evidence          {record.score.product:,.2f} now; {EVIDENCE:.0f} shows skill: {evidence}",
-        f"Alarm             {alarms}; {record.detector:,.0f} now, raised at {ALARM:,.0f}",
+        f"Evidence          {record.score.product:,.2f} from 1 unit bet on the stated directions; {EVIDENCE:.0f} shows skill: {evidence}",
+        f"Alarm             {alarms}; the detector stands at {record.detector:,.0f} and raises one at {ALARM:,.0f}",
     ]
 
 
