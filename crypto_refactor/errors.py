@@ -20,7 +20,6 @@ A message has three parts: what happened, what was expected, what to do.  `crypt
 prints it, once, and ends the process with the exit code.
 """
 
-import re
 from collections.abc import Collection, Iterable
 from typing import Self
 
@@ -31,8 +30,6 @@ EXIT_FAULT = 70
 EXIT_HUNG_UP = 129
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
-
-_SELF_EVIDENT = re.compile(r"correct --[a-z-]+\.")
 
 
 def combined_exit_code(codes: Iterable[int]) -> int:
@@ -68,11 +65,13 @@ class CryptoRefactorError(Exception):
         return {"code": self.exit_code, **parts}
 
     def to_text(self) -> str:
-        """Return the error as people read it: one part a line, without a remedy that goes without saying."""
-        lines = [self.what, f"  Expected: {self.expected}"]
-        if not _SELF_EVIDENT.fullmatch(self.remedy):
-            lines.append(f"  Remedy: {self.remedy}")
-        return "\n".join(lines)
+        """Return the error as people read it: one part a line."""
+        return "\n".join([self.what, f"  Expected: {self.expected}", f"  Remedy: {self.remedy}"])
+
+
+def _typed(value: object) -> str:
+    """Return a value as people type it: 100000 for the float 100000.0."""
+    return f"{value:.12g}" if isinstance(value, float) else repr(value)
 
 
 def _rebuild(kind: type[CryptoRefactorError], what: str, expected: str, remedy: str) -> CryptoRefactorError:
@@ -85,9 +84,12 @@ class UsageError(CryptoRefactorError):
     exit_code = 2
 
     @classmethod
-    def invalid(cls, option: str, value: object, expected: str) -> Self:
-        """Return the error of an option whose value is out of its range."""
-        return cls(f"{option} is {value!r}.", expected=f"{expected}.", remedy=f"correct {option}.")
+    def invalid(
+        cls, option: str, value: object, expected: str, *, example: str | None = None, hint: str | None = None
+    ) -> Self:
+        """Return the error of an option whose value is out of its range; `hint` says what was probably meant."""
+        remedy = f"correct {option}." if example is None else f"write {option} {example}, for example."
+        return cls(f"{option} is {_typed(value)}.", expected=f"{expected}.", remedy=hint or remedy)
 
     @classmethod
     def not_one_of(cls, option: str, value: object, choices: Collection[str]) -> Self:

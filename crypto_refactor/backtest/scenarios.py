@@ -67,6 +67,11 @@ def rules_at_alpaca(options: ExecutionOptions, ticker: Ticker) -> ExecutionRules
 def check_request(hours: int, initial_balance: float) -> None:
     """Raise UsageError unless the window has an hour or more and the balance is positive."""
     if not is_whole(hours) or hours < 1:
-        raise UsageError.invalid("--hours", hours, "a whole number, 1 or more")
+        # As a program wrote it: a float such as 24.0 is refused although it reads as a whole number.
+        raise UsageError(
+            f"--hours is {hours!r}.",
+            expected="a whole number, 1 or more.",
+            remedy="write --hours 720, for example.",
+        )
     if not is_number(initial_balance) or not 0 < initial_balance < float("inf"):
-        raise UsageError.invalid("--initial-balance", initial_balance, "an amount above 0")
+        raise UsageError.invalid("--initial-balance", initial_balance, "an amount above 0", example="10000")

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from crypto_refactor.errors import UsageError
+from crypto_refactor.execution.options import EXECUTION_OPTIONS
 
 _FACTORS = {"k": 1e3, "m": 1e6, "h": 1, "d": 24, "w": 168}
 """Suffixes of numbers; lengths are hours."""
@@ -78,7 +79,9 @@ def _bad_value(error: click.BadParameter, parameter: click.Parameter, helped: st
     refused = _REFUSED.match(error.message)
     if refused is None:
         what, expected = f"{name}: {error.message.rstrip('.')}.", f"a value that `{helped} --help` names."
-        return UsageError(what, expected=expected, remedy=f"correct {name}.")
+        return UsageError(
+            what, expected=expected, remedy=f"correct {name}; `{helped} --help` says what it takes."
+        )
     value = refused[1] or refused[2]
     meant = number_meant(value, whole=isinstance(kind, click.types.IntParamType))
     if isinstance(kind, click.Choice):
@@ -88,8 +91,19 @@ def _bad_value(error: click.BadParameter, parameter: click.Parameter, helped: st
     return UsageError(
         f"{name} is {value!r}." if refused[1] is not None else f"{name} is {value}.",
         expected=f"{_expected(kind)}.",
-        remedy=f"correct {name}." if meant is None or refused[1] is None else f"write {written}.",
+        remedy=f"correct {name}; `{helped} --help` says what it takes."
+        if meant is None or refused[1] is None
+        else f"write {written}{_in_per_cent(parameter, meant)}.",
     )
+
+
+def _in_per_cent(parameter: click.Parameter, meant: str) -> str:
+    """Return what a fraction means in per cent, in brackets; nothing for another number."""
+    spec = EXECUTION_OPTIONS.get(parameter.name or "")
+    if spec is None or spec.example is None or spec.choices:
+        return ""
+    example = f"; {spec.example} is {float(spec.example) * spec.percent:g} %" if meant != spec.example else ""
+    return f", which is {float(meant) * spec.percent:g} %{example}"
 
 
 def _expected(kind: Any) -> str:

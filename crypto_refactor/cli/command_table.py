@@ -116,6 +116,15 @@ def load_command(name: str) -> click.Command:
 class GroupedCommand(click.Command):
     """A command whose help lists its options by what they are about, if there are many."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse; what click's parser refuses without a context gets this command's, not that of the group above."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if error.ctx is None:
+                error.ctx = ctx
+            raise
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one section for each group of which the command has options."""
         for title, options in by_group(self.get_params(ctx)).items():

@@ -36,6 +36,7 @@ class OptionSpec(NamedTuple):
     kind: Callable[[str], OptionValue] = _finite_number  # turns text into a value, or raises ValueError
     allows: Callable[[float], bool] = math.isfinite  # whether a number is in range
     expected: str = ""  # that range in words
+    example: str | None = None  # a number in range
     variations: str = ""  # the values that ``--vary`` takes, in words; by default numbers
     metavar: str | None = None
     doubtful: Callable[[float], bool] = _never  # whether a number in range looks like another unit's
@@ -80,7 +81,15 @@ class OptionSpec(NamedTuple):
     def check(self, value: OptionValue) -> None:
         """Raise UsageError for a number out of range."""
         if isinstance(value, float | int) and not self.allows(value):
-            raise UsageError.invalid(f"--{self.name}", value, self.expected)
+            raise UsageError.invalid(
+                f"--{self.name}", value, self.expected, example=self.example, hint=self._per_cent_meant(value)
+            )
+
+    def _per_cent_meant(self, value: float) -> str | None:
+        """Return the remedy for a fraction that was probably typed in per cent; None where it was not."""
+        if self.percent != 100 or not 1 <= value < 100 or not self.allows(value / 100) or not self.example:
+            return None
+        return f"write --{self.name} {value / 100:g}, if {value:g} % is meant."
 
     def hint(self, value: OptionValue) -> str | None:
         """Return what a number in range means where it looks like another unit's, else None."""
@@ -123,6 +132,7 @@ _VARIED = "fractions such as 0.05, or off"
 _UP_TO_ONE: dict[str, Any] = {
     "allows": lambda value: 0 < value <= 1,
     "expected": "a number above 0 and at most 1, for example 0.05",
+    "example": "0.05",
 }
 _ABOVE_ZERO: dict[str, Any] = {"allows": lambda value: 0 < value < math.inf, "expected": "a number above 0"}
 
@@ -135,7 +145,8 @@ EXECUTION_OPTIONS: Mapping[str, OptionSpec] = {
         "Fraction of the notional on every fill.",
         default_text="0.001; at Alpaca 0.0025",
         allows=lambda value: 0 <= value < 1,
-        expected="a fraction from 0 to below 1, for example 0.001",
+        expected="a fraction from 0 to below 1: 0.001 is 0.1 %",
+        example="0.001",
         doubtful=lambda value: value >= 0.02,  # twice what the dearest venue asks
     ),
     "slippage_bps": OptionSpec(
@@ -154,6 +165,7 @@ EXECUTION_OPTIONS: Mapping[str, OptionSpec] = {
         default=1.0,
         allows=lambda value: 0 < value <= 1,
         expected="a fraction above 0, at most 1",
+        example="0.5",
     ),
     "exit": OptionSpec(
         "exit",

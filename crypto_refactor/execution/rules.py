@@ -94,13 +94,15 @@ class ExecutionOptions:
             if is_number(value) and not isinstance(value, int | float):
                 object.__setattr__(self, name, float(value))  # numpy's integers are not JSON
             elif not spec.is_of_kind(value):
+                if spec.choices:
+                    raise UsageError.not_one_of(f"--{spec.name}", value, spec.choices)
                 raise UsageError.invalid(f"--{spec.name}", value, spec.kind_text)
 
     def require_known_exit(self, plugins: tuple[PluginFile, ...]) -> None:
         """Raise UsageError if the exit is neither a built-in one nor one of `plugins`."""
         names = known_exits(plugins)
         if self.exit not in names:
-            raise UsageError.invalid("--exit", self.exit, " or ".join(names))
+            raise UsageError.not_one_of("--exit", self.exit, names)
 
     def resolve(self, ticker: Ticker, *, stated: VenueRules | None = None) -> ExecutionRules:
         """Return the rules for `ticker`, with the venue's own defaults where nothing was given.

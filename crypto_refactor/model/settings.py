@@ -75,6 +75,8 @@ class ModelSettings:
         if not is_whole(value) or not low <= value <= high:
             option = "--" + name.replace("_", "-")
             raise UsageError(
-                f"{option} is {value!r}.", expected=f"{low} to {high}{unit}.", remedy=f"correct {option}."
+                f"{option} is {value!r}.",
+                expected=f"{low} to {high}{unit}.",
+                remedy=f"write {option} {getattr(type(self)(), name)}, which is its default.",
             )
         object.__setattr__(self, name, int(value))  # numpy's integers are not JSON

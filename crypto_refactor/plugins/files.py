@@ -92,7 +92,7 @@ def _read(given: Path | str) -> PluginFile:
         raise UsageError(
             f"The plug-in {path} cannot be read: {reason}.",
             expected="a Python file, or the name of an installed plug-in.",
-            remedy="correct --plugin or CRYPTO_PLUGINS.",
+            remedy="correct the path, wherever it was given: as an argument, by --plugin or by CRYPTO_PLUGINS.",
         ) from error
 
 
@@ -107,7 +107,7 @@ def _module_file(name: str) -> Path:
         raise UsageError(
             f"There is no plug-in {name!r}.",
             expected=f"a Python file, or the name of an installed plug-in ({installed}).",
-            remedy="correct --plugin or CRYPTO_PLUGINS.",
+            remedy="correct the name, wherever it was given: as an argument, by --plugin or by CRYPTO_PLUGINS.",
         )
     return Path(spec.origin)
 

@@ -8,7 +8,7 @@ from crypto_refactor.backtest.significance.trade_verdict import MIN_TRADES
 from crypto_refactor.report.commentary import models_text, rules_text, schedule_text
 from crypto_refactor.report.formatting import money
 from crypto_refactor.report.metric_rows import hit_rate_text
-from crypto_refactor.report.verdict_lines import counted, luck_text, overfitting_text
+from crypto_refactor.report.verdict_lines import counted, few_trades_text, luck_text, overfitting_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,8 @@ def comparison_notes(comparison: Comparison) -> list[Note]:
     ]
     few = sum(trial.scenarios.requested.metrics.trades < MIN_TRADES for trial in trials)
     if few:
-        notes.append(
-            Note(
-                f"{few} of {len(trials)} trials closed fewer than {MIN_TRADES} trades: too few to tell skill from luck."
-            )
-        )
+        text = few_trades_text(comparison)
+        notes.append(Note(f"{text[0].upper()}{text[1:]}: too few to tell skill from luck."))
     jumps = {(trial.ticker, jump): None for trial in trials for jump in trial.prepared.quality.jumps}
     return notes + [Note(f"Jump of {ticker} in the bar that opened {jump.text}.") for ticker, jump in jumps]
 
@@ -109,8 +106,9 @@ def _audits(comparison: Comparison) -> Note:
     audits = [trial.audit for trial in trials if trial.audit is not None]
     recomputed = sum(audit.bars_checked for audit in audits)
     if passed == len(trials):
+        subject = "the only trial" if passed == 1 else f"all {passed} trials"
         return Note(
-            f"Audits: all {passed} trials passed; {recomputed:,} decisions recomputed from the bars known at the time."
+            f"Audits: {subject} passed; {recomputed:,} decisions recomputed from the bars known at the time."
         )
     failed = ", ".join(
         f"{trial.ticker} ({trial.parameter_set.label}): {check.detail}"
@@ -119,4 +117,6 @@ def _audits(comparison: Comparison) -> Note:
         for check in trial.audit.checks
         if not check.passed
     )
-    return Note(f"AUDIT FAILED for {len(trials) - passed} of {len(trials)} trials: {failed}", strong=True)
+    return Note(
+        f"AUDIT FAILED for {len(trials) - passed} of {counted(len(trials), 'trial')}: {failed}", strong=True
+    )

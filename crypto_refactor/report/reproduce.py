@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _NOT_OF_THE_RESULT = frozenset(
     {
         *("as_json", "cluster", "config", "debug", "details", "end", "report", "signals", "source", "trades"),
-        *("no_journal", "no_record", "notify", "retrain"),
+        *("no_journal", "no_record", "notify", "retrain", "table", "wide"),
     }
 )
 _OF_ONE_COMMAND = frozenset({"--hours", "--model"})

@@ -8,6 +8,8 @@ from crypto_refactor.backtest.external.evaluation import EvaluationResult
 from crypto_refactor.backtest.result import RunResult
 from crypto_refactor.backtest.significance.overfitting import Overfitting
 from crypto_refactor.backtest.significance.sharpe import SelectionBias
+from crypto_refactor.backtest.significance.trade_verdict import MIN_TRADES
+from crypto_refactor.backtest.significance.verdict import MIN_HOURS
 from crypto_refactor.market.hours import to_local_text
 from crypto_refactor.report.formatting import number, simulated_mark, source_name
 from crypto_refactor.report.hour_remarks import hour_warning
@@ -42,6 +44,37 @@ def comparison_verdict(comparison: Comparison) -> str:
     if failed:
         return f"AUDIT FAILED for {failed} of {len(trials)} trials: do not trust their figures."
     return luck_text(comparison)
+
+
+def comparison_answer(comparison: Comparison) -> str:
+    """Return in a sentence what a comparison with at least one trial decides."""
+    trials, bias = comparison.trials, comparison.selection_bias
+    if comparison.audits_passed < len(trials):
+        return comparison_verdict(comparison)
+    if bias is None:
+        return "Nothing to choose: no trial has a Sharpe ratio."
+    missing = []
+    if trials[0].scenarios.requested.metrics.trades < MIN_TRADES:
+        missing.append(few_trades_text(comparison))
+    if comparison.request.hours < MIN_HOURS:
+        missing.append(
+            f"the window has {hours_text(comparison.request.hours)} ({hours_text(MIN_HOURS)} needed)"
+        )
+    if missing:
+        return f"Not enough data to choose: {'; '.join(missing)}."
+    if bias.best_sharpe <= 0:
+        return "Every trial that traded lost."
+    if bias.deflated_sharpe is not None and bias.deflated_sharpe >= REQUIRED_PROBABILITY:
+        return "The best trial beats chance."
+    return "The best trial does not clearly beat chance."
+
+
+def few_trades_text(comparison: Comparison) -> str:
+    """State how many trials closed too few trades."""
+    trials = comparison.trials
+    few = sum(trial.scenarios.requested.metrics.trades < MIN_TRADES for trial in trials)
+    subject = "the only trial" if len(trials) == 1 else f"{few} of {len(trials)} trials"
+    return f"{subject} closed fewer than {MIN_TRADES} trades"
 
 
 def run_title(result: RunResult, tz: ZoneInfo) -> str:

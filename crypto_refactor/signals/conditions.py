@@ -34,7 +34,7 @@ class SignalRules:
 
     def __post_init__(self) -> None:
         if not is_whole(self.min_confirmations) or self.min_confirmations < 0:
-            raise UsageError.invalid("--min-confirmations", self.min_confirmations, "0 or more")
+            raise UsageError.invalid("--min-confirmations", self.min_confirmations, "0 or more", example="6")
         scale = self.threshold_scale
         if scale is not None and not (is_number(scale) and 0 <= scale < float("inf")):
             raise UsageError(

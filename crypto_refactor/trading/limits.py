@@ -28,7 +28,7 @@ class AccountLimits:
             if value is not None and not (value > 0 and least <= value < float("inf")):
                 option = "--max-orders-per-day" if name == "max_orders" else "--" + name.replace("_", "-")
                 expected = "a whole number of 1 or more" if least else "an amount above 0"
-                raise UsageError.invalid(option, value, expected)
+                raise UsageError.invalid(option, value, expected, example="1" if least else "100")
 
 
 class LimitGuard:

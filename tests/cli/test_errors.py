@@ -47,18 +47,18 @@ MALFORMED = [
     (signal, f"{SAMPLE} 240", 2, "'240' belongs to no option"),
     (backtest, f"{SAMPLE} --hours 0", 2, "--hours is 0"),
     (backtest, f"{SHORT} --residual always", 2, "--residual always was given with --network linear"),
-    (backtest, f"{SHORT} --initial-balance 0", 2, "--initial-balance is 0.0"),
+    (backtest, f"{SHORT} --initial-balance 0", 2, "--initial-balance is 0."),
     (backtest, f"{SHORT} --initial-balance nan", 2, "--initial-balance is nan"),
     (backtest, f"{SHORT} --initial-balance inf", 2, "--initial-balance is inf"),
     (backtest, f"{SHORT} --fee -0.001", 2, "--fee is -0.001"),
     (backtest, f"{SHORT} --fee nan", 2, "--fee is nan"),
     (backtest, f"{SHORT} --fee 0.1%", 2, "--fee is '0.1%'"),
-    (backtest, f"{SHORT} --slippage -1", 2, "--slippage is -1.0"),
+    (backtest, f"{SHORT} --slippage -1", 2, "--slippage is -1."),
     (backtest, f"{SHORT} --position-size 1.5", 2, "--position-size is 1.5"),
     (backtest, f"{SHORT} --borrow nan", 2, "--borrow is nan"),
-    (backtest, f"{SHORT} --stop-loss 0", 2, "--stop-loss is 0.0"),
+    (backtest, f"{SHORT} --stop-loss 0", 2, "--stop-loss is 0."),
     (backtest, f"{SHORT} --take-profit inf", 2, "--take-profit is inf"),
-    (backtest, f"{SHORT} --max-drawdown 5", 2, "--max-drawdown is 5.0"),
+    (backtest, f"{SHORT} --max-drawdown 5", 2, "--max-drawdown is 5."),
     (backtest, f"{SHORT} --max-notional nan", 2, "--max-notional is nan"),
     (backtest, f"{SHORT} --exit never", 2, "--exit is 'never'"),
     (backtest, f"{SAMPLE} --train-hours 239", 2, "--train-hours is 239"),
@@ -93,16 +93,39 @@ IMPOSSIBLE = [
 
 
 def three_parts(text):
-    """Return what happened, what was expected and what to do, from a message for people.
-
-    Only the remedy that goes without saying, to correct the option, is left out.
-    """
-    parts = re.fullmatch(r"Error: (.+)\n  Expected: (.+)\n(?:  Remedy: (.+)\n)?", text)
+    """Return what happened, what was expected and what to do, from a message for people."""
+    parts = re.fullmatch(r"Error: (.+)\n  Expected: (.+)\n  Remedy: (.+)\n", text)
     assert parts, text
-    happened, expected, remedy = parts.groups()
-    if remedy is None:
-        remedy = f"correct {re.match(r'--[a-z-]+(?= )', happened)[0]}."
-    return happened, expected, remedy
+    return parts.groups()
+
+
+@pytest.mark.parametrize(
+    ("line", "what", "remedy"),
+    [
+        ("--hours -5", "--hours is -5.", "write --hours 720, for example."),
+        ("--hours abc", "--hours is 'abc'.", "correct --hours; `tool --help` says what it takes."),
+        ("--hours", "--hours has no value.", "add one; `tool --help` says what it takes."),
+        ("--fee -1", "--fee is -1.", "write --fee 0.001, for example."),
+        ("--fee 5", "--fee is 5.", "write --fee 0.05, if 5 % is meant."),
+        ("--fee 0,1", "--fee is '0,1'.", "write --fee 0.1, which is 10 %; 0.001 is 0.1 %."),
+        ("--stop-loss 5", "--stop-loss is 5.", "write --stop-loss 0.05, if 5 % is meant."),
+        ("--lookback 0", "--lookback is 0.", "write --lookback 60, which is its default."),
+        ("--exit nuetral", "--exit is 'nuetral'.", "write --exit neutral."),
+        (
+            "--initial-balance -100000",
+            "--initial-balance is -100000.",
+            "write --initial-balance 10000, for example.",
+        ),
+    ],
+)
+def test_a_value_out_of_range_is_shown_as_typed_with_one_to_write_instead(invoke, line, what, remedy):
+    happened, _, written = three_parts(invoke(backtest, f"--source sample {line}").err)
+    assert (happened, written) == (what, remedy)
+
+
+def test_a_missing_value_names_the_help_of_its_command_not_of_the_group(invoke):
+    _, _, remedy = three_parts(invoke(cli, "halt --why").err)
+    assert remedy.endswith(" halt --help` says what it takes.")
 
 
 @pytest.mark.parametrize(("command", "line", "code", "what"), MALFORMED + IMPOSSIBLE)

@@ -118,7 +118,7 @@ def test_a_value_out_of_range_is_refused_by_the_name_of_its_option(name, value, 
     option = OUT_OF_RANGE[name][0]
     with pytest.raises(UsageError) as caught:
         ExecutionOptions(venue=venue, **{name: value}).resolve(BTC)
-    assert caught.value.what == f"{option} is {value!r}."
+    assert caught.value.what == f"{option} is {value:.12g}."
     assert option in caught.value.remedy
     assert caught.value.expected
 

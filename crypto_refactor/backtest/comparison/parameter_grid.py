@@ -168,10 +168,15 @@ def _parse(name: str, text: str) -> OptionValue:
     try:
         return spec.parse(text.strip())
     except ValueError as error:
+        choices = ("on", "off") if spec.is_switch else spec.choices
+        near = difflib.get_close_matches(text.strip(), choices, n=1)
+        remedy = f"write --vary {name}={near[0]}." if near else f"correct --vary {name}=…."
+        if spec is _PLUGIN:
+            remedy = "name the file by --plugin: --plugin FILE.py --vary plugin=on,off."
         raise UsageError(
             f"--vary {name} has the value {text.strip()!r}.",
             expected=f"{spec.variation_text}, separated by commas.",
-            remedy=f"correct --vary {name}=….",
+            remedy=remedy,
         ) from error
 
 
@@ -193,7 +198,7 @@ def combinations(base: ParameterSet, axes: Sequence[Axis], *, tickers: int = 1) 
         raise UsageError(
             "--vary plugin was given without a plug-in.",
             expected="a plug-in to leave out.",
-            remedy="add --plugin FILE.py, or leave out --vary plugin.",
+            remedy="write --plugin FILE.py --vary plugin=on,off, or leave out --vary plugin.",
         )
     require_feasible(tickers, math.prod(len(axis.values) for axis in axes))
     sets = []

@@ -90,7 +90,7 @@ def select_then_test(request: ComparisonRequest, fraction: float) -> HeldOutTest
 def _hours_to_choose_on(hours: int, fraction: float) -> int:
     if not 0 < fraction < 1:
         raise UsageError.invalid(
-            "--select-then-test", fraction, "a fraction above 0 and below 1, for example 0.7"
+            "--select-then-test", fraction, "a fraction above 0 and below 1", example="0.7"
         )
     first = round(hours * fraction)
     if min(first, hours - first) < MIN_PART_HOURS:

@@ -29,7 +29,7 @@ class Stamped(StrEnum):
     def of(cls, name: str) -> "Stamped":
         """Return the end called `name`; raise UsageError if there is none."""
         if name not in set(cls):
-            raise UsageError.invalid("--stamped", name, " or ".join(cls))
+            raise UsageError.not_one_of("--stamped", name, list(cls))
         return cls(name)
 
     @property

@@ -20,6 +20,8 @@ from crypto_refactor.backtest.significance.trade_verdict import MIN_TRADES, trad
 MIN_HOURS = 90 * 24
 
 TOO_FEW, EVIDENCE, NO_EVIDENCE = "too_few", "evidence", "no_evidence"
+VERDICT_WORDS = {TOO_FEW: "not enough data", EVIDENCE: "evidence", NO_EVIDENCE: "no evidence"}
+"""What a verdict begins with, by its code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,12 +118,14 @@ class _Chance(NamedTuple):
             return cls(significance.probabilistic_sharpe)
         return cls(earlier.deflated(metrics), above, len(earlier.sharpes) + 1)
 
-    @property
-    def text(self) -> str:
-        """What it is the probability of."""
+    def text(self, probability: str) -> str:
+        """Return what has the `probability`."""
         if self.trials == 1:
-            return "above 0"
-        return f"above {self.above:.1f}, where chance puts the best of {self.trials:,} trials that traded,"
+            return f"the true Sharpe ratio is above 0 with a probability of {probability}"
+        return (
+            f"luck alone lifts the best of {self.trials:,} trials that traded to a Sharpe ratio of {self.above:.1f}; "
+            f"that this one is truly above it has a probability of {probability}"
+        )
 
 
 def _whole(
@@ -195,7 +199,7 @@ def _chance_text(chance: _Chance) -> str:
         probability < 1 - FALSE_POSITIVE_RATE <= percent / 100
     ):  # a figure that fails must not read as its limit
         percent = math.floor(probability * 1000) / 10
-    return f"the true Sharpe ratio is {chance.text} with {percent:.1f} % probability"
+    return chance.text(f"{percent:.1f} %")
 
 
 def _entries_text(entry: RandomEntry) -> str:

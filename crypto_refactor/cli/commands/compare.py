@@ -21,12 +21,19 @@ from crypto_refactor.cli.strategy_options import (
     strategy_options,
     training_cluster,
 )
-from crypto_refactor.errors import EXIT_AUDIT_FAILED, EXIT_OK, UnavailableError, combined_exit_code
+from crypto_refactor.errors import (
+    EXIT_AUDIT_FAILED,
+    EXIT_OK,
+    CryptoRefactorError,
+    UnavailableError,
+    combined_exit_code,
+)
 from crypto_refactor.execution.options import option_hints
 from crypto_refactor.storage.output_file import check_writable, write_text
 
 if TYPE_CHECKING:
     from crypto_refactor.backtest.comparison.parameter_grid import ParameterSet
+    from crypto_refactor.backtest.comparison.runner import Comparison
 
 _VARIABLE = ", ".join(options.names(deciding_options))
 
@@ -108,6 +115,8 @@ def command(
         comparison = held_out.choice
     if not comparison.trials and not comparison.failed:
         raise UnavailableError.for_all()
+    if not comparison.trials and not values["as_json"] and len(set(map(str, _errors(comparison)))) == 1:
+        raise _errors(comparison)[0]
     if table is not None:
         write_text(table, comparison_csv(comparison))
     if report is not None:
@@ -117,14 +126,21 @@ def command(
     if values["as_json"]:
         print_json(comparison_json(comparison, held_out))
     else:
+        from crypto_refactor.report.reproduce import repeat_command
         from crypto_refactor.report.terminal.comparison import print_comparison
 
-        print_comparison(comparison, values["tz"], console(), held_out, wide=wide)
+        end = comparison.end if held_out is None else held_out.end
+        again = () if end is None else repeat_command("compare", request.source.name, end)
+        print_comparison(comparison, values["tz"], console(), held_out, wide=wide, again=again)
     parts = [comparison] if held_out is None or held_out.rest is None else [comparison, held_out.rest]
     if any(part.audits_passed < len(part.trials) for part in parts):
         return EXIT_AUDIT_FAILED
     codes = [failed.error.exit_code for part in parts for failed in part.failed]
     return combined_exit_code([*codes, EXIT_OK] if comparison.trials else codes)
+
+
+def _errors(comparison: Comparison) -> list[CryptoRefactorError]:
+    return [failed.error for failed in comparison.failed]
 
 
 def _parameter_sets(

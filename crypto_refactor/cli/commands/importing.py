@@ -97,6 +97,11 @@ def command(files: tuple[Path, ...], **values: Any) -> None:
         for part in result.parts
         if part.other_dollar is not None
     )
+    say_hints(
+        f"{part.path.name} is taken as {ticker} although it names {part.other_pair}."
+        for part in result.parts
+        if part.other_pair is not None
+    )
 
 
 def _document(result: ImportResult) -> dict[str, object]:

@@ -131,7 +131,7 @@ def _session(values: Mapping[str, Any], rules: ExecutionOptions, **requested: An
 
     balance = DEFAULT_BALANCE if values["initial_balance"] is None else values["initial_balance"]
     if not 0 < balance < float("inf"):
-        raise UsageError.invalid("--initial-balance", balance, "an amount above 0")
+        raise UsageError.invalid("--initial-balance", balance, "an amount above 0", example="10000")
     return TradingSession(
         source=options.open_selected_source(values),
         settings=model_settings(values),
@@ -158,7 +158,7 @@ def _max_deviation(values: Mapping[str, Any]) -> float:
 
     value = DEFAULT_MAX_DEVIATION if values["max_deviation"] is None else values["max_deviation"]
     if not 0 < value < 1:
-        raise UsageError.invalid("--max-deviation", value, "a fraction between 0 and 1, for example 0.02")
+        raise UsageError.invalid("--max-deviation", value, "a fraction between 0 and 1", example="0.02")
     return float(value)
 
 

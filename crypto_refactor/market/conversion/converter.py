@@ -19,7 +19,7 @@ from crypto_refactor.market.conversion.numbers import parse_numbers
 from crypto_refactor.market.conversion.raw_table import MAX_ROWS, RawTable, read_raw
 from crypto_refactor.market.conversion.spacing import require_hourly
 from crypto_refactor.market.conversion.stamps import HOUR, Seconds, parse_stamps, to_opens
-from crypto_refactor.market.conversion.symbols import other_dollar, rows_of_ticker
+from crypto_refactor.market.conversion.symbols import other_dollar, other_pair, rows_of_ticker
 from crypto_refactor.market.hours import to_iso
 from crypto_refactor.market.ticker import Ticker
 
@@ -72,6 +72,9 @@ class ForeignBars:
     naive: bool
     well_known: bool = False
     other_dollar: str | None = None  # the currency of its prices, where it is not that of the ticker
+    other_pair: str | None = (
+        None  # what it is called, where that is neither the ticker nor its like in other dollars
+    )
 
     @property
     def order(self) -> str:
@@ -136,6 +139,7 @@ def _convert(table: RawTable, ticker: Ticker, reading: Reading) -> ForeignBars:
         naive=stamps.naive,
         well_known=layout.name not in {NAMED, AS_NAMED},
         other_dollar=other_dollar(called, ticker),
+        other_pair=other_pair(called, ticker),
     )
 
 

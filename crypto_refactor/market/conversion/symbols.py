@@ -63,6 +63,13 @@ def other_dollar(symbol: str | None, ticker: Ticker) -> str | None:
     return next((quote for quote in sorted(_DOLLARS) if _is(symbol, replace(ticker, quote=quote))), None)
 
 
+def other_pair(symbol: str | None, ticker: Ticker) -> str | None:
+    """Return `symbol` where it clearly names another pair than `ticker`, dollars of another kind aside."""
+    if symbol is None or _is(symbol, ticker) or other_dollar(symbol, ticker) is not None:
+        return None
+    return symbol
+
+
 def _pairs_in(name: str, ticker: Ticker) -> list[str]:
     """Return the pairs that the name of a file clearly names: a well-known coin and a currency, joined or side by side."""
     coins, currencies = f"{COINS}|{ticker.base}", f"{CURRENCIES}|{ticker.quote}"
@@ -85,8 +92,18 @@ def _chosen(
     raise DataError(
         f"{path} {verb} {shown}, which is not {symbol or ticker}.",
         expected=f"bars of {ticker}.",
-        remedy=f"correct --ticker, or say which of them to take as {ticker}: --symbol {shlex.quote(found[0])}.",
+        remedy=_remedy(found, ticker),
     )
+
+
+def _remedy(found: Sequence[str], ticker: Ticker) -> str:
+    """Return what to write where none of the symbols `found` is `ticker`."""
+    symbol = f"--symbol {shlex.quote(found[0])}"
+    if len(found) > 1:
+        return f"correct --ticker, or say which of them to take as {ticker}: {symbol}."
+    pair = re.fullmatch(rf"({COINS})[^A-Z0-9]?({CURRENCIES})", found[0], re.IGNORECASE)
+    named = "correct --ticker" if pair is None else f"write --ticker {pair[1].upper()}/{pair[2].upper()}"
+    return f"{named}, or take its bars as {ticker} all the same: {symbol}."
 
 
 def _is(symbol: str, ticker: Ticker) -> bool:

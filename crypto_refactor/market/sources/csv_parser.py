@@ -153,9 +153,11 @@ class _Reader:
             what = f"the header is {','.join(cells)!r}{detail}" if self._text.strip() else "the file is empty"
             order = "in this order and no others" if strict else "once each"
             expected = f"the columns {','.join(required)}, {order}"
-            raise bad_line(
-                self._path, 1, what, expected, self._remedy_for_all() if self._text.strip() else None
+            conversion = self._layout.conversion and self._text.strip()
+            remedy = (
+                self._remedy_for_all() if conversion else f"write {','.join(required)} as the first line."
             )
+            raise bad_line(self._path, 1, what, expected, remedy)
         if strict and "\n" in self._text and not self._text.endswith("\n"):
             # A cut through the last number leaves a shorter one behind, which nothing else would reveal.
             line = self._text.count("\n") + 1
@@ -178,7 +180,7 @@ class _Reader:
             raise DataError(
                 f"{self._path} has too few rows below its header: {len(table.hours)}.",
                 expected=f"at least {self._layout.min_rows}.",
-                remedy="write the file again.",
+                remedy=f"write at least {self._layout.min_rows} below the header.",
             )
         return table
 

@@ -1,6 +1,6 @@
 """A comparison in the terminal: one ranked table, the portfolios, and what chance alone would show."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
@@ -11,13 +11,13 @@ from crypto_refactor.backtest.comparison.runner import Comparison
 from crypto_refactor.backtest.comparison.selection import HeldOutTest
 from crypto_refactor.backtest.metrics import Metrics
 from crypto_refactor.market.bars import SAMPLE
-from crypto_refactor.market.hours import to_iso
 from crypto_refactor.report.comparison_notes import comparison_notes, shared_rules
 from crypto_refactor.report.formatting import UNDEFINED, money, percent, simulated_mark
 from crypto_refactor.report.metric_rows import sharpe_text
 from crypto_refactor.report.terminal.held_out import held_out_lines
 from crypto_refactor.report.terminal.tables import Column, FittedTable, print_lines, room_of, unit_line
-from crypto_refactor.report.verdict_lines import counted, has_traded, span_text
+from crypto_refactor.report.terminal.wrapping import MAX_PROSE, command_lines
+from crypto_refactor.report.verdict_lines import comparison_answer, counted, has_traded, span_text
 from crypto_refactor.signals.condition_catalogue import conditions_of, volume_hint
 
 _SHARPE = 3
@@ -32,8 +32,12 @@ def print_comparison(
     held_out: HeldOutTest | None = None,
     *,
     wide: bool = False,
+    again: Sequence[str] = (),
 ) -> None:
-    """Print a comparison, times in `tz`; where it is the choice of `held_out`, the test of what it chose too."""
+    """Print a comparison, times in `tz`; where it is the choice of `held_out`, the test of what it chose too.
+
+    `again` is the command that repeats it.
+    """
     room = room_of(console, wide=wide)
     parts = _heading(comparison, tz, held_out)
     if comparison.trials:
@@ -42,27 +46,29 @@ def print_comparison(
         parts += held_out_lines(held_out, tz, room)
     parts += [f"Left out: {_where(gone.ticker, gone.where)}: {gone.why}" for gone in comparison.unavailable]
     parts += _failures(comparison.failed)
-    end = comparison.end if held_out is None else held_out.end
-    if end is not None:
-        parts.append(f"Repeat with --end {to_iso(end)}.")
     print_lines(console, parts)
+    for line in command_lines("Again", again, room or MAX_PROSE) if again else ():
+        console.print(Text(line), soft_wrap=True)
 
 
 def _heading(comparison: Comparison, tz: ZoneInfo, held_out: HeldOutTest | None) -> list[str | Text]:
+    if not comparison.trials:
+        return []  # what was left out or failed says it all
     request, end = comparison.request, comparison.end
     mark = simulated_mark(simulated=request.source.name == SAMPLE)
     tickers, settings = counted(len(request.tickers), "ticker"), counted(len(request.settings), "setting")
     title = f"Comparison of {tickers} with {settings}, ranked by Sharpe ratio{mark}"
-    lines: list[str | Text] = [Text(title, style="bold")]
+    lines: list[str | Text] = [
+        Text(comparison_answer(comparison), style="bold"),
+        Text(title, style="bold"),
+    ]
     if end is not None:
         lines.append(span_text(comparison, end, tz))
     if held_out is not None:
         lines.append(
             f"These are the first {percent(held_out.fraction, 0)} of the hours, which choose; the rest tests."
         )
-    if comparison.trials:
-        lines += shared_rules(comparison)
-    return [*lines, ""]
+    return [*lines, *shared_rules(comparison), ""]
 
 
 def _notes(comparison: Comparison) -> list[str | Text]:
@@ -150,6 +156,9 @@ def _failures(failures: Iterable[FailedTicker]) -> list[str]:
     for failed in failures:
         alike.setdefault(failed.error.to_text().replace(str(failed.ticker), ""), []).append(failed)
     return [
-        f"Failed: {', '.join(_where(each.ticker, each.where) for each in group)}: {group[0].error.to_text()}"
+        line
         for group in alike.values()
+        for line in (
+            f"Failed: {', '.join(_where(each.ticker, each.where) for each in group)}: {group[0].error.to_text()}"
+        ).splitlines()
     ]

@@ -49,7 +49,11 @@ def held_out_lines(held_out: HeldOutTest, tz: ZoneInfo, room: int | None) -> lis
 
 def _failures(held_out: HeldOutTest) -> list[str]:
     failed = () if held_out.rest is None else held_out.rest.failed
-    return [f"Failed on the rest: {each.ticker} {each.where}: {each.error.to_text()}" for each in failed]
+    return [
+        line
+        for each in failed
+        for line in f"Failed on the rest: {each.ticker} {each.where}: {each.error.to_text()}".splitlines()
+    ]
 
 
 def _table(held_out: HeldOutTest, picked: Trial, result: BacktestResult) -> FittedTable:

@@ -40,8 +40,8 @@ class Column:
 
     @property
     def name(self) -> str:
-        """The header in one line."""
-        return self.header.replace("\n", " ")
+        """The header in one line; a word that is broken in it is whole again."""
+        return self.header.replace("-\n", "").replace("\n", " ")
 
 
 class FittedTable:

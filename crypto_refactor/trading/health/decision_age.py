@@ -31,7 +31,9 @@ def parse_length(option: str, text: str) -> timedelta:
     except OverflowError:
         length = timedelta()
     if length <= timedelta():
-        raise UsageError.invalid(option, text, "a number and s, m, h or d, for example 90m, 2h or 1d")
+        raise UsageError.invalid(
+            option, text, "a number and s, m, h or d, such as 90m, 2h or 1d", example="2h"
+        )
     return length
 
 

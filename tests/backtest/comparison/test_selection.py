@@ -137,8 +137,8 @@ def test_where_nothing_traded_nothing_is_chosen(run):
 @pytest.mark.parametrize(
     ("fraction", "said"),
     [
-        (0.0, "--select-then-test is 0.0"),
-        (1.0, "--select-then-test is 1.0"),
+        (0.0, "--select-then-test is 0."),
+        (1.0, "--select-then-test is 1."),
         (float("nan"), "--select-then-test is nan"),
         (0.95, "divides 160 hours into 152 and 8"),
         (0.05, "divides 160 hours into 8 and 152"),

@@ -79,7 +79,7 @@ def test_all_passed_is_evidence_and_says_how_often_it_is_wrong():
     found = judged()
     assert found.code == EVIDENCE == "evidence"
     assert found.text == (
-        "Evidence of an edge: the true Sharpe ratio is above 0 with 99.1 % probability; 0.4 % of random "
+        "Evidence of an edge: the true Sharpe ratio is above 0 with a probability of 99.1 %; 0.4 % of random "
         "entries do as well or better; the forecasts' rank correlation is +0.060 ± 0.020; "
         "up to one run in fifty without an edge looks like this."
     )
@@ -108,7 +108,10 @@ def test_too_few_whatever_the_figures(trades, hours, text):
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        ({"probabilistic_sharpe": 0.9799}, "Sharpe ratio is above 0 with 97.9 % probability (98 % needed)"),
+        (
+            {"probabilistic_sharpe": 0.9799},
+            "Sharpe ratio is above 0 with a probability of 97.9 % (98 % needed)",
+        ),
         ({"probabilistic_sharpe": None}, "the Sharpe ratio is undefined"),
         (
             {"random_entry": entry_of(21 / 1001)},
@@ -230,9 +233,13 @@ class TestEarlierTrials:
         best = expected_best_sharpe([*sharpes, 3.0])
         assert found.code == NO_EVIDENCE
         assert found.text.startswith(
-            "37th trial on these hours: no evidence of an edge: the true Sharpe ratio"
+            "37th trial on these hours: no evidence of an edge: luck alone lifts the best of 37 trials that traded "
         )
-        assert f"above {best:.1f}, where chance puts the best of 37 trials that traded, with " in found.text
+        assert (
+            f"a Sharpe ratio of {best:.1f}; that this one is truly above it has a probability of "
+            in found.text
+        )
+        assert " % (98 % needed)" in found.text
         assert found.trades.code == "skill_below_cost"
 
     def test_a_run_that_is_better_than_luck_explains_stays_evidence(self):
@@ -244,7 +251,7 @@ class TestEarlierTrials:
         found = self.judged(EarlierTrials(count=5, sharpes=()))
         assert found.code == EVIDENCE
         assert found.text.startswith("6th trial on these hours: evidence")
-        assert "above 0 with 99.1 %" in found.text
+        assert "above 0 with a probability of 99.1 %" in found.text
 
     def test_more_trials_leave_less(self):
         deflated = [

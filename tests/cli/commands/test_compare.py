@@ -120,22 +120,32 @@ def test_a_trial_is_what_the_backtester_says_with_its_options(run):
     assert trial["data"]["fingerprint"] == alone["data"]["fingerprint"]
 
 
+def trained_text(out):
+    return re.search(r"\S+ trained for this run", out)[0]
+
+
 def test_the_table_ranks_and_the_sentence_says_how_many_were_tried(run):
     out = run(f"{LINE} {TWO} {VARY}").out
-    assert (
-        out.splitlines()[0] == "Comparison of 2 tickers with 4 settings, ranked by Sharpe ratio   SIMULATED"
+    answer, title = out.splitlines()[:2]
+    assert answer == (
+        "Not enough data to choose: 8 of 8 trials closed fewer than 30 trades; the window has 48 h (90 days needed)."
     )
+    assert title == "Comparison of 2 tickers with 4 settings, ranked by Sharpe ratio   SIMULATED"
     text = " ".join(out.split())
     assert "8 trials. Best Sharpe ratio " in text
     assert ": deflated Sharpe ratio " in text
     assert text.count("sum of 2") == 4
-    assert "Repeat with --end 2025-01-01T00:00:00Z." in text
+    again = out.partition("\nAgain ")[2].replace("\\\n", " ").strip()
+    assert again.startswith("crypto-refactor compare ")
+    assert run(again.removeprefix("crypto-refactor compare ")).out == out.replace(
+        trained_text(out), "none trained for this run"
+    )
     assert "none trained for this run" in " ".join(run(f"{LINE} {TWO} {VARY}").out.split())
 
 
 def test_a_trial_that_never_traded_has_no_rank_and_a_losing_one_is_not_called_the_best(run):
     out = run(f"{LINE} --ticker BTC/USD --fee 0.4 --vary strict=on,off").out
-    traded, idle = (line.split() for line in out.splitlines() if " BTC/USD " in line)
+    traded, idle = (line.split() for line in out.partition("\nAgain ")[0].splitlines() if " BTC/USD " in line)
     assert (traded[0], traded[2]) == ("1", "strict=off")
     assert (idle[0], idle[2]) == ("–", "strict=on")
     assert idle[6:8] == ["never", "traded"]
@@ -207,7 +217,9 @@ def test_what_was_chosen_is_tested_on_the_rest_and_shown_beside_what_hindsight_w
     assert "buy and hold, on the rest" in text
     assert f"the chosen one is number {test['rank']} of 4." in text
     assert test["test"]["verdict"]["text"] in text
-    assert "Repeat with --end 2025-01-01T00:00:00Z." in text
+    assert "Again crypto-refactor compare " in text
+    assert "--select-then-test 0.75" in text.partition("Again ")[2]
+    assert "--end 2025-01-01T00:00:00Z" in text
 
 
 def test_without_a_trade_nothing_is_chosen(run):
@@ -285,13 +297,14 @@ def test_where_none_is_offered_it_says_so(run, tmp_path):
     [
         ("--vary exit=never", "--exit is 'never'"),
         ("--vary colour=red", "--vary is 'colour=red'"),
-        ("--vary stop-loss=2", "--stop-loss is 2.0"),
+        ("--vary stop-loss=2", "--stop-loss is 2."),
         ("--vary exit=fade --vary exit=neutral", "names exit twice"),
+        ("--vary plugin=mine.py", "--vary plugin has the value 'mine.py'"),
         ("--hours 0", "--hours is 0"),
         ("--vary network=small,documented --model mine", "--model"),
         ("--model ../mine", "--model"),
-        ("--fee 2", "--fee is 2.0"),
-        ("--select-then-test 1", "--select-then-test is 1.0"),
+        ("--fee 2", "--fee is 2."),
+        ("--select-then-test 1", "--select-then-test is 1."),
         ("--select-then-test 0.9", "divides 48 hours into 43 and 5"),
         ("--vary lookback=1", "--lookback is 1"),
     ],
@@ -305,6 +318,18 @@ def test_usage_errors_have_three_parts_and_train_nothing(run, fits, extra, what)
     assert error["expected"]
     assert error["remedy"]
     assert fits.calls == []
+
+
+def test_a_plug_in_is_varied_by_naming_its_file_first(run):
+    done = run(f"{LINE} --ticker BTC/USD --vary plugin=mine.py", code=2)
+    assert "--plugin FILE.py --vary plugin=on,off" in done.err
+
+
+def test_where_nothing_was_compared_there_is_the_error_alone(run, folder):
+    done = run(f"--source files --data-dir {folder} --hours 48 {MODELS} --ticker SOL/USD", code=3)
+    assert done.out == ""
+    assert "\n  Expected: " in done.err
+    assert "\n  Remedy: " in done.err
 
 
 def test_a_file_that_cannot_be_written_is_refused_before_any_work(run, fits, tmp_path):

@@ -168,7 +168,7 @@ def test_trials_are_listed_and_exported(run, ask, tmp_path):
     assert {row["simulated"] for row in rows} == {"SIMULATED"}
     assert rows[0]["sharpe"] == repr(newest["sharpe"])
     text = run(trials, "").out
-    assert "long_only=on" in text
+    assert "long-only=on" in text
     assert "SIMULATED" in text
     assert "lookback=" not in text  # the same everywhere
 

@@ -301,7 +301,7 @@ REFUSED = [
     ("run_multi_ticker --mode sequential --max-workers 8 --source sample", 2, "with --mode sequential"),
     ("run_trading --demo --source sample --data-dir /tmp", 2, "--data-dir was given with the source sample"),
     ("run_trading --once --venue none", 2, "--venue none was given"),
-    ("run_trading --demo --source sample --stop-loss -1", 2, "--stop-loss is -1.0"),
+    ("run_trading --demo --source sample --stop-loss -1", 2, "--stop-loss is -1."),
     ("run_trading --demo --source sample --replay-hours 100000", 3, "use --replay-hours"),
     ("run_multi_ticker --max-workers 0", 2, "--max-workers is 0"),
     ("run_multi_ticker --ticker FOOUSD", 2, "'FOOUSD' is not a ticker"),

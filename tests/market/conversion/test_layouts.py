@@ -514,8 +514,13 @@ def test_a_file_named_after_another_pair_is_refused_unless_it_is_named(tmp_path,
     path.write_text("\n".join([PLAIN, *rows(iso)]), encoding="utf-8")
     with pytest.raises(DataError, match=f"is named after {pair}, which is not BTC/USD") as caught:
         read_foreign(path, BTC, Reading())
-    assert f"--symbol {pair}." in caught.value.remedy
-    check(read_foreign(path, BTC, Reading(symbol=pair)))
+    base, quote = pair[:3].upper(), pair[-3:].upper()
+    assert caught.value.remedy == (
+        f"write --ticker {base}/{quote}, or take its bars as BTC/USD all the same: --symbol {pair}."
+    )
+    taken = read_foreign(path, BTC, Reading(symbol=pair))
+    check(taken)
+    assert taken.other_pair == pair
 
 
 def test_a_column_of_symbols_counts_more_than_the_name_of_the_file(tmp_path):

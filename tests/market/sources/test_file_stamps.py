@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from crypto_refactor.backtest.external.target_file import read_targets
 from crypto_refactor.errors import DataError
 from crypto_refactor.market.hours import parse_hour, to_iso
 from crypto_refactor.market.self_checks import history_checks
@@ -243,6 +244,23 @@ def test_one_bad_line_of_a_good_file_is_a_matter_of_that_line(write):
     with pytest.raises(DataError, match="line 5") as caught:
         read_csv(write(*rows), BTC)
     assert caught.value.remedy.startswith("correct or remove that line")
+
+
+@pytest.mark.parametrize("text", ["", "date,side\n2024-06-01T00:00Z,1\n"])
+def test_targets_without_their_header_are_told_the_first_line(tmp_path, text):
+    path = tmp_path / "targets.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match="line 1") as caught:
+        read_targets(path)
+    assert caught.value.remedy == "write made_at,target as the first line."
+
+
+def test_targets_of_a_header_alone_are_told_how_many_rows_are_needed(tmp_path):
+    path = tmp_path / "targets.csv"
+    path.write_text("made_at,target\n", encoding="utf-8")
+    with pytest.raises(DataError, match="too few rows") as caught:
+        read_targets(path)
+    assert caught.value.remedy == "write at least 2 below the header."
 
 
 def test_a_path_with_spaces_is_quoted_in_the_remedy(tmp_path):
