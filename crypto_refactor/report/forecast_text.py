@@ -81,7 +81,7 @@ def agreement_remark(result: BacktestResult) -> str | None:
     return (
         f"The confirmations follow the trend and the forecast opposes it: of the {len(shares)}, {number(mean, 1)} hold on average "
         f"where a forecast is beyond its threshold, and {required} are needed. "
-        f"`crypto-refactor compare --vary min-confirmations=0,2,4,6` shows the alternatives."
+        f"`compare` with `--vary min-confirmations=0,2,4,6` and the options of this run shows the alternatives."
     )
 
 
