@@ -28,7 +28,7 @@ PRINTED = {
         "SOL/USD targets, ",
         "With a leak:\nWARNING: the sign of this result hangs on one hour",
     ),
-    "study_over_tickers": ("12 trials", "Deflated Sharpe ratio", "total_return", "exit=fade, long-only=off"),
+    "study_over_tickers": ("12 trials", "deflated Sharpe ratio", "total_return", "exit=fade, long-only=off"),
 }
 """What each example prints, by its name."""
 

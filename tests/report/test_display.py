@@ -186,7 +186,7 @@ class TestAComparison:
         table = next(place for place, line in enumerate(lines) if line.startswith("#"))
         luck, (header, *rows) = " ".join(lines[:table]), lines[table:]
         assert luck.startswith("8 trials")
-        assert luck.index("Deflated Sharpe ratio") < luck.index("Comparison of 3 tickers with 4 settings, ")
+        assert luck.index("deflated Sharpe ratio") < luck.index("Comparison of 3 tickers with 4 settings, ")
         assert header.split()[:3] == ["#", "ticker", "setting"]
         best = comparison.trials[0]
         assert rows[0].startswith(f"1  {best.ticker}  {best.parameter_set.label}")

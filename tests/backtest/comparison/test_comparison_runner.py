@@ -464,7 +464,7 @@ class TestVariations:
         with pytest.raises(UsageError) as caught:
             settings_of(text)
         assert caught.value.what == said
-        assert caught.value.remedy.startswith("correct --")
+        assert caught.value.remedy.startswith(("write --", "correct --"))
 
 
 def _field(part, name):
