@@ -94,10 +94,10 @@ def test_every_command_says_its_version(invoke, name):
     [
         ("backtset", "Did you mean 'backtest'?"),
         ("stauts", "Did you mean 'status'?"),
-        ("backtest --fee 0.1%", "write --fee 0.001."),
+        ("backtest --fee 0.1%", "write --fee 0.001, which is 0.1 %."),
         ("backtest --initial-balance 10k", "write --initial-balance 10000."),
         ("backtest --initial-balance 10,000", "write --initial-balance 10000."),
-        ("backtest --fee 0,001", "write --fee 0.001."),
+        ("backtest --fee 0,001", "write --fee 0.001, which is 0.1 %."),
         ("multi --mode sequental", "write --mode sequential."),
         ("config sginal", "write signal."),
         ("backtest --source sample --network smal", "write --network small."),
