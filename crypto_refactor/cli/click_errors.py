@@ -98,7 +98,7 @@ def _bad_value(error: click.BadParameter, parameter: click.Parameter, helped: st
 
 
 def _in_per_cent(parameter: click.Parameter, meant: str) -> str:
-    """Return what a fraction means in per cent, in brackets; nothing for another number."""
+    """Return what a fraction is in per cent, and what the usual one is; nothing for another number."""
     spec = EXECUTION_OPTIONS.get(parameter.name or "")
     if spec is None or spec.example is None or spec.choices:
         return ""

@@ -72,9 +72,8 @@ class ForeignBars:
     naive: bool
     well_known: bool = False
     other_dollar: str | None = None  # the currency of its prices, where it is not that of the ticker
-    other_pair: str | None = (
-        None  # what it is called, where that is neither the ticker nor its like in other dollars
-    )
+    # What it is called, where that is neither the ticker nor its like in other dollars.
+    other_pair: str | None = None
 
     @property
     def order(self) -> str:

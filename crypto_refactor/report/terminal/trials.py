@@ -63,7 +63,7 @@ def print_trials(rows: Sequence[JournalRow], console: Console, *, wide: bool = F
             sharpe,
             str(record.trades),
             str(row.runs),
-            UNDEFINED if row.verdict is None else VERDICT_WORDS[row.verdict],
+            UNDEFINED if row.verdict is None else VERDICT_WORDS.get(row.verdict, row.verdict),
         )
     print_table(console, table, wide=wide)
 
