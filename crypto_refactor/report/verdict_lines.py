@@ -53,20 +53,26 @@ def comparison_answer(comparison: Comparison) -> str:
         return comparison_verdict(comparison)
     if bias is None:
         return "Nothing to choose: no trial has a Sharpe ratio."
-    missing = []
+    missing = missing_data(comparison)
+    if missing:
+        return f"Not enough data to choose: {'; '.join(missing)}."
+    if bias.best_sharpe <= 0:
+        return "Every trial that traded lost."
+    if beats_chance(bias):
+        return "The best trial clearly beats chance."
+    return "The best trial does not clearly beat chance."
+
+
+def missing_data(comparison: Comparison) -> list[str]:
+    """Return what a comparison lacks to decide anything, in clauses."""
+    trials, missing = comparison.trials, []
     if trials[0].scenarios.requested.metrics.trades < MIN_TRADES:
         missing.append(few_trades_text(comparison))
     if comparison.request.hours < MIN_HOURS:
         missing.append(
             f"the window has {hours_text(comparison.request.hours)} ({hours_text(MIN_HOURS)} needed)"
         )
-    if missing:
-        return f"Not enough data to choose: {'; '.join(missing)}."
-    if bias.best_sharpe <= 0:
-        return "Every trial that traded lost."
-    if bias.deflated_sharpe is not None and bias.deflated_sharpe >= REQUIRED_PROBABILITY:
-        return "The best trial beats chance."
-    return "The best trial does not clearly beat chance."
+    return missing
 
 
 def few_trades_text(comparison: Comparison) -> str:

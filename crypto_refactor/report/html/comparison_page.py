@@ -27,8 +27,10 @@ from crypto_refactor.report.metric_rows import sharpe_text
 from crypto_refactor.report.verdict_lines import (
     REQUIRED_PROBABILITY,
     beats_chance,
+    comparison_answer,
     comparison_title,
     has_traded,
+    missing_data,
 )
 
 SECTIONS = {
@@ -113,9 +115,12 @@ def _headline(comparison: Comparison) -> dict[str, str]:
         return {"look": "failed", "mark": "!", "text": "Audits failed: do not trust these figures"}
     if bias is None:
         return {"look": "unjudged", "mark": "?", "text": "Nothing to rank"}
+    answer = comparison_answer(comparison).removesuffix(".")
+    if missing_data(comparison):
+        return {"look": "unjudged", "mark": "?", "text": answer}
     if not beats_chance(bias):
-        return {"look": "no-evidence", "mark": "–", "text": "The best trial does not clearly beat chance"}
-    return {"look": "evidence", "mark": "✓", "text": "The best trial clearly beats chance"}
+        return {"look": "no-evidence", "mark": "–", "text": answer}
+    return {"look": "evidence", "mark": "✓", "text": answer}
 
 
 def _absent(comparison: Comparison, held_out: HeldOutTest | None) -> set[str]:
