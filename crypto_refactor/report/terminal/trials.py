@@ -38,6 +38,7 @@ def print_trials(rows: Sequence[JournalRow], console: Console, *, wide: bool = F
     for row in rows:
         alike.setdefault(frozenset(row.record.settings), []).append(row.record.settings)
     shared = {names: _shared(settings) for names, settings in alike.items()}
+    hashed = {names: _share_names(settings) for names, settings in alike.items()}
     for row in rows:
         record = row.record
         sharpe = (
@@ -45,9 +46,6 @@ def print_trials(rows: Sequence[JournalRow], console: Console, *, wide: bool = F
         )
         kind = frozenset(record.settings)
         own = {name: value for name, value in record.settings.items() if name not in shared[kind]}
-        hashed = len({json.dumps(each.get("plugins")) for each in alike[kind]}) > len(
-            {_plugins(each.get("plugins"), hashed=False) for each in alike[kind]}
-        )
         table.add(
             str(row.number),
             record.ticker,
@@ -55,7 +53,9 @@ def print_trials(rows: Sequence[JournalRow], console: Console, *, wide: bool = F
             row.first_run_at[:16].replace("T", " "),
             f"{record.last - record.first:,} to {to_iso(record.last)[:13]}{' SIMULATED' * record.simulated}",
             ", ".join(
-                _plugins(value, hashed=hashed) if name == "plugins" else f"{_option(name)}={_text(value)}"
+                _plugins(value, hashed=hashed[kind])
+                if name == "plugins"
+                else f"{_option(name)}={_text(value)}"
                 for name, value in own.items()
             )
             or UNDEFINED,
@@ -78,6 +78,12 @@ def _option(field: str) -> str:
     """Return the option behind a setting, as people type it."""
     spec = EXECUTION_OPTIONS.get(field)
     return field.replace("_", "-") if spec is None else spec.name
+
+
+def _share_names(settings: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether different plug-ins have the same names."""
+    given = [each.get("plugins") for each in settings]
+    return len(set(map(json.dumps, given))) > len({_plugins(files, hashed=False) for files in given})
 
 
 def _plugins(files: Sequence[Mapping[str, str]] | None, *, hashed: bool) -> str:
