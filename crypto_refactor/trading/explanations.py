@@ -10,7 +10,7 @@ from crypto_refactor.execution.rules import ExecutionRules
 from crypto_refactor.execution.stepper import SubAccountState
 from crypto_refactor.execution.sub_account import Fill, SubAccount
 from crypto_refactor.market.bars import Bars
-from crypto_refactor.market.hours import to_iso
+from crypto_refactor.market.hours import to_local_text, zone
 from crypto_refactor.market.plausibility import find_jumps
 from crypto_refactor.market.ticker import Ticker
 from crypto_refactor.sides import Side
@@ -168,7 +168,7 @@ def missed_hours_note(previous: SubAccountState | None, bars: Bars, hour: int) -
         return ()
     hours = "1 hour" if missed == 1 else f"{missed:,} hours"
     cost = "`crypto-refactor reconcile` shows what that cost"
-    return (f"no decision was made in {hours} since {to_iso(since)[:16].replace('T', ' ')} UTC; {cost}",)
+    return (f"no decision was made in {hours} since {to_local_text(since, zone('UTC'))}; {cost}",)
 
 
 def unfilled_entry_note(decisions: Sequence[Decision], fills: Sequence[Fill]) -> tuple[str, ...]:

@@ -34,8 +34,6 @@ from crypto_refactor.trading.manual.close import CloseResult
 from crypto_refactor.trading.record.record import SeriesRecord
 
 _OTHERS_SHOWN = 5
-_MARKS = ("open", "dust")
-"""Exit reasons of what was not sold."""
 
 
 def print_status(
@@ -194,10 +192,9 @@ def _sums(trades: Sequence[Trade], unit: str) -> list[str]:
     """State what closed trades came to, and what is held beside them: its fees are paid, its net is not yet earned."""
     closed = [trade for trade in trades if trade.closed]
     sums = [f"{len(closed)} closed:{_gains(closed, ' ')}, {_fees_and_net(closed, unit)}."] if closed else []
-    for mark in _MARKS:
+    for mark in dict.fromkeys(trade.exit_reason for trade in trades if not trade.closed):
         marked = [trade for trade in trades if trade.exit_reason == mark]
-        if marked:
-            sums.append(f"{len(marked)} {mark}: {_fees_and_net(marked, unit)} so far.")
+        sums.append(f"{len(marked)} {mark}: {_fees_and_net(marked, unit)} so far.")
     lines = [" ".join(sums)]
     if len(closed) < len(trades):
         lines.append("Trades marked open or dust are valued at the last price, not sold.")
@@ -231,7 +228,7 @@ def _trades_table(trades: Sequence[tuple[Ticker, Trade]]) -> FittedTable:
             Side(trade.direction).label,
             minute(to_iso(trade.entry_hour)),
             price(trade.entry_price),
-            trade.exit_reason if trade.exit_reason in _MARKS else minute(to_iso(trade.exit_hour)),
+            minute(to_iso(trade.exit_hour)) if trade.closed else trade.exit_reason,
             price(trade.exit_price),
             amount(trade.quantity),
             money(trade.fees),
